@@ -1,0 +1,84 @@
+"""The back ends by name, and the contract that each of them keeps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from amlc.errors import BackendError
+from amlc.manifest import Header
+from amlc.model import Metric, Observation, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job to create: the name of this attempt, its compiled file's content, and the build folder it lies in."""
+
+    job: str
+    content: bytes
+    build: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The answer to a submission. url: the job's page, if it has one. refused: why it will never run, or None."""
+
+    job: str
+    url: str | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a job left behind: the reports of its trials in order, and how each trial ended."""
+
+    metrics: Sequence[Metric]
+    outcomes: Sequence[Outcome]
+
+
+class Backend(Protocol):
+    """Where jobs run. A job's name is its key: submitting it twice has the effect of doing it once.
+
+    All calls raise BackendError when the back end cannot be reached.
+    """
+
+    @property
+    def slots(self) -> int | None:
+        """How many jobs it can run side by side; None is no limit of its own."""
+
+    def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
+        """Create the jobs, yielding each answer as it comes; a job that exists is left as it is."""
+
+    def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
+        """Return what is known of `jobs`, after a change or `timeout_s` at the latest.
+
+        A job is left out only if it is certain that the back end does not have it.
+        """
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        """Ask for the end of `jobs`; those that have ended, or never were, are no error."""
+
+    def fetch(self, job: str) -> Fetched:
+        """Return what the trials of an ended or running job reported so far."""
+
+    def log(self, job: str, *, follow: bool) -> Iterator[bytes]:
+        """Yield what the job printed so far and, with `follow`, what it prints until its end."""
+
+
+def _local(runs: Path, header: Header) -> Backend:
+    from amlc.backends.local import LocalBackend
+
+    return LocalBackend(runs, header, os.environ)
+
+
+BACKENDS: Final[Mapping[str, Callable[[Path, Header], Backend]]] = {"local": _local}
+
+
+def open_backend(header: Header, runs: Path) -> Backend:
+    """Return the back end that `header` names; `runs` is where one may keep files. Raises BackendError without it."""
+    if header.backend not in BACKENDS:
+        raise BackendError(f"back end {header.backend!r} is not built yet: use --backend local to run on this machine.")
+    return BACKENDS[header.backend](runs, header)

@@ -1,0 +1,38 @@
+"""Which GPUs of this machine jobs may use, and who gets which."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+
+
+def usable_gpus(indices: Sequence[int] | None, *, use_active: bool) -> tuple[int, ...]:
+    """Return the indices of the GPUs that jobs may use: `indices` or all, less those in use unless `use_active`.
+
+    A machine without `nvidia-smi` has none.
+    """
+    present = {int(row[0]): row[1] for row in _query("--query-gpu=index,uuid") if row[0].isdigit()}
+    wanted = [index for index in present if indices is None or index in indices]
+    if use_active:
+        return tuple(wanted)
+    busy = {row[0] for row in _query("--query-compute-apps=gpu_uuid")}
+    return tuple(index for index in wanted if present[index] not in busy)
+
+
+def assign(load: Mapping[int, int], count: int) -> tuple[int, ...]:
+    """Return `count` GPUs, the least loaded first, ties by index. load: how many jobs each GPU has."""
+    return tuple(sorted(sorted(load, key=lambda gpu: (load[gpu], gpu))[:count]))
+
+
+def slots(gpus: int, *, per_trial: int, trials_per_gpu: int) -> int:
+    """Return how many jobs of `per_trial` GPUs fit on `gpus` GPUs that take `trials_per_gpu` jobs each."""
+    return 0 if gpus < per_trial else gpus * trials_per_gpu // per_trial
+
+
+def _query(question: str) -> list[list[str]]:
+    command = ["nvidia-smi", question, "--format=csv,noheader"]
+    try:
+        text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line.strip()]

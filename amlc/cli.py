@@ -1,0 +1,278 @@
+"""The command line: the only place that prints errors and exits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from amlc import __version__
+from amlc.errors import AmlcError, UsageError
+
+# The commands are imported when they run: `amlc --version` and `--help` have to answer at once.
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_BACKENDS = click.Choice(["local", "aml"])
+_FORMATS = click.Choice(["csv", "json", "jsonl", "parquet"])
+
+
+def _target(command: Command) -> Command:
+    return click.argument("experiment", required=False, metavar="[EXPERIMENT]")(command)
+
+
+def _backend(command: Command) -> Command:
+    text = "Where the jobs run. Default: the experiment's trainingService.platform."
+    return click.option("--backend", type=_BACKENDS, envvar="AMLC_BACKEND", help=text)(command)
+
+
+def _submit_options(command: Command) -> Command:
+    for option in (
+        click.option("--retry", default="", metavar="STATUS,…",
+                     help="Run these again: failed, canceled, early_stopped, missing, changed."),
+        click.option("--fail-fast", is_flag=True, help="Submit no more after the first failure."),
+        click.option("--max-failures", metavar="N[%]", help="Submit no more after N failures, or N percent of the jobs."),
+        click.option("--no-wait", is_flag=True, help="Submit as many as may run side by side, and return."),
+    ):
+        command = option(command)
+    return command
+
+
+class _Settings:
+    """What holds for every command."""
+
+    def __init__(self, build: Path, state: Path, *, quiet: bool) -> None:
+        from amlc.places import Places
+
+        self.places = Places(build, state)
+        self.quiet = quiet
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option("--build", type=click.Path(file_okay=False, path_type=Path), default=Path("build"), show_default=True,
+              envvar="AMLC_BUILD", help="The folder of compiled experiments.")
+@click.option("--state", type=click.Path(file_okay=False, path_type=Path), default=Path(".amlc"), show_default=True,
+              envvar="AMLC_STATE", help="The folder of ledgers and local runs.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and data.")
+@click.pass_context
+def main(context: click.Context, build: Path, state: Path, quiet: bool) -> None:
+    """Compile NNI experiment files into Azure ML jobs, run them, and gather the metrics.
+
+    EXPERIMENT is an experiment file or the name of a compiled one; with exactly one compiled, leave it out.
+
+    \b
+    Exit codes: 0 ok · 1 problems found, or a trial failed · 2 wrong usage · 3 --check found a difference ·
+    4 results incomplete · 5 back end, sign-in or network · 130 interrupted
+    """
+    context.obj = _Settings(build, state, quiet=quiet)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@_backend
+@click.option("--format", "format_", type=click.Choice(["text", "json", "github", "azure"]), default="text",
+              show_default=True, help="How to write the problems; all but text go to stdout.")
+def validate(files: tuple[Path, ...], backend: str | None, format_: str) -> int:
+    """Say what is wrong with experiment files, all of it at once."""
+    from amlc.commands.validate import validate as run
+
+    return run(files=files, backend=backend, format_=format_, out=sys.stdout, err=sys.stderr)
+
+
+@main.command("compile")
+@click.argument("file", type=_FILE)
+@_backend
+@click.option("--check", is_flag=True, help="Write nothing; exit with 3 if anything would change.")
+@click.option("--diff", is_flag=True, help="As --check, and show the differences.")
+@click.pass_obj
+def compile_(settings: _Settings, file: Path, backend: str | None, check: bool, diff: bool) -> int:
+    """Compile an experiment file into job files."""
+    from amlc.commands.compile import compile_ as run
+
+    return run(file=file, backend=backend, places=settings.places, check=check, diff=diff, quiet=settings.quiet,
+               out=sys.stdout, err=sys.stderr)
+
+
+@main.command()
+@_target
+@_backend
+@_submit_options
+@click.pass_obj
+def plan(settings: _Settings, experiment: str | None, **options: Any) -> int:
+    """Print what submit would do, and do nothing."""
+    from amlc.commands.submit import plan as run
+
+    return run(target=experiment, options=_options(settings, **options), places=settings.places, out=sys.stdout)
+
+
+@main.command()
+@_target
+@_backend
+@_submit_options
+@click.option("--dry-run", is_flag=True, help="The same as amlc plan.")
+@click.pass_obj
+def submit(settings: _Settings, experiment: str | None, dry_run: bool, **options: Any) -> int:
+    """Run what is compiled and was not run yet; go on where an earlier submit stopped."""
+    from amlc.commands import submit as verbs
+
+    given = _options(settings, **options)
+    if dry_run:
+        return verbs.plan(target=experiment, options=given, places=settings.places, out=sys.stdout)
+    return verbs.submit(target=experiment, options=given, places=settings.places, err=sys.stderr)
+
+
+@main.command()
+@click.argument("trials", nargs=-1, required=True)
+@click.option("-e", "--experiment", help="The experiment's file or name.")
+@_backend
+@click.pass_obj
+def retry(settings: _Settings, trials: tuple[str, ...], experiment: str | None, backend: str | None) -> int:
+    """Run trials again, whatever became of them. TRIALS are starts of ids, or #NUMBER."""
+    from amlc.commands.submit import Options, submit as run
+
+    options = Options(backend=backend, only=trials, quiet=settings.quiet)
+    return run(target=experiment, options=options, places=settings.places, err=sys.stderr)
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+@_backend
+@_submit_options
+@click.option("--format", "format_", type=_FORMATS, default="csv", show_default=True)
+@click.pass_obj
+def run(settings: _Settings, file: Path, backend: str | None, format_: str, **options: Any) -> int:
+    """Compile, submit, wait, and write the results to stdout."""
+    from amlc.commands.collect import collect as collect_results
+    from amlc.commands.compile import compile_ as compile_file
+    from amlc.commands.submit import submit as submit_jobs
+
+    common = {"places": settings.places, "err": sys.stderr}
+    compile_file(file=file, backend=backend, check=False, diff=False, quiet=settings.quiet, out=sys.stdout, **common)
+    given = _options(settings, backend=backend, **options)
+    failed = submit_jobs(target=str(file), options=given, **common)
+    collected = collect_results(target=str(file), format_=format_, history=False, out=sys.stdout.buffer,
+                                quiet=settings.quiet, **common)
+    return failed or collected
+
+
+@main.command()
+@_target
+@click.option("--format", "format_", type=click.Choice(["text", "csv", "json", "jsonl"]), default="text",
+              show_default=True)
+@click.option("--all", "everything", is_flag=True, help="Show every trial.")
+@click.pass_obj
+def status(settings: _Settings, experiment: str | None, format_: str, everything: bool) -> int:
+    """Show how the trials stand."""
+    from amlc.commands.status import status as run
+
+    return run(target=experiment, places=settings.places, format_=format_, everything=everything,
+               out=sys.stdout.buffer)
+
+
+@main.command()
+@click.argument("trial")
+@click.option("-e", "--experiment", help="The experiment's file or name.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
+@click.pass_obj
+def logs(settings: _Settings, trial: str, experiment: str | None, follow: bool) -> int:
+    """Show what a trial printed. TRIAL is the start of its id, or #NUMBER."""
+    from amlc.commands.logs import logs as run
+
+    return run(trial=trial, target=experiment, places=settings.places, follow=follow, out=sys.stdout.buffer)
+
+
+@main.command()
+@click.argument("trials", nargs=-1)
+@click.option("-e", "--experiment", help="The experiment's file or name.")
+@click.pass_obj
+def cancel(settings: _Settings, trials: tuple[str, ...], experiment: str | None) -> int:
+    """Cancel the jobs of TRIALS; without any, all jobs, and what a running submit has not submitted yet."""
+    from amlc.commands.cancel import cancel as run
+
+    return run(trials=trials, target=experiment, places=settings.places, err=sys.stderr, quiet=settings.quiet)
+
+
+@main.command()
+@_target
+@click.option("--format", "format_", type=_FORMATS, default="csv", show_default=True)
+@click.option("--history", is_flag=True, help="One row for each intermediate result instead of each trial.")
+@click.pass_obj
+def collect(settings: _Settings, experiment: str | None, format_: str, history: bool) -> int:
+    """Write the results to stdout: one row for each compiled trial, whatever became of it."""
+    from amlc.commands.collect import collect as run
+
+    return run(target=experiment, places=settings.places, format_=format_, history=history, out=sys.stdout.buffer,
+               err=sys.stderr, quiet=settings.quiet)
+
+
+@main.command()
+@_target
+@click.option("--optimize-mode", type=click.Choice(["maximize", "minimize"]),
+              help="Default: the tuner's optimize_mode.")
+@click.pass_obj
+def best(settings: _Settings, experiment: str | None, optimize_mode: str | None) -> int:
+    """Print the best trial's parameters as JSON."""
+    from amlc.commands.collect import best as run
+
+    return run(target=experiment, places=settings.places, mode=optimize_mode, out=sys.stdout, err=sys.stderr,
+               quiet=settings.quiet)
+
+
+@main.command()
+def schema() -> int:
+    """Print the JSON Schema of experiment files."""
+    from amlc.resources import schema_file
+
+    sys.stdout.write(schema_file().read_text(encoding="utf-8"))
+    return 0
+
+
+def _options(settings: _Settings, *, backend: str | None, retry: str, fail_fast: bool, max_failures: str | None,
+             no_wait: bool) -> Any:
+    from amlc.commands.submit import RETRYABLE, Options
+
+    statuses = tuple(word.strip() for word in retry.split(",") if word.strip())
+    unknown = [word for word in statuses if word not in RETRYABLE]
+    if unknown:
+        raise UsageError(f"--retry {unknown[0]}: not one of {', '.join(RETRYABLE)}.")
+    return Options(backend=backend, retry=statuses, max_failures="1" if fail_fast else max_failures,
+                   wait=not no_wait, quiet=settings.quiet)
+
+
+def entry_point() -> NoReturn:
+    """Run the command line and exit with the code that `amlc --help` explains."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character is no reason to stop
+        with suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = main.main(prog_name="amlc", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code or 0)
+    except AmlcError as err:
+        sys.exit(_complain(str(err), err.exit_code))
+    except click.exceptions.Abort:
+        sys.exit(_complain("interrupted. Jobs that were submitted go on: amlc status shows them, amlc submit takes "
+                           "them up again, amlc cancel ends them.", 130))
+    except click.ClickException as err:
+        err.show()
+        sys.exit(err.exit_code)
+    except BrokenPipeError:
+        # The reader of our output is gone; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as err:
+        sys.exit(_complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2))
+
+
+def _complain(text: str, code: int) -> int:
+    prefix = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error:"
+    with suppress(OSError):
+        print(f"{prefix} {text}" if "\n" not in text else text, file=sys.stderr)
+    return code

@@ -1,0 +1,160 @@
+"""Join the compiled trials with what became of them: one row for each trial, whatever happened to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from amlc.ledger import Attempt, Ledger, fold, latest
+from amlc.manifest import Manifest
+from amlc.model import Metric, Status, Trial
+from amlc.render.context import flattened
+
+_TRIAL_COLUMNS = ("sequence", "trial", "status", "attempt", "job", "revision", "started", "ended", "duration_s")
+_HISTORY_COLUMNS = ("sequence", "trial", "attempt", "job", "step", "at")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows to write out: `columns` in their order, and for each row a mapping that may lack some of them.
+
+    rows can be gone through once.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How complete the results are. statuses: how many trials have each; without_final: ended well, reported none."""
+
+    trials: int
+    statuses: Mapping[Status, int]
+    without_final: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial came to a good end; an early stop is one."""
+        return self.statuses.get(Status.SUCCEEDED, 0) + self.statuses.get(Status.EARLY_STOPPED, 0) == self.trials
+
+    def __str__(self) -> str:
+        good = self.statuses.get(Status.SUCCEEDED, 0) + self.statuses.get(Status.EARLY_STOPPED, 0)
+        others = [
+            f"{count} {status.value}"
+            for status, count in self.statuses.items()
+            if count and status is not Status.SUCCEEDED
+        ]
+        if self.without_final:
+            others.append(f"{self.without_final} without a final result")
+        return f"{good} of {self.trials} trials done" + (f": {', '.join(others)}" if others else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What is known of an experiment, read from its ledger at one moment."""
+
+    manifest: Manifest
+    attempts: Mapping[str, Attempt]
+    final: Mapping[tuple[str, str], Any]
+
+    def trials(self) -> Iterator[tuple[Trial, Attempt | None, Status]]:
+        """Yield every compiled trial with its last attempt and its status."""
+        for entry in self.manifest.entries():
+            attempt = self.attempts.get(entry.id)
+            for trial in entry.trials:
+                yield trial, attempt, Status.PENDING if attempt is None else attempt.status(trial.id)
+
+    def result(self, trial: Trial, attempt: Attempt | None) -> Mapping[str, Any]:
+        """Return the trial's final result by metric name; a bare number goes by `default`."""
+        key = (attempt.job, trial.id) if attempt else None
+        return named(self.final[key]) if key in self.final else {}
+
+
+def read_results(manifest: Manifest, ledger: Ledger) -> Results:
+    """Read what the ledger knows of the compiled trials."""
+    attempts = latest(fold(ledger.events()))
+    final = {(job, metric.trial): metric.value for job, metric in ledger.metrics("final")}
+    return Results(manifest, attempts, final)
+
+
+def named(value: Any) -> Mapping[str, Any]:
+    """Return a reported value as metrics by name: a mapping as it is, anything else as `default`."""
+    return value if isinstance(value, Mapping) else {"default": value}
+
+
+def verdict(results: Results) -> Verdict:
+    """Count the trials by status."""
+    statuses: Counter[Status] = Counter()
+    without_final = 0
+    for trial, attempt, status in results.trials():
+        statuses[status] += 1
+        if status is Status.SUCCEEDED and not results.result(trial, attempt):
+            without_final += 1
+    return Verdict(sum(statuses.values()), {status: statuses[status] for status in Status}, without_final)
+
+
+def trials_table(results: Results) -> Table:
+    """Return one row for each compiled trial; times are in seconds since the epoch."""
+    parameters: dict[str, None] = {}
+    metrics: set[str] = set()
+    for trial, attempt, _ in results.trials():
+        parameters |= dict.fromkeys(flattened(trial.parameters))
+        metrics.update(map(str, results.result(trial, attempt)))
+    columns = (*_TRIAL_COLUMNS, *(f"param.{name}" for name in parameters), *_metric_columns(metrics))
+    return Table(columns, (_trial_row(results, *row) for row in results.trials()))
+
+
+def history_table(results: Results, ledger: Ledger) -> Table:
+    """Return one row for each intermediate result of each trial's last attempt, by trial and step."""
+    places = {
+        (attempt.job, trial.id): (trial, attempt) for trial, attempt, _ in results.trials() if attempt is not None
+    }
+    names: set[str] = set()
+    for _, metric in ledger.metrics("intermediate"):
+        names.update(map(str, named(metric.value)))
+    columns = (*_HISTORY_COLUMNS, *_metric_columns(names))
+    return Table(columns, _history_rows(places, ledger))
+
+
+def _history_rows(
+    places: Mapping[tuple[str, str], tuple[Trial, Attempt]], ledger: Ledger
+) -> Iterator[Mapping[str, Any]]:
+    for job, metric in ledger.metrics("intermediate"):
+        place = places.get((job, metric.trial))
+        if place is not None:
+            yield _history_row(*place, metric)
+
+
+def _history_row(trial: Trial, attempt: Attempt, metric: Metric) -> Mapping[str, Any]:
+    return {
+        "sequence": trial.sequence,
+        "trial": trial.id,
+        "attempt": attempt.number,
+        "job": attempt.job,
+        "step": metric.sequence,
+        "at": metric.at,
+        **{f"metric.{name}": value for name, value in named(metric.value).items()},
+    }
+
+
+def _trial_row(results: Results, trial: Trial, attempt: Attempt | None, status: Status) -> Mapping[str, Any]:
+    row: dict[str, Any] = {"sequence": trial.sequence, "trial": trial.id, "status": status.value}
+    if attempt is not None:
+        outcome = attempt.outcomes.get(trial.id)
+        started = (outcome and outcome.started) or attempt.latest.started
+        ended = (outcome and outcome.ended) or attempt.latest.ended
+        row |= {"attempt": attempt.number, "job": attempt.job, "revision": attempt.revision[:6]}
+        row |= {"started": started, "ended": ended}
+        if started is not None and ended is not None:
+            row["duration_s"] = round(ended - started, 3)
+    row |= {f"param.{name}": value for name, value in flattened(trial.parameters).items()}
+    row |= {f"metric.{name}": value for name, value in results.result(trial, attempt).items()}
+    return row
+
+
+def _metric_columns(names: Iterable[str]) -> list[str]:
+    """Return the columns in an order that does not depend on which trial ended first: `default`, then by name."""
+    return [f"metric.{name}" for name in sorted(names, key=lambda name: (name != "default", name))]

@@ -1,0 +1,1 @@
+"""The verbs, one a file: keyword arguments in, exit code out."""

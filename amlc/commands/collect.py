@@ -1,0 +1,58 @@
+"""`amlc collect` and `amlc best`: the results as a table, and the best of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, BinaryIO, TextIO
+
+from amlc.collect import Results, history_table, trials_table, verdict
+from amlc.commands.look import looked_up
+from amlc.errors import IncompleteError
+from amlc.places import Places
+from amlc.report.tables import WRITERS, finite
+
+
+def collect(
+    *, target: str | None, places: Places, format_: str, history: bool, out: BinaryIO, err: TextIO, quiet: bool
+) -> int:
+    """Write one row for each compiled trial (with `history`, for each intermediate result) to `out`.
+
+    Returns 4 when some trial has not come to a good end.
+    """
+    manifest = places.manifest(target)
+    with looked_up(manifest, places) as (results, ledger):
+        table = history_table(results, ledger) if history else trials_table(results)
+        WRITERS[format_](table, out)
+        out.flush()
+        end = verdict(results)
+    if end.complete:
+        if not quiet:
+            print(f"{manifest.header.experiment}: {end}", file=err)
+        return 0
+    raise IncompleteError(f"{manifest.header.experiment}: {end}. The rows are written all the same.")
+
+
+def best(*, target: str | None, places: Places, mode: str | None, out: TextIO, err: TextIO, quiet: bool) -> int:
+    """Print the parameters of the best trial as JSON: that with the largest or smallest `default` result."""
+    manifest = places.manifest(target)
+    mode = mode or manifest.header.optimize_mode
+    with looked_up(manifest, places) as (results, _):
+        scores = _scores(results)
+    if not scores:
+        raise IncompleteError(f"{manifest.header.experiment}: no trial has a numeric final result yet.")
+    sign = 1.0 if mode == "maximize" else -1.0
+    score, trial = max(scores, key=lambda pair: (sign * pair[0], -pair[1].sequence))
+    print(json.dumps(finite(trial.parameters), ensure_ascii=False, indent=2), file=out)
+    if not quiet:
+        print(f"trial {trial.id} (#{trial.sequence}): default = {score:g}, the best by {mode}", file=err)
+    return 0
+
+
+def _scores(results: Results) -> list[tuple[float, Any]]:
+    scores = []
+    for trial, attempt, _ in results.trials():
+        value = results.result(trial, attempt).get("default")
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            scores.append((float(value), trial))
+    return scores

@@ -1,0 +1,25 @@
+"""`amlc logs`: what a trial printed."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from amlc.backends import open_backend
+from amlc.collect import read_results
+from amlc.commands.trials import chosen
+from amlc.errors import UsageError
+from amlc.ledger import read_ledger
+from amlc.places import Places
+
+
+def logs(*, trial: str, target: str | None, places: Places, follow: bool, out: BinaryIO) -> int:
+    """Write the log of the trial's last attempt to `out`; with `follow`, until the job ends."""
+    manifest = places.manifest(target)
+    with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
+        ((found, attempt),) = chosen(read_results(manifest, ledger), [trial])
+    if attempt is None:
+        raise UsageError(f"trial {found.id}: it was not submitted yet, so there is no log.")
+    for chunk in open_backend(manifest.header, places.runs(manifest.header.experiment)).log(attempt.job, follow=follow):
+        out.write(chunk)
+        out.flush()
+    return 0

@@ -1,0 +1,169 @@
+"""`amlc submit`: run what is compiled and was not run yet, and go on where an earlier submit stopped."""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import TextIO
+
+from amlc.backends import Backend, open_backend
+from amlc.commands.trials import chosen
+from amlc.collect import Results, Verdict, read_results, verdict
+from amlc.drive import Limits, Progress, Watch, drive
+from amlc.errors import UsageError
+from amlc.files import lock
+from amlc.ledger import Ledger, open_ledger, read_ledger
+from amlc.manifest import Manifest
+from amlc.places import Places
+from amlc.reconcile import Policy, Reason, reconcile, retryable
+
+RETRYABLE = ("failed", "canceled", "early_stopped", "missing", "changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to submit. retry: statuses, see RETRYABLE. only: trials to retry and nothing else. wait: for the end."""
+
+    backend: str | None = None
+    retry: Collection[str] = ()
+    only: Sequence[str] = ()
+    max_failures: str | None = None
+    wait: bool = True
+    quiet: bool = False
+
+
+def submit(*, target: str | None, options: Options, places: Places, err: TextIO) -> int:
+    """Submit and follow to the end; return 0, or 1 if a trial of this run failed."""
+    manifest = places.manifest(target)
+    header = replace(manifest.header, backend=options.backend or manifest.header.backend)
+    manifest = replace(manifest, header=header)
+    places.prepare_state()
+    with lock(places.lock(header.experiment)), open_ledger(places.ledger(header.experiment)) as ledger:
+        backend = open_backend(header, places.runs(header.experiment))
+        results = read_results(manifest, ledger)
+        progress, stopped = drive(
+            manifest,
+            ledger,
+            backend,
+            policy=_policy(results, options),
+            limits=_limits(manifest, backend, options),
+            clock=time.time,
+            watch=_watch(manifest, quiet=options.quiet, err=err),
+        )
+        end = verdict(read_results(manifest, ledger))
+    if not options.quiet:
+        _report(progress, stopped, end, err)
+    return int(progress.failed > 0)
+
+
+def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -> int:
+    """Print what submit would do, and do nothing."""
+    manifest = places.manifest(target)
+    with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
+        results = read_results(manifest, ledger)
+    print(f"{manifest.header.experiment}: {verdict(results)}", file=out)
+    for line in _revisions(results):
+        print(line, file=out)
+    actions = list(reconcile(manifest.entries(), results.attempts, _policy(results, options)))
+    for reason in Reason:
+        group = [action for action in actions if action.reason is reason]
+        if group:
+            print(f"{len(group)} to submit ({reason.value}):", file=out)
+            for action in group[:20]:
+                print(f"  {action.entry.file}  attempt {action.number}", file=out)
+            if len(group) > 20:
+                print(f"  … and {len(group) - 20} more", file=out)
+    if not actions:
+        print("nothing to submit", file=out)
+    return 0
+
+
+def _policy(results: Results, options: Options) -> Policy:
+    with_result = {trial.id for trial, attempt, _ in results.trials() if results.result(trial, attempt)}
+    statuses = RETRYABLE if options.only else options.retry
+    jobs = retryable(
+        results.manifest.entries(),
+        results.attempts,
+        statuses,
+        with_result=with_result,
+        revision=results.manifest.header.revision,
+    )
+    only = None
+    if options.only:
+        only = frozenset(attempt.id for _, attempt in chosen(results, options.only) if attempt)
+    return Policy(losses=results.manifest.header.retries, retry=jobs, only=only)
+
+
+def _limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
+    concurrency = manifest.header.concurrency
+    if backend.slots is not None:
+        concurrency = min(concurrency, backend.slots)
+    return Limits(
+        concurrency=concurrency,
+        max_seconds=manifest.header.max_seconds,
+        max_failures=_max_failures(options.max_failures, manifest.jobs),
+        wait=options.wait,
+    )
+
+
+def _max_failures(text: str | None, jobs: int) -> int | None:
+    if text is None:
+        return None
+    number = text.removesuffix("%")
+    if not number.isdigit():
+        raise UsageError(f"--max-failures {text}: expected a number of jobs such as 3, or a part such as 10%.")
+    return max(1, int(number) * jobs // 100) if text.endswith("%") else int(number)
+
+
+def _revisions(results: Results) -> list[str]:
+    """Return a line for each revision that trials were done at, when it is not the compiled one."""
+    current = results.manifest.header.revision
+    done = Counter(a.revision[:6] for _, a, status in results.trials() if a and status.ended and a.revision != current)
+    return [
+        f"{count} done at revision {old}, current {current[:6]} (--retry changed runs them again)"
+        for old, count in done.items()
+    ]
+
+
+def _watch(manifest: Manifest, *, quiet: bool, err: TextIO) -> Watch:
+    """Return what shows the progress: a bar on a terminal, nothing elsewhere."""
+    if quiet or not err.isatty():
+        return lambda progress: None
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(file=err)
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[running]} running, {task.fields[failed]} failed"),
+        TimeElapsedColumn(),
+        console=console,
+    )
+    task = bar.add_task(manifest.header.experiment, total=None, running=0, failed=0)
+    bar.start()
+    atexit.register(bar.stop)
+
+    def watch(progress: Progress) -> None:
+        bar.update(
+            task,
+            total=progress.total,
+            completed=progress.ended,
+            running=progress.running,
+            failed=progress.failed,
+        )
+
+    return watch
+
+
+def _report(progress: Progress, stopped: str | None, end: Verdict, err: TextIO) -> None:
+    if stopped is not None:
+        print(f"stopped: {stopped}", file=err)
+    print(f"{progress.submitted} submitted, {end}", file=err)
+    if progress.failed:
+        print("amlc status says which failed, amlc logs TRIAL why, amlc submit --retry failed runs them again", file=err)

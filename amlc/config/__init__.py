@@ -1,0 +1,100 @@
+"""Loads, validates and normalises an experiment file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms
+from amlc.config.legacy import refuse_legacy
+from amlc.config.load import load_document
+from amlc.config.normalise import normalise
+from amlc.config.placeholders import check_required, fill_placeholders
+from amlc.config.rules import check_constraints, check_endless, check_rules
+from amlc.config.schema import check_schema, load_schema
+from amlc.config.service import check_service, read_service
+from amlc.config.spelling import Config, read_keys
+from amlc.errors import ConfigError, Problem, Severity, UsageError
+from amlc.model import Document, Experiment, JsonPath, Space
+from amlc.space.parse import parse_space
+
+
+def load_experiment(
+    file: Path, *, backend: str | None = None, environ: Mapping[str, str]
+) -> tuple[Experiment, tuple[Problem, ...]]:
+    """Return the experiment of an NNI file, and the warnings and notes about it.
+
+    backend: "local" if trials will run here whatever the file says, so that keys of aml need no value.
+    environ: where `${NAME}` comes from.
+    Raises ConfigError with all problems of the file and its search space, UsageError if the file cannot be read.
+    """
+    document = load_document(file)
+    config, workspace = _checked(document, environ, backend=backend)
+    config, space, space_file = _with_space(config)
+    if config.failed:
+        raise ConfigError(config.problems)
+    inputs = tuple(path for path in (space_file, workspace) if path is not None)
+    return normalise(config, space, inputs), ConfigError(config.problems).problems
+
+
+def _checked(document: Document, environ: Mapping[str, str], *, backend: str | None) -> tuple[Config, Path | None]:
+    """Return the config after every check that needs no search space, and the workspace file if it was used."""
+    _refuse_other_shapes(document)
+    schema = load_schema()
+    config = read_keys(document, schema).noted(*document.remarks)
+    config = adopt_advisor(read_service(config, schema, backend=backend))
+    config, workspace = fill_placeholders(config, environ, backend=backend)
+    config = check_schema(config)
+    if backend != "local":
+        config = check_required(config)
+    return config.noted(*check_service(config), *check_algorithms(config), *check_rules(config)), workspace
+
+
+def _refuse_other_shapes(document: Document) -> None:
+    """Raise for a file that is no experiment of NNI v2 or v3 at all."""
+    if not isinstance(document.data, Mapping):
+        text = "an experiment file is a mapping (key: value) at its top. Write `trialConcurrency: 1` and so on."
+        raise ConfigError([*document.remarks, document.problem((), "E-type", text)])
+    if legacy := refuse_legacy(document):
+        raise ConfigError([*document.remarks, legacy])
+
+
+def _with_space(config: Config) -> tuple[Config, Space, Path | None]:
+    """Return the config after the checks of the search space, the space, and the file it came from."""
+    config, document, path, file = _find_space(config)
+    if document is None:
+        return config, (), file
+    tuner = canonical_name(config, "tuner")
+    space, found = parse_space(document, path, tuner=tuner)
+    config = config.noted(*found)
+    if not any(problem.severity is Severity.ERROR for problem in found):
+        config = config.noted(*check_endless(config, space, tuner), *check_constraints(config, space, tuner))
+    return config, space, file
+
+
+def _find_space(config: Config) -> tuple[Config, Document | None, JsonPath, Path | None]:
+    """Return where the search space stands: its own file, which wins, or the experiment file."""
+    name = config.get("searchSpaceFile")
+    if name is not None:
+        return _load_space_file(config, str(name))
+    if config.get("searchSpace") is not None:
+        return config, config.document, config.original(("searchSpace",)), None
+    if not config.broken & {("searchSpace",), ("searchSpaceFile",)}:
+        text = "the experiment needs 'searchSpace' or 'searchSpaceFile'. For example `searchSpaceFile: space.json`."
+        config = config.noted(config.problem((), "E-required", text))
+    return config, None, (), None
+
+
+def _load_space_file(config: Config, name: str) -> tuple[Config, Document | None, JsonPath, Path | None]:
+    if config.get("searchSpace") is not None:
+        text = "'searchSpace' has no effect, since 'searchSpaceFile' is given and wins. Remove one of them."
+        config = config.noted(config.warning(("searchSpace",), "W-twice", text))
+    file = config.document.file.parent / Path(name).expanduser()
+    try:
+        document = load_document(file)
+    except UsageError as error:
+        text = f"the search space {error}"
+        return config.noted(config.problem(("searchSpaceFile",), "E-file", text)), None, (), None
+    except ConfigError as error:
+        return config.noted(*error.problems), None, (), file
+    return config.noted(*document.remarks), document, (), file

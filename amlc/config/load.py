@@ -1,0 +1,133 @@
+"""Reads a YAML or JSON file into a Document, and explains in plain words why a text is neither."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+
+from amlc.config.tree import build_document
+from amlc.errors import ConfigError, Position, Problem, UsageError
+from amlc.model import Document
+
+_UNPRINTABLE = re.compile("[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_JSON_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\t', re.DOTALL)
+_HEX = "[0-9a-fA-F]"
+_JSON_ESCAPE = re.compile(
+    rf"\\u([dD][89abAB]{_HEX}{{2}})\\u([dD][c-fC-F]{_HEX}{{2}})"  # a surrogate pair
+    rf"|\\u([dD][89a-fA-F]{_HEX}{{2}})"  # half of one
+    r"|\\."  # any other escape
+    r"|[\x7f-\x9f\u2028\u2029\ufeff]",  # what JSON allows as it stands and YAML does not
+    re.DOTALL,
+)
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+_ADVICE = (
+    ("cannot start any token", "a tab, '@', '%' or '`' where a value starts. Indent with spaces; quote the value."),
+    ("violates indentation", "a tab in the indentation. Indent with spaces."),
+    ("mapping values are not allowed", "a ':' where no key can be. Check the indentation, or quote the value."),
+    ("could not find expected ':'", "a key without ':'. Write 'key: value'."),
+    ("did not find expected key", "a line that is no 'key: value' of its block. Check indentation and quotes."),
+    ("expected <block end>", "a line that is no 'key: value' of its block. Check indentation and quotes."),
+    ("did not find expected '-' indicator", "a line that is no '- item' of its list. Check the indentation."),
+    ("did not find expected ',' or", "an item without ',' or closing bracket after it. Check commas and brackets."),
+    ("expected ',' or", "an item without ',' or closing bracket after it. Check commas and brackets."),
+    ("did not find expected node content", "a bracket or comma where a value should be. Check commas and brackets."),
+    ("expected the node content", "a bracket or comma where a value should be. Check commas and brackets."),
+    ("unexpected end of stream", "a quote that is never closed. Close it."),
+    ("found unknown escape character", "an unknown '\\' escape in double quotes. Write '\\\\', or use single quotes."),
+    ("invalid Unicode character escape", "a '\\u' escape that is no character. Write the character itself."),
+    ("found duplicate anchor", "an anchor that is defined twice. Rename one."),
+)
+
+
+def load_document(file: Path) -> Document:
+    """Return the values of a YAML or JSON file with their positions; text is UTF-8, a byte order mark is accepted.
+
+    A text that starts with `{` or `[` may also have what JSON files have: tabs, trailing commas, NaN, escaped pairs.
+    Raises UsageError if the file cannot be read, ConfigError if its text cannot.
+    """
+    try:
+        raw = file.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{file}: cannot be read: {reason}. Check the path.") from error
+    return parse_document(_decode(raw, file), file)
+
+
+def parse_document(text: str, file: Path) -> Document:
+    """Return the Document of a text; `file` is what positions name.
+
+    Raises ConfigError if the text is not one YAML or JSON document.
+    """
+    if bad := _UNPRINTABLE.search(text):
+        message = f"the control character U+{ord(bad[0]):04X} is not text. Remove it."
+        _refuse(file, *_place(text, bad.start()), message, "E-text")
+    json_like = text.lstrip().startswith(("{", "["))
+    try:
+        document = build_document(_json_as_yaml(text, file) if json_like else text, file, json_words=json_like)
+    except yaml.YAMLError as error:
+        _explain(error, text, file)
+    if document is None:
+        _refuse(file, 1, 1, "the file is empty. Write the keys of an experiment or of a search space.", "E-empty")
+    return document
+
+
+def _decode(raw: bytes, file: Path) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+        byte = error.object[error.start]
+        message = f"the byte 0x{byte:02X} is not UTF-8. Save the file as UTF-8."
+        _refuse(file, before.count(b"\n") + 1, column, message, "E-text")
+
+
+def _json_as_yaml(text: str, file: Path) -> str:
+    """Rewrite what JSON has and YAML has not: tabs between values, surrogate pairs, raw control characters."""
+
+    def piece(match: re.Match[str]) -> str:
+        found = match[0]
+        if found == "\t":
+            return " "
+        return _JSON_ESCAPE.sub(lambda escape: _escape(escape, text, match.start(), file), found)
+
+    return _JSON_PIECE.sub(piece, text)
+
+
+def _escape(found: re.Match[str], text: str, start: int, file: Path) -> str:
+    """Return one escape of a JSON string as YAML writes it; the string starts at `start` in the text."""
+    if found[1]:
+        code = 0x10000 + (int(found[1], 16) - 0xD800) * 0x400 + int(found[2], 16) - 0xDC00
+        return f"\\U{code:08x}"
+    if found[3]:
+        message = f"'\\u{found[3]}' is half of a surrogate pair and no character. Write both halves."
+        _refuse(file, *_place(text, start + found.start()), message, "E-text")
+    return found[0] if len(found[0]) > 1 else f"\\u{ord(found[0]):04x}"
+
+
+def _explain(error: yaml.YAMLError, text: str, file: Path) -> NoReturn:
+    """Raise the ConfigError that says in our words what the YAML reader stumbled on."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    found = getattr(error, "problem", None) or "the text cannot be read"
+    lines = text.splitlines()
+    for number in (line, line - 1):
+        if 0 < number <= len(lines) and lines[number - 1].strip() == "...":
+            message = "a line '...' ends a YAML document, but more follows. Write the keys that it stands for."
+            _refuse(file, number, lines[number - 1].index("...") + 1, message, "E-syntax")
+    advice = next((text for fragment, text in _ADVICE if fragment in found), f"{found}. Check the lines around it.")
+    _refuse(file, line, column, f"not YAML: {advice}", "E-syntax")
+
+
+def _place(text: str, index: int) -> tuple[int, int]:
+    """Return line and column, from 1, of a character."""
+    breaks = list(_BREAK.finditer(text, 0, index))
+    return len(breaks) + 1, index - (breaks[-1].end() if breaks else 0) + 1
+
+
+def _refuse(file: Path, line: int, column: int, message: str, code: str) -> NoReturn:
+    raise ConfigError([Problem(position=Position(file, line, column), code=code, message=message)])

@@ -1,0 +1,114 @@
+"""Turns a config without errors into the Experiment, with every default filled in and every path absolute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from amlc.config.algorithms import canonical_name, is_set
+from amlc.config.durations import parse_time
+from amlc.config.placeholders import key_variable
+from amlc.config.rules import resolve
+from amlc.config.service import gpu_indices
+from amlc.config.spelling import Config
+from amlc.model import Algorithm, AmlTarget, Budget, Experiment, LocalTarget, SharedStorage, Space
+
+
+def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experiment:
+    """Return the experiment of a config whose problems hold no error.
+
+    inputs: what was read beside the experiment file.
+    """
+    ours: Mapping[str, Any] = config.get("amlc") or {}
+    name = config.get("experimentName") or config.document.file.stem
+    namespace = ours.get("namespace", "")
+    source = config.document.file.resolve()
+    return Experiment(
+        name=name,
+        namespace=namespace,
+        source=source,
+        inputs=(source, *(file.resolve() for file in inputs)),
+        space=space,
+        tuner=_algorithm(config, "tuner"),
+        assessor=_algorithm(config, "assessor") if is_set(config, "assessor") else None,
+        command=config.get("trialCommand"),
+        code=resolve(config, config.get("trialCodeDirectory") or "."),
+        concurrency=config.get("trialConcurrency"),
+        gpus_per_trial=config.get("trialGpuNumber"),
+        max_trials=config.get("maxTrialNumber"),
+        max_seconds=_seconds(config.get("maxExperimentDuration")),
+        trial_seconds=_seconds(config.get("maxTrialDuration")),
+        target=_target(config),
+        shared_storage=_storage(config),
+        seed=_seed(config, namespace, name),
+        trials_per_job=ours.get("trialsPerJob", 1),
+        replicates=ours.get("replicates", 1),
+        constraints=tuple(ours.get("constraints", ())),
+        environment=ours.get("environment"),
+        job=ours.get("job", {}),
+        retries=ours.get("retries", 2),
+        budget=_budget(ours.get("budget") or {}),
+        templates=resolve(config, ours["templates"]) if "templates" in ours else None,
+    )
+
+
+def _seconds(value: int | str | None) -> int | None:
+    return None if value is None else parse_time(value)
+
+
+def _seed(config: Config, namespace: str, name: str) -> int:
+    """Return the seed that is given, or one that only the namespace and the name decide."""
+    for given in (config.get("amlc", "seed"), config.get("tuner", "classArgs", "seed")):
+        if given is not None:
+            return int(given)
+    canonical = json.dumps([namespace, name], separators=(",", ":"), ensure_ascii=False)
+    return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:4], "big")
+
+
+def _algorithm(config: Config, kind: str) -> Algorithm:
+    return Algorithm(name=canonical_name(config, kind), class_args=config.get(kind, "classArgs") or {})
+
+
+def _target(config: Config) -> AmlTarget | LocalTarget:
+    service = config.get("trainingService")
+    per_gpu = service.get("maxTrialNumberPerGpu", 1)
+    if service["platform"] == "local":
+        return LocalTarget(
+            gpu_indices=gpu_indices(service.get("gpuIndices")),
+            trials_per_gpu=per_gpu,
+            use_active_gpu=service.get("useActiveGpu", False),
+        )
+    return AmlTarget(
+        subscription_id=service.get("subscriptionId"),
+        resource_group=service.get("resourceGroup"),
+        workspace_name=service.get("workspaceName"),
+        compute=service.get("computeTarget"),
+        image=service.get("dockerImage"),
+        trials_per_gpu=per_gpu,
+    )
+
+
+def _storage(config: Config) -> SharedStorage | None:
+    """Return the shared storage of an AML experiment; on this machine trials see the files anyway."""
+    storage = config.get("sharedStorage")
+    complete = storage and {"storageType", "localMountPoint", "remoteMountPoint", "localMounted"} <= storage.keys()
+    if not complete or config.get("trainingService", "platform") == "local":
+        return None
+    return SharedStorage(
+        storage_type=storage["storageType"],
+        local_mount_point=str(resolve(config, storage["localMountPoint"])),
+        remote_mount_point=storage["remoteMountPoint"],
+        local_mounted=storage["localMounted"],
+        account_name=storage.get("storageAccountName"),
+        container_name=storage.get("containerName"),
+        key_variable=key_variable(storage.get("storageAccountKey")),
+        nfs_server=storage.get("nfsServer"),
+        exported_directory=storage.get("exportedDirectory"),
+    )
+
+
+def _budget(budget: Mapping[str, Any]) -> Budget:
+    return Budget(trials=budget.get("trials"), node_hours=budget.get("nodeHours"))

@@ -1,0 +1,191 @@
+"""Checks what no schema can say: paths, durations, names, storage, constraints, and keys without effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from amlc.config.durations import parse_time
+from amlc.config.service import gpu_indices
+from amlc.config.spelling import Config
+from amlc.errors import Problem, did_you_mean
+from amlc.model import Choice, JsonPath, Real, Space
+
+_NO_EFFECT = {
+    "nniManagerIp": "amlc has no manager process that trials would call",
+    "debug": "it switches NNI's own debugging",
+    "logLevel": "it is the level of NNI's own log; use amlc's -v or -q",
+    "experimentWorkingDirectory": "amlc keeps what happened in '.amlc/'",
+    "tunerGpuIndices": "tuners run without a GPU",
+}
+_DEFAULTS = {"debug": False, "logLevel": "info"}
+_BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
+_STORAGE = {"AzureBlob": ("storageAccountName", "containerName"), "NFS": ("nfsServer", "exportedDirectory")}
+
+
+def resolve(config: Config, value: str) -> Path:
+    """Return a path of the file as an absolute one; relative ones count from the file's folder."""
+    return (config.document.file.absolute().parent / Path(value).expanduser()).resolve()
+
+
+def check_rules(config: Config) -> Iterator[Problem]:
+    """Yield all findings that need no search space."""
+    yield from _check_name(config)
+    yield from _check_command(config)
+    yield from _check_folders(config)
+    yield from _check_durations(config)
+    yield from _check_storage(config)
+    yield from _check_no_effect(config)
+    yield from _check_indices(config)
+    yield from _check_seeds(config)
+
+
+def _check_name(config: Config) -> Iterator[Problem]:
+    name = config.get("experimentName")
+    if isinstance(name, str) and (_BAD_NAME.search(name) or name in (".", "..") or len(name) > 200):
+        text = "'experimentName' becomes a folder's name: no '/', '\\' or control characters, at most 200 characters."
+        yield config.problem(("experimentName",), "E-name", f"{text} Rename it.")
+
+
+def _check_command(config: Config) -> Iterator[Problem]:
+    if config.get("trialCommand") is None and ("trialCommand",) not in config.broken:
+        text = "the experiment needs 'trialCommand'. For example `trialCommand: python3 mnist.py`."
+        yield config.problem((), "E-required", text)
+
+
+def _check_folders(config: Config) -> Iterator[Problem]:
+    yield from _check_folder(config, ("trialCodeDirectory",), "Create it, or correct the path.")
+    yield from _check_folder(config, ("amlc", "templates"), "Create it, or remove the key.")
+    for kind in ("tuner", "assessor"):
+        yield from _check_folder(config, (kind, "codeDirectory"), "Create it, or correct the path.")
+
+
+def _check_folder(config: Config, path: JsonPath, advice: str) -> Iterator[Problem]:
+    value = config.get(*map(str, path))
+    if not isinstance(value, str):
+        return
+    folder = resolve(config, value)
+    if not folder.is_dir():
+        found = "is not a folder" if folder.exists() else "does not exist"
+        text = f"the folder '{value}' {found}; paths count from this file's folder. {advice}"
+        yield config.problem(path, "E-folder", text)
+
+
+def _check_durations(config: Config) -> Iterator[Problem]:
+    for name in ("maxExperimentDuration", "maxTrialDuration"):
+        value = config.get(name)
+        try:
+            parse_time(value if value is not None else 1)
+        except ValueError:
+            text = f"'{name}' must be above zero, got '{value}'. Write for example '30m', or remove it for no limit."
+            yield config.problem((name,), "E-duration", text)
+
+
+def _check_storage(config: Config) -> Iterator[Problem]:
+    kind = config.get("sharedStorage", "storageType")
+    if not isinstance(config.get("sharedStorage"), Mapping):
+        return
+    path = ("sharedStorage", "storageType")
+    local = config.get("trainingService", "platform") == "local"
+    for name in _STORAGE.get(str(kind), ()):
+        if config.get("sharedStorage", name) is None and ("sharedStorage", name) not in config.broken:
+            text = f"storage of type {kind} needs '{name}'. Add it to 'sharedStorage'."
+            yield config.problem(path, "E-required", text)
+    if config.get("sharedStorage", "localMounted") == "nomount":
+        text = "'nomount' is refused by NNI itself. Write usermount if you mount the storage, nnimount otherwise."
+        yield config.problem(("sharedStorage", "localMounted"), "E-storage", text)
+    if local:
+        text = "'sharedStorage' has no effect with platform local: trials see this machine's own files."
+        yield config.note(("sharedStorage",), "W-no-effect", text)
+    elif kind == "NFS":
+        text = "NFS cannot be mounted into AML jobs. Use storageType AzureBlob, or name a datastore in 'amlc.job'."
+        yield config.problem(path, "E-storage", text)
+
+
+def _check_no_effect(config: Config) -> Iterator[Problem]:
+    for name, reason in _NO_EFFECT.items():
+        value = config.get(name)
+        if value is not None and value != _DEFAULTS.get(name):
+            yield config.note((name,), "W-no-effect", f"'{name}' has no effect: {reason}. Remove it.")
+
+
+def _check_indices(config: Config) -> Iterator[Problem]:
+    """Yield an error for GPUs that are named twice in text such as `0,1,0`; the schema sees to lists."""
+    for path in (("tunerGpuIndices",), ("trainingService", "gpuIndices")):
+        indices = gpu_indices(config.get(*path)) or ()
+        if len(set(indices)) != len(indices):
+            text = f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. Remove one of them."
+            yield config.problem(path, "E-duplicate-item", text)
+
+
+def _check_seeds(config: Config) -> Iterator[Problem]:
+    ours, theirs = config.get("amlc", "seed"), config.get("tuner", "classArgs", "seed")
+    if ours is not None and theirs is not None and ours != theirs:
+        text = "'amlc.seed' and the tuner's 'seed' differ; amlc.seed wins. Keep one of them."
+        yield config.warning(("amlc", "seed"), "W-twice", text)
+
+
+def check_endless(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
+    """Yield an error when neither the space nor `maxTrialNumber` ends the experiment."""
+    bounded = config.get("maxTrialNumber") is not None or ("maxTrialNumber",) in config.broken
+    if bounded or tuner not in ("Random", "GridSearch"):
+        return
+    if name := _endless(space):
+        text = f"'{name}' has endlessly many values, so the experiment never ends. Set 'maxTrialNumber'."
+        yield config.problem((), "E-endless", text)
+
+
+def _endless(space: Space) -> str:
+    """Return the first dimension with endlessly many values, "" if there is none."""
+    for dimension in space:
+        if isinstance(dimension, Real) and (dimension.q is None or dimension.normal):
+            return dimension.name
+        for branch in dimension.branches if isinstance(dimension, Choice) else ():
+            if name := _endless(branch):
+                return f"{dimension.name}/{name}"
+    return ""
+
+
+def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
+    """Yield what is wrong with the expressions of `amlc.constraints`: their syntax, and names the space has not."""
+    constraints = config.get("amlc", "constraints")
+    if not constraints:
+        return
+    from jinja2 import TemplateSyntaxError
+
+    names = _names(space, tuner)
+    for index, text in enumerate(constraints):
+        path = ("amlc", "constraints", index)
+        try:
+            used = _variables(text)
+        except TemplateSyntaxError as error:
+            advice = "Write for example 'lr * batch_size <= 3.2'."
+            yield config.problem(path, "E-constraint", f"not an expression: {str(error.message).rstrip('.')}. {advice}")
+            continue
+        for name in sorted(used - names):
+            hint = did_you_mean(name, names) or f" Known: {', '.join(sorted(names)) or 'none'}."
+            yield config.problem(path, "E-constraint", f"the search space has no parameter '{name}'.{hint}")
+
+
+def _variables(expression: str) -> set[str]:
+    """Return the names that a Jinja expression reads; raises jinja2's TemplateSyntaxError."""
+    from jinja2 import Environment, TemplateSyntaxError, meta, nodes
+    from jinja2.parser import Parser
+
+    environment = Environment(autoescape=True)
+    parser = Parser(environment, expression, state="variable")
+    tree = parser.parse_expression()
+    if not parser.stream.eos:
+        raise TemplateSyntaxError(f"unexpected {str(parser.stream.current.value)!r}", 1)
+    template = nodes.Template([nodes.Output([tree], lineno=1)], lineno=1)
+    template.set_environment(environment)
+    return meta.find_undeclared_variables(template)
+
+
+def _names(space: Space, tuner: str | None) -> set[str]:
+    if tuner != "Batch":
+        return {dimension.name for dimension in space}
+    rows: list[Any] = [row for dimension in space if isinstance(dimension, Choice) for row in dimension.options]
+    return {str(name) for row in rows for name in row}

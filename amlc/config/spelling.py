@@ -1,0 +1,156 @@
+"""Brings config keys to their camelCase spelling as NNI matches them, and remembers how the file spells them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from amlc.errors import Problem, Severity, did_you_mean
+from amlc.model import Document, JsonPath
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """An experiment file on its way from the document to the Experiment; every stage returns a new one.
+
+    data: canonical keys at config level, `null` left out. spelling: where a canonical path stands in the file, if
+    elsewhere. broken: canonical paths that were refused, so that they are not also reported as missing.
+    """
+
+    document: Document
+    data: Mapping[str, Any]
+    spelling: Mapping[JsonPath, JsonPath]
+    problems: tuple[Problem, ...] = ()
+    broken: frozenset[JsonPath] = frozenset()
+
+    def get(self, *path: str) -> Any:
+        """Return the value at a canonical path, None if it is not set."""
+        value: Any = self.data
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def original(self, path: JsonPath) -> JsonPath:
+        """Return the path as the file spells it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.spelling:
+                return self.spelling[path[:length]] + path[length:]
+        return path
+
+    def problem(
+        self, path: JsonPath, code: str, message: str, *, key: bool = False, severity: Severity = Severity.ERROR
+    ) -> Problem:
+        """Return a problem with what stands at a canonical path."""
+        return self.document.problem(self.original(path), code, message, key=key, severity=severity)
+
+    def warning(self, path: JsonPath, code: str, message: str) -> Problem:
+        """Return a warning about the key at a canonical path."""
+        return self.problem(path, code, message, key=True, severity=Severity.WARNING)
+
+    def note(self, path: JsonPath, code: str, message: str) -> Problem:
+        """Return a note about the key at a canonical path."""
+        return self.problem(path, code, message, key=True, severity=Severity.NOTE)
+
+    def noted(self, *problems: Problem) -> Config:
+        """Return the config with more problems."""
+        return replace(self, problems=self.problems + problems)
+
+    def with_value(self, path: JsonPath, value: Any) -> Config:
+        """Return the config with another value at a canonical path."""
+        return replace(self, data=_set(self.data, path, value))
+
+    def without(self, path: JsonPath, *, broken: bool = True) -> Config:
+        """Return the config as if the path were not set; `broken`: because it was refused."""
+        marked = self.broken | {path} if broken else self.broken
+        return replace(self, data=_set(self.data, path, None), broken=marked)
+
+    @property
+    def failed(self) -> bool:
+        """Whether any problem is an error."""
+        return any(p.severity is Severity.ERROR for p in self.problems)
+
+
+def _set(data: Mapping[str, Any], path: JsonPath, value: Any) -> dict[str, Any]:
+    key, rest = str(path[0]), path[1:]
+    if rest:
+        value = _set(data[key], rest, value) if isinstance(data.get(key), Mapping) else data.get(key)
+    others = {name: old for name, old in data.items() if name != key}
+    return others if value is None else others | {key: value}
+
+
+def fold(key: str) -> str:
+    """Return what NNI compares of a key: lower-case, without `_`."""
+    return key.lower().replace("_", "")
+
+
+def read_keys(document: Document, schema: Schema) -> Config:
+    """Return the config with canonical keys everywhere but in `trainingService`, whose keys depend on its platform."""
+    config = Config(document=document, data={}, spelling={})
+    return fold_keys(config, (), document.data, schema, schema)
+
+
+def fold_keys(config: Config, path: JsonPath, found: Mapping[str, Any], level: Schema, schema: Schema) -> Config:
+    """Return the config with the mapping `found` at `path`, its keys canonical, and again for config objects in it.
+
+    level: the JSON Schema of this object. Unknown keys and keys in two spellings become errors.
+    """
+    names = {fold(name): name for name in level["properties"]}
+    here = config.original(path)
+    data: dict[str, Any] = {}
+    spelling, problems = dict(config.spelling), []
+    for key, value in found.items():
+        name = names.get(fold(key))
+        if name is None:
+            problems.append(_unknown(config.document, here, key, level, schema))
+        elif (*path, name) in spelling:
+            problems.append(_two_spellings(config.document, (*here, key), spelling[(*path, name)]))
+        else:
+            spelling[(*path, name)] = (*here, key)
+            if value is not None:
+                data[name] = value
+    config = replace(config, spelling=spelling, problems=(*config.problems, *problems))
+    config = config.with_value(path, data) if path else replace(config, data=data)
+    for name, value in data.items():
+        inner = object_schema(level["properties"][name], schema)
+        if inner is not None and isinstance(value, Mapping) and name != "trainingService":
+            config = fold_keys(config, (*path, name), value, inner, schema)
+    return config
+
+
+def object_schema(node: Schema, schema: Schema) -> Schema | None:
+    """Return the schema of a config object behind a `$ref` or in place, None for a plain value."""
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    return node if "properties" in node else None
+
+
+def _two_spellings(document: Document, path: JsonPath, first: JsonPath) -> Problem:
+    place = document.at(first, key=True)
+    return document.problem(
+        path,
+        "E-duplicate-key",
+        f"'{path[-1]}' is the same key as '{first[-1]}' at line {place.line}, column {place.column}. Keep one of them.",
+        key=True,
+    )
+
+
+def _unknown(document: Document, here: JsonPath, key: str, level: Schema, schema: Schema) -> Problem:
+    """Return the error for a key that the schema does not know here, with the likeliest reason."""
+    where = f"in '{here[-1]}'" if here else "at the top level"
+    hint = did_you_mean(key.replace("-", "").replace("_", ""), level["properties"]) or _elsewhere(key, level, schema)
+    hint = hint or f" Allowed here: {', '.join(level['properties'])}."
+    return document.problem((*here, key), "E-unknown-key", f"unknown key '{key}' {where}.{hint}", key=True)
+
+
+def _elsewhere(key: str, level: Schema, schema: Schema) -> str:
+    """Return the hint that the key belongs to another object."""
+    parts = schema["$defs"]
+    places = {"the top level": schema} | {f"'{name}'": parts[name] for name in ("sharedStorage", "amlc", "tuner")}
+    places |= {f"'trainingService' with platform {name}": parts[name] for name in ("aml", "local")}
+    for place, other in places.items():
+        if other is not level and fold(key) in {fold(name) for name in other["properties"]}:
+            return f" It belongs to {place}."
+    return ""

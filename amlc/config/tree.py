@@ -1,0 +1,281 @@
+"""Builds a Document from YAML events: plain values and their positions, without recursion into hostile input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from amlc.config.scalars import resolve
+from amlc.errors import ConfigError, Position, Problem, Severity
+from amlc.model import Document, JsonPath
+
+MAX_DEPTH = 300
+"""Levels of lists and mappings; enough for a nested choice 100 deep, and far below Python's recursion limit."""
+
+MAX_REPEATED = 100_000
+"""Values that aliases may repeat in all."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CORE = "tag:yaml.org,2002:"
+_COLLECTIONS = {None, "!", _CORE + "map", _CORE + "seq"}
+_TAGGED: dict[str, tuple[type, ...]] = {
+    _CORE + "int": (int,),
+    _CORE + "float": (int, float),
+    _CORE + "bool": (bool,),
+    _CORE + "null": (type(None),),
+}
+_SECRET = ("key", "password", "passwd", "token", "secret", "passphrase")
+
+
+@dataclass(slots=True)
+class _Node:
+    """A value while the file is being read. `items`: key and value pairs of a mapping, values of a list."""
+
+    kind: str
+    line: int
+    column: int
+    value: Any = None
+    plain: str | None = None
+    remark: str = ""
+    items: list[Any] = field(default_factory=list)
+    size: int = 1
+    height: int = 0
+    pending: _Node | None = None
+    closed: bool = True
+
+
+class _Reader:
+    """Turns events into nodes; collects what is wrong on the way, and stops only where reading on makes no sense."""
+
+    def __init__(self, file: Path, *, json_words: bool) -> None:
+        self.file = file
+        self.json_words = json_words
+        self.problems: list[Problem] = []
+        self.anchors: dict[str, _Node] = {}
+        self.repeated = 0
+
+    def read(self, events: Iterable[Any]) -> _Node | None:
+        """Return the root of the only document, or None when there is none."""
+        root: _Node | None = None
+        stack: list[_Node] = []
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent) and root is not None:
+                message = "a second YAML document starts here; amlc reads one per file. Split the file."
+                self.stop(event, "E-syntax", message)
+            if isinstance(event, yaml.CollectionEndEvent):
+                node = stack.pop()
+                node.closed = True
+            elif isinstance(event, yaml.NodeEvent):
+                node = self.open(event, stack)
+                if not node.closed:
+                    stack.append(node)
+                    continue
+            else:
+                continue
+            if stack:
+                self.attach(stack[-1], node, event)
+            else:
+                root = node
+        return root
+
+    def open(self, event: Any, stack: list[_Node]) -> _Node:
+        """Return the node that an event starts; a list or mapping is open until its end event."""
+        if len(stack) > MAX_DEPTH:
+            self.stop(event, "E-depth", f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it.")
+        mark = event.start_mark
+        line, column = mark.line + 1, mark.column + 1
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event, line, column)
+        if isinstance(event, yaml.ScalarEvent):
+            node = self.scalar(event, line, column)
+        else:
+            kind = "mapping" if isinstance(event, yaml.MappingStartEvent) else "list"
+            node = _Node(kind, line, column, closed=False)
+            if event.tag not in _COLLECTIONS:
+                self.refuse_tag(event.tag, line, column)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node
+        return node
+
+    def alias(self, event: Any, line: int, column: int) -> _Node:
+        """Return what an alias repeats, within the bound; an unknown or recursive one ends the reading."""
+        target = self.anchors.get(event.anchor)
+        if target is None:
+            message = f"'*{event.anchor}' has no anchor '&{event.anchor}' before it. Define it first."
+            self.stop(event, "E-alias", message)
+        if not target.closed:
+            self.stop(event, "E-alias", f"'*{event.anchor}' stands inside its own anchor. Write the value out.")
+        self.repeated += target.size
+        if self.repeated > MAX_REPEATED:
+            self.stop(event, "E-alias", f"aliases repeat more than {MAX_REPEATED} values. Write fewer aliases.")
+        return _Node(
+            target.kind,
+            line,
+            column,
+            value=target.value,
+            plain=target.plain,
+            items=target.items,
+            size=target.size,
+            height=target.height,
+        )
+
+    def scalar(self, event: Any, line: int, column: int) -> _Node:
+        """Return the node of a scalar: quoted or tagged text as it stands, plain text by its meaning."""
+        node = _Node("scalar", line, column, value=event.value)
+        tag = event.tag
+        if event.implicit[0] or (tag is not None and tag.startswith(_CORE) and tag != _CORE + "str"):
+            node.plain = event.value
+            try:
+                node.value, node.remark = resolve(event.value, json_words=self.json_words)
+                str(node.value)
+            except ValueError:
+                message = f"a whole number of {len(event.value)} digits is too long. Quote it or shorten it."
+                self.add(line, column, "E-number", message)
+        if tag is not None and tag not in ("!", _CORE + "str"):
+            self.check_tag(tag, node)
+        return node
+
+    def check_tag(self, tag: str, node: _Node) -> None:
+        """Accept the tags of JSON's own types where they fit the value, refuse all others."""
+        wanted = _TAGGED.get(tag)
+        if wanted is None:
+            self.refuse_tag(tag, node.line, node.column)
+        elif type(node.value) not in wanted:
+            short = tag.replace(_CORE, "!!")
+            self.add(node.line, node.column, "E-tag", f"the value does not fit its tag '{short}'. Remove the tag.")
+        elif tag == _CORE + "float":
+            node.value = float(node.value)
+
+    def attach(self, parent: _Node, node: _Node, event: Any) -> None:
+        """Put a finished node into its list or mapping, and add up size and height."""
+        parent.size += node.size
+        parent.height = max(parent.height, node.height + 1)
+        if parent.height > MAX_DEPTH:
+            self.stop(event, "E-depth", f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it.")
+        if parent.kind == "list":
+            parent.items.append(node)
+        elif parent.pending is None:
+            parent.pending = node
+        else:
+            parent.items.append((parent.pending, node))
+            parent.pending = None
+
+    def refuse_tag(self, tag: str, line: int, column: int) -> None:
+        """Note a tag that has no JSON meaning."""
+        short = tag.replace(_CORE, "!!")
+        self.add(line, column, "E-tag", f"the tag '{short}' is not supported: values are JSON values. Remove the tag.")
+
+    def add(self, line: int, column: int, code: str, message: str) -> None:
+        """Note a problem and go on."""
+        self.problems.append(Problem(position=Position(self.file, line, column), code=code, message=message))
+
+    def stop(self, event: Any, code: str, message: str) -> NoReturn:
+        """Raise all problems so far and this last one."""
+        self.add(event.start_mark.line + 1, event.start_mark.column + 1, code, message)
+        raise ConfigError(self.problems)
+
+
+class _Builder:
+    """Turns nodes into plain values and notes the position of each key and value by its path."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.keys: dict[JsonPath, Position] = {}
+        self.values: dict[JsonPath, Position] = {}
+        self.problems: list[Problem] = []
+
+    def build(self, node: _Node, path: JsonPath) -> Any:
+        """Return the plain value of a node."""
+        self.values[path] = Position(self.file, node.line, node.column)
+        if node.kind == "scalar":
+            if node.remark:
+                self.remark(node, path)
+            return node.value
+        if node.kind == "list":
+            return [self.build(item, (*path, index)) for index, item in enumerate(node.items)]
+        mapping = {}
+        for name, key, value in self.entries(node, path):
+            here = (*path, name)
+            self.keys[here] = Position(self.file, key.line, key.column)
+            mapping[name] = self.build(value, here)
+        return mapping
+
+    def entries(self, node: _Node, path: JsonPath) -> Iterable[tuple[str, _Node, _Node]]:
+        """Return name, key and value of a mapping: first what `<<` merges in, then its own, which win."""
+        merged: dict[str, tuple[str, _Node, _Node]] = {}
+        own: dict[str, tuple[str, _Node, _Node]] = {}
+        for key, value in node.items:
+            if key.plain == "<<":
+                for entry in self.merge(value, path):
+                    merged.setdefault(entry[0], entry)
+            elif (name := self.name(key, path)) is not None:
+                if name in own:
+                    self.twice(name, own[name][1], key, path)
+                else:
+                    own[name] = (name, key, value)
+        return {**merged, **own}.values()
+
+    def merge(self, node: _Node, path: JsonPath) -> Iterator[tuple[str, _Node, _Node]]:
+        """Yield the entries of the mapping, or of each mapping in the list, that a `<<` key names."""
+        for source in node.items if node.kind == "list" else [node]:
+            if source.kind == "mapping":
+                yield from self.entries(source, path)
+            else:
+                self.add(source, path, "E-alias", "'<<' merges mappings only. Name a mapping, such as '*defaults'.")
+
+    def name(self, key: _Node, path: JsonPath) -> str | None:
+        """Return the text of a key, or None (with a problem) when it is not text."""
+        if isinstance(key.value, str):
+            return key.value
+        if key.plain is None:
+            self.add(key, path, "E-key", "a list or mapping cannot be a key: keys are text. Write a word.")
+        else:
+            self.add(key, path, "E-key", f'the key {key.plain or "null"} is not text. Quote it: "{key.plain}".')
+        return None
+
+    def twice(self, name: str, first: _Node, second: _Node, path: JsonPath) -> None:
+        """Note a key that stands twice in one mapping."""
+        message = f"'{name}' is given twice, first at line {first.line}, column {first.column}. Keep one of them."
+        self.add(second, (*path, name), "E-duplicate-key", message)
+
+    def remark(self, node: _Node, path: JsonPath) -> None:
+        """Warn of a value that YAML readers disagree about, without showing what may be a secret."""
+        message = f"the value is {node.remark}; it is read as NNI does. Quote or rewrite it."
+        if not secret(path):
+            read, rewrite = str(node.value).lower(), f'Write {str(node.value).lower()}, or "{node.plain}" for the text.'
+            if isinstance(node.value, str):
+                read, rewrite = "text", f'Write "{node.plain}", or the number without leading zeros.'
+            message = f"'{node.plain}' is {node.remark}; read as {read}, as NNI does. {rewrite}"
+        self.add(node, path, "W-yaml", message, severity=Severity.WARNING)
+
+    def add(self, node: _Node, path: JsonPath, code: str, message: str, *, severity: Severity = Severity.ERROR) -> None:
+        """Note a problem at a node."""
+        here = Document(self.file, None, {}, {path: Position(self.file, node.line, node.column)})
+        self.problems.append(here.problem(path, code, message, severity=severity))
+
+
+def secret(path: JsonPath) -> bool:
+    """Return whether the key's name says that its value must not be shown."""
+    folded = str(path[-1]).lower().replace("_", "") if path else ""
+    return folded.endswith(_SECRET)
+
+
+def build_document(text: str, file: Path, *, json_words: bool) -> Document | None:
+    """Return the one document of a YAML text, None if it holds none.
+
+    Raises ConfigError with every problem found, and yaml.YAMLError where the text is not YAML.
+    """
+    reader = _Reader(file, json_words=json_words)
+    root = reader.read(yaml.parse(text, Loader=_Loader))
+    if root is None:
+        return None
+    builder = _Builder(file)
+    data = builder.build(root, ())
+    problems = reader.problems + builder.problems
+    if any(p.severity is Severity.ERROR for p in problems):
+        raise ConfigError(problems)
+    return Document(file, data, builder.keys, builder.values, tuple(problems))

@@ -1,0 +1,243 @@
+"""The loop that submits what is missing and records what happens: the only writer of an experiment's ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from amlc.backends import Backend, Submission
+from amlc.ledger import Attempt, Clock, Event, Ledger, elapsed_s, fold, latest, observed
+from amlc.manifest import Entry, Manifest
+from amlc.model import Observation, Status
+from amlc.reconcile import Policy, Submit, decide, reconcile, succeeded
+from amlc.write import job_text
+
+_POLL_S = 1.0  # how long to sit still at most: a cancel from another process is seen within this time
+_TICK_S = 30.0  # how often to note that the loop is at work, for the sake of maxExperimentDuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds a run. concurrency: jobs side by side. max_seconds: of work, over all submits. None is unlimited."""
+
+    concurrency: int
+    max_seconds: float | None = None
+    max_failures: int | None = None
+    wait: bool = True
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts of jobs of this run, for who watches."""
+
+    submitted: int = 0
+    ended: int = 0
+    failed: int = 0
+    running: int = 0
+    total: int = 0
+
+
+Watch = Callable[[Progress], None]
+
+
+def drive(
+    manifest: Manifest,
+    ledger: Ledger,
+    backend: Backend,
+    *,
+    policy: Policy,
+    limits: Limits,
+    clock: Clock,
+    watch: Watch = lambda progress: None,
+) -> tuple[Progress, str | None]:
+    """Submit what `reconcile` asks for and follow it to its end; return the counts, and why it stopped early or None.
+
+    It can be killed at any moment and called again: what was recorded as intended is looked up by name first.
+    """
+    loop = _Loop(manifest, ledger, backend, policy, clock)
+    loop.begin()
+    started = clock()
+    while True:
+        stopped = loop.stopped or _exhausted(limits, loop, clock() - started)
+        if not stopped:
+            loop.submit(limits.concurrency - len(loop.live))
+        watch(loop.progress)
+        if not loop.live or not limits.wait:
+            return loop.progress, stopped
+        loop.observe(_POLL_S)
+
+
+def observe_once(ledger: Ledger, backend: Backend, *, clock: Clock) -> None:
+    """Record what became of the jobs that were at work when somebody last looked."""
+    live = _live(fold(ledger.events()))
+    if live:
+        _record(ledger, backend, live, backend.poll(live, timeout_s=0), clock)
+
+
+def _exhausted(limits: Limits, loop: _Loop, session_s: float) -> str | None:
+    if limits.max_failures is not None and loop.progress.failed >= limits.max_failures:
+        return f"{loop.progress.failed} failed"
+    if limits.max_seconds is not None and loop.elapsed_before_s + session_s >= limits.max_seconds:
+        return f"maxExperimentDuration ({limits.max_seconds:g} s) is over"
+    return None
+
+
+class _Loop:
+    """The state of one run, which is the ledger's, kept up to date event by event."""
+
+    def __init__(self, manifest: Manifest, ledger: Ledger, backend: Backend, policy: Policy, clock: Clock) -> None:
+        self.manifest = manifest
+        self.ledger = ledger
+        self.backend = backend
+        self.policy = policy
+        self.clock = clock
+        self.progress = Progress()
+        self.live: dict[str, Attempt] = {}
+        self.stopped: str | None = None
+        self.elapsed_before_s = 0.0
+        self._seen = 0
+        self._attempts: dict[str, Attempt] = {}
+        self._last: dict[str, Attempt] = {}
+        self._entries: dict[str, Entry] = {}
+        self._again: list[Submit] = []
+        self._queue: Iterator[Submit] = iter(())
+        self._noted = 0.0
+
+    def begin(self) -> None:
+        """Take up the recorded state: settle what was intended and never confirmed, then queue what is missing."""
+        self.elapsed_before_s = elapsed_s(self.ledger.events())
+        for self._seen, event in self.ledger.numbered():
+            fold([event], self._attempts)
+        self._last = latest(self._attempts)
+        self.live = _live(self._attempts)
+        self._note("session")
+        unconfirmed = [attempt for attempt in self.live.values() if attempt.submitted is None]
+        found = {seen.job: seen for seen in self.backend.poll([a.job for a in unconfirmed], timeout_s=0)}
+        for attempt in unconfirmed:
+            kind = "submitted" if attempt.job in found else "void"
+            self.ledger.append([Event(kind=kind, at=self.clock(), job=attempt.job)])
+        self._catch_up()
+        self.progress.total = len(self.live) + sum(1 for _ in self._needed())
+        self._queue = self._needed()
+
+    def submit(self, room: int) -> None:
+        """Submit up to `room` jobs: first all intents, on disk, then the calls, then their answers."""
+        batch = self._next(room)
+        if not batch:
+            return
+        submissions = [
+            Submission(_name(action), job_text(self.manifest.folder, action.entry), self.manifest.folder)
+            for action in batch
+        ]
+        self.ledger.append([self._intent(action) for action in batch])
+        for answer in self.backend.submit(submissions):
+            self.progress.submitted += 1
+            if answer.refused is None:
+                event = Event(kind="submitted", at=self.clock(), job=answer.job, data={"url": answer.url})
+            else:
+                refusal = Observation(job=answer.job, status=Status.FAILED, error=answer.refused)
+                event = observed(refusal, at=self.clock())
+            self.ledger.append([event])
+        self._catch_up()
+
+    def observe(self, timeout_s: float) -> None:
+        """Wait for news of the live jobs, record it, and take up what other processes recorded."""
+        _record(self.ledger, self.backend, self.live, self.backend.poll(self.live, timeout_s=timeout_s), self.clock)
+        if self.clock() - self._noted > _TICK_S:
+            self._note("tick")
+        self._catch_up()
+
+    def _needed(self) -> Iterator[Submit]:
+        return reconcile(self.manifest.entries(), self._last, self.policy)
+
+    def _next(self, room: int) -> list[Submit]:
+        batch = self._again[: max(room, 0)]
+        known = {action.entry.id for action in self._again}  # the queue may come to a job that was lost meanwhile
+        del self._again[: len(batch)]
+        fresh = (action for action in self._queue if action.entry.id not in known)
+        batch += islice(fresh, max(room - len(batch), 0))
+        for action in batch:
+            self._entries[action.entry.id] = action.entry
+        return batch
+
+    def _intent(self, action: Submit) -> Event:
+        entry = action.entry
+        data = {
+            "id": entry.id,
+            "attempt": action.number,
+            "trials": [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials],
+            "revision": self.manifest.header.revision,
+            "backend": self.manifest.header.backend,
+            "losses": action.losses,
+        }
+        return Event(kind="intent", at=self.clock(), job=_name(action), data=data)
+
+    def _note(self, kind: str) -> None:
+        self._noted = self.clock()
+        self.ledger.append([Event(kind=kind, at=self._noted)])
+
+    def _catch_up(self) -> None:
+        for number, event in self.ledger.numbered(after=self._seen):
+            self._seen = number
+            if event.kind == "stop":
+                self.stopped = "it was canceled"
+            fold([event], self._attempts)
+            if event.job:
+                self._follow(event.job)
+        self.progress.running = len(self.live)
+
+    def _follow(self, job: str) -> None:
+        attempt = self._attempts.get(job)
+        if attempt is None:  # a void intent
+            self.live.pop(job, None)
+            self._last = latest(self._attempts)
+            return
+        self._last[attempt.id] = attempt
+        if attempt.working:
+            self.live[job] = attempt
+        elif self.live.pop(job, None) is not None:
+            self._ended(attempt)
+
+    def _ended(self, attempt: Attempt) -> None:
+        self.progress.ended += 1
+        entry = self._entries.pop(attempt.id, None) or _entry(self.manifest, attempt.id)
+        action = decide(entry, attempt, self.policy) if entry else None
+        if action is not None and attempt.latest.infrastructure:
+            self._again.append(action)
+        elif not succeeded(attempt):
+            self.progress.failed += 1
+
+
+def _live(attempts: Mapping[str, Attempt]) -> dict[str, Attempt]:
+    return {job: attempt for job, attempt in attempts.items() if attempt.working}
+
+
+def _record(
+    ledger: Ledger, backend: Backend, live: Mapping[str, Attempt], seen: list[Observation], clock: Clock
+) -> None:
+    """Append what is new in `seen`, with the metrics of what has ended."""
+    known = {observation.job for observation in seen}
+    gone = [
+        Observation(job=job, status=Status.FAILED, error="the back end does not have it", infrastructure=True)
+        for job in live
+        if job not in known
+    ]
+    for observation in [*seen, *gone]:
+        attempt = live[observation.job]
+        if replace(observation, url=observation.url or attempt.latest.url) == attempt.latest:
+            continue
+        if not observation.status.ended:
+            ledger.append([observed(observation, at=clock())])
+            continue
+        fetched = backend.fetch(observation.job)
+        event = observed(observation, at=clock(), outcomes=fetched.outcomes)
+        ledger.append([event], fetched.metrics, job=observation.job)
+
+
+def _entry(manifest: Manifest, job: str) -> Entry | None:
+    return next((entry for entry in manifest.entries() if entry.id == job), None)
+
+
+def _name(action: Submit) -> str:
+    return action.entry.name if action.number == 1 else f"{action.entry.name}-{action.number}"

@@ -1,0 +1,95 @@
+"""The errors that amlc raises, each class with the exit code that the command line gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a text file; `line` and `column` count from 1."""
+
+    file: Path
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Severity(str, Enum):
+    """How much a problem matters: an error stops the command, a warning and a note do not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One finding about the user's files.
+
+    code: stable and short, such as `E-unknown-key`; `--format json` and CI annotations carry it.
+    path: JSON pointer inside the file (`/searchSpace/lr/_value/0`), empty for the whole file.
+    """
+
+    position: Position
+    code: str
+    message: str
+    path: str = ""
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        where = f"{self.position} {self.path}".rstrip()
+        label = "" if self.severity is Severity.ERROR else f"{self.severity.value}: "
+        return f"{where}: {label}{self.message} [{self.code}]"
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the nearest of `known`, or nothing when none is near; case does not count."""
+    from difflib import get_close_matches
+
+    by_fold = {name.lower(): name for name in known}
+    near = get_close_matches(found.lower(), by_fold, n=1, cutoff=0.6)
+    return f" Did you mean '{by_fold[near[0]]}'?" if near else ""
+
+
+class AmlcError(Exception):
+    """The root of all errors that amlc raises on purpose; its text is for the user."""
+
+    exit_code = 2
+
+
+class UsageError(AmlcError):
+    """The command cannot do what it was asked to: nothing compiled, an unknown trial, a wrong option."""
+
+
+class ConfigError(AmlcError):
+    """The user's files have problems; carries every one of them, in file order."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.position, p.code, p.message)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class TemplateError(AmlcError):
+    """A job template failed, or rendered something else than the plan; says template, line and value."""
+
+
+class LockedError(AmlcError):
+    """Another process works on this experiment; the text says which."""
+
+
+class IncompleteError(AmlcError):
+    """Some compiled trials have no result."""
+
+    exit_code = 4
+
+
+class BackendError(AmlcError):
+    """The back end, the sign-in or the network refused or failed."""
+
+    exit_code = 5

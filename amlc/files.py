@@ -1,0 +1,88 @@
+"""Write files so that a crash leaves either the old or the new content, and lock an experiment's folder."""
+
+from __future__ import annotations
+
+import fcntl
+import filecmp
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from amlc.errors import LockedError
+
+
+def write_if_changed(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
+    """Make `path` hold `content`; tell whether it did not already. The folder must exist; nothing is half written."""
+    if read_or_none(path) == content:
+        return False
+    replace(path, content, mode=mode)
+    return True
+
+
+def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Replace `path` by a file with `content`, atomically for every reader."""
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def read_or_none(path: Path) -> bytes | None:
+    """Return the content of `path`, or None if there is no such file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with open(descriptor, "rb", buffering=0) as stream:
+        return stream.read()
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` for this process; the folder is made.
+
+    Raises LockedError, naming the holder, when another process has it. The lock ends with the process, however that
+    ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+            raise LockedError(f"{path}: {holder or 'another process'} is working on this experiment.") from err
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def copy_if_changed(source: Path, path: Path, *, mode: int) -> bool:
+    """Make `path` a copy of `source`; tell whether it was not one already. Large files are not held in memory."""
+    same = path.is_file() and filecmp.cmp(source, path, shallow=False)
+    if same and path.stat().st_mode & 0o777 == mode:
+        return False
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    try:
+        shutil.copyfile(source, temporary)
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    return True

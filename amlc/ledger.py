@@ -1,0 +1,255 @@
+"""The ledger: an append-only record of what was asked of the back ends and what became of it, in SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from amlc.errors import AmlcError
+from amlc.model import Metric, Observation, Outcome, Status, Trial
+
+FILE_NAME = "ledger.db"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, job TEXT NOT NULL, data TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS metrics (
+    job TEXT NOT NULL, trial TEXT NOT NULL, kind TEXT NOT NULL, sequence INTEGER NOT NULL, at REAL NOT NULL,
+    value TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS metrics_by_kind ON metrics (kind, job);
+"""
+
+
+class LedgerError(AmlcError):
+    """The ledger cannot be read or written; nothing that was recorded is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact. at: seconds since the epoch. job: the job's name, or empty for the whole experiment.
+
+    kind: `session` (a submit began) · `tick` (it was still at work) · `intent` (about to submit; written before the
+    call) · `submitted` · `void` (the intent never reached the back end) · `observed` · `cancel` (was
+    asked for) · `stop` (submit no more).
+    """
+
+    kind: str
+    at: float
+    job: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One submission of a job, as its events add up. `number` counts from 1.
+
+    submitted: seconds since the epoch, None while only the intent is recorded. losses: how many attempts before this
+    one ended through no fault of the user's.
+    """
+
+    id: str
+    number: int
+    trials: tuple[Trial, ...]
+    revision: str
+    backend: str
+    losses: int
+    latest: Observation
+    submitted: float | None = None
+    canceling: bool = False
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def job(self) -> str:
+        """The job's name."""
+        return self.latest.job
+
+    @property
+    def working(self) -> bool:
+        """Whether the back end may still be at work on it; with an unknown status it may."""
+        return not self.latest.status.ended
+
+    def status(self, trial: str) -> Status:
+        """Return the status of one of its trials: in a packed job, each has its own end."""
+        outcome = self.outcomes.get(trial)
+        if outcome is None or outcome.exit_code is None or len(self.trials) == 1:
+            return self.latest.status
+        return Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED
+
+
+def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) -> dict[str, Attempt]:
+    """Return the attempts by job name, in the order of their intents; given `attempts`, bring that up to date."""
+    result = {} if attempts is None else attempts
+    for event in events:
+        if event.kind == "intent":
+            result[event.job] = _intended(event)
+        elif event.kind == "void":
+            result.pop(event.job, None)
+        elif event.job in result:
+            result[event.job] = _updated(result[event.job], event)
+    return result
+
+
+def latest(attempts: Mapping[str, Attempt]) -> dict[str, Attempt]:
+    """Return the last attempt of each job id."""
+    return {attempt.id: attempt for attempt in attempts.values()}
+
+
+def elapsed_s(events: Iterable[Event]) -> float:
+    """Return for how long a submit has been at work on the experiment; the pauses between submits do not count."""
+    total, start, last = 0.0, None, 0.0
+    for event in events:
+        if event.kind == "session":
+            total += last - start if start is not None else 0.0
+            start = event.at
+        last = event.at
+    return total + (last - start if start is not None else 0.0)
+
+
+def _intended(event: Event) -> Attempt:
+    data = event.data
+    return Attempt(
+        id=data["id"],
+        number=data["attempt"],
+        trials=tuple(Trial(t["id"], t["sequence"], t["parameters"]) for t in data["trials"]),
+        revision=data["revision"],
+        backend=data["backend"],
+        losses=data["losses"],
+        latest=Observation(job=event.job, status=Status.WAITING),
+    )
+
+
+def _updated(attempt: Attempt, event: Event) -> Attempt:
+    if event.kind == "submitted":
+        seen = replace(attempt.latest, url=event.data.get("url"))
+        return replace(attempt, latest=seen, submitted=event.at)
+    if event.kind == "cancel":
+        return replace(attempt, canceling=True)
+    if event.kind == "observed":
+        data = dict(event.data)
+        outcomes = {o["trial"]: Outcome(**o) for o in data.pop("outcomes", ())}
+        seen = Observation(job=event.job, **{**data, "status": Status(data["status"])})
+        submitted = attempt.submitted or event.at
+        return replace(attempt, latest=seen, submitted=submitted, outcomes=outcomes or attempt.outcomes)
+    return attempt
+
+
+def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome] = ()) -> Event:
+    """Return the event that records what a back end said; defaults are left out of its data."""
+    data: dict[str, Any] = {"status": observation.status.value}
+    for name in ("started", "ended", "exit_code", "error", "url"):
+        if getattr(observation, name) is not None:
+            data[name] = getattr(observation, name)
+    if observation.infrastructure:
+        data["infrastructure"] = True
+    rows = [
+        {"trial": o.trial, "exit_code": o.exit_code, "started": o.started, "ended": o.ended} for o in outcomes
+    ]
+    if rows:
+        data["outcomes"] = rows
+    return Event(kind="observed", at=at, job=observation.job, data=data)
+
+
+class Ledger:
+    """An open ledger. Every `append` is on disk when it returns; readers and a writer can work side by side."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def append(self, events: Iterable[Event], metrics: Iterable[Metric] = (), *, job: str = "") -> int:
+        """Record `events`, and `metrics` in place of those that `job` had; all or nothing. Returns the last number."""
+        rows = [(e.at, e.kind, e.job, json.dumps(e.data, separators=(",", ":"))) for e in events]
+        with self._transaction() as connection:
+            connection.executemany("INSERT INTO events (at, kind, job, data) VALUES (?, ?, ?, ?)", rows)
+            if job:
+                connection.execute("DELETE FROM metrics WHERE job = ?", (job,))
+                connection.executemany(
+                    "INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)",
+                    ((job, m.trial, m.kind, m.sequence, m.at, json.dumps(m.value)) for m in metrics),
+                )
+            (number,) = connection.execute("SELECT max(number) FROM events").fetchone()
+        return int(number or 0)
+
+    def events(self, *, after: int = 0) -> Iterator[Event]:
+        """Yield the recorded events in order, those beyond number `after`."""
+        for _, event in self.numbered(after=after):
+            yield event
+
+    def numbered(self, *, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Yield (number, event) in order, those beyond number `after`."""
+        query = "SELECT number, at, kind, job, data FROM events WHERE number > ? ORDER BY number"
+        for number, at, kind, job, data in self._read(query, (after,)):
+            yield number, Event(kind=kind, at=at, job=job, data=json.loads(data))
+
+    def metrics(self, kind: str) -> Iterator[tuple[str, Metric]]:
+        """Yield (job name, metric) for all metrics of a kind, those of a job together and in order."""
+        query = "SELECT job, trial, sequence, at, value FROM metrics WHERE kind = ? ORDER BY job, rowid"
+        for job, trial, sequence, at, value in self._read(query, (kind,)):
+            yield job, Metric(trial=trial, kind=kind, sequence=sequence, value=json.loads(value), at=at)
+
+    def _read(self, query: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        with self._errors():
+            yield from self._connection.execute(query, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as err:
+            raise LedgerError(f"{self._path}: {err}. Nothing that was recorded is lost; mend the cause and go on.") from err
+
+
+@contextmanager
+def open_ledger(path: Path) -> Iterator[Ledger]:
+    """Open the ledger at `path`, and make it if it is not there. Raises LedgerError when that fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    except (OSError, sqlite3.Error) as err:
+        raise LedgerError(f"{path}: {err}.") from err
+    try:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # FULL: an intent has to outlive a power cut, or a job could be paid for twice.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.executescript(_SCHEMA)
+        except sqlite3.Error as err:
+            raise LedgerError(f"{path}: {err}. Is it a ledger of amlc, on a disk that can be written?") from err
+        yield Ledger(connection, path)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def read_ledger(path: Path) -> Iterator[Ledger]:
+    """Open the ledger at `path` for reading; where there is none, an empty one in memory: nothing is made on disk."""
+    if path.exists():
+        with open_ledger(path) as ledger:
+            yield ledger
+        return
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(_SCHEMA)
+    try:
+        yield Ledger(connection, path)
+    finally:
+        connection.close()
+
+
+Clock = Callable[[], float]
+"""Returns seconds since the epoch."""

@@ -1,0 +1,125 @@
+"""The manifest: what a build folder holds, one job a line, so that it can be read and reviewed in any size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from amlc.errors import UsageError
+from amlc.model import Trial
+
+FILE_NAME = "manifest.json"
+_FORMAT = 1
+_OPEN = '"jobs": ['
+_CLOSE = "],"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What holds for the whole build, and all that running it needs to know of the experiment.
+
+    revision: 64 hex digits, of which names and tables show six. max_seconds: None is unlimited.
+    gpu_indices: the local GPUs to use, None for all.
+    """
+
+    experiment: str
+    backend: str
+    revision: str
+    concurrency: int
+    retries: int
+    max_seconds: int | None
+    optimize_mode: str
+    gpus_per_trial: int | None
+    trials_per_gpu: int
+    gpu_indices: tuple[int, ...] | None
+    use_active_gpu: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One compiled job: its id, the name of its first attempt, its file (below the build folder) and that's SHA-256."""
+
+    id: str
+    name: str
+    file: str
+    sha256: str
+    trials: tuple[Trial, ...]
+
+
+def head_lines(header: Header) -> str:
+    """Return the manifest's text before the first job."""
+    text = json.dumps({"format": _FORMAT, **asdict(header)}, indent=1, ensure_ascii=False)
+    return text.removesuffix("\n}") + f",\n{_OPEN}\n"
+
+
+def entry_line(entry: Entry, *, first: bool) -> str:
+    """Return the line of one job; every line but the first begins with the comma that separates them."""
+    trials = [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials]
+    value = {"id": entry.id, "name": entry.name, "file": entry.file, "sha256": entry.sha256, "trials": trials}
+    return ("" if first else ",") + json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+def tail_lines(*, jobs: int, trials: int) -> str:
+    """Return the manifest's text after the last job."""
+    return f'{_CLOSE}\n"counts": {{"jobs": {jobs}, "trials": {trials}}}\n}}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A build folder's manifest: the header is read at once, the jobs as they are asked for."""
+
+    folder: Path
+    header: Header
+    jobs: int
+    trials: int
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the jobs in order, reading the file line by line."""
+        with (self.folder / FILE_NAME).open(encoding="utf-8") as lines:
+            for line in lines:
+                if line == _OPEN + "\n":
+                    break
+            for line in lines:
+                if line == _CLOSE + "\n":
+                    return
+                yield _entry(json.loads(line.removeprefix(",")))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a build folder. Raises UsageError when there is none, or not one that amlc wrote."""
+    path = folder / FILE_NAME
+    try:
+        value = json.loads(_without_jobs(path))
+        if value.pop("format") != _FORMAT:
+            raise UsageError(f"{path}: written by another version of amlc. Compile again.")
+        counts = value.pop("counts")
+        value.pop("jobs")
+        gpus = value.pop("gpu_indices")
+        header = Header(**value, gpu_indices=None if gpus is None else tuple(gpus))
+        return Manifest(folder, header, counts["jobs"], counts["trials"])
+    except FileNotFoundError as err:
+        raise UsageError(f"{path}: there is no such file. Compile the experiment first: amlc compile FILE.") from err
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        raise UsageError(f"{path}: not a manifest that amlc wrote ({err}). Delete the folder and compile again.") from err
+
+
+def _without_jobs(path: Path) -> str:
+    kept: list[str] = []
+    inside = False
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line == _CLOSE + "\n":
+                inside = False
+            if not inside:
+                kept.append(line)
+            if line == _OPEN + "\n":
+                inside = True
+    return "".join(kept)
+
+
+def _entry(value: dict[str, Any]) -> Entry:
+    trials = tuple(Trial(t["id"], t["sequence"], t["parameters"]) for t in value["trials"])
+    return Entry(value["id"], value["name"], value["file"], value["sha256"], trials)

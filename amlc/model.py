@@ -1,0 +1,252 @@
+"""The types that flow through amlc: frozen values, from the parsed file to the observed attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from amlc.errors import Position, Problem, Severity
+
+Parameters: TypeAlias = Mapping[str, Any]
+"""What one trial receives from `nni.get_next_parameter()`: JSON values by name, in the order of the space."""
+
+JsonPath: TypeAlias = "tuple[str | int, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML or JSON file as read: plain values, and where each of them stands.
+
+    keys, values: the position of each mapping key and of each value, by path from the root.
+    remarks: the reader's own warnings, such as a value that YAML 1.1 and 1.2 read differently.
+    """
+
+    file: Path
+    data: Any
+    keys: Mapping[JsonPath, Position]
+    values: Mapping[JsonPath, Position]
+    remarks: tuple[Problem, ...] = ()
+
+    def at(self, path: JsonPath, *, key: bool = False) -> Position:
+        """Return where `path` stands: its value or, with `key`, its key; the nearest parent if it is absent."""
+        table = self.keys if key else self.values
+        while path not in table and path:
+            path, table = path[:-1], self.values
+        return table.get(path) or Position(self.file, 1, 1)
+
+    def problem(
+        self, path: JsonPath, code: str, message: str, *, key: bool = False, severity: Severity = Severity.ERROR
+    ) -> Problem:
+        """Return a problem with what stands at `path`: its value or, with `key`, its key."""
+        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+        return Problem(position=self.at(path, key=key), code=code, message=message, path=pointer, severity=severity)
+
+
+# --- the search space -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """NNI's `choice`. With `branches` (one space for each option) it is nested, and the options are the `_name`s."""
+
+    name: str
+    options: tuple[Any, ...]
+    branches: tuple[Space, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """NNI's `randint`: a whole number with low <= x < high."""
+
+    name: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """The other nine types: a uniform or normal draw, perhaps exponentiated (`log`), perhaps rounded to `q`.
+
+    a, b: low and high in the scale of the delivered value; for `normal`, mu and sigma of the draw.
+    """
+
+    name: str
+    a: float
+    b: float
+    normal: bool = False
+    log: bool = False
+    q: float | None = None
+
+
+Dimension: TypeAlias = "Choice | Integer | Real"
+Space: TypeAlias = "tuple[Dimension, ...]"
+
+
+# --- the experiment ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Algorithm:
+    """A tuner or assessor: a built-in one by `name` (canonical spelling), or the user's own class."""
+
+    name: str | None = None
+    class_name: str | None = None
+    code_directory: Path | None = None
+    class_args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmlTarget:
+    """`trainingService` with `platform: aml`. A value is None only when the local back end was asked for."""
+
+    subscription_id: str | None = None
+    resource_group: str | None = None
+    workspace_name: str | None = None
+    compute: str | None = None
+    image: str | None = None
+    trials_per_gpu: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalTarget:
+    """`trainingService` with `platform: local`. `gpu_indices` None means every GPU of the machine."""
+
+    gpu_indices: tuple[int, ...] | None = None
+    trials_per_gpu: int = 1
+    use_active_gpu: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedStorage:
+    """`sharedStorage`. Never holds the account key, only the name of the environment variable that does."""
+
+    storage_type: str
+    local_mount_point: str
+    remote_mount_point: str
+    local_mounted: str
+    account_name: str | None = None
+    container_name: str | None = None
+    key_variable: str | None = None
+    nfs_server: str | None = None
+    exported_directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """`amlc.budget`: upper bounds that compile checks before anything is paid for."""
+
+    trials: int | None = None
+    node_hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A validated experiment file; every default is filled in, every path is absolute.
+
+    inputs: every file that decided the result, the experiment file first.
+    *_seconds: whole seconds; None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone.
+    job: deep-merged into every job file. environment: `azureml:name:version`, or None for the image.
+    """
+
+    name: str
+    namespace: str
+    source: Path
+    inputs: tuple[Path, ...]
+    space: Space
+    tuner: Algorithm
+    assessor: Algorithm | None
+    command: str
+    code: Path
+    concurrency: int
+    gpus_per_trial: int | None
+    max_trials: int | None
+    max_seconds: int | None
+    trial_seconds: int | None
+    target: AmlTarget | LocalTarget
+    shared_storage: SharedStorage | None
+    seed: int
+    trials_per_job: int = 1
+    replicates: int = 1
+    constraints: tuple[str, ...] = ()
+    environment: str | None = None
+    job: Mapping[str, Any] = field(default_factory=dict)
+    retries: int = 2
+    budget: Budget = field(default_factory=Budget)
+    templates: Path | None = None
+
+
+# --- trials, jobs and what became of them -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One parameter set, to be run once. `id`: 16 hex digits; `sequence`: its place in the experiment, from 0."""
+
+    id: str
+    sequence: int
+    parameters: Parameters
+
+
+class Status(str, Enum):
+    """What is known of a trial."""
+
+    PENDING = "pending"
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EARLY_STOPPED = "early_stopped"
+    UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself; `unknown` is never taken for an end."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EARLY_STOPPED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One report of a trial. `value` is what the script reported: a number, a mapping, or any other JSON value.
+
+    kind: `intermediate` or `final`. sequence: from 0 within its kind. at: seconds since the epoch.
+    """
+
+    trial: str
+    kind: str
+    sequence: int
+    value: Any
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a back end says of one job now. Times are seconds since the epoch.
+
+    infrastructure: it ended through no fault of the user's (the machine went away), so that it may be tried again.
+    """
+
+    job: str
+    status: Status
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    error: str | None = None
+    url: str | None = None
+    infrastructure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one trial of a job ended, as its runner wrote it down."""
+
+    trial: str
+    exit_code: int | None
+    started: float | None
+    ended: float | None

@@ -1,0 +1,75 @@
+"""Where an experiment's files are: its build folder, its state folder, and how a command's argument names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from amlc.errors import UsageError
+from amlc.manifest import FILE_NAME, Manifest, read_manifest
+from amlc.plan import slug
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The two folders that hold everything, one folder for each experiment in both."""
+
+    build: Path
+    state: Path
+
+    def ledger(self, experiment: str) -> Path:
+        """Return the ledger's path."""
+        return self.state / slug(experiment) / "ledger.db"
+
+    def lock(self, experiment: str) -> Path:
+        """Return the lock that one submit holds."""
+        return self.state / slug(experiment) / "lock"
+
+    def runs(self, experiment: str) -> Path:
+        """Return where the local back end keeps its run folders."""
+        return self.state / slug(experiment) / "runs"
+
+    def prepare_state(self) -> None:
+        """Make the state folder, which git never takes along."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        ignore = self.state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+
+    def manifest(self, target: str | None) -> Manifest:
+        """Return the compiled experiment that `target` names: its file, its name, or None for the only one.
+
+        Raises UsageError when there is none, or more than one to choose from.
+        """
+        if target is None:
+            return read_manifest(self._only())
+        path = Path(target)
+        if path.is_file():
+            return read_manifest(self.build / slug(_experiment_name(path)))
+        for name in (target, slug(target)):
+            if (self.build / name / FILE_NAME).is_file():
+                return read_manifest(self.build / name)
+        compiled = ", ".join(folder.name for folder in self._compiled()) or "none"
+        raise UsageError(f"{target}: neither a file nor a compiled experiment. Compiled in {self.build}/: {compiled}.")
+
+    def _only(self) -> Path:
+        compiled = self._compiled()
+        if len(compiled) == 1:
+            return compiled[0]
+        if not compiled:
+            raise UsageError(f"{self.build}/: nothing is compiled yet. Run: amlc compile FILE.")
+        names = ", ".join(folder.name for folder in compiled)
+        raise UsageError(f"{self.build}/ holds {len(compiled)} experiments: name one of them ({names}).")
+
+    def _compiled(self) -> list[Path]:
+        return sorted(path.parent for path in self.build.glob(f"*/{FILE_NAME}"))
+
+
+def _experiment_name(file: Path) -> str:
+    from amlc.config.load import load_document  # slow to import, and rarely needed
+
+    data = load_document(file).data
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if str(key).lower().replace("_", "") == "experimentname" and isinstance(value, str):
+            return value
+    return file.stem

@@ -1,0 +1,215 @@
+"""Decide which trials an experiment has and how they are packed into jobs: pure, ordered, with stable ids."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from amlc.errors import AmlcError
+from amlc.model import Experiment, Parameters, Trial
+from amlc.tuners import OPEN_LOOP
+from amlc.tuners.gridsearch import canonical
+
+# With constraints that nothing satisfies, an endless space would be searched for ever.
+_MOST_REJECTED = 100_000
+_SLUG_LENGTH = 40
+
+
+class PlanError(AmlcError):
+    """The experiment is well-formed but cannot be expanded: over budget, or a constraint that fails."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One AML job or local process tree, to run `trials` (at least one). `id`: that of its trial, or of their list."""
+
+    id: str
+    trials: tuple[Trial, ...]
+
+    @property
+    def sequence(self) -> int:
+        """The sequence number of its first trial."""
+        return self.trials[0].sequence
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file, which sorts in the order of the trials."""
+        return f"{self.sequence:05d}-{self.id}.yml"
+
+
+def slug(name: str) -> str:
+    """Return `name` fit for a job or folder name, the same for the same name; different for names that would clash."""
+    clean = re.sub(r"[^a-zA-Z0-9_-]+", "-", name).strip("-_")[:_SLUG_LENGTH].strip("-_")
+    if clean == name:
+        return clean
+    return f"{clean or 'experiment'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def job_name(experiment: str, job: str, revision: str, attempt: int = 1) -> str:
+    """Return the name under which attempt number `attempt` of job id `job` is created: the idempotency key.
+
+    Matches `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$`, which is AML's rule.
+    """
+    base = f"{slug(experiment)}-{job}-{revision[:6]}"
+    return base if attempt == 1 else f"{base}-{attempt}"
+
+
+def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) -> str:
+    """Return the trial's public id: 16 hex digits of SHA-256 over canonical JSON. Never change it: people pay twice.
+
+    occurrence: how many equal parameter sets stand before this one.
+    """
+    identity = {
+        "experiment": experiment.name,
+        "namespace": experiment.namespace,
+        "occurrence": occurrence,
+        "parameters": parameters,
+    }
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plan(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = ()) -> Iterator[Job]:
+    """Yield the experiment's jobs in order, lazily.
+
+    submitted: the trials of each job that was ever submitted. Those are facts: they keep their packing, and when the
+    space no longer proposes them they follow at the end, in the order given.
+    Raises PlanError when the budget is exceeded or a constraint cannot be evaluated.
+    """
+    groups = {trial.id: group for group in submitted for trial in group}
+    waiting: list[Trial] = []
+    done: set[str] = set()
+    count = 0
+    for trial in proposed(experiment):
+        count = trial.sequence + 1
+        group = groups.get(trial.id)
+        if group is None:
+            waiting.append(trial)
+            if len(waiting) == experiment.trials_per_job:
+                yield _job(waiting)
+                waiting = []
+        elif group[0].id not in done:
+            done.add(group[0].id)
+            yield _job(group)
+    if waiting:
+        yield _job(waiting)
+    for group in dict.fromkeys(groups.values()) if groups else ():
+        if group[0].id not in done:
+            yield _job([Trial(trial.id, count + i, trial.parameters) for i, trial in enumerate(group)])
+            count += len(group)
+
+
+def proposed(experiment: Experiment) -> Iterator[Trial]:
+    """Yield the trials that the tuner proposes, each parameter set `replicates` times, at most `max_trials`."""
+    propose = OPEN_LOOP[experiment.tuner.name or ""]
+    parameter_sets = propose(experiment.space, seed=experiment.seed, args=experiment.tuner.class_args)
+    trials = _numbered(experiment, _allowed(experiment, parameter_sets))
+    return islice(_within_budget(experiment, trials), experiment.max_trials)
+
+
+def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:
+    occurrences: dict[bytes, int] = {}
+    sequence = 0
+    for parameters in parameter_sets:
+        key = canonical(parameters)
+        for _ in range(experiment.replicates):
+            occurrence = occurrences.get(key, 0)
+            occurrences[key] = occurrence + 1
+            yield Trial(trial_id(experiment, parameters, occurrence), sequence, parameters)
+            sequence += 1
+
+
+def _within_budget(experiment: Experiment, trials: Iterator[Trial]) -> Iterator[Trial]:
+    for trial in trials:
+        check_budget(experiment, trial.sequence + 1)
+        yield trial
+
+
+def check_budget(experiment: Experiment, count: int) -> None:
+    """Raise PlanError if `count` trials may cost more than `amlc.budget` allows."""
+    budget = experiment.budget
+    if budget.trials is not None and count > budget.trials:
+        raise PlanError(
+            f"{experiment.source}: amlc.budget.trials is {budget.trials}, and the space has more trials than that. "
+            "Lower maxTrialNumber, narrow the space, or raise the budget."
+        )
+    if budget.node_hours is None:
+        return
+    if experiment.trial_seconds is None:
+        raise PlanError(
+            f"{experiment.source}: amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has "
+            "no upper bound."
+        )
+    hours = count * experiment.trial_seconds * _nodes(experiment) / 3600
+    if hours > budget.node_hours:
+        raise PlanError(
+            f"{experiment.source}: {count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is "
+            f"{budget.node_hours:g}. Lower maxTrialNumber or maxTrialDuration, or raise the budget."
+        )
+
+
+def _nodes(experiment: Experiment) -> int:
+    resources = experiment.job.get("resources") or {}
+    return int(resources.get("instance_count") or 1)
+
+
+def _allowed(experiment: Experiment, parameter_sets: Iterator[Parameters]) -> Iterator[Parameters]:
+    if not experiment.constraints:
+        return parameter_sets
+    return _satisfying([(text, _condition(experiment, text)) for text in experiment.constraints], parameter_sets)
+
+
+def _satisfying(
+    conditions: list[tuple[str, Callable[[Parameters], bool]]], parameter_sets: Iterator[Parameters]
+) -> Iterator[Parameters]:
+    rejected = 0
+    for parameters in parameter_sets:
+        broken = next((text for text, holds in conditions if not holds(parameters)), None)
+        if broken is None:
+            rejected = 0
+            yield parameters
+            continue
+        rejected += 1
+        if rejected == _MOST_REJECTED:
+            raise PlanError(
+                f"amlc.constraints: {rejected} parameter sets in a row were excluded, the last by {broken!r}. "
+                "Loosen the constraint, or set a smaller maxTrialNumber."
+            )
+
+
+def _condition(experiment: Experiment, text: str) -> Callable[[Parameters], bool]:
+    """Compile a constraint: a Jinja expression, which can compute but reach nothing outside the parameters."""
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
+    where = f"{experiment.source}: amlc.constraints: {text!r}"
+    try:
+        evaluate = environment.compile_expression(text, undefined_to_none=False)
+    except jinja2.TemplateSyntaxError as err:
+        raise PlanError(f"{where} is not an expression: {err.message}. Example: 'lr * batch_size <= 3.2'.") from err
+
+    def holds(parameters: Mapping[str, Any]) -> bool:
+        try:
+            return bool(evaluate(**{**parameters, "parameters": parameters}))
+        except (jinja2.TemplateError, ArithmeticError, TypeError, ValueError) as err:
+            raise PlanError(
+                f"{where} failed for {json.dumps(parameters)}: {err}. Names are those of the search space; guard a "
+                "nested parameter with 'NAME is defined'."
+            ) from err
+
+    return holds
+
+
+def _job(trials: Iterable[Trial]) -> Job:
+    group = tuple(trials)
+    if len(group) == 1:
+        return Job(group[0].id, group)
+    return Job(hashlib.sha256("\n".join(trial.id for trial in group).encode()).hexdigest()[:16], group)

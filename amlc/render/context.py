@@ -1,0 +1,146 @@
+"""Build what a job template sees: the job file's own keys as plain values, merged with the user's `amlc.job`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from amlc.model import AmlTarget, Experiment, Trial
+from amlc.plan import Job, PlanError, job_name
+
+# AML substitutes these and has no escape for them; in JSON, \u0024 is the same dollar.
+_EXPRESSION = re.compile(r"\$(?=\{\{|\[\[)")
+# NNI's image, for a job file of a local experiment, which has to be valid AML YAML too.
+_DEFAULT_IMAGE = "msranni/nni:latest"
+# Linux refuses one environment string of 128 KiB or more, and 2 MiB of them all under the usual stack limit.
+_PART_BYTES = 100_000
+_MOST_BYTES = 1_500_000
+_TAG_LENGTH = 256
+STANDARD_KEYS = frozenset(
+    "name display_name experiment_name code command environment compute environment_variables limits tags "
+    "$schema type".split()
+)
+
+
+def inert(text: str) -> str:
+    """Return `text` without a live AML expression: the dollar of `${{` and `$[[` becomes `\\u0024`."""
+    return _EXPRESSION.sub(r"\\u0024", text)
+
+
+def as_json(value: Any) -> str:
+    """Return `value` as one line of JSON that AML passes on unchanged."""
+    return inert(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
+def job_mapping(experiment: Experiment, job: Job, *, revision: str) -> dict[str, Any]:
+    """Return the job file of `job` as plain values, `amlc.job` merged in. Keys that have no value are left out.
+
+    Raises PlanError when the parameters do not fit into an environment.
+    """
+    target = experiment.target
+    compute = target.compute if isinstance(target, AmlTarget) else None
+    mapping: dict[str, Any] = {
+        "name": job_name(experiment.name, job.id, revision),
+        "display_name": _display_name(experiment, job),
+        "experiment_name": experiment_name(experiment),
+        "code": "../code",
+        "command": "python3 amlc_runner.py",
+        "environment": _environment(experiment),
+        "compute": f"azureml:{compute}" if compute else "local",
+        "environment_variables": _variables(experiment, job),
+        "tags": _tags(experiment, job, revision),
+    }
+    if experiment.trial_seconds is not None:
+        mapping["limits"] = {"timeout": experiment.trial_seconds * len(job.trials)}
+    return merged(mapping, experiment.job) if experiment.job else mapping
+
+
+def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `patch` laid over it: mappings merge, everything else is replaced, null removes."""
+    result = dict(base)
+    for key, value in patch.items():
+        old = result.get(key)
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(old, Mapping):
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def experiment_name(experiment: Experiment) -> str:
+    """Return the AML experiment's name: letters, digits, `_` and `-` only, as the service asks."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", experiment.name)[:255]
+
+
+def flattened(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested parameters as one level, names joined with dots; a list stays one value."""
+    flat: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _display_name(experiment: Experiment, job: Job) -> str:
+    first, last = job.trials[0].sequence, job.trials[-1].sequence
+    numbers = f"#{first}" if first == last else f"#{first}-{last}"
+    return inert(f"{experiment.name[:200]} {numbers}")
+
+
+def _environment(experiment: Experiment) -> str | dict[str, str]:
+    if experiment.environment:
+        return experiment.environment
+    image = experiment.target.image if isinstance(experiment.target, AmlTarget) else None
+    return {"image": image or _DEFAULT_IMAGE}
+
+
+def _variables(experiment: Experiment, job: Job) -> dict[str, str]:
+    variables = {"AMLC_EXPERIMENT": as_json(experiment.name), "AMLC_COMMAND": as_json(experiment.command)}
+    if experiment.gpus_per_trial is not None:
+        variables["AMLC_GPUS_PER_TRIAL"] = str(experiment.gpus_per_trial)
+        variables["AMLC_TRIALS_PER_GPU"] = str(experiment.target.trials_per_gpu)
+    for index, trial in enumerate(job.trials):
+        variables |= _trial_variables(index, trial)
+    size = sum(len(value.encode()) for value in variables.values())
+    if size > _MOST_BYTES:
+        raise PlanError(
+            f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds {_MOST_BYTES:,}. "
+            "Put large values into files of trialCodeDirectory and let the parameter name the file"
+            + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob.")
+        )
+    return variables
+
+
+def _trial_variables(index: int, trial: Trial) -> dict[str, str]:
+    name = f"AMLC_TRIAL_{index}"
+    text = as_json({"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters})
+    if len(text) * 4 <= _PART_BYTES or len(text.encode()) <= _PART_BYTES:
+        return {name: text}
+    step = _PART_BYTES // 4  # a character takes at most four bytes
+    parts = [text[start : start + step] for start in range(0, len(text), step)]
+    return {name: parts[0]} | {f"{name}_{number}": part for number, part in enumerate(parts[1:], start=1)}
+
+
+def _tags(experiment: Experiment, job: Job, revision: str) -> dict[str, str]:
+    tags = {
+        "amlc.experiment": experiment_name(experiment),
+        "amlc.trial": ",".join(trial.id for trial in job.trials),
+        "amlc.sequence": ",".join(str(trial.sequence) for trial in job.trials),
+        "amlc.revision": revision[:6],
+    }
+    if len(job.trials) == 1:
+        for name, value in flattened(job.trials[0].parameters).items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            tags.setdefault(_tag(name), _tag(text))
+    return tags
+
+
+def _tag(text: str) -> str:
+    """Return `text` short enough for a tag; a tag is for people and for filters, the variables hold the whole."""
+    return inert(text if len(text) <= _TAG_LENGTH else text[: _TAG_LENGTH - 1] + "…")

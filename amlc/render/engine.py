@@ -1,0 +1,148 @@
+"""Render job files from Jinja templates in a sandbox, and read every one back before it counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jinja2
+import yaml
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from amlc.errors import TemplateError
+from amlc.model import Experiment
+from amlc.plan import Job
+from amlc.render.context import STANDARD_KEYS, job_mapping
+from amlc.render.scalars import to_yaml
+from amlc.resources import templates_dir
+
+TEMPLATE = "command-job.yml.j2"
+
+Render: TypeAlias = "Callable[[Job], bytes]"
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BLOCK = re.compile(r"^(?=[A-Za-z$\"'])", re.MULTILINE)
+
+
+def renderer(experiment: Experiment, *, revision: str) -> Render:
+    """Return the function that turns a job into the bytes of its file, with the user's templates or amlc's own.
+
+    The returned function raises TemplateError when the template fails, when its output is not one YAML mapping, or
+    when that does not carry the job's name, tags and environment variables unchanged.
+    """
+    template = _load(experiment.templates)
+
+    def render(job: Job) -> bytes:
+        mapping = job_mapping(experiment, job, revision=revision)
+        try:
+            text = template.render(
+                job=mapping, experiment=experiment, trials=job.trials, revision=revision, standard_keys=STANDARD_KEYS
+            )
+        except Exception as err:  # a template can raise anything, and every one of them is the template's fault
+            raise _failure(template, err) from err
+        _check(text, mapping, f"{_name(template)}: job #{job.sequence}")
+        return text.encode()
+
+    return render
+
+
+def template_files(folder: Path | None) -> tuple[Path, ...]:
+    """Return the template files that can decide the output: all of amlc's and all of the user's folder."""
+    folders = [templates_dir(), *([folder] if folder else [])]
+    return tuple(sorted(path for root in folders for path in root.rglob("*") if path.is_file()))
+
+
+def _load(folder: Path | None) -> jinja2.Template:
+    own = jinja2.FileSystemLoader(templates_dir())
+    users = [jinja2.FileSystemLoader(folder)] if folder else []
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.ChoiceLoader([*users, jinja2.PrefixLoader({"amlc": own}), own]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["yaml"] = to_yaml
+    try:
+        return environment.get_template(TEMPLATE)
+    except jinja2.TemplateSyntaxError as err:
+        raise TemplateError(f"{err.filename or err.name}:{err.lineno}: {err.message}") from err
+    except jinja2.TemplateNotFound as err:
+        raise TemplateError(f"{folder or templates_dir()}: there is no template {err.message!r}") from err
+
+
+def _name(template: jinja2.Template) -> str:
+    return template.filename or TEMPLATE
+
+
+def _failure(template: jinja2.Template, err: Exception) -> TemplateError:
+    """Return the error with the template line that failed: Jinja rewrites tracebacks to template files."""
+    if isinstance(err, jinja2.TemplateSyntaxError):  # in a template that this one extends or includes
+        return TemplateError(f"{err.filename or err.name}:{err.lineno}: {err.message}")
+    place, trace = _name(template), err.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.endswith(".j2"):
+            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return TemplateError(f"{place}: {type(err).__name__}: {err}")
+
+
+def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
+    """Raise TemplateError unless `text` reads back as a job that carries what the plan says."""
+    try:
+        job = _read(text)
+    except yaml.YAMLError as err:
+        raise TemplateError(f"{where}: the output is not YAML: {' '.join(str(err).split())}") from err
+    if not isinstance(job, dict):
+        raise TemplateError(f"{where}: the output is not one mapping. Start from the blocks of amlc/{TEMPLATE}.")
+    _expect(where, "name", job.get("name"), mapping["name"])
+    for section in ("environment_variables", "tags"):
+        found = job.get(section)
+        for key, value in mapping[section].items():
+            if key.startswith(("AMLC_", "amlc.")):
+                _expect(where, f"{section}.{key}", found.get(key) if isinstance(found, dict) else None, value)
+    for key in ("command", "environment"):
+        if key not in job:
+            raise TemplateError(f"{where}: the output has no '{key}', without which AML takes no job.")
+
+
+def _expect(where: str, key: str, found: object, expected: object) -> None:
+    if found != expected or type(found) is not type(expected):
+        raise TemplateError(
+            f"{where}: '{key}' reads back as {_short(found)}, and the plan says {_short(expected)}. "
+            "Print every value through '| yaml'."
+        )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _read(text: str) -> Any:
+    """Parse a job file: the same as `yaml.load`, several times faster for a series of files that are much alike.
+
+    Most top-level blocks of an experiment's files are the same text, so that they are parsed once. Text that cannot
+    be cut so (a scalar running on at column 1, an anchor used across blocks, a key twice) is parsed whole.
+    """
+    blocks = _BLOCK.split(text)
+    merged: dict[Any, Any] = {}
+    try:
+        for block in blocks:
+            part = _read_block(block) if len(block) < 200 else yaml.load(block, Loader=_Loader)
+            if part is None:
+                continue
+            if not isinstance(part, dict) or merged.keys() & part.keys():
+                return yaml.load(text, Loader=_Loader)
+            merged |= part
+    except yaml.YAMLError:
+        return yaml.load(text, Loader=_Loader)
+    return merged
+
+
+@lru_cache(maxsize=256)
+def _read_block(block: str) -> Any:
+    return yaml.load(block, Loader=_Loader)

@@ -1,0 +1,63 @@
+"""Write values as YAML that readers of YAML 1.1 and 1.2 read back alike."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# Words that are text in both versions as they stand; everything else is quoted.
+_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*\Z")
+_RESERVED = frozenset("y n yes no on off true false null nan inf ~".split())
+_NUMBER_LIKE = re.compile(r"[.][0-9]|[.](inf|nan)\Z|[.]\Z", re.IGNORECASE)
+# Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML calls unprintable.
+_ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def to_yaml(value: Any) -> str:
+    """Return `value` (JSON data) as one line of YAML in flow style.
+
+    Raises TypeError for anything that is not JSON data.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{to_yaml(str(k))}: {to_yaml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(to_yaml, value)) + "]"
+    raise TypeError(f"{type(value).__name__} is not JSON data: {value!r}")
+
+
+def _float(value: float) -> str:
+    if math.isnan(value):
+        return ".nan"
+    if math.isinf(value):
+        return ".inf" if value > 0 else "-.inf"
+    text = repr(value)
+    # PyYAML reads 1e-05 as text: YAML 1.1 wants the point.
+    mantissa, e, exponent = text.partition("e")
+    return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else text
+
+
+def _string(text: str) -> str:
+    if _PLAIN.match(text) and text.lower() not in _RESERVED and not _NUMBER_LIKE.match(text):
+        return text
+    if _ESCAPED.search(text):
+        return _ESCAPED.sub(_escape, json.dumps(text, ensure_ascii=False))
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

@@ -1,0 +1,174 @@
+"""The code snapshot that all jobs of an experiment share: which files it has, their digest, and its copy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amlc.errors import AmlcError
+from amlc.resources import runner_dir
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+# NNI's limits for the Azure back end (`ts/nni_manager/.../environmentService`), which AML users know.
+MOST_FILES = 2_000
+MOST_BYTES = 300_000_000
+_IGNORE_FILES = (".gitignore", ".amlignore", ".nniignore")
+_DEFAULT_IGNORES = (
+    *("__pycache__/", "*.pyc", ".git/", ".hg/", ".svn/", ".venv/", "venv/", ".tox/", ".nox/", ".amlc/"),
+    *(".ipynb_checkpoints/", ".mypy_cache/", ".pytest_cache/", ".ruff_cache/", ".DS_Store", "/results.csv"),
+)
+
+
+class SnapshotError(AmlcError):
+    """The trial code cannot be taken along as it is."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFile:
+    """One file of a snapshot: its place in it (`/` between folders), where it comes from, and its size in bytes."""
+
+    name: str
+    source: Path
+    size: int
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The files of a snapshot, sorted by name, and the folders that were searched for them."""
+
+    files: tuple[SnapshotFile, ...]
+    folders: tuple[Path, ...]
+
+
+def snapshot(code: Path, *, leave_out: Sequence[Path] = ()) -> Snapshot:
+    """Return the trial code below `code` and the runner, less what ignore files and `leave_out` (absolute) exclude.
+
+    `.gitignore`, `.amlignore` and `.nniignore` work as git's do, in every folder; a later one of the three wins, and
+    all of them win over the defaults. Links are followed.
+    Raises SnapshotError beyond NNI's limits, for a broken link, and for a file in the runner's place.
+    """
+    folders: list[Path] = []
+    excluded = frozenset(os.path.realpath(path) for path in leave_out)
+    own = _runner_files()
+    files = {file.name: file for file in _walk(code, "", [_spec(_DEFAULT_IGNORES)], excluded, folders, ())}
+    clash = sorted(files.keys() & own.keys())
+    if clash:
+        raise SnapshotError(f"{code / clash[0]}: amlc puts its own file of this name beside the trial. Rename yours.")
+    _check_limits(code, list(files.values()))
+    everything = sorted((files | own).values(), key=lambda file: file.name)
+    return Snapshot(tuple(everything), tuple(folders))
+
+
+def digest(files: Sequence[SnapshotFile], *, without: Sequence[Path] = ()) -> str:
+    """Return the SHA-256 (hex) of names, modes and contents of the user's files, the runner and `without` left out."""
+    total = hashlib.sha256()
+    skipped = {os.path.realpath(path) for path in without}
+    own = _runner_files()
+    for file in files:
+        if file.name in own or os.path.realpath(file.source) in skipped:
+            continue
+        content = _content_digest(file.source)
+        total.update(f"{len(file.name.encode())}:{file.name}:{int(file.executable)}:{content}\n".encode())
+    return total.hexdigest()
+
+
+def _content_digest(path: Path) -> str:
+    total = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                total.update(chunk)
+    except OSError as err:
+        raise SnapshotError(f"{path}: cannot be read: {err.strerror}. Mend it, or list it in .amlignore.") from err
+    return total.hexdigest()
+
+
+def _runner_files() -> dict[str, SnapshotFile]:
+    root = runner_dir()
+    paths = (path for path in root.rglob("*") if path.is_file() and path.suffix == ".py" and path.name != "__init__.py"
+             or path.parent.name == "nni" and path.suffix == ".py")
+    files = (SnapshotFile(path.relative_to(root).as_posix(), path, path.stat().st_size, False) for path in paths)
+    return {file.name: file for file in files}
+
+
+def _walk(
+    folder: Path,
+    prefix: str,
+    specs: list[tuple[str, GitIgnoreSpec]],
+    excluded: frozenset[str],
+    folders: list[Path],
+    above: tuple[str, ...],
+) -> Iterator[SnapshotFile]:
+    folders.append(folder)
+    here = [*specs, *_specs_of(folder, prefix)]
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as err:
+        raise SnapshotError(f"{folder}: cannot be read: {err.strerror}. Mend it, or list it in .amlignore.") from err
+    for entry in entries:
+        name = prefix + entry.name
+        is_folder = entry.is_dir()
+        if _ignored(here, name + "/" if is_folder else name) or os.path.realpath(entry.path) in excluded:
+            continue
+        if is_folder:
+            real = os.path.realpath(entry.path)
+            if real in above:
+                raise SnapshotError(f"{entry.path}: this link leads into itself. List it in .amlignore.")
+            yield from _walk(Path(entry.path), name + "/", here, excluded, folders, (*above, real))
+        elif entry.is_file():
+            yield _file(Path(entry.path), name)
+        elif entry.is_symlink():
+            raise SnapshotError(f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore.")
+
+
+def _file(path: Path, name: str) -> SnapshotFile:
+    try:
+        name.encode()
+    except UnicodeEncodeError as err:
+        raise SnapshotError(f"{name!r}: this file name is not UTF-8. Rename it, or list it in .amlignore.") from err
+    status = path.stat()
+    return SnapshotFile(name, path, status.st_size, bool(status.st_mode & 0o100))
+
+
+def _specs_of(folder: Path, prefix: str) -> list[tuple[str, GitIgnoreSpec]]:
+    specs = []
+    for name in _IGNORE_FILES:
+        path = folder / name
+        if path.is_file():
+            specs.append(_spec(path.read_text(encoding="utf-8", errors="replace").splitlines(), prefix))
+    return specs
+
+
+def _spec(lines: Sequence[str], prefix: str = "") -> tuple[str, GitIgnoreSpec]:
+    from pathspec import GitIgnoreSpec
+
+    return prefix, GitIgnoreSpec.from_lines(lines)
+
+
+def _ignored(specs: Sequence[tuple[str, GitIgnoreSpec]], name: str) -> bool:
+    for prefix, spec in reversed(specs):
+        verdict = spec.check_file(name[len(prefix) :]).include
+        if verdict is not None:
+            return verdict
+    return False
+
+
+def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:
+    size = sum(file.size for file in files)
+    if len(files) <= MOST_FILES and size <= MOST_BYTES:
+        return
+    largest = sorted(files, key=lambda file: (-file.size, file.name))[:10]
+    rows = "".join(f"\n  {file.size:>13,}  {file.name}" for file in largest)
+    raise SnapshotError(
+        f"{code}: {len(files):,} files with {size:,} bytes; a snapshot holds at most {MOST_FILES:,} files and "
+        f"{MOST_BYTES:,} bytes. List what the trial does not need in .amlignore. The largest (bytes):{rows}"
+    )

@@ -1,0 +1,1 @@
+"""Writing results out: tables as CSV, JSON and Parquet, and the picture of an experiment as one HTML page."""

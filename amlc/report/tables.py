@@ -1,0 +1,112 @@
+"""Write a table as CSV (RFC 4180), JSON, JSON lines or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any, BinaryIO, Final
+
+from amlc.collect import Table
+from amlc.errors import UsageError
+
+_TIMES = frozenset({"started", "ended", "at"})
+
+
+def write_csv(table: Table, out: BinaryIO) -> None:
+    """Write a header and the rows, lines ended by CR LF; an absent value is an empty cell, which 0 is not."""
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
+    writer = csv.writer(text)
+    writer.writerow(table.columns)
+    for row in table.rows:
+        writer.writerow([_cell(_value(name, row.get(name))) for name in table.columns])
+    text.flush()
+    text.detach()
+
+
+def write_jsonl(table: Table, out: BinaryIO) -> None:
+    """Write one JSON object a line, absent values left out."""
+    for row in table.rows:
+        out.write(_json(_object(table, row)) + b"\n")
+
+
+def write_json(table: Table, out: BinaryIO) -> None:
+    """Write one JSON array of objects, one a line."""
+    separator = b"[\n"
+    for row in table.rows:
+        out.write(separator + _json(_object(table, row)))
+        separator = b",\n"
+    out.write(b"\n]\n" if separator == b",\n" else b"[]\n")
+
+
+def write_parquet(table: Table, out: BinaryIO) -> None:
+    """Write a Parquet file; a column of numbers stays one, a mixed one becomes text. Needs pyarrow."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as err:
+        raise UsageError("--format parquet needs pyarrow: pip install 'amlc[parquet]'.") from err
+    columns: dict[str, list[Any]] = {name: [] for name in table.columns}
+    for row in table.rows:
+        for name in table.columns:
+            columns[name].append(_value(name, row.get(name)))
+    arrays = {name: _column(values) for name, values in columns.items()}
+    buffer = io.BytesIO()  # Parquet seeks, and a pipe cannot
+    pyarrow.parquet.write_table(pyarrow.table(arrays), buffer)
+    out.write(buffer.getvalue())
+
+
+WRITERS: Final[Mapping[str, Callable[[Table, BinaryIO], None]]] = {
+    "csv": write_csv,
+    "json": write_json,
+    "jsonl": write_jsonl,
+    "parquet": write_parquet,
+}
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in _TIMES and value is not None:
+        return datetime.fromtimestamp(value, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _object(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(name, row[name]) for name in table.columns if row.get(name) is not None}
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        return json.dumps(finite(value), ensure_ascii=False).encode()
+
+
+def finite(value: Any) -> Any:
+    """Return `value` with the floats that JSON cannot carry as the strings NaN, Infinity and -Infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return value
+
+
+def _column(values: list[Any]) -> list[Any]:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float}:
+        return [float(value) if value is not None and float in kinds else value for value in values]
+    return values if len(kinds) == 1 and kinds <= {bool, str} else [_cell(v) if v is not None else None for v in values]

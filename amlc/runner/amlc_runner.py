@@ -1,0 +1,1095 @@
+"""Run the trials of one job, record their metrics, and say how each of them ended.
+
+Run as `python3 amlc_runner.py` in the job's working directory, which holds the trial code, this file and
+`amlc_standin/`. Needs Python 3.6 or later, its standard library, and POSIX. It imports nothing of amlc and nothing
+imports it.
+
+In: environment variables. Each AMLC_ value is JSON in UTF-8.
+  AMLC_EXPERIMENT         string, the experiment's name
+  AMLC_COMMAND            string, the trial command, run by `/bin/sh -c`
+  AMLC_TRIAL_0, _1, ...   object {"id": string, "sequence": integer, "parameters": object}; Linux bounds one variable,
+                          so a long text goes on in AMLC_TRIAL_0_1, AMLC_TRIAL_0_2, ...
+  AMLC_GPUS_PER_TRIAL     integer, optional. Absent: CUDA_VISIBLE_DEVICES is left alone. 0: it is set to nothing.
+                          n: each trial gets n of the GPUs in CUDA_VISIBLE_DEVICES or, without it, of `nvidia-smi -L`
+  AMLC_TRIALS_PER_GPU     integer, optional, default 1: how many trials may share a GPU
+  AMLC_OUTPUT_ROOT        string, optional: the directory for the trials' own output (shared storage)
+  MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN or AZUREML_RUN_TOKEN, MLFLOW_RUN_ID or AZUREML_RUN_ID
+                          optional: parameters and metrics go to this MLflow run too, as far as it answers
+
+What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR, NNI_EXP_ID,
+  NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH, no variable that begins with AMLC_,
+  no MULTI_PHASE, no NNI_TRIAL_COMMAND_CHANNEL; everything else as the job has it. stdin is empty, stderr is the job's.
+  It runs in a process group of its own, in the runner's session; what is left of it when the shell ends is ended too.
+  The only trial of a job runs in the job's directory. Several trials each run in a fresh copy of it, in which `outputs`
+  is the job's own; they run side by side as far as the GPUs allow, and one after the other without GPUs.
+
+Out: stdout carries the trials' stdout byte for byte; stderr gets lines that begin with `amlc: `. In outputs/amlc/<id>/:
+  parameter.cfg, .nni/    what NNI's trial library reads (this directory is NNI_SYS_DIR)
+  nnioutput/              NNI_OUTPUT_DIR (with AMLC_OUTPUT_ROOT: <root>/<id>/nnioutput)
+  metrics.jsonl           {"type": "intermediate" | "final", "sequence": n, "value": v, "at": epoch seconds} a line,
+                          complete after each record
+  result.json             {"trial", "exit_code", "signal", "started", "ended", "intermediate", "final", "error"},
+                          written in one step at the end of each trial, however it ends, and if it never began.
+                          exit_code is 128 + n for signal n and null when nothing ran; error is null or a sentence
+
+Exit code: 143 after SIGTERM, SIGINT or SIGHUP (passed on as SIGTERM, SIGKILL after 5 s); 2 when the input is wrong;
+with one trial that trial's exit code (1 when it never ran); with several, 0 if all ended with 0 and 1 otherwise.
+"""
+import os
+import sys
+
+
+def _without_foreign_folders(path, script, environ):
+    """Return `path` without the folders of the user, whose queue.py or types.py must not pass for the library's."""
+    library = os.path.dirname(os.path.abspath(os.__file__))
+    foreign = {os.getcwd(), os.path.dirname(os.path.abspath(script))}
+    foreign.update(os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(os.pathsep))
+    return [entry for entry in path if entry.startswith(library) or os.path.abspath(entry) not in foreign]
+
+
+if __name__ == "__main__":
+    sys.path[:] = _without_foreign_folders(sys.path, __file__, os.environ)
+
+# A trial may be over in milliseconds: what is slow to import (subprocess, urllib, ...) comes where it is needed.
+import collections
+import json
+import re
+import select
+import signal
+import time
+
+MARKER = b"NNISDK_MEb'"
+KEPT_OF_A_LINE = 1 << 20  # bytes; NNI itself refuses metrics of a million characters
+READ_SIZE = 1 << 16  # what a pipe holds
+DRAIN_LIMIT = 1 << 21  # bytes; a process that left the group may write for ever
+ECHO_SIZE = 4096  # PIPE_BUF: after poll() says so, a write of this size does not block
+NOTES_PER_TRIAL = 10
+
+STOP_GRACE_S = 5.0  # Azure ML allows more, but not always
+LEFTOVER_GRACE_S = 1.0
+KILL_WAIT_S = 2.0
+TICK_S = 0.02
+NVIDIA_SMI_TIMEOUT_S = 30
+
+TRACKING_TIMEOUT_S = 5
+TRACKING_PAUSE_S = 1.0
+TRACKING_LONGEST_PAUSE_S = 60.0
+TRACKING_CLOSE_S = 9.0
+TRACKING_CLOSE_WHEN_STOPPED_S = 2.0
+TRACKING_QUEUE = 100000
+PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 entries in all
+METRICS_PER_BATCH = 900
+PARAM_LENGTH = 500
+KEY_LENGTH = 250
+
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+
+EXIT_INPUT = 2
+EXIT_STOPPED = 143
+
+
+class InputError(ValueError):
+    """What the runner was given is wrong; the text is one line for the user."""
+
+
+def say(text):
+    """Write one line to stderr, whatever the locale; nobody listening is no reason to fail."""
+    line = "amlc: {}\n".format(" ".join(str(text).split()))
+    try:
+        os.write(2, line.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+
+
+# --- What to run -----------------------------------------------------------------------------------------------------
+
+Job = collections.namedtuple("Job", "experiment command trials gpus_per_trial trials_per_gpu output_root")
+
+
+class Trial:
+    """One trial: what to run, which never changes, and what became of it, filled in as it happens."""
+
+    def __init__(self, identifier, sequence, parameters):
+        self.id = identifier
+        self.sequence = sequence
+        self.parameters = parameters
+        self.home = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
+        self.started = self.ended = self.exit_code = self.signal = self.error = None
+        self.counts = {"intermediate": 0, "final": 0}
+        self.is_closed = False  # result.json is written
+
+
+def decode_json(name, raw, kind, wanted):
+    """Return the JSON value of variable `name`; `wanted` names `kind` in the message."""
+    try:
+        value = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not JSON in UTF-8: {error}")
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError("{} must be {}, found {}".format(name, wanted, raw[:80].decode("utf-8", "replace")))
+    return value
+
+
+def read_value(environ, name, kind, wanted):
+    raw = environ.get(name.encode())
+    if raw is None:
+        raise InputError(f"the environment variable {name} is missing")
+    return decode_json(name, raw, kind, wanted)
+
+
+def read_count(environ, name, least, default):
+    if name.encode() not in environ:
+        return default
+    count = read_value(environ, name, int, "an integer")
+    if count < least:
+        raise InputError(f"{name} must be at least {least}, found {count}")
+    return count
+
+
+def read_trials(environ):
+    """Return the trials in AMLC_TRIAL_0, AMLC_TRIAL_1, ..., each joined from its continuations."""
+    texts, used = [], 0
+    while f"AMLC_TRIAL_{len(texts)}".encode() in environ:
+        name = f"AMLC_TRIAL_{len(texts)}".encode()
+        parts = [environ[name]]
+        while name + b"_%d" % len(parts) in environ:
+            parts.append(environ[name + b"_%d" % len(parts)])
+        used += len(parts)
+        texts.append(b"".join(parts))
+    if not texts:
+        raise InputError("the environment variable AMLC_TRIAL_0 is missing")
+    if used != sum(name.startswith(b"AMLC_TRIAL_") for name in environ):
+        raise InputError("the AMLC_TRIAL_ variables are not numbered without a gap")
+    trials = [_read_trial(f"AMLC_TRIAL_{i}", text) for i, text in enumerate(texts)]
+    if len({trial.id for trial in trials}) != len(trials):
+        raise InputError("two AMLC_TRIAL_ variables have the same id")
+    return trials
+
+
+def _read_trial(name, text):
+    record = decode_json(name, text, dict, "an object")
+    identifier, sequence = record.get("id"), record.get("sequence")
+    if not isinstance(identifier, str) or not re.match(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}\Z", identifier):
+        raise InputError(f"{name} needs an id of letters and digits, found {identifier!r:.80}")
+    if not isinstance(sequence, int) or isinstance(sequence, bool):
+        raise InputError(f"{name} needs an integer sequence, found {sequence!r:.80}")
+    if not isinstance(record.get("parameters"), dict):
+        raise InputError(f"{name} needs an object of parameters")
+    return Trial(identifier, sequence, record["parameters"])
+
+
+def read_job(environ, trials):
+    return Job(
+        experiment=_as_bytes("AMLC_EXPERIMENT", read_value(environ, "AMLC_EXPERIMENT", str, "a string")),
+        command=_as_bytes("AMLC_COMMAND", read_value(environ, "AMLC_COMMAND", str, "a string")),
+        trials=trials,
+        gpus_per_trial=read_count(environ, "AMLC_GPUS_PER_TRIAL", 0, None),
+        trials_per_gpu=read_count(environ, "AMLC_TRIALS_PER_GPU", 1, 1),
+        output_root=_read_output_root(environ),
+    )
+
+
+def _as_bytes(name, text):
+    # Not os.fsencode: Python 3.6 in the C locale knows only ASCII.
+    try:
+        raw = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(f"{name} holds half of a surrogate pair")
+    if b"\0" in raw:
+        raise InputError(f"{name} holds a null character")
+    return raw
+
+
+def _read_output_root(environ):
+    if b"AMLC_OUTPUT_ROOT" not in environ:
+        return None
+    root = read_value(environ, "AMLC_OUTPUT_ROOT", str, "a string")
+    return os.path.abspath(os.fsdecode(_as_bytes("AMLC_OUTPUT_ROOT", root)))
+
+
+# --- What became of it -----------------------------------------------------------------------------------------------
+
+
+def write_result(trial):
+    """Write the trial's result.json, once, in one step."""
+    if trial.is_closed:
+        return
+    record = {
+        "trial": trial.id,
+        "exit_code": trial.exit_code,
+        "signal": trial.signal,
+        "started": trial.started,
+        "ended": trial.ended,
+        "intermediate": trial.counts["intermediate"],
+        "final": trial.counts["final"],
+        "error": trial.error,
+    }
+    path = os.path.join(trial.home, "result.json")
+    try:
+        os.makedirs(trial.home, exist_ok=True)
+        with open(path + ".part", "w") as file:
+            file.write(json.dumps(record) + "\n")
+        os.replace(path + ".part", path)
+    except OSError as error:
+        say(f"cannot write {path}: {error}")
+    trial.is_closed = True
+
+
+def fail(trial, error):
+    """Close a trial that did not get as far as running, or not to its own end."""
+    if trial.is_closed:
+        return
+    trial.error = trial.error or error
+    write_result(trial)
+
+
+def exit_code_of(trials):
+    if len(trials) > 1:
+        return int(any(trial.exit_code != 0 for trial in trials))
+    return 1 if trials[0].exit_code is None else trials[0].exit_code
+
+
+# --- Metrics ---------------------------------------------------------------------------------------------------------
+
+
+class Lines:
+    """Cut a stream of bytes into metric payloads, by NNI's rule and in bounded memory.
+
+    NNI's rule: `NNISDK_MEb'` anywhere in a line, then all up to the last character of the line, which is `'`.
+    A carriage return ends a line too, as in NNI's expression, so a progress bar does not grow without end.
+    """
+
+    def __init__(self):
+        self._rest = bytearray()
+
+    def feed(self, data):
+        """Return the payloads of the lines that `data` completes."""
+        cut = max(data.rfind(b"\n"), data.rfind(b"\r"))
+        if cut < 0:
+            self._rest += data
+            if len(self._rest) > 2 * KEPT_OF_A_LINE:
+                del self._rest[:-KEPT_OF_A_LINE]  # a metric can only be at the end
+            return []
+        whole = bytes(self._rest) + data[:cut]
+        self._rest = bytearray(data[cut + 1 :])
+        return _payloads(whole)
+
+    def close(self):
+        """Return the payloads of a last line without an end."""
+        whole, self._rest = bytes(self._rest), bytearray()
+        return _payloads(whole)
+
+
+def _payloads(text):
+    if MARKER not in text:
+        return []
+    found = []
+    for line in text.replace(b"\r", b"\n").split(b"\n"):
+        start = line.find(MARKER) + len(MARKER)
+        if MARKER in line and len(line) > start and line.endswith(b"'"):
+            found.append(line[start:-1])
+    return found
+
+
+def decode_metrics(payload):
+    """Yield (type, sequence, value) for each metric of a payload, or a ValueError for one that cannot be read.
+
+    Two processes of one trial may write into the same line; then each part is a metric of its own.
+    """
+    parts = [payload]
+    if MARKER in payload:
+        parts = [part[:-1] if part.endswith(b"'") else part for part in (payload + b"'").split(MARKER)]
+    for part in parts:
+        try:
+            metric = _decode_metric(part)
+        except (ValueError, RecursionError) as error:
+            yield ValueError("{} in {}".format(error, part[:120].decode("utf-8", "replace")))
+            continue
+        if metric:
+            yield metric
+
+
+def _decode_metric(payload):
+    message = json.loads(payload.decode("utf-8"))
+    if not isinstance(message, dict):
+        raise ValueError("not an object")  # noqa: TRY004
+    if message.get("type") == "REQUEST_PARAMETER":
+        return None
+    kind = {"PERIODICAL": "intermediate", "FINAL": "final"}.get(str(message.get("type")))
+    sequence = message.get("sequence")
+    if kind is None or "value" not in message or not isinstance(sequence, int) or isinstance(sequence, bool):
+        raise ValueError("not a metric")
+    value = message["value"]
+    return kind, sequence, json.loads(value) if isinstance(value, str) else value
+
+
+class MetricLog:
+    """Record the metrics in a trial's stdout: metrics.jsonl first, MLflow if there is one."""
+
+    def __init__(self, trial, tracker):
+        self._trial = trial
+        self._tracker = tracker
+        self._lines = Lines()
+        self._notes = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        self._file = os.open(os.path.join(trial.home, "metrics.jsonl"), flags, 0o666)
+
+    def feed(self, data):
+        for payload in self._lines.feed(data):
+            self._take(payload)
+
+    def close(self):
+        for payload in self._lines.close():
+            self._take(payload)
+        os.close(self._file)
+
+    def _take(self, payload):
+        for metric in decode_metrics(payload):
+            if isinstance(metric, ValueError):
+                self._note(f"ignored a bad metric line: {metric}")
+            else:
+                self._record(*metric)
+
+    def _record(self, kind, sequence, value):
+        now = time.time()
+        record = {"type": kind, "sequence": sequence, "value": value, "at": now}
+        try:
+            write_all(self._file, (json.dumps(record) + "\n").encode())
+        except OSError as error:
+            self._trial.error = f"a metric could not be recorded: {error}"
+            self._note(self._trial.error)
+            return
+        self._trial.counts[kind] += 1
+        if self._tracker:
+            self._tracker.log_metric(self._trial, kind, sequence, value, now)
+
+    def _note(self, text):
+        self._notes += 1
+        if self._notes <= NOTES_PER_TRIAL:
+            last = " (more of these are not shown)" if self._notes == NOTES_PER_TRIAL else ""
+            say(f"trial {self._trial.id}: {text}{last}")
+
+
+def write_all(fd, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+# --- MLflow ----------------------------------------------------------------------------------------------------------
+
+
+def make_tracker(environ, *, is_prefixed):
+    """Return the Tracker the environment asks for, or None."""
+    uri = environ.get("MLFLOW_TRACKING_URI", "")
+    run_id = environ.get("MLFLOW_RUN_ID") or environ.get("AZUREML_RUN_ID")
+    token = environ.get("MLFLOW_TRACKING_TOKEN") or environ.get("AZUREML_RUN_TOKEN")
+    if uri.startswith("azureml://"):
+        uri = "https://" + uri[len("azureml://") :]
+    if not run_id or not uri.startswith(("http://", "https://")):
+        return None
+    url = uri.split("?")[0].rstrip("/") + "/api/2.0/mlflow/runs/log-batch"
+    return Tracker(url, token, run_id, is_prefixed=is_prefixed)
+
+
+class Tracker:
+    """Send parameters and metrics to an MLflow run from a thread of its own; nothing here ever fails or delays a trial.
+
+    When the server is slower than the trial the oldest entries are dropped: the last ones tell the result.
+    """
+
+    def __init__(self, url, token, run_id, *, is_prefixed):
+        import threading
+
+        self._url, self._token, self._run_id = url, token, run_id
+        self._is_prefixed = is_prefixed
+        self._entries = collections.deque(maxlen=TRACKING_QUEUE)  # append and popleft are atomic
+        self._has_news = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._is_started = False
+        self._next_step = {}
+        self._is_off = False
+        self._has_complained = False
+
+    def log_parameters(self, trial):
+        for name, value in flatten(trial.parameters):
+            text = value if isinstance(value, str) else json.dumps(value)
+            self._add("params", {"key": self._key(trial, name), "value": text[:PARAM_LENGTH]})
+
+    def log_metric(self, trial, kind, sequence, value, now):
+        # MLflow shows the value with the highest step as the last one: that has to be the final result.
+        step = self._next_step.get(trial.id, 0) if kind == "final" else sequence
+        self._next_step[trial.id] = max(self._next_step.get(trial.id, 0), step + 1)
+        for name, number in numbers_in(value):
+            key = self._key(trial, name)
+            self._add("metrics", {"key": key, "value": number, "timestamp": int(now * 1000), "step": step})
+
+    def close(self, timeout_s):
+        """Send what is left, for at most `timeout_s`."""
+        self._closing.set()
+        self._has_news.set()
+        if self._is_started:
+            self._thread.join(timeout_s)
+
+    def _key(self, trial, name):
+        key = f"{trial.id}/{name}" if self._is_prefixed else name
+        key = re.sub(r"[^A-Za-z0-9_./ -]", "_", key)
+        # MLflow refuses names that are not plain relative paths.
+        parts = key.split("/")
+        if "" in parts or "." in parts or ".." in parts or key.startswith(".."):
+            key = key.replace("/", "_").replace("..", "__") or "_"
+        return key[:KEY_LENGTH] if key != "." else "_"
+
+    def _add(self, kind, entry):
+        if self._is_off:
+            return
+        self._entries.append((kind, entry))
+        self._has_news.set()
+        if not self._is_started:
+            self._is_started = True  # only now: the first trial does not wait for it
+            self._thread.start()
+
+    def _work(self):
+        try:
+            while not self._is_off:
+                self._has_news.wait()
+                is_last = self._closing.wait(TRACKING_PAUSE_S)  # a moment for more of the same batch
+                self._has_news.clear()
+                while self._entries and not self._is_off:
+                    self._send(self._next_batch())
+                if is_last:
+                    return
+        except Exception as error:  # noqa: BLE001 - tracking never fails a trial, whatever is wrong with it
+            self._complain(f"{type(error).__name__}; it is off from here on")
+            self._is_off = True
+
+    def _next_batch(self):
+        batch = {"run_id": self._run_id, "metrics": [], "params": []}
+        while self._entries:
+            kind, entry = self._entries.popleft()
+            batch[kind].append(entry)
+            if len(batch["params"]) == PARAMS_PER_BATCH or len(batch["metrics"]) == METRICS_PER_BATCH:
+                break
+        return batch
+
+    def _send(self, batch):
+        body = json.dumps(batch, allow_nan=False).encode()
+        pause_s = TRACKING_PAUSE_S
+        while True:
+            problem = self._post(body)
+            if not problem:
+                return
+            self._complain(problem)
+            if problem in ("HTTP 401", "HTTP 403", "HTTP 404") or self._closing.is_set():
+                self._is_off = True
+                return
+            if problem.startswith("HTTP 4") and problem not in ("HTTP 408", "HTTP 429"):
+                return
+            self._closing.wait(pause_s)
+            pause_s = min(2 * pause_s, TRACKING_LONGEST_PAUSE_S)
+
+    def _post(self, body):
+        """Return None, or what went wrong in words that cannot contain the token or the address."""
+        import http.client
+        import urllib.error
+        import urllib.request
+
+        request = urllib.request.Request(self._url, data=body, headers={"Content-Type": "application/json"})
+        if self._token:
+            # Unredirected: a redirect must not carry the token to another host.
+            request.add_unredirected_header("Authorization", "Bearer " + self._token)
+        try:
+            with urllib.request.urlopen(request, timeout=TRACKING_TIMEOUT_S) as answer:
+                answer.read(READ_SIZE)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return f"HTTP {error.code}"
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            return type(getattr(error, "reason", error)).__name__
+        return None
+
+    def _complain(self, problem):
+        if not self._has_complained:
+            say(f"MLflow tracking: {problem}; the trial is not affected")
+        self._has_complained = True
+
+
+def flatten(parameters, prefix=""):
+    """Yield (dotted name, value) for the leaves of nested parameters."""
+    for name, value in parameters.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, prefix + name + ".")
+        else:
+            yield prefix + name, value
+
+
+def numbers_in(value):
+    """Yield (name, float) for what MLflow can hold of a metric: finite numbers."""
+    for name, number in value.items() if isinstance(value, dict) else [("default", value)]:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            continue
+        try:
+            number = float(number)
+        except OverflowError:
+            continue
+        if number - number == 0.0:  # false for NaN and the infinities
+            yield name, number
+
+
+# --- GPUs ------------------------------------------------------------------------------------------------------------
+
+# What a running trial holds: the value for CUDA_VISIBLE_DEVICES (None: leave it alone) and the GPUs to give back.
+Slot = collections.namedtuple("Slot", "visible gpus")
+
+
+class OneAtATime:
+    """The slots of a job whose trials are not given GPUs: there is one."""
+
+    def __init__(self, visible):
+        self._slots = [Slot(visible, ())]
+
+    def take(self):
+        return self._slots.pop() if self._slots else None
+
+    def give_back(self, slot):
+        self._slots.append(slot)
+
+
+class Gpus:
+    """The slots of a job whose trials need `per_trial` GPUs each, at most `sharing` trials on one GPU."""
+
+    def __init__(self, names, per_trial, sharing):
+        self._load = collections.OrderedDict((name, 0) for name in names)
+        self._per_trial = per_trial
+        self._sharing = sharing
+
+    def take(self):
+        """Return a Slot with the least loaded GPUs, or None as long as there are not enough."""
+        free = [name for name, load in self._load.items() if load < self._sharing]
+        chosen = sorted(free, key=self._load.get)[: self._per_trial]
+        if len(chosen) < self._per_trial:
+            return None
+        for name in chosen:
+            self._load[name] += 1
+        return Slot(",".join(chosen), chosen)
+
+    def give_back(self, slot):
+        for name in slot.gpus:
+            self._load[name] -= 1
+
+
+def make_slots(job, environ):
+    """Return what trials have to wait for. Raises LookupError if no trial can ever have its GPUs."""
+    wanted = job.gpus_per_trial
+    if wanted is None:
+        return OneAtATime(None)
+    if wanted == 0:
+        return OneAtATime("")
+    names = visible_gpus(environ.get("CUDA_VISIBLE_DEVICES"))
+    if not names:
+        say(f"no GPU found ({wanted} per trial wanted): trials run one at a time, CUDA_VISIBLE_DEVICES stays")
+        return OneAtATime(None)
+    if len(names) < wanted:
+        raise LookupError(f"a trial needs {wanted} GPUs, this machine offers {len(names)}")
+    return Gpus(names, wanted, job.trials_per_gpu)
+
+
+def visible_gpus(visible):
+    if visible is None:
+        return list_gpus()
+    names = []
+    for name in (part.strip() for part in visible.split(",")):
+        if name in ("", "-1", "none", "void", "NoDevFiles"):
+            break  # CUDA too stops at the first entry that is not a device
+        if name not in names:
+            names.append(name)
+    return names
+
+
+def list_gpus():
+    """Return the indices that `nvidia-smi -L` lists; none if it is missing or fails."""
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "-L"],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=NVIDIA_SMI_TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [name.decode() for name in re.findall(rb"(?m)^GPU (\d+):", done.stdout)]
+
+
+# --- The working directory and the environment of a trial ------------------------------------------------------------
+
+# Azure ML's own folders, and what amlc put there.
+NOT_COPIED = {"outputs", "user_logs", "system_logs", "azureml-logs", "azureml-setup", "amlc_runner.py", "amlc_standin"}
+
+
+def copy_folder(source, target, skip=frozenset()):
+    """Copy a tree. Relative links to outside it become absolute; pipes and sockets are left out."""
+    import shutil
+
+    os.makedirs(target, exist_ok=True)
+    for entry in os.scandir(source):
+        if entry.name in skip:
+            continue
+        copy = os.path.join(target, entry.name)
+        if entry.is_symlink():
+            os.symlink(_link_target(entry.path), copy)
+        elif entry.is_dir():
+            copy_folder(entry.path, copy)
+        elif entry.is_file():
+            shutil.copy2(entry.path, copy)
+
+
+def _link_target(path):
+    target = os.readlink(path)
+    root = os.getcwd() + os.sep
+    end = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    return target if os.path.isabs(target) or end.startswith(root) else end
+
+
+def make_work_folder():
+    """Return a fresh copy of the job's directory, whose `outputs` is the job's own."""
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="amlc-")
+    try:
+        copy_folder(os.getcwd(), folder, NOT_COPIED)
+        os.makedirs("outputs", exist_ok=True)
+        os.symlink(os.path.abspath("outputs"), os.path.join(folder, "outputs"))
+    except OSError:
+        remove_folder(folder)
+        raise
+    return folder
+
+
+def remove_folder(folder):
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def prepare_home(trial, output_root):
+    """Lay out the trial's directory as NNI's trial library expects it; return NNI_OUTPUT_DIR."""
+    output = os.path.join(output_root, trial.id) if output_root else trial.home
+    output = os.path.join(output, "nnioutput")
+    os.makedirs(output, exist_ok=True)
+    os.makedirs(os.path.join(trial.home, ".nni"), exist_ok=True)
+    record = {
+        "parameter_id": trial.sequence,
+        "parameter_source": "algorithm",
+        "parameters": trial.parameters,
+        "parameter_index": 0,
+    }
+    # NNI 2.6 and later strip comments (# and //), sometimes from strings. JSON has these characters in strings only.
+    text = json.dumps(record).replace("#", "\\u0023").replace("/", "\\u002f")
+    with open(os.path.join(trial.home, "parameter.cfg"), "w") as file:
+        file.write(text)
+    # A restarted job finds the files of its first life: an old result must not speak for the new run.
+    if os.path.exists(os.path.join(trial.home, "result.json")):
+        os.remove(os.path.join(trial.home, "result.json"))
+    return output
+
+
+def trial_environment(environ, job, trial, *, output, folder, visible):
+    """Return the trial's environment; bytes, because the user's names and values are."""
+    dropped = (b"MULTI_PHASE", b"NNI_TRIAL_COMMAND_CHANNEL")
+    env = {name: value for name, value in environ.items() if not name.startswith(b"AMLC_") and name not in dropped}
+    env.update({
+        b"NNI_PLATFORM": b"aml",
+        b"REUSE_MODE": b"true",
+        b"NNI_SYS_DIR": os.fsencode(trial.home),
+        b"NNI_OUTPUT_DIR": os.fsencode(output),
+        b"NNI_EXP_ID": job.experiment,
+        b"NNI_TRIAL_JOB_ID": trial.id.encode(),
+        b"NNI_TRIAL_SEQ_ID": str(trial.sequence).encode(),
+        b"NNI_CODE_DIR": os.fsencode(folder),
+    })
+    if visible is not None:
+        env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(visible)
+    standin = os.path.join(os.path.dirname(os.path.abspath(__file__)), "amlc_standin")
+    if os.path.isdir(standin):
+        rest = env.get(b"PYTHONPATH")
+        env[b"PYTHONPATH"] = os.fsencode(standin) + (os.fsencode(os.pathsep) + rest if rest else b"")
+    return env
+
+
+# --- Running ---------------------------------------------------------------------------------------------------------
+
+
+class Signals:
+    """Note that the runner was told to stop, and make poll() notice that, or a child's end."""
+
+    def __init__(self):
+        self.stopped_by = None
+        self.wake, write_end = os.pipe()
+        os.set_blocking(self.wake, False)
+        os.set_blocking(write_end, False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a shell's `&`
+                signal.signal(number, self._stop)
+        signal.set_wakeup_fd(write_end)
+
+    def clear(self):
+        try:
+            while os.read(self.wake, 512):
+                pass
+        except BlockingIOError:
+            pass
+
+    def _stop(self, number, frame):
+        self.stopped_by = self.stopped_by or signal.Signals(number).name
+
+
+class Echo:
+    """Copy the trials' stdout to the runner's own.
+
+    A reader that is gone is no reason to fail, and one that is stuck no reason to stay when the runner has to stop.
+    """
+
+    def __init__(self, signals):
+        self._signals = signals
+        self._is_open = True
+
+    def write(self, data):
+        view = memoryview(data)
+        while view and self._is_open:
+            if not self._is_writable():
+                return
+            try:
+                view = view[os.write(1, view[:ECHO_SIZE]) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                self._is_open = False
+
+    def _is_writable(self):
+        poller = select.poll()
+        poller.register(1, select.POLLOUT)
+        poller.register(self._signals.wake, select.POLLIN)
+        while True:
+            ready = dict(poller.poll(TICK_S * 1000 if self._signals.stopped_by else None))
+            if 1 in ready:
+                return True
+            if self._signals.stopped_by:
+                return False
+            self._signals.clear()  # the loop looks at the children before it waits again
+
+
+class Process:
+    """A running trial: its shell, the shell's process group, and the way to their end."""
+
+    def __init__(self, trial, slot, folder, log):
+        self.trial, self.slot, self.folder, self.log = trial, slot, folder, log
+        self.pid = self.fd = None  # the shell, and the reading end of its stdout
+        self.status = None  # of the shell: exit code, or -n for signal n
+        self.deadline = None  # set once the group was asked to end
+        self._is_killed = False
+
+    def spawn(self, command, env, cwd):
+        self.fd, write_end = os.pipe()
+        try:
+            self.pid = spawn([b"/bin/sh", b"-c", command], env, cwd, stdout=write_end)
+        except BaseException:
+            os.close(self.fd)
+            raise
+        finally:
+            os.close(write_end)
+        os.set_blocking(self.fd, False)
+
+    def advance(self, now, stopped_by):
+        """Do what is due; return whether it is all over."""
+        self._look()
+        is_shell_alive = self.status is None
+        if is_shell_alive and not stopped_by:
+            return False
+        if not is_shell_alive and not self._is_group_alive():
+            return True
+        if self.deadline is None:
+            self._signal(signal.SIGTERM)
+            self.deadline = now + (STOP_GRACE_S if is_shell_alive else LEFTOVER_GRACE_S)
+        elif now >= self.deadline:
+            if self._is_killed:
+                return True
+            self._signal(signal.SIGKILL)
+            self._is_killed = True
+            self.deadline = now + KILL_WAIT_S
+        return False
+
+    def kill(self):
+        """End it at once, for when the runner itself is broken."""
+        self._signal(signal.SIGKILL)
+
+    def _look(self):
+        if self.status is not None:
+            return
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self.status = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+    def _signal(self, number):
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # gone, or somebody else's by now (sudo)
+
+    def _is_group_alive(self):
+        try:
+            while os.waitpid(-self.pid, os.WNOHANG)[0]:
+                pass  # as process 1 of a container the runner inherits what is left
+        except ChildProcessError:
+            pass
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return True
+
+
+def spawn(command, env, cwd, *, stdout):
+    """Start a process in a group of its own, without stdin, and return its id.
+
+    Not subprocess: importing it costs as much as everything else here before the trial runs.
+    """
+    stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if hasattr(os, "posix_spawn"):  # 3.8
+            return _posix_spawn(command, env, cwd, stdin=stdin, stdout=stdout)
+        return _fork(command, env, cwd, stdin=stdin, stdout=stdout)
+    finally:
+        os.close(stdin)
+
+
+def _posix_spawn(command, env, cwd, *, stdin, stdout):
+    here = os.getcwd()
+    os.chdir(cwd)  # posix_spawn has no cwd, and no other thread of the runner uses a relative path
+    try:
+        return os.posix_spawn(  # novm: guarded by the caller
+            command[0],
+            command,
+            env,
+            file_actions=[(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1)],  # novm
+            setpgroup=0,
+            setsigdef=IGNORED_BY_PYTHON,
+        )
+    finally:
+        os.chdir(here)
+
+
+def _fork(command, env, cwd, *, stdin, stdout):
+    pid = os.fork()
+    if pid:
+        try:
+            os.setpgid(pid, pid)  # on both sides: whoever comes first
+        except OSError:
+            pass
+        return pid
+    try:
+        os.setpgid(0, 0)
+        os.dup2(stdin, 0)
+        os.dup2(stdout, 1)
+        for number in IGNORED_BY_PYTHON:
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(cwd)
+        os.execve(command[0], command, env)
+    except BaseException as error:  # noqa: BLE001 - must not go back into the loop
+        say(f"the trial could not be started: {error}")
+    finally:
+        os._exit(127)
+
+
+def start(job, trial, slot, tracker):
+    """Start a trial and return its Process. Raises OSError if it cannot be started."""
+    output = prepare_home(trial, job.output_root)
+    folder = make_work_folder() if len(job.trials) > 1 else None
+    cwd = folder or os.getcwd()
+    log = None
+    try:
+        log = MetricLog(trial, tracker)
+        process = Process(trial, slot, folder, log)
+        env = trial_environment(os.environb, job, trial, output=output, folder=cwd, visible=slot.visible)
+        started = time.time()
+        process.spawn(job.command, env, cwd)
+    except BaseException:
+        if log:
+            log.close()
+        if folder:
+            remove_folder(folder)
+        raise
+    trial.started = started
+    return process
+
+
+class Runner:
+    """The loop: start what fits, pass output on, see to the end of what is over."""
+
+    def __init__(self, job, slots, signals, tracker):
+        self._job, self._slots, self._signals, self._tracker = job, slots, signals, tracker
+        self._echo = Echo(signals)
+        self._waiting = collections.deque(job.trials)
+        self._running = []
+        self._poller = select.poll()
+        self._poller.register(signals.wake, select.POLLIN)
+
+    def run(self):
+        while self._running or (self._waiting and not self._signals.stopped_by):
+            self._start_what_fits()
+            self._read_what_is_there()
+            # After the reading, which may swallow the news of a child's end, and before the next wait.
+            for process in list(self._running):
+                if process.advance(time.monotonic(), self._signals.stopped_by):
+                    self._finish(process)
+
+    def kill_all(self):
+        for process in self._running:
+            process.kill()
+
+    def _start_what_fits(self):
+        while self._waiting and not self._signals.stopped_by:
+            slot = self._slots.take()
+            if slot is None:
+                return
+            self._start(self._waiting.popleft(), slot)
+
+    def _start(self, trial, slot):
+        try:
+            process = start(self._job, trial, slot, self._tracker)
+        except OSError as error:
+            self._slots.give_back(slot)
+            say(f"trial {trial.id} could not be started: {error}")
+            fail(trial, f"could not be started: {error}")
+            return
+        self._running.append(process)
+        self._poller.register(process.fd, select.POLLIN)
+        if self._tracker:
+            self._tracker.log_parameters(trial)
+
+    def _read_what_is_there(self):
+        if not self._running:
+            return
+        is_ending = any(process.deadline is not None for process in self._running)
+        ready = {fd for fd, _ in self._poller.poll(TICK_S * 1000 if is_ending else None)}
+        if self._signals.wake in ready:
+            self._signals.clear()
+        for process in self._running:
+            if process.fd in ready and not self._pass_on(process):
+                self._hang_up(process)
+
+    def _pass_on(self, process):
+        """Pass on one piece of output; return its size, 0 at the end."""
+        try:
+            data = os.read(process.fd, READ_SIZE)
+        except BlockingIOError:
+            return 1
+        self._echo.write(data)
+        process.log.feed(data)
+        return len(data)
+
+    def _finish(self, process):
+        self._drain(process)
+        process.log.close()
+        trial, code = process.trial, process.status
+        trial.ended = time.time()
+        if self._signals.stopped_by:
+            trial.error = f"terminated: the runner got {self._signals.stopped_by}"
+        if code is None:
+            trial.error = "its process does not die"
+        else:
+            trial.exit_code = code if code >= 0 else 128 - code
+            trial.signal = None if code >= 0 else signal_name(-code)
+        write_result(trial)
+        self._running.remove(process)
+        self._slots.give_back(process.slot)
+        if process.folder:
+            remove_folder(process.folder)
+
+    def _drain(self, process):
+        """Read what is there but do not wait for the end: a process outside the group may hold the pipe open."""
+        left = DRAIN_LIMIT
+        while process.fd is not None and left > 0 and select.select([process.fd], [], [], 0)[0]:
+            size = self._pass_on(process)
+            left -= size or left
+        self._hang_up(process)
+
+    def _hang_up(self, process):
+        if process.fd is not None:
+            self._poller.unregister(process.fd)
+            os.close(process.fd)
+            process.fd = None
+
+
+def signal_name(number):
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time signals have no name here
+        return f"signal {number}"
+
+
+def run_job(job, signals):
+    """Run all trials and return the exit code; each trial has its result.json afterwards."""
+    try:
+        slots = make_slots(job, os.environ)
+    except LookupError as error:
+        say(error)
+        for trial in job.trials:
+            fail(trial, str(error))
+        return 1
+    tracker = make_tracker(os.environ, is_prefixed=len(job.trials) > 1)
+    runner = Runner(job, slots, signals, tracker)
+    try:
+        runner.run()
+    except BaseException:
+        runner.kill_all()
+        raise
+    for trial in job.trials:
+        fail(trial, "terminated before it started")
+    if tracker:
+        tracker.close(TRACKING_CLOSE_WHEN_STOPPED_S if signals.stopped_by else TRACKING_CLOSE_S)
+    return EXIT_STOPPED if signals.stopped_by else exit_code_of(job.trials)
+
+
+def open_missing_streams():
+    """See that 0, 1 and 2 are taken, so that no file of the runner's becomes somebody's stdout."""
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            return
+        os.set_inheritable(fd, True)
+
+
+def main():
+    """Run the job that the environment describes and return the exit code."""
+    open_missing_streams()
+    signals = Signals()
+    trials = []
+    try:
+        trials.extend(read_trials(os.environb))
+        return run_job(read_job(os.environb, trials), signals)
+    except InputError as error:
+        say(f"the job's input is wrong: {error}")
+        for trial in trials:
+            fail(trial, str(error))
+        return EXIT_INPUT
+    except BaseException as error:  # noqa: BLE001 - whatever it is, each trial of the job gets its result
+        import traceback
+
+        traceback.print_exc()
+        say(f"the runner failed: {error!r}")
+        for trial in trials:
+            fail(trial, f"the runner failed: {error!r}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""The part of nni.utils that trial scripts use."""
+
+from functools import partial
+
+
+def merge_parameter(base_params, override_params):
+    """Set the values of `override_params` in `base_params`, a dict or a namespace, in place, and return it.
+
+    Raises ValueError for a key that is not there and for a value of another type; None fits every value, and an
+    integer becomes a float where a float is.
+    """
+    if isinstance(base_params, dict):
+        has, read, write = base_params.__contains__, base_params.__getitem__, base_params.__setitem__
+    else:
+        has, read, write = (partial(access, base_params) for access in (hasattr, getattr, setattr))
+    for key, value in (override_params or {}).items():
+        if not has(key):
+            raise ValueError(f"there is no parameter {key!r} to override")
+        write(key, _fit(key, read(key), value))
+    return base_params
+
+
+def _fit(key, old, new):
+    if old is None or isinstance(new, type(old)):
+        return new
+    if isinstance(old, float) and isinstance(new, int):
+        return float(new)
+    wanted, found = type(old).__name__, type(new).__name__
+    raise ValueError(f"parameter {key!r} needs a value of type {wanted}, not {found}")

@@ -1,0 +1,1 @@
+"""The search space: parsing it, flattening it into axes, and delivering points of it as NNI does."""

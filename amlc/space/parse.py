@@ -1,0 +1,319 @@
+"""Reads an NNI search space into dimensions, and finds every mistake that NNI would let through to the tuner."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from amlc.errors import Problem, Severity, did_you_mean
+from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Real, Space
+
+_TYPES = (
+    "choice",
+    "randint",
+    "uniform",
+    "quniform",
+    "loguniform",
+    "qloguniform",
+    "normal",
+    "qnormal",
+    "lognormal",
+    "qlognormal",
+)
+_MAX_DRAW = 2**63 - 1
+_EXAMPLES = {"choice": "[a, b]", "randint": "[0, 10]", "normal": "[0, 1]", "lognormal": "[0, 1]"}
+
+
+def parse_space(document: Document, path: JsonPath, *, tuner: str | None) -> tuple[Space, list[Problem]]:
+    """Return the search space at `path` of a document, and everything that is wrong or odd in it.
+
+    tuner: its canonical name, since Batch has a layout of its own and GridSearch needs a dimension; None if unknown.
+    A dimension with an error is left out, so the space is only good when no problem is an error.
+    """
+    data = document.data
+    for part in path:
+        data = data[part]
+    parser = _Parser(document)
+    if not isinstance(data, Mapping):
+        parser.error(path, "E-space", f"a search space is a mapping of parameters, got {_show(data)}. {_PARAMETER}")
+        return (), parser.problems
+    if tuner == "Batch":
+        return parser.batch(data, path), parser.problems
+    if not data and tuner == "GridSearch":
+        parser.error(path, "E-space", "GridSearch needs at least one parameter. Add one, or use Random for one trial.")
+    return parser.space(data, path), parser.problems
+
+
+_PARAMETER = "Write for example `lr: {_type: uniform, _value: [0, 1]}`."
+_BATCH = "Batch takes one parameter of _type choice, whose _value lists the parameter sets as mappings"
+
+
+class _Parser:
+    """Reads parameters and collects problems at their positions."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+
+    def error(self, path: JsonPath, code: str, message: str, *, key: bool = False) -> None:
+        """Note an error."""
+        self.problems.append(self.document.problem(path, code, message, key=key))
+
+    def warn(self, path: JsonPath, code: str, message: str) -> None:
+        """Note a warning."""
+        self.problems.append(self.document.problem(path, code, message, severity=Severity.WARNING))
+
+    def space(self, data: Mapping[str, Any], path: JsonPath) -> Space:
+        """Return the dimensions of a mapping of parameters; a nested branch's `_name` is not one of them."""
+        found = []
+        for name, spec in data.items():
+            if path and isinstance(path[-1], int) and name == "_name":
+                continue
+            dimension = self.dimension(name, spec, (*path, name))
+            if dimension is not None:
+                found.append(dimension)
+        return tuple(found)
+
+    def dimension(self, name: str, spec: Any, path: JsonPath) -> Dimension | None:
+        """Return one dimension, None when it has an error."""
+        if not name:
+            self.error(path, "E-space-name", "a parameter needs a name, got ''. Name it.", key=True)
+        if not isinstance(spec, Mapping):
+            self.not_a_parameter(name, spec, path)
+            return None
+        known = self.check_keys(name, spec, path)
+        kind, values = spec.get("_type"), spec.get("_value", [])
+        if not known or "_value" not in spec or not self.check_values(str(kind), values, path):
+            return None
+        if kind == "choice":
+            return self.choice(name, values, path)
+        return self.integer(name, values, path) if kind == "randint" else self.real(name, str(kind), values, path)
+
+    def not_a_parameter(self, name: str, spec: Any, path: JsonPath) -> None:
+        """Report a constant or a bare list where a parameter should be."""
+        options = _short(json.dumps(spec if isinstance(spec, list) else [spec], ensure_ascii=False, default=str))
+        what = "a bare list" if isinstance(spec, list) else f"the constant {_show(spec)}"
+        message = f"'{name}' is {what}, not a parameter. Write `{{_type: choice, _value: {options}}}`."
+        self.error(path, "E-space", message)
+
+    def check_keys(self, name: str, spec: Mapping[str, Any], path: JsonPath) -> bool:
+        """Report missing, unknown and misspelt keys and types; return whether `_type` is known."""
+        for key in spec:
+            if key not in ("_type", "_value"):
+                hint = did_you_mean(f"_{key.lower().lstrip('_')}", ("_type", "_value"))
+                message = f"'{key}' is no key of a parameter; '_type' and '_value' are.{hint or ' Remove it.'}"
+                self.error((*path, key), "E-space-key", message, key=True)
+        kind = spec.get("_type")
+        if "_type" not in spec:
+            self.error(path, "E-space-type", f"'{name}' has no '_type'. Add one of {', '.join(_TYPES)}.", key=True)
+        elif kind not in _TYPES:
+            hint = did_you_mean(kind, _TYPES) if isinstance(kind, str) else ""
+            message = f"unknown _type {_show(kind)}.{hint} NNI has {', '.join(_TYPES)}."
+            self.error((*path, "_type"), "E-space-type", message)
+        if "_value" not in spec:
+            example = _EXAMPLES.get(str(kind), "[0, 1]")
+            message = f"'{name}' has no '_value'. Add it, for example `_value: {example}`."
+            self.error(path, "E-space-value", message, key=True)
+        return isinstance(kind, str) and kind in _TYPES
+
+    def check_values(self, kind: str, values: Any, path: JsonPath) -> bool:
+        """Report a `_value` that is no list, or not of the length that the type needs."""
+        here = (*path, "_value")
+        wanted = _layout(kind)
+        if not isinstance(values, list):
+            message = f"'_value' of '{kind}' must be a list, got {_show(values)}. Write {wanted}."
+            self.error(here, "E-space-value", message)
+            return False
+        if kind == "choice":
+            if not values:
+                self.error(here, "E-space-value", "'choice' has no options. Add at least one to '_value'.")
+            return bool(values)
+        length = wanted.count(",") + 1
+        if len(values) != length:
+            message = f"'{kind}' takes {length} values, got {len(values)}. Write {wanted}."
+            self.error(here, "E-space-value", message)
+        return len(values) == length
+
+    # --- choice ---------------------------------------------------------------------------------------------------
+
+    def choice(self, name: str, values: list[Any], path: JsonPath) -> Choice:
+        """Return a choice, nested when every option is a mapping with `_name`."""
+        here = (*path, "_value")
+        named = [isinstance(option, Mapping) and "_name" in option for option in values]
+        if all(named):
+            self.names(values, here)
+            self.duplicates([option["_name"] for option in values], here)
+            branches = tuple(self.space(option, (*here, index)) for index, option in enumerate(values))
+            return Choice(name, tuple(option["_name"] for option in values), branches)
+        if any(named):
+            odd = named.index(False)
+            message = "this option has no '_name' as others have, so all are delivered as they stand. Add '_name'."
+            self.warn((*here, odd), "W-space-nested", message)
+        else:
+            self.unnamed(values, here)
+        self.duplicates(values, here)
+        return Choice(name, tuple(values))
+
+    def names(self, options: list[Mapping[str, Any]], path: JsonPath) -> None:
+        """Report branch names that are not text."""
+        for index, option in enumerate(options):
+            if not isinstance(option["_name"], str):
+                message = f"'_name' must be text, got {_show(option['_name'])}. Put it in quotes."
+                self.error((*path, index, "_name"), "E-space-name", message)
+
+    def unnamed(self, options: list[Any], path: JsonPath) -> None:
+        """Warn of options that look like branches of a nested choice but have no name."""
+        for index, option in enumerate(options):
+            inner = option.values() if isinstance(option, Mapping) else ()
+            if any(isinstance(value, Mapping) and "_type" in value for value in inner):
+                message = "this option looks like a nested space but has no '_name', so it is delivered as it stands."
+                self.warn((*path, index), "W-space-nested", f"{message} Add '_name' to every option.")
+                return
+
+    def duplicates(self, values: list[Any], path: JsonPath) -> None:
+        """Warn of equal options, which NNI delivers each for itself."""
+        seen: dict[str, int] = {}
+        for index, value in enumerate(values):
+            first = seen.setdefault(json.dumps(value, sort_keys=True), index)
+            if first != index:
+                message = f"the option {_show(value)} is the same as option {first + 1}, so it is drawn twice as often."
+                self.warn((*path, index), "W-space-duplicate", f"{message} Remove one of them.")
+
+    def batch(self, data: Mapping[str, Any], path: JsonPath) -> Space:
+        """Return Batch's one choice, whose options are the trials' parameters themselves."""
+        if len(data) != 1:
+            self.error(path, "E-space-batch", f"{_BATCH}; got {len(data)} parameters. Keep one.")
+            return ()
+        [(name, spec)] = data.items()
+        here = (*path, name)
+        if not isinstance(spec, Mapping):
+            self.error(here, "E-space-batch", f"{_BATCH}; got {_show(spec)}. Write `{{_type: choice, _value: [...]}}`.")
+            return ()
+        known = self.check_keys(name, spec, here)
+        if known and spec["_type"] != "choice":
+            self.error((*here, "_type"), "E-space-batch", f"{_BATCH}; got _type {_show(spec['_type'])}. Write choice.")
+            return ()
+        if not known or "_value" not in spec or not self.check_values("choice", spec["_value"], here):
+            return ()
+        for index, row in enumerate(spec["_value"]):
+            if not isinstance(row, Mapping):
+                message = f"{_BATCH}; got {_show(row)}. Write `{{name: value}}`."
+                self.error((*here, "_value", index), "E-space-batch", message)
+        self.duplicates(spec["_value"], (*here, "_value"))
+        return (Choice(name, tuple(spec["_value"])),)
+
+    # --- numbers --------------------------------------------------------------------------------------------------
+
+    def integer(self, name: str, values: list[Any], path: JsonPath) -> Integer | None:
+        """Return a randint; bounds that are not whole are rounded up, as NNI does."""
+        bounds = [self.number(value, (*path, "_value", index)) for index, value in enumerate(values)]
+        if None in bounds:
+            return None
+        low, high = (math.ceil(bound) for bound in bounds if bound is not None)
+        for index, bound in enumerate(bounds):
+            if bound != math.ceil(bound or 0):
+                whole = math.ceil(bound or 0)
+                message = f"'randint' takes whole numbers; {bound} is rounded up, as NNI does. Write {whole}."
+                self.warn((*path, "_value", index), "W-space-number", message)
+        if low >= high:
+            equal = " (the upper bound is never drawn)" if low == high else ""
+            message = f"'randint' needs low < high, got {low} and {high}{equal}. Raise the upper bound."
+            self.error((*path, "_value"), "E-space-bounds", message)
+        elif high - low > _MAX_DRAW or not -(2**63) <= low < 2**63:
+            message = f"'randint' needs bounds within 64 bits, got {_show(low)} and {_show(high)}. Narrow them."
+            self.error((*path, "_value"), "E-space-bounds", message)
+        else:
+            return Integer(name, low, high)
+        return None
+
+    def real(self, name: str, kind: str, values: list[Any], path: JsonPath) -> Real | None:
+        """Return a uniform, normal or quantised dimension, None when its numbers make no sense."""
+        here = (*path, "_value")
+        before = len(self.problems)
+        numbers = [self.number(value, (*here, index)) for index, value in enumerate(values)]
+        floats = [self.as_float(number, (*here, index)) for index, number in enumerate(numbers)]
+        for index, message in _objections(kind, floats, values):
+            self.error((*here, index), "E-space-bounds", message)
+        if any(problem.severity is Severity.ERROR for problem in self.problems[before:]):
+            return None
+        a, b, *q = (value for value in floats if value is not None)
+        base = kind.removeprefix("q")
+        return Real(name, a, b, normal=base.endswith("normal"), log=base.startswith("log"), q=q[0] if q else None)
+
+    def number(self, value: Any, path: JsonPath) -> int | float | None:
+        """Return a finite number; numbers in quotes pass with a warning, as with NNI."""
+        if isinstance(value, str):
+            found = _from_text(value)
+            if found is not None:
+                message = f"the text '{_short(value)}' is read as the number {found}. Remove the quotes."
+                self.warn(path, "W-space-number", message)
+        else:
+            found = None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
+        if found is None or (isinstance(found, float) and not math.isfinite(found)):
+            wanted = "a number" if found is None else "a finite number"
+            self.error(path, "E-space-number", f"a bound must be {wanted}, got {_show(value)}. Write a number.")
+            return None
+        return found
+
+    def as_float(self, value: int | float | None, path: JsonPath) -> float | None:
+        """Return a number as a float, None for a whole number that is too large for one."""
+        try:
+            return None if value is None else float(value)
+        except OverflowError:
+            self.error(path, "E-space-number", f"the number {_show(value)} is too large. Write at most 1e308.")
+            return None
+
+
+def _objections(kind: str, numbers: list[float | None], shown: list[Any]) -> Iterator[tuple[int, str]]:
+    """Yield index and sentence of each number that the type does not allow; None stands for one already refused."""
+    a, b, q = (*numbers, None)[:3]
+    base = kind.removeprefix("q")
+    if base.endswith("normal"):
+        if b is not None and b <= 0:
+            yield 1, f"'{kind}' needs sigma > 0, got {_show(shown[1])}. Write one, or 'choice' for a constant."
+    elif base == "loguniform" and a is not None and a <= 0:
+        plain = kind.replace("log", "")
+        yield 0, f"'{kind}' needs low > 0, got {_show(shown[0])}. Use a small bound such as 1e-6, or '{plain}'."
+    elif a is not None and b is not None and a >= b:
+        advice = "Swap them." if a > b else "Widen them, or write 'choice' with one value."
+        yield 0, f"'{kind}' needs low < high, got {_show(shown[0])} and {_show(shown[1])}. {advice}"
+    elif a is not None and b is not None and not math.isfinite(b - a):
+        yield 0, f"'{kind}' has a range too wide for a draw: {_show(shown[0])} to {_show(shown[1])}. Narrow it."
+    if kind.startswith("q") and q is not None and q <= 0:
+        yield 2, f"'{kind}' needs q > 0, got {_show(shown[2])}. Write the step, or '{base}' for no rounding."
+
+
+def _layout(kind: str) -> str:
+    """Return what `_value` looks like."""
+    if kind == "choice":
+        return "a list of options"
+    if kind.endswith("normal"):
+        return "[mu, sigma, q]" if kind.startswith("q") else "[mu, sigma]"
+    return "[low, high, q]" if kind.startswith("q") else "[low, high]"
+
+
+def _from_text(text: str) -> int | float | None:
+    parsers: tuple[Callable[[str], int | float], ...] = (int, float)
+    for parse in parsers:
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a number of more than 60 digits"
+    if isinstance(value, str):
+        return f"'{_short(value)}'"
+    return _short(json.dumps(value, ensure_ascii=False))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:57] + "..."

@@ -1,0 +1,115 @@
+"""Flatten a search space into axes and turn points on them into what a trial receives.
+
+A *point* holds one number for each active axis: an index for `choice`, an offset from `low` for `randint`, and
+the draw itself for the real types, before exp, rounding and clipping. Source of the formulas: NNI 3.0,
+`nni/common/hpo_utils/formatting.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from amlc.model import Choice, Dimension, Integer, Real, Space
+
+Key: TypeAlias = "tuple[str | int, ...]"
+Point: TypeAlias = "Mapping[Key, int | float]"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One dimension and its place in a nested space: names and, behind each nested choice, the option's index.
+
+    size: how many values a discrete axis has; None for the real types.
+    """
+
+    key: Key
+    dimension: Dimension
+    size: int | None
+
+    @property
+    def nested(self) -> bool:
+        """Whether the axis lies in a branch of a choice, and so may be inactive."""
+        return len(self.key) > 1
+
+    def active(self, point: Point) -> bool:
+        """Tell whether `point`, filled in up to here in axis order, chose the branch of this axis."""
+        return not self.nested or point.get(self.key[:-2]) == self.key[-2]
+
+
+def axes(space: Space) -> tuple[Axis, ...]:
+    """Return every axis of `space`, depth first: a nested choice stands before what its branches hold."""
+    return tuple(_walk(space, ()))
+
+
+def _walk(space: Space, prefix: Key) -> Iterator[Axis]:
+    for dimension in space:
+        key = (*prefix, dimension.name)
+        yield Axis(key, dimension, _size(dimension))
+        if isinstance(dimension, Choice):
+            for index, branch in enumerate(dimension.branches):
+                yield from _walk(branch, (*key, index))
+
+
+def _size(dimension: Dimension) -> int | None:
+    match dimension:
+        case Choice():
+            return len(dimension.options)
+        case Integer():
+            return dimension.high - dimension.low
+    return None
+
+
+def endless(space: Space) -> bool:
+    """Tell whether a draw can never repeat: some parameter, in no branch, is continuous and not rounded.
+
+    NNI's own rule (`hpo_utils/dedup.py`): a continuous parameter inside a branch does not count.
+    """
+    return any(isinstance(dimension, Real) and dimension.q is None for dimension in space)
+
+
+def deliver(space_axes: Sequence[Axis], point: Point) -> dict[str, Any]:
+    """Return the parameters that a trial receives for `point`, in the order of the space."""
+    parameters: dict[str, Any] = {}
+    for axis in space_axes:
+        if axis.key in point:
+            _assign(parameters, axis, value_at(axis.dimension, point[axis.key]))
+    return parameters
+
+
+def value_at(dimension: Dimension, x: float) -> Any:
+    """Return what the trial receives for coordinate `x`; for a nested choice, the mapping with its `_name`."""
+    match dimension:
+        case Choice():
+            option = dimension.options[int(x)]
+            return {"_name": option} if dimension.branches else option
+        case Integer():
+            return dimension.low + int(x)
+    return _real(dimension, x)
+
+
+def _real(dimension: Real, x: float) -> float:
+    if dimension.log:
+        x = math.exp(x)
+    if dimension.q is None:
+        return x
+    # Half to even, and no decimal clean-up: 0.8999999999999999 is what NNI delivers for quniform [0, 1, 0.3].
+    x = round(x / dimension.q) * dimension.q
+    return x if dimension.normal else min(max(x, dimension.a), dimension.b)
+
+
+def _assign(parameters: dict[str, Any], axis: Axis, value: Any) -> None:
+    place = parameters
+    for name in axis.key[:-1]:
+        if isinstance(name, str):
+            place = place[name]
+    place[str(axis.key[-1])] = value
+
+
+def coordinates(dimension: Real) -> tuple[float, float]:
+    """Return the bounds of the draw (or mu and sigma): the logarithm of `a` and `b` for loguniform."""
+    if dimension.log and not dimension.normal:
+        return math.log(dimension.a), math.log(dimension.b)
+    return dimension.a, dimension.b

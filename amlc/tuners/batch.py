@@ -1,0 +1,18 @@
+"""Batch: the parameter sets that the user wrote down, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from amlc.model import Choice, Parameters, Space
+
+
+def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Parameters]:
+    """Yield each option of the space's only choice: the mapping itself, without the choice's name.
+
+    Source: NNI 3.0, `algorithms/hpo/batch_tuner.py`. `seed` and `args` change nothing.
+    """
+    (choice,) = space
+    assert isinstance(choice, Choice)  # validation admits nothing else
+    return iter(choice.options)

@@ -1,0 +1,141 @@
+"""GridSearch: every discrete value, and ever finer quantiles of the continuous ones, in NNI's order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import NormalDist
+from typing import Any
+
+from amlc.model import Parameters, Real, Space
+from amlc.space.points import Axis, Point, axes, coordinates, deliver, value_at
+
+_STANDARD = NormalDist()
+
+
+def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Parameters]:
+    """Yield the grid, epoch by epoch; a finite space is exhausted, and no parameter set comes twice.
+
+    Epoch 1 has all discrete values and the median of each continuous one; each later epoch halves the quantile
+    intervals (1/4 and 3/4, then the eighths). The last axis varies fastest. `seed` and `args` change nothing.
+    Source: NNI 3.0, `algorithms/hpo/gridsearch_tuner.py`.
+    """
+    space_axes = axes(space)
+    seen: set[bytes] = set()
+    for point in grid_points(space_axes):
+        parameters = deliver(space_axes, point)
+        digest = canonical(parameters)
+        if digest not in seen:
+            seen.add(digest)
+            yield parameters
+
+
+def canonical(parameters: Parameters) -> bytes:
+    """Return a 16-byte digest that equal parameter sets share, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).digest()[:16]
+
+
+def grid_points(space_axes: Sequence[Axis]) -> Iterator[Point]:
+    """Yield grid points in NNI's order; equal parameter sets may recur where rounding merges quantiles."""
+    columns = [_Column.first(axis) for axis in space_axes]
+    while True:
+        yield from _epoch(space_axes, columns)
+        finer = [column.finer() for column in columns]
+        if not any(changed for _, changed in finer):
+            return
+        columns = [column for column, _ in finer]
+
+
+def _epoch(space_axes: Sequence[Axis], columns: Sequence[_Column]) -> Iterator[Point]:
+    """Yield the points of one epoch that no earlier epoch had.
+
+    A point is old when all its coordinates are; an inactive axis stands at its first coordinate, which is old from
+    the second epoch on.
+    """
+
+    def extend(index: int, point: dict[tuple[str | int, ...], int | float], old: bool) -> Iterator[Point]:
+        if index == len(space_axes):
+            if not old:
+                yield dict(point)
+            return
+        axis, column = space_axes[index], columns[index]
+        if not axis.active(point):
+            yield from extend(index + 1, point, old and column.known > 0)
+            return
+        for position, x in enumerate(column.coordinates):
+            point[axis.key] = x
+            yield from extend(index + 1, point, old and position < column.known)
+        del point[axis.key]
+
+    return extend(0, {}, True)
+
+
+class _Column:
+    """The coordinates of one axis in one epoch, of which the first `known` are from earlier epochs."""
+
+    def __init__(
+        self,
+        at: Callable[[float], float],
+        value: Callable[[float], float],
+        coordinates: list[float],
+        known: int,
+        intervals: list[tuple[float, float]],
+    ) -> None:
+        self.at = at
+        self.value = value
+        self.coordinates = coordinates
+        self.known = known
+        self.intervals = intervals
+
+    @classmethod
+    def first(cls, axis: Axis) -> _Column:
+        if axis.size is not None:
+            return cls(float, float, list(range(axis.size)), 0, [])
+        dimension = axis.dimension
+        assert isinstance(dimension, Real)  # an axis without a size is one of the real types
+
+        def at(p: float) -> float:
+            return _quantile(dimension, p)
+
+        def value(p: float) -> float:
+            x = at(p)
+            return x if math.isinf(x) else float(value_at(dimension, x))
+
+        halves = [(low, high) for low, high in ((0.0, 0.5), (0.5, 1.0)) if value(low) < value(high)]
+        return cls(at, value, [at(0.5)], 0, halves)
+
+    def finer(self) -> tuple[_Column, bool]:
+        """Return the next epoch's column, and whether it can still differ from this one.
+
+        The middle of an interval is new if its value differs from both ends; 0 and 1 are never on the grid
+        themselves (they are infinite for the normal types), so that they do not have to differ.
+        """
+        added: list[float] = []
+        intervals: list[tuple[float, float]] = []
+        changed = False
+        for low, high in self.intervals:
+            middle = (low + high) / 2
+            above_low = self.value(low) < self.value(middle)
+            below_high = self.value(middle) < self.value(high)
+            if (above_low or low == 0.0) and (below_high or high == 1.0):
+                added.append(self.at(middle))
+                changed = True
+            if above_low:
+                intervals.append((low, middle))
+                changed = changed or low == 0.0
+            if below_high:
+                intervals.append((middle, high))
+                changed = changed or high == 1.0
+        column = _Column(self.at, self.value, self.coordinates + added, len(self.coordinates), intervals)
+        return column, changed
+
+
+def _quantile(dimension: Real, p: float) -> float:
+    a, b = coordinates(dimension)
+    if not dimension.normal:
+        return a + (b - a) * p
+    if p in (0.0, 1.0):
+        return math.inf if p else -math.inf
+    return a + b * _STANDARD.inv_cdf(p)

@@ -1,0 +1,65 @@
+"""Random: independent draws, bit for bit those of NNI 3.0's Random tuner with the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from amlc.model import Parameters, Real, Space
+from amlc.space.points import Axis, Point, axes, coordinates, deliver, endless
+from amlc.tuners.gridsearch import canonical, grid_points
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Parameters]:
+    """Yield draws from `numpy.random.default_rng(seed)`, one number for each active axis in depth-first order.
+
+    In a space that can repeat, a repeated draw is replaced by the next point of GridSearch that was not used yet,
+    and the sequence ends when there is none: NNI's rule (`hpo_utils/dedup.py`). `args["seed"]` wins over `seed`.
+    """
+    from numpy.random import default_rng  # here, because importing numpy takes as long as validating a file
+
+    space_axes = axes(space)
+    given = args.get("seed")
+    draws = _draws(default_rng(seed if given is None else given), space_axes)
+    if endless(space):
+        return (deliver(space_axes, point) for point in draws)
+    return _distinct(draws, space_axes)
+
+
+def _draws(rng: Generator, space_axes: tuple[Axis, ...]) -> Iterator[Point]:
+    samplers = [(axis, axis.key, _sampler(rng, axis)) for axis in space_axes]
+    while True:
+        point: dict[tuple[str | int, ...], int | float] = {}
+        for axis, key, sample in samplers:
+            if axis.active(point):
+                point[key] = sample()
+        yield point
+
+
+def _sampler(rng: Generator, axis: Axis) -> Callable[[], int | float]:
+    if not isinstance(axis.dimension, Real):
+        size = axis.size
+        return lambda: int(rng.integers(size))
+    a, b = coordinates(axis.dimension)
+    if axis.dimension.normal:
+        return lambda: rng.normal(a, b)
+    return lambda: rng.uniform(a, b)
+
+
+def _distinct(draws: Iterator[Point], space_axes: tuple[Axis, ...]) -> Iterator[Parameters]:
+    seen: set[bytes] = set()
+    grid: Iterator[Point] | None = None
+    for draw in draws:
+        point: Point | None = draw
+        parameters = deliver(space_axes, draw)
+        if canonical(parameters) in seen:
+            grid = grid_points(space_axes) if grid is None else grid
+            point = next((p for p in grid if canonical(deliver(space_axes, p)) not in seen), None)
+            if point is None:
+                return
+            parameters = deliver(space_axes, point)
+        seen.add(canonical(parameters))
+        yield parameters

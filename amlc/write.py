@@ -1,0 +1,237 @@
+"""Write the build folder of an experiment, or find out how it differs from what the experiment says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from amlc import files
+from amlc.errors import AmlcError
+from amlc.manifest import FILE_NAME, Entry, Header, entry_line, head_lines, tail_lines
+from amlc.model import AmlTarget, Experiment, LocalTarget, Trial
+from amlc.plan import Job, job_name, plan, slug
+from amlc.render.engine import renderer, template_files
+from amlc.render.snapshot import Snapshot, SnapshotFile, digest, snapshot
+
+OnChange: TypeAlias = "Callable[[Path, bytes | None, bytes | None], None]"
+"""Called with a path, its old content (None: new) and its new content (None: removed)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a compile did, or with `check` would do."""
+
+    folder: Path
+    revision: str
+    trials: int
+    jobs: int
+    changes: int
+
+
+def write(
+    experiment: Experiment,
+    build: Path,
+    *,
+    backend: str,
+    submitted: Iterable[tuple[Trial, ...]] = (),
+    leave_out: Sequence[Path] = (),
+    check: bool = False,
+    on_change: OnChange | None = None,
+) -> Summary:
+    """Make `build/<experiment>/` hold exactly what `experiment` says; with `check`, change nothing.
+
+    submitted: as for `plan`. leave_out: folders that are never trial code. The manifest is written last and holds the
+    digest of every job file, so that a build that was cut short is never taken for a whole one.
+    """
+    folder = build / slug(experiment.name)
+    code = snapshot(experiment.code, leave_out=[*leave_out, build])
+    revision = _revision(experiment, code.files)
+    tree = _Tree(folder, check=check, on_change=on_change)
+    with tempfile.TemporaryFile() as manifest:
+        manifest.write(head_lines(_header(experiment, backend, revision)).encode())
+        for file in code.files:
+            tree.copy(f"code/{file.name}", file)
+        render = renderer(experiment, revision=revision)
+        jobs = trials = 0
+        for job in plan(experiment, submitted):
+            content = render(job)
+            tree.put(f"jobs/{job.file_name}", content)
+            manifest.write(entry_line(_entry(experiment, job, content, revision), first=jobs == 0).encode())
+            jobs, trials = jobs + 1, trials + len(job.trials)
+        manifest.write(tail_lines(jobs=jobs, trials=trials).encode())
+        tree.remove_strangers("code", "jobs")
+        if not check:
+            _write_depend(experiment, folder, backend, code)
+        tree.finish(FILE_NAME, manifest)
+    return Summary(folder=folder, revision=revision, trials=trials, jobs=jobs, changes=tree.changes)
+
+
+def _revision(experiment: Experiment, code: Sequence[SnapshotFile]) -> str:
+    target = experiment.target
+    identity = {
+        "code": digest(code, without=experiment.inputs),
+        "command": experiment.command,
+        "environment": experiment.environment or (target.image if isinstance(target, AmlTarget) else None),
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _header(experiment: Experiment, backend: str, revision: str) -> Header:
+    local = experiment.target if isinstance(experiment.target, LocalTarget) else LocalTarget()
+    return Header(
+        experiment=experiment.name,
+        backend=backend,
+        revision=revision,
+        concurrency=experiment.concurrency,
+        retries=experiment.retries,
+        max_seconds=experiment.max_seconds,
+        optimize_mode=experiment.tuner.class_args.get("optimize_mode") or "minimize",
+        gpus_per_trial=experiment.gpus_per_trial,
+        trials_per_gpu=experiment.target.trials_per_gpu,
+        gpu_indices=local.gpu_indices,
+        use_active_gpu=local.use_active_gpu,
+    )
+
+
+def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> Entry:
+    name = job_name(experiment.name, job.id, revision)
+    return Entry(job.id, name, f"jobs/{job.file_name}", hashlib.sha256(content).hexdigest(), job.trials)
+
+
+class _Tree:
+    """The files of one build folder: what is put into it, what changed, and what no longer belongs there."""
+
+    def __init__(self, folder: Path, *, check: bool, on_change: OnChange | None) -> None:
+        self.folder = folder
+        self.check = check
+        self.on_change = on_change
+        self.changes = 0
+        self._names: set[str] = set()
+        self._folders: set[Path] = set()
+
+    def put(self, name: str, content: bytes) -> None:
+        path = self._place(name)
+        old = files.read_or_none(path)
+        if old == content:
+            return
+        if not self.check:
+            files.replace(path, content)
+        self._changed(path, old, content)
+
+    def copy(self, name: str, file: SnapshotFile) -> None:
+        path = self._place(name)
+        mode = 0o755 if file.executable else 0o644
+        if not self.check:
+            if files.copy_if_changed(file.source, path, mode=mode):
+                self.changes += 1
+            return
+        old, new = files.read_or_none(path), file.source.read_bytes()
+        if old != new or path.stat().st_mode & 0o777 != mode:
+            self._changed(path, old, new)
+
+    def remove_strangers(self, *tops: str) -> None:
+        """Remove every file below the folders `tops` that was not put there."""
+        for top in tops:
+            for root, _, names in os.walk(self.folder / top, topdown=False):
+                for name in names:
+                    path = Path(root, name)
+                    if path.relative_to(self.folder).as_posix() not in self._names:
+                        self._remove(path)
+                if not self.check and not os.listdir(root):
+                    os.rmdir(root)
+
+    def finish(self, name: str, stream: IO[bytes]) -> None:
+        """Put the last file, whose presence says that all others are whole; its time is new for make."""
+        path = self.folder / name
+        stream.seek(0)
+        if self.check:
+            if not _same(path, stream):
+                self.changes += 1
+            return
+        temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
+        with temporary.open("wb") as target:
+            shutil.copyfileobj(stream, target)
+        os.replace(temporary, path)
+
+    def _place(self, name: str) -> Path:
+        path = self.folder / name
+        self._names.add(name)
+        if path.parent not in self._folders and not self.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
+        return path
+
+    def _remove(self, path: Path) -> None:
+        old = files.read_or_none(path)
+        if not self.check:
+            path.unlink()
+        self._changed(path, old, None)
+
+    def _changed(self, path: Path, old: bytes | None, new: bytes | None) -> None:
+        self.changes += 1
+        if self.on_change is not None:
+            self.on_change(path, old, new)
+
+
+def _same(path: Path, stream: IO[bytes]) -> bool:
+    try:
+        with path.open("rb") as old:
+            while chunk := stream.read(1 << 16):
+                if old.read(len(chunk)) != chunk:
+                    return False
+            return not old.read(1)
+    except FileNotFoundError:
+        return False
+
+
+def _write_depend(experiment: Experiment, folder: Path, backend: str, code: Snapshot) -> None:
+    """Write the make rules that say which files the manifest is made of; paths are relative to the current folder."""
+    manifest = _make_path(folder / FILE_NAME)
+    runner = {file.source for file in code.files}
+    inputs = [*experiment.inputs, *template_files(experiment.templates), *sorted(runner), *code.folders]
+    names = list(dict.fromkeys(_make_path(path) for path in inputs))
+    source = _make_path(experiment.source)
+    lines = [
+        "# Written by amlc compile: what the manifest is made of.",
+        f"AMLC_MANIFEST.{backend}.{source} := {manifest}",
+        f"{manifest}: \\",
+        *(f"  {name} \\" for name in names),
+        "",
+        "# An input that is gone means: compile again, not: stop.",
+        *(f"{name}:" for name in names),
+    ]
+    files.write_if_changed(folder / "depend.mk", ("\n".join(lines) + "\n").encode())
+
+
+def _make_path(path: Path) -> str:
+    text = os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd().resolve()) else str(path)
+    for character in "\\ #%:":
+        text = text.replace(character, "\\" + character)
+    return text.replace("$", "$$")
+
+
+class CutShortError(AmlcError):
+    """A job file is not the one that the manifest names."""
+
+    exit_code = 1
+
+
+def job_text(folder: Path, entry: Entry) -> bytes:
+    """Return the content of a compiled job file, checked against the manifest.
+
+    Raises CutShortError when it is missing or another: edited by hand, or a compile is under way or was cut short.
+    """
+    content = files.read_or_none(folder / entry.file)
+    if content is None or hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise CutShortError(
+            f"{folder / entry.file}: not the file that was compiled. Compile again; a change by hand belongs into "
+            "amlc.job or a template."
+        )
+    return content
