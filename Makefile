@@ -21,7 +21,9 @@ help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 		printf '  make %-9s %s\n' "$$name" "$$text"; done
 
-run: collect ## Compile, submit and collect EXPERIMENT; the results go to results.csv
+run: ## Compile, submit and collect EXPERIMENT; the results go to results.csv
+	$(MAKE) submit || true
+	$(MAKE) collect
 
 # --- the environment -----------------------------------------------------------------------------------------------
 
@@ -52,10 +54,11 @@ $(MANIFEST): $(VENV)/.run
 submit: compile ## Run what is compiled and was not run yet
 	$(AMLC) submit $(EXPERIMENT) --backend $(BACKEND)
 
-# A failed trial must not keep the results of the others from being written.
-collect: compile ## Write the results into results.csv
-	$(AMLC) submit $(EXPERIMENT) --backend $(BACKEND) || test $$? -eq 1
-	$(AMLC) collect $(EXPERIMENT) > $(RESULTS)
+# With -j too, what is asked for together happens in order.
+collect: compile $(filter submit,$(MAKECMDGOALS)) ## Write the results into results.csv
+	$(AMLC) collect $(EXPERIMENT) > $(RESULTS).tmp; code=$$?; \
+		if [ $$code -eq 0 ] || [ $$code -eq 4 ]; then mv $(RESULTS).tmp $(RESULTS); else rm -f $(RESULTS).tmp; fi; \
+		exit $$code
 
 report: compile ## Draw the results as one HTML page, report.html
 	$(AMLC) report $(EXPERIMENT) > $(REPORT)

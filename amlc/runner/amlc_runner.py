@@ -35,6 +35,7 @@ Out: stdout carries the trials' stdout byte for byte; stderr gets lines that beg
 Exit code: 143 after SIGTERM, SIGINT or SIGHUP (passed on as SIGTERM, SIGKILL after 5 s); 2 when the input is wrong;
 with one trial that trial's exit code (1 when it never ran); with several, 0 if all ended with 0 and 1 otherwise.
 """
+
 import os
 import sys
 
@@ -77,8 +78,7 @@ TRACKING_LONGEST_PAUSE_S = 60.0
 TRACKING_CLOSE_S = 9.0
 TRACKING_CLOSE_WHEN_STOPPED_S = 2.0
 TRACKING_QUEUE = 100000
-PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 entries in all
-METRICS_PER_BATCH = 900
+BATCH_LIMITS = {"params": 100, "metrics": 1000}  # MLflow's, a request
 PARAM_LENGTH = 500
 KEY_LENGTH = 250
 
@@ -124,7 +124,7 @@ def decode_json(name, raw, kind, wanted):
     try:
         value = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name} is not JSON in UTF-8: {error}")
+        raise InputError(f"{name} is not JSON in UTF-8: {error}") from error
     if not isinstance(value, kind) or isinstance(value, bool):
         raise InputError("{} must be {}, found {}".format(name, wanted, raw[:80].decode("utf-8", "replace")))
     return value
@@ -193,8 +193,8 @@ def _as_bytes(name, text):
     # Not os.fsencode: Python 3.6 in the C locale knows only ASCII.
     try:
         raw = text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError(f"{name} holds half of a surrogate pair")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name} holds half of a surrogate pair") from error
     if b"\0" in raw:
         raise InputError(f"{name} holds a null character")
     return raw
@@ -403,7 +403,7 @@ class Tracker:
 
         self._url, self._token, self._run_id = url, token, run_id
         self._is_prefixed = is_prefixed
-        self._entries = collections.deque(maxlen=TRACKING_QUEUE)  # append and popleft are atomic
+        self._queues = {kind: collections.deque(maxlen=TRACKING_QUEUE) for kind in BATCH_LIMITS}
         self._has_news = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -444,7 +444,7 @@ class Tracker:
     def _add(self, kind, entry):
         if self._is_off:
             return
-        self._entries.append((kind, entry))
+        self._queues[kind].append(entry)  # append and popleft are atomic
         self._has_news.set()
         if not self._is_started:
             self._is_started = True  # only now: the first trial does not wait for it
@@ -456,22 +456,20 @@ class Tracker:
                 self._has_news.wait()
                 is_last = self._closing.wait(TRACKING_PAUSE_S)  # a moment for more of the same batch
                 self._has_news.clear()
-                while self._entries and not self._is_off:
-                    self._send(self._next_batch())
+                for kind, limit in BATCH_LIMITS.items():
+                    self._send_queue(kind, limit)
                 if is_last:
                     return
         except Exception as error:  # noqa: BLE001 - tracking never fails a trial, whatever is wrong with it
             self._complain(f"{type(error).__name__}; it is off from here on")
             self._is_off = True
 
-    def _next_batch(self):
-        batch = {"run_id": self._run_id, "metrics": [], "params": []}
-        while self._entries:
-            kind, entry = self._entries.popleft()
-            batch[kind].append(entry)
-            if len(batch["params"]) == PARAMS_PER_BATCH or len(batch["metrics"]) == METRICS_PER_BATCH:
-                break
-        return batch
+    def _send_queue(self, kind, limit):
+        # Apart, because MLflow refuses a whole batch for one bad entry.
+        queue = self._queues[kind]
+        while queue and not self._is_off:
+            batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
+            self._send({"run_id": self._run_id, kind: batch})
 
     def _send(self, batch):
         body = json.dumps(batch, allow_nan=False).encode()
@@ -702,16 +700,18 @@ def trial_environment(environ, job, trial, *, output, folder, visible):
     """Return the trial's environment; bytes, because the user's names and values are."""
     dropped = (b"MULTI_PHASE", b"NNI_TRIAL_COMMAND_CHANNEL")
     env = {name: value for name, value in environ.items() if not name.startswith(b"AMLC_") and name not in dropped}
-    env.update({
-        b"NNI_PLATFORM": b"aml",
-        b"REUSE_MODE": b"true",
-        b"NNI_SYS_DIR": os.fsencode(trial.home),
-        b"NNI_OUTPUT_DIR": os.fsencode(output),
-        b"NNI_EXP_ID": job.experiment,
-        b"NNI_TRIAL_JOB_ID": trial.id.encode(),
-        b"NNI_TRIAL_SEQ_ID": str(trial.sequence).encode(),
-        b"NNI_CODE_DIR": os.fsencode(folder),
-    })
+    env.update(
+        {
+            b"NNI_PLATFORM": b"aml",
+            b"REUSE_MODE": b"true",
+            b"NNI_SYS_DIR": os.fsencode(trial.home),
+            b"NNI_OUTPUT_DIR": os.fsencode(output),
+            b"NNI_EXP_ID": job.experiment,
+            b"NNI_TRIAL_JOB_ID": trial.id.encode(),
+            b"NNI_TRIAL_SEQ_ID": str(trial.sequence).encode(),
+            b"NNI_CODE_DIR": os.fsencode(folder),
+        }
+    )
     if visible is not None:
         env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(visible)
     standin = os.path.join(os.path.dirname(os.path.abspath(__file__)), "amlc_standin")
@@ -792,6 +792,7 @@ class Process:
         self.pid = self.fd = None  # the shell, and the reading end of its stdout
         self.status = None  # of the shell: exit code, or -n for signal n
         self.deadline = None  # set once the group was asked to end
+        self.was_stopped = False  # asked while the shell was still running
         self._is_killed = False
 
     def spawn(self, command, env, cwd):
@@ -815,6 +816,7 @@ class Process:
             return True
         if self.deadline is None:
             self._signal(signal.SIGTERM)
+            self.was_stopped = is_shell_alive
             self.deadline = now + (STOP_GRACE_S if is_shell_alive else LEFTOVER_GRACE_S)
         elif now >= self.deadline:
             if self._is_killed:
@@ -1000,7 +1002,7 @@ class Runner:
         process.log.close()
         trial, code = process.trial, process.status
         trial.ended = time.time()
-        if self._signals.stopped_by:
+        if process.was_stopped:
             trial.error = f"terminated: the runner got {self._signals.stopped_by}"
         if code is None:
             trial.error = "its process does not die"
