@@ -109,23 +109,17 @@ def trials_table(results: Results) -> Table:
 
 def history_table(results: Results, ledger: Ledger) -> Table:
     """Return one row for each intermediate result of each trial's last attempt, by trial and step."""
-    places = {
-        (attempt.job, trial.id): (trial, attempt) for trial, attempt, _ in results.trials() if attempt is not None
-    }
     names: set[str] = set()
     for _, metric in ledger.metrics("intermediate"):
         names.update(map(str, named(metric.value)))
-    columns = (*_HISTORY_COLUMNS, *_metric_columns(names))
-    return Table(columns, _history_rows(places, ledger))
+    return Table((*_HISTORY_COLUMNS, *_metric_columns(names)), _history_rows(results, ledger))
 
 
-def _history_rows(
-    places: Mapping[tuple[str, str], tuple[Trial, Attempt]], ledger: Ledger
-) -> Iterator[Mapping[str, Any]]:
-    for job, metric in ledger.metrics("intermediate"):
-        place = places.get((job, metric.trial))
-        if place is not None:
-            yield _history_row(*place, metric)
+def _history_rows(results: Results, ledger: Ledger) -> Iterator[Mapping[str, Any]]:
+    for trial, attempt, _ in results.trials():
+        for _, metric in ledger.metrics("intermediate", job=attempt.job) if attempt else ():
+            if metric.trial == trial.id:
+                yield _history_row(trial, attempt, metric)
 
 
 def _history_row(trial: Trial, attempt: Attempt, metric: Metric) -> Mapping[str, Any]:

@@ -185,11 +185,12 @@ class Ledger:
         for number, at, kind, job, data in self._read(query, (after,)):
             yield number, Event(kind=kind, at=at, job=job, data=json.loads(data))
 
-    def metrics(self, kind: str) -> Iterator[tuple[str, Metric]]:
-        """Yield (job name, metric) for all metrics of a kind, those of a job together and in order."""
-        query = "SELECT job, trial, sequence, at, value FROM metrics WHERE kind = ? ORDER BY job, rowid"
-        for job, trial, sequence, at, value in self._read(query, (kind,)):
-            yield job, Metric(trial=trial, kind=kind, sequence=sequence, value=json.loads(value), at=at)
+    def metrics(self, kind: str, *, job: str | None = None) -> Iterator[tuple[str, Metric]]:
+        """Yield (job name, metric) for the metrics of a kind, of one job or of all; those of a job in order."""
+        which, values = ("kind = ?", (kind,)) if job is None else ("kind = ? AND job = ?", (kind, job))
+        query = f"SELECT job, trial, sequence, at, value FROM metrics WHERE {which} ORDER BY rowid"
+        for name, trial, sequence, at, value in self._read(query, values):
+            yield name, Metric(trial=trial, kind=kind, sequence=sequence, value=json.loads(value), at=at)
 
     def _read(self, query: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         with self._errors():

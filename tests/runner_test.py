@@ -23,7 +23,7 @@ import pytest
 RUNNER = Path(__file__).parents[1] / "amlc" / "runner"
 HERE = Path(__file__).parent / "runner"
 ID = "0123456789abcdef"
-PARAMETERS = {"lr": 1, "name": "it's #1 // a"}
+PARAMETERS = {"lr": 1, "name": 'it\'s "#1" // \\" # a'}
 PYTHON = shlex.quote(sys.executable)
 BARE = f"{PYTHON} -S"  # without site-packages: quick to start, and no nni
 TIMEOUT_S = 120
@@ -331,6 +331,17 @@ BAD_LINES = [
 ]
 
 
+@pytest.mark.parametrize("depth", [100, 900, 980, 990, 995, 1000, 2000])
+def test_deep_value_is_no_reason_to_fail(job, depth):
+    value = "[" * depth + "]" * depth
+    parameters = json.loads('{"a":' * 100 + "1" + "}" * 100)
+    (job.root / "output").write_text(metric_line(1).replace('"1"', json.dumps(value)) + f"\n{metric_line(1)}\n")
+    done = job.run("cat output", trials=[one_trial(parameters=parameters)])
+    assert done.code == 0, done.err
+    last = (job.home() / "metrics.jsonl").read_text().splitlines()[-1]  # the others may be too deep for this process
+    assert json.loads(last)["value"] == 1
+
+
 @pytest.mark.parametrize("line", BAD_LINES)
 def test_bad_metric_line_is_noted_and_ignored(job, line):
     (job.root / "output").write_text(f"{line}\n{metric_line(1)}\n")
@@ -396,7 +407,10 @@ def test_last_words_of_what_is_left_behind_are_recorded(job):
 
 def test_process_outside_the_group_does_not_hold_the_runner_up(job):
     # A session of its own: not ours to end, but its end is not waited for.
-    program = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(100)"
+    program = (
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n"
+        "    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(100)"
+    )
     command = f"{job.script(program)} & until [ -s pid ]; do sleep 0.02; done; echo done"
     # The process left over holds stderr open too, and communicate() would wait for that.
     with job.start(command, stderr=subprocess.DEVNULL) as process:
@@ -616,7 +630,7 @@ def test_trials_run_side_by_side_as_gpus_allow(job, gpus, per_gpu, together):
 
 
 def test_no_more_trials_at_a_time_than_gpus(job, gpus):
-    command = 'mkdir "$NNI_SYS_DIR/../gpu-$CUDA_VISIBLE_DEVICES" && sleep 0.05 && rmdir "$NNI_SYS_DIR/../gpu-$CUDA_VISIBLE_DEVICES"'
+    command = 'busy="$NNI_SYS_DIR/../gpu-$CUDA_VISIBLE_DEVICES"; mkdir "$busy" && sleep 0.05 && rmdir "$busy"'
     done = job.run(command, trials=trials(6), env={**gpus(2), "AMLC_GPUS_PER_TRIAL": "1"})
     assert done.code == 0, done.err
 
@@ -759,8 +773,8 @@ def test_unreachable_mlflow_does_not_affect_the_trial(job):
 
 
 def test_azureml_address_becomes_https(job):
-    patch = "t = runner.make_tracker({'MLFLOW_TRACKING_URI': 'azureml://h/mlflow/v1.0/s', 'AZUREML_RUN_ID': 'r'}, is_prefixed=False)"
-    done = job.run("true", patch=f"{patch}; print(t._url)")
+    env = {"MLFLOW_TRACKING_URI": "azureml://h/mlflow/v1.0/s", "AZUREML_RUN_ID": "r"}
+    done = job.run("true", patch=f"print(runner.make_tracker({env}, is_prefixed=False)._url, flush=True)")
     assert done.out.decode() == "https://h/mlflow/v1.0/s/api/2.0/mlflow/runs/log-batch\n"
 
 
@@ -857,9 +871,11 @@ def test_standin_steps_aside_for_an_nni_behind_it(job, tmp_path):
 
 def test_standin_steps_aside_for_an_editable_install(job, tmp_path):
     site = install(tmp_path / "source", "name = 'real'")
+    origin = str(site / "nni" / "__init__.py")
     finder = (
-        "import sys, importlib.util\nclass Finder:\n    @staticmethod\n    def find_spec(name, path=None, target=None):\n"
-        f"        if name == 'nni': return importlib.util.spec_from_file_location(name, {str(site / 'nni' / '__init__.py')!r})\n"
+        "import sys\nfrom importlib.util import spec_from_file_location\nclass Finder:\n    @staticmethod\n"
+        "    def find_spec(name, *_):\n"
+        f"        return spec_from_file_location(name, {origin!r}) if name == 'nni' else None\n"
         "sys.meta_path.append(Finder)\nimport nni\nprint(nni.name)"
     )
     job.script(finder)
@@ -892,7 +908,8 @@ def test_standin_takes_the_place_of_an_nni_that_cannot_be_imported(job, tmp_path
 def test_standin_serves_spawned_processes(job):
     program = (
         "import multiprocessing, nni\ndef work():\n    import nni\n    print(nni.get_trial_id())\n"
-        "if __name__ == '__main__':\n    p = multiprocessing.get_context('spawn').Process(target=work)\n    p.start(); p.join()"
+        "if __name__ == '__main__':\n"
+        "    p = multiprocessing.get_context('spawn').Process(target=work)\n    p.start()\n    p.join()"
     )
     job.script(program)
     assert job.run(f"{PYTHON} -S trial.py").out.decode() == f"{ID}\n"
@@ -900,7 +917,8 @@ def test_standin_serves_spawned_processes(job):
 
 def test_standin_reports_what_has_an_item(job):
     job.script(
-        "import nni\nnni.get_next_parameter()\nclass Tensor:\n    def item(self): return 0.5\nnni.report_final_result(Tensor())"
+        "import nni\nnni.get_next_parameter()\nclass Tensor:\n    def item(self): return 0.5\n"
+        "nni.report_final_result(Tensor())"
     )
     assert job.run(f"{PYTHON} -S trial.py").code == 0
     assert job.values() == [("final", 0, 0.5)]
@@ -957,7 +975,8 @@ def test_runner_and_standin_run_on(interpreter, job):
     job.script(
         "import nni, nni.utils, sys\np = nni.utils.merge_parameter({'n': 0, '\u00e9': ''}, nni.get_next_parameter())\n"
         "sys.stdout.buffer.write(p['\u00e9'].encode('utf-8') + b'\\n'); sys.stdout.flush()\n"
-        "nni.report_intermediate_result(float('nan'))\nnni.report_final_result({'default': p['n'], '\u00e9': \"it's\"})\n"
+        "nni.report_intermediate_result(float('nan'))\n"
+        "nni.report_final_result({'default': p['n'], '\u00e9': \"it's\"})\n"
         "sys.exit(p['n'])"
     )
     several = [one_trial("a", 0, {"n": 0, "\u00e9": "\u4e2d"}), one_trial("b", 1, {"n": 3, "\u00e9": "x"})]

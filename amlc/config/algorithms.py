@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from amlc.config.sentences import show, wrong_type
 from amlc.config.spelling import Config
 from amlc.errors import Problem, Severity, did_you_mean
 from amlc.model import JsonPath
@@ -13,8 +14,10 @@ from amlc.model import JsonPath
 Arguments = Mapping[str, "type | tuple[type, ...] | Arguments"]
 
 _NUMBER = (int, float)
+_OPTIONAL_INT = (int, type(None))
+_OPTIONAL_STR = (str, type(None))
 _TPE: Arguments = {
-    "constant_liar_type": (str, type(None)),
+    "constant_liar_type": _OPTIONAL_STR,
     "n_startup_jobs": int,
     "n_ei_candidates": int,
     "linear_forgetting": int,
@@ -22,7 +25,7 @@ _TPE: Arguments = {
     "gamma": _NUMBER,
 }
 _COMMON: Arguments = {"optimize_mode": str}
-_SEEDED: Arguments = {"optimize_mode": str, "seed": (int, type(None))}
+_SEEDED: Arguments = {"optimize_mode": str, "seed": _OPTIONAL_INT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,13 @@ SUPPORTED = "Random, GridSearch, Batch"
 TPE_STARTUP = 20
 """Trials that NNI's TPE draws at random before it looks at results, unless `n_startup_jobs` says otherwise."""
 
-_WORDS = {int: "a whole number", str: "text", _NUMBER: "a number", dict: "a mapping (key: value)"}
+_SCHEMA_TYPES: Mapping[Any, str] = {
+    int: "integer",
+    _OPTIONAL_INT: "integer",
+    str: "string",
+    _OPTIONAL_STR: "string",
+    _NUMBER: "number",
+}
 
 
 def is_set(config: Config, kind: str) -> bool:
@@ -106,7 +115,9 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
     elif ("tuner",) not in config.broken:
         yield config.problem((), "E-required", "the experiment needs 'tuner'. For example `tuner: {name: Random}`.")
     if is_set(config, "assessor"):
-        yield from _check(config, "assessor")
+        if refused := list(_check(config, "assessor")):
+            yield from refused
+            return
         text = "the assessor has no effect: trials run to their end. Remove it, or expect longer runs than with NNI."
         yield config.warning(("assessor",), "W-no-effect", text)
 
@@ -153,7 +164,7 @@ def _check_class(config: Config, kind: str) -> Iterator[Problem]:
     if config.get(kind, "codeDirectory") is None and (kind, "codeDirectory") not in config.broken:
         text = f"'className' needs 'codeDirectory', the folder of its module. {_supported(kind)}"
         yield config.problem((kind, "className"), "E-required", text, key=True)
-    text = f"a {kind} class of your own is not supported yet. {_supported(kind)}"
+    text = f"a class of your own as {kind} is not supported yet. {_supported(kind)}"
     yield config.problem((kind, "className"), f"E-{kind}-unsupported", text, key=True)
 
 
@@ -165,7 +176,7 @@ def _check_startup(config: Config) -> Problem:
     if trials is not None and trials <= startup:
         text = f"TPE's first {startup} trials are random draws; all {trials} of this experiment's are."
         return config.problem(("tuner", "name"), "W-tuner", text, severity=Severity.WARNING)
-    count = "has no bound" if trials is None else f"is {trials}"
+    count = "is not set" if trials is None else f"is {trials}"
     text = (
         f"TPE is adaptive after its first {startup} trials, which amlc does not do yet, and 'maxTrialNumber' {count}. "
         f"Set it to at most {startup}, or use another tuner. {_supported('tuner')}"
@@ -196,16 +207,11 @@ def _compare(
                 text = f"'{key}' must be a mapping (key: value). Write '{key}: {{}}', or remove it."
                 yield config.problem(here, "E-argument", text)
         elif isinstance(value, bool) or not isinstance(value, kind):
-            yield config.problem(here, "E-argument", f"'{key}' must be {_word(kind)}, got {value!r:.60}. Correct it.")
+            text = wrong_type(f"'{key}'", show(config, here, value), value, kinds=[_SCHEMA_TYPES[kind]])
+            yield config.problem(here, "E-argument", text)
         elif key == "optimize_mode" and value not in ("maximize", "minimize"):
-            hint = did_you_mean(value, ("maximize", "minimize")) or " Write one of them."
-            text = f"'optimize_mode' must be maximize or minimize, got '{value:.60}'.{hint}"
+            hint = did_you_mean(str(value), ("maximize", "minimize")) or " Write one of them."
+            text = f"'optimize_mode' must be maximize or minimize, got {show(config, here, value)}.{hint}"
             yield config.problem(here, "E-argument", text)
         elif key == "seed" and isinstance(value, int) and value < 0:
             yield config.problem(here, "E-argument", f"'seed' must be at least 0, got {value}. Write 0 or more.")
-
-
-def _word(kind: Any) -> str:
-    if isinstance(kind, tuple) and type(None) in kind:
-        kind = kind[0]
-    return _WORDS[kind]

@@ -86,13 +86,13 @@ def _moves(data: Mapping[str, Any]) -> Iterator[tuple[JsonPath, JsonPath, Any]]:
             yield path, _MOVES[path], _PLATFORMS.get(value, value)
         elif path in _MOVES:
             yield path, _MOVES[path], value
-        elif top == "machineList":
+        elif top == "machineList" and isinstance(value, list):
             yield path, ("trainingService", "machineList"), [_machine(item) for item in value]
-        elif top in _SERVICES:
+        elif top in _SERVICES and len(path) > 1:
             yield path, ("trainingService", _service_key(str(top), key)), value
-        elif top in _ALGORITHMS:
+        elif top in _ALGORITHMS and len(path) > 1:
             yield from _algorithm_move(data[top], str(top), key, value)
-        elif path[:1] == ("sharedStorage",) or (len(path) == 1 and key in _SAME):
+        elif (top == "sharedStorage" and len(path) > 1) or path[0] in _SAME:
             yield path, path, value
 
 

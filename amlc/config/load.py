@@ -62,14 +62,16 @@ def parse_document(text: str, file: Path) -> Document:
 
     Raises ConfigError if the text is not one YAML or JSON document.
     """
+    json_like = text.lstrip().startswith(("{", "["))
+    if json_like:
+        text = _json_as_yaml(text, file)
     if bad := _UNPRINTABLE.search(text):
         message = f"the control character U+{ord(bad[0]):04X} is not text. Remove it."
         _refuse(file, *_place(text, bad.start()), message, "E-text")
-    json_like = text.lstrip().startswith(("{", "["))
     try:
-        document = build_document(_json_as_yaml(text, file) if json_like else text, file, json_words=json_like)
+        document = build_document(text, file, json_words=json_like)
     except yaml.YAMLError as error:
-        _explain(error, text, file)
+        _explain(error, text, file, kind="JSON" if json_like else "YAML")
     if document is None:
         _refuse(file, 1, 1, "the file is empty. Write the keys of an experiment or of a search space.", "E-empty")
     return document
@@ -109,18 +111,21 @@ def _escape(found: re.Match[str], text: str, start: int, file: Path) -> str:
     return found[0] if len(found[0]) > 1 else f"\\u{ord(found[0]):04x}"
 
 
-def _explain(error: yaml.YAMLError, text: str, file: Path) -> NoReturn:
+def _explain(error: yaml.YAMLError, text: str, file: Path, *, kind: str) -> NoReturn:
     """Raise the ConfigError that says in our words what the YAML reader stumbled on."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     found = getattr(error, "problem", None) or "the text cannot be read"
+    marks = [getattr(error, "problem_mark", None), getattr(error, "context_mark", None)]
+    if "unexpected end of stream" in found:
+        marks.reverse()
+    mark = marks[0] or marks[1]
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = text.splitlines()
     for number in (line, line - 1):
         if 0 < number <= len(lines) and lines[number - 1].strip() == "...":
             message = "a line '...' ends a YAML document, but more follows. Write the keys that it stands for."
             _refuse(file, number, lines[number - 1].index("...") + 1, message, "E-syntax")
     advice = next((text for fragment, text in _ADVICE if fragment in found), f"{found}. Check the lines around it.")
-    _refuse(file, line, column, f"not YAML: {advice}", "E-syntax")
+    _refuse(file, line, column, f"not {kind}: {advice}", "E-syntax")
 
 
 def _place(text: str, index: int) -> tuple[int, int]:

@@ -7,20 +7,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from amlc.config.sentences import flow, show, wrong_type
 from amlc.config.spelling import Config
-from amlc.config.tree import secret
 from amlc.errors import Problem, did_you_mean
 from amlc.model import JsonPath
 from amlc.resources import schema_file
 
-_TYPES = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "object": "a mapping (key: value)",
-    "array": "a list",
-}
 _CODES = {
     "type": "E-type",
     "minimum": "E-range",
@@ -95,36 +87,29 @@ def _definition(config: Config, path: JsonPath) -> Mapping[str, Any]:
 
 def _example(name: str, definition: Mapping[str, Any]) -> str:
     examples = definition.get("examples")
-    return f" For example `{name}: {_flow(examples[0])}`." if examples else ""
-
-
-def _flow(value: Any) -> str:
-    """Return a value as one line of YAML."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    if isinstance(value, str):
-        return f'"{value}"' if value[:1].isdigit() and "," in value else value
-    return json.dumps(value)
+    return f" For example `{name}: {flow(examples[0])}`." if examples else ""
 
 
 def _sentence(config: Config, path: JsonPath, error: Any) -> str:
     """Return what was found, what is expected and what to do, for one error of the schema."""
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "the file")
-    name = f"an item of '{key}'" if path and isinstance(path[-1], int) else f"'{key}'"
-    found = show(config, path, error.instance)
-    example = _example(key, _definition(config, path if name[0] == "'" else path[:-1]))
-    limit = error.validator_value
+    item = isinstance(path[-1], int)
+    name = f"an item of '{key}'" if item else f"'{key}'"
+    definition = _definition(config, path)
+    example = _example(key, definition if not item else _definition(config, _whole(path)))
+    found, limit = show(config, path, error.instance), error.validator_value
+    expected = definition.get("$comment", "")
     if (key, found) == ("useAnnotation", "true"):
         return "NNI 3.0 dropped annotations, and amlc has none. Set 'useAnnotation: false' and write a 'searchSpace'."
     match error.validator:
         case "type":
-            return _wrong_type(name, found, error.instance, limit, example)
+            kinds = [kind for kind in ([limit] if isinstance(limit, str) else limit) if kind != "null"]
+            return wrong_type(name, found, error.instance, kinds=kinds, expected=expected, example=example)
         case "enum":
-            allowed = [str(item) for item in limit if item is not None]
-            hint = did_you_mean(str(error.instance), allowed) if isinstance(error.instance, str) else ""
-            return f"{name} must be one of {', '.join(allowed)}, got {found}.{hint or ' Write one of them.'}"
+            allowed = [str(choice) for choice in limit if choice is not None]
+            hint = did_you_mean(error.instance, allowed) if isinstance(error.instance, str) else ""
+            one_of = f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0]
+            return f"{name} must be {one_of}, got {found}.{hint or example}"
         case "minimum":
             return f"{name} must be at least {limit}, got {found}.{example}"
         case "exclusiveMinimum":
@@ -133,45 +118,4 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
             return f"{name} must not be empty.{example}"
         case "uniqueItems":
             return f"{name} names the same item twice: {found}. Remove one of them."
-    return f"{name} cannot be {found}.{example}"
-
-
-def _wrong_type(name: str, found: str, value: Any, wanted: Any, example: str) -> str:
-    kinds = [kind for kind in ([wanted] if isinstance(wanted, str) else wanted) if kind != "null"]
-    expected = " or ".join(_TYPES[kind] for kind in kinds)
-    return f"{name} must be {expected}, got {found}.{_mend(value, kinds) or example}"
-
-
-def _mend(value: Any, kinds: list[str]) -> str:
-    """Return what to do about a value of a wrong type that YAML's spelling explains."""
-    if isinstance(value, str):
-        text = value.strip()
-        number = text.lstrip("+-").isdigit() and {"integer", "number"} & set(kinds)
-        boolean = text.lower() in ("true", "false") and "boolean" in kinds
-        return " Remove the quotes." if number or boolean else ""
-    if "string" in kinds and len(kinds) == 1 and isinstance(value, (bool, int, float)):
-        return " Put it in quotes."
-    if isinstance(value, float) and value.is_integer() and "integer" in kinds:
-        return f" Write {int(value)}."
-    return ""
-
-
-def show(config: Config, path: JsonPath, value: Any) -> str:
-    """Return a found value for a message: never a secret, never what came from the environment, never long."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    raw: Any = config.document.data
-    for part in config.original(path):
-        raw = raw[part]
-    if secret(path):
-        return "a value that is not shown"
-    if isinstance(value, list):
-        return f"the list {_short(_flow(raw))}"
-    if isinstance(value, str):
-        return f"the text '{_short(str(raw))}'"
-    return _short(_flow(raw))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else line[:57] + "..."
+    return f"{name} must be {expected or 'something else'}, got {found}.{example}"

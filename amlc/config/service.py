@@ -13,6 +13,7 @@ PLATFORMS = ("aml", "local")
 _OTHER = ("remote", "openpai", "pai", "paiYarn", "kubeflow", "frameworkcontroller", "dlc", "adl", "dlts", "hybrid")
 _HERE = ("trialCommand", "trialCodeDirectory", "trialGpuNumber", "nniManagerIp", "debug")
 _WHAT_TO_DO = "Set 'platform' to aml or local, or run with --backend local."
+_NO_PLATFORM = "'trainingService' needs 'platform'. Write `platform: aml` or `platform: local`."
 _SERVICE = ("trainingService",)
 _PLATFORM = ("trainingService", "platform")
 
@@ -27,13 +28,13 @@ def read_service(config: Config, schema: Schema, *, backend: str | None) -> Conf
     key, platform = next(((k, v) for k, v in found.items() if fold(k) == "platform"), ("platform", None))
     config = replace(config, spelling={**config.spelling, _PLATFORM: (*config.original(_SERVICE), key)})
     if platform is None:
-        missing = config.problem(_SERVICE, "E-required", f"'trainingService' needs 'platform'. {_WHAT_TO_DO}", key=True)
+        missing = config.problem(_SERVICE, "E-required", _NO_PLATFORM, key=True)
         return config.without(_SERVICE).noted(missing)
     if platform in PLATFORMS:
         return _read_known(config, found, str(platform), schema)
     if isinstance(platform, str) and platform.lower() in PLATFORMS:
         right = platform.lower()
-        case = f"the platform is '{platform}', but NNI matches upper and lower case. Write '{right}'."
+        case = f"the platform is '{platform}', but NNI tells upper from lower case. Write '{right}'."
         return _read_known(config, found, right, schema).noted(config.problem(_PLATFORM, "E-platform", case))
     if platform in _OTHER:
         return _keep_shared(_other_platform(config, f"the platform '{platform}'", backend), found)

@@ -140,7 +140,7 @@ def _two_spellings(document: Document, path: JsonPath, first: JsonPath) -> Probl
 def _unknown(document: Document, here: JsonPath, key: str, level: Schema, schema: Schema) -> Problem:
     """Return the error for a key that the schema does not know here, with the likeliest reason."""
     where = f"in '{here[-1]}'" if here else "at the top level"
-    hint = did_you_mean(key.replace("-", "").replace("_", ""), level["properties"]) or _elsewhere(key, level, schema)
+    hint = _elsewhere(key, level, schema) or did_you_mean(key.replace("-", "").replace("_", ""), level["properties"])
     hint = hint or f" Allowed here: {', '.join(level['properties'])}."
     return document.problem((*here, key), "E-unknown-key", f"unknown key '{key}' {where}.{hint}", key=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +23,7 @@ TEMPLATE = "command-job.yml.j2"
 Render: TypeAlias = "Callable[[Job], bytes]"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_REMEMBERED = 50
 _BLOCK = re.compile(r"^(?=[A-Za-z$\"'])", re.MULTILINE)
 
 
@@ -34,6 +34,7 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
     when that does not carry the job's name, tags and environment variables unchanged.
     """
     template = _load(experiment.templates)
+    read = _reader()
 
     def render(job: Job) -> bytes:
         mapping = job_mapping(experiment, job, revision=revision)
@@ -43,7 +44,7 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
             )
         except Exception as err:  # a template can raise anything, and every one of them is the template's fault
             raise _failure(template, err) from err
-        _check(text, mapping, f"{_name(template)}: job #{job.sequence}")
+        _check(text, read, mapping, f"{_name(template)}: job #{job.sequence}")
         return text.encode()
 
     return render
@@ -90,10 +91,10 @@ def _failure(template: jinja2.Template, err: Exception) -> TemplateError:
     return TemplateError(f"{place}: {type(err).__name__}: {err}")
 
 
-def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
+def _check(text: str, read: Callable[[str], Any], mapping: Mapping[str, Any], where: str) -> None:
     """Raise TemplateError unless `text` reads back as a job that carries what the plan says."""
     try:
-        job = _read(text)
+        job = read(text)
     except yaml.YAMLError as err:
         raise TemplateError(f"{where}: the output is not YAML: {' '.join(str(err).split())}") from err
     if not isinstance(job, dict):
@@ -122,27 +123,31 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _read(text: str) -> Any:
-    """Parse a job file: the same as `yaml.load`, several times faster for a series of files that are much alike.
+def _reader() -> Callable[[str], Any]:
+    """Return a function that parses job files as `yaml.load` does, much faster for a series that is much alike.
 
-    Most top-level blocks of an experiment's files are the same text, so that they are parsed once. Text that cannot
-    be cut so (a scalar running on at column 1, an anchor used across blocks, a key twice) is parsed whole.
+    Most top-level blocks of an experiment's files are the same text: those of the first files are remembered, and
+    only the others are parsed. Text that cannot be cut so (a scalar that runs on at column 1, an anchor used across
+    blocks, a key that comes twice) is parsed whole.
     """
-    blocks = _BLOCK.split(text)
-    merged: dict[Any, Any] = {}
-    try:
-        for block in blocks:
-            part = _read_block(block) if len(block) < 200 else yaml.load(block, Loader=_Loader)
+    seen: dict[str, Any] = {}
+
+    def read(text: str) -> Any:
+        blocks = _BLOCK.split(text)
+        try:
+            if len(seen) < _REMEMBERED:
+                seen.update((block, yaml.load(block, Loader=_Loader)) for block in blocks if len(block) < 1000)
+            parts = [seen[block] for block in blocks if block in seen]
+            parts.append(yaml.load("".join(block for block in blocks if block not in seen), Loader=_Loader))
+        except yaml.YAMLError:
+            return yaml.load(text, Loader=_Loader)
+        merged: dict[Any, Any] = {}
+        for part in parts:
             if part is None:
                 continue
             if not isinstance(part, dict) or merged.keys() & part.keys():
                 return yaml.load(text, Loader=_Loader)
             merged |= part
-    except yaml.YAMLError:
-        return yaml.load(text, Loader=_Loader)
-    return merged
+        return merged
 
-
-@lru_cache(maxsize=256)
-def _read_block(block: str) -> Any:
-    return yaml.load(block, Loader=_Loader)
+    return read

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 # Words that are text in both versions as they stand; everything else is quoted.
@@ -14,6 +15,8 @@ _RESERVED = frozenset("y n yes no on off true false null nan inf ~".split())
 _NUMBER_LIKE = re.compile(r"[.][0-9]|[.](inf|nan)\Z|[.]\Z", re.IGNORECASE)
 # Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML calls unprintable.
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+_SHORT = 100  # keys and names recur from job to job
 
 
 def to_yaml(value: Any) -> str:
@@ -30,7 +33,7 @@ def to_yaml(value: Any) -> str:
     if isinstance(value, float):
         return _float(value)
     if isinstance(value, str):
-        return _string(value)
+        return _string(value) if len(value) > _SHORT else _short_string(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{to_yaml(str(k))}: {to_yaml(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
@@ -57,6 +60,11 @@ def _string(text: str) -> str:
     if '"' in text or "\\" in text:
         return "'" + text.replace("'", "''") + "'"
     return f'"{text}"'
+
+
+@lru_cache(maxsize=4096)
+def _short_string(text: str) -> str:
+    return _string(text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -355,7 +355,7 @@ class MetricLog:
         record = {"type": kind, "sequence": sequence, "value": value, "at": now}
         try:
             write_all(self._file, (json.dumps(record) + "\n").encode())
-        except OSError as error:
+        except (OSError, RecursionError) as error:
             self._trial.error = f"a metric could not be recorded: {error}"
             self._note(self._trial.error)
             return
@@ -413,7 +413,11 @@ class Tracker:
         self._has_complained = False
 
     def log_parameters(self, trial):
-        for name, value in flatten(trial.parameters):
+        try:
+            leaves = list(flatten(trial.parameters))
+        except RecursionError:
+            return
+        for name, value in leaves:
             text = value if isinstance(value, str) else json.dumps(value)
             self._add("params", {"key": self._key(trial, name), "value": text[:PARAM_LENGTH]})
 
@@ -447,15 +451,19 @@ class Tracker:
         self._queues[kind].append(entry)  # append and popleft are atomic
         self._has_news.set()
         if not self._is_started:
-            self._is_started = True  # only now: the first trial does not wait for it
-            self._thread.start()
+            try:
+                self._thread.start()  # only now: the first trial does not wait for it
+                self._is_started = True
+            except RuntimeError:  # the container allows no more threads
+                self._complain("no thread for it")
+                self._is_off = True
 
     def _work(self):
         try:
             while not self._is_off:
                 self._has_news.wait()
+                self._has_news.clear()  # before the look at _closing, or the news of that could get lost
                 is_last = self._closing.wait(TRACKING_PAUSE_S)  # a moment for more of the same batch
-                self._has_news.clear()
                 for kind, limit in BATCH_LIMITS.items():
                     self._send_queue(kind, limit)
                 if is_last:

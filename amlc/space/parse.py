@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from amlc.errors import Problem, Severity, did_you_mean
@@ -22,6 +23,7 @@ _TYPES = (
     "lognormal",
     "qlognormal",
 )
+_ALL_TYPES = ", ".join(_TYPES)
 _MAX_DRAW = 2**63 - 1
 _EXAMPLES = {"choice": "[a, b]", "randint": "[0, 10]", "normal": "[0, 1]", "lognormal": "[0, 1]"}
 
@@ -65,11 +67,11 @@ class _Parser:
         """Note a warning."""
         self.problems.append(self.document.problem(path, code, message, severity=Severity.WARNING))
 
-    def space(self, data: Mapping[str, Any], path: JsonPath) -> Space:
-        """Return the dimensions of a mapping of parameters; a nested branch's `_name` is not one of them."""
+    def space(self, data: Mapping[str, Any], path: JsonPath, *, branch: bool = False) -> Space:
+        """Return the dimensions of a mapping of parameters; the `_name` of a nested `branch` is not one of them."""
         found = []
         for name, spec in data.items():
-            if path and isinstance(path[-1], int) and name == "_name":
+            if branch and name == "_name":
                 continue
             dimension = self.dimension(name, spec, (*path, name))
             if dimension is not None:
@@ -100,19 +102,20 @@ class _Parser:
 
     def check_keys(self, name: str, spec: Mapping[str, Any], path: JsonPath) -> bool:
         """Report missing, unknown and misspelt keys and types; return whether `_type` is known."""
+        meant = {f"_{key.lower().lstrip('_')}" for key in spec}
         for key in spec:
             if key not in ("_type", "_value"):
                 hint = did_you_mean(f"_{key.lower().lstrip('_')}", ("_type", "_value"))
                 message = f"'{key}' is no key of a parameter; '_type' and '_value' are.{hint or ' Remove it.'}"
                 self.error((*path, key), "E-space-key", message, key=True)
         kind = spec.get("_type")
-        if "_type" not in spec:
-            self.error(path, "E-space-type", f"'{name}' has no '_type'. Add one of {', '.join(_TYPES)}.", key=True)
-        elif kind not in _TYPES:
+        if "_type" not in meant:
+            self.error(path, "E-space-type", f"'{name}' has no '_type'. Add one of {_ALL_TYPES}.", key=True)
+        elif "_type" in spec and kind not in _TYPES:
             hint = did_you_mean(kind, _TYPES) if isinstance(kind, str) else ""
-            message = f"unknown _type {_show(kind)}.{hint} NNI has {', '.join(_TYPES)}."
+            message = f"unknown _type {_show(kind)}.{hint or f' NNI has {_ALL_TYPES}.'}"
             self.error((*path, "_type"), "E-space-type", message)
-        if "_value" not in spec:
+        if "_value" not in meant:
             example = _EXAMPLES.get(str(kind), "[0, 1]")
             message = f"'{name}' has no '_value'. Add it, for example `_value: {example}`."
             self.error(path, "E-space-value", message, key=True)
@@ -145,7 +148,7 @@ class _Parser:
         if all(named):
             self.names(values, here)
             self.duplicates([option["_name"] for option in values], here)
-            branches = tuple(self.space(option, (*here, index)) for index, option in enumerate(values))
+            branches = tuple(self.space(option, (*here, index), branch=True) for index, option in enumerate(values))
             return Choice(name, tuple(option["_name"] for option in values), branches)
         if any(named):
             odd = named.index(False)
@@ -178,7 +181,7 @@ class _Parser:
         for index, value in enumerate(values):
             first = seen.setdefault(json.dumps(value, sort_keys=True), index)
             if first != index:
-                message = f"the option {_show(value)} is the same as option {first + 1}, so it is drawn twice as often."
+                message = f"the option {_show(value)} is given twice, first as number {first + 1}; both count."
                 self.warn((*path, index), "W-space-duplicate", f"{message} Remove one of them.")
 
     def batch(self, data: Mapping[str, Any], path: JsonPath) -> Space:
@@ -246,7 +249,7 @@ class _Parser:
         """Return a finite number; numbers in quotes pass with a warning, as with NNI."""
         if isinstance(value, str):
             found = _from_text(value)
-            if found is not None:
+            if found is not None and math.isfinite(found):
                 message = f"the text '{_short(value)}' is read as the number {found}. Remove the quotes."
                 self.warn(path, "W-space-number", message)
         else:
@@ -262,7 +265,9 @@ class _Parser:
         try:
             return None if value is None else float(value)
         except OverflowError:
-            self.error(path, "E-space-number", f"the number {_show(value)} is too large. Write at most 1e308.")
+            self.error(
+                path, "E-space-number", "a bound must be at most 1e308, got a larger number. Write a smaller one."
+            )
             return None
 
 
@@ -297,10 +302,8 @@ def _layout(kind: str) -> str:
 def _from_text(text: str) -> int | float | None:
     parsers: tuple[Callable[[str], int | float], ...] = (int, float)
     for parse in parsers:
-        try:
+        with suppress(ValueError):
             return parse(text)
-        except ValueError:
-            continue
     return None
 
 

@@ -1,4 +1,5 @@
 """Crashes after two intermediate results."""
+
 import nni
 
 nni.get_next_parameter()

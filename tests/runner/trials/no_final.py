@@ -1,4 +1,5 @@
 """Ends without a final result."""
+
 import nni
 
 nni.get_next_parameter()

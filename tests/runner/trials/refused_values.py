@@ -1,4 +1,5 @@
 """What cannot be reported or merged, and does not count."""
+
 import argparse
 
 import nni

@@ -1,9 +1,11 @@
 """A usual trial: parameters, scalar and dict intermediates, a dict as the final result."""
+
 import nni
 from nni.utils import merge_parameter
 
 args = merge_parameter({"lr": 0.1, "layers": 2, "name": None}, nni.get_next_parameter())
-assert nni.get_current_parameter("lr") == args["lr"] and nni.get_current_parameter() == {"lr": 1, "name": "it's #1 // a"}
+assert nni.get_current_parameter("lr") == args["lr"]
+assert nni.get_current_parameter() == {"lr": 1, "name": 'it\'s "#1" // \\" # a'}
 assert (nni.get_experiment_id(), nni.get_trial_id(), nni.get_sequence_id()) == ("it's an ex", "0123456789abcdef", 7)
 for epoch in range(3):
     nni.report_intermediate_result(args["lr"] / (epoch + 1))

@@ -1,0 +1,78 @@
+"""Words for messages: what a value is, what was expected of it, and what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from amlc.config.spelling import Config
+from amlc.config.tree import secret
+from amlc.model import JsonPath
+
+_LONGEST = 60
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a mapping (key: value)",
+    "array": "a list",
+}
+
+
+def wrong_type(
+    name: str, found: str, value: Any, *, kinds: Sequence[str], expected: str = "", example: str = ""
+) -> str:
+    """Return the sentence for a value that is none of the JSON Schema types `kinds`.
+
+    name: the key, in quotes. found: the value as `show` gives it. expected: better words than the types'.
+    """
+    wanted = expected or " or ".join(_TYPES[kind] for kind in kinds)
+    return f"{name} must be {wanted}, got {found}.{_mend(value, kinds) or example or ' Correct it.'}"
+
+
+def _mend(value: Any, kinds: Sequence[str]) -> str:
+    """Return what to do about a value of a wrong type that YAML's spelling explains."""
+    if isinstance(value, str):
+        text = value.strip()
+        number = text.lstrip("+-").isdigit() and {"integer", "number"} & set(kinds)
+        boolean = text.lower() in ("true", "false") and "boolean" in kinds
+        return " Remove the quotes." if number or boolean else ""
+    if "string" in kinds and len(kinds) == 1 and isinstance(value, (bool, int, float)):
+        return " Put it in quotes."
+    if isinstance(value, float) and value.is_integer() and "integer" in kinds:
+        return f" Write {int(value)}."
+    return ""
+
+
+def show(config: Config, path: JsonPath, value: Any) -> str:
+    """Return a found value for a message: never a secret, never what came from the environment, never long."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    raw: Any = config.document.data
+    for part in config.original(path):
+        raw = raw[part]
+    if secret(path):
+        return "a value that is not shown"
+    if isinstance(value, list):
+        return f"the list {_short(flow(raw))}"
+    if isinstance(value, str):
+        return f"the text '{_short(str(raw))}'"
+    return _short(flow(raw))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+
+
+def flow(value: Any) -> str:
+    """Return a value as one line of YAML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if isinstance(value, str):
+        return f'"{value}"' if value[:1].isdigit() and "," in value else value
+    return json.dumps(value)

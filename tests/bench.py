@@ -1,0 +1,236 @@
+"""Measure amlc beside the machine's own floor, and beside what a user would pick instead, in one run.
+
+Prints a Markdown page. Run it on a quiet machine: `make bench` writes docs/benchmarks.md with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from amlc.ledger import Event, observed, open_ledger
+from amlc.manifest import read_manifest
+from amlc.model import Metric, Observation, Status
+from amlc.places import Places
+
+AMLC = [sys.executable, "-m", "amlc", "-q"]
+ROUNDS = 5
+SPACE = """\
+searchSpace:
+  lr: {_type: loguniform, _value: [1e-4, 1e-1]}
+  momentum: {_type: uniform, _value: [0, 1]}
+  optimizer: {_type: choice, _value: [sgd, adam]}
+  layers: {_type: randint, _value: [1, 9]}
+  dropout: {_type: quniform, _value: [0, 0.5, 0.1]}
+"""
+EXPERIMENT = """\
+experimentName: bench
+{space}trialCommand: {command}
+trialCodeDirectory: code
+trialConcurrency: 2
+maxTrialNumber: {count}
+tuner: {{name: Random}}
+trainingService: {{platform: local}}
+"""
+SEED = """\
+experimentName: example_mnist
+searchSpaceFile: search_space.json
+trialConcurrency: 1
+maxExperimentDuration: 1h
+maxTrialNumber: 10
+useAnnotation: false
+tuner:
+  name: TPE
+  classArgs:
+    optimize_mode: maximize
+trialCommand: python3 mnist.py
+trialCodeDirectory: .
+trialGpuNumber: 1
+trainingService:
+  platform: aml
+  subscription_id: 00000000-0000-0000-0000-000000000000
+  resource_group: group
+  workspace_name: workspace
+  compute_target: gpu-cluster
+  docker_image: msranni/nni
+  max_trial_number_per_gpu: 1
+"""
+
+
+def main() -> None:
+    print("# Benchmarks\n")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}, "
+          f"{platform.system()} {platform.release()}. Medians of {ROUNDS} runs unless the row says otherwise; whole")
+    print("commands, start-up included. Floors and alternatives were measured in the same run. `make bench` repeats it.\n")
+    print("| what | amlc | floor or alternative | goal | |")
+    print("|---|---|---|---|---|")
+    for measure in (start_up, compile_10_000, compile_100_000, dispatch, collect_10_000):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            measure()
+            os.chdir("/")
+
+
+def start_up() -> None:
+    bare = seconds(lambda: run([sys.executable, "-c", "pass"]))
+    version = seconds(lambda: run([*AMLC, "--version"]))
+    row("`amlc --version`", f"{version * 1e3:.0f} ms", f"`python -c pass`: {bare * 1e3:.0f} ms", "< 100 ms", version < 0.1)
+    Path("experiment.yml").write_text(SEED)
+    Path("search_space.json").write_text('{"lr": {"_type": "choice", "_value": [0.1, 0.01]}}')
+    validate = seconds(lambda: run([*AMLC, "validate", "experiment.yml"]))
+    row("`amlc validate`, the seed's file", f"{validate * 1e3:.0f} ms", "", "< 300 ms", validate < 0.3)
+
+
+def compile_10_000() -> None:
+    experiment(10_000, "python3 train.py")
+    amlc, floor = [], []
+    for _ in range(ROUNDS):  # in turns, because the disk is not equally fast all the time
+        shutil.rmtree("build", ignore_errors=True)
+        amlc.append(seconds(lambda: run([*AMLC, "compile", "experiment.yml"]), rounds=1))
+        contents = [path.read_bytes() for path in sorted(Path("build/bench/jobs").iterdir())]
+        shutil.rmtree("floor", ignore_errors=True)
+        Path("floor").mkdir()
+        floor.append(seconds(lambda files=contents: write_files(files), rounds=1))
+    ratio = statistics.median(a / f for a, f in zip(amlc, floor, strict=True))
+    row("compile 10,000 trials", f"{statistics.median(amlc):.2f} s", f"writing these files: {statistics.median(floor):.2f} s",
+        "< 5 × the floor", ratio < 5, f"{ratio:.1f} ×")
+    again = seconds(lambda: run([*AMLC, "compile", "experiment.yml"]))
+    row("compile them again, unchanged", f"{again:.2f} s", "", "", None)
+    rows = [json.loads(line.lstrip(",")) for line in Path("build/bench/manifest.json").read_text().splitlines() if '"sha256"' in line]
+    plain = seconds(lambda: plain_loop([row["trials"][0] for row in rows]), rounds=1)
+    row("", "", f"a loop of jinja2 and yaml.safe_load over the same trials: {plain:.2f} s", "", None)
+
+
+def compile_100_000() -> None:
+    experiment(100_000, "python3 train.py")
+    took = seconds(lambda: run([*AMLC, "compile", "experiment.yml"]), rounds=1)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    row("compile 100,000 trials, one run", f"{took:.1f} s, {peak:.0f} MB", "", "< 200 MB", peak < 200)
+
+
+def dispatch(count: int = 200) -> None:
+    experiment(count, "'true'")
+    run([*AMLC, "compile", "experiment.yml"])
+    amlc = seconds(lambda: run([*AMLC, "submit"]), rounds=1) / count
+    floor = seconds(lambda: run(["xargs", "-P2", "-n1", sys.executable, "-c", "pass"], text="x\n" * count), rounds=1) / count
+    row(f"run {count} no-op trials at concurrency 2", f"{amlc * 1e3:.1f} ms each", f"`xargs -P2 python -c pass`: {floor * 1e3:.1f} ms",
+        "< 50 ms each", amlc < 0.05)
+    other = submitit_each(40)
+    if other is not None:
+        row("", "", f"submitit's local executor: {other * 1e3:.0f} ms each", "", None)
+
+
+def collect_10_000() -> None:
+    experiment(10_000, "python3 train.py")
+    run([*AMLC, "compile", "experiment.yml"])
+    pretend_all_ran()
+    took = seconds(lambda: run([*AMLC, "collect"]))
+    row("collect 10,000 trials", f"{took:.2f} s", "", "< 2 s", took < 2)
+
+
+# --- the parts ------------------------------------------------------------------------------------------------------
+
+
+def experiment(count: int, command: str) -> None:
+    Path("code").mkdir(exist_ok=True)
+    Path("code/train.py").write_text("print('hello')\n")
+    Path("experiment.yml").write_text(EXPERIMENT.format(space=SPACE, count=count, command=command))
+
+
+def write_files(contents: list[bytes]) -> None:
+    for number, content in enumerate(contents):
+        with open(f"floor/{number:05d}.yml", "wb") as file:
+            file.write(content)
+
+
+def plain_loop(trials: list[dict]) -> None:
+    """What one would write by hand: render, parse back, write."""
+    import jinja2
+    import yaml
+
+    template = jinja2.Template(
+        "type: command\nname: {{ t.id }}\ndisplay_name: {{ t.id|tojson }}\ncommand: python3 train.py\n"
+        "environment: {image: msranni/nni}\nenvironment_variables:\n  PARAMETERS: {{ t.parameters|tojson|tojson }}\n"
+        "tags:\n{% for k, v in t.parameters.items() %}  {{ k|tojson }}: {{ v|string|tojson }}\n{% endfor %}"
+    )
+    Path("plain").mkdir()
+    for number, trial in enumerate(trials):
+        text = template.render(t=trial)
+        yaml.safe_load(text)
+        Path(f"plain/{number:05d}.yml").write_text(text)
+
+
+def submitit_each(count: int) -> float | None:
+    try:
+        import submitit
+    except ImportError:
+        return None
+    executor = submitit.LocalExecutor("submitit")
+
+    def go() -> None:
+        waiting = []
+        for _ in range(count):
+            waiting.append(executor.submit(int))
+            while len(waiting) == 2:
+                waiting = [job for job in waiting if not job.done()]
+                time.sleep(0.005)
+        for job in waiting:
+            job.wait()
+
+    return seconds(go, rounds=1) / count
+
+
+def pretend_all_ran() -> None:
+    manifest = read_manifest(Path("build/bench"))
+    with open_ledger(Places(Path("build"), Path(".amlc")).ledger("bench")) as ledger:
+        events, metrics = [], []
+        for entry in manifest.entries():
+            trials = [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials]
+            data = {"id": entry.id, "attempt": 1, "trials": trials, "revision": manifest.header.revision, "backend": "local", "losses": 0}
+            events.append(Event(kind="intent", at=1.0, job=entry.name, data=data))
+            events.append(Event(kind="submitted", at=1.0, job=entry.name, data={"url": None}))
+            done = Observation(job=entry.name, status=Status.SUCCEEDED, started=1.0, ended=2.0, exit_code=0)
+            events.append(observed(done, at=2.0))
+            metrics.append((entry.name, Metric(trial=entry.trials[0].id, kind="final", sequence=0, value={"default": 0.5, "loss": 1.5}, at=2.0)))
+        ledger.append(events)
+        for job, metric in metrics:
+            ledger.append([], [metric], job=job)
+
+
+def run(command: list[str], text: str | None = None) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, input=text, text=True)
+
+
+def seconds(action: Callable[[], object], *, rounds: int = ROUNDS) -> float:
+    taken = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def row(what: str, amlc: str, other: str, goal: str, met: bool | None, note: str = "") -> None:
+    verdict = "" if met is None else "met" if met else "**missed**"
+    print(f"| {what} | {amlc} | {other} | {goal} | {' '.join(filter(None, (verdict, note)))} |", flush=True)
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+if __name__ == "__main__":
+    main()

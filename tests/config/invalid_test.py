@@ -1,0 +1,43 @@
+"""Files with problems, each with the exact messages beside it; AMLC_GOLDEN=1 rewrites them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from amlc.config import load_experiment
+from amlc.errors import AmlcError
+
+INVALID = Path(__file__).parent.parent / "invalid"
+CASES = sorted([*INVALID.glob("*.yml"), *INVALID.glob("*/experiment.yml")])
+
+
+def expected_file(case: Path) -> Path:
+    return case.parent / "problems.txt" if case.name == "experiment.yml" else case.with_suffix(".txt")
+
+
+def problems(case: Path) -> str:
+    backend = "local" if case.read_bytes().startswith(b"# backend: local") else None
+    try:
+        _, found = load_experiment(case, backend=backend, environ={})
+    except AmlcError as error:
+        return f"{error}\n"
+    return "".join(f"{problem}\n" for problem in found)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.relative_to(INVALID).with_suffix("")))
+def test_problems_are_exactly_those_recorded(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(INVALID)
+    found = problems(case.relative_to(INVALID))
+    expected = expected_file(case)
+    if os.environ.get("AMLC_GOLDEN") == "1":
+        expected.write_text(found, encoding="utf-8")
+    assert found, "the file has no problem"
+    assert expected.read_text(encoding="utf-8") == found
+
+
+def test_every_recorded_message_has_its_file() -> None:
+    recorded = {*INVALID.glob("*.txt"), *INVALID.glob("*/problems.txt")}
+    assert recorded == {expected_file(case) for case in CASES}
