@@ -34,10 +34,14 @@ def _backend(command: Command) -> Command:
 
 def _submit_options(command: Command) -> Command:
     for option in (
-        click.option("--retry", default="", metavar="STATUS,…",
-                     help="Run these again: failed, canceled, early_stopped, missing, changed."),
+        click.option(
+            "--retry",
+            default="",
+            metavar="STATUS,…",
+            help="Run these again: failed, canceled, early_stopped, missing, changed.",
+        ),
         click.option("--fail-fast", is_flag=True, help="Submit no more after the first failure."),
-        click.option("--max-failures", metavar="N[%]", help="Submit no more after N failures, or N percent of the jobs."),
+        click.option("--max-failures", metavar="N[%]", help="Submit no more after N failures, or N% of the jobs."),
         click.option("--no-wait", is_flag=True, help="Submit as many as may run side by side, and return."),
     ):
         command = option(command)
@@ -56,14 +60,26 @@ class _Settings:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(prog)s %(version)s")
-@click.option("--build", type=click.Path(file_okay=False, path_type=Path), default=Path("build"), show_default=True,
-              envvar="AMLC_BUILD", help="The folder of compiled experiments.")
-@click.option("--state", type=click.Path(file_okay=False, path_type=Path), default=Path(".amlc"), show_default=True,
-              envvar="AMLC_STATE", help="The folder of ledgers and local runs.")
+@click.option(
+    "--build",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("build"),
+    show_default=True,
+    envvar="AMLC_BUILD",
+    help="The folder of compiled experiments.",
+)
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".amlc"),
+    show_default=True,
+    envvar="AMLC_STATE",
+    help="The folder of ledgers and local runs.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and data.")
 @click.pass_context
 def main(context: click.Context, build: Path, state: Path, quiet: bool) -> None:
-    """Compile NNI experiment files into Azure ML jobs, run them, and gather the metrics.
+    r"""Compile NNI experiment files into Azure ML jobs, run them, and gather the metrics.
 
     EXPERIMENT is an experiment file or the name of a compiled one; with exactly one compiled, leave it out.
 
@@ -77,8 +93,14 @@ def main(context: click.Context, build: Path, state: Path, quiet: bool) -> None:
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @_backend
-@click.option("--format", "format_", type=click.Choice(["text", "json", "github", "azure"]), default="text",
-              show_default=True, help="How to write the problems; all but text go to stdout.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "github", "azure"]),
+    default="text",
+    show_default=True,
+    help="How to write the problems; all but text go to stdout.",
+)
 def validate(files: tuple[Path, ...], backend: str | None, format_: str) -> int:
     """Say what is wrong with experiment files, all of it at once."""
     from amlc.commands.validate import validate as run
@@ -92,12 +114,20 @@ def validate(files: tuple[Path, ...], backend: str | None, format_: str) -> int:
 @click.option("--check", is_flag=True, help="Write nothing; exit with 3 if anything would change.")
 @click.option("--diff", is_flag=True, help="As --check, and show the differences.")
 @click.pass_obj
-def compile_(settings: _Settings, file: Path, backend: str | None, check: bool, diff: bool) -> int:
+def compile_(settings: _Settings, /, file: Path, backend: str | None, check: bool, diff: bool) -> int:
     """Compile an experiment file into job files."""
     from amlc.commands.compile import compile_ as run
 
-    return run(file=file, backend=backend, places=settings.places, check=check, diff=diff, quiet=settings.quiet,
-               out=sys.stdout, err=sys.stderr)
+    return run(
+        file=file,
+        backend=backend,
+        places=settings.places,
+        check=check,
+        diff=diff,
+        quiet=settings.quiet,
+        out=sys.stdout,
+        err=sys.stderr,
+    )
 
 
 @main.command()
@@ -105,7 +135,7 @@ def compile_(settings: _Settings, file: Path, backend: str | None, check: bool, 
 @_backend
 @_submit_options
 @click.pass_obj
-def plan(settings: _Settings, experiment: str | None, **options: Any) -> int:
+def plan(settings: _Settings, /, experiment: str | None, **options: Any) -> int:
     """Print what submit would do, and do nothing."""
     from amlc.commands.submit import plan as run
 
@@ -118,7 +148,7 @@ def plan(settings: _Settings, experiment: str | None, **options: Any) -> int:
 @_submit_options
 @click.option("--dry-run", is_flag=True, help="The same as amlc plan.")
 @click.pass_obj
-def submit(settings: _Settings, experiment: str | None, dry_run: bool, **options: Any) -> int:
+def submit(settings: _Settings, /, experiment: str | None, dry_run: bool, **options: Any) -> int:
     """Run what is compiled and was not run yet; go on where an earlier submit stopped."""
     from amlc.commands import submit as verbs
 
@@ -133,9 +163,10 @@ def submit(settings: _Settings, experiment: str | None, dry_run: bool, **options
 @click.option("-e", "--experiment", help="The experiment's file or name.")
 @_backend
 @click.pass_obj
-def retry(settings: _Settings, trials: tuple[str, ...], experiment: str | None, backend: str | None) -> int:
+def retry(settings: _Settings, /, trials: tuple[str, ...], experiment: str | None, backend: str | None) -> int:
     """Run trials again, whatever became of them. TRIALS are starts of ids, or #NUMBER."""
-    from amlc.commands.submit import Options, submit as run
+    from amlc.commands.submit import Options
+    from amlc.commands.submit import submit as run
 
     options = Options(backend=backend, only=trials, quiet=settings.quiet)
     return run(target=experiment, options=options, places=settings.places, err=sys.stderr)
@@ -147,33 +178,36 @@ def retry(settings: _Settings, trials: tuple[str, ...], experiment: str | None, 
 @_submit_options
 @click.option("--format", "format_", type=_FORMATS, default="csv", show_default=True)
 @click.pass_obj
-def run(settings: _Settings, file: Path, backend: str | None, format_: str, **options: Any) -> int:
+def run(settings: _Settings, /, file: Path, backend: str | None, format_: str, **options: Any) -> int:
     """Compile, submit, wait, and write the results to stdout."""
     from amlc.commands.collect import collect as collect_results
     from amlc.commands.compile import compile_ as compile_file
     from amlc.commands.submit import submit as submit_jobs
 
-    common = {"places": settings.places, "err": sys.stderr}
-    compile_file(file=file, backend=backend, check=False, diff=False, quiet=settings.quiet, out=sys.stdout, **common)
+    places, quiet, err = settings.places, settings.quiet, sys.stderr
     given = _options(settings, backend=backend, **options)
-    failed = submit_jobs(target=str(file), options=given, **common)
-    collected = collect_results(target=str(file), format_=format_, history=False, out=sys.stdout.buffer,
-                                quiet=settings.quiet, **common)
+    compile_file(
+        file=file, backend=backend, places=places, check=False, diff=False, quiet=quiet, out=sys.stdout, err=err
+    )
+    failed = submit_jobs(target=str(file), options=given, places=places, err=err)
+    collected = collect_results(
+        target=str(file), places=places, format_=format_, history=False, out=sys.stdout.buffer, err=err, quiet=quiet
+    )
     return failed or collected
 
 
 @main.command()
 @_target
-@click.option("--format", "format_", type=click.Choice(["text", "csv", "json", "jsonl"]), default="text",
-              show_default=True)
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "csv", "json", "jsonl"]), default="text", show_default=True
+)
 @click.option("--all", "everything", is_flag=True, help="Show every trial.")
 @click.pass_obj
-def status(settings: _Settings, experiment: str | None, format_: str, everything: bool) -> int:
+def status(settings: _Settings, /, experiment: str | None, format_: str, everything: bool) -> int:
     """Show how the trials stand."""
     from amlc.commands.status import status as run
 
-    return run(target=experiment, places=settings.places, format_=format_, everything=everything,
-               out=sys.stdout.buffer)
+    return run(target=experiment, places=settings.places, format_=format_, everything=everything, out=sys.stdout.buffer)
 
 
 @main.command()
@@ -181,7 +215,7 @@ def status(settings: _Settings, experiment: str | None, format_: str, everything
 @click.option("-e", "--experiment", help="The experiment's file or name.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
 @click.pass_obj
-def logs(settings: _Settings, trial: str, experiment: str | None, follow: bool) -> int:
+def logs(settings: _Settings, /, trial: str, experiment: str | None, follow: bool) -> int:
     """Show what a trial printed. TRIAL is the start of its id, or #NUMBER."""
     from amlc.commands.logs import logs as run
 
@@ -192,7 +226,7 @@ def logs(settings: _Settings, trial: str, experiment: str | None, follow: bool) 
 @click.argument("trials", nargs=-1)
 @click.option("-e", "--experiment", help="The experiment's file or name.")
 @click.pass_obj
-def cancel(settings: _Settings, trials: tuple[str, ...], experiment: str | None) -> int:
+def cancel(settings: _Settings, /, trials: tuple[str, ...], experiment: str | None) -> int:
     """Cancel the jobs of TRIALS; without any, all jobs, and what a running submit has not submitted yet."""
     from amlc.commands.cancel import cancel as run
 
@@ -204,25 +238,49 @@ def cancel(settings: _Settings, trials: tuple[str, ...], experiment: str | None)
 @click.option("--format", "format_", type=_FORMATS, default="csv", show_default=True)
 @click.option("--history", is_flag=True, help="One row for each intermediate result instead of each trial.")
 @click.pass_obj
-def collect(settings: _Settings, experiment: str | None, format_: str, history: bool) -> int:
+def collect(settings: _Settings, /, experiment: str | None, format_: str, history: bool) -> int:
     """Write the results to stdout: one row for each compiled trial, whatever became of it."""
     from amlc.commands.collect import collect as run
 
-    return run(target=experiment, places=settings.places, format_=format_, history=history, out=sys.stdout.buffer,
-               err=sys.stderr, quiet=settings.quiet)
+    return run(
+        target=experiment,
+        places=settings.places,
+        format_=format_,
+        history=history,
+        out=sys.stdout.buffer,
+        err=sys.stderr,
+        quiet=settings.quiet,
+    )
 
 
 @main.command()
 @_target
-@click.option("--optimize-mode", type=click.Choice(["maximize", "minimize"]),
-              help="Default: the tuner's optimize_mode.")
+@click.option(
+    "--optimize-mode", type=click.Choice(["maximize", "minimize"]), help="Default: the tuner's optimize_mode."
+)
 @click.pass_obj
-def best(settings: _Settings, experiment: str | None, optimize_mode: str | None) -> int:
+def best(settings: _Settings, /, experiment: str | None, optimize_mode: str | None) -> int:
     """Print the best trial's parameters as JSON."""
     from amlc.commands.collect import best as run
 
-    return run(target=experiment, places=settings.places, mode=optimize_mode, out=sys.stdout, err=sys.stderr,
-               quiet=settings.quiet)
+    return run(
+        target=experiment,
+        places=settings.places,
+        mode=optimize_mode,
+        out=sys.stdout,
+        err=sys.stderr,
+        quiet=settings.quiet,
+    )
+
+
+@main.command()
+@_target
+@click.pass_obj
+def report(settings: _Settings, /, experiment: str | None) -> int:
+    """Write the results to stdout as one HTML page with charts: amlc report > report.html."""
+    from amlc.commands.report import report as run
+
+    return run(target=experiment, places=settings.places, out=sys.stdout.buffer, err=sys.stderr, quiet=settings.quiet)
 
 
 @main.command()
@@ -234,16 +292,22 @@ def schema() -> int:
     return 0
 
 
-def _options(settings: _Settings, *, backend: str | None, retry: str, fail_fast: bool, max_failures: str | None,
-             no_wait: bool) -> Any:
+def _options(
+    settings: _Settings, *, backend: str | None, retry: str, fail_fast: bool, max_failures: str | None, no_wait: bool
+) -> Any:
     from amlc.commands.submit import RETRYABLE, Options
 
     statuses = tuple(word.strip() for word in retry.split(",") if word.strip())
     unknown = [word for word in statuses if word not in RETRYABLE]
     if unknown:
         raise UsageError(f"--retry {unknown[0]}: not one of {', '.join(RETRYABLE)}.")
-    return Options(backend=backend, retry=statuses, max_failures="1" if fail_fast else max_failures,
-                   wait=not no_wait, quiet=settings.quiet)
+    return Options(
+        backend=backend,
+        retry=statuses,
+        max_failures="1" if fail_fast else max_failures,
+        wait=not no_wait,
+        quiet=settings.quiet,
+    )
 
 
 def entry_point() -> NoReturn:
@@ -258,8 +322,13 @@ def entry_point() -> NoReturn:
     except AmlcError as err:
         sys.exit(_complain(str(err), err.exit_code))
     except click.exceptions.Abort:
-        sys.exit(_complain("interrupted. Jobs that were submitted go on: amlc status shows them, amlc submit takes "
-                           "them up again, amlc cancel ends them.", 130))
+        sys.exit(
+            _complain(
+                "interrupted. Jobs that were submitted go on: amlc status shows them, amlc submit takes "
+                "them up again, amlc cancel ends them.",
+                130,
+            )
+        )
     except click.ClickException as err:
         err.show()
         sys.exit(err.exit_code)
@@ -274,5 +343,5 @@ def entry_point() -> NoReturn:
 def _complain(text: str, code: int) -> int:
     prefix = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error:"
     with suppress(OSError):
-        print(f"{prefix} {text}" if "\n" not in text else text, file=sys.stderr)
+        click.echo(f"{prefix} {text}" if "\n" not in text else text, err=True)
     return code

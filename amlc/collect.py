@@ -69,7 +69,7 @@ class Results:
 
     def result(self, trial: Trial, attempt: Attempt | None) -> Mapping[str, Any]:
         """Return the trial's final result by metric name; a bare number goes by `default`."""
-        key = (attempt.job, trial.id) if attempt else None
+        key = (attempt.job if attempt else "", trial.id)
         return named(self.final[key]) if key in self.final else {}
 
 
@@ -117,7 +117,9 @@ def history_table(results: Results, ledger: Ledger) -> Table:
 
 def _history_rows(results: Results, ledger: Ledger) -> Iterator[Mapping[str, Any]]:
     for trial, attempt, _ in results.trials():
-        for _, metric in ledger.metrics("intermediate", job=attempt.job) if attempt else ():
+        if attempt is None:
+            continue
+        for _, metric in ledger.metrics("intermediate", job=attempt.job):
             if metric.trial == trial.id:
                 yield _history_row(trial, attempt, metric)
 

@@ -107,7 +107,8 @@ class _Loop:
     def begin(self) -> None:
         """Take up the recorded state: settle what was intended and never confirmed, then queue what is missing."""
         self.elapsed_before_s = elapsed_s(self.ledger.events())
-        for self._seen, event in self.ledger.numbered():
+        for number, event in self.ledger.numbered():
+            self._seen = number
             fold([event], self._attempts)
         self._last = latest(self._attempts)
         self.live = _live(self._attempts)

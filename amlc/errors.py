@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+_LONGEST = 60
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
@@ -45,7 +47,14 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.position} {self.path}".rstrip()
         label = "" if self.severity is Severity.ERROR else f"{self.severity.value}: "
-        return f"{where}: {label}{self.message} [{self.code}]"
+        return _printable(f"{where}: {label}{self.message} [{self.code}]")
+
+
+def _printable(text: str) -> str:
+    """Return the text with line ends and control characters, which a key of the user may hold, written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
@@ -55,6 +64,12 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
     by_fold = {name.lower(): name for name in known}
     near = get_close_matches(found.lower(), by_fold, n=1, cutoff=0.6)
     return f" Did you mean '{by_fold[near[0]]}'?" if near else ""
+
+
+def shorten(text: str) -> str:
+    """Return a found text as a message shows it: on one line, and no longer than 60 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
 
 
 class AmlcError(Exception):

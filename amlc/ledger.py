@@ -145,9 +145,7 @@ def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome]
             data[name] = getattr(observation, name)
     if observation.infrastructure:
         data["infrastructure"] = True
-    rows = [
-        {"trial": o.trial, "exit_code": o.exit_code, "started": o.started, "ended": o.ended} for o in outcomes
-    ]
+    rows = [{"trial": o.trial, "exit_code": o.exit_code, "started": o.started, "ended": o.ended} for o in outcomes]
     if rows:
         data["outcomes"] = rows
     return Event(kind="observed", at=at, job=observation.job, data=data)
@@ -188,7 +186,7 @@ class Ledger:
     def metrics(self, kind: str, *, job: str | None = None) -> Iterator[tuple[str, Metric]]:
         """Yield (job name, metric) for the metrics of a kind, of one job or of all; those of a job in order."""
         which, values = ("kind = ?", (kind,)) if job is None else ("kind = ? AND job = ?", (kind, job))
-        query = f"SELECT job, trial, sequence, at, value FROM metrics WHERE {which} ORDER BY rowid"
+        query = f"SELECT job, trial, sequence, at, value FROM metrics WHERE {which} ORDER BY rowid"  # noqa: S608 - no input
         for name, trial, sequence, at, value in self._read(query, values):
             yield name, Metric(trial=trial, kind=kind, sequence=sequence, value=json.loads(value), at=at)
 
@@ -213,7 +211,7 @@ class Ledger:
         try:
             yield
         except sqlite3.Error as err:
-            raise LedgerError(f"{self._path}: {err}. Nothing that was recorded is lost; mend the cause and go on.") from err
+            raise LedgerError(f"{self._path}: {err}. What was recorded is kept; mend the cause and go on.") from err
 
 
 @contextmanager

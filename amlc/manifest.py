@@ -103,7 +103,7 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError as err:
         raise UsageError(f"{path}: there is no such file. Compile the experiment first: amlc compile FILE.") from err
     except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise UsageError(f"{path}: not a manifest that amlc wrote ({err}). Delete the folder and compile again.") from err
+        raise UsageError(f"{path}: not a manifest of amlc's ({err}). Delete the folder and compile again.") from err
 
 
 def _without_jobs(path: Path) -> str:

@@ -23,12 +23,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from amlc.backends import Fetched, Submission, Submitted, gpus
 from amlc.errors import BackendError
 from amlc.manifest import Header
 from amlc.model import Metric, Observation, Outcome, Status
+from amlc.render.scalars import from_yaml
 
 _SUPERVISOR = Path(__file__).with_name("supervise.sh")
 _LOG = Path("user_logs", "std_log.txt")
@@ -125,7 +124,7 @@ class LocalBackend:
             os.close(descriptor)
 
     def _spawn(self, submission: Submission, run: Path, lock: int) -> None:
-        job: dict[str, Any] = yaml.load(submission.content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        job: dict[str, Any] = from_yaml(submission.content)
         for name in ("work", "outputs", "user_logs"):  # leftovers of a start that was cut short
             shutil.rmtree(run / name, ignore_errors=True)
         shutil.copytree(submission.build / "jobs" / str(job["code"]), run / "work")

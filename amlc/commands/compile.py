@@ -71,7 +71,8 @@ def _show(out: TextIO, *, diff: bool) -> OnChange:
             return
         before, after = ((content or b"").decode(errors="replace").splitlines(True) for content in (old, new))
         names = ("/dev/null" if old is None else f"a/{path}", "/dev/null" if new is None else f"b/{path}")
-        out.writelines(line if line.endswith("\n") else line + "\n" for line in
-                       difflib.unified_diff(before, after, *names))
+        out.writelines(
+            line if line.endswith("\n") else line + "\n" for line in difflib.unified_diff(before, after, *names)
+        )
 
     return show

@@ -28,8 +28,8 @@ def looked_up(manifest: Manifest, places: Places) -> Iterator[tuple[Results, Led
 
 def _observe(manifest: Manifest, places: Places) -> None:
     try:
-        with lock(places.lock(manifest.header.experiment)):
-            with open_ledger(places.ledger(manifest.header.experiment)) as ledger:
-                observe_once(ledger, open_backend(manifest.header, places.runs(manifest.header.experiment)), clock=time.time)
+        experiment = manifest.header.experiment
+        with lock(places.lock(experiment)), open_ledger(places.ledger(experiment)) as ledger:
+            observe_once(ledger, open_backend(manifest.header, places.runs(experiment)), clock=time.time)
     except LockedError:
         return  # a submit is at work, and records what it sees

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TextIO
 
 from amlc.backends import Backend, open_backend
-from amlc.commands.trials import chosen
 from amlc.collect import Results, Verdict, read_results, verdict
+from amlc.commands.trials import chosen
 from amlc.drive import Limits, Progress, Watch, drive
 from amlc.errors import UsageError
 from amlc.files import lock
-from amlc.ledger import Ledger, open_ledger, read_ledger
+from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import Manifest
 from amlc.places import Places
 from amlc.reconcile import Policy, Reason, reconcile, retryable
@@ -166,4 +166,4 @@ def _report(progress: Progress, stopped: str | None, end: Verdict, err: TextIO) 
         print(f"stopped: {stopped}", file=err)
     print(f"{progress.submitted} submitted, {end}", file=err)
     if progress.failed:
-        print("amlc status says which failed, amlc logs TRIAL why, amlc submit --retry failed runs them again", file=err)
+        print("amlc status says which, amlc logs TRIAL why; amlc submit --retry failed runs them again", file=err)

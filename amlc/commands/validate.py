@@ -13,7 +13,7 @@ from amlc.errors import ConfigError, Problem, Severity
 
 
 def validate(*, files: Sequence[Path], backend: str | None, format_: str, out: TextIO, err: TextIO) -> int:
-    """Check every file; text goes to `err`, the other formats, which are data, to `out`. Returns 1 if one has errors."""
+    """Check every file; text goes to `err`, the others, which are data, to `out`. Returns 1 if one has errors."""
     problems: list[Problem] = []
     for file in files:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from amlc.config.spelling import Config
-from amlc.errors import Severity
+from amlc.errors import Severity, shorten
 from amlc.model import JsonPath
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
@@ -73,12 +73,11 @@ def _candidates(config: Config) -> Iterator[tuple[JsonPath, str]]:
 def _ways(path: JsonPath, missing: list[str]) -> str:
     """Return the sentence for a placeholder that the environment does not fill."""
     name = missing[0]
-    shown = name if len(name) <= 60 else name[:57] + "..."
     export = f"`export {name}=…`" if _VARIABLE.fullmatch(name) else "`${NAME}` with NAME exported"
     last = "run with --backend local, which needs none"
     if path[-1] in _WORKSPACE:
         last = "put the workspace's config.json beside the experiment"
-    return f"the placeholder '${{{shown}}}' is not set. Write the value in its place, use {export}, or {last}."
+    return f"the placeholder '${{{shorten(name)}}}' is not set. Write the value in its place, use {export}, or {last}."
 
 
 def _check_account_key(config: Config) -> Config:

@@ -22,6 +22,7 @@ _NO_EFFECT = {
 }
 _DEFAULTS = {"debug": False, "logLevel": "info"}
 _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
+_LONGEST_NAME = 200
 _STORAGE = {"AzureBlob": ("storageAccountName", "containerName"), "NFS": ("nfsServer", "exportedDirectory")}
 
 
@@ -44,9 +45,9 @@ def check_rules(config: Config) -> Iterator[Problem]:
 
 def _check_name(config: Config) -> Iterator[Problem]:
     name = config.get("experimentName")
-    if isinstance(name, str) and (_BAD_NAME.search(name) or name in (".", "..") or len(name) > 200):
-        text = "'experimentName' becomes a folder's name: no '/', '\\' or control characters, at most 200 characters."
-        yield config.problem(("experimentName",), "E-name", f"{text} Rename it.")
+    if isinstance(name, str) and (_BAD_NAME.search(name) or name in (".", "..") or len(name) > _LONGEST_NAME):
+        text = f"no '/', '\\' or control characters, at most {_LONGEST_NAME} characters. Rename it."
+        yield config.problem(("experimentName",), "E-name", f"'experimentName' becomes a folder's name: {text}")
 
 
 def _check_command(config: Config) -> Iterator[Problem]:

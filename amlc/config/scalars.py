@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -18,13 +19,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _PREFIXED = re.compile(r"[-+]?0(x[0-9a-fA-F]+|o[0-7]+)")
 _INFINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
-# What only YAML 1.1 takes for a number.
-_OLD_BINARY = re.compile(r"[-+]?0b[01_]+")
-_OLD_HEX = re.compile(r"[-+]?0x[0-9a-fA-F_]+")
 _OLD_OCTAL = re.compile(r"[-+]?0[0-7_]+")
-_OLD_INTEGER = re.compile(r"[-+]?[1-9][0-9_]*")
-_OLD_FLOAT = re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?|\.[0-9][0-9_]*([eE][-+][0-9]+)?")
-_OLD_SIXTY = re.compile(r"[-+]?([1-9][0-9_]*(:[0-5]?[0-9])+|[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*)")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 
 
@@ -63,31 +58,33 @@ def _number(text: str) -> tuple[Any, str]:
 
 def _leading_zero(text: str) -> tuple[Any, str]:
     if _OLD_OCTAL.fullmatch(text):
-        return int(text, 8), "an octal number in YAML 1.1, a decimal one in YAML 1.2"
+        return int(text, 8), "a number in base 8 in YAML 1.1, in base 10 in YAML 1.2"
     return text, "text in YAML 1.1, a number in YAML 1.2"
 
 
 def _old_number(text: str) -> tuple[Any, str]:
     bare = text.replace("_", "")
-    if _OLD_SIXTY.fullmatch(text):
-        return _base_sixty(bare), "a base-60 number in YAML 1.1, text in YAML 1.2"
-    if _OLD_BINARY.fullmatch(text) and bare[-1] != "b":
-        return int(bare, 2), "a binary number in YAML 1.1, text in YAML 1.2"
-    underscores = "a number with underscores in YAML 1.1, text in YAML 1.2"
-    if _OLD_HEX.fullmatch(text) and bare[-1] != "x":
-        return int(bare, 16), underscores
-    if _OLD_OCTAL.fullmatch(text):
-        return int(bare, 8), "an octal number in YAML 1.1, text in YAML 1.2"
-    if _OLD_INTEGER.fullmatch(text):
-        return int(bare), underscores
-    if _OLD_FLOAT.fullmatch(text):
-        return float(bare), underscores
+    for pattern, convert, kind in _OLD:
+        if pattern.fullmatch(text) and bare[-1] not in "bx":
+            return convert(bare), f"a number {kind} in YAML 1.1, text in YAML 1.2"
     return text, ""
 
 
-def _base_sixty(text: str) -> int | float:
+def _base_sixty(text: str) -> float:
     sign = -1 if text.startswith("-") else 1
-    total: int | float = 0
+    total: float = 0
     for part in text.lstrip("+-").split(":"):
         total = total * 60 + (float(part) if "." in part else int(part))
     return sign * total
+
+
+_OLD: tuple[tuple[re.Pattern[str], Callable[[str], float], str], ...] = (
+    (re.compile(r"[-+]?([1-9][0-9_]*(:[0-5]?[0-9])+|[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*)"), _base_sixty, "in base 60"),
+    (re.compile(r"[-+]?0b[01_]+"), lambda text: int(text, 2), "in base 2"),
+    (re.compile(r"[-+]?0x[0-9a-fA-F_]+"), lambda text: int(text, 16), "with underscores"),
+    (_OLD_OCTAL, lambda text: int(text, 8), "in base 8"),
+    (re.compile(r"[-+]?[1-9][0-9_]*"), int, "with underscores"),
+    (re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?"), float, "with underscores"),
+    (re.compile(r"\.[0-9][0-9_]*([eE][-+][0-9]+)?"), float, "with underscores"),
+)
+"""What only YAML 1.1 takes for a number."""

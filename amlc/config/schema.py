@@ -105,17 +105,15 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
         case "type":
             kinds = [kind for kind in ([limit] if isinstance(limit, str) else limit) if kind != "null"]
             return wrong_type(name, found, error.instance, kinds=kinds, expected=expected, example=example)
+        case "uniqueItems":
+            return f"{name} names the same item twice: {found}. Remove one of them."
+        case "minLength":
+            return f"{name} must not be empty.{example}"
         case "enum":
             allowed = [str(choice) for choice in limit if choice is not None]
             hint = did_you_mean(error.instance, allowed) if isinstance(error.instance, str) else ""
-            one_of = f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0]
-            return f"{name} must be {one_of}, got {found}.{hint or example}"
-        case "minimum":
-            return f"{name} must be at least {limit}, got {found}.{example}"
-        case "exclusiveMinimum":
-            return f"{name} must be above {limit}, got {found}.{example}"
-        case "minLength":
-            return f"{name} must not be empty.{example}"
-        case "uniqueItems":
-            return f"{name} names the same item twice: {found}. Remove one of them."
+            expected = f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0]
+            example = hint or example
+        case "minimum" | "exclusiveMinimum" as bound:
+            expected = f"at least {limit}" if bound == "minimum" else f"above {limit}"
     return f"{name} must be {expected or 'something else'}, got {found}.{example}"

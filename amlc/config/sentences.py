@@ -8,9 +8,9 @@ from typing import Any
 
 from amlc.config.spelling import Config
 from amlc.config.tree import secret
+from amlc.errors import shorten
 from amlc.model import JsonPath
 
-_LONGEST = 60
 _TYPES = {
     "string": "text",
     "integer": "a whole number",
@@ -56,15 +56,10 @@ def show(config: Config, path: JsonPath, value: Any) -> str:
     if secret(path):
         return "a value that is not shown"
     if isinstance(value, list):
-        return f"the list {_short(flow(raw))}"
+        return f"the list {shorten(flow(raw))}"
     if isinstance(value, str):
-        return f"the text '{_short(str(raw))}'"
-    return _short(flow(raw))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+        return f"the text '{shorten(str(raw))}'"
+    return shorten(flow(raw))
 
 
 def flow(value: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from amlc.config.spelling import Config, Schema, fold, fold_keys
-from amlc.errors import Problem, did_you_mean
+from amlc.errors import Problem, did_you_mean, shorten
 
 PLATFORMS = ("aml", "local")
 _OTHER = ("remote", "openpai", "pai", "paiYarn", "kubeflow", "frameworkcontroller", "dlc", "adl", "dlts", "hybrid")
@@ -26,21 +26,25 @@ def read_service(config: Config, schema: Schema, *, backend: str | None) -> Conf
     if not isinstance(found, Mapping):
         return config
     key, platform = next(((k, v) for k, v in found.items() if fold(k) == "platform"), ("platform", None))
-    config = replace(config, spelling={**config.spelling, _PLATFORM: (*config.original(_SERVICE), key)})
     if platform is None:
         missing = config.problem(_SERVICE, "E-required", _NO_PLATFORM, key=True)
         return config.without(_SERVICE).noted(missing)
-    if platform in PLATFORMS:
-        return _read_known(config, found, str(platform), schema)
-    if isinstance(platform, str) and platform.lower() in PLATFORMS:
-        right = platform.lower()
-        case = f"the platform is '{platform}', but NNI tells upper from lower case. Write '{right}'."
-        return _read_known(config, found, right, schema).noted(config.problem(_PLATFORM, "E-platform", case))
+    config = replace(config, spelling={**config.spelling, _PLATFORM: (*config.original(_SERVICE), key)})
+    right = platform.lower() if isinstance(platform, str) else ""
+    if right in PLATFORMS:
+        return _check_case(_read_known(config, found, right, schema), platform, right)
     if platform in _OTHER:
         return _keep_shared(_other_platform(config, f"the platform '{platform}'", backend), found)
     hint = did_you_mean(str(platform), PLATFORMS) or f" {_WHAT_TO_DO}"
-    unknown = config.problem(_PLATFORM, "E-platform", f"unknown platform '{platform}'; amlc knows aml and local.{hint}")
-    return _keep_shared(config.noted(unknown), found)
+    text = f"unknown platform '{shorten(str(platform))}'; amlc knows aml and local.{hint}"
+    return _keep_shared(config.noted(config.problem(_PLATFORM, "E-platform", text)), found)
+
+
+def _check_case(config: Config, platform: str, right: str) -> Config:
+    if platform == right:
+        return config
+    text = f"the platform is '{platform}', but NNI tells upper from lower case. Write '{right}'."
+    return config.noted(config.problem(_PLATFORM, "E-platform", text))
 
 
 def _read_known(config: Config, found: Mapping[str, Any], platform: str, schema: Schema) -> Config:

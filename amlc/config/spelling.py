@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from amlc.errors import Problem, Severity, did_you_mean
+from amlc.errors import Problem, Severity, did_you_mean, shorten
 from amlc.model import Document, JsonPath
 
 Schema = Mapping[str, Any]
@@ -142,7 +142,7 @@ def _unknown(document: Document, here: JsonPath, key: str, level: Schema, schema
     where = f"in '{here[-1]}'" if here else "at the top level"
     hint = _elsewhere(key, level, schema) or did_you_mean(key.replace("-", "").replace("_", ""), level["properties"])
     hint = hint or f" Allowed here: {', '.join(level['properties'])}."
-    return document.problem((*here, key), "E-unknown-key", f"unknown key '{key}' {where}.{hint}", key=True)
+    return document.problem((*here, key), "E-unknown-key", f"unknown key '{shorten(key)}' {where}.{hint}", key=True)
 
 
 def _elsewhere(key: str, level: Schema, schema: Schema) -> str:

@@ -18,14 +18,12 @@ _DEFAULT_IMAGE = "msranni/nni:latest"
 _PART_BYTES = 100_000
 _MOST_BYTES = 1_500_000
 _TAG_LENGTH = 256
-STANDARD_KEYS = frozenset(
-    "name display_name experiment_name code command environment compute environment_variables limits tags "
-    "$schema type".split()
-)
+_FIRST_KEYS = ("$schema", "type", "name", "display_name", "experiment_name", "code", "command", "environment", "compute")
+STANDARD_KEYS = frozenset({*_FIRST_KEYS, "environment_variables", "limits", "tags"})
 
 
 def inert(text: str) -> str:
-    """Return `text` without a live AML expression: the dollar of `${{` and `$[[` becomes `\\u0024`."""
+    r"""Return `text` without a live AML expression: the dollar of `${{` and `$[[` becomes `\u0024`."""
     return _EXPRESSION.sub(r"\\u0024", text)
 
 
@@ -110,7 +108,7 @@ def _variables(experiment: Experiment, job: Job) -> dict[str, str]:
     size = sum(len(value.encode()) for value in variables.values())
     if size > _MOST_BYTES:
         raise PlanError(
-            f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds {_MOST_BYTES:,}. "
+            f"trial #{job.sequence}: its parameters take {size:,} bytes; a job's environment holds {_MOST_BYTES:,}. "
             "Put large values into files of trialCodeDirectory and let the parameter name the file"
             + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob.")
         )

@@ -15,14 +15,13 @@ from amlc.errors import TemplateError
 from amlc.model import Experiment
 from amlc.plan import Job
 from amlc.render.context import STANDARD_KEYS, job_mapping
-from amlc.render.scalars import to_yaml
+from amlc.render.scalars import from_yaml, to_yaml
 from amlc.resources import templates_dir
 
 TEMPLATE = "command-job.yml.j2"
 
 Render: TypeAlias = "Callable[[Job], bytes]"
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REMEMBERED = 50
 _BLOCK = re.compile(r"^(?=[A-Za-z$\"'])", re.MULTILINE)
 
@@ -124,7 +123,7 @@ def _short(value: object) -> str:
 
 
 def _reader() -> Callable[[str], Any]:
-    """Return a function that parses job files as `yaml.load` does, much faster for a series that is much alike.
+    """Return a function that parses job files as `from_yaml` does, much faster for a series that is much alike.
 
     Most top-level blocks of an experiment's files are the same text: those of the first files are remembered, and
     only the others are parsed. Text that cannot be cut so (a scalar that runs on at column 1, an anchor used across
@@ -136,17 +135,17 @@ def _reader() -> Callable[[str], Any]:
         blocks = _BLOCK.split(text)
         try:
             if len(seen) < _REMEMBERED:
-                seen.update((block, yaml.load(block, Loader=_Loader)) for block in blocks if len(block) < 1000)
+                seen.update((block, from_yaml(block)) for block in blocks if len(block) < 1000)
             parts = [seen[block] for block in blocks if block in seen]
-            parts.append(yaml.load("".join(block for block in blocks if block not in seen), Loader=_Loader))
+            parts.append(from_yaml("".join(block for block in blocks if block not in seen)))
         except yaml.YAMLError:
-            return yaml.load(text, Loader=_Loader)
+            return from_yaml(text)
         merged: dict[Any, Any] = {}
         for part in parts:
             if part is None:
                 continue
             if not isinstance(part, dict) or merged.keys() & part.keys():
-                return yaml.load(text, Loader=_Loader)
+                return from_yaml(text)
             merged |= part
         return merged
 

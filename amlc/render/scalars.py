@@ -1,4 +1,4 @@
-"""Write values as YAML that readers of YAML 1.1 and 1.2 read back alike."""
+"""Write values as YAML that readers of YAML 1.1 and 1.2 read back alike, and read such files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import yaml
+
 # Words that are text in both versions as they stand; everything else is quoted.
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*\Z")
-_RESERVED = frozenset("y n yes no on off true false null nan inf ~".split())
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESERVED = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "~"])
 _NUMBER_LIKE = re.compile(r"[.][0-9]|[.](inf|nan)\Z|[.]\Z", re.IGNORECASE)
 # Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML calls unprintable.
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -19,7 +22,12 @@ _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\
 _SHORT = 100  # keys and names recur from job to job
 
 
-def to_yaml(value: Any) -> str:
+def from_yaml(text: str | bytes) -> Any:
+    """Parse YAML 1.1 with PyYAML's safe loader, the fast one where it is there. Raises yaml.YAMLError."""
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+
+
+def to_yaml(value: Any) -> str:  # noqa: PLR0911 - one line for each kind of value
     """Return `value` (JSON data) as one line of YAML in flow style.
 
     Raises TypeError for anything that is not JSON data.

@@ -94,8 +94,7 @@ def _content_digest(path: Path) -> str:
 
 def _runner_files() -> dict[str, SnapshotFile]:
     root = runner_dir()
-    paths = (path for path in root.rglob("*") if path.is_file() and path.suffix == ".py" and path.name != "__init__.py"
-             or path.parent.name == "nni" and path.suffix == ".py")
+    paths = root.rglob("*.py")
     files = (SnapshotFile(path.relative_to(root).as_posix(), path, path.stat().st_size, False) for path in paths)
     return {file.name: file for file in files}
 

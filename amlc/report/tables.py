@@ -29,8 +29,7 @@ def write_csv(table: Table, out: BinaryIO) -> None:
 
 def write_jsonl(table: Table, out: BinaryIO) -> None:
     """Write one JSON object a line, absent values left out."""
-    for row in table.rows:
-        out.write(_json(_object(table, row)) + b"\n")
+    out.writelines(_json(_object(table, row)) + b"\n" for row in table.rows)
 
 
 def write_json(table: Table, out: BinaryIO) -> None:
@@ -45,8 +44,8 @@ def write_json(table: Table, out: BinaryIO) -> None:
 def write_parquet(table: Table, out: BinaryIO) -> None:
     """Write a Parquet file; a column of numbers stays one, a mixed one becomes text. Needs pyarrow."""
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow as pa
+        from pyarrow import parquet
     except ImportError as err:
         raise UsageError("--format parquet needs pyarrow: pip install 'amlc[parquet]'.") from err
     columns: dict[str, list[Any]] = {name: [] for name in table.columns}
@@ -55,7 +54,7 @@ def write_parquet(table: Table, out: BinaryIO) -> None:
             columns[name].append(_value(name, row.get(name)))
     arrays = {name: _column(values) for name, values in columns.items()}
     buffer = io.BytesIO()  # Parquet seeks, and a pipe cannot
-    pyarrow.parquet.write_table(pyarrow.table(arrays), buffer)
+    parquet.write_table(pa.table(arrays), buffer)
     out.write(buffer.getvalue())
 
 

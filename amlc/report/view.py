@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,6 +115,17 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def shown(value: Any, most: int) -> str:
+    """Return a parameter or metric as people read it: text as it is, the rest as JSON, at most `most` characters."""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def chosen(view: View, rows: Sequence[Row], most: int) -> tuple[Row, ...]:
     """Return at most `most` of `rows` in their order: half of them the best, the others evenly spaced."""
     if len(rows) <= most:
@@ -183,6 +195,4 @@ def _curves(ledger: Ledger, job: str, wanted: Mapping[str, Row]) -> list[Curve]:
         value = number(named(metric.value).get("default"))
         if metric.trial in points and value is not None:
             points[metric.trial].append((metric.sequence, value))
-    return [
-        Curve(wanted[trial], thinned(found, MOST_STEPS), len(found)) for trial, found in points.items() if found
-    ]
+    return [Curve(wanted[trial], thinned(found, MOST_STEPS), len(found)) for trial, found in points.items() if found]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from amlc.errors import Problem, Severity, did_you_mean
+from amlc.errors import Problem, Severity, did_you_mean, shorten
 from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Real, Space
 
 _TYPES = (
@@ -25,6 +25,7 @@ _TYPES = (
 )
 _ALL_TYPES = ", ".join(_TYPES)
 _MAX_DRAW = 2**63 - 1
+_LONGEST_SHOWN_BITS = 200
 _EXAMPLES = {"choice": "[a, b]", "randint": "[0, 10]", "normal": "[0, 1]", "lognormal": "[0, 1]"}
 
 
@@ -95,7 +96,7 @@ class _Parser:
 
     def not_a_parameter(self, name: str, spec: Any, path: JsonPath) -> None:
         """Report a constant or a bare list where a parameter should be."""
-        options = _short(json.dumps(spec if isinstance(spec, list) else [spec], ensure_ascii=False, default=str))
+        options = shorten(json.dumps(spec if isinstance(spec, list) else [spec], ensure_ascii=False, default=str))
         what = "a bare list" if isinstance(spec, list) else f"the constant {_show(spec)}"
         message = f"'{name}' is {what}, not a parameter. Write `{{_type: choice, _value: {options}}}`."
         self.error(path, "E-space", message)
@@ -245,22 +246,22 @@ class _Parser:
         base = kind.removeprefix("q")
         return Real(name, a, b, normal=base.endswith("normal"), log=base.startswith("log"), q=q[0] if q else None)
 
-    def number(self, value: Any, path: JsonPath) -> int | float | None:
+    def number(self, value: Any, path: JsonPath) -> float | None:
         """Return a finite number; numbers in quotes pass with a warning, as with NNI."""
         if isinstance(value, str):
             found = _from_text(value)
-            if found is not None and math.isfinite(found):
-                message = f"the text '{_short(value)}' is read as the number {found}. Remove the quotes."
+            if found is not None and _finite(found):
+                message = f"the text '{shorten(value)}' is read as the number {shorten(str(found))}. Remove the quotes."
                 self.warn(path, "W-space-number", message)
         else:
             found = None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
-        if found is None or (isinstance(found, float) and not math.isfinite(found)):
+        if found is None or not _finite(found):
             wanted = "a number" if found is None else "a finite number"
             self.error(path, "E-space-number", f"a bound must be {wanted}, got {_show(value)}. Write a number.")
             return None
         return found
 
-    def as_float(self, value: int | float | None, path: JsonPath) -> float | None:
+    def as_float(self, value: float | None, path: JsonPath) -> float | None:
         """Return a number as a float, None for a whole number that is too large for one."""
         try:
             return None if value is None else float(value)
@@ -299,24 +300,26 @@ def _layout(kind: str) -> str:
     return "[low, high, q]" if kind.startswith("q") else "[low, high]"
 
 
-def _from_text(text: str) -> int | float | None:
-    parsers: tuple[Callable[[str], int | float], ...] = (int, float)
+def _from_text(text: str) -> float | None:
+    parsers: tuple[Callable[[str], float], ...] = (int, float)
     for parse in parsers:
         with suppress(ValueError):
             return parse(text)
     return None
 
 
+def _finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return True  # a whole number that is too large for a float
+
+
 def _show(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a mapping"
-    if isinstance(value, int) and value.bit_length() > 200:
+    if isinstance(value, int) and value.bit_length() > _LONGEST_SHOWN_BITS:
         return "a number of more than 60 digits"
     if isinstance(value, str):
-        return f"'{_short(value)}'"
-    return _short(json.dumps(value, ensure_ascii=False))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else line[:57] + "..."
+        return f"'{shorten(value)}'"
+    return shorten(json.dumps(value, ensure_ascii=False))

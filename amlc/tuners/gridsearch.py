@@ -55,21 +55,21 @@ def _epoch(space_axes: Sequence[Axis], columns: Sequence[_Column]) -> Iterator[P
     the second epoch on.
     """
 
-    def extend(index: int, point: dict[tuple[str | int, ...], int | float], old: bool) -> Iterator[Point]:
+    def extend(index: int, point: dict[tuple[str | int, ...], int | float], *, old: bool) -> Iterator[Point]:
         if index == len(space_axes):
             if not old:
                 yield dict(point)
             return
         axis, column = space_axes[index], columns[index]
         if not axis.active(point):
-            yield from extend(index + 1, point, old and column.known > 0)
+            yield from extend(index + 1, point, old=old and column.known > 0)
             return
         for position, x in enumerate(column.coordinates):
             point[axis.key] = x
-            yield from extend(index + 1, point, old and position < column.known)
+            yield from extend(index + 1, point, old=old and position < column.known)
         del point[axis.key]
 
-    return extend(0, {}, True)
+    return extend(0, {}, old=True)
 
 
 class _Column:

@@ -40,9 +40,10 @@ def _draws(rng: Generator, space_axes: tuple[Axis, ...]) -> Iterator[Point]:
 
 
 def _sampler(rng: Generator, axis: Axis) -> Callable[[], int | float]:
-    if not isinstance(axis.dimension, Real):
+    if axis.size is not None:
         size = axis.size
         return lambda: int(rng.integers(size))
+    assert isinstance(axis.dimension, Real)  # an axis without a size is one of the real types
     a, b = coordinates(axis.dimension)
     if axis.dimension.normal:
         return lambda: rng.normal(a, b)

@@ -27,6 +27,7 @@ def problems(case: Path) -> str:
     return "".join(f"{problem}\n" for problem in found)
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.relative_to(INVALID).with_suffix("")))
 def test_problems_are_exactly_those_recorded(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(INVALID)

@@ -158,7 +158,7 @@ def test_seed_comes_from_the_file_or_from_the_name(load: Load) -> None:
     assert load("amlc: {seed: 0}")[0].seed == 0
     derived = load()[0].seed
     assert derived == load("trialConcurrency: 9")[0].seed
-    assert derived == 1391026470
+    assert derived == 2273714374
     assert derived != load("experimentName: other")[0].seed
     assert derived != load("amlc: {namespace: other}")[0].seed
 

@@ -1,0 +1,30 @@
+"""`amlc report`: the results as one HTML page."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, TextIO
+
+from amlc.collect import verdict
+from amlc.commands.look import looked_up
+from amlc.errors import UsageError
+from amlc.places import Places
+from amlc.report.page import report_page
+
+
+def report(*, target: str | None, places: Places, out: BinaryIO, err: TextIO, quiet: bool) -> int:
+    """Write the report of an experiment to `out`, complete or not.
+
+    Raises UsageError when `out` is a terminal, which cannot show the page.
+    """
+    manifest = places.manifest(target)
+    if out.isatty():
+        raise UsageError(
+            "the report is an HTML page of several megabytes; write it to a file: amlc report > report.html"
+        )
+    with looked_up(manifest, places) as (results, ledger):
+        out.write(report_page(results, ledger))
+        out.flush()
+        end = verdict(results)
+    if not quiet:
+        print(f"{manifest.header.experiment}: {end}", file=err)
+    return 0

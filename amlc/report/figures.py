@@ -1,0 +1,356 @@
+"""The charts of the report, as the plain values that plotly.js draws: what a trial is called is never markup there."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Final
+
+from amlc.model import Status
+from amlc.report.scale import COLOURS, Scale, plain, scale_of, spans, widened
+from amlc.report.view import Curve, Row, View, chosen, evenly, number, shown
+
+MOST_POINTS = 5_000
+MOST_CURVES = 200
+_MOST_BARS = 1_000
+_MOST_AXES = 20
+_MOST_LABELS = 24
+_HOVER_PARAMETERS = 12
+
+STATUS_COLOURS: Final[Mapping[Status, str]] = {
+    Status.SUCCEEDED: "#2a9d8f",
+    Status.EARLY_STOPPED: "#8ab17d",
+    Status.RUNNING: "#4f8fbf",
+    Status.WAITING: "#a9bcd0",
+    Status.PENDING: "#9aa3ad",
+    Status.CANCELED: "#b08968",
+    Status.FAILED: "#d1495b",
+    Status.UNKNOWN: "#8e6bbf",
+}
+_PLAIN = "#4f8fbf"
+_ACCENT = "#e07a2f"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One chart. traces, layout: as plotly.js takes them; without traces, the note says why there is nothing to see."""
+
+    key: str
+    title: str
+    note: str
+    traces: tuple[Mapping[str, Any], ...] = ()
+    layout: Mapping[str, Any] | None = None
+
+
+def default_metric(view: View, scale: Scale) -> Figure:
+    """Draw the score of each trial, and the best so far."""
+    title = "Default metric"
+    rows = view.scored
+    if not rows:
+        return Figure(key="metric", title=title, note=_no_score(view))
+    drawn = chosen(view, rows, MOST_POINTS)
+    scores = [plain(row.score) for row in drawn]
+    trials = {
+        **_by_trial(drawn),
+        "type": "scatter",
+        "mode": "markers",
+        "name": "trial",
+        "y": scores,
+        "marker": {"color": _PLAIN, "size": 9 if len(drawn) <= 200 else 5, "opacity": 0.85},
+        "text": [_hover(row) for row in drawn],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+    layout = {
+        "height": 360,
+        "xaxis": _trial_axis(rows),
+        "yaxis": {"title": {"text": "default"}, "type": "log" if scale.log else "linear"},
+        "legend": {"orientation": "h", "y": 1.12, "x": 0},
+    }
+    note = _sentences(_drawn_of(len(drawn), len(rows), "trials that have a result"), _unscored(view))
+    return Figure(key="metric", title=title, note=note, traces=(trials, _best_so_far(view)), layout=layout)
+
+
+def hyperparameters(view: View, scale: Scale) -> Figure:
+    """Draw each trial as a line through its parameters, coloured by its score."""
+    title = "Hyperparameters"
+    names, left_out = _axes(view)
+    if not view.scored or not names:
+        note = _no_score(view) if not view.scored else "The search space is empty."
+        return Figure(key="parameters", title=title, note=note)
+    drawn = chosen(view, view.scored, MOST_POINTS)
+    bar = {"title": {"text": "default"}, "thickness": 12, **_decades(scale.low, scale.high, log=scale.log)}
+    trace = {
+        "type": "parcoords",
+        "line": {
+            "color": [scale.position(row.score or 0.0) for row in drawn],
+            "colorscale": [[index / (len(COLOURS) - 1), colour] for index, colour in enumerate(COLOURS)],
+            "reversescale": not view.maximize,
+            "cmin": scale.low,
+            "cmax": scale.high,
+            "showscale": True,
+            "colorbar": bar,
+        },
+        "dimensions": [_dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names]
+        + [_numbers("default", [row.score for row in drawn], log=scale.log)],
+    }
+    if len(names) > 8:
+        trace |= {"labelangle": -20, "labelside": "bottom"}
+    note = _sentences(
+        "Drag along an axis to pick a range, drag its name to move it",
+        left_out,
+        _drawn_of(len(drawn), len(view.scored), "trials that have a result"),
+    )
+    margin = {"l": 90, "r": 40, "t": 56, "b": 64 if len(names) > 8 else 32}
+    return Figure(key="parameters", title=title, note=note, traces=(trace,), layout={"height": 440, "margin": margin})
+
+
+def intermediate(view: View, scale: Scale, curves: Sequence[Curve], *, candidates: int) -> Figure:
+    """Draw the intermediate results of trials; `candidates`: how many trials there were to choose from."""
+    title = "Intermediate results"
+    if not curves:
+        note = "No trial has reported a finite number as its intermediate default metric."
+        return Figure(key="intermediate", title=title, note=note)
+    log = not view.maximize and spans([value for curve in curves for _, value in curve.points], 1000)
+    traces = tuple(_curve(scale, curve) for curve in curves)
+    layout = {
+        "height": 400,
+        "showlegend": False,
+        "xaxis": {"title": {"text": "report"}, "tickformat": "d", **_whole(max(c.points[-1][0] for c in curves))},
+        "yaxis": {"title": {"text": "default"}, "type": "log" if log else "linear"},
+    }
+    note = _sentences(
+        "Coloured by the final result, from grey-blue (worst) to red (best)" if view.scored else "",
+        _drawn_of(MOST_CURVES, candidates, "trials are considered: half of them the best, the others evenly spaced")
+        if candidates > MOST_CURVES
+        else "",
+        "Long curves show the lowest and the highest value of each span"
+        if any(curve.reported > len(curve.points) for curve in curves)
+        else "",
+    )
+    return Figure(key="intermediate", title=title, note=note, traces=traces, layout=layout)
+
+
+def durations(view: View) -> Figure:
+    """Draw how long each trial took, by its status."""
+    rows = [row for row in view.rows if row.duration_s is not None]
+    if not rows:
+        return Figure(key="durations", title="Duration", note="No trial has ended yet.")
+    drawn = evenly(rows, _MOST_BARS)
+    unit, seconds = _unit(max(row.duration_s or 0.0 for row in drawn))
+    span = drawn[-1].sequence - drawn[0].sequence
+    width = 0.8 * max(1.0, span / max(1, len(drawn) - 1))
+    groups = {status: [row for row in drawn if row.status is status] for status in Status}
+    traces = tuple(
+        {
+            **_by_trial(group),
+            "type": "bar",
+            "name": status.value,
+            "y": [plain((row.duration_s or 0.0) / seconds) for row in group],
+            "width": plain(width),
+            "marker": {"color": STATUS_COLOURS[status]},
+            "hovertemplate": f"trial %{{x}}: %{{y:.4g}} {unit}<extra>{status.value}</extra>",
+        }
+        for status, group in groups.items()
+        if group
+    )
+    layout = {
+        "height": 280,
+        "barmode": "overlay",
+        "showlegend": True,
+        "xaxis": _trial_axis(rows),
+        "yaxis": {"title": {"text": unit}, "rangemode": "tozero"},
+        "legend": {"orientation": "h", "y": 1.16, "x": 0},
+    }
+    note = _drawn_of(len(drawn), len(rows), "trials that have ended")
+    return Figure(key="durations", title="Duration", note=_sentences(note), traces=traces, layout=layout)
+
+
+# --- the parts of the charts ------------------------------------------------------------------------------------
+
+
+def _by_trial(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return what places points by trial; `customdata` is the trial that a click leads to."""
+    return {"x": [row.sequence for row in rows], "customdata": [row.sequence for row in rows]}
+
+
+def _best_so_far(view: View) -> dict[str, Any]:
+    steps: list[Row] = []
+    for row in view.scored:
+        if not steps or view.rank(row) < view.rank(steps[-1]):
+            steps.append(row)
+    steps = list(evenly(steps, MOST_POINTS))
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "best so far",
+        "x": [*(row.sequence for row in steps), view.scored[-1].sequence],
+        "y": [plain(row.score) for row in [*steps, steps[-1]]],
+        "line": {"color": _ACCENT, "width": 2, "shape": "hv"},
+        "hoverinfo": "skip",
+    }
+
+
+def _curve(scale: Scale, curve: Curve) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(curve.points) <= 30 else "lines",
+        "name": f"#{curve.row.sequence}",
+        "x": [step for step, _ in curve.points],
+        "y": [plain(value) for _, value in curve.points],
+        "customdata": [curve.row.sequence] * len(curve.points),
+        "line": {"color": scale.colour(curve.row), "width": 1.5},
+        "marker": {"size": 4},
+        "text": _hover(curve.row),
+        "hovertemplate": "report %{x}: %{y:.6g}<br>%{text}<extra></extra>",
+    }
+
+
+_ABSENT: Final = object()
+
+
+def _dimension(label: str, values: Sequence[Any]) -> dict[str, Any]:
+    """Return one axis: numbers to scale, everything else (and numbers from a short list) as evenly spaced names."""
+    present = [value for value in values if value is not _ABSENT]
+    distinct = {_name(value) for value in present}
+    numeric = bool(present) and all(number(value) is not None for value in present)
+    if numeric and not (len(distinct) <= 8 and len(present) >= 2 * len(distinct)):
+        floats = [number(value) for value in values]
+        return _numbers(label, floats, log=spans([f for f in floats if f is not None], 100))
+    return _names(label, values, key=number if numeric else None)
+
+
+def _numbers(label: str, values: Sequence[float | None], *, log: bool) -> dict[str, Any]:
+    drawn = [plain(math.log10(value) if log else value) if value is not None else None for value in values]
+    present = [value for value in drawn if value is not None]
+    low, high = widened(min(present), max(present))
+    absent = plain(low - 0.12 * (high - low))
+    axis = {
+        "label": _label(label),
+        "values": [absent if value is None else value for value in drawn],
+        "range": [absent if None in drawn else low, high],
+    }
+    ticks = _decades(low, high, log=log)
+    if None in drawn:
+        ticks = ticks or _even_ticks(low, high)
+        ticks = {"tickvals": [absent, *ticks["tickvals"]], "ticktext": ["absent", *ticks["ticktext"]]}
+    return axis | ticks
+
+
+def _names(label: str, values: Sequence[Any], *, key: Callable[[Any], Any] | None) -> dict[str, Any]:
+    found = {_name(value): value for value in values if value is not _ABSENT}
+    order = sorted(found, key=(lambda name: key(found[name])) if key else None)
+    texts = {name: shown(found[name], _MOST_LABELS) for name in order}
+    place = {name: index for index, name in enumerate(order)}
+    absent = any(value is _ABSENT for value in values)
+    ticks = evenly(order, _MOST_LABELS)
+    return {
+        "label": _label(label),
+        "values": [-1 if value is _ABSENT else place[_name(value)] for value in values],
+        "range": [-1.0 if absent else -0.5 if len(order) < 2 else 0, max(len(order) - 1, 0.5)],
+        "tickvals": [*([-1] if absent else []), *(place[name] for name in ticks)],
+        "ticktext": [*(["absent"] if absent else []), *(texts[name] or "(empty)" for name in ticks)],
+    }
+
+
+def _axes(view: View) -> tuple[tuple[str, ...], str]:
+    """Return the parameters that get an axis, those that vary first, and a note on those that get none."""
+    seen: dict[str, set[str]] = {name: set() for name in view.parameters}
+    for row in view.rows:
+        for name in view.parameters:
+            if len(seen[name]) < 2:
+                seen[name].add(_name(row.parameters.get(name, _ABSENT)))
+    varying = tuple(name for name in view.parameters if len(seen[name]) > 1) or view.parameters
+    constant = len(view.parameters) - len(varying)
+    notes = (
+        f"Left out: {constant} that never vary" if constant else "",
+        f"Drawn are the first {_MOST_AXES} of {len(varying)} parameters" if len(varying) > _MOST_AXES else "",
+    )
+    return varying[:_MOST_AXES], ". ".join(filter(None, notes))
+
+
+def _name(value: Any) -> str:
+    """Return a text that tells any two values apart, as `1` from `"1"` and from `true`."""
+    return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
+
+
+def _trial_axis(rows: Sequence[Row]) -> dict[str, Any]:
+    return {"title": {"text": "trial"}, "tickformat": "d", **_whole(rows[-1].sequence - rows[0].sequence)}
+
+
+def _whole(span: int) -> dict[str, Any]:
+    return {"dtick": 1} if span <= 20 else {}
+
+
+def _decades(low: float, high: float, *, log: bool) -> dict[str, Any]:
+    """Return the ticks of a logarithmic axis that holds exponents."""
+    if not log:
+        return {}
+    exponents = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
+    ticks = evenly(exponents, 8) if len(exponents) > 1 else (low, high)
+    return {"tickvals": list(ticks), "ticktext": [f"{10.0**tick:.3g}" for tick in ticks]}
+
+
+def _even_ticks(low: float, high: float) -> dict[str, Any]:
+    ticks = [plain(low + (high - low) * part / 4) for part in range(5)]
+    return {"tickvals": ticks, "ticktext": [f"{tick:.3g}" for tick in ticks]}
+
+
+# --- texts and numbers ------------------------------------------------------------------------------------------
+
+
+def _unit(longest_s: float) -> tuple[str, float]:
+    return ("hours", 3600.0) if longest_s >= 10_800 else ("minutes", 60.0) if longest_s >= 180 else ("seconds", 1.0)
+
+
+def _label(text: str) -> str:
+    return escape(shown(text, _MOST_LABELS), quote=False)
+
+
+def _hover(row: Row) -> str:
+    """Return what hovering tells of a trial; plotly reads it as markup, so that all of it is escaped."""
+    lines = [f"trial #{row.sequence} · {row.status.value}"]
+    if row.score is not None:
+        lines.append(f"default = {shown(row.score, 60)}")
+    named = list(row.parameters.items())
+    lines += [f"{shown(name, 40)} = {shown(value, 60)}" for name, value in named[:_HOVER_PARAMETERS]]
+    if len(named) > _HOVER_PARAMETERS:
+        lines.append(f"and {len(named) - _HOVER_PARAMETERS} more")
+    return "<br>".join(escape(" ".join(line.split()), quote=False) for line in lines)
+
+
+def _no_score(view: View) -> str:
+    return _sentences("No trial has a finite number as its default metric yet", _unscored(view))
+
+
+def _unscored(view: View) -> str:
+    odd = sum(1 for row in view.rows if row.metrics and row.score is None)
+    return f"{odd} {'trial reports' if odd == 1 else 'trials report'} something else" if odd else ""
+
+
+def _drawn_of(drawn: int, every: int, what: str) -> str:
+    return f"Drawn: {drawn:,} of {every:,} {what}" if drawn < every else ""
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(f"{part}." for part in parts if part)
+
+
+def figures(view: View, curves: Sequence[Curve], *, candidates: int) -> tuple[Figure, ...]:
+    """Return the charts of the page, in their order."""
+    scale = scale_of(view)
+    return (
+        default_metric(view, scale),
+        hyperparameters(view, scale),
+        intermediate(view, scale, curves, candidates=candidates),
+        durations(view),
+    )
+
+
+def as_json(charts: Iterable[Figure]) -> str:
+    """Return the charts as JSON that may stand inside a script element: no `<`, `>` or `&`, and plain ASCII."""
+    values = {chart.key: {"data": chart.traces, "layout": chart.layout} for chart in charts if chart.traces}
+    text = json.dumps(values, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

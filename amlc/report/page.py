@@ -1,0 +1,198 @@
+"""Write an experiment's report: one HTML page that holds all it needs and loads nothing."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from amlc import __version__
+from amlc.collect import Results
+from amlc.errors import UsageError
+from amlc.ledger import Ledger
+from amlc.report.figures import MOST_CURVES, STATUS_COLOURS, as_json, figures
+from amlc.report.view import Row, View, chosen, number, read_curves, read_view, shown
+
+MOST_ROWS = 2_000
+_MOST_METRICS = 30
+_MOST_PARAMETERS = 40
+_FOLDER = Path(__file__).resolve().parent
+_SECONDS = {"d": 86_400, "h": 3600, "min": 60}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the trial table; `first`: a new group of columns begins here."""
+
+    name: str
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell. value: what it sorts by, if it is a number. kind: its CSS classes. colour: of the dot before it."""
+
+    text: str
+    value: float | None = None
+    kind: str = ""
+    colour: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the trial table."""
+
+    sequence: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialTable:
+    """The trial table. groups: a heading and the number of columns below it. rows can be gone through once."""
+
+    groups: tuple[tuple[str, int], ...]
+    columns: tuple[Column, ...]
+    rows: Iterator[Line] | None
+    note: str
+
+
+def report_page(results: Results, ledger: Ledger) -> bytes:
+    """Return the report as HTML in UTF-8; the same ledger gives the same bytes.
+
+    Its size is bounded, whatever the number of trials: what is left out is said on the page.
+    Raises UsageError when plotly is not installed.
+    """
+    plotly = _plotly()
+    view = read_view(results)
+    attempted = [row for row in view.rows if row.job]
+    curves = read_curves(ledger, chosen(view, attempted, MOST_CURVES))
+    charts = figures(view, curves, candidates=len(attempted))
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    best = view.best
+    text = _template().render(
+        view=view,
+        facts=tuple(_facts(view)),
+        best=best,
+        best_parameters=tuple(best.parameters.items())[:_MOST_PARAMETERS] if best else (),
+        charts=charts,
+        table=trial_table(view),
+        colours=STATUS_COLOURS,
+        policy=_policy(plotly, script),
+        data=Markup(as_json(charts)),  # noqa: S704 - as_json leaves no character that could end the element
+        plotly=Markup(plotly),  # noqa: S704 - a library's own script
+        script=Markup(script),  # noqa: S704 - our own script
+        version=__version__,
+    )
+    return text.encode("utf-8", errors="replace")  # half a surrogate pair is valid in JSON and not in UTF-8
+
+
+def trial_table(view: View) -> TrialTable:
+    """Return the table of trials, bounded in rows and columns."""
+    metrics, parameters = view.metrics[:_MOST_METRICS], view.parameters[:_MOST_PARAMETERS]
+    fixed = ("#", "trial", "status", "attempt", "started", "duration")
+    rows = chosen(view, view.rows, MOST_ROWS)
+    groups = (("", len(fixed)), ("metrics", len(metrics)), ("parameters", len(parameters)), ("", 1))
+    columns = (
+        *(Column(name) for name in fixed),
+        *(Column(shown(name, 60), first=index == 0) for index, name in enumerate(metrics)),
+        *(Column(shown(name, 60), first=index == 0) for index, name in enumerate(parameters)),
+        Column("error", first=True),
+    )
+    left_out = len(view.metrics) + len(view.parameters) - len(metrics) - len(parameters)
+    notes = (
+        f"{len(rows):,} of {len(view.rows):,} trials: half of them the best, the others evenly spaced."
+        if len(rows) < len(view.rows)
+        else "",
+        f"{left_out:,} more columns are in amlc collect." if left_out else "",
+    )
+    return TrialTable(
+        groups=tuple(group for group in groups if group[1]),
+        columns=columns,
+        rows=(Line(row.sequence, tuple(_cells(row, metrics, parameters))) for row in rows) if rows else None,
+        note=" ".join(filter(None, notes)),
+    )
+
+
+def _cells(row: Row, metrics: Sequence[str], parameters: Sequence[str]) -> Iterator[Cell]:
+    yield Cell(f"#{row.sequence}", row.sequence)
+    yield Cell(row.trial[:8])
+    yield Cell(row.status.value.replace("_", " "), colour=STATUS_COLOURS[row.status])
+    yield Cell("", None) if row.attempt is None else Cell(str(row.attempt), row.attempt)
+    yield Cell(_time(row.started))
+    yield Cell(_duration(row.duration_s), row.duration_s)
+    yield from _group(row.metrics, metrics)
+    yield from _group(row.parameters, parameters)
+    yield Cell(shown(row.error, 400), kind="first text" if row.error else "first")
+
+
+def _group(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[Cell]:
+    for index, name in enumerate(names):
+        kind = "" if index else "first"
+        yield Cell(shown(values[name], 80), number(values[name]), kind) if name in values else Cell("", kind=kind)
+
+
+def _facts(view: View) -> Iterator[tuple[str, str]]:
+    yield "revision", view.revision
+    other = sum(1 for row in view.rows if row.revision not in ("", view.revision))
+    if other:
+        yield "of other revisions", f"{other:,} trials"
+    yield "back end", view.backend
+    yield "optimize_mode", "maximize" if view.maximize else "minimize"
+    started = [row.started for row in view.rows if row.started is not None]
+    ended = [row.ended for row in view.rows if row.ended is not None]
+    if started:
+        yield "first start", _time(min(started))
+    if ended:
+        yield "last end", _time(max(ended))
+        yield "time in trials", _duration(sum(row.duration_s or 0.0 for row in view.rows))
+
+
+def _time(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    for unit, size in _SECONDS.items():
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as err:
+        raise UsageError("amlc report needs plotly: pip install 'amlc[report]'.") from err
+    return str(get_plotlyjs())
+
+
+def _policy(*scripts: str) -> str:
+    """Return the rule that makes browsers load nothing and run these scripts only, whatever a trial is called."""
+    digests = (b64encode(sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    # plotly's parallel coordinates compile their WebGL programs, and its styles are set from scripts.
+    return (
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    return environment.get_template("page.html.j2")

@@ -1,0 +1,67 @@
+"""How scores become positions and colours, the same in every chart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from amlc.report.view import Row, View
+
+# From the worst to the best; every step is legible on white and on near-black.
+COLOURS: Final = ("#93a8bd", "#4f8fbf", "#2a9d8f", "#e9a03b", "#d1495b")
+_UNSCORED: Final = "#9aa3ad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """The scores that get the ends of the colours, `low` < `high`; with `log`, as exponents of ten."""
+
+    low: float
+    high: float
+    log: bool
+    maximize: bool
+
+    def position(self, score: float) -> float:
+        """Return where a score stands between `low` and `high`, or beyond them."""
+        return plain(math.log10(score) if self.log else score)
+
+    def colour(self, row: Row) -> str:
+        """Return a trial's colour as #rrggbb; grey without a score."""
+        if row.score is None:
+            return _UNSCORED
+        part = min(1.0, max(0.0, (self.position(row.score) - self.low) / (self.high - self.low)))
+        place = (part if self.maximize else 1 - part) * (len(COLOURS) - 1)
+        index = min(int(place), len(COLOURS) - 2)
+        return _mixed(COLOURS[index], COLOURS[index + 1], place - index)
+
+
+def scale_of(view: View) -> Scale:
+    """Return the scale of a view's scores. The worst tenth shares one colour, or one outlier would leave none to others."""
+    ranked = sorted(view.scored, key=view.rank)
+    scores = [row.score for row in ranked if row.score is not None]
+    log = not view.maximize and spans(scores, 1000)
+    ends = (scores[0], scores[(len(scores) - 1) * 9 // 10]) if scores else (0.0, 0.0)
+    low, high = widened(*sorted(plain(math.log10(score) if log else score) for score in ends))
+    return Scale(low=low, high=high, log=log, maximize=view.maximize)
+
+
+def spans(values: Sequence[float], ratio: float) -> bool:
+    """Return whether `values` are positive and so far apart that they are best seen as exponents."""
+    return bool(values) and min(values) > 0 and max(values) / ratio >= min(values)
+
+
+def widened(low: float, high: float) -> tuple[float, float]:
+    """Return the bounds with some room between them."""
+    return (low, high) if high > low else (low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5))
+
+
+def plain(value: float | None) -> float:
+    """Return a number as charts take it: eight digits are more than a screen shows, and JSON holds no infinity."""
+    return float(f"{max(-1e300, min(1e300, value or 0.0)):.8g}")
+
+
+def _mixed(start: str, end: str, part: float) -> str:
+    pairs = ((int(start[i : i + 2], 16), int(end[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in pairs)

@@ -1,0 +1,203 @@
+"""What tests share: an experiment on disk, amlc run in its folder as a user would, and no network."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from amlc.collect import read_results
+from amlc.commands.compile import compile_
+from amlc.ledger import fold, open_ledger
+from amlc.manifest import read_manifest
+from amlc.places import Places
+
+ROOT = Path(__file__).parents[1]
+TIMEOUT_S = 60
+WEIRD = "it's a \"weird\" $(path) & ünïcödé ✓ #1 %d"
+FINAL = """final() { printf "NNISDK_MEb'%s'\\n" '{"type":"FINAL","sequence":0,"value":"'"$1"'"}'; }\n"""
+"""Shell: `final 1.5` reports a final result, as nni does when a trial reports one."""
+
+
+def _wait_until(condition, timeout_s=TIMEOUT_S):
+    """Return what `condition` returns as soon as that is true; fail when it takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"still waiting for {condition}"
+        time.sleep(0.005)
+    return found
+
+
+class Project:
+    """A folder with an experiment, whose trials note their start in `starts`, outside of every run folder."""
+
+    def __init__(self, root):
+        self.root = root
+        root.mkdir(parents=True)
+        self.mark = f"PROBE={root}"
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("AMLC_", "NNI_", "CUDA_VISIBLE"))},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PROBE": str(root),
+            "STARTS": str(root / "starts"),
+        }
+        self.places = Places(root / "build", root / ".amlc")
+
+    def write(self, script="", *, values=range(4), **keys):
+        """Write a grid over x in `values`; its trials note their start, do `script` (for /bin/sh) and report 1.5."""
+        (self.root / "code").mkdir(exist_ok=True)
+        text = f'echo "$NNI_TRIAL_JOB_ID" >> "$STARTS"\n{FINAL}{script}\nfinal 1.5\n'
+        (self.root / "code" / "trial.sh").write_text(text, encoding="utf-8")
+        config = {
+            "experimentName": "probe",
+            "searchSpace": {"x": {"_type": "choice", "_value": list(values)}},
+            "trialCommand": "sh trial.sh",
+            "trialCodeDirectory": "code",
+            "trialConcurrency": 2,
+            "tuner": {"name": "GridSearch"},
+            "trainingService": {"platform": "local"},
+            **keys,
+        }
+        (self.root / "experiment.yml").write_text(json.dumps(config), encoding="utf-8")
+        return self
+
+    def compile(self):
+        """Compile in this process, which is quick."""
+        compile_(
+            file=self.root / "experiment.yml",
+            backend=None,
+            places=self.places,
+            check=False,
+            diff=False,
+            quiet=True,
+            out=sys.stdout,
+            err=sys.stderr,
+        )
+        return self
+
+    def start(self, *arguments, env=None, **popen):
+        """Start amlc in the project's folder."""
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen}
+        return subprocess.Popen(
+            [sys.executable, "-m", "amlc", *arguments], cwd=self.root, env={**self.environ, **(env or {})}, **streams
+        )
+
+    def amlc(self, *arguments, code=0, **options):
+        """Run amlc in the project's folder; the result has stdout as bytes and stderr as text."""
+        with self.start(*arguments, **options) as process:
+            out, err = process.communicate(timeout=TIMEOUT_S)
+        err = (err or b"").decode()
+        assert process.returncode == code, err
+        assert "Traceback" not in err
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    @property
+    def manifest(self):
+        return read_manifest(next(self.places.build.glob("*/manifest.json")).parent)
+
+    @property
+    def trials(self):
+        """The ids of all compiled trials, in order."""
+        return [trial.id for entry in self.manifest.entries() for trial in entry.trials]
+
+    @property
+    def starts(self):
+        """The ids of the trials that were started, in order."""
+        path = self.root / "starts"
+        return path.read_text().split() if path.exists() else []
+
+    def ledger(self):
+        return open_ledger(self.places.ledger(self.manifest.header.experiment))
+
+    def attempts(self):
+        with self.ledger() as ledger:
+            return list(fold(ledger.events()).values())
+
+    def events(self):
+        with self.ledger() as ledger:
+            return list(ledger.events())
+
+    def statuses(self):
+        """The trials' statuses as recorded, in order."""
+        with self.ledger() as ledger:
+            return [status.value for _, _, status in read_results(self.manifest, ledger).trials()]
+
+    def run_folder(self, trial):
+        """The run folder of a trial's only attempt."""
+        (found,) = self.places.runs("probe").glob(f"*{trial}*")
+        return found
+
+    def processes(self):
+        """The ids of all processes that were started from here and are there still."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit() and int(folder.name) != os.getpid():
+                try:
+                    mine = self.mark.encode() in (folder / "environ").read_bytes().split(b"\0")
+                    if mine and folder.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                        found.append(int(folder.name))
+                except OSError:
+                    continue  # gone, or not ours
+        return found
+
+    def kill_all(self):
+        while pids := self.processes():
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+
+
+@pytest.fixture
+def wait_until():
+    """Wait for a condition: `wait_until(lambda: ..., timeout_s)`."""
+    return _wait_until
+
+
+@pytest.fixture
+def make_project(tmp_path):
+    """Make projects below tmp_path; none of their processes outlives the test."""
+    made = []
+
+    def make(name="project"):
+        made.append(Project(tmp_path / name))
+        return made[-1]
+
+    yield make
+    for project in made:
+        project.kill_all()
+
+
+@pytest.fixture
+def project(make_project):
+    """A project whose path is nothing special."""
+    return make_project()
+
+
+@pytest.fixture
+def weird_project(make_project):
+    """A project in a folder whose name has spaces, quotes and more."""
+    return make_project(WEIRD)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network():
+    """Refuse connections to everything but this machine."""
+    connect = socket.socket.connect
+
+    def local_only(self, address):
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(f"tests have no network: {address}")
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", local_only)
+        yield

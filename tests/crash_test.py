@@ -1,0 +1,154 @@
+"""Whatever is killed, and whenever: no trial is lost, none runs twice, and the next submit finishes the work."""
+
+import csv
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+FAULTS = Path(__file__).with_name("crash") / "faults.py"
+
+
+def rows(project, code=0):
+    """Return what collect writes, as dictionaries."""
+    return list(csv.DictReader(io.StringIO(project.amlc("collect", code=code).stdout.decode())))
+
+
+def assert_complete(project):
+    """Every trial ran exactly once, ended well, and has its result."""
+    assert sorted(project.starts) == sorted(project.trials)
+    assert project.statuses() == ["succeeded"] * len(project.trials)
+    assert len(project.attempts()) == len(project.trials)
+    assert [row["metric.default"] for row in rows(project)] == ["1.5"] * len(project.trials)
+    assert not project.processes()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_submit_killed_at_random_moments_loses_no_trial_and_runs_none_twice(project, seed):
+    project.write("sleep 0.05", values=range(40), trialConcurrency=3).compile()
+    rng = random.Random(seed)
+    for _ in range(10):
+        with project.start("submit", stderr=subprocess.DEVNULL) as submit:
+            time.sleep(rng.uniform(0.15, 0.45))
+            submit.kill()
+    assert 0 < len(project.starts)
+    project.amlc("submit")
+    assert_complete(project)
+
+
+def test_submit_killed_while_jobs_end_records_their_ends_and_results(project, wait_until):
+    project.write('while [ ! -e "$PROBE/go" ]; do sleep 0.02; done', values=range(3), trialConcurrency=3).compile()
+    with project.start("submit", stderr=subprocess.DEVNULL) as submit:
+        wait_until(lambda: len(project.starts) == 3)
+        submit.kill()
+    (project.root / "go").touch()
+    wait_until(lambda: not project.processes())
+    assert "0 submitted, 3 of 3 trials done" in project.amlc("submit").stderr
+    assert_complete(project)
+
+
+@pytest.mark.parametrize("victim", ["trial.sh", "amlc_runner.py", "supervise.sh"])
+def test_killing_a_part_of_a_job_is_seen_and_leaves_no_process(project, victim, wait_until):
+    project.write('[ "$(wc -l < "$STARTS")" -gt 1 ] || sleep 60', values=range(2), trialConcurrency=1).compile()
+    with project.start("submit") as submit:
+        wait_until(lambda: project.starts)
+        for pid in project.processes():
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if any(part.decode().endswith(victim) for part in command[:3]):
+                os.kill(pid, signal.SIGKILL)
+        submit.communicate(timeout=30)
+    first = project.attempts()[0].latest
+    if victim == "supervise.sh":  # nobody wrote down the end: the job counts as lost and runs again
+        assert first.infrastructure
+        assert project.statuses() == ["succeeded", "succeeded"]
+        assert submit.returncode == 0
+    else:
+        assert first.exit_code == 137
+        assert project.statuses() == ["failed", "succeeded"]
+        assert submit.returncode == 1
+    wait_until(lambda: not project.processes(), 10)
+
+
+def test_killing_everything_at_random_moments_ends_in_a_complete_table(project, wait_until):
+    project.write("sleep 0.05", values=range(12), trialConcurrency=3).compile()
+    rng = random.Random(7)
+    for _ in range(8):
+        with project.start("submit", stderr=subprocess.DEVNULL) as submit:
+            time.sleep(rng.uniform(0.25, 0.5))
+            for pid in rng.sample(pids := project.processes(), len(pids) // 2):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            submit.kill()
+    with project.start("submit", "--retry", "failed,missing") as submit:
+        submit.communicate(timeout=60)
+    collected = rows(project, code=0 if submit.returncode == 0 else 4)
+    assert [row["trial"] for row in collected] == project.trials
+    assert all(row["status"] in ("succeeded", "failed") for row in collected)
+    assert {row["trial"] for row in collected if row["status"] == "succeeded"} <= set(project.starts)
+    wait_until(lambda: not project.processes(), 10)
+
+
+def test_interrupt_says_so_leaves_the_jobs_alone_and_the_next_submit_takes_them_up(project, wait_until):
+    project.write('while [ ! -e "$PROBE/go" ]; do sleep 0.02; done', values=range(3)).compile()
+    with project.start("submit", start_new_session=True) as submit:
+        wait_until(lambda: len(project.starts) == 2)
+        os.killpg(submit.pid, signal.SIGINT)
+        _, err = submit.communicate(timeout=10)
+    assert submit.returncode == 130
+    assert err.decode().strip().startswith("error: interrupted. Jobs that were submitted go on")
+    assert "Traceback" not in err.decode()
+    assert project.processes()
+    (project.root / "go").touch()
+    assert "1 submitted, 3 of 3 trials done" in project.amlc("submit").stderr
+    assert_complete(project)
+
+
+@pytest.mark.parametrize("signals", [2, 5])
+def test_interrupting_more_than_once_is_as_good_as_once(project, signals, wait_until):
+    project.write("sleep 0.05", values=range(20)).compile()
+    with project.start("submit", start_new_session=True) as submit:
+        wait_until(lambda: len(project.starts) > 2)
+        for _ in range(signals):
+            os.killpg(submit.pid, signal.SIGINT)
+            time.sleep(0.002)
+        submit.communicate(timeout=10)
+    assert submit.returncode in (130, -signal.SIGINT)
+    project.amlc("submit")
+    assert_complete(project)
+
+
+def test_two_submits_at_once_one_works_and_the_other_names_it(project):
+    project.write("sleep 0.3", values=range(4)).compile()
+    with project.start("submit") as one, project.start("submit") as other:
+        ended = {process.pid: (process.communicate(timeout=30)[1].decode(), process.returncode)
+                 for process in (one, other)}  # fmt: skip
+    (winner,) = [pid for pid, (_, code) in ended.items() if code == 0]
+    (loser,) = [pid for pid, (_, code) in ended.items() if code != 0]
+    text, code = ended[loser]
+    assert code == 2
+    assert f"process {winner} on " in text
+    assert "is working on this experiment" in text
+    assert_complete(project)
+
+
+@pytest.mark.parametrize("fault", ["full", "kill"])
+def test_a_fault_at_every_single_effect_of_submit_runs_no_trial_twice(project, fault):
+    """At the k-th file opened for writing, rename, statement of SQL, ... for every k: the disk is full, or kill -9."""
+    project.write(values=range(2), trialConcurrency=1).compile()
+    shares = 6  # they wait more than they work
+    workers = [
+        subprocess.Popen([sys.executable, FAULTS, fault, str(first), str(shares)], cwd=project.root,
+                         env=project.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for first in range(1, shares + 1)
+    ]  # fmt: skip
+    done = [(worker.communicate(timeout=120), worker.returncode) for worker in workers]
+    assert [(err, code) for (_, err), code in done if code] == []
+    assert max(int(out) for (out, _), _ in done) > 60  # so many places there were to fail at
