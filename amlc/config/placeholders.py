@@ -30,11 +30,11 @@ def fill_placeholders(config: Config, environ: Mapping[str, str], *, backend: st
 
     A placeholder that cannot be filled is an error, or, when the local back end was asked for, a key not set.
     """
-    config = _check_account_key(config)
+    here = config.get("trainingService", "platform") == "local"
+    config = _check_account_key(config, needed=not (here or backend == "local"))
     workspace: Path | None = None
     if config.get("trainingService", "platform") == "aml":
         config, workspace = _fill_workspace(config, environ)
-    here = config.get("trainingService", "platform") == "local"
     for path, text in list(_candidates(config)):
         missing = [name for name in _PLACEHOLDER.findall(text) if not environ.get(name)]
         if not missing:
@@ -80,12 +80,14 @@ def _ways(path: JsonPath, missing: list[str]) -> str:
     return f"the placeholder '${{{shorten(name)}}}' is not set. Write the value in its place, use {export}, or {last}."
 
 
-def _check_account_key(config: Config) -> Config:
+def _check_account_key(config: Config, *, needed: bool) -> Config:
     """Return the config with the account key only as `${NAME}`; a key in the file is dropped and warned of."""
     value = config.get(*_KEY)
     if value is None or key_variable(value) is not None:
         return config
     if isinstance(value, str) and _PLACEHOLDER.search(value):
+        if not needed:
+            return config.without(_KEY)
         text = "the account key's placeholder is no variable name. Write ${NAME} with letters, digits and '_'."
         return config.without(_KEY).noted(config.problem(_KEY, "E-placeholder", text))
     text = "a secret stands in the file; it is not used. Put it into the environment and write ${AZURE_STORAGE_KEY}."
@@ -120,6 +122,10 @@ def _workspace_file(folder: Path) -> tuple[Path | None, Mapping[str, str]]:
             values = json.loads(file.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError):
             continue
-        if isinstance(values, dict) and all(isinstance(values.get(key), str) for key in _WORKSPACE.values()):
+        if isinstance(values, dict) and all(_is_text(values.get(key)) for key in _WORKSPACE.values()):
             return file, values
     return None, {}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""

@@ -55,21 +55,25 @@ def _epoch(space_axes: Sequence[Axis], columns: Sequence[_Column]) -> Iterator[P
     the second epoch on.
     """
 
-    def extend(index: int, point: dict[tuple[str | int, ...], int | float], *, old: bool) -> Iterator[Point]:
-        if index == len(space_axes):
-            if not old:
-                yield dict(point)
+    chosen: list[int] = []  # the position in the column of each axis, 0 for inactive ones
+    point: dict[tuple[str | int, ...], int | float] = {}
+    while True:
+        for axis, column in zip(space_axes[len(chosen) :], columns[len(chosen) :], strict=True):
+            if axis.active(point):
+                point[axis.key] = column.coordinates[0]
+            chosen.append(0)
+        if not all(position < column.known for position, column in zip(chosen, columns, strict=True)):
+            yield dict(point)
+        while chosen:
+            position = chosen.pop() + 1
+            axis, column = space_axes[len(chosen)], columns[len(chosen)]
+            if axis.key in point and position < len(column.coordinates):
+                point[axis.key] = column.coordinates[position]
+                chosen.append(position)
+                break
+            point.pop(axis.key, None)
+        else:
             return
-        axis, column = space_axes[index], columns[index]
-        if not axis.active(point):
-            yield from extend(index + 1, point, old=old and column.known > 0)
-            return
-        for position, x in enumerate(column.coordinates):
-            point[axis.key] = x
-            yield from extend(index + 1, point, old=old and position < column.known)
-        del point[axis.key]
-
-    return extend(0, {}, old=True)
 
 
 class _Column:
@@ -79,7 +83,7 @@ class _Column:
         self,
         at: Callable[[float], float],
         value: Callable[[float], float],
-        coordinates: list[float],
+        coordinates: Sequence[float],
         known: int,
         intervals: list[tuple[float, float]],
     ) -> None:
@@ -92,7 +96,7 @@ class _Column:
     @classmethod
     def first(cls, axis: Axis) -> _Column:
         if axis.size is not None:
-            return cls(float, float, list(range(axis.size)), 0, [])
+            return cls(float, float, range(axis.size), 0, [])
         dimension = axis.dimension
         assert isinstance(dimension, Real)  # an axis without a size is one of the real types
 
@@ -117,6 +121,8 @@ class _Column:
         changed = False
         for low, high in self.intervals:
             middle = (low + high) / 2
+            if not low < middle < high:  # as fine as numbers get; NNI 3.0 goes on for ever here
+                continue
             above_low = self.value(low) < self.value(middle)
             below_high = self.value(middle) < self.value(high)
             if (above_low or low == 0.0) and (below_high or high == 1.0):
@@ -128,8 +134,9 @@ class _Column:
             if below_high:
                 intervals.append((middle, high))
                 changed = changed or high == 1.0
-        column = _Column(self.at, self.value, self.coordinates + added, len(self.coordinates), intervals)
-        return column, changed
+        known = len(self.coordinates)
+        coordinates = [*self.coordinates, *added] if added else self.coordinates
+        return _Column(self.at, self.value, coordinates, known, intervals), changed
 
 
 def _quantile(dimension: Real, p: float) -> float:

@@ -17,13 +17,12 @@ def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Par
     """Yield draws from `numpy.random.default_rng(seed)`, one number for each active axis in depth-first order.
 
     In a space that can repeat, a repeated draw is replaced by the next point of GridSearch that was not used yet,
-    and the sequence ends when there is none: NNI's rule (`hpo_utils/dedup.py`). `args["seed"]` wins over `seed`.
+    and the sequence ends when there is none: NNI's rule (`hpo_utils/dedup.py`). `args` change nothing: their seed is in `seed` already.
     """
     from numpy.random import default_rng  # here, because importing numpy takes as long as validating a file
 
     space_axes = axes(space)
-    given = args.get("seed")
-    draws = _draws(default_rng(seed if given is None else given), space_axes)
+    draws = _draws(default_rng(seed), space_axes)
     if endless(space):
         return (deliver(space_axes, point) for point in draws)
     return _distinct(draws, space_axes)

@@ -227,8 +227,12 @@ def test_the_workspace_may_come_from_a_file(tmp_path: Path, folder: str) -> None
     assert experiment.inputs == (file, (home / folder / "config.json").resolve())
 
 
-def test_a_config_json_of_something_else_is_passed_by(load: Load, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"epochs": 3}', encoding="utf-8")
+@pytest.mark.parametrize(
+    "text",
+    ['{"epochs": 3}', "[]", "{", '{"subscription_id": "", "resource_group": "r", "workspace_name": "w"}'],
+)
+def test_a_config_json_of_something_else_is_passed_by(load: Load, tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"platform aml needs 'subscriptionId'"):
         load(AML + "}")
 
@@ -293,6 +297,12 @@ def test_the_account_key_is_never_taken_from_the_environment(load: Load, tmp_pat
     assert experiment.shared_storage.key_variable == "AZURE_KEY"
     assert experiment.shared_storage.local_mount_point == str(tmp_path / "data")
     assert "hunter2" not in repr(experiment) + repr(problems)
+
+
+def test_the_local_back_end_needs_no_account_key(load: Load) -> None:
+    experiment, problems = load(AML + ", " + WORKSPACE + "}", STORAGE + "'${your key}'", backend="local")
+    assert experiment.shared_storage is not None
+    assert (experiment.shared_storage.key_variable, problems) == (None, ())
 
 
 def test_a_value_from_the_environment_is_not_shown(load: Load) -> None:
