@@ -79,14 +79,14 @@ class _Settings:
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and data.")
 @click.pass_context
 def main(context: click.Context, build: Path, state: Path, quiet: bool) -> None:
-    r"""Compile NNI experiment files into Azure ML jobs, run them, and gather the metrics.
+    """Compile NNI experiment files into Azure ML jobs, run them, and gather the metrics.
 
     EXPERIMENT is an experiment file or the name of a compiled one; with exactly one compiled, leave it out.
 
     \b
     Exit codes: 0 ok · 1 problems found, or a trial failed · 2 wrong usage · 3 --check found a difference ·
     4 results incomplete · 5 back end, sign-in or network · 130 interrupted
-    """
+    """  # noqa: D301 - click reads the backspace as: leave these lines as they are
     context.obj = _Settings(build, state, quiet=quiet)
 
 

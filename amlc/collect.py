@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -83,6 +84,17 @@ def read_results(manifest: Manifest, ledger: Ledger) -> Results:
 def named(value: Any) -> Mapping[str, Any]:
     """Return a reported value as metrics by name: a mapping as it is, anything else as `default`."""
     return value if isinstance(value, Mapping) else {"default": value}
+
+
+def number(value: Any) -> float | None:
+    """Return a reported value as a finite float; None for anything else, and for truth values."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:  # JSON's integers have no upper bound
+        return None
+    return found if math.isfinite(found) else None
 
 
 def verdict(results: Results) -> Verdict:

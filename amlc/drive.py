@@ -60,12 +60,13 @@ def drive(
     started = clock()
     while True:
         stopped = loop.stopped or _exhausted(limits, loop, clock() - started)
-        if not stopped:
-            loop.submit(limits.concurrency - len(loop.live))
+        submitted = not stopped and loop.submit(limits.concurrency - len(loop.live))
         watch(loop.progress)
-        if not loop.live or not limits.wait:
+        if not limits.wait or not (loop.live or submitted):
+            loop.note("tick")
             return loop.progress, stopped
-        loop.observe(_POLL_S)
+        if loop.live:  # else all of them were refused
+            loop.observe(_POLL_S)
 
 
 def observe_once(ledger: Ledger, backend: Backend, *, clock: Clock) -> None:
@@ -112,7 +113,7 @@ class _Loop:
             fold([event], self._attempts)
         self._last = latest(self._attempts)
         self.live = _live(self._attempts)
-        self._note("session")
+        self.note("session")
         unconfirmed = [attempt for attempt in self.live.values() if attempt.submitted is None]
         found = {seen.job: seen for seen in self.backend.poll([a.job for a in unconfirmed], timeout_s=0)}
         for attempt in unconfirmed:
@@ -122,11 +123,11 @@ class _Loop:
         self.progress.total = len(self.live) + sum(1 for _ in self._needed())
         self._queue = self._needed()
 
-    def submit(self, room: int) -> None:
-        """Submit up to `room` jobs: first all intents, on disk, then the calls, then their answers."""
+    def submit(self, room: int) -> bool:
+        """Submit up to `room` jobs: first all intents, on disk, then the calls, then their answers. Tell if any."""
         batch = self._next(room)
         if not batch:
-            return
+            return False
         submissions = [
             Submission(_name(action), job_text(self.manifest.folder, action.entry), self.manifest.folder)
             for action in batch
@@ -141,12 +142,18 @@ class _Loop:
                 event = observed(refusal, at=self.clock())
             self.ledger.append([event])
         self._catch_up()
+        return True
+
+    def note(self, kind: str) -> None:
+        """Record that the loop is at work, for the sake of `elapsed_s`."""
+        self._noted = self.clock()
+        self.ledger.append([Event(kind=kind, at=self._noted)])
 
     def observe(self, timeout_s: float) -> None:
         """Wait for news of the live jobs, record it, and take up what other processes recorded."""
         _record(self.ledger, self.backend, self.live, self.backend.poll(self.live, timeout_s=timeout_s), self.clock)
         if self.clock() - self._noted > _TICK_S:
-            self._note("tick")
+            self.note("tick")
         self._catch_up()
 
     def _needed(self) -> Iterator[Submit]:
@@ -174,10 +181,6 @@ class _Loop:
         }
         return Event(kind="intent", at=self.clock(), job=_name(action), data=data)
 
-    def _note(self, kind: str) -> None:
-        self._noted = self.clock()
-        self.ledger.append([Event(kind=kind, at=self._noted)])
-
     def _catch_up(self) -> None:
         for number, event in self.ledger.numbered(after=self._seen):
             self._seen = number
@@ -194,7 +197,8 @@ class _Loop:
             self.live.pop(job, None)
             self._last = latest(self._attempts)
             return
-        self._last[attempt.id] = attempt
+        if self._last.get(attempt.id, attempt).number <= attempt.number:
+            self._last[attempt.id] = attempt
         if attempt.working:
             self.live[job] = attempt
         elif self.live.pop(job, None) is not None:
@@ -202,6 +206,8 @@ class _Loop:
 
     def _ended(self, attempt: Attempt) -> None:
         self.progress.ended += 1
+        if self._last[attempt.id] is not attempt:
+            return  # its status was unknown for so long that the user retried it
         entry = self._entries.pop(attempt.id, None) or _entry(self.manifest, attempt.id)
         action = decide(entry, attempt, self.policy) if entry else None
         if action is not None and attempt.latest.infrastructure:

@@ -85,6 +85,8 @@ class UsageError(AmlcError):
 class ConfigError(AmlcError):
     """The user's files have problems; carries every one of them, in file order."""
 
+    exit_code = 1
+
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.position, p.code, p.message)))
         super().__init__("\n".join(map(str, self.problems)))

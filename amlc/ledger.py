@@ -24,6 +24,9 @@ CREATE INDEX IF NOT EXISTS metrics_by_kind ON metrics (kind, job);
 """
 
 
+_OF_SUBMIT = frozenset({"session", "tick", "intent", "submitted", "void"})  # what no other command records
+
+
 class LedgerError(AmlcError):
     """The ledger cannot be read or written; nothing that was recorded is lost."""
 
@@ -105,7 +108,8 @@ def elapsed_s(events: Iterable[Event]) -> float:
         if event.kind == "session":
             total += last - start if start is not None else 0.0
             start = event.at
-        last = event.at
+        if event.kind in _OF_SUBMIT:
+            last = event.at
     return total + (last - start if start is not None else 0.0)
 
 

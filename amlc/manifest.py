@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from amlc.errors import UsageError
-from amlc.model import Trial
+from amlc.model import BlobStorage, Trial, Workspace
 
 FILE_NAME = "manifest.json"
 _FORMAT = 1
 _OPEN = '"jobs": ['
 _CLOSE = "],"
+_AML_ONLY = ("workspace", "storage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Header:
     """What holds for the whole build, and all that running it needs to know of the experiment.
 
     revision: 64 hex digits, of which names and tables show six. max_seconds: None is unlimited.
-    gpu_indices: the local GPUs to use, None for all.
+    gpu_indices: the local GPUs to use, None for all. workspace, storage: on AML only.
     """
 
     experiment: str
@@ -36,6 +37,8 @@ class Header:
     trials_per_gpu: int
     gpu_indices: tuple[int, ...] | None
     use_active_gpu: bool
+    workspace: Workspace | None = None
+    storage: BlobStorage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Entry:
 
 def head_lines(header: Header) -> str:
     """Return the manifest's text before the first job."""
-    text = json.dumps({"format": _FORMAT, **asdict(header)}, indent=1, ensure_ascii=False)
+    values = {name: value for name, value in asdict(header).items() if value is not None or name not in _AML_ONLY}
+    text = json.dumps({"format": _FORMAT, **values}, indent=1, ensure_ascii=False)
     return text.removesuffix("\n}") + f",\n{_OPEN}\n"
 
 
@@ -97,13 +101,21 @@ def read_manifest(folder: Path) -> Manifest:
             raise UsageError(f"{path}: written by another version of amlc. Compile again.")
         counts = value.pop("counts")
         value.pop("jobs")
-        gpus = value.pop("gpu_indices")
-        header = Header(**value, gpu_indices=None if gpus is None else tuple(gpus))
-        return Manifest(folder, header, counts["jobs"], counts["trials"])
+        return Manifest(folder, _header(value), counts["jobs"], counts["trials"])
     except FileNotFoundError as err:
         raise UsageError(f"{path}: there is no such file. Compile the experiment first: amlc compile FILE.") from err
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise UsageError(f"{path}: not a manifest of amlc's ({err}). Delete the folder and compile again.") from err
+
+
+def _header(value: dict[str, Any]) -> Header:
+    gpus, workspace, storage = value.pop("gpu_indices"), value.pop("workspace", None), value.pop("storage", None)
+    return Header(
+        **value,
+        gpu_indices=None if gpus is None else tuple(gpus),
+        workspace=Workspace(**workspace) if workspace else None,
+        storage=BlobStorage(**storage) if storage else None,
+    )
 
 
 def _without_jobs(path: Path) -> str:

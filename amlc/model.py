@@ -135,6 +135,25 @@ class SharedStorage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """An Azure ML workspace, as its `config.json` names it."""
+
+    subscription_id: str
+    resource_group: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobStorage:
+    """A blob container that jobs mount, and the datastore by which the workspace knows it; never the account key."""
+
+    datastore: str
+    account_name: str
+    container_name: str
+    key_variable: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """`amlc.budget`: upper bounds that compile checks before anything is paid for."""
 

@@ -100,7 +100,7 @@ def plan(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = ()) ->
             yield _job(group)
     if waiting:
         yield _job(waiting)
-    for group in dict.fromkeys(groups.values()) if groups else ():
+    for group in {group[0].id: group for group in groups.values()}.values():
         if group[0].id not in done:
             yield _job([Trial(trial.id, count + i, trial.parameters) for i, trial in enumerate(group)])
             count += len(group)
@@ -198,8 +198,8 @@ def _condition(experiment: Experiment, text: str) -> Callable[[Parameters], bool
 
     def holds(parameters: Mapping[str, Any]) -> bool:
         try:
-            return bool(evaluate(**{**parameters, "parameters": parameters}))
-        except (jinja2.TemplateError, ArithmeticError, TypeError, ValueError) as err:
+            return bool(evaluate({**parameters, "parameters": parameters}))
+        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as err:
             raise PlanError(
                 f"{where} failed for {json.dumps(parameters)}: {err}. Names are those of the search space; guard a "
                 "nested parameter with 'NAME is defined'."

@@ -15,8 +15,9 @@ from typing import IO, TypeAlias
 from amlc import files
 from amlc.errors import AmlcError
 from amlc.manifest import FILE_NAME, Entry, Header, entry_line, head_lines, tail_lines
-from amlc.model import AmlTarget, Experiment, LocalTarget, Trial
+from amlc.model import AmlTarget, Experiment, LocalTarget, Trial, Workspace
 from amlc.plan import Job, job_name, plan, slug
+from amlc.render.context import blob_storage
 from amlc.render.engine import renderer, template_files
 from amlc.render.snapshot import Snapshot, SnapshotFile, digest, snapshot
 
@@ -97,6 +98,19 @@ def _header(experiment: Experiment, backend: str, revision: str) -> Header:
         trials_per_gpu=experiment.target.trials_per_gpu,
         gpu_indices=local.gpu_indices,
         use_active_gpu=local.use_active_gpu,
+        workspace=_workspace(experiment),
+        storage=blob_storage(experiment),
+    )
+
+
+def _workspace(experiment: Experiment) -> Workspace | None:
+    target = experiment.target
+    if not isinstance(target, AmlTarget):
+        return None
+    if not (target.subscription_id and target.resource_group and target.workspace_name):
+        return None  # the local back end was asked for
+    return Workspace(
+        subscription_id=target.subscription_id, resource_group=target.resource_group, name=target.workspace_name
     )
 
 

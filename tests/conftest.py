@@ -24,7 +24,7 @@ FINAL = """final() { printf "NNISDK_MEb'%s'\\n" '{"type":"FINAL","sequence":0,"v
 """Shell: `final 1.5` reports a final result, as nni does when a trial reports one."""
 
 
-def _wait_until(condition, timeout_s=TIMEOUT_S):
+def _wait_until(condition, timeout_s=20):
     """Return what `condition` returns as soon as that is true; fail when it takes too long."""
     deadline = time.monotonic() + timeout_s
     while not (found := condition()):

@@ -177,6 +177,7 @@ class LocalBackend:
         with suppress(OSError):
             if (run / "exit_code").read_text().strip() == "0":
                 shutil.rmtree(run / "work", ignore_errors=True)
+        self._children.discard(job)
         self._ended.put(job)
 
     def _alive(self, job: str) -> bool:
@@ -199,7 +200,8 @@ class LocalBackend:
 
     def _observe(self, job: str) -> Observation | None:
         run = self._runs / job
-        alive = self._alive(job)  # asked first: the lock falls after the exit code is written
+        # Asked first: the lock falls after the exit code is written. A child counts until its leftovers are killed.
+        alive = job in self._children or self._alive(job)
         started = _time_of(run / "started")
         if started is None:
             return Observation(job=job, status=Status.WAITING) if alive else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
-from typing import Any, BinaryIO, TextIO
+from typing import BinaryIO, TextIO
 
-from amlc.collect import Results, history_table, trials_table, verdict
+from amlc.collect import Results, history_table, number, trials_table, verdict
 from amlc.commands.look import looked_up
 from amlc.errors import IncompleteError
+from amlc.model import Trial
 from amlc.places import Places
 from amlc.report.tables import WRITERS, finite
 
@@ -49,10 +49,10 @@ def best(*, target: str | None, places: Places, mode: str | None, out: TextIO, e
     return 0
 
 
-def _scores(results: Results) -> list[tuple[float, Any]]:
+def _scores(results: Results) -> list[tuple[float, Trial]]:
     scores = []
     for trial, attempt, _ in results.trials():
-        value = results.result(trial, attempt).get("default")
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            scores.append((float(value), trial))
+        score = number(results.result(trial, attempt).get("default"))
+        if score is not None:
+            scores.append((score, trial))
     return scores

@@ -18,9 +18,7 @@ def report(*, target: str | None, places: Places, out: BinaryIO, err: TextIO, qu
     """
     manifest = places.manifest(target)
     if out.isatty():
-        raise UsageError(
-            "the report is an HTML page of several megabytes; write it to a file: amlc report > report.html"
-        )
+        raise UsageError("the report is a large HTML page; write it to a file: amlc report > report.html")
     with looked_up(manifest, places) as (results, ledger):
         out.write(report_page(results, ledger))
         out.flush()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TextIO
 
@@ -44,15 +44,16 @@ def submit(*, target: str | None, options: Options, places: Places, err: TextIO)
     with lock(places.lock(header.experiment)), open_ledger(places.ledger(header.experiment)) as ledger:
         backend = open_backend(header, places.runs(header.experiment))
         results = read_results(manifest, ledger)
-        progress, stopped = drive(
-            manifest,
-            ledger,
-            backend,
-            policy=_policy(results, options),
-            limits=_limits(manifest, backend, options),
-            clock=time.time,
-            watch=_watch(manifest, quiet=options.quiet, err=err),
-        )
+        with _watching(manifest, quiet=options.quiet, err=err) as watch:
+            progress, stopped = drive(
+                manifest,
+                ledger,
+                backend,
+                policy=_policy(results, options),
+                limits=_limits(manifest, backend, options),
+                clock=time.time,
+                watch=watch,
+            )
         end = verdict(read_results(manifest, ledger))
     if not options.quiet:
         _report(progress, stopped, end, err)
@@ -83,7 +84,7 @@ def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -
 
 def _policy(results: Results, options: Options) -> Policy:
     with_result = {trial.id for trial, attempt, _ in results.trials() if results.result(trial, attempt)}
-    statuses = RETRYABLE if options.only else options.retry
+    statuses = (*RETRYABLE, "succeeded") if options.only else options.retry
     jobs = retryable(
         results.manifest.entries(),
         results.attempts,
@@ -128,37 +129,23 @@ def _revisions(results: Results) -> list[str]:
     ]
 
 
-def _watch(manifest: Manifest, *, quiet: bool, err: TextIO) -> Watch:
-    """Return what shows the progress: a bar on a terminal, nothing elsewhere."""
+@contextmanager
+def _watching(manifest: Manifest, *, quiet: bool, err: TextIO) -> Iterator[Watch]:
+    """Give what shows the progress: a bar on a terminal, nothing elsewhere."""
     if quiet or not err.isatty():
-        return lambda progress: None
+        yield lambda progress: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    console = Console(file=err)
-    bar = Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[running]} running, {task.fields[failed]} failed"),
-        TimeElapsedColumn(),
-        console=console,
-    )
-    task = bar.add_task(manifest.header.experiment, total=None, running=0, failed=0)
-    bar.start()
-    atexit.register(bar.stop)
-
-    def watch(progress: Progress) -> None:
-        bar.update(
-            task,
-            total=progress.total,
-            completed=progress.ended,
-            running=progress.running,
-            failed=progress.failed,
+    columns = ("{task.description}", "{task.fields[running]} running, {task.fields[failed]} failed")
+    name, counts = map(TextColumn, columns)
+    with Bar(name, BarColumn(), MofNCompleteColumn(), counts, TimeElapsedColumn(), console=Console(file=err)) as bar:
+        task = bar.add_task(manifest.header.experiment, total=None, running=0, failed=0)
+        yield lambda progress: bar.update(
+            task, total=progress.total, completed=progress.ended, running=progress.running, failed=progress.failed
         )
-
-    return watch
 
 
 def _report(progress: Progress, stopped: str | None, end: Verdict, err: TextIO) -> None:

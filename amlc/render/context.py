@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from amlc.model import AmlTarget, Experiment, Trial
+from amlc.model import AmlTarget, BlobStorage, Experiment, SharedStorage, Trial
 from amlc.plan import Job, PlanError, job_name
 
 # AML substitutes these and has no escape for them; in JSON, \u0024 is the same dollar.
@@ -18,8 +20,9 @@ _DEFAULT_IMAGE = "msranni/nni:latest"
 _PART_BYTES = 100_000
 _MOST_BYTES = 1_500_000
 _TAG_LENGTH = 256
-_FIRST_KEYS = ("$schema", "type", "name", "display_name", "experiment_name", "code", "command", "environment", "compute")
-STANDARD_KEYS = frozenset({*_FIRST_KEYS, "environment_variables", "limits", "tags"})
+_OUTPUT = "amlc_storage"
+_FIRST_KEYS = ("$schema", "type", "name", "display_name", "experiment_name", "code", "command", "environment")
+STANDARD_KEYS = frozenset({*_FIRST_KEYS, "compute", "environment_variables", "limits", "tags"})
 
 
 def inert(text: str) -> str:
@@ -52,7 +55,38 @@ def job_mapping(experiment: Experiment, job: Job, *, revision: str) -> dict[str,
     }
     if experiment.trial_seconds is not None:
         mapping["limits"] = {"timeout": experiment.trial_seconds * len(job.trials)}
+    store = blob_storage(experiment)
+    if store is not None and experiment.shared_storage is not None:
+        _mount(mapping, experiment, store, experiment.shared_storage)
     return merged(mapping, experiment.job) if experiment.job else mapping
+
+
+def blob_storage(experiment: Experiment) -> BlobStorage | None:
+    """Return the container that `sharedStorage` of type AzureBlob names, or None. Its datastore's name is derived."""
+    storage = experiment.shared_storage
+    if storage is None or storage.storage_type != "AzureBlob" or not (storage.account_name and storage.container_name):
+        return None
+    name = f"amlc_{storage.account_name}_{storage.container_name}"
+    clean = re.sub(r"[^a-z0-9_]", "_", name)
+    return BlobStorage(
+        datastore=clean if clean == name else f"{clean}_{hashlib.sha256(name.encode()).hexdigest()[:6]}",
+        account_name=storage.account_name,
+        container_name=storage.container_name,
+        key_variable=storage.key_variable,
+    )
+
+
+def _mount(mapping: dict[str, Any], experiment: Experiment, store: BlobStorage, storage: SharedStorage) -> None:
+    """Mount the container at `remoteMountPoint`; below it lies what the trials write, in the places that NNI uses."""
+    point = storage.remote_mount_point
+    path = f"azureml://datastores/{store.datastore}/paths/"
+    mapping["outputs"] = {_OUTPUT: {"type": "uri_folder", "mode": "rw_mount", "path": path}}
+    where = shlex.quote(point.rstrip("/"))
+    # AML mounts where it likes; the link puts it where the trial expects it.
+    link = f'mkdir -p "$(dirname {where})" && ln -sfn "${{{{outputs.{_OUTPUT}}}}}" {where}'
+    mapping["command"] = f"{link} && {mapping['command']}"
+    root = f"{point.rstrip('/')}/nni/{experiment_name(experiment)}/trials"
+    mapping["environment_variables"]["AMLC_OUTPUT_ROOT"] = as_json(root)
 
 
 def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 import jinja2
@@ -55,21 +55,34 @@ def template_files(folder: Path | None) -> tuple[Path, ...]:
     return tuple(sorted(path for root in folders for path in root.rglob("*") if path.is_file()))
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, in which the experiment's paths are names to print, not files to read or remove."""
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        return not isinstance(getattr(obj, "__self__", None), PurePath) and super().is_safe_callable(obj)
+
+
+def _yaml(value: Any) -> str:
+    return str(value) if isinstance(value, jinja2.Undefined) else to_yaml(value)  # str() says what is undefined
+
+
 def _load(folder: Path | None) -> jinja2.Template:
     own = jinja2.FileSystemLoader(templates_dir())
     users = [jinja2.FileSystemLoader(folder)] if folder else []
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Sandbox(
         loader=jinja2.ChoiceLoader([*users, jinja2.PrefixLoader({"amlc": own}), own]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["yaml"] = to_yaml
+    environment.filters["yaml"] = _yaml
     try:
         return environment.get_template(TEMPLATE)
     except jinja2.TemplateSyntaxError as err:
         raise TemplateError(f"{err.filename or err.name}:{err.lineno}: {err.message}") from err
+    except UnicodeDecodeError as err:
+        raise TemplateError(f"{folder or templates_dir()}/{TEMPLATE}: not UTF-8: {err}") from err
     except jinja2.TemplateNotFound as err:
         raise TemplateError(f"{folder or templates_dir()}: there is no template {err.message!r}") from err
 

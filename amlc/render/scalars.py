@@ -15,7 +15,9 @@ import yaml
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*\Z")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESERVED = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "~"])
-_NUMBER_LIKE = re.compile(r"[.][0-9]|[.](inf|nan)\Z|[.]\Z", re.IGNORECASE)
+_NUMBER_LIKE = re.compile(r"[.][0-9_]|[.](inf|nan)\Z|[.]+\Z", re.IGNORECASE)
+# A longer key has to be marked as one.
+_SIMPLE_KEY = 1000
 # Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML calls unprintable.
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -43,10 +45,14 @@ def to_yaml(value: Any) -> str:  # noqa: PLR0911 - one line for each kind of val
     if isinstance(value, str):
         return _string(value) if len(value) > _SHORT else _short_string(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{to_yaml(str(k))}: {to_yaml(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(to_yaml(str(k)))}: {to_yaml(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(to_yaml, value)) + "]"
     raise TypeError(f"{type(value).__name__} is not JSON data: {value!r}")
+
+
+def _key(text: str) -> str:
+    return text if len(text) <= _SIMPLE_KEY else f"? {text}"
 
 
 def _float(value: float) -> str:

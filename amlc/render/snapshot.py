@@ -60,9 +60,10 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = ()) -> Snapshot:
     excluded = frozenset(os.path.realpath(path) for path in leave_out)
     own = _runner_files()
     files = {file.name: file for file in _walk(code, "", [_spec(_DEFAULT_IGNORES)], excluded, folders, ())}
-    clash = sorted(files.keys() & own.keys())
-    if clash:
-        raise SnapshotError(f"{code / clash[0]}: amlc puts its own file of this name beside the trial. Rename yours.")
+    tops = {name.partition("/")[0] for name in own}
+    clash = next((name for name in files if name.partition("/")[0] in tops), None)
+    if clash is not None:
+        raise SnapshotError(f"{code / clash}: amlc puts its own files of this name beside the trial. Rename yours.")
     _check_limits(code, list(files.values()))
     everything = sorted((files | own).values(), key=lambda file: file.name)
     return Snapshot(tuple(everything), tuple(folders))
@@ -115,15 +116,17 @@ def _walk(
         raise SnapshotError(f"{folder}: cannot be read: {err.strerror}. Mend it, or list it in .amlignore.") from err
     for entry in entries:
         name = prefix + entry.name
-        is_folder = entry.is_dir()
+        is_folder = os.path.isdir(entry.path)  # entry.is_dir() raises for a link to itself
         if _ignored(here, name + "/" if is_folder else name) or os.path.realpath(entry.path) in excluded:
             continue
+        if is_folder and os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
+            continue  # a virtual environment, whatever its name
         if is_folder:
             real = os.path.realpath(entry.path)
             if real in above:
                 raise SnapshotError(f"{entry.path}: this link leads into itself. List it in .amlignore.")
             yield from _walk(Path(entry.path), name + "/", here, excluded, folders, (*above, real))
-        elif entry.is_file():
+        elif os.path.isfile(entry.path):
             yield _file(Path(entry.path), name)
         elif entry.is_symlink():
             raise SnapshotError(f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore.")

@@ -10,15 +10,25 @@ from html import escape
 from typing import Any, Final
 
 from amlc.model import Status
-from amlc.report.scale import COLOURS, Scale, plain, scale_of, spans, widened
+from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
 from amlc.report.view import Curve, Row, View, chosen, evenly, number, shown
 
 MOST_POINTS = 5_000
 MOST_CURVES = 200
 _MOST_BARS = 1_000
-_MOST_AXES = 20
-_MOST_LABELS = 24
+_MOST_LINES = 2_000
+_MOST_AXES = 12
+_LABEL_LENGTH = 24
+_MOST_TICKS = 24
+_TICK_LENGTH = 15
 _HOVER_PARAMETERS = 12
+_FEW_TRIALS = 200  # that many get large dots
+_FEW_STEPS = 30  # that many get dots on their curve
+_FEW_VALUES = 8  # that many numbers are taken for names
+_FEW_AXES = 6  # that many have room for their names side by side
+_FEW_TICKS = 20  # that many trials or steps get a tick each
+_MINUTES_FROM_S = 180
+_HOURS_FROM_S = 10_800
 
 STATUS_COLOURS: Final[Mapping[Status, str]] = {
     Status.SUCCEEDED: "#2a9d8f",
@@ -59,17 +69,19 @@ def default_metric(view: View, scale: Scale) -> Figure:
         "mode": "markers",
         "name": "trial",
         "y": scores,
-        "marker": {"color": _PLAIN, "size": 9 if len(drawn) <= 200 else 5, "opacity": 0.85},
+        "marker": {"color": _PLAIN, "size": 9 if len(drawn) <= _FEW_TRIALS else 5, "opacity": 0.85},
         "text": [_hover(row) for row in drawn],
         "hovertemplate": "%{text}<extra></extra>",
     }
     layout = {
         "height": 360,
         "xaxis": _trial_axis(rows),
-        "yaxis": {"title": {"text": "default"}, "type": "log" if scale.log else "linear"},
+        "yaxis": {"title": {"text": "default"}, **_log(scale.log)},
         "legend": {"orientation": "h", "y": 1.12, "x": 0},
     }
-    note = _sentences(_drawn_of(len(drawn), len(rows), "trials that have a result"), _unscored(view))
+    note = _sentences(
+        _drawn_of(len(drawn), len(rows), "trials that have a result, half of them the best"), _unscored(view)
+    )
     return Figure(key="metric", title=title, note=note, traces=(trials, _best_so_far(view)), layout=layout)
 
 
@@ -80,30 +92,25 @@ def hyperparameters(view: View, scale: Scale) -> Figure:
     if not view.scored or not names:
         note = _no_score(view) if not view.scored else "The search space is empty."
         return Figure(key="parameters", title=title, note=note)
-    drawn = chosen(view, view.scored, MOST_POINTS)
-    bar = {"title": {"text": "default"}, "thickness": 12, **_decades(scale.low, scale.high, log=scale.log)}
-    trace = {
+    drawn = chosen(view, view.scored, _MOST_LINES)
+    most = _LABEL_LENGTH if len(names) <= _FEW_AXES else _TICK_LENGTH
+    dimensions = [_dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names]
+    dimensions.append(_numbers("default", [row.score for row in drawn], log=scale.log))
+    trace: dict[str, Any] = {
         "type": "parcoords",
-        "line": {
-            "color": [scale.position(row.score or 0.0) for row in drawn],
-            "colorscale": [[index / (len(COLOURS) - 1), colour] for index, colour in enumerate(COLOURS)],
-            "reversescale": not view.maximize,
-            "cmin": scale.low,
-            "cmax": scale.high,
-            "showscale": True,
-            "colorbar": bar,
-        },
-        "dimensions": [_dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names]
-        + [_numbers("default", [row.score for row in drawn], log=scale.log)],
+        "labelfont": {"size": 13},
+        "tickfont": {"size": 12},
+        "line": _coloured(scale, drawn),
+        "dimensions": [axis | {"label": escape(_shortened(axis["label"], most), quote=False)} for axis in dimensions],
     }
-    if len(names) > 8:
-        trace |= {"labelangle": -20, "labelside": "bottom"}
+    if len(names) > _FEW_AXES:
+        trace["labelangle"] = -20
     note = _sentences(
         "Drag along an axis to pick a range, drag its name to move it",
         left_out,
-        _drawn_of(len(drawn), len(view.scored), "trials that have a result"),
+        _drawn_of(len(drawn), len(view.scored), "trials that have a result, half of them the best"),
     )
-    margin = {"l": 90, "r": 40, "t": 56, "b": 64 if len(names) > 8 else 32}
+    margin = {"l": 110, "r": 40, "t": 56 if len(names) <= _FEW_AXES else 84, "b": 32}
     return Figure(key="parameters", title=title, note=note, traces=(trace,), layout={"height": 440, "margin": margin})
 
 
@@ -113,17 +120,17 @@ def intermediate(view: View, scale: Scale, curves: Sequence[Curve], *, candidate
     if not curves:
         note = "No trial has reported a finite number as its intermediate default metric."
         return Figure(key="intermediate", title=title, note=note)
-    log = not view.maximize and spans([value for curve in curves for _, value in curve.points], 1000)
+    log = not view.maximize and decades([value for curve in curves for _, value in curve.points])
     traces = tuple(_curve(scale, curve) for curve in curves)
     layout = {
         "height": 400,
         "showlegend": False,
-        "xaxis": {"title": {"text": "report"}, "tickformat": "d", **_whole(max(c.points[-1][0] for c in curves))},
-        "yaxis": {"title": {"text": "default"}, "type": "log" if log else "linear"},
+        "xaxis": {"title": {"text": "step"}, "tickformat": "d", **_whole(max(c.points[-1][0] for c in curves))},
+        "yaxis": {"title": {"text": "default"}, **_log(log)},
     }
     note = _sentences(
         "Coloured by the final result, from grey-blue (worst) to red (best)" if view.scored else "",
-        _drawn_of(MOST_CURVES, candidates, "trials are considered: half of them the best, the others evenly spaced")
+        f"{MOST_CURVES} of {candidates:,} trials were looked at, half of them the best"
         if candidates > MOST_CURVES
         else "",
         "Long curves show the lowest and the highest value of each span"
@@ -147,11 +154,11 @@ def durations(view: View) -> Figure:
         {
             **_by_trial(group),
             "type": "bar",
-            "name": status.value,
+            "name": _readable(status),
             "y": [plain((row.duration_s or 0.0) / seconds) for row in group],
             "width": plain(width),
             "marker": {"color": STATUS_COLOURS[status]},
-            "hovertemplate": f"trial %{{x}}: %{{y:.4g}} {unit}<extra>{status.value}</extra>",
+            "hovertemplate": f"trial %{{x}}: %{{y:.4~g}} {unit}<extra>{_readable(status)}</extra>",
         }
         for status, group in groups.items()
         if group
@@ -196,15 +203,35 @@ def _best_so_far(view: View) -> dict[str, Any]:
 def _curve(scale: Scale, curve: Curve) -> dict[str, Any]:
     return {
         "type": "scatter",
-        "mode": "lines+markers" if len(curve.points) <= 30 else "lines",
+        "mode": "lines+markers" if len(curve.points) <= _FEW_STEPS else "lines",
         "name": f"#{curve.row.sequence}",
         "x": [step for step, _ in curve.points],
         "y": [plain(value) for _, value in curve.points],
         "customdata": [curve.row.sequence] * len(curve.points),
         "line": {"color": scale.colour(curve.row), "width": 1.5},
         "marker": {"size": 4},
-        "text": _hover(curve.row),
-        "hovertemplate": "report %{x}: %{y:.6g}<br>%{text}<extra></extra>",
+        "meta": [_hover(curve.row)],
+        "hovertemplate": "step %{x}: %{y:.6~g}<br>%{meta[0]}<extra></extra>",
+    }
+
+
+def _coloured(scale: Scale, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the lines' colours. plotly draws high values over low ones, so that the best have to be the highest."""
+    sign = 1 if scale.maximize else -1
+    ticks = _exponents(scale.low, scale.high) if scale.log else _even_ticks(scale.low, scale.high)
+    low, high = sorted((sign * scale.low, sign * scale.high))
+    return {
+        "color": [sign * scale.position(row.score or 0.0) for row in rows],
+        "colorscale": [[index / (len(COLOURS) - 1), colour] for index, colour in enumerate(COLOURS)],
+        "cmin": low,
+        "cmax": high,
+        "showscale": True,
+        "colorbar": {
+            "title": {"text": "default", "font": {"size": 13}},
+            "thickness": 12,
+            "tickvals": [sign * tick for tick in ticks["tickvals"]],
+            "ticktext": ticks["ticktext"],
+        },
     }
 
 
@@ -216,23 +243,25 @@ def _dimension(label: str, values: Sequence[Any]) -> dict[str, Any]:
     present = [value for value in values if value is not _ABSENT]
     distinct = {_name(value) for value in present}
     numeric = bool(present) and all(number(value) is not None for value in present)
-    if numeric and not (len(distinct) <= 8 and len(present) >= 2 * len(distinct)):
+    whole = all(isinstance(value, int) for value in present)
+    if numeric and not (len(distinct) <= _FEW_VALUES and (whole or len(present) >= 2 * len(distinct))):
         floats = [number(value) for value in values]
-        return _numbers(label, floats, log=spans([f for f in floats if f is not None], 100))
+        return _numbers(label, floats, log=decades([f for f in floats if f is not None]))
     return _names(label, values, key=number if numeric else None)
 
 
 def _numbers(label: str, values: Sequence[float | None], *, log: bool) -> dict[str, Any]:
     drawn = [plain(math.log10(value) if log else value) if value is not None else None for value in values]
     present = [value for value in drawn if value is not None]
-    low, high = widened(min(present), max(present))
+    low, high = min(present), max(present)
+    low, high = widened(*((math.floor(low), math.ceil(high)) if log else (low, high)))  # whole decades have ticks
     absent = plain(low - 0.12 * (high - low))
     axis = {
-        "label": _label(label),
+        "label": label,
         "values": [absent if value is None else value for value in drawn],
         "range": [absent if None in drawn else low, high],
     }
-    ticks = _decades(low, high, log=log)
+    ticks = _exponents(low, high) if log else {}
     if None in drawn:
         ticks = ticks or _even_ticks(low, high)
         ticks = {"tickvals": [absent, *ticks["tickvals"]], "ticktext": ["absent", *ticks["ticktext"]]}
@@ -242,14 +271,14 @@ def _numbers(label: str, values: Sequence[float | None], *, log: bool) -> dict[s
 def _names(label: str, values: Sequence[Any], *, key: Callable[[Any], Any] | None) -> dict[str, Any]:
     found = {_name(value): value for value in values if value is not _ABSENT}
     order = sorted(found, key=(lambda name: key(found[name])) if key else None)
-    texts = {name: shown(found[name], _MOST_LABELS) for name in order}
+    texts = {name: shown(found[name], _TICK_LENGTH) for name in order}
     place = {name: index for index, name in enumerate(order)}
     absent = any(value is _ABSENT for value in values)
-    ticks = evenly(order, _MOST_LABELS)
+    ticks = evenly(order, _MOST_TICKS)
     return {
-        "label": _label(label),
+        "label": label,
         "values": [-1 if value is _ABSENT else place[_name(value)] for value in values],
-        "range": [-1.0 if absent else -0.5 if len(order) < 2 else 0, max(len(order) - 1, 0.5)],
+        "range": [-1.0 if absent else min(0, len(order) - 1.5), max(0.5, len(order) - 1)],
         "tickvals": [*([-1] if absent else []), *(place[name] for name in ticks)],
         "ticktext": [*(["absent"] if absent else []), *(texts[name] or "(empty)" for name in ticks)],
     }
@@ -260,7 +289,7 @@ def _axes(view: View) -> tuple[tuple[str, ...], str]:
     seen: dict[str, set[str]] = {name: set() for name in view.parameters}
     for row in view.rows:
         for name in view.parameters:
-            if len(seen[name]) < 2:
+            if len(seen[name]) <= 1:
                 seen[name].add(_name(row.parameters.get(name, _ABSENT)))
     varying = tuple(name for name in view.parameters if len(seen[name]) > 1) or view.parameters
     constant = len(view.parameters) - len(varying)
@@ -281,37 +310,50 @@ def _trial_axis(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _whole(span: int) -> dict[str, Any]:
-    return {"dtick": 1} if span <= 20 else {}
+    return {"dtick": 1} if span <= _FEW_TICKS else {}
 
 
-def _decades(low: float, high: float, *, log: bool) -> dict[str, Any]:
-    """Return the ticks of a logarithmic axis that holds exponents."""
-    if not log:
-        return {}
-    exponents = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
-    ticks = evenly(exponents, 8) if len(exponents) > 1 else (low, high)
-    return {"tickvals": list(ticks), "ticktext": [f"{10.0**tick:.3g}" for tick in ticks]}
+def _log(wanted: bool) -> dict[str, Any]:  # noqa: FBT001 - it is the only argument
+    return {"type": "log", "dtick": 1, "exponentformat": "power"} if wanted else {"type": "linear"}
+
+
+def _exponents(low: float, high: float) -> dict[str, Any]:
+    """Return the ticks of an axis that holds exponents of ten."""
+    whole = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
+    ticks = evenly(whole, 8) if len(whole) > 1 else (low, high)
+    return {"tickvals": list(ticks), "ticktext": [f"{10.0**tick:.4g}" for tick in ticks]}
 
 
 def _even_ticks(low: float, high: float) -> dict[str, Any]:
-    ticks = [plain(low + (high - low) * part / 4) for part in range(5)]
-    return {"tickvals": ticks, "ticktext": [f"{tick:.3g}" for tick in ticks]}
+    """Return the ticks of an axis at multiples of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(high - low))
+    step = next((step for step in (power / 5, power / 2, power, power * 2) if step and (high - low) / step <= 7), None)
+    ticks = [low, high] if step is None else [step * i for i in range(math.ceil(low / step), int(high // step) + 1)]
+    return {"tickvals": [plain(tick) for tick in ticks], "ticktext": [f"{plain(tick):.6g}" for tick in ticks]}
 
 
 # --- texts and numbers ------------------------------------------------------------------------------------------
 
 
 def _unit(longest_s: float) -> tuple[str, float]:
-    return ("hours", 3600.0) if longest_s >= 10_800 else ("minutes", 60.0) if longest_s >= 180 else ("seconds", 1.0)
+    """Return the unit that durations are best read in, and its length in seconds."""
+    if longest_s >= _HOURS_FROM_S:
+        return "hours", 3600.0
+    return ("minutes", 60.0) if longest_s >= _MINUTES_FROM_S else ("seconds", 1.0)
 
 
-def _label(text: str) -> str:
-    return escape(shown(text, _MOST_LABELS), quote=False)
+def _readable(status: Status) -> str:
+    return status.value.replace("_", " ")
+
+
+def _shortened(name: str, most: int) -> str:
+    """Return a name without its middle: long names of one experiment tend to begin alike."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-((most - 1) // 2) :]}"
 
 
 def _hover(row: Row) -> str:
     """Return what hovering tells of a trial; plotly reads it as markup, so that all of it is escaped."""
-    lines = [f"trial #{row.sequence} · {row.status.value}"]
+    lines = [f"trial #{row.sequence} · {_readable(row.status)}"]
     if row.score is not None:
         lines.append(f"default = {shown(row.score, 60)}")
     named = list(row.parameters.items())

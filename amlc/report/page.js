@@ -14,8 +14,8 @@
         font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("--text") },
         hoverlabel: { align: "left", bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--text") } },
         margin: { l: 64, r: 24, t: 24, b: 48 },
-        xaxis: axis,
-        yaxis: axis,
+        xaxis: Object.assign({ title: { font: { size: 13 } } }, axis),
+        yaxis: Object.assign({ title: { font: { size: 13 } } }, axis),
       },
     };
   }
@@ -24,7 +24,14 @@
     for (const [key, chart] of Object.entries(charts)) {
       const place = document.getElementById("chart-" + key);
       const layout = Object.assign({}, chart.layout, { template: template() });
-      const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+      const config = {
+        displaylogo: false,
+        responsive: true,
+        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        typesetMath: false, // a name like $x$ is no formula
+        showSendToCloud: false, // plotly.js 4 would offer to upload the data
+        plotlyServerURL: "",
+      };
       Plotly.react(place, chart.data, layout, config).then(function () {
         place.dataset.drawn = "yes";
       });

@@ -14,13 +14,15 @@ import jinja2
 from markupsafe import Markup
 
 from amlc import __version__
-from amlc.collect import Results
+from amlc.collect import Results, number
 from amlc.errors import UsageError
 from amlc.ledger import Ledger
 from amlc.report.figures import MOST_CURVES, STATUS_COLOURS, as_json, figures
-from amlc.report.view import Row, View, chosen, number, read_curves, read_view, shown
+from amlc.report.view import Row, View, chosen, read_curves, read_view, shown
 
 MOST_ROWS = 2_000
+_FIXED = ("#", "trial", "status", "attempt", "started", "duration")
+_NUMBERS = ("#", "attempt", "duration")
 _MOST_METRICS = 30
 _MOST_PARAMETERS = 40
 _FOLDER = Path(__file__).resolve().parent
@@ -29,10 +31,10 @@ _SECONDS = {"d": 86_400, "h": 3600, "min": 60}
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the trial table; `first`: a new group of columns begins here."""
+    """A column of the trial table. kind: its CSS classes; `first` begins a new group of columns."""
 
     name: str
-    first: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,13 @@ def report_page(results: Results, ledger: Ledger) -> bytes:
 def trial_table(view: View) -> TrialTable:
     """Return the table of trials, bounded in rows and columns."""
     metrics, parameters = view.metrics[:_MOST_METRICS], view.parameters[:_MOST_PARAMETERS]
-    fixed = ("#", "trial", "status", "attempt", "started", "duration")
     rows = chosen(view, view.rows, MOST_ROWS)
-    groups = (("", len(fixed)), ("metrics", len(metrics)), ("parameters", len(parameters)), ("", 1))
+    groups = (("", len(_FIXED)), ("metrics", len(metrics)), ("parameters", len(parameters)), ("", 1))
     columns = (
-        *(Column(name) for name in fixed),
-        *(Column(shown(name, 60), first=index == 0) for index, name in enumerate(metrics)),
-        *(Column(shown(name, 60), first=index == 0) for index, name in enumerate(parameters)),
-        Column("error", first=True),
+        *(Column(name, "number" if name in _NUMBERS else "") for name in _FIXED),
+        *_columns(metrics, [row.metrics for row in rows]),
+        *_columns(parameters, [row.parameters for row in rows]),
+        Column("error", "first"),
     )
     left_out = len(view.metrics) + len(view.parameters) - len(metrics) - len(parameters)
     notes = (
@@ -132,6 +133,12 @@ def _cells(row: Row, metrics: Sequence[str], parameters: Sequence[str]) -> Itera
     yield Cell(shown(row.error, 400), kind="first text" if row.error else "first")
 
 
+def _columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
+    for index, name in enumerate(names):
+        numeric = any(number(row.get(name)) is not None for row in rows)
+        yield Column(shown(name, 60), " ".join(("first",) * (index == 0) + ("number",) * numeric))
+
+
 def _group(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[Cell]:
     for index, name in enumerate(names):
         kind = "" if index else "first"
@@ -142,7 +149,7 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
     yield "revision", view.revision
     other = sum(1 for row in view.rows if row.revision not in ("", view.revision))
     if other:
-        yield "of other revisions", f"{other:,} trials"
+        yield "of other revisions", f"{other:,} of the trials"
     yield "back end", view.backend
     yield "optimize_mode", "maximize" if view.maximize else "minimize"
     started = [row.started for row in view.rows if row.started is not None]

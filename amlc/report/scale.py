@@ -38,18 +38,24 @@ class Scale:
 
 
 def scale_of(view: View) -> Scale:
-    """Return the scale of a view's scores. The worst tenth shares one colour, or one outlier would leave none to others."""
+    """Return the scale of a view's scores; the worst tenth shares one colour, or an outlier would take them all."""
     ranked = sorted(view.scored, key=view.rank)
     scores = [row.score for row in ranked if row.score is not None]
-    log = not view.maximize and spans(scores, 1000)
+    log = not view.maximize and decades(scores)
     ends = (scores[0], scores[(len(scores) - 1) * 9 // 10]) if scores else (0.0, 0.0)
     low, high = widened(*sorted(plain(math.log10(score) if log else score) for score in ends))
     return Scale(low=low, high=high, log=log, maximize=view.maximize)
 
 
-def spans(values: Sequence[float], ratio: float) -> bool:
-    """Return whether `values` are positive and so far apart that they are best seen as exponents."""
-    return bool(values) and min(values) > 0 and max(values) / ratio >= min(values)
+def decades(values: Sequence[float]) -> bool:
+    """Return whether `values` are best seen as exponents: positive, two decades apart, and most of them small.
+
+    The last of these tells draws from a uniform range that begins near 0, whose median is half of it.
+    """
+    ordered = sorted(values)
+    if not ordered or ordered[0] <= 0:
+        return False
+    return ordered[-1] / 100 >= ordered[0] and ordered[-1] / 4 >= ordered[(len(ordered) - 1) // 2]
 
 
 def widened(low: float, high: float) -> tuple[float, float]:

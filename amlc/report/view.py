@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amlc.collect import Results, named, trials_table, verdict
+from amlc.collect import Results, named, number, trials_table, verdict
 from amlc.ledger import Attempt, Ledger
 from amlc.model import Status, Trial
 
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """An experiment at one moment. revision: six hex digits. parameters, metrics: every name, in the order of columns."""
+    """An experiment at one moment. revision: six hex digits. parameters, metrics: every name, in column order."""
 
     experiment: str
     verdict: str
@@ -102,17 +102,6 @@ def read_curves(ledger: Ledger, rows: Iterable[Row]) -> tuple[Curve, ...]:
         by_job.setdefault(row.job, {})[row.trial] = row
     curves = [curve for job, wanted in by_job.items() if job for curve in _curves(ledger, job, wanted)]
     return tuple(sorted(curves, key=lambda curve: curve.row.sequence))
-
-
-def number(value: Any) -> float | None:
-    """Return a reported value as a finite float; None for anything else, and for truth values."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # JSON's integers have no upper bound
-        return None
-    return found if math.isfinite(found) else None
 
 
 def shown(value: Any, most: int) -> str:

@@ -54,7 +54,6 @@ def _epoch(space_axes: Sequence[Axis], columns: Sequence[_Column]) -> Iterator[P
     A point is old when all its coordinates are; an inactive axis stands at its first coordinate, which is old from
     the second epoch on.
     """
-
     chosen: list[int] = []  # the position in the column of each axis, 0 for inactive ones
     point: dict[tuple[str | int, ...], int | float] = {}
     while True:
@@ -121,13 +120,14 @@ class _Column:
         changed = False
         for low, high in self.intervals:
             middle = (low + high) / 2
-            if not low < middle < high:  # as fine as numbers get; NNI 3.0 goes on for ever here
-                continue
             above_low = self.value(low) < self.value(middle)
             below_high = self.value(middle) < self.value(high)
-            if (above_low or low == 0.0) and (below_high or high == 1.0):
+            new = (above_low or low == 0.0) and (below_high or high == 1.0)
+            if new and math.isfinite(self.at(middle)):
                 added.append(self.at(middle))
                 changed = True
+            if not low < middle < high:  # as fine as numbers get; NNI 3.0 goes on for ever here
+                continue
             if above_low:
                 intervals.append((low, middle))
                 changed = changed or low == 0.0

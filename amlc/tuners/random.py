@@ -17,7 +17,8 @@ def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Par
     """Yield draws from `numpy.random.default_rng(seed)`, one number for each active axis in depth-first order.
 
     In a space that can repeat, a repeated draw is replaced by the next point of GridSearch that was not used yet,
-    and the sequence ends when there is none: NNI's rule (`hpo_utils/dedup.py`). `args` change nothing: their seed is in `seed` already.
+    and the sequence ends when there is none: NNI's rule (`hpo_utils/dedup.py`). `args` change
+    nothing: the tuner's own `seed` is in `seed` already.
     """
     from numpy.random import default_rng  # here, because importing numpy takes as long as validating a file
 

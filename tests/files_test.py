@@ -1,0 +1,113 @@
+"""Files are replaced whole or not at all, and a lock has one holder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amlc import files
+from amlc.errors import LockedError
+
+
+def test_content_is_written_only_if_it_changes(tmp_path) -> None:
+    path = tmp_path / "a"
+    assert files.write_if_changed(path, b"1")
+    before = path.stat()
+    assert not files.write_if_changed(path, b"1")
+    assert path.stat().st_ino == before.st_ino
+    assert files.write_if_changed(path, b"2")
+    assert path.read_bytes() == b"2"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 127, "🙂" * 63, "a b", "a\nb", "-rf", ".hidden"])
+def test_any_file_name_can_be_written(tmp_path, name) -> None:
+    path = tmp_path / name
+    files.replace(path, b"x")
+    (tmp_path / "source").write_bytes(b"y")
+    assert files.copy_if_changed(tmp_path / "source", path, mode=0o644)
+    assert path.read_bytes() == b"y"
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_what_was_there_survives_a_full_disk(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a"
+    files.replace(path, b"old")
+    write = os.write
+
+    def full(descriptor: int, data: memoryview) -> int:
+        if len(data) <= 50:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data[:50])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.replace(path, b"n" * 120)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_short_writes_are_finished(tmp_path, monkeypatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    files.replace(tmp_path / "a", bytes(range(256)))
+    assert (tmp_path / "a").read_bytes() == bytes(range(256))
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path) -> None:
+    (tmp_path / "outside").write_bytes(b"mine")
+    (tmp_path / "a").symlink_to(tmp_path / "outside")
+    files.replace(tmp_path / "a", b"new")
+    assert (tmp_path / "outside").read_bytes() == b"mine"
+    assert not (tmp_path / "a").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["missing", "a/below a file"])
+def test_reading_what_is_not_there_gives_none(tmp_path, name) -> None:
+    (tmp_path / "a").touch()
+    assert files.read_or_none(tmp_path / name) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "mode", "changed"),
+    [
+        pytest.param(None, 0o644, True, id="new"),
+        pytest.param(b"x", 0o644, False, id="the same"),
+        pytest.param(b"x", 0o755, True, id="another mode"),
+        pytest.param(b"y", 0o644, True, id="another content of the same length"),
+    ],
+)
+def test_copies_follow_content_and_mode(tmp_path, old, mode, changed) -> None:
+    (tmp_path / "source").write_bytes(b"x")
+    path = tmp_path / "copy"
+    if old is not None:
+        path.write_bytes(old)
+        path.chmod(0o644)
+    assert files.copy_if_changed(tmp_path / "source", path, mode=mode) is changed
+    assert path.read_bytes() == b"x"
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_lock_has_one_holder_and_says_who(tmp_path) -> None:
+    path = tmp_path / "deep" / "lock"
+    code = (
+        "import sys; from pathlib import Path; from amlc.files import lock\n"
+        f"with lock(Path({str(path)!r})): print('held', flush=True); sys.stdin.read()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(LockedError, match=f"lock: process {holder.pid} on .* is working on this experiment"), files.lock(path):
+            pass
+        holder.kill()
+        holder.wait()
+    with files.lock(path):
+        pass

@@ -1,0 +1,316 @@
+"""Planning: which trials, under which ids, packed into which jobs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, LocalTarget, Real, Space, Trial
+from amlc.plan import PlanError, job_name, plan, proposed, slug, trial_id
+
+AB = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
+ENDLESS = (Real("lr", 0.0, 1.0), Integer("n", 1, 9))
+
+
+def experiment(space: Space = AB, *, tuner: str = "GridSearch", **changes: Any) -> Experiment:
+    base = Experiment(
+        name="exp",
+        namespace="",
+        source=Path("/exp.yml"),
+        inputs=(Path("/exp.yml"),),
+        space=space,
+        tuner=Algorithm(name=tuner),
+        assessor=None,
+        command="true",
+        code=Path("/code"),
+        concurrency=1,
+        gpus_per_trial=None,
+        max_trials=None,
+        max_seconds=None,
+        trial_seconds=None,
+        target=LocalTarget(),
+        shared_storage=None,
+        seed=0,
+    )
+    return replace(base, **changes)
+
+
+def ids(one: Experiment) -> list[str]:
+    return [trial.id for trial in proposed(one)]
+
+
+def sequences(one: Experiment, submitted: Any = ()) -> list[list[int]]:
+    return [[trial.sequence for trial in job.trials] for job in plan(one, submitted)]
+
+
+# --- ids: public interface ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "parameters", "occurrence", "expected"),
+    [
+        pytest.param("exp", "", {}, 0, "031f813fd1fee8ce", id="no parameters"),
+        pytest.param("exp", "", {"lr": 0.01, "batch_size": 32}, 0, "a68b9bcdc119a38e", id="plain"),
+        pytest.param("exp", "", {"lr": 0.01, "batch_size": 32}, 1, "c5e2129241912698", id="second occurrence"),
+        pytest.param("exp", "team-a", {"lr": 0.01, "batch_size": 32}, 0, "5655507a9720068a", id="namespace"),
+        pytest.param("exp é", "", {"é": "ü", "n": None, "t": True, "s": 1e-05, "l": [1, 1.0]}, 0, "260784d7906eecea", id="any JSON"),
+        pytest.param("exp", "", {"layer": {"_name": "conv", "k": 3}}, 0, "b75f42e19462cf0b", id="nested"),
+    ],
+)
+def test_trial_ids_never_change(name, namespace, parameters, occurrence, expected) -> None:
+    assert trial_id(experiment(name=name, namespace=namespace), parameters, occurrence) == expected
+
+
+def test_the_ids_of_a_whole_grid_never_change() -> None:
+    assert ids(experiment()) == [
+        "27a0ff3dd1619a31",
+        "833f82f0f7ed6dfa",
+        "d9000887c0632f72",
+        "3c6724fb2f9454f6",
+        "38e0a1a7b58dbd32",
+        "6641a54e2909e0d3",
+    ]
+
+
+def test_the_ids_of_random_draws_never_change() -> None:
+    assert ids(experiment(ENDLESS, tuner="Random", max_trials=3)) == [
+        "603400d3a1e37c97",
+        "e1603a62ce1b2a10",
+        "83b1474921a9fccc",
+    ]
+
+
+def test_ids_do_not_depend_on_the_order_of_keys() -> None:
+    one = experiment()
+    assert trial_id(one, {"a": 1, "b": {"c": 2, "d": 3}}, 0) == trial_id(one, {"b": {"d": 3, "c": 2}, "a": 1}, 0)
+
+
+def test_values_that_python_finds_equal_have_ids_of_their_own() -> None:
+    one = experiment()
+    assert len({trial_id(one, {"a": value}, 0) for value in (1, 1.0, True, "1", None, 0, False)}) == 7
+
+
+def test_adding_a_value_to_a_choice_keeps_the_other_ids() -> None:
+    more = (Choice("a", (1, 5, 2, 3)), Choice("b", ("x", "z", "y")))
+    assert set(ids(experiment())) < set(ids(experiment(more)))
+
+
+def test_what_runs_and_where_is_not_in_the_id() -> None:
+    changed = experiment(command="false", code=Path("/other"), concurrency=9, environment="azureml:x:1", max_trials=6)
+    assert ids(changed) == ids(experiment())
+
+
+def test_replicates_differ_only_in_their_occurrence() -> None:
+    trials = list(proposed(experiment(replicates=3)))
+    assert [trial.sequence for trial in trials] == list(range(18))
+    assert [trial.parameters for trial in trials[:4]] == [{"a": 1, "b": "x"}] * 3 + [{"a": 1, "b": "y"}]
+    assert len({trial.id for trial in trials}) == 18
+    assert set(ids(experiment())) < {trial.id for trial in trials}
+
+
+def test_equal_rows_of_batch_are_trials_of_their_own() -> None:
+    rows = ({"x": 1}, {"x": 2}, {"x": 1})
+    first, _, third = proposed(experiment((Choice("p", rows),), tuner="Batch"))
+    assert first.parameters == third.parameters
+    assert first.id != third.id
+    assert third.id == trial_id(experiment(), {"x": 1}, 1)
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+NAMES = ["exp", "my exp", "a/b", "-x-", "été", "🙂", "x" * 300, "a.b", "_", "A_b-9", "..", "x\ny", "a" * 40 + "-"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("attempt", [1, 2, 999])
+def test_job_names_are_what_aml_accepts(name, attempt) -> None:
+    text = job_name(name, "3f9c1a2b4d5e6f70", "a1b2c3d4", attempt)
+    assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}", text)
+    assert text.endswith("-3f9c1a2b4d5e6f70-a1b2c3" + ("" if attempt == 1 else f"-{attempt}"))
+
+
+def test_names_that_look_alike_have_slugs_of_their_own() -> None:
+    names = [*NAMES, "my-exp", "my_exp", "my  exp", "x" * 299, "a" * 40, "ete"]
+    assert len({slug(name) for name in names}) == len(names)
+
+
+def test_a_plain_name_is_its_own_slug() -> None:
+    assert slug("example_mnist-2") == "example_mnist-2"
+
+
+def test_files_sort_in_the_order_of_the_trials() -> None:
+    files = [job.file_name for job in plan(experiment(trials_per_job=2))]
+    assert files == sorted(files)
+    assert all(re.fullmatch(r"0000[0-9]-[0-9a-f]{16}\.yml", file) for file in files)
+
+
+# --- packing and what was submitted -----------------------------------------------------------------------------------
+
+
+def test_trials_are_packed_in_order_and_the_last_job_may_be_smaller() -> None:
+    assert sequences(experiment(trials_per_job=4)) == [[0, 1, 2, 3], [4, 5]]
+
+
+def test_a_job_of_one_trial_has_its_id_and_a_packed_one_that_of_its_list() -> None:
+    single, packed = next(plan(experiment())), next(plan(experiment(trials_per_job=2)))
+    assert single.id == single.trials[0].id
+    assert packed.id not in {trial.id for trial in packed.trials}
+    assert packed.id == "9d1b2b409de4efcf"
+
+
+def test_submitted_jobs_keep_their_packing_and_the_rest_is_packed_anew() -> None:
+    trials = list(proposed(experiment()))
+    submitted = [tuple(trials[1:3])]
+    assert sequences(experiment(trials_per_job=2), submitted) == [[1, 2], [0, 3], [4, 5]]
+
+
+def test_submitted_jobs_come_once_whichever_of_their_trials_is_proposed_first() -> None:
+    trials = list(proposed(experiment()))
+    submitted = [(trials[5], trials[0]), (trials[4],)]
+    assert sequences(experiment(), submitted) == [[5, 0], [1], [2], [3], [4]]
+
+
+def test_submitted_trials_that_are_no_longer_proposed_follow_at_the_end() -> None:
+    trials = list(proposed(experiment()))
+    fewer = (Choice("a", (1,)), AB[1])
+    jobs = list(plan(experiment(fewer), [(trials[2], trials[3]), (trials[5],)]))
+    assert [[trial.id for trial in job.trials] for job in jobs] == [
+        [trials[0].id], [trials[1].id], [trials[2].id, trials[3].id], [trials[5].id],
+    ]
+    assert [trial.sequence for job in jobs for trial in job.trials] == [0, 1, 2, 3, 4]
+
+
+def test_a_second_plan_after_everything_was_submitted_is_the_same() -> None:
+    one = experiment(trials_per_job=4, replicates=2)
+    jobs = list(plan(one))
+    assert list(plan(one, [job.trials for job in jobs])) == jobs
+    assert list(plan(replace(one, trials_per_job=1), [job.trials for job in jobs])) == jobs
+
+
+# --- constraints ------------------------------------------------------------------------------------------------------
+
+
+def test_constraints_leave_parameter_sets_out_and_say_how_many_remain() -> None:
+    kept = list(proposed(experiment(constraints=("a < 3", "not (a == 1 and b == 'x')"))))
+    assert [(t.parameters["a"], t.parameters["b"]) for t in kept] == [(1, "y"), (2, "x"), (2, "y")]
+    assert [t.sequence for t in kept] == [0, 1, 2]
+    assert {t.id for t in kept} < set(ids(experiment()))
+
+
+def test_maxTrialNumber_counts_the_trials_that_constraints_admit() -> None:
+    kept = list(proposed(experiment(ENDLESS, tuner="Random", constraints=("n >= 5",), max_trials=20)))
+    assert len(kept) == 20
+    assert min(trial.parameters["n"] for trial in kept) >= 5
+
+
+NESTED = (Choice("layer", ("conv", "none"), ((Integer("k", 1, 4),), ())),)
+
+
+@pytest.mark.parametrize(
+    ("space", "text", "count"),
+    [
+        pytest.param(NESTED, "layer.k is not defined or layer.k > 1", 3, id="nested parameter"),
+        pytest.param(AB, "parameters['a'] == 1", 2, id="by the name parameters"),
+        pytest.param((Choice("self", (1, 2)),), "parameters['self'] == 1", 1, id="a parameter named self"),
+        pytest.param((Choice("my-lr", (1, 2)),), "parameters['my-lr'] == 1", 1, id="a name that is no identifier"),
+        pytest.param(AB, "true", 6, id="always"),
+        pytest.param(AB, "false", 0, id="never"),
+    ],
+)
+def test_a_constraint_reads_the_parameters(space, text, count) -> None:
+    assert len(list(proposed(experiment(space, constraints=(text,))))) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        pytest.param("nope > 1", "'nope' is undefined", id="undefined name"),
+        pytest.param("a >", "is not an expression", id="syntax"),
+        pytest.param("a > b", "'>' not supported", id="types"),
+        pytest.param("a / 0 > 1", "division", id="arithmetic"),
+        pytest.param("'{0}{1}'.format(a) == ''", "index", id="lookup"),
+        pytest.param("''.__class__.__mro__[1].__subclasses__()", "unsafe", id="escape through a class"),
+        pytest.param("(a|attr('__class__'))", "unsafe", id="escape through attr"),
+        pytest.param("parameters.__init__.__globals__", "unsafe", id="escape through globals"),
+        pytest.param("'{0.__class__}'.format(a) == ''", "unsafe", id="escape through format"),
+        pytest.param("lipsum.__globals__['os'].system('true')", "unsafe", id="escape through lipsum"),
+        pytest.param("cycler.__init__.__globals__.os", "unsafe", id="escape through cycler"),
+        pytest.param("parameters.clear()", "unsafe", id="changes the parameters"),
+        pytest.param("range(10 ** 9)|list", "range", id="a range without end"),
+    ],
+)
+def test_a_constraint_that_fails_is_one_clear_error(text, part) -> None:
+    with pytest.raises(PlanError) as caught:
+        list(proposed(experiment(constraints=(text,))))
+    assert part.lower() in str(caught.value).lower()
+    assert text in str(caught.value)
+    assert str(caught.value).startswith("/exp.yml: amlc.constraints:")
+
+
+def test_a_constraint_that_nothing_satisfies_ends_on_an_endless_space() -> None:
+    before = time.perf_counter()
+    with pytest.raises(PlanError, match=r"100000 parameter sets in a row were excluded, the last by 'lr > 2'"):
+        list(proposed(experiment(ENDLESS, tuner="Random", constraints=("lr > 2",), max_trials=1)))
+    assert time.perf_counter() - before < 20
+
+
+# --- budget and bounds -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"budget": Budget(trials=5)}, "amlc.budget.trials is 5", id="trials"),
+        pytest.param({"budget": Budget(node_hours=1.0)}, "needs maxTrialDuration", id="node hours without a limit"),
+        pytest.param(
+            {"budget": Budget(node_hours=2.9), "trial_seconds": 1800}, "6 trials may take 3 node-hours", id="node hours"
+        ),
+        pytest.param(
+            {"budget": Budget(node_hours=11), "trial_seconds": 3600, "job": {"resources": {"instance_count": 2}}},
+            "6 trials may take 12 node-hours",
+            id="every node counts",
+        ),
+        pytest.param({"budget": Budget(trials=11), "replicates": 2}, "amlc.budget.trials is 11", id="replicates count"),
+    ],
+)
+def test_a_plan_over_budget_is_refused(changes, message) -> None:
+    with pytest.raises(PlanError, match=re.escape(message)):
+        list(proposed(experiment(**changes)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"budget": Budget(trials=6)}, id="trials"),
+        pytest.param({"budget": Budget(node_hours=3), "trial_seconds": 1800}, id="node hours"),
+        pytest.param({"budget": Budget(trials=4), "max_trials": 4}, id="maxTrialNumber keeps within it"),
+    ],
+)
+def test_a_plan_within_its_budget_is_admitted(changes) -> None:
+    assert len(list(proposed(experiment(**changes)))) == changes.get("max_trials", 6)
+
+
+def test_max_trials_cuts_and_a_smaller_space_ends_before() -> None:
+    assert len(ids(experiment(max_trials=4))) == 4
+    assert len(ids(experiment(max_trials=100))) == 6
+    assert ids(experiment(max_trials=4)) == ids(experiment())[:4]
+
+
+def test_the_first_job_of_an_endless_space_comes_at_once() -> None:
+    before = time.perf_counter()
+    first = next(plan(experiment(ENDLESS, tuner="Random", max_trials=10**9)))
+    assert first.trials[0].sequence == 0
+    assert len(list(islice(plan(experiment(ENDLESS, max_trials=None)), 100))) == 100
+    assert time.perf_counter() - before < 2
+
+
+def test_trials_are_values() -> None:
+    parameters: Mapping[str, Any] = {"a": 1}
+    assert Trial("x", 0, parameters) == Trial("x", 0, {"a": 1})

@@ -1,0 +1,210 @@
+"""What a job file says about its trials, before a template writes it down."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Trial
+from amlc.plan import Job, PlanError
+from amlc.render.context import as_json, experiment_name, flattened, inert, job_mapping, merged
+
+REVISION = "a1b2c3d4e5f6" + "0" * 52
+
+
+def experiment(**changes: Any) -> Experiment:
+    base = Experiment(
+        name="exp", namespace="", source=Path("/exp.yml"), inputs=(Path("/exp.yml"),), space=(),
+        tuner=Algorithm(name="Random"), assessor=None, command="python3 trial.py", code=Path("/code"), concurrency=1,
+        gpus_per_trial=None, max_trials=None, max_seconds=None, trial_seconds=None, target=LocalTarget(),
+        shared_storage=None, seed=0,
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def job(*parameters: dict, first: int = 7) -> Job:
+    trials = tuple(Trial(f"{index:016x}", first + index, one) for index, one in enumerate(parameters))
+    return Job(trials[0].id if len(trials) == 1 else "f" * 16, trials)
+
+
+def mapping(*parameters: dict, **changes: Any) -> dict[str, Any]:
+    return job_mapping(experiment(**changes), job(*(parameters or ({"lr": 0.1},))), revision=REVISION)
+
+
+def received(variables: dict[str, str], index: int = 0) -> Any:
+    """What the runner puts together from the variables of one trial."""
+    name = f"AMLC_TRIAL_{index}"
+    parts = [variables[name]]
+    while f"{name}_{len(parts)}" in variables:
+        parts.append(variables[f"{name}_{len(parts)}"])
+    return json.loads("".join(parts))
+
+
+def test_a_job_says_what_the_design_page_shows() -> None:
+    found = mapping(
+        {"lr": 0.01, "batch_size": 32},
+        name="example_mnist",
+        trial_seconds=3600,
+        target=AmlTarget(compute="gpu-cluster", image="msranni/nni"),
+    )
+    assert found == {
+        "name": "example_mnist-0000000000000000-a1b2c3",
+        "display_name": "example_mnist #7",
+        "experiment_name": "example_mnist",
+        "code": "../code",
+        "command": "python3 amlc_runner.py",
+        "environment": {"image": "msranni/nni"},
+        "compute": "azureml:gpu-cluster",
+        "environment_variables": {
+            "AMLC_EXPERIMENT": '"example_mnist"',
+            "AMLC_COMMAND": '"python3 trial.py"',
+            "AMLC_TRIAL_0": '{"id":"0000000000000000","sequence":7,"parameters":{"lr":0.01,"batch_size":32}}',
+        },
+        "limits": {"timeout": 3600},
+        "tags": {
+            "amlc.experiment": "example_mnist", "amlc.trial": "0000000000000000", "amlc.sequence": "7",
+            "amlc.revision": "a1b2c3", "lr": "0.01", "batch_size": "32",
+        },
+    }  # fmt: skip
+
+
+def test_a_packed_job_carries_all_its_trials_and_their_time() -> None:
+    found = mapping({"a": 1}, {"a": 2}, {"a": 3}, trial_seconds=60)
+    assert found["display_name"] == "exp #7-9"
+    assert found["limits"] == {"timeout": 180}
+    assert [received(found["environment_variables"], index)["parameters"] for index in range(3)] == [{"a": 1}, {"a": 2}, {"a": 3}]
+    assert found["tags"]["amlc.sequence"] == "7,8,9"
+    assert "a" not in found["tags"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"target": LocalTarget()}, "local", id="local"),
+        pytest.param({"target": AmlTarget(compute="c")}, "azureml:c", id="aml"),
+        pytest.param({"target": AmlTarget()}, "local", id="aml keys left open for the local back end"),
+    ],
+)
+def test_the_compute_is_named_as_aml_does(changes, expected) -> None:
+    assert mapping(**changes)["compute"] == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, {"image": "msranni/nni:latest"}, id="NNI's default image"),
+        pytest.param({"target": AmlTarget(image="x:1")}, {"image": "x:1"}, id="dockerImage"),
+        pytest.param({"environment": "azureml:e:3", "target": AmlTarget(image="x")}, "azureml:e:3", id="amlc.environment wins"),
+    ],
+)
+def test_the_environment(changes, expected) -> None:
+    assert mapping(**changes)["environment"] == expected
+
+
+def test_gpus_are_said_only_when_asked_for() -> None:
+    assert not [name for name in mapping()["environment_variables"] if "GPU" in name]
+    asked = mapping(gpus_per_trial=2, target=LocalTarget(trials_per_gpu=3))["environment_variables"]
+    assert (asked["AMLC_GPUS_PER_TRIAL"], asked["AMLC_TRIALS_PER_GPU"]) == ("2", "3")
+
+
+# --- expressions of AML are inert ----------------------------------------------------------------------------------------
+
+EXPRESSIONS = ["${{inputs.x}}", "$${{x}}", "$[[x]]", "\\${{x}}", "a${{{{", "$$[[", "${{" * 500, "${\u200b{", "$ {{", "\u0024{{"]
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS, ids=ascii)
+def test_an_expression_arrives_in_the_trial_and_never_reaches_aml(text) -> None:
+    found = mapping({text: text, "nested": {text: [text]}}, command=f"echo '{text}'", name=f"e {text}")
+    everything = json.dumps(found, ensure_ascii=False)
+    assert "${{" not in everything
+    assert "$[[" not in everything
+    variables = found["environment_variables"]
+    assert received(variables)["parameters"] == {text: text, "nested": {text: [text]}}
+    assert json.loads(variables["AMLC_COMMAND"]) == f"echo '{text}'"
+    assert json.loads(variables["AMLC_EXPERIMENT"]) == f"e {text}"
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(text=st.text(st.sampled_from(list('${[}]\\"u0024 a'))))
+def test_json_is_inert_and_means_the_same(text) -> None:
+    assert "${{" not in as_json(text)
+    assert "$[[" not in as_json(text)
+    assert json.loads(as_json({text: [text]})) == {text: [text]}
+    assert inert(inert(text)) == inert(text)
+
+
+# --- sizes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("character", ["x", "é", "🙂", '"', "\n", "\\", "${{"], ids=ascii)
+@pytest.mark.parametrize("length", [24_900, 25_000, 33_000, 99_900, 100_000, 200_001])
+def test_a_long_value_is_split_into_variables_that_linux_takes(character, length) -> None:
+    value = character * (length // len(character))
+    variables = mapping({"text": value})["environment_variables"]
+    assert all(len(f"{name}={text}".encode()) < 131_072 for name, text in variables.items())
+    assert received(variables)["parameters"] == {"text": value}
+
+
+def test_a_megabyte_goes_in_and_what_no_environment_holds_is_a_clear_error() -> None:
+    assert received(mapping({"text": "x" * 1_000_000})["environment_variables"])["parameters"]["text"] == "x" * 1_000_000
+    with pytest.raises(PlanError, match=r"trial #7: its parameters take 1,6.*1,500,000.*name the file\.$"):
+        mapping({"text": "x" * 1_600_000})
+    with pytest.raises(PlanError, match=r"name the file, or lower amlc\.trialsPerJob\.$"):
+        mapping({"text": "x" * 800_000}, {"text": "y" * 800_000})
+
+
+# --- tags ----------------------------------------------------------------------------------------------------------------
+
+
+def test_tags_are_short_texts_and_never_hide_our_own() -> None:
+    tags = mapping(
+        {"amlc.trial": "mine", "n": {"_name": "conv", "k": 3}, "t": True, "none": None, "l": [1, "é"], "e": {}, "long": "x" * 999}
+    )["tags"]
+    assert tags["amlc.trial"] == "0" * 16
+    assert {name: tags[name] for name in ("n._name", "n.k", "t", "none", "l", "e")} == {
+        "n._name": "conv", "n.k": "3", "t": "true", "none": "null", "l": '[1, "é"]', "e": "{}",
+    }  # fmt: skip
+    assert tags["long"] == "x" * 255 + "…"
+    assert all(isinstance(value, str) for value in tags.values())
+
+
+def test_names_are_what_the_service_takes() -> None:
+    assert experiment_name(experiment(name="my exp/é" * 60)) == ("my_exp__" * 60)[:255]
+
+
+def test_parameters_are_flattened_with_dots() -> None:
+    assert flattened({"a": {"b": {"c": 1}, "d": []}, "e": {}, "f": [{"g": 1}]}) == {"a.b.c": 1, "a.d": [], "e": {}, "f": [{"g": 1}]}
+
+
+# --- amlc.job ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        pytest.param({"b": {"d": 9}}, {"a": 1, "b": {"c": 2, "d": 9}}, id="mappings merge"),
+        pytest.param({"a": {"x": 1}}, {"a": {"x": 1}, "b": {"c": 2, "d": 3}}, id="a mapping replaces a scalar"),
+        pytest.param({"b": [1]}, {"a": 1, "b": [1]}, id="a list replaces"),
+        pytest.param({"a": None}, {"b": {"c": 2, "d": 3}}, id="null removes"),
+        pytest.param({"b": {"c": None}}, {"a": 1, "b": {"d": 3}}, id="null removes inside"),
+        pytest.param({"zz": None}, {"a": 1, "b": {"c": 2, "d": 3}}, id="null for what is not there"),
+        pytest.param({"new": {"x": {"y": 0}}}, {"a": 1, "b": {"c": 2, "d": 3}, "new": {"x": {"y": 0}}}, id="new keys"),
+        pytest.param({}, {"a": 1, "b": {"c": 2, "d": 3}}, id="nothing"),
+    ],
+)
+def test_amlc_job_is_laid_over_the_job(patch, expected) -> None:
+    base = {"a": 1, "b": {"c": 2, "d": 3}}
+    assert merged(base, patch) == expected
+    assert base == {"a": 1, "b": {"c": 2, "d": 3}}
+
+
+def test_amlc_job_reaches_the_job() -> None:
+    found = mapping(trial_seconds=60, job={"limits": None, "tags": {"team": "a"}, "resources": {"instance_count": 2}})
+    assert "limits" not in found
+    assert found["tags"]["team"] == "a"
+    assert found["resources"] == {"instance_count": 2}

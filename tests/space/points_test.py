@@ -1,0 +1,61 @@
+"""Points on the axes of a space become what NNI would deliver."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from amlc.model import Choice, Integer, Real
+from amlc.space.points import axes, deliver, endless, value_at
+
+UNIFORM = Real("u", 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "x", "expected"),
+    [
+        pytest.param(Choice("c", ("a", None)), 1, None, id="choice"),
+        pytest.param(Choice("c", ("a", "b"), ((), ())), 1, {"_name": "b"}, id="nested choice"),
+        pytest.param(Integer("i", 5, 9), 2, 7, id="randint counts from its lower bound"),
+        pytest.param(Real("u", 0.0, 1.0), 0.1, 0.1, id="uniform is delivered as drawn"),
+        pytest.param(Real("l", 1e-4, 1.0, log=True), math.log(0.01), math.exp(math.log(0.01)), id="loguniform"),
+        pytest.param(Real("q", 0.0, 1.0, q=0.3), 0.9, 0.8999999999999999, id="no decimal clean-up"),
+        pytest.param(Real("q", 0.0, 10.0, q=1.0), 2.5, 2.0, id="half to even"),
+        pytest.param(Real("q", 0.0, 10.0, q=1.0), 3.5, 4.0, id="half to even, upwards"),
+        pytest.param(Real("q", 2.0, 10.0, q=5.0), 2.1, 2.0, id="clipped below"),
+        pytest.param(Real("q", 1.0, 9.0, q=5.0), 8.0, 9.0, id="clipped above"),
+        pytest.param(Real("n", 0.0, 1.0, normal=True, q=0.5), 7.3, 7.5, id="normal is never clipped"),
+        pytest.param(Real("q", 1.0, 9.0, log=True, q=2.0), math.log(6.4), 6.0, id="exponent before rounding"),
+    ],
+)
+def test_a_coordinate_becomes_the_value_that_nni_delivers(dimension, x, expected) -> None:
+    found = value_at(dimension, x)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_axes_are_depth_first_and_only_the_chosen_branch_is_delivered() -> None:
+    inner = Choice("b", ("p", "q"), ((Integer("leaf", 0, 3),), ()))
+    space = (Choice("a", ("x", "y"), ((inner,), (UNIFORM,))), Integer("last", 0, 2))
+    keys = [("a",), ("a", 0, "b"), ("a", 0, "b", 0, "leaf"), ("a", 1, "u"), ("last",)]
+    assert [axis.key for axis in axes(space)] == keys
+    point = {("a",): 0, ("a", 0, "b"): 0, ("a", 0, "b", 0, "leaf"): 2, ("last",): 1}
+    assert [axis.active(point) for axis in axes(space)] == [True, True, True, False, True]
+    delivered = deliver(axes(space), point)
+    assert delivered == {"a": {"_name": "x", "b": {"_name": "p", "leaf": 2}}, "last": 1}
+    assert list(delivered) == ["a", "last"]
+
+
+@pytest.mark.parametrize(
+    ("space", "expected"),
+    [
+        pytest.param((), False, id="empty"),
+        pytest.param((Integer("i", 0, 2**60),), False, id="discrete"),
+        pytest.param((UNIFORM,), True, id="continuous"),
+        pytest.param((Real("q", 0.0, 1.0, q=0.1),), False, id="rounded"),
+        pytest.param((Choice("c", ("x",), ((UNIFORM,),)),), False, id="continuous only in a branch"),
+    ],
+)
+def test_only_an_unrounded_parameter_outside_branches_never_repeats(space, expected) -> None:
+    assert endless(space) is expected
