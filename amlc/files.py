@@ -23,8 +23,7 @@ def write_if_changed(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
 
 def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Replace `path` by a file with `content`, atomically for every reader."""
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         try:
             view = memoryview(content)
@@ -32,6 +31,18 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
                 view = view[os.write(descriptor, view) :]
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; what is written there takes its place in the end, or is gone on an error.
+
+    Only a killed process leaves such a file behind: `.*.tmp`.
+    """
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # a name has room for 255 bytes
+    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
@@ -42,11 +53,10 @@ def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 def read_or_none(path: Path) -> bytes | None:
     """Return the content of `path`, or None if there is no such file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
+        with open(path, "rb", buffering=0) as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    with open(descriptor, "rb", buffering=0) as stream:
-        return stream.read()
 
 
 @contextmanager
@@ -76,13 +86,7 @@ def copy_if_changed(source: Path, path: Path, *, mode: int) -> bool:
     same = path.is_file() and filecmp.cmp(source, path, shallow=False)
     if same and path.stat().st_mode & 0o777 == mode:
         return False
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         shutil.copyfile(source, temporary)
         os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
     return True

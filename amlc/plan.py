@@ -55,9 +55,9 @@ def slug(name: str) -> str:
 def job_name(experiment: str, job: str, revision: str, attempt: int = 1) -> str:
     """Return the name under which attempt number `attempt` of job id `job` is created: the idempotency key.
 
-    Matches `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$`, which is AML's rule.
+    Matches `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$`, AML's rule, in lower case, which azure-ai-ml makes of any name.
     """
-    base = f"{slug(experiment)}-{job}-{revision[:6]}"
+    base = f"{slug(experiment)}-{job}-{revision[:6]}".lower()
     return base if attempt == 1 else f"{base}-{attempt}"
 
 

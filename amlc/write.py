@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import string
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -20,6 +22,8 @@ from amlc.plan import Job, job_name, plan, slug
 from amlc.render.context import blob_storage
 from amlc.render.engine import renderer, template_files
 from amlc.render.snapshot import Snapshot, SnapshotFile, digest, snapshot
+
+_MAKE_PLAIN = frozenset(string.ascii_letters + string.digits + "_./+,@-")
 
 OnChange: TypeAlias = "Callable[[Path, bytes | None, bytes | None], None]"
 """Called with a path, its old content (None: new) and its new content (None: removed)."""
@@ -57,21 +61,24 @@ def write(
     tree = _Tree(folder, check=check, on_change=on_change)
     with tempfile.TemporaryFile() as manifest:
         manifest.write(head_lines(_header(experiment, backend, revision)).encode())
+        tree.keep_only("code", {f"code/{file.name}" for file in code.files})
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
         render = renderer(experiment, revision=revision)
-        jobs = trials = 0
+        names: set[str] = set()
+        trials = 0
         for job in plan(experiment, submitted):
-            content = render(job)
-            tree.put(f"jobs/{job.file_name}", content)
-            manifest.write(entry_line(_entry(experiment, job, content, revision), first=jobs == 0).encode())
-            jobs, trials = jobs + 1, trials + len(job.trials)
-        manifest.write(tail_lines(jobs=jobs, trials=trials).encode())
-        tree.remove_strangers("code", "jobs")
+            content, name = render(job), f"jobs/{job.file_name}"
+            tree.put(name, content)
+            manifest.write(entry_line(_entry(experiment, job, content, revision), first=not names).encode())
+            names.add(name)
+            trials += len(job.trials)
+        manifest.write(tail_lines(jobs=len(names), trials=trials).encode())
+        tree.keep_only("jobs", names)
         if not check:
             _write_depend(experiment, folder, backend, code)
         tree.finish(FILE_NAME, manifest)
-    return Summary(folder=folder, revision=revision, trials=trials, jobs=jobs, changes=tree.changes)
+    return Summary(folder=folder, revision=revision, trials=trials, jobs=len(names), changes=tree.changes)
 
 
 def _revision(experiment: Experiment, code: Sequence[SnapshotFile]) -> str:
@@ -127,7 +134,6 @@ class _Tree:
         self.check = check
         self.on_change = on_change
         self.changes = 0
-        self._names: set[str] = set()
         self._folders: set[Path] = set()
 
     def put(self, name: str, content: bytes) -> None:
@@ -150,33 +156,36 @@ class _Tree:
         if old != new or path.stat().st_mode & 0o777 != mode:
             self._changed(path, old, new)
 
-    def remove_strangers(self, *tops: str) -> None:
-        """Remove every file below the folders `tops` that was not put there."""
-        for top in tops:
-            for root, _, names in os.walk(self.folder / top, topdown=False):
-                for name in names:
-                    path = Path(root, name)
-                    if path.relative_to(self.folder).as_posix() not in self._names:
-                        self._remove(path)
-                if not self.check and not os.listdir(root):
-                    os.rmdir(root)
+    def keep_only(self, top: str, wanted: AbstractSet[str]) -> None:
+        """Remove every file below the folder `top` whose name is not `wanted`."""
+        for root, folders, names in os.walk(self.folder / top, topdown=False):
+            links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+            for name in [*names, *links]:
+                path = Path(root, name)
+                if name in links or path.relative_to(self.folder).as_posix() not in wanted:
+                    self._remove(path)
+            if not self.check and not os.listdir(root):
+                os.rmdir(root)
 
     def finish(self, name: str, stream: IO[bytes]) -> None:
         """Put the last file, whose presence says that all others are whole; its time is new for make."""
+        for left in self.folder.glob(".*.tmp"):  # by a compile that was killed
+            self._remove(left)
         path = self.folder / name
         stream.seek(0)
-        if self.check:
-            if not _same(path, stream):
+        if not _same(path, stream):
+            stream.seek(0)
+            if self.changes or self.on_change is None:  # it repeats what changed elsewhere
                 self.changes += 1
-            return
-        temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as target:
-            shutil.copyfileobj(stream, target)
-        os.replace(temporary, path)
+            else:
+                self._changed(path, files.read_or_none(path), stream.read())
+        if not self.check:
+            stream.seek(0)
+            with files.replacing(path) as temporary, temporary.open("wb") as target:
+                shutil.copyfileobj(stream, target)
 
     def _place(self, name: str) -> Path:
         path = self.folder / name
-        self._names.add(name)
         if path.parent not in self._folders and not self.check:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._folders.add(path.parent)
@@ -225,10 +234,9 @@ def _write_depend(experiment: Experiment, folder: Path, backend: str, code: Snap
 
 
 def _make_path(path: Path) -> str:
+    """Return `path` for make, every character that means something there as the wildcard that also matches it."""
     text = os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd().resolve()) else str(path)
-    for character in "\\ #%:":
-        text = text.replace(character, "\\" + character)
-    return text.replace("$", "$$")
+    return re.sub(r"[\x00-\x7f]", lambda match: match[0] if match[0] in _MAKE_PLAIN else "?", text)
 
 
 class CutShortError(AmlcError):

@@ -92,7 +92,10 @@ class Project:
     def amlc(self, *arguments, code=0, **options):
         """Run amlc in the project's folder; the result has stdout as bytes and stderr as text."""
         with self.start(*arguments, **options) as process:
-            out, err = process.communicate(timeout=TIMEOUT_S)
+            try:
+                out, err = process.communicate(timeout=TIMEOUT_S)
+            finally:
+                process.kill()
         err = (err or b"").decode()
         assert process.returncode == code, err
         assert "Traceback" not in err

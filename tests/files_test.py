@@ -105,7 +105,10 @@ def test_a_lock_has_one_holder_and_says_who(tmp_path) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(LockedError, match=f"lock: process {holder.pid} on .* is working on this experiment"), files.lock(path):
+        with (
+            pytest.raises(LockedError, match=f"lock: process {holder.pid} on .* is working on this experiment"),
+            files.lock(path),
+        ):
             pass
         holder.kill()
         holder.wait()

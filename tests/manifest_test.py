@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from amlc.errors import UsageError
 from amlc.manifest import Entry, Header, entry_line, head_lines, read_manifest, tail_lines
@@ -22,7 +23,9 @@ NASTY = ["\u2028", "\u2029", "\x85", "\r", "\n", "],", '"jobs": [', "\ufeff", "Ã
 
 
 def entry(number: int, *trials: Trial) -> Entry:
-    return Entry(f"{number:016x}", f"exp-{number}", f"jobs/{number:05d}.yml", "b" * 64, trials or (Trial("t", number, {}),))
+    return Entry(
+        f"{number:016x}", f"exp-{number}", f"jobs/{number:05d}.yml", "b" * 64, trials or (Trial("t", number, {}),)
+    )
 
 
 def write(folder: Path, header: Header, entries: list[Entry]) -> None:
@@ -50,7 +53,11 @@ def test_jobs_read_back_in_order(tmp_path, count) -> None:
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
 def test_any_text_reads_back(tmp_path, text) -> None:
     header = replace(HEADER, experiment=f"e{text}", optimize_mode=text)
-    check(tmp_path, header, [entry(0, Trial("a", 0, {text: [text, {"_name": text}]}), Trial("b", 1, {"x": 1e-05})), entry(1)])
+    check(
+        tmp_path,
+        header,
+        [entry(0, Trial("a", 0, {text: [text, {"_name": text}]}), Trial("b", 1, {"x": 1e-05})), entry(1)],
+    )
 
 
 def test_every_field_of_the_header_reads_back(tmp_path) -> None:
@@ -64,7 +71,9 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=st.lists(st.dictionaries(st.text(), JSON, max_size=3), max_size=4), name=st.text())
 def test_any_parameters_read_back(tmp_path, rows, name) -> None:
     entries = [entry(number, Trial("t", number, row)) for number, row in enumerate(rows)]

@@ -68,17 +68,34 @@ class Backend(Protocol):
         """Yield what the job printed so far and, with `follow`, what it prints until its end."""
 
 
-def _local(runs: Path, header: Header) -> Backend:
+def _local(runs: Path, header: Header, parallel: int) -> Backend:
     from amlc.backends.local import LocalBackend
 
     return LocalBackend(runs, header, os.environ)
 
 
-BACKENDS: Final[Mapping[str, Callable[[Path, Header], Backend]]] = {"local": _local}
+def _aml(runs: Path, header: Header, parallel: int) -> Backend:
+    try:
+        from amlc.backends.aml.backend import AmlBackend
+
+        return AmlBackend(header, os.environ, parallel=parallel)
+    except ModuleNotFoundError as err:
+        raise BackendError(f"{err.name} is not installed, which the aml back end needs. {INSTALL_AZURE}") from err
 
 
-def open_backend(header: Header, runs: Path) -> Backend:
-    """Return the back end that `header` names; `runs` is where one may keep files. Raises BackendError without it."""
+INSTALL_AZURE: Final = "Install it: pip install 'amlc[azure]'. Or run on this machine: --backend local."
+PARALLEL: Final = 16
+"""How many calls to a remote back end may be in flight at once, if the user does not say."""
+
+BACKENDS: Final[Mapping[str, Callable[[Path, Header, int], Backend]]] = {"local": _local, "aml": _aml}
+
+
+def open_backend(header: Header, runs: Path, *, parallel: int = PARALLEL) -> Backend:
+    """Return the back end that `header` names.
+
+    runs: where one may keep files. parallel: how many calls a remote one may have in flight.
+    Raises BackendError when there is none of that name, or what it needs is not installed.
+    """
     if header.backend not in BACKENDS:
-        raise BackendError(f"back end {header.backend!r} is not built yet: use --backend local to run on this machine.")
-    return BACKENDS[header.backend](runs, header)
+        raise BackendError(f"there is no back end {header.backend!r}; there are {' and '.join(BACKENDS)}.")
+    return BACKENDS[header.backend](runs, header, parallel)

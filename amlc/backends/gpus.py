@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 
-def usable_gpus(indices: Sequence[int] | None, *, use_active: bool) -> tuple[int, ...]:
+def usable_gpus(
+    indices: Sequence[int] | None, *, use_active: bool, ours: Container[int] = ()
+) -> tuple[int, ...] | None:
     """Return the indices of the GPUs that jobs may use: `indices` or all, less those in use unless `use_active`.
 
-    A machine without `nvidia-smi` has none.
+    ours: GPUs that our own jobs are at work on, which `nvidia-smi` shows as in use too. A machine without GPUs, or
+    without `nvidia-smi`, gives None.
     """
     present = {int(row[0]): row[1] for row in _query("--query-gpu=index,uuid") if row[0].isdigit()}
+    if not present:
+        return None
     wanted = [index for index in present if indices is None or index in indices]
     if use_active:
         return tuple(wanted)
     busy = {row[0] for row in _query("--query-compute-apps=gpu_uuid")}
-    return tuple(index for index in wanted if present[index] not in busy)
+    return tuple(index for index in wanted if present[index] not in busy or index in ours)
 
 
 def assign(load: Mapping[int, int], count: int) -> tuple[int, ...]:

@@ -18,8 +18,10 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +44,29 @@ class LocalBackend:
     def __init__(self, runs: Path, header: Header, environ: Mapping[str, str]) -> None:
         self._runs = runs
         self._environ = dict(environ)
+        self._header = header
         self._per_trial = header.gpus_per_trial or 0
-        self._gpus: tuple[int, ...] = ()
-        self.slots: int | None = None
-        if self._per_trial:
-            self._gpus = gpus.usable_gpus(header.gpu_indices, use_active=header.use_active_gpu)
-        if self._gpus:
-            self.slots = gpus.slots(len(self._gpus), per_trial=self._per_trial, trials_per_gpu=header.trials_per_gpu)
-            if not self.slots:
-                raise BackendError(f"a trial needs {self._per_trial} GPUs, and {len(self._gpus)} can be used here.")
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._children: set[str] = set()
         self._seen: dict[str, Observation] = {}
+
+    @cached_property
+    def slots(self) -> int | None:
+        """How many jobs the GPUs have room for; None without any. Raises BackendError when not one fits."""
+        if self._gpus is None:
+            return None
+        usable = len(self._gpus)
+        found = gpus.slots(usable, per_trial=self._per_trial, trials_per_gpu=self._header.trials_per_gpu)
+        if not found:
+            raise BackendError(f"a trial needs {self._per_trial} GPUs, and {usable} can be used here.")
+        return found
+
+    @cached_property
+    def _gpus(self) -> tuple[int, ...] | None:
+        if not self._per_trial:
+            return None
+        header = self._header
+        return gpus.usable_gpus(header.gpu_indices, use_active=header.use_active_gpu, ours=self._held())
 
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         for submission in batch:
@@ -78,7 +91,7 @@ class LocalBackend:
     def cancel(self, jobs: Collection[str]) -> None:
         supervisors = {}
         for job in jobs:
-            if self._alive(job) and (pid := self._supervisor(job)):
+            if pid := self._supervisor(job):
                 (self._runs / job / "canceled").touch()
                 supervisors[job] = pid
                 _signal(pid, signal.SIGTERM)
@@ -154,19 +167,16 @@ class LocalBackend:
         variables = {name: str(value) for name, value in (job.get("environment_variables") or {}).items()}
         environment = {**self._environ, **variables}
         if self._gpus:
-            chosen = ",".join(map(str, gpus.assign(self._load(), self._per_trial)))
+            held = self._held()
+            chosen = ",".join(map(str, gpus.assign({gpu: held[gpu] for gpu in self._gpus}, self._per_trial)))
             (run / "gpus").write_text(chosen)
             environment["CUDA_VISIBLE_DEVICES"] = chosen
         return environment
 
-    def _load(self) -> dict[int, int]:
-        load = dict.fromkeys(self._gpus, 0)
-        for path in self._runs.glob("*/gpus"):
-            if self._alive(path.parent.name):
-                for gpu in path.read_text().split(","):
-                    if gpu.isdigit() and int(gpu) in load:
-                        load[int(gpu)] += 1
-        return load
+    def _held(self) -> Counter[int]:
+        """Return how many of our own jobs are at work on each GPU."""
+        files = (path for path in self._runs.glob("*/gpus") if self._alive(path.parent.name))
+        return Counter(int(gpu) for path in files for gpu in path.read_text().split(",") if gpu.isdigit())
 
     def _wait(self, job: str, child: subprocess.Popen[bytes]) -> None:
         # Not reaped yet, so that its number, which is the session's, cannot be another's when the rest is killed.
@@ -194,8 +204,10 @@ class LocalBackend:
         return False
 
     def _supervisor(self, job: str) -> int | None:
-        with suppress(OSError, ValueError):
-            return int((self._runs / job / "started").read_text())
+        while self._alive(job):  # at its very start it has not written down its number yet
+            with suppress(OSError, ValueError):
+                return int((self._runs / job / "started").read_text())
+            time.sleep(0.005)
         return None
 
     def _observe(self, job: str) -> Observation | None:
@@ -243,21 +255,19 @@ def _time_of(path: Path) -> float | None:
 def _metrics(folder: Path) -> Iterator[Metric]:
     with suppress(FileNotFoundError), (folder / "metrics.jsonl").open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            try:
+            with suppress(ValueError, LookupError, TypeError):  # a line that was cut short by a kill or a full disk
                 record = json.loads(line)
-            except ValueError:
-                return  # a line that was cut short by a kill is the last one
-            yield Metric(
-                trial=folder.name,
-                kind=record["type"],
-                sequence=record["sequence"],
-                value=record["value"],
-                at=record["at"],
-            )
+                yield Metric(
+                    trial=folder.name,
+                    kind=record["type"],
+                    sequence=record["sequence"],
+                    value=record["value"],
+                    at=record["at"],
+                )
 
 
 def _outcome(folder: Path) -> Iterator[Outcome]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, LookupError, TypeError):
         record = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         yield Outcome(
             trial=folder.name, exit_code=record["exit_code"], started=record["started"], ended=record["ended"]

@@ -22,13 +22,14 @@ if [ "$3" -gt 0 ]; then
         wait "$sleeper"
         trap '' TERM
         : > timed_out
-        kill -TERM -- -$$
+        kill -s TERM -- -$$ # not `kill -TERM --`, which dash takes for wrong
         sleep 15
-        kill -KILL -- -$$
+        kill -s KILL -- -$$
     ) < /dev/null > /dev/null 2>&1 &
     watchdog=$!
 fi
 
+[ -z "$stopping" ] || kill -s TERM "$job" # the signal came before the job was there to get it
 wait "$job"
 code=$?
 while [ -n "$stopping" ] && kill -0 "$job" 2> /dev/null; do
@@ -39,3 +40,13 @@ done
 [ ! -e timed_out ] || kill -KILL "$watchdog" 2> /dev/null
 
 echo "$code" > exit_code.tmp && mv exit_code.tmp exit_code
+
+# What the job left behind in process groups of its own is ended by who started it or, if that is gone, here.
+if ! kill -0 "$PPID" 2> /dev/null; then
+    for stat in /proc/[0-9]*/stat; do
+        pid=${stat#/proc/} pid=${pid%/stat}
+        read -r line 2> /dev/null < "$stat" || continue
+        set -- ${line##*) } # state, parent, process group, session
+        [ "$4" != $$ ] || [ "$pid" = $$ ] || kill -s KILL "$pid" 2> /dev/null
+    done
+fi

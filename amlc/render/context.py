@@ -104,8 +104,13 @@ def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def experiment_name(experiment: Experiment) -> str:
-    """Return the AML experiment's name: letters, digits, `_` and `-` only, as the service asks."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", experiment.name)[:255]
+    """Return the name of the AML experiment that the jobs of an experiment belong to."""
+    return aml_name(experiment.name)
+
+
+def aml_name(experiment: str) -> str:
+    """Return an experiment's name as AML takes it: letters, digits, `_` and `-` only."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", experiment)[:255]
 
 
 def flattened(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
@@ -15,15 +14,13 @@ from amlc.errors import TemplateError
 from amlc.model import Experiment
 from amlc.plan import Job
 from amlc.render.context import STANDARD_KEYS, job_mapping
-from amlc.render.scalars import from_yaml, to_yaml
+from amlc.render.readback import read_job
+from amlc.render.scalars import to_yaml
 from amlc.resources import templates_dir
 
 TEMPLATE = "command-job.yml.j2"
 
 Render: TypeAlias = "Callable[[Job], bytes]"
-
-_REMEMBERED = 50
-_BLOCK = re.compile(r"^(?=[A-Za-z$\"'])", re.MULTILINE)
 
 
 def renderer(experiment: Experiment, *, revision: str) -> Render:
@@ -33,7 +30,6 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
     when that does not carry the job's name, tags and environment variables unchanged.
     """
     template = _load(experiment.templates)
-    read = _reader()
 
     def render(job: Job) -> bytes:
         mapping = job_mapping(experiment, job, revision=revision)
@@ -43,7 +39,7 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
             )
         except Exception as err:  # a template can raise anything, and every one of them is the template's fault
             raise _failure(template, err) from err
-        _check(text, read, mapping, f"{_name(template)}: job #{job.sequence}")
+        _check(text, mapping, f"{_name(template)}: job #{job.sequence}")
         return text.encode()
 
     return render
@@ -103,10 +99,10 @@ def _failure(template: jinja2.Template, err: Exception) -> TemplateError:
     return TemplateError(f"{place}: {type(err).__name__}: {err}")
 
 
-def _check(text: str, read: Callable[[str], Any], mapping: Mapping[str, Any], where: str) -> None:
+def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
     """Raise TemplateError unless `text` reads back as a job that carries what the plan says."""
     try:
-        job = read(text)
+        job = read_job(text)
     except yaml.YAMLError as err:
         raise TemplateError(f"{where}: the output is not YAML: {' '.join(str(err).split())}") from err
     if not isinstance(job, dict):
@@ -133,33 +129,3 @@ def _expect(where: str, key: str, found: object, expected: object) -> None:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _reader() -> Callable[[str], Any]:
-    """Return a function that parses job files as `from_yaml` does, much faster for a series that is much alike.
-
-    Most top-level blocks of an experiment's files are the same text: those of the first files are remembered, and
-    only the others are parsed. Text that cannot be cut so (a scalar that runs on at column 1, an anchor used across
-    blocks, a key that comes twice) is parsed whole.
-    """
-    seen: dict[str, Any] = {}
-
-    def read(text: str) -> Any:
-        blocks = _BLOCK.split(text)
-        try:
-            if len(seen) < _REMEMBERED:
-                seen.update((block, from_yaml(block)) for block in blocks if len(block) < 1000)
-            parts = [seen[block] for block in blocks if block in seen]
-            parts.append(from_yaml("".join(block for block in blocks if block not in seen)))
-        except yaml.YAMLError:
-            return from_yaml(text)
-        merged: dict[Any, Any] = {}
-        for part in parts:
-            if part is None:
-                continue
-            if not isinstance(part, dict) or merged.keys() & part.keys():
-                return from_yaml(text)
-            merged |= part
-        return merged
-
-    return read

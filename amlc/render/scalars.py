@@ -19,7 +19,7 @@ _NUMBER_LIKE = re.compile(r"[.][0-9_]|[.](inf|nan)\Z|[.]+\Z", re.IGNORECASE)
 # A longer key has to be marked as one.
 _SIMPLE_KEY = 1000
 # Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML calls unprintable.
-_ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 _SHORT = 100  # keys and names recur from job to job
 
@@ -55,6 +55,11 @@ def _key(text: str) -> str:
     return text if len(text) <= _SIMPLE_KEY else f"? {text}"
 
 
+def is_plain(text: str) -> bool:
+    """Tell whether `text`, without quotes, is text to every reader."""
+    return bool(_PLAIN.match(text)) and text.lower() not in _RESERVED and not _NUMBER_LIKE.match(text)
+
+
 def _float(value: float) -> str:
     if math.isnan(value):
         return ".nan"
@@ -67,10 +72,10 @@ def _float(value: float) -> str:
 
 
 def _string(text: str) -> str:
-    if _PLAIN.match(text) and text.lower() not in _RESERVED and not _NUMBER_LIKE.match(text):
+    if is_plain(text):
         return text
-    if _ESCAPED.search(text):
-        return _ESCAPED.sub(_escape, json.dumps(text, ensure_ascii=False))
+    if ESCAPED.search(text):
+        return ESCAPED.sub(_escape, json.dumps(text, ensure_ascii=False))
     if '"' in text or "\\" in text:
         return "'" + text.replace("'", "''") + "'"
     return f'"{text}"'

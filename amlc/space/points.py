@@ -12,7 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from amlc.errors import AmlcError
 from amlc.model import Choice, Dimension, Integer, Real, Space
+
+
+class SpaceError(AmlcError):
+    """A draw of the search space is no number that a computer has."""
+
+    exit_code = 1
+
 
 Key: TypeAlias = "tuple[str | int, ...]"
 Point: TypeAlias = "Mapping[Key, int | float]"
@@ -91,12 +99,17 @@ def value_at(dimension: Dimension, x: float) -> Any:
 
 
 def _real(dimension: Real, x: float) -> float:
-    if dimension.log:
-        x = math.exp(x)
-    if dimension.q is None:
-        return x
-    # Half to even, and no decimal clean-up: 0.8999999999999999 is what NNI delivers for quniform [0, 1, 0.3].
-    x = round(x / dimension.q) * dimension.q
+    try:
+        if dimension.log:
+            x = math.exp(x)
+        if dimension.q is None:
+            return x
+        # Half to even, and no decimal clean-up: 0.8999999999999999 is what NNI delivers for quniform [0, 1, 0.3].
+        x = round(x / dimension.q) * dimension.q
+    except OverflowError as err:
+        raise SpaceError(
+            f"searchSpace: '{dimension.name}' has draws beyond the largest number, about 1.8e308. Narrow its bounds."
+        ) from err
     return x if dimension.normal else min(max(x, dimension.a), dimension.b)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Trial
 from amlc.plan import Job, PlanError
@@ -77,7 +78,11 @@ def test_a_packed_job_carries_all_its_trials_and_their_time() -> None:
     found = mapping({"a": 1}, {"a": 2}, {"a": 3}, trial_seconds=60)
     assert found["display_name"] == "exp #7-9"
     assert found["limits"] == {"timeout": 180}
-    assert [received(found["environment_variables"], index)["parameters"] for index in range(3)] == [{"a": 1}, {"a": 2}, {"a": 3}]
+    assert [received(found["environment_variables"], index)["parameters"] for index in range(3)] == [
+        {"a": 1},
+        {"a": 2},
+        {"a": 3},
+    ]
     assert found["tags"]["amlc.sequence"] == "7,8,9"
     assert "a" not in found["tags"]
 
@@ -99,7 +104,9 @@ def test_the_compute_is_named_as_aml_does(changes, expected) -> None:
     [
         pytest.param({}, {"image": "msranni/nni:latest"}, id="NNI's default image"),
         pytest.param({"target": AmlTarget(image="x:1")}, {"image": "x:1"}, id="dockerImage"),
-        pytest.param({"environment": "azureml:e:3", "target": AmlTarget(image="x")}, "azureml:e:3", id="amlc.environment wins"),
+        pytest.param(
+            {"environment": "azureml:e:3", "target": AmlTarget(image="x")}, "azureml:e:3", id="amlc.environment wins"
+        ),
     ],
 )
 def test_the_environment(changes, expected) -> None:
@@ -114,7 +121,18 @@ def test_gpus_are_said_only_when_asked_for() -> None:
 
 # --- expressions of AML are inert ----------------------------------------------------------------------------------------
 
-EXPRESSIONS = ["${{inputs.x}}", "$${{x}}", "$[[x]]", "\\${{x}}", "a${{{{", "$$[[", "${{" * 500, "${\u200b{", "$ {{", "\u0024{{"]
+EXPRESSIONS = [
+    "${{inputs.x}}",
+    "$${{x}}",
+    "$[[x]]",
+    "\\${{x}}",
+    "a${{{{",
+    "$$[[",
+    "${{" * 500,
+    "${\u200b{",
+    "$ {{",
+    "\u0024{{",
+]
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS, ids=ascii)
@@ -151,7 +169,9 @@ def test_a_long_value_is_split_into_variables_that_linux_takes(character, length
 
 
 def test_a_megabyte_goes_in_and_what_no_environment_holds_is_a_clear_error() -> None:
-    assert received(mapping({"text": "x" * 1_000_000})["environment_variables"])["parameters"]["text"] == "x" * 1_000_000
+    assert (
+        received(mapping({"text": "x" * 1_000_000})["environment_variables"])["parameters"]["text"] == "x" * 1_000_000
+    )
     with pytest.raises(PlanError, match=r"trial #7: its parameters take 1,6.*1,500,000.*name the file\.$"):
         mapping({"text": "x" * 1_600_000})
     with pytest.raises(PlanError, match=r"name the file, or lower amlc\.trialsPerJob\.$"):
@@ -163,7 +183,15 @@ def test_a_megabyte_goes_in_and_what_no_environment_holds_is_a_clear_error() -> 
 
 def test_tags_are_short_texts_and_never_hide_our_own() -> None:
     tags = mapping(
-        {"amlc.trial": "mine", "n": {"_name": "conv", "k": 3}, "t": True, "none": None, "l": [1, "é"], "e": {}, "long": "x" * 999}
+        {
+            "amlc.trial": "mine",
+            "n": {"_name": "conv", "k": 3},
+            "t": True,
+            "none": None,
+            "l": [1, "é"],
+            "e": {},
+            "long": "x" * 999,
+        }
     )["tags"]
     assert tags["amlc.trial"] == "0" * 16
     assert {name: tags[name] for name in ("n._name", "n.k", "t", "none", "l", "e")} == {
@@ -178,7 +206,12 @@ def test_names_are_what_the_service_takes() -> None:
 
 
 def test_parameters_are_flattened_with_dots() -> None:
-    assert flattened({"a": {"b": {"c": 1}, "d": []}, "e": {}, "f": [{"g": 1}]}) == {"a.b.c": 1, "a.d": [], "e": {}, "f": [{"g": 1}]}
+    assert flattened({"a": {"b": {"c": 1}, "d": []}, "e": {}, "f": [{"g": 1}]}) == {
+        "a.b.c": 1,
+        "a.d": [],
+        "e": {},
+        "f": [{"g": 1}],
+    }
 
 
 # --- amlc.job ------------------------------------------------------------------------------------------------------------

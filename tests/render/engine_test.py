@@ -67,7 +67,22 @@ def test_keys_without_a_value_are_left_out() -> None:
     assert "compute" not in text
 
 
-HOSTILE = ["yes", "1e-05", "a: b", "# x", "x\ny", "\u2028", "\x85", "${{inputs.x}}", "$[[x]]", "{{ 7 * 7 }}", "{% raw %}", "'\"\\", "🙂", "k" * 3000]
+HOSTILE = [
+    "yes",
+    "1e-05",
+    "a: b",
+    "# x",
+    "x\ny",
+    "\u2028",
+    "\x85",
+    "${{inputs.x}}",
+    "$[[x]]",
+    "{{ 7 * 7 }}",
+    "{% raw %}",
+    "'\"\\",
+    "🙂",
+    "k" * 3000,
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[ascii(text)[:20] for text in HOSTILE])
@@ -78,7 +93,11 @@ def test_hostile_values_pass_through_the_template(text) -> None:
 
 
 def test_one_block_can_be_overridden_and_the_rest_stays(templates) -> None:
-    one = user_template(templates, EXTENDS + "{% block limits %}\nlimits: {timeout: 7}\n{% raw %}queue: ${{parent.inputs.q}}\n{% endraw %}{% endblock %}\n")
+    one = user_template(
+        templates,
+        EXTENDS
+        + "{% block limits %}\nlimits: {timeout: 7}\n{% raw %}queue: ${{parent.inputs.q}}\n{% endraw %}{% endblock %}\n",
+    )
     expected = yaml.safe_load(render(replace(one, templates=None)))
     found = yaml.safe_load(render(one))
     assert found.pop("queue") == "${{parent.inputs.q}}"  # the user's own expression stays
@@ -87,7 +106,9 @@ def test_one_block_can_be_overridden_and_the_rest_stays(templates) -> None:
 
 def test_a_block_can_add_to_its_parent_and_include_a_neighbour(templates) -> None:
     (templates / "extra.j2").write_text("inputs: {path: azureml:data:{{ trials[0].sequence }}}\n")
-    one = user_template(templates, EXTENDS + '{% block more %}\n{{ super() }}{% include "extra.j2" %}\n{% endblock %}\n')
+    one = user_template(
+        templates, EXTENDS + '{% block more %}\n{{ super() }}{% include "extra.j2" %}\n{% endblock %}\n'
+    )
     assert yaml.safe_load(render(one))["inputs"] == {"path": "azureml:data:7"}
 
 
@@ -108,7 +129,9 @@ def test_a_template_can_read_the_experiment(templates) -> None:
 @pytest.mark.parametrize(
     ("block", "line", "message"),
     [
-        pytest.param("x: {{ job.nope | yaml }}", 3, "UndefinedError: 'dict object' has no attribute 'nope'", id="undefined"),
+        pytest.param(
+            "x: {{ job.nope | yaml }}", 3, "UndefinedError: 'dict object' has no attribute 'nope'", id="undefined"
+        ),
         pytest.param("x: {{ nope }}", 3, "UndefinedError: 'nope' is undefined", id="undefined name"),
         pytest.param("a: 1\nb: {{ 1 / 0 }}", 4, "ZeroDivisionError", id="arithmetic"),
         pytest.param("x: {{ job | nope }}", 3, "No filter named 'nope'", id="unknown filter"),
@@ -154,15 +177,23 @@ def test_a_bare_value_that_reads_back_otherwise_is_refused(templates, section, k
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("name: x\n", "'name' reads back as 'x', and the plan says 'exp-0123456789abcdef-a1b2c3'", id="another name"),
+        pytest.param(
+            "name: x\n", "'name' reads back as 'x', and the plan says 'exp-0123456789abcdef-a1b2c3'", id="another name"
+        ),
         pytest.param("", "'name' reads back as None", id="empty"),
         pytest.param("- a\n", "the output is not one mapping", id="a list"),
         pytest.param("just text\n", "the output is not one mapping", id="text"),
         pytest.param("a: [1\n", "the output is not YAML", id="not YAML"),
         pytest.param("a: 1\n---\nb: 2\n", "the output is not YAML", id="two documents"),
-        pytest.param("a: !!python/object/apply:os.getcwd []\n", "the output is not YAML", id="a tag that would run code"),
-        pytest.param(EXTENDS + "{% block tags %}{% endblock %}", "'tags.amlc.experiment' reads back as None", id="no tags"),
-        pytest.param(EXTENDS + "{% block environment %}{% endblock %}", "the output has no 'environment'", id="no environment"),
+        pytest.param(
+            "a: !!python/object/apply:os.getcwd []\n", "the output is not YAML", id="a tag that would run code"
+        ),
+        pytest.param(
+            EXTENDS + "{% block tags %}{% endblock %}", "'tags.amlc.experiment' reads back as None", id="no tags"
+        ),
+        pytest.param(
+            EXTENDS + "{% block environment %}{% endblock %}", "the output has no 'environment'", id="no environment"
+        ),
         pytest.param(EXTENDS + "{% block code %}{% endblock %}", "the output has no 'command'", id="no command"),
     ],
 )
@@ -212,7 +243,9 @@ def test_every_template_file_counts_as_input(templates) -> None:
     (templates / "sub").mkdir()
     for path in (templates / "a.j2", templates / "sub" / "b.j2"):
         path.touch()
-    assert {templates / "a.j2", templates / "sub" / "b.j2", templates_dir() / TEMPLATE} <= set(template_files(templates))
+    assert {templates / "a.j2", templates / "sub" / "b.j2", templates_dir() / TEMPLATE} <= set(
+        template_files(templates)
+    )
 
 
 def test_a_template_that_is_not_utf8_is_a_clear_error(templates) -> None:

@@ -11,8 +11,13 @@ import pytest
 
 from amlc.render.snapshot import SnapshotError, digest, snapshot
 
-RUNNER = {"amlc_runner.py", "amlc_standin/nni/__init__.py", "amlc_standin/nni/_encode.py", "amlc_standin/nni/_trial.py",
-          "amlc_standin/nni/utils.py"}
+RUNNER = {
+    "amlc_runner.py",
+    "amlc_standin/nni/__init__.py",
+    "amlc_standin/nni/_encode.py",
+    "amlc_standin/nni/_trial.py",
+    "amlc_standin/nni/utils.py",
+}
 
 
 @pytest.fixture
@@ -65,8 +70,12 @@ def test_an_ignore_file_can_bring_a_default_back(code) -> None:
 PATTERNS = [
     pytest.param({".gitignore": "*.bin\n"}, {".gitignore", "keep.py", "a/keep.py", "a/b/deep.py"}, id="gitignore"),
     pytest.param({".nniignore": "a/\n"}, {".nniignore", "keep.py", "x.bin"}, id="nniignore, a folder"),
-    pytest.param({".amlignore": "/keep.py\n"}, {".amlignore", "a/keep.py", "x.bin", "a/y.bin", "a/b/deep.py"}, id="anchored"),
-    pytest.param({".gitignore": "*.bin\n!x.bin\n"}, {".gitignore", "keep.py", "x.bin", "a/keep.py", "a/b/deep.py"}, id="negation"),
+    pytest.param(
+        {".amlignore": "/keep.py\n"}, {".amlignore", "a/keep.py", "x.bin", "a/y.bin", "a/b/deep.py"}, id="anchored"
+    ),
+    pytest.param(
+        {".gitignore": "*.bin\n!x.bin\n"}, {".gitignore", "keep.py", "x.bin", "a/keep.py", "a/b/deep.py"}, id="negation"
+    ),
     pytest.param(
         {".gitignore": "*.bin\n", ".amlignore": "!y.bin\n"},
         {".gitignore", ".amlignore", "keep.py", "a/y.bin", "a/keep.py", "a/b/deep.py"},
@@ -82,9 +91,13 @@ PATTERNS = [
         {".gitignore", "a/.gitignore", "keep.py", "a/y.bin", "a/b/deep.py"},
         id="a nested file counts from its own folder and wins",
     ),
-    pytest.param({".gitignore": "a/**/deep.py\n**/y.bin\n"}, {".gitignore", "keep.py", "x.bin", "a/keep.py"}, id="double star"),
     pytest.param(
-        {".gitignore": "# keep.py\n\nkeep.py \n\\#x\n"}, {".gitignore", "x.bin", "a/y.bin", "a/b/deep.py"}, id="comment and blank"
+        {".gitignore": "a/**/deep.py\n**/y.bin\n"}, {".gitignore", "keep.py", "x.bin", "a/keep.py"}, id="double star"
+    ),
+    pytest.param(
+        {".gitignore": "# keep.py\n\nkeep.py \n\\#x\n"},
+        {".gitignore", "x.bin", "a/y.bin", "a/b/deep.py"},
+        id="comment and blank",
     ),
     pytest.param({".gitignore": "a\n"}, {".gitignore", "keep.py", "x.bin"}, id="a folder without a slash"),
     pytest.param({".gitignore": "*.bin\r\n"}, {".gitignore", "keep.py", "a/keep.py", "a/b/deep.py"}, id="CRLF"),
@@ -107,7 +120,20 @@ def test_leave_out_excludes_folders_wherever_they_are(code) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a b.py", "it's.py", 'say "x".py', "$(touch x).py", "ünï.py", "🙂.py", "a\nb.py", "-rf", "#1", "back\\slash", "é" * 127]
+    "name",
+    [
+        "a b.py",
+        "it's.py",
+        'say "x".py',
+        "$(touch x).py",
+        "ünï.py",
+        "🙂.py",
+        "a\nb.py",
+        "-rf",
+        "#1",
+        "back\\slash",
+        "é" * 127,
+    ],
 )
 def test_any_utf8_name_goes_along(code, name) -> None:
     put(code / name, "x")
@@ -162,7 +188,10 @@ def test_an_executable_file_stays_one(code) -> None:
     assert (found["run.sh"], found["data.csv"]) == (True, False)
 
 
-@pytest.mark.parametrize("name", ["amlc_runner.py", "amlc_runner.py/x", "amlc_standin", "amlc_standin/nni/__init__.py", "amlc_standin/mine.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["amlc_runner.py", "amlc_runner.py/x", "amlc_standin", "amlc_standin/nni/__init__.py", "amlc_standin/mine.py"],
+)
 def test_a_file_in_the_runners_place_is_an_error(code, name) -> None:
     put(code / name)
     with pytest.raises(SnapshotError, match=r"code/amlc_(runner\.py|standin).*Rename yours"):
@@ -206,7 +235,7 @@ def test_too_many_bytes_are_an_error_that_lists_the_ten_largest(code) -> None:
     for number in range(12):
         with (code / f"{number:02d}.bin").open("wb") as stream:
             stream.truncate(30_000_000 + number)  # sparse: takes no space
-    with pytest.raises(SnapshotError, match="at most .* 300,000,000 bytes") as caught:
+    with pytest.raises(SnapshotError, match=r"at most .* 300,000,000 bytes") as caught:
         snapshot(code)
     rows = [row.split() for row in str(caught.value).splitlines()[1:]]
     assert rows == [[f"30,000,0{number:02d}", f"{number:02d}.bin"] for number in range(11, 1, -1)]

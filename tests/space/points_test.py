@@ -7,7 +7,7 @@ import math
 import pytest
 
 from amlc.model import Choice, Integer, Real
-from amlc.space.points import axes, deliver, endless, value_at
+from amlc.space.points import SpaceError, axes, deliver, endless, value_at
 
 UNIFORM = Real("u", 0.0, 1.0)
 
@@ -33,6 +33,18 @@ def test_a_coordinate_becomes_the_value_that_nni_delivers(dimension, x, expected
     found = value_at(dimension, x)
     assert found == expected
     assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "x"),
+    [
+        pytest.param(Real("n", 1000.0, 1.0, normal=True, log=True), 1000.0, id="exponent"),
+        pytest.param(Real("q", 0.0, 1e300, q=1e-300), 1e299, id="rounding"),
+    ],
+)
+def test_a_draw_beyond_all_numbers_is_a_clear_error(dimension, x) -> None:
+    with pytest.raises(SpaceError, match=rf"'{dimension.name}' has draws beyond the largest number.*Narrow its bounds"):
+        value_at(dimension, x)
 
 
 def test_axes_are_depth_first_and_only_the_chosen_branch_is_delivered() -> None:

@@ -7,7 +7,8 @@ import time
 from itertools import islice
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from amlc.tuners.gridsearch import canonical, propose
 
@@ -65,7 +66,10 @@ def test_one_dimension_is_walked_as_by_nni(case, nni_trials, parsed) -> None:
 def test_one_normal_dimension_is_walked_as_by_nni(case, nni_trials, parsed) -> None:
     space = one(*NORMAL[case])
     count = 15 if case.startswith("q") else 127  # the tails of a rounded one take NNI ever longer
-    assert_same(list(islice(propose(parsed(space), seed=0, args={}), count)), list(islice(nni_trials("GridSearch", space), count)))
+    assert_same(
+        list(islice(propose(parsed(space), seed=0, args={}), count)),
+        list(islice(nni_trials("GridSearch", space), count)),
+    )
 
 
 SPACES = [
@@ -94,7 +98,11 @@ SPACES = [
                 "_type": "choice",
                 "_value": [
                     {"_name": "empty"},
-                    {"_name": "conv", "k": {"_type": "choice", "_value": [3, 5]}, "r": {"_type": "uniform", "_value": [0, 1]}},
+                    {
+                        "_name": "conv",
+                        "k": {"_type": "choice", "_value": [3, 5]},
+                        "r": {"_type": "uniform", "_value": [0, 1]},
+                    },
                     {"_name": "pool", "q": {"_type": "quniform", "_value": [0, 4, 1]}},
                 ],
             },
@@ -108,10 +116,25 @@ SPACES = [
             "a": {
                 "_type": "choice",
                 "_value": [
-                    {"_name": "p", "b": {"_type": "choice", "_value": [
-                        {"_name": "s", "c": {"_type": "choice", "_value": [
-                            {"_name": "t", "d": {"_type": "quniform", "_value": [0, 2, 1]}}, {"_name": "u"}]}},
-                        {"_name": "v"}]}},
+                    {
+                        "_name": "p",
+                        "b": {
+                            "_type": "choice",
+                            "_value": [
+                                {
+                                    "_name": "s",
+                                    "c": {
+                                        "_type": "choice",
+                                        "_value": [
+                                            {"_name": "t", "d": {"_type": "quniform", "_value": [0, 2, 1]}},
+                                            {"_name": "u"},
+                                        ],
+                                    },
+                                },
+                                {"_name": "v"},
+                            ],
+                        },
+                    },
                     {"_name": "w", "e": {"_type": "randint", "_value": [0, 3]}},
                 ],
             },
@@ -203,10 +226,14 @@ def branches(inner: st.SearchStrategy) -> st.SearchStrategy:
     )
 
 
-ANY_SPACE = st.dictionaries(st.sampled_from(list("abc")), st.recursive(LEAVES, branches, max_leaves=5), min_size=1, max_size=3)
+ANY_SPACE = st.dictionaries(
+    st.sampled_from(list("abc")), st.recursive(LEAVES, branches, max_leaves=5), min_size=1, max_size=3
+)
 
 
-@settings(max_examples=100, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=100, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 @given(space=ANY_SPACE)
 def test_any_space_is_walked_as_by_nni(space, nni_trials, parsed) -> None:
     found = list(islice(propose(parsed(space), seed=0, args={}), 80))

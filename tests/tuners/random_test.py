@@ -6,7 +6,8 @@ import time
 from itertools import islice
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from amlc.tuners import OPEN_LOOP
 from amlc.tuners.random import propose
@@ -42,7 +43,13 @@ DEEP = {
                 "inner": {
                     "_type": "choice",
                     "_value": [
-                        {"_name": "p", "leaf": {"_type": "choice", "_value": [{"_name": "l"}, {"_name": "m", "z": {"_type": "randint", "_value": [0, 2]}}]}},
+                        {
+                            "_name": "p",
+                            "leaf": {
+                                "_type": "choice",
+                                "_value": [{"_name": "l"}, {"_name": "m", "z": {"_type": "randint", "_value": [0, 2]}}],
+                            },
+                        },
                         {"_name": "r", "k": {"_type": "choice", "_value": [1, 2]}},
                     ],
                 },
@@ -105,7 +112,9 @@ def test_values_are_plain_json_types(parsed) -> None:
         pytest.param({}, 1, id="empty"),
         pytest.param({"a": {"_type": "choice", "_value": [1]}}, 1, id="one option"),
         pytest.param({"a": {"_type": "choice", "_value": [1, 1, 2]}}, 2, id="equal options are one trial"),
-        pytest.param({"a": {"_type": "choice", "_value": [1, 1.0, True, "1"]}}, 4, id="options that Python finds equal"),
+        pytest.param(
+            {"a": {"_type": "choice", "_value": [1, 1.0, True, "1"]}}, 4, id="options that Python finds equal"
+        ),
         pytest.param({"a": {"_type": "quniform", "_value": [2, 10, 5]}}, 3, id="clipped"),
         pytest.param({"a": {"_type": "randint", "_value": [0.5, 3.2]}}, 3, id="float bounds"),
     ],
@@ -167,7 +176,9 @@ def branches(inner: st.SearchStrategy) -> st.SearchStrategy:
     )
 
 
-SPACES = st.dictionaries(st.sampled_from(list("abcde")), st.recursive(LEAVES, branches, max_leaves=6), min_size=1, max_size=4)
+SPACES = st.dictionaries(
+    st.sampled_from(list("abcde")), st.recursive(LEAVES, branches, max_leaves=6), min_size=1, max_size=4
+)
 
 
 def rounded(value: object) -> object:
@@ -176,7 +187,9 @@ def rounded(value: object) -> object:
     return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
-@settings(max_examples=100, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=100, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 @given(space=SPACES, seed=st.integers(0, 2**32))
 def test_any_space_is_drawn_as_by_nni(space, seed, nni_trials, parsed) -> None:
     found = list(islice(propose(parsed(space), seed=seed, args={}), 60))

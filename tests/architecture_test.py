@@ -1,0 +1,191 @@
+"""The walls of the design: layers, no cycles, a runner that stands alone, and commands that start at once."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "amlc"
+
+# docs/design.md, "Layers": a module imports only from layers below it, or from its own layer without a cycle.
+LAYERS = {
+    "errors": 0, "model": 0,
+    "resources": 1, "files": 1,
+    "config": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "ledger": 2,
+    "plan": 3, "render": 3, "backends": 3, "places": 3,
+    "write": 4, "reconcile": 4, "drive": 4, "collect": 4, "report": 4,
+    "commands": 5,
+    "cli": 6, "__init__": 6, "__main__": 6,
+}  # fmt: skip
+SLOW = ("azure", "numpy", "optuna", "mlflow", "jinja2", "pyarrow", "plotly", "nni")
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    name_of(path): path for path in sorted(PACKAGE.rglob("*.py")) if "runner" not in path.relative_to(PACKAGE).parts
+}
+RUNNER_FILES = sorted((PACKAGE / "runner").rglob("*.py"))
+
+
+def layer(module: str) -> int:
+    return LAYERS[module.split(".")[1] if "." in module else "__init__"]
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """The modules of amlc that a module imports, anywhere in it; `amlc` itself only for its version."""
+    path = MODULES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join(
+                    [*package.split(".")[: len(package.split(".")) - node.level + 1], *filter(None, [node.module])]
+                )
+            names = {f"{base}.{alias.name}" for alias in node.names}
+            found |= names & MODULES.keys() or {base}
+    return frozenset(name for name in found if name.split(".")[0] == "amlc" and name != "amlc")
+
+
+def opened(module: str) -> set[str]:
+    """The parts that a package's front imports only in a function: it hands out what speaks its own Protocol."""
+    if MODULES[module].name != "__init__.py":
+        return set()
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    inside = {
+        node.module or "" for function in functions for node in ast.walk(function) if isinstance(node, ast.ImportFrom)
+    }
+    return {name for name in inside if name.startswith(f"{module}.")}
+
+
+def test_every_module_has_a_layer() -> None:
+    unknown = {module for module in MODULES if module != "amlc" and module.split(".")[1] not in LAYERS}
+    assert not unknown
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_its_own_layer_or_below(module) -> None:
+    upwards = {name for name in imports(module) if layer(name) > layer(module)}
+    assert not upwards
+
+
+def test_there_is_no_import_cycle() -> None:
+    state: dict[str, int] = {}
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert state.get(module) != 1, " -> ".join((*path[path.index(module) :], module))
+        if module in state:
+            return
+        state[module] = 1
+        for name in sorted((imports(module) & MODULES.keys()) - opened(module)):
+            visit(name, (*path, module))
+        state[module] = 2
+
+    for module in MODULES:
+        visit(module, ())
+
+
+def test_nothing_imports_the_runner() -> None:
+    assert not [module for module in MODULES if any("runner" in name for name in imports(module))]
+
+
+@pytest.mark.parametrize("path", RUNNER_FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_the_runner_imports_only_the_standard_library(path) -> None:
+    """numpy is looked up by the stand-in only where the trial has imported it already."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    foreign = found - set(sys.stdlib_module_names) - {"nni"}
+    assert not foreign
+    if path.name == "amlc_runner.py":
+        assert "nni" not in found
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+
+
+def test_every_module_imports_alone() -> None:
+    """Each in a child of its own, forked from one interpreter that has only loaded what is slow and not ours."""
+    code = (
+        "import os, sys, importlib\n"
+        "import click, jinja2, jinja2.sandbox, numpy, pathspec, rich.console, sqlite3, yaml\n"
+        "import azure.core.pipeline.transport, jsonschema\n"
+        "for name in sys.argv[1:]:\n"
+        "    pid = os.fork()\n"
+        "    if not pid:\n"
+        "        try:\n"
+        "            importlib.import_module(name)\n"
+        "        except BaseException as error:\n"
+        "            print(name, repr(error), flush=True)\n"
+        "            os._exit(1)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+    )
+    done = python("-c", code, *(module for module in MODULES if module != "amlc.__main__"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["compile", "--help"],
+        ["submit", "--help"],
+        ["collect", "--help"],
+        ["validate", "EXPERIMENT"],
+    ],
+    ids=" ".join,
+)
+def test_quick_commands_import_nothing_slow(arguments, tmp_path) -> None:
+    (tmp_path / "experiment.yml").write_text(
+        "searchSpace: {x: {_type: uniform, _value: [0, 1]}}\ntrialCommand: x\ntrialConcurrency: 1\nmaxTrialNumber: 1\n"
+        "tuner: {name: Random}\ntrainingService: {platform: local}\n"
+    )
+    code = (
+        "import sys\nfrom amlc.cli import entry_point\n"
+        "try:\n    entry_point()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print([name for name in {SLOW!r} if name in sys.modules])"
+    )
+    given = [str(tmp_path / "experiment.yml") if word == "EXPERIMENT" else word for word in arguments]
+    done = python("-c", code, *given)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_command_is_in_the_readme_and_has_help() -> None:
+    from amlc.cli import main
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, command in main.commands.items():
+        assert command.help, name
+        assert re.search(rf"\bamlc {name}\b|`{name}`", readme), f"README.md does not mention {name}"
