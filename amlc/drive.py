@@ -69,9 +69,9 @@ def drive(
             loop.observe(_POLL_S)
 
 
-def observe_once(ledger: Ledger, backend: Backend, *, clock: Clock) -> None:
-    """Record what became of the jobs that were at work when somebody last looked."""
-    live = _live(fold(ledger.events()))
+def observe_once(ledger: Ledger, backend: Backend, name: str, *, clock: Clock) -> None:
+    """Record what became of the jobs that were at work on the back end of that name when somebody last looked."""
+    live = _live(fold(ledger.events()), name)
     if live:
         _record(ledger, backend, live, backend.poll(live, timeout_s=0), clock)
 
@@ -112,7 +112,7 @@ class _Loop:
             self._seen = number
             fold([event], self._attempts)
         self._last = latest(self._attempts)
-        self.live = _live(self._attempts)
+        self.live = _live(self._attempts, self.manifest.header.backend)
         self.note("session")
         unconfirmed = [attempt for attempt in self.live.values() if attempt.submitted is None]
         found = {seen.job: seen for seen in self.backend.poll([a.job for a in unconfirmed], timeout_s=0)}
@@ -142,6 +142,9 @@ class _Loop:
                 event = observed(refusal, at=self.clock())
             self.ledger.append([event])
         self._catch_up()
+        unwanted = [s.job for s in submissions if self.stopped or (s.job in self.live and self.live[s.job].canceling)]
+        if unwanted:  # a cancel from another process came between the intent and the call
+            self.backend.cancel(unwanted)
         return True
 
     def note(self, kind: str) -> None:
@@ -199,7 +202,7 @@ class _Loop:
             return
         if self._last.get(attempt.id, attempt).number <= attempt.number:
             self._last[attempt.id] = attempt
-        if attempt.working:
+        if attempt.working and attempt.backend == self.manifest.header.backend:
             self.live[job] = attempt
         elif self.live.pop(job, None) is not None:
             self._ended(attempt)
@@ -216,8 +219,8 @@ class _Loop:
             self.progress.failed += 1
 
 
-def _live(attempts: Mapping[str, Attempt]) -> dict[str, Attempt]:
-    return {job: attempt for job, attempt in attempts.items() if attempt.working}
+def _live(attempts: Mapping[str, Attempt], backend: str) -> dict[str, Attempt]:
+    return {job: attempt for job, attempt in attempts.items() if attempt.working and attempt.backend == backend}
 
 
 def _record(
@@ -227,8 +230,8 @@ def _record(
     known = {observation.job for observation in seen}
     gone = [
         Observation(job=job, status=Status.FAILED, error="the back end does not have it", infrastructure=True)
-        for job in live
-        if job not in known
+        for job, attempt in live.items()
+        if job not in known and attempt.submitted is not None  # else it never was: the next submit finds that out
     ]
     for observation in [*seen, *gone]:
         attempt = live[observation.job]

@@ -57,6 +57,7 @@ class Machine:
     calls: int = 0
     most: int = 0
     on_poll: object = None
+    on_create: object = None
 
     def submit(self, batch):
         with open_ledger(self.ledger) as ledger:
@@ -72,6 +73,8 @@ class Machine:
                 self.jobs[submission.job].creations += 1
             else:
                 self.jobs[submission.job] = Job(self.clock(), self.length, self.ends.get(submission.job, {}))
+            if self.on_create:
+                self.on_create(submission.job)
             working = [name for name in self.jobs if not self._seen(name).status.ended]
             self.most = max(self.most, len(working))
             assert len(working) <= self.room
@@ -262,7 +265,7 @@ def test_no_wait_submits_what_fits_and_returns(bench):
     assert b.drive(wait=False)[0].submitted == 0
     b.clock.now += 60
     with open_ledger(b.path) as ledger:
-        observe_once(ledger, b.machine, clock=b.clock)
+        observe_once(ledger, b.machine, "local", clock=b.clock)
     assert b.drive(wait=False)[0].submitted == 2
 
 
@@ -340,7 +343,7 @@ def test_a_job_of_unknown_status_that_was_retried_and_ends_after_all_is_not_subm
     b.drive(wait=False)
     b.clock.now += 20
     with open_ledger(b.path) as ledger:
-        observe_once(ledger, b.machine, clock=b.clock)
+        observe_once(ledger, b.machine, "local", clock=b.clock)
     assert b.attempts()[name].latest.status is Status.UNKNOWN
 
     def first_comes_back(machine):
@@ -459,6 +462,29 @@ def test_a_canceled_job_that_was_lost_is_not_tried_again(bench):
     b.machine.on_poll = lambda machine: machine.jobs and b.append(Event(kind="cancel", at=1, job=b.names[0]))
     b.drive()
     assert list(b.machine.jobs) == b.names
+
+
+@pytest.mark.parametrize("kind", ["cancel", "stop"])
+def test_a_cancel_between_the_intent_and_the_call_still_cancels(bench, kind):
+    b = bench(jobs=4, room=2)
+    b.machine.on_create = lambda job: b.append(Event(kind=kind, at=1, job=job if kind == "cancel" else ""))
+    _, stopped = b.drive()
+    assert stopped == (None if kind == "cancel" else "it was canceled")
+    assert list(b.machine.jobs) == (b.names if kind == "cancel" else b.names[:2])
+    assert {attempt.latest.status for attempt in b.attempts().values()} == {Status.CANCELED}
+
+
+def test_jobs_on_another_back_end_are_left_alone(bench):
+    b = bench(jobs=4, room=2)
+    b.drive(wait=False)
+    b.manifest = replace(b.manifest, header=replace(b.manifest.header, backend="aml"))
+    there = b.machine
+    b.machine = Machine(b.clock, b.path, b.room)
+    progress, _ = b.drive()
+    assert (progress.submitted, progress.failed) == (2, 0)
+    assert list(there.jobs) == b.names[:2]
+    assert list(b.machine.jobs) == b.names[2:]
+    assert [a.working for a in b.attempts().values()] == [True, True, False, False]
 
 
 def test_only_submits_the_named_jobs(bench):

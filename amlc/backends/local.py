@@ -204,9 +204,10 @@ class LocalBackend:
         return False
 
     def _supervisor(self, job: str) -> int | None:
-        while self._alive(job):  # at its very start it has not written down its number yet
+        deadline = time.monotonic() + _GRACE_S
+        while self._alive(job) and time.monotonic() < deadline:  # at its very start it has not written it down yet
             with suppress(OSError, ValueError):
-                return int((self._runs / job / "started").read_text())
+                return int((self._runs / job / "supervisor").read_text())
             time.sleep(0.005)
         return None
 

@@ -3,15 +3,15 @@
 # The current folder is the run folder. Standard output and error go to the job's log. Standard input is the lock that
 # says that this job is alive: only this shell may hold it, so that the lock falls when the shell ends.
 
-trap 'stopping=1' TERM # live through the signal, to write down how the job ended
-echo $$ > started
+: > started # from here on it counts as run
 
 (
-    trap - TERM
     cd work || exit 127
     exec "$1" -c "$2"
 ) < /dev/null &
 job=$!
+trap 'stopping=1' TERM # live through the signal, to write down how the job ended
+echo $$ > supervisor   # whom to signal, now that the job cannot miss it
 
 if [ "$3" -gt 0 ]; then
     # The timeout holds even if nobody watches. The signals go to the whole process group, this shell included.
@@ -29,7 +29,6 @@ if [ "$3" -gt 0 ]; then
     watchdog=$!
 fi
 
-[ -z "$stopping" ] || kill -s TERM "$job" # the signal came before the job was there to get it
 wait "$job"
 code=$?
 while [ -n "$stopping" ] && kill -0 "$job" 2> /dev/null; do

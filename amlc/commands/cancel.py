@@ -6,9 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from amlc.backends import open_backend
 from amlc.collect import read_results
-from amlc.commands.look import looked_up
+from amlc.commands.look import backend_named, looked_up
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.ledger import Event, fold, open_ledger
@@ -25,16 +24,16 @@ def cancel(*, trials: Sequence[str], target: str | None, places: Places, err: Te
     if not path.exists():
         raise UsageError(f"{manifest.header.experiment}: nothing was submitted yet.")
     with open_ledger(path) as ledger:
+        if not trials:  # first, so that a submit that runs sees it after each job that is not in the list
+            ledger.append([Event(kind="stop", at=time.time())])
         working = {a.job: a for a in fold(ledger.events()).values() if a.working}
         jobs = sorted(working)
         if trials:
             named = {attempt.job for _, attempt in chosen(read_results(manifest, ledger), trials) if attempt}
             jobs = sorted(named & working.keys())
-        events = [Event(kind="cancel", at=time.time(), job=job) for job in jobs]
-        if not trials:
-            events.append(Event(kind="stop", at=time.time()))
-        ledger.append(events)
-    open_backend(manifest.header, places.runs(manifest.header.experiment)).cancel(jobs)
+        ledger.append([Event(kind="cancel", at=time.time(), job=job) for job in jobs])
+    for name in sorted({working[job].backend for job in jobs}):
+        backend_named(name, manifest, places).cancel([job for job in jobs if working[job].backend == name])
     with looked_up(manifest, places):
         pass  # records the end where no submit is there to do so
     if not quiet:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from amlc.backends import open_backend
 from amlc.collect import read_results
+from amlc.commands.look import backend_named
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.ledger import read_ledger
@@ -19,7 +19,7 @@ def logs(*, trial: str, target: str | None, places: Places, follow: bool, out: B
         ((found, attempt),) = chosen(read_results(manifest, ledger), [trial])
     if attempt is None:
         raise UsageError(f"trial {found.id}: it was not submitted yet, so there is no log.")
-    for chunk in open_backend(manifest.header, places.runs(manifest.header.experiment)).log(attempt.job, follow=follow):
+    for chunk in backend_named(attempt.backend, manifest, places).log(attempt.job, follow=follow):
         out.write(chunk)
         out.flush()
     return 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from amlc.backends import open_backend
+from amlc.backends import Backend, open_backend
 from amlc.collect import Results, read_results
 from amlc.drive import observe_once
 from amlc.errors import LockedError
@@ -26,10 +27,17 @@ def looked_up(manifest: Manifest, places: Places) -> Iterator[tuple[Results, Led
         yield read_results(manifest, ledger), ledger
 
 
+def backend_named(name: str, manifest: Manifest, places: Places) -> Backend:
+    """Open the back end on which an attempt runs: not always the one that was compiled for."""
+    return open_backend(replace(manifest.header, backend=name), places.runs(manifest.header.experiment))
+
+
 def _observe(manifest: Manifest, places: Places) -> None:
     try:
         experiment = manifest.header.experiment
         with lock(places.lock(experiment)), open_ledger(places.ledger(experiment)) as ledger:
-            observe_once(ledger, open_backend(manifest.header, places.runs(experiment)), clock=time.time)
+            working = {attempt.backend for attempt in fold(ledger.events()).values() if attempt.working}
+            for name in sorted(working):
+                observe_once(ledger, backend_named(name, manifest, places), name, clock=time.time)
     except LockedError:
         return  # a submit is at work, and records what it sees

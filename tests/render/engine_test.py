@@ -180,7 +180,7 @@ def test_a_bare_value_that_reads_back_otherwise_is_refused(templates, section, k
         pytest.param(
             "name: x\n", "'name' reads back as 'x', and the plan says 'exp-0123456789abcdef-a1b2c3'", id="another name"
         ),
-        pytest.param("", "'name' reads back as None", id="empty"),
+        pytest.param("", "the output is not one mapping", id="empty"),
         pytest.param("- a\n", "the output is not one mapping", id="a list"),
         pytest.param("just text\n", "the output is not one mapping", id="text"),
         pytest.param("a: [1\n", "the output is not YAML", id="not YAML"),
