@@ -79,16 +79,15 @@ def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) ->
 def plan(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = ()) -> Iterator[Job]:
     """Yield the experiment's jobs in order, lazily.
 
-    submitted: the trials of each job that was ever submitted. Those are facts: they keep their packing, and when the
-    space no longer proposes them they follow at the end, in the order given.
+    submitted: the trials of each job that was ever submitted. Those are facts: they keep their packing and their
+    numbers (which after an edit of the space others may have too), and when the space no longer proposes them they
+    follow at the end, in the order given.
     Raises PlanError when the budget is exceeded or a constraint cannot be evaluated.
     """
     groups = {trial.id: group for group in submitted for trial in group}
     waiting: list[Trial] = []
     done: set[str] = set()
-    count = 0
     for trial in proposed(experiment):
-        count = trial.sequence + 1
         group = groups.get(trial.id)
         if group is None:
             waiting.append(trial)
@@ -102,8 +101,7 @@ def plan(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = ()) ->
         yield _job(waiting)
     for group in {group[0].id: group for group in groups.values()}.values():
         if group[0].id not in done:
-            yield _job([Trial(trial.id, count + i, trial.parameters) for i, trial in enumerate(group)])
-            count += len(group)
+            yield _job(group)
 
 
 def proposed(experiment: Experiment) -> Iterator[Trial]:

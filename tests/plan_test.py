@@ -195,7 +195,7 @@ def test_submitted_trials_that_are_no_longer_proposed_follow_at_the_end() -> Non
         [trials[2].id, trials[3].id],
         [trials[5].id],
     ]
-    assert [trial.sequence for job in jobs for trial in job.trials] == [0, 1, 2, 3, 4]
+    assert [trial.sequence for job in jobs for trial in job.trials] == [0, 1, 2, 3, 5]
 
 
 def test_a_second_plan_after_everything_was_submitted_is_the_same() -> None:

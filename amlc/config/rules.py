@@ -165,7 +165,7 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
             advice = "Write for example 'lr * batch_size <= 3.2'."
             yield config.problem(path, "E-constraint", f"not an expression: {str(error.message).rstrip('.')}. {advice}")
             continue
-        for name in sorted(used - names):
+        for name in sorted(used - names - {"parameters"}):  # all of them, for names that are no identifiers
             hint = did_you_mean(name, names) or f" Known: {', '.join(sorted(names)) or 'none'}."
             yield config.problem(path, "E-constraint", f"the search space has no parameter '{name}'.{hint}")
 
