@@ -32,6 +32,12 @@ def _backend(command: Command) -> Command:
     return click.option("--backend", type=_BACKENDS, envvar="AMLC_BACKEND", help=text)(command)
 
 
+def _parallel(command: Command) -> Command:
+    text = "How many calls to Azure ML to have in flight."
+    range_ = click.IntRange(1, 64)
+    return click.option("--parallel", type=range_, metavar="N", default=16, show_default=True, help=text)(command)
+
+
 def _submit_options(command: Command) -> Command:
     for option in (
         click.option(
@@ -43,6 +49,7 @@ def _submit_options(command: Command) -> Command:
         click.option("--fail-fast", is_flag=True, help="Submit no more after the first failure."),
         click.option("--max-failures", metavar="N[%]", help="Submit no more after N failures, or N% of the jobs."),
         click.option("--no-wait", is_flag=True, help="Submit as many as may run side by side, and return."),
+        _parallel,
     ):
         command = option(command)
     return command
@@ -162,13 +169,16 @@ def submit(settings: _Settings, /, experiment: str | None, dry_run: bool, **opti
 @click.argument("trials", nargs=-1, required=True)
 @click.option("-e", "--experiment", help="The experiment's file or name.")
 @_backend
+@_parallel
 @click.pass_obj
-def retry(settings: _Settings, /, trials: tuple[str, ...], experiment: str | None, backend: str | None) -> int:
+def retry(
+    settings: _Settings, /, trials: tuple[str, ...], experiment: str | None, backend: str | None, parallel: int
+) -> int:
     """Run trials again, whatever became of them. TRIALS are starts of ids, or #NUMBER."""
     from amlc.commands.submit import Options
     from amlc.commands.submit import submit as run
 
-    options = Options(backend=backend, only=trials, quiet=settings.quiet)
+    options = Options(backend=backend, only=trials, parallel=parallel, quiet=settings.quiet)
     return run(target=experiment, options=options, places=settings.places, err=sys.stderr)
 
 
@@ -283,6 +293,58 @@ def report(settings: _Settings, /, experiment: str | None) -> int:
     return run(target=experiment, places=settings.places, out=sys.stdout.buffer, err=sys.stderr, quiet=settings.quiet)
 
 
+@main.command("open")
+@click.argument("trial")
+@click.option("-e", "--experiment", help="The experiment's file or name.")
+@click.pass_obj
+def open_(settings: _Settings, /, trial: str, experiment: str | None) -> int:
+    """Print the address of a trial's page in Azure ML's studio. TRIAL is the start of its id, or #NUMBER."""
+    from amlc.commands.open_ import open_ as run
+
+    return run(trial=trial, target=experiment, places=settings.places, out=sys.stdout)
+
+
+@main.command()
+@_target
+@_backend
+@click.pass_obj
+def doctor(settings: _Settings, /, experiment: str | None, backend: str | None) -> int:
+    """Check that all is there that the experiment needs on Azure ML, and say what to do about what is not."""
+    from amlc.commands.doctor import doctor as run
+
+    return run(target=experiment, backend=backend, places=settings.places, out=sys.stdout)
+
+
+@main.command()
+@_target
+@click.option("--subscription-id", metavar="ID", help="The workspace's subscription, when nothing is compiled.")
+@click.option("--resource-group", metavar="NAME", help="The workspace's resource group, likewise.")
+@click.option("--workspace-name", metavar="NAME", help="The workspace, likewise.")
+@click.option("--config", type=_FILE, help="The workspace's config.json, likewise. Default: config.json, .azureml/.")
+@click.pass_obj
+def refresh(
+    settings: _Settings,
+    /,
+    experiment: str | None,
+    subscription_id: str | None,
+    resource_group: str | None,
+    workspace_name: str | None,
+    config: Path | None,
+) -> int:
+    """Rebuild the ledger from the Azure ML workspace, and the build folder too when it is gone."""
+    from amlc.commands.refresh import refresh as run
+
+    workspace = {"subscription_id": subscription_id, "resource_group": resource_group, "name": workspace_name}
+    return run(
+        target=experiment,
+        workspace=workspace,
+        config=config,
+        places=settings.places,
+        err=sys.stderr,
+        quiet=settings.quiet,
+    )
+
+
 @main.command()
 def schema() -> int:
     """Print the JSON Schema of experiment files."""
@@ -293,7 +355,14 @@ def schema() -> int:
 
 
 def _options(
-    settings: _Settings, *, backend: str | None, retry: str, fail_fast: bool, max_failures: str | None, no_wait: bool
+    settings: _Settings,
+    *,
+    backend: str | None,
+    retry: str,
+    fail_fast: bool,
+    max_failures: str | None,
+    no_wait: bool,
+    parallel: int,
 ) -> Any:
     from amlc.commands.submit import RETRYABLE, Options
 
@@ -306,15 +375,18 @@ def _options(
         retry=statuses,
         max_failures="1" if fail_fast else max_failures,
         wait=not no_wait,
+        parallel=parallel,
         quiet=settings.quiet,
     )
 
 
 def entry_point() -> NoReturn:
     """Run the command line and exit with the code that `amlc --help` explains."""
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character is no reason to stop
         with suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            encoding = "utf-8" if stream is sys.stdout and not stream.isatty() else None  # JSON and CSV are UTF-8
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
     try:
         code = main.main(prog_name="amlc", standalone_mode=False)
         sys.stdout.flush()
@@ -338,6 +410,15 @@ def entry_point() -> NoReturn:
         sys.exit(1)
     except OSError as err:
         sys.exit(_complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2))
+
+
+def _open_missing_streams() -> None:
+    """Give a stream that the caller closed (`>&-`) a place to go, before a file of ours gets its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stdin, stdout, stderr
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _complain(text: str, code: int) -> int:

@@ -37,7 +37,7 @@ class Event:
 
     kind: `session` (a submit began) · `tick` (it was still at work) · `intent` (about to submit; written before the
     call) · `submitted` · `void` (the intent never reached the back end) · `observed` · `cancel` (was
-    asked for) · `stop` (submit no more).
+    asked for) · `stop` (submit no more) · `history` (its intermediate results were fetched).
     """
 
     kind: str

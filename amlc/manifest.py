@@ -15,6 +15,7 @@ FILE_NAME = "manifest.json"
 _FORMAT = 1
 _OPEN = '"jobs": ['
 _CLOSE = "],"
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _AML_ONLY = ("workspace", "storage")
 
 
@@ -63,7 +64,7 @@ def entry_line(entry: Entry, *, first: bool) -> str:
     """Return the line of one job; every line but the first begins with the comma that separates them."""
     trials = [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials]
     value = {"id": entry.id, "name": entry.name, "file": entry.file, "sha256": entry.sha256, "trials": trials}
-    return ("" if first else ",") + json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
+    return ("" if first else ",") + _compact(value) + "\n"
 
 
 def tail_lines(*, jobs: int, trials: int) -> str:

@@ -15,6 +15,8 @@ from amlc.model import Experiment, Parameters, Trial
 from amlc.tuners import OPEN_LOOP
 from amlc.tuners.gridsearch import canonical
 
+_canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 # With constraints that nothing satisfies, an endless space would be searched for ever.
 _MOST_REJECTED = 100_000
 _SLUG_LENGTH = 40
@@ -72,8 +74,7 @@ def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) ->
         "occurrence": occurrence,
         "parameters": parameters,
     }
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_canonical_json(identity).encode()).hexdigest()[:16]
 
 
 def plan(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = ()) -> Iterator[Job]:

@@ -19,6 +19,7 @@ from amlc import files
 from amlc.errors import AmlcError
 from amlc.manifest import FILE_NAME, Entry, Header, entry_line, head_lines, tail_lines
 from amlc.model import AmlTarget, Experiment, LocalTarget, Trial, Workspace
+from amlc.parallel import in_chunks
 from amlc.plan import Job, job_name, plan, slug
 from amlc.render.context import blob_storage
 from amlc.render.engine import renderer, template_files
@@ -65,15 +66,14 @@ def write(
         tree.keep_only("code", {f"code/{file.name}" for file in code.files})
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
-        render = renderer(experiment, revision=revision)
+        maker = _Maker(experiment, revision, _Tree(folder, check=check, on_change=on_change))
         names: set[str] = set()
         trials = 0
-        for job in plan(experiment, submitted):
-            content, name = render(job), f"jobs/{job.file_name}"
-            tree.put(name, content)
-            manifest.write(entry_line(_entry(experiment, job, content, revision), first=not names).encode())
-            names.add(name)
-            trials += len(job.trials)
+        for jobs, (lines, changes) in in_chunks(maker, plan(experiment, submitted), on_all_cores=not check):
+            manifest.writelines((b"," if names or number else b"") + line for number, line in enumerate(lines))
+            names.update(f"jobs/{job.file_name}" for job in jobs)
+            tree.changes += changes
+            trials += sum(len(job.trials) for job in jobs)
         manifest.write(tail_lines(jobs=len(names), trials=trials).encode())
         tree.keep_only("jobs", names)
         if not check:
@@ -125,6 +125,27 @@ def _workspace(experiment: Experiment) -> Workspace | None:
 def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> Entry:
     name = job_name(experiment.name, job.id, revision)
     return Entry(job.id, name, f"jobs/{job.file_name}", hashlib.sha256(content).hexdigest(), job.trials)
+
+
+class _Maker:
+    """Renders jobs and puts their files into the build folder; returns their lines of the manifest."""
+
+    def __init__(self, experiment: Experiment, revision: str, tree: _Tree) -> None:
+        self.experiment = experiment
+        self.revision = revision
+        self.tree = tree
+        self.render = renderer(experiment, revision=revision)
+
+    def __call__(self, jobs: Sequence[Job]) -> tuple[list[bytes], int]:
+        """Return the lines, and how many files changed."""
+        before = self.tree.changes
+        lines = [self._line(job) for job in jobs]
+        return lines, self.tree.changes - before
+
+    def _line(self, job: Job) -> bytes:
+        content = self.render(job)
+        self.tree.put(f"jobs/{job.file_name}", content)
+        return entry_line(_entry(self.experiment, job, content, self.revision), first=True).encode()
 
 
 class _Tree:

@@ -96,7 +96,7 @@ class Project:
                 out, err = process.communicate(timeout=TIMEOUT_S)
             finally:
                 process.kill()
-        err = (err or b"").decode()
+        err = (err or b"").decode(errors="replace")
         assert process.returncode == code, err
         assert "Traceback" not in err
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from amlc.errors import BackendError
 from amlc.manifest import Header
@@ -68,6 +68,17 @@ class Backend(Protocol):
         """Yield what the job printed so far and, with `follow`, what it prints until its end."""
 
 
+@runtime_checkable
+class Remote(Backend, Protocol):
+    """A back end elsewhere, where some things are asked for only when somebody wants to know."""
+
+    def history(self, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:
+        """Yield each job with every report of its trials, of which `fetch` gives the final ones only."""
+
+    def reasons(self, jobs: Collection[str]) -> Mapping[str, str]:
+        """Return why waiting jobs wait, by job, as far as the back end says so."""
+
+
 def _local(runs: Path, header: Header, parallel: int) -> Backend:
     from amlc.backends.local import LocalBackend
 
@@ -80,10 +91,15 @@ def _aml(runs: Path, header: Header, parallel: int) -> Backend:
 
         return AmlBackend(header, os.environ, parallel=parallel)
     except ModuleNotFoundError as err:
-        raise BackendError(f"{err.name} is not installed, which the aml back end needs. {INSTALL_AZURE}") from err
+        raise missing_azure(err) from err
 
 
-INSTALL_AZURE: Final = "Install it: pip install 'amlc[azure]'. Or run on this machine: --backend local."
+def missing_azure(err: ModuleNotFoundError) -> BackendError:
+    """Return the error for a machine without the Azure libraries."""
+    what = "Install what it needs: pip install 'amlc[azure]'. Or run on this machine: --backend local."
+    return BackendError(f"the aml back end cannot be used, {err.name} is not installed. {what}")
+
+
 PARALLEL: Final = 16
 """How many calls to a remote back end may be in flight at once, if the user does not say."""
 

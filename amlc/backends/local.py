@@ -152,7 +152,7 @@ class LocalBackend:
         timeout_s = int((job.get("limits") or {}).get("timeout") or 0)
         with (run / _LOG).open("wb") as log:
             child = subprocess.Popen(
-                ["/bin/sh", str(_SUPERVISOR), shell, command, str(timeout_s)],
+                ["/bin/sh", str(_SUPERVISOR), shell, command.encode(), str(timeout_s)],
                 stdin=lock,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -163,14 +163,16 @@ class LocalBackend:
         self._children.add(submission.job)
         threading.Thread(target=self._wait, args=(submission.job, child), daemon=True).start()
 
-    def _environment(self, job: Mapping[str, Any], run: Path) -> dict[str, str]:
-        variables = {name: str(value) for name, value in (job.get("environment_variables") or {}).items()}
-        environment = {**self._environ, **variables}
+    def _environment(self, job: Mapping[str, Any], run: Path) -> dict[bytes, bytes]:
+        # What the job file says is UTF-8 for the runner and on Azure, whatever the locale is here.
+        environment = {os.fsencode(name): os.fsencode(value) for name, value in self._environ.items()}
+        for name, value in (job.get("environment_variables") or {}).items():
+            environment[name.encode()] = str(value).encode()
         if self._gpus:
             held = self._held()
             chosen = ",".join(map(str, gpus.assign({gpu: held[gpu] for gpu in self._gpus}, self._per_trial)))
             (run / "gpus").write_text(chosen)
-            environment["CUDA_VISIBLE_DEVICES"] = chosen
+            environment[b"CUDA_VISIBLE_DEVICES"] = chosen.encode()
         return environment
 
     def _held(self) -> Counter[int]:

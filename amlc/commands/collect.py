@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import BinaryIO, TextIO
 
+from amlc.backends import Remote, open_backend
 from amlc.collect import Results, history_table, number, trials_table, verdict
 from amlc.commands.look import looked_up
 from amlc.errors import IncompleteError
+from amlc.ledger import Event, Ledger
 from amlc.model import Trial
 from amlc.places import Places
 from amlc.report.tables import WRITERS, finite
@@ -22,6 +25,8 @@ def collect(
     """
     manifest = places.manifest(target)
     with looked_up(manifest, places) as (results, ledger):
+        if history:
+            _fetch_history(results, ledger, places)
         table = history_table(results, ledger) if history else trials_table(results)
         WRITERS[format_](table, out)
         out.flush()
@@ -31,6 +36,19 @@ def collect(
             print(f"{manifest.header.experiment}: {end}", file=err)
         return 0
     raise IncompleteError(f"{manifest.header.experiment}: {end}. The rows are written all the same.")
+
+
+def _fetch_history(results: Results, ledger: Ledger, places: Places) -> None:
+    """Record the intermediate results of ended jobs that a remote back end was not asked for yet."""
+    header = results.manifest.header
+    backend = open_backend(header, places.runs(header.experiment))
+    if not isinstance(backend, Remote):
+        return
+    known = {event.job for event in ledger.events() if event.kind == "history"}
+    last = (attempt for attempt in results.attempts.values() if attempt.backend == header.backend)
+    jobs = [attempt.job for attempt in last if attempt.latest.status.ended and attempt.job not in known]
+    for job, metrics in backend.history(jobs):
+        ledger.append([Event(kind="history", at=time.time(), job=job)], metrics, job=job)
 
 
 def best(*, target: str | None, places: Places, mode: str | None, out: TextIO, err: TextIO, quiet: bool) -> int:

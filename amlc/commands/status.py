@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from itertools import islice
 from typing import BinaryIO
 
+from amlc.backends import Remote, open_backend
 from amlc.collect import Results, Table, named, trials_table, verdict
 from amlc.commands.look import looked_up
 from amlc.ledger import Attempt
@@ -25,11 +28,23 @@ def status(*, target: str | None, places: Places, format_: str, everything: bool
             columns = tuple(name for name in table.columns if not name.startswith(("param.", "metric.")))
             WRITERS[format_](Table(columns, table.rows), out)
         else:
-            _show(results, everything=everything, out=out)
+            _show(results, everything=everything, reasons=_reasons(results, places), out=out)
     return 0
 
 
-def _show(results: Results, *, everything: bool, out: BinaryIO) -> None:
+def _reasons(results: Results, places: Places) -> Mapping[str, str]:
+    """Return why waiting jobs wait, as far as the back end says so; asked for as many as the table shows."""
+    header = results.manifest.header
+    here = ((a, state) for _, a, state in results.trials() if a is not None and a.backend == header.backend)
+    waiting = dict.fromkeys(attempt.job for attempt, state in here if state is Status.WAITING)
+    jobs = list(islice(waiting, _MOST_ROWS))
+    if not jobs:
+        return {}
+    backend = open_backend(header, places.runs(header.experiment))
+    return backend.reasons(jobs) if isinstance(backend, Remote) else {}
+
+
+def _show(results: Results, *, everything: bool, reasons: Mapping[str, str], out: BinaryIO) -> None:
     import io
 
     from rich.console import Console
@@ -54,7 +69,7 @@ def _show(results: Results, *, everything: bool, out: BinaryIO) -> None:
             Text(state.value, style=_STYLES.get(state, "")),
             str(attempt.number) if attempt else "",
             _duration(attempt),
-            Text(_remark(results, trial, attempt)),
+            Text(_remark(results, trial, attempt) or (reasons.get(attempt.job, "") if attempt else "")),
         )
     console.print(grid)
     if hidden:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TextIO
 
-from amlc.backends import Backend, open_backend
+from amlc.backends import PARALLEL, Backend, open_backend
 from amlc.collect import Results, Verdict, read_results, verdict
 from amlc.commands.trials import chosen
 from amlc.drive import Limits, Progress, Watch, drive
@@ -32,6 +32,7 @@ class Options:
     only: Sequence[str] = ()
     max_failures: str | None = None
     wait: bool = True
+    parallel: int = PARALLEL
     quiet: bool = False
 
 
@@ -42,7 +43,7 @@ def submit(*, target: str | None, options: Options, places: Places, err: TextIO)
     manifest = replace(manifest, header=header)
     places.prepare_state()
     with lock(places.lock(header.experiment)), open_ledger(places.ledger(header.experiment)) as ledger:
-        backend = open_backend(header, places.runs(header.experiment))
+        backend = open_backend(header, places.runs(header.experiment), parallel=options.parallel)
         results = read_results(manifest, ledger)
         with _watching(manifest, quiet=options.quiet, err=err) as watch:
             progress, stopped = drive(
@@ -114,7 +115,7 @@ def _max_failures(text: str | None, jobs: int) -> int | None:
     if text is None:
         return None
     number = text.removesuffix("%")
-    if not number.isdigit():
+    if not number.isdecimal() or not int(number):
         raise UsageError(f"--max-failures {text}: expected a number of jobs such as 3, or a part such as 10%.")
     return max(1, int(number) * jobs // 100) if text.endswith("%") else int(number)
 

@@ -12,6 +12,8 @@ from typing import Any
 from amlc.model import AmlTarget, BlobStorage, Experiment, SharedStorage, Trial
 from amlc.plan import Job, PlanError, job_name
 
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_spaced = json.JSONEncoder(ensure_ascii=False).encode
 # AML substitutes these and has no escape for them; in JSON, \u0024 is the same dollar.
 _EXPRESSION = re.compile(r"\$(?=\{\{|\[\[)")
 # NNI's image, for a job file of a local experiment, which has to be valid AML YAML too.
@@ -27,12 +29,12 @@ STANDARD_KEYS = frozenset({*_FIRST_KEYS, "compute", "environment_variables", "li
 
 def inert(text: str) -> str:
     r"""Return `text` without a live AML expression: the dollar of `${{` and `$[[` becomes `\u0024`."""
-    return _EXPRESSION.sub(r"\\u0024", text)
+    return _EXPRESSION.sub(r"\\u0024", text) if "$" in text else text
 
 
 def as_json(value: Any) -> str:
     """Return `value` as one line of JSON that AML passes on unchanged."""
-    return inert(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    return inert(_compact(value))
 
 
 def job_mapping(experiment: Experiment, job: Job, *, revision: str) -> dict[str, Any]:
@@ -144,8 +146,8 @@ def _variables(experiment: Experiment, job: Job) -> dict[str, str]:
         variables["AMLC_TRIALS_PER_GPU"] = str(experiment.target.trials_per_gpu)
     for index, trial in enumerate(job.trials):
         variables |= _trial_variables(index, trial)
-    size = sum(len(value.encode()) for value in variables.values())
-    if size > _MOST_BYTES:
+    size = sum(map(len, variables.values()))  # in characters, of which one takes four bytes at most
+    if size * 4 > _MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > _MOST_BYTES:
         raise PlanError(
             f"trial #{job.sequence}: its parameters take {size:,} bytes; a job's environment holds {_MOST_BYTES:,}. "
             "Put large values into files of trialCodeDirectory and let the parameter name the file"
@@ -173,7 +175,7 @@ def _tags(experiment: Experiment, job: Job, revision: str) -> dict[str, str]:
     }
     if len(job.trials) == 1:
         for name, value in flattened(job.trials[0].parameters).items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = value if isinstance(value, str) else _spaced(value)
             tags.setdefault(_tag(name), _tag(text))
     return tags
 

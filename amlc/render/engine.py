@@ -35,7 +35,7 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
         mapping = job_mapping(experiment, job, revision=revision)
         try:
             text = template.render(
-                job=mapping, experiment=experiment, trials=job.trials, revision=revision, standard_keys=STANDARD_KEYS
+                job=mapping, experiment=experiment, trials=job.trials, revision=revision, more=_more(mapping)
             )
         except Exception as err:  # a template can raise anything, and every one of them is the template's fault
             raise _failure(template, err) from err
@@ -43,6 +43,10 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
         return text.encode()
 
     return render
+
+
+def _more(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in mapping.items() if key not in STANDARD_KEYS}
 
 
 def template_files(folder: Path | None) -> tuple[Path, ...]:

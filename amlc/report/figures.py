@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
+from amlc.collect import number
 from amlc.model import Status
 from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
-from amlc.report.view import Curve, Row, View, chosen, evenly, number, shown
+from amlc.report.view import Curve, Row, View, chosen, evenly, shown
 
 MOST_POINTS = 5_000
 MOST_CURVES = 200

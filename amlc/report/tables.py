@@ -13,18 +13,16 @@ from typing import Any, BinaryIO, Final
 from amlc.collect import Table
 from amlc.errors import UsageError
 
+_INT64 = range(-(2**63), 2**63)
 _TIMES = frozenset({"started", "ended", "at"})
 
 
 def write_csv(table: Table, out: BinaryIO) -> None:
     """Write a header and the rows, lines ended by CR LF; an absent value is an empty cell, which 0 is not."""
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
-    writer = csv.writer(text)
+    writer = csv.writer(_Utf8(out))
     writer.writerow(table.columns)
     for row in table.rows:
         writer.writerow([_cell(_value(name, row.get(name))) for name in table.columns])
-    text.flush()
-    text.detach()
 
 
 def write_jsonl(table: Table, out: BinaryIO) -> None:
@@ -52,7 +50,7 @@ def write_parquet(table: Table, out: BinaryIO) -> None:
     for row in table.rows:
         for name in table.columns:
             columns[name].append(_value(name, row.get(name)))
-    arrays = {name: _column(values) for name, values in columns.items()}
+    arrays = {_encoded(name).decode(): _column(values) for name, values in columns.items()}
     buffer = io.BytesIO()  # Parquet seeks, and a pipe cannot
     parquet.write_table(pa.table(arrays), buffer)
     out.write(buffer.getvalue())
@@ -88,9 +86,9 @@ def _object(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json(value: Any) -> bytes:
     try:
-        return json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        return _encoded(json.dumps(value, allow_nan=False, ensure_ascii=False))
     except ValueError:
-        return json.dumps(finite(value), ensure_ascii=False).encode()
+        return _encoded(json.dumps(finite(value), ensure_ascii=False))
 
 
 def finite(value: Any) -> Any:
@@ -106,6 +104,23 @@ def finite(value: Any) -> Any:
 
 def _column(values: list[Any]) -> list[Any]:
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, float}:
+    if kinds <= {int, float} and all(_INT64.start <= v < _INT64.stop for v in values if isinstance(v, int)):
         return [float(value) if value is not None and float in kinds else value for value in values]
-    return values if len(kinds) == 1 and kinds <= {bool, str} else [_cell(v) if v is not None else None for v in values]
+    if kinds == {bool}:
+        return values
+    return [_encoded(_cell(value)).decode() if value is not None else None for value in values]
+
+
+def _encoded(text: str) -> bytes:
+    """Return UTF-8, in which half of a surrogate pair, which JSON can carry, becomes its escape."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+class _Utf8:
+    """What `csv.writer` writes to, without the buffer of an `io.TextIOWrapper`, which closes `out` when it fails."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        return self._out.write(_encoded(text))

@@ -12,6 +12,7 @@ from typing import Any
 from amlc.model import Parameters, Real, Space
 from amlc.space.points import Axis, Point, axes, coordinates, deliver, value_at
 
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
 _STANDARD = NormalDist()
 
 
@@ -34,7 +35,7 @@ def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Par
 
 def canonical(parameters: Parameters) -> bytes:
     """Return a 16-byte digest that equal parameter sets share, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).digest()[:16]
+    return hashlib.sha256(_sorted_json(parameters).encode()).digest()[:16]
 
 
 def grid_points(space_axes: Sequence[Axis]) -> Iterator[Point]:

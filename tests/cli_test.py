@@ -1,0 +1,361 @@
+"""The command line as a user meets it: exit codes, what goes to which stream, and errors that are sentences."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import amlc.cli
+
+COMMANDS = ["validate", "compile", "plan", "submit", "retry", "run", "status", "logs", "cancel", "collect", "best", "schema"]
+
+
+@pytest.fixture
+def cli(project, monkeypatch, capfd):
+    """Run amlc in this process, in the project's folder; return its exit code, stdout and stderr."""
+
+    def run(*arguments, code=None):
+        monkeypatch.chdir(project.root)
+        monkeypatch.setattr(sys, "argv", ["amlc", *map(str, arguments)])
+        for name, value in project.environ.items():
+            if name in ("PATH", "PROBE", "STARTS"):
+                monkeypatch.setenv(name, value)
+        capfd.readouterr()
+        try:
+            amlc.cli.entry_point()
+        except SystemExit as end:
+            out, err = capfd.readouterr()
+            assert "Traceback" not in err
+            assert code is None or end.code == code, err
+            return end.code, out, err
+        raise AssertionError("it did not exit")
+
+    return run
+
+
+@pytest.fixture
+def done(project, cli):
+    """A project of which all trials have run: numbers 0 and 1 well, number 2 not."""
+    project.write('[ "$NNI_TRIAL_SEQ_ID" != 2 ] || { echo sorry; exit 3; }', values=range(3)).compile()
+    cli("-q", "submit", code=1)
+    return project
+
+
+# --- exit codes ------------------------------------------------------------------------------------------------------
+
+
+def test_0_when_all_went_well(project, cli):
+    project.write(values=range(2))
+    cli("validate", "experiment.yml", code=0)
+    cli("compile", "experiment.yml", code=0)
+    cli("submit", code=0)
+    cli("collect", code=0)
+    cli("best", code=0)
+
+
+def test_1_when_a_trial_failed_in_this_run(done, cli):
+    cli("submit", "--retry", "failed", code=1)
+    cli("submit", code=0)  # nothing was to be done, and nothing failed
+
+
+def test_1_or_2_when_the_experiment_is_wrong(project, cli):
+    (project.root / "experiment.yml").write_text("searchSpace: 1\n")
+    code, out, err = cli("validate", "experiment.yml")
+    assert code in (1, 2)
+    assert "experiment.yml:1:" in err
+    assert out == ""
+
+
+def test_3_when_a_check_finds_a_difference(project, cli):
+    project.write().compile()
+    cli("compile", "experiment.yml", "--check", code=0)
+    project.write(values=range(9))
+    cli("compile", "experiment.yml", "--check", code=3)
+
+
+def test_4_when_results_are_incomplete(done, cli):
+    _, out, err = cli("collect", code=4)
+    assert len(out.splitlines()) == 4
+    assert err == "error: probe: 2 of 3 trials done: 1 failed. The rows are written all the same.\n"
+
+
+def test_5_when_the_back_end_fails(project, cli):
+    project.write().compile()
+    project.places.runs("probe").parent.mkdir(parents=True)
+    project.places.runs("probe").write_text("a file where a folder has to be")
+    _, _, err = cli("submit", code=5)
+    assert "runs/probe-" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["collect"], ["submit"], ["status"], ["best"], ["logs", "x"], ["cancel"], ["retry", "x"], ["plan"],
+        ["collect", "nope"], ["collect", "nope.yml"], ["validate", "nope.yml"], ["compile", "nope.yml"],
+        ["validate", "."], ["compile", "."], ["nope"], ["--nope"], ["collect", "--format", "xml"],
+        ["submit", "--retry", "nope"], ["--build", "experiment.yml", "collect"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_2_when_it_cannot_be_done(project, cli, arguments):
+    project.write()
+    _, out, err = cli(*arguments, code=2)
+    assert out == ""
+    assert err.strip()
+
+
+# --- errors are sentences --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["logs", "nope"], "nope: no trial has this id or number", id="unknown-trial"),
+        pytest.param(["logs", "#7"], "#7: no trial has this id or number", id="unknown-number"),
+        pytest.param(["logs", "#"], "#: no trial has this id or number", id="no-number"),
+        pytest.param(["logs", ""], ": no trial has this id or number", id="empty"),
+        pytest.param(["retry", "nope"], "nope: no trial has this id or number", id="retry"),
+        pytest.param(["cancel", "#9"], "#9: no trial has this id or number", id="cancel"),
+        pytest.param(["collect", "other"], "other: neither a file nor a compiled experiment", id="experiment"),
+        pytest.param(["submit", "--max-failures", "many"], "--max-failures many: expected a number", id="max-failures"),
+        pytest.param(["submit", "--max-failures", "²"], "--max-failures ²: expected a number", id="max-failures-digit"),
+        pytest.param(["submit", "--max-failures", "-1"], "--max-failures -1: expected a number", id="max-failures-negative"),
+        pytest.param(["submit", "--max-failures", "0"], "--max-failures 0: expected a number", id="max-failures-zero"),
+    ],
+)
+def test_what_is_wrong_is_said(done, cli, arguments, message):
+    _, out, err = cli(*arguments, code=2)
+    assert err.startswith(f"error: {message}")
+    assert out == ""
+
+
+def test_an_ambiguous_start_of_an_id_is_said_and_one_more_digit_helps(project, cli):
+    project.write(values=range(40)).compile()
+    first = project.trials[0]
+    same = [trial for trial in project.trials if trial[0] == first[0]]
+    assert len(same) > 1
+    _, _, err = cli("logs", first[0], code=2)
+    assert err.startswith(f"error: {first[0]}: {len(same)} trials have an id that starts so")
+    _, _, err = cli("logs", first.upper(), code=2)
+    assert "it was not submitted yet" in err
+
+
+def test_several_experiments_have_to_be_named(project, cli):
+    project.write().compile()
+    project.write(experimentName="other").compile()
+    _, _, err = cli("collect", code=2)
+    assert "name one of them (other, probe)" in err
+    cli("collect", "other", code=4)
+    cli("collect", "experiment.yml", code=4)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([*COMMANDS, "--help", "-q", "--format", "csv", "json", "experiment.yml", "probe", ".", "",
+                                 "-e", "#0", "#7", "0", "--retry", "failed", "--max-failures", "5%", "--history", "--all",
+                                 "\u00fc\u2713", "-", "--", "/dev/null", "/", "build", "--build", "--state", "x" * 300]),
+                max_size=5))  # fmt: skip
+def test_whatever_the_arguments_there_is_no_traceback(done, cli, arguments):
+    code, _, _ = cli(*arguments)
+    assert code in (0, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"format": 99}', b'{"format": 1}'])
+def test_a_broken_manifest_is_said(done, cli, content):
+    (done.places.build / "probe" / "manifest.json").write_bytes(content)
+    for command in ("collect", "status", "submit"):
+        _, _, err = cli(command, code=2)
+        assert "manifest.json: " in err
+
+
+def test_a_job_file_that_was_edited_is_said(project, cli):
+    project.write().compile()
+    path = min(project.places.build.glob("probe/jobs/*.yml"))
+    path.write_text(path.read_text() + "\n# mine\n")
+    _, _, err = cli("submit", code=1)
+    assert f"{path.name}: not the file that was compiled" in err
+    assert project.starts == []
+
+
+def test_a_ledger_that_is_none_is_said(project, cli):
+    project.write().compile()
+    project.places.ledger("probe").parent.mkdir(parents=True)
+    project.places.ledger("probe").write_text("hello" * 1000)
+    for command in ("submit", "collect", "status", "cancel", "plan"):
+        _, _, err = cli(command, code=2)
+        assert "ledger.db: file is not a database" in err
+
+
+@pytest.mark.parametrize("where", ["/proc/amlc", "experiment.yml/state"])
+def test_a_state_folder_that_cannot_be_written_is_said(project, cli, where):
+    project.write().compile()
+    _, _, err = cli("--state", where, "submit", code=2)
+    assert err.startswith("error: ")
+    assert where.split("/")[-2] in err
+    cli("--state", where, "collect", code=4)  # reading needs no folder
+
+
+def test_a_build_folder_that_cannot_be_written_is_said(project, cli):
+    project.write()
+    _, _, err = cli("--build", "/proc/amlc", "compile", "experiment.yml", code=2)
+    assert "/proc/amlc" in err
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+
+
+def test_stdout_has_the_data_and_nothing_else(done, cli):
+    for arguments in (["submit"], ["cancel"], ["retry", "#0"], ["compile", "experiment.yml"], ["validate", "experiment.yml"]):
+        assert cli(*arguments)[1] == ""
+    assert json.loads(cli("best", code=0)[1]) == {"x": 0}
+    assert cli("collect")[1].splitlines()[0].startswith("sequence,trial,status")
+    assert [json.loads(line)["sequence"] for line in cli("collect", "--format", "jsonl")[1].splitlines()] == [0, 1, 2]
+
+
+def test_quiet_says_nothing_but_errors_and_data(project, cli):
+    project.write(values=range(2))
+    for arguments in (["compile", "experiment.yml"], ["submit"], ["cancel"], ["retry", "#1"]):
+        assert cli("-q", *arguments, code=0)[1:] == ("", "")
+    code, out, err = cli("-q", "collect")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 3
+    assert cli("-q", "best")[2] == ""
+    assert cli("-q", "logs", "nope", code=2)[2].startswith("error: ")
+
+
+def test_a_closed_pipe_is_no_traceback(project):
+    project.write(values=range(3000)).compile()
+    for command in (["collect"], ["collect", "--format", "jsonl"], ["status", "--all"], ["status", "--format", "csv"]):
+        with project.start(*command) as process:
+            process.stdout.readline()
+            process.stdout.close()
+            err = process.stderr.read().decode()
+            assert process.wait() in (1, 4, 141)
+        assert "Traceback" not in err
+        assert "Exception ignored" not in err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["collect"], ["collect", "--format", "parquet"], ["status"], ["best"], ["logs", "#2"], ["schema"], ["plan"], ["--help"]],
+    ids=lambda words: words[-1],
+)
+def test_a_full_disk_behind_stdout_is_a_clear_error(done, command):
+    with open("/dev/full", "wb") as full, done.start(*command, stdout=full) as process:
+        err = process.communicate(timeout=30)[1].decode()
+    assert err.splitlines()[-1] == "error: input or output: No space left on device."
+    assert process.returncode == 2
+
+
+@pytest.mark.parametrize("command", [["collect"], ["status"], ["best"], ["submit"], ["--version"]], ids=lambda words: words[-1])
+def test_without_stdout_there_is_no_traceback(done, command):
+    words = [sys.executable, "-m", "amlc", *command]
+    process = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *words], cwd=done.root, env=done.environ,
+                             stderr=subprocess.PIPE, text=True, timeout=30, check=False)  # fmt: skip
+    assert "Traceback" not in process.stderr
+    assert "Exception ignored" not in process.stderr
+    assert process.returncode in (0, 2, 4)
+
+
+# --- surroundings ----------------------------------------------------------------------------------------------------
+
+
+def test_status_fits_into_80_columns(project, cli, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    long = "x" * 300
+    project.write(f'[ "$NNI_TRIAL_SEQ_ID" != 1 ] || exit 3; final "{{\\\\"{long}\\\\": 1}}"; ', values=range(2)).compile()
+    cli("submit", code=1)
+    _, out, _ = cli("status", code=0)
+    lines = out.splitlines()
+    assert len(lines) == 4  # the verdict, the header, two trials
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0] == "probe: 1 of 2 trials done: 1 failed"
+    assert lines[1].split() == "# trial status try time result, or why there is none".split()
+    assert lines[3].rstrip().endswith("exit code 3")
+    assert "\x1b" not in out
+
+
+def test_status_of_many_trials_is_cut_and_says_so(project, cli):
+    project.write(values=range(50)).compile()
+    lines = cli("status", code=0)[1].splitlines()
+    assert lines[-1] == "… and 10 more: amlc status --all"
+    assert len(cli("status", "--all", code=0)[1].splitlines()) == 52
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        pytest.param({"LC_ALL": "C"}, id="C"),
+        pytest.param({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, id="ascii"),
+        pytest.param({"LC_ALL": "en_US.ISO-8859-1", "PYTHONIOENCODING": "latin-1"}, id="latin-1"),
+        pytest.param({"TZ": "Asia/Kathmandu", "NO_COLOR": "1", "TERM": "dumb"}, id="elsewhere"),
+    ],
+)
+def test_any_locale_will_do_for_unicode_names_and_values(weird_project, env):
+    weird_project.write('printf "ü ✓\\n"', values=["ü ✓", "b"], experimentName="prüfung ✓").compile()
+    assert weird_project.amlc("submit", env=env).stderr.endswith("2 submitted, 2 of 2 trials done\n")
+    assert "ü ✓" in weird_project.amlc("collect", env=env).stdout.decode()
+    weird_project.amlc("status", env=env)
+    assert json.loads(weird_project.amlc("best", env=env).stdout.decode()) == {"x": "ü ✓"}
+    assert "ü ✓\n" in weird_project.amlc("logs", "#0", env=env).stdout.decode()
+
+
+def test_no_home_is_needed(project):
+    project.write(values=range(1)).compile()
+    del project.environ["HOME"]
+    project.amlc("submit")
+    project.amlc("status")
+
+
+def test_a_working_directory_that_was_deleted_is_no_traceback(project):
+    project.write().compile()
+    gone = project.root / "gone"
+    for command in ("collect", "status", "submit", "compile experiment.yml", "validate x.yml"):
+        gone.mkdir()
+        words = f"cd '{gone}' && rmdir '{gone}' && exec '{sys.executable}' -m amlc {command}"
+        done = subprocess.run(["sh", "-c", words], env=project.environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_colour_only_on_a_terminal_and_never_with_no_color(done):
+    import pty
+
+    seen = {}
+    for name, env in (("colour", {"TERM": "xterm-256color"}), ("none", {"TERM": "xterm-256color", "NO_COLOR": "1"})):
+        ours, theirs = pty.openpty()
+        with done.start("logs", "nope", stderr=theirs, env=env) as process:
+            process.wait()
+            seen[name] = os.read(ours, 4096)
+        os.close(ours)
+        os.close(theirs)
+    assert seen["colour"].startswith(b"\x1b[31merror:\x1b[0m nope: ")
+    assert seen["none"].startswith(b"error: nope: ")
+
+
+def test_a_progress_bar_is_shown_on_a_terminal_only(project):
+    import pty
+
+    project.write("sleep 0.2", values=range(3)).compile()
+    ours, theirs = pty.openpty()
+    with project.start("submit", stderr=theirs, env={"TERM": "xterm-256color", "COLUMNS": "80"}) as process:
+        os.close(theirs)
+        text = b""
+        while chunk := _read(ours):
+            text += chunk
+        assert process.wait() == 0
+    os.close(ours)
+    assert b"3/3" in text
+    assert text.endswith(b"3 submitted, 3 of 3 trials done\r\n")
+    assert text.count(b"\x1b[?25h") == text.count(b"\x1b[?25l") > 0, "the cursor is there again"
+    assert "\x1b" not in project.amlc("submit", "--retry", "changed").stderr
+
+
+def _read(descriptor):
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # the other end is closed
+        return b""

@@ -1,0 +1,72 @@
+"""The best trial: by which order, and which results do not count."""
+
+import json
+import math
+
+import pytest
+
+from amlc.ledger import Event, observed
+from amlc.model import Metric, Observation, Status
+
+
+@pytest.fixture
+def best(project):
+    """Tell `best` of finals in the order of the trials; return what it prints and says."""
+
+    def run(finals, *arguments, code=0, mode="maximize", status=Status.SUCCEEDED):
+        project.write(values=range(max(len(finals), 1)), tuner={"name": "Random", "classArgs": {"optimize_mode": mode}}
+                      if mode == "of-the-file" else {"name": "GridSearch"}, maxTrialNumber=max(len(finals), 1)).compile()  # fmt: skip
+        with project.ledger() as ledger:
+            for entry, final in zip(project.manifest.entries(), finals, strict=False):
+                (trial,) = entry.trials
+                data = {"id": entry.id, "attempt": 1, "revision": "a1b2c3", "backend": "local", "losses": 0,
+                        "trials": [{"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}]}  # fmt: skip
+                metrics = [Metric(trial=trial.id, kind="final", sequence=0, value=final, at=1.0)] if final is not ... else []
+                ledger.append([Event(kind="intent", at=1, job=entry.name, data=data),
+                               observed(Observation(job=entry.name, status=status), at=2)], metrics, job=entry.name)  # fmt: skip
+        return project.amlc("best", *(arguments or ["--optimize-mode", mode]), code=code)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("finals", "mode", "expected"),
+    [
+        pytest.param([1, 3, 2], "maximize", 1, id="maximize"),
+        pytest.param([2, 1, 3], "minimize", 1, id="minimize"),
+        pytest.param([0, 5, 5, 5], "maximize", 1, id="ties-go-to-the-first"),
+        pytest.param([5, 1, 1], "minimize", 1, id="ties-go-to-the-first-minimize"),
+        pytest.param([math.nan, 1, math.nan], "maximize", 1, id="nan"),
+        pytest.param([math.inf, 1, -math.inf], "maximize", 1, id="infinities"),
+        pytest.param(["9", None, [9], True, 1], "maximize", 4, id="no-numbers"),
+        pytest.param([{"default": 1, "f1": 9}, {"default": 2}, {"f1": 9}], "maximize", 1, id="mappings"),
+        pytest.param([..., 0, ...], "maximize", 1, id="none-reported"),
+        pytest.param([-1, -3], "maximize", 0, id="negative"),
+        pytest.param([1, 10**400, 2], "maximize", 2, id="too-large-for-a-float"),
+        pytest.param([0, -0.0], "minimize", 0, id="zeros"),
+    ],
+)
+def test_best_is(best, finals, mode, expected):
+    done = best(finals, mode=mode)
+    assert json.loads(done.stdout) == {"x": expected}
+    assert f"(#{expected}): default = " in done.stderr
+    assert done.stderr.endswith(f"the best by {mode}\n")
+
+
+@pytest.mark.parametrize("finals", [[], [...], [math.nan], ["text"]], ids=str)
+def test_without_a_number_there_is_no_best(best, finals):
+    done = best(finals, code=4)
+    assert done.stdout == b""
+    assert done.stderr == "error: probe: no trial has a numeric final result yet.\n"
+
+
+def test_the_files_optimize_mode_is_the_default(project):
+    project.write('final "$NNI_TRIAL_SEQ_ID"; exit', values=range(3), maxTrialNumber=3,
+                  tuner={"name": "Random", "classArgs": {"seed": 1}}).compile()  # fmt: skip
+    project.amlc("submit")
+    assert project.amlc("best").stderr.endswith(f"the best by {project.manifest.header.optimize_mode}\n")
+
+
+def test_a_failed_trial_with_a_result_counts(best):
+    """It reported the number before it failed; whether to believe it is the user's business, status says failed."""
+    assert json.loads(best([1, 2], status=Status.FAILED).stdout) == {"x": 1}

@@ -1,0 +1,170 @@
+"""What the options of submit, plan, retry, run, status and logs do, with real trials."""
+
+import csv
+import io
+
+import pytest
+
+FAIL = 'echo "$NNI_TRIAL_SEQ_ID says sorry"; case "$NNI_TRIAL_SEQ_ID" in {which}) [ -e "$PROBE/mended" ] || exit 3;; esac'
+
+
+def rows(project, *arguments, code=0):
+    return list(csv.DictReader(io.StringIO(project.amlc("collect", *arguments, code=code).stdout.decode())))
+
+
+@pytest.fixture
+def failing(project):
+    """Numbers 1 and 3 of six fail, one job at a time."""
+    return project.write(FAIL.format(which="1|3"), values=range(6), trialConcurrency=1).compile()
+
+
+def test_submit_says_how_it_ended_and_what_to_do_about_failures(failing):
+    err = failing.amlc("submit", code=1).stderr
+    assert err.startswith("6 submitted, 4 of 6 trials done: 2 failed\n")
+    assert "amlc submit --retry failed" in err
+
+
+def test_retry_failed_runs_the_failed_ones_again_once(failing):
+    failing.amlc("submit", code=1)
+    assert failing.amlc("submit", "--retry", "failed", code=1).stderr.startswith("2 submitted, 4 of 6")
+    (failing.root / "mended").touch()
+    assert failing.amlc("submit", "--retry", "failed").stderr == "2 submitted, 6 of 6 trials done\n"
+    assert failing.amlc("submit", "--retry", "failed").stderr == "0 submitted, 6 of 6 trials done\n"
+    assert [row["attempt"] for row in rows(failing)] == ["1", "3", "1", "3", "1", "1"]
+
+
+def test_retry_missing_runs_those_without_a_final_result(project):
+    project.write('[ -e "$PROBE/mended" ] || [ "$NNI_TRIAL_SEQ_ID" != 1 ] || exit 0', values=range(3)).compile()
+    assert "3 of 3 trials done: 1 without a final result" in project.amlc("submit").stderr
+    (project.root / "mended").touch()
+    assert project.amlc("submit", "--retry", "missing").stderr == "1 submitted, 3 of 3 trials done\n"
+
+
+def test_retry_changed_runs_what_was_done_with_other_code(project):
+    project.write(values=range(2)).compile()
+    project.amlc("submit")
+    first = rows(project)[0]["revision"]
+    project.write("true # changed", values=range(2)).compile()
+    plan = project.amlc("plan").stdout.decode()
+    assert f"2 done at revision {first}, current " in plan
+    assert "nothing to submit" in plan
+    assert "0 submitted" in project.amlc("submit").stderr
+    assert "2 submitted" in project.amlc("submit", "--retry", "changed").stderr
+    assert "0 submitted" in project.amlc("submit", "--retry", "changed").stderr
+    assert {row["revision"] for row in rows(project)} == {project.manifest.header.revision[:6]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "submitted", "reason"),
+    [
+        pytest.param(["--fail-fast"], 2, "stopped: 1 failed", id="fail-fast"),
+        pytest.param(["--max-failures", "2"], 4, "stopped: 2 failed", id="number"),
+        pytest.param(["--max-failures", "20%"], 2, "stopped: 1 failed", id="percent"),
+        pytest.param(["--max-failures", "34%"], 4, "stopped: 2 failed", id="more-percent"),
+        pytest.param(["--max-failures", "3"], 6, "6 submitted", id="never-reached"),
+    ],
+)
+def test_too_many_failures_stop_the_submitting(failing, arguments, submitted, reason):
+    err = failing.amlc("submit", *arguments, code=1).stderr
+    assert err.startswith(reason)
+    assert len(failing.starts) == submitted
+
+
+def test_plan_and_dry_run_say_the_same_and_do_nothing(failing):
+    plan = failing.amlc("plan").stdout
+    assert failing.amlc("submit", "--dry-run").stdout == plan
+    text = plan.decode()
+    assert text.startswith("probe: 0 of 6 trials done: 6 pending\n6 to submit (new):\n  jobs/00000-")
+    assert not failing.places.state.exists()
+    failing.amlc("submit", code=1)
+    assert "2 to submit (retry):\n  jobs/00001-" in failing.amlc("plan", "--retry", "failed").stdout.decode()
+
+
+def test_no_wait_returns_while_the_jobs_run_and_collect_sees_them_end(project, wait_until):
+    project.write('while [ ! -e "$PROBE/go" ]; do sleep 0.02; done', values=range(3)).compile()
+    assert "2 submitted, 0 of 3 trials done" in project.amlc("submit", "--no-wait").stderr
+    wait_until(lambda: len(project.starts) == 2)
+    assert [row["status"] for row in rows(project, code=4)] == ["running", "running", "pending"]
+    (project.root / "go").touch()
+    wait_until(lambda: not project.processes())
+    assert [row["status"] for row in rows(project, code=4)] == ["succeeded", "succeeded", "pending"]
+
+
+def test_retry_runs_the_named_trials_again_whatever_became_of_them_and_nothing_else(failing):
+    failing.amlc("submit", "--fail-fast", code=1)
+    (failing.root / "mended").touch()
+    assert failing.amlc("retry", "#0", failing.trials[1][:8]).stderr.startswith("2 submitted, 2 of 6 trials done")
+    assert [row["attempt"] for row in rows(failing, code=4)] == ["2", "2", "", "", "", ""]
+
+
+def test_retry_of_a_trial_that_was_never_submitted_submits_it(failing):
+    assert failing.amlc("retry", "#4").stderr.startswith("1 submitted, 1 of 6 trials done")
+    assert failing.starts == [failing.trials[4]]
+
+
+def test_the_experiments_time_is_up(project):
+    project.write("sleep 0.7", values=range(20), trialConcurrency=1, maxExperimentDuration="1s").compile()
+    assert "stopped: maxExperimentDuration (1 s) is over" in project.amlc("submit").stderr
+    assert len(project.starts) in (1, 2)
+    before = len(project.starts)
+    assert "stopped: maxExperimentDuration" in project.amlc("submit").stderr
+    assert len(project.starts) == before
+
+
+def test_run_compiles_submits_and_collects(project):
+    project.write(values=range(3))
+    done = project.amlc("run", "experiment.yml")
+    assert [row["metric.default"] for row in csv.DictReader(io.StringIO(done.stdout.decode()))] == ["1.5"] * 3
+    done = project.amlc("-q", "run", "experiment.yml")
+    assert done.stderr == ""
+    assert len(project.starts) == 3
+
+
+def test_run_writes_the_rows_though_a_trial_failed(failing):
+    done = failing.amlc("run", "experiment.yml", code=1)
+    assert len(done.stdout.splitlines()) == 7
+    assert "4 of 6 trials done: 2 failed" in done.stderr
+
+
+def test_a_value_added_to_the_space_runs_only_what_is_new(project):
+    project.write(values=[1, 2]).compile()
+    project.amlc("submit")
+    project.write(values=[0, 1, 2, 3]).compile()
+    assert project.amlc("submit").stderr == "2 submitted, 4 of 4 trials done\n"
+    assert len(project.starts) == 4
+    assert {row["param.x"] for row in rows(project)} == {"0", "1", "2", "3"}
+
+
+def test_logs_show_what_the_last_attempt_printed(failing):
+    failing.amlc("submit", code=1)
+    assert b"3 says sorry\n" in failing.amlc("logs", "#3").stdout
+    assert b"3 says sorry\n" in failing.amlc("logs", "-f", failing.trials[3]).stdout
+
+
+def test_status_as_data_has_a_row_for_each_trial(failing):
+    failing.amlc("submit", "--fail-fast", code=1)
+    table = list(csv.DictReader(io.StringIO(failing.amlc("status", "--format", "csv").stdout.decode())))
+    assert [row["status"] for row in table] == ["succeeded", "failed", "pending", "pending", "pending", "pending"]
+
+
+def test_everything_can_be_given_a_build_and_a_state_folder(weird_project):
+    weird_project.write(values=range(2))
+    where = ["--build", "b ü", "--state", "s 'x'"]
+    weird_project.amlc(*where, "compile", "experiment.yml")
+    weird_project.amlc(*where, "submit")
+    weird_project.amlc(*where, "collect")
+    weird_project.amlc(*where, "status")
+    assert (weird_project.root / "s 'x'" / ".gitignore").read_text() == "*\n"
+    assert not weird_project.places.state.exists()
+
+
+def test_another_folder_is_no_obstacle(weird_project):
+    """Run from elsewhere, by absolute paths."""
+    weird_project.write(values=range(2)).compile()
+    where = ["--build", weird_project.places.build, "--state", weird_project.places.state]
+    weird_project.environ["PYTHONSAFEPATH"] = "1"
+    old, weird_project.root = weird_project.root, weird_project.root.parent
+    weird_project.amlc(*where, "submit")
+    weird_project.amlc(*where, "collect")
+    weird_project.root = old
+    assert len(weird_project.starts) == 2
