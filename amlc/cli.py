@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from amlc import __version__
-from amlc.errors import AmlcError, UsageError
+from amlc.errors import AmlcError, IncompleteError, UsageError
 
 # The commands are imported when they run: `amlc --version` and `--help` have to answer at once.
 
@@ -200,10 +200,11 @@ def run(settings: _Settings, /, file: Path, backend: str | None, format_: str, *
         file=file, backend=backend, places=places, check=False, diff=False, quiet=quiet, out=sys.stdout, err=err
     )
     failed = submit_jobs(target=str(file), options=given, places=places, err=err)
-    collected = collect_results(
-        target=str(file), places=places, format_=format_, history=False, out=sys.stdout.buffer, err=err, quiet=quiet
-    )
-    return failed or collected
+    with suppress(IncompleteError) if failed else nullcontext():  # which submit has said already
+        collect_results(
+            target=str(file), places=places, format_=format_, history=False, out=sys.stdout.buffer, err=err, quiet=quiet
+        )
+    return failed
 
 
 @main.command()
@@ -414,7 +415,7 @@ def entry_point() -> NoReturn:
 
 def _open_missing_streams() -> None:
     """Give a stream that the caller closed (`>&-`) a place to go, before a file of ours gets its number."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stdin, stdout, stderr
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115

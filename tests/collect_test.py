@@ -30,7 +30,9 @@ class Story:
         (trial,) = entry.trials
         data = {"id": entry.id, "attempt": attempt, "revision": "a1b2c3d4e5", "backend": "local", "losses": 0,
                 "trials": [{"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}]}  # fmt: skip
-        metrics = [Metric(trial=trial.id, kind="intermediate", sequence=n, value=v, at=10.0 + n) for n, v in enumerate(history)]
+        metrics = [
+            Metric(trial=trial.id, kind="intermediate", sequence=n, value=v, at=10.0 + n) for n, v in enumerate(history)
+        ]
         if final is not ...:
             metrics.append(Metric(trial=trial.id, kind="final", sequence=0, value=final, at=20.0))
         with self.project.ledger() as ledger:
@@ -122,7 +124,7 @@ def test_results_of_a_trial_that_failed_afterwards_are_there(story):
         pytest.param(10**30, {"default": str(10**30)}, id="beyond-64-bit"),
         pytest.param(math.nan, {"default": "nan"}, id="nan"),
         pytest.param(-math.inf, {"default": "-inf"}, id="inf"),
-        pytest.param("a, \"b\"\r\nü ✓", {"default": "a, \"b\"\r\nü ✓"}, id="text"),
+        pytest.param('a, "b"\r\nü ✓', {"default": 'a, "b"\r\nü ✓'}, id="text"),
         pytest.param("half of a pair: \ud800", {"default": "half of a pair: \\ud800"}, id="surrogate"),
         pytest.param([1, "ü", None], {"default": '[1, "ü", null]'}, id="list"),
         pytest.param({"default": 1, "f1": 0.5}, {"default": "1", "f1": "0.5"}, id="mapping"),
@@ -146,7 +148,7 @@ def test_nested_choices_are_flattened_with_dots(story):
     space = {"layer": {"_type": "choice", "_value": [
         {"_name": "conv", "size": {"_type": "choice", "_value": [3]}},
         {"_name": "none"},
-    ]}, "opt": {"_type": "choice", "_value": [{"a": {"b": [1, "x"]}}, "ad\"am,\n"]}}  # fmt: skip
+    ]}, "opt": {"_type": "choice", "_value": [{"a": {"b": [1, "x"]}}, 'ad"am,\n']}}  # fmt: skip
     rows = story(searchSpace=space).rows()
     assert list(rows[0])[9:] == ["param.layer._name", "param.layer.size", "param.opt.a.b", "param.opt"]
     assert {row["param.layer._name"] for row in rows} == {"conv", "none"}
@@ -164,7 +166,9 @@ def test_the_history_is_in_the_order_of_the_trials_and_their_steps(story):
         s.tell(number, Status.SUCCEEDED, 9, history=[number + step / 10 for step in range(12)])
     rows = s.rows(history=True)
     assert list(rows[0]) == [*HISTORY, "metric.default"]
-    assert [(int(r["sequence"]), int(r["step"])) for r in rows] == [(n, step) for n in (0, 1, 3, 4) for step in range(12)]
+    assert [(int(r["sequence"]), int(r["step"])) for r in rows] == [
+        (n, step) for n in (0, 1, 3, 4) for step in range(12)
+    ]
     assert [float(row["metric.default"]) for row in rows[:3]] == [0.0, 0.1, 0.2]
 
 

@@ -19,7 +19,7 @@ from amlc.places import Places
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT_S = 60
-WEIRD = "it's a \"weird\" $(path) & ünïcödé ✓ #1 %d"
+WEIRD = 'it\'s a "weird" $(path) & ünïcödé ✓ #1 %d'
 FINAL = """final() { printf "NNISDK_MEb'%s'\\n" '{"type":"FINAL","sequence":0,"value":"'"$1"'"}'; }\n"""
 """Shell: `final 1.5` reports a final result, as nni does when a trial reports one."""
 
@@ -44,7 +44,6 @@ class Project:
             **{k: v for k, v in os.environ.items() if not k.startswith(("AMLC_", "NNI_", "CUDA_VISIBLE"))},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PROBE": str(root),
             "STARTS": str(root / "starts"),
         }

@@ -1,5 +1,6 @@
 """Whatever is killed, and whenever: no trial is lost, none runs twice, and the next submit finishes the work."""
 
+import contextlib
 import csv
 import io
 import os
@@ -20,6 +21,12 @@ def rows(project, code=0):
     return list(csv.DictReader(io.StringIO(project.amlc("collect", code=code).stdout.decode())))
 
 
+def is_at_work(project, submit):
+    """Tell whether this submit has got as far as holding the lock, or is over."""
+    lock = project.places.lock("probe")
+    return submit.poll() is not None or (lock.exists() and f"process {submit.pid} " in lock.read_text())
+
+
 def assert_complete(project):
     """Every trial ran exactly once, ended well, and has its result."""
     assert sorted(project.starts) == sorted(project.trials)
@@ -30,14 +37,15 @@ def assert_complete(project):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_submit_killed_at_random_moments_loses_no_trial_and_runs_none_twice(project, seed):
+def test_submit_killed_at_random_moments_loses_no_trial_and_runs_none_twice(project, seed, wait_until):
     project.write("sleep 0.05", values=range(40), trialConcurrency=3).compile()
     rng = random.Random(seed)
     for _ in range(10):
         with project.start("submit", stderr=subprocess.DEVNULL) as submit:
-            time.sleep(rng.uniform(0.15, 0.45))
+            wait_until(lambda: is_at_work(project, submit))
+            time.sleep(rng.uniform(0, 0.25))
             submit.kill()
-    assert 0 < len(project.starts)
+    assert len(project.starts) > 0
     project.amlc("submit")
     assert_complete(project)
 
@@ -59,9 +67,10 @@ def test_killing_a_part_of_a_job_is_seen_and_leaves_no_process(project, victim, 
     with project.start("submit") as submit:
         wait_until(lambda: project.starts)
         for pid in project.processes():
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if any(part.decode().endswith(victim) for part in command[:3]):
-                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(OSError):  # it is gone by now
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if any(part.decode().endswith(victim) for part in command[:3]):
+                    os.kill(pid, signal.SIGKILL)
         submit.communicate(timeout=30)
     first = project.attempts()[0].latest
     if victim == "supervise.sh":  # nobody wrote down the end: the job counts as lost and runs again
@@ -80,7 +89,8 @@ def test_killing_everything_at_random_moments_ends_in_a_complete_table(project, 
     rng = random.Random(7)
     for _ in range(8):
         with project.start("submit", stderr=subprocess.DEVNULL) as submit:
-            time.sleep(rng.uniform(0.25, 0.5))
+            wait_until(lambda: is_at_work(project, submit))
+            time.sleep(rng.uniform(0, 0.3))
             for pid in rng.sample(pids := project.processes(), len(pids) // 2):
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -139,10 +149,10 @@ def test_two_submits_at_once_one_works_and_the_other_names_it(project):
     assert_complete(project)
 
 
-@pytest.mark.parametrize("fault", ["full", "kill"])
-def test_a_fault_at_every_single_effect_of_submit_runs_no_trial_twice(project, fault):
+@pytest.mark.parametrize(("fault", "trials"), [("full", 1), ("kill", 2)])
+def test_a_fault_at_every_single_effect_of_submit_runs_no_trial_twice(project, fault, trials):
     """At the k-th file opened for writing, rename, statement of SQL, ... for every k: the disk is full, or kill -9."""
-    project.write(values=range(2), trialConcurrency=1).compile()
+    project.write(values=range(trials)).compile()
     shares = 6  # they wait more than they work
     workers = [
         subprocess.Popen([sys.executable, FAULTS, fault, str(first), str(shares)], cwd=project.root,
@@ -151,4 +161,4 @@ def test_a_fault_at_every_single_effect_of_submit_runs_no_trial_twice(project, f
     ]  # fmt: skip
     done = [(worker.communicate(timeout=120), worker.returncode) for worker in workers]
     assert [(err, code) for (_, err), code in done if code] == []
-    assert max(int(out) for (out, _), _ in done) > 60  # so many places there were to fail at
+    assert max(int(out) for (out, _), _ in done) > 50  # so many places there were to fail at

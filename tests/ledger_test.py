@@ -231,13 +231,17 @@ def test_an_append_is_all_or_nothing(path):
         assert [m.value for _, m in ledger.metrics("intermediate")] == [1]
 
 
+def fill(ledger):
+    for number in range(1000):
+        ledger.append([intent(at=number, text="x" * 1000)])
+
+
 def test_a_full_disk_is_a_clear_error_and_nothing_recorded_is_lost(path):
     with open_ledger(path) as ledger:
         ledger.append([intent()])
         ledger._connection.execute("PRAGMA max_page_count = 10")
         with pytest.raises(LedgerError, match=r"ledger\.db: database or disk is full\. What was recorded is kept"):
-            for number in range(1000):
-                ledger.append([intent(at=number, text="x" * 1000)])
+            fill(ledger)
         recorded = len(list(ledger.events()))
         ledger._connection.execute("PRAGMA max_page_count = 100000")
         ledger.append([seen()])

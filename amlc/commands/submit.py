@@ -95,7 +95,8 @@ def _policy(results: Results, options: Options) -> Policy:
     )
     only = None
     if options.only:
-        only = frozenset(attempt.id for _, attempt in chosen(results, options.only) if attempt)
+        trials = {trial.id for trial, _ in chosen(results, options.only)}
+        only = frozenset(e.id for e in results.manifest.entries() if trials & {trial.id for trial in e.trials})
     return Policy(losses=results.manifest.header.retries, retry=jobs, only=only)
 
 

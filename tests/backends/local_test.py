@@ -102,7 +102,9 @@ def test_outputs_in_the_snapshot_are_there_and_old_results_in_them_are_not_taken
     project.write("cat outputs/weights; ls outputs")
     (project.root / "code" / "outputs" / "amlc" / "0123456789abcdef").mkdir(parents=True)
     (project.root / "code" / "outputs" / "weights").write_text("pretrained")
-    (project.root / "code" / "outputs" / "amlc" / "0123456789abcdef" / "metrics.jsonl").write_text('{"type": "final"}\n[]\n')
+    (project.root / "code" / "outputs" / "amlc" / "0123456789abcdef" / "metrics.jsonl").write_text(
+        '{"type": "final"}\n[]\n'
+    )
     project.compile()
     here = Here(project)
     seen = here.run()
@@ -293,7 +295,7 @@ def test_cancel_of_what_was_never_there_or_has_ended_is_no_error(here):
 
 
 def test_cancel_by_another_process_right_after_the_start_works(here, project, wait_until):
-    h = here("sleep 600")
+    h = here("exec sleep 600")
     jobs = h.submit(0, 1, 2, 3)
     begun = time.monotonic()
     h.again().cancel(jobs)
@@ -327,7 +329,7 @@ def test_a_start_that_was_cut_short_is_no_job_and_can_be_made_again(here, projec
 
 
 def test_a_job_that_vanished_without_a_word_is_an_infrastructure_failure(here, project, wait_until):
-    h = here("sleep 600")
+    h = here("exec sleep 600")
     (job,) = h.submit()
     wait_until(lambda: project.starts)
     project.kill_all()

@@ -21,7 +21,9 @@ def best(project):
                 (trial,) = entry.trials
                 data = {"id": entry.id, "attempt": 1, "revision": "a1b2c3", "backend": "local", "losses": 0,
                         "trials": [{"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}]}  # fmt: skip
-                metrics = [Metric(trial=trial.id, kind="final", sequence=0, value=final, at=1.0)] if final is not ... else []
+                metrics = (
+                    [Metric(trial=trial.id, kind="final", sequence=0, value=final, at=1.0)] if final is not ... else []
+                )
                 ledger.append([Event(kind="intent", at=1, job=entry.name, data=data),
                                observed(Observation(job=entry.name, status=status), at=2)], metrics, job=entry.name)  # fmt: skip
         return project.amlc("best", *(arguments or ["--optimize-mode", mode]), code=code)

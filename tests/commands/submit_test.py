@@ -5,7 +5,9 @@ import io
 
 import pytest
 
-FAIL = 'echo "$NNI_TRIAL_SEQ_ID says sorry"; case "$NNI_TRIAL_SEQ_ID" in {which}) [ -e "$PROBE/mended" ] || exit 3;; esac'
+FAIL = (
+    'echo "$NNI_TRIAL_SEQ_ID says sorry"; case "$NNI_TRIAL_SEQ_ID" in {which}) [ -e "$PROBE/mended" ] || exit 3;; esac'
+)
 
 
 def rows(project, *arguments, code=0):

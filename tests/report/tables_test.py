@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from amlc.collect import Table
 from amlc.report.tables import WRITERS
 
-CELLS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers() | st.text(), max_size=2)
+CELLS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.lists(st.integers() | st.text(), max_size=2)
+)
 
 
 def written(format_, columns, rows):
