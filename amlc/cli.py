@@ -174,7 +174,7 @@ def submit(settings: _Settings, /, experiment: str | None, dry_run: bool, **opti
 def retry(
     settings: _Settings, /, trials: tuple[str, ...], experiment: str | None, backend: str | None, parallel: int
 ) -> int:
-    """Run trials again, whatever became of them. TRIALS are starts of ids, or #NUMBER."""
+    """Run trials again, whatever became of them. TRIALS are starts of ids, or '#NUMBER'."""
     from amlc.commands.submit import Options
     from amlc.commands.submit import submit as run
 
@@ -227,7 +227,7 @@ def status(settings: _Settings, /, experiment: str | None, format_: str, everyth
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
 @click.pass_obj
 def logs(settings: _Settings, /, trial: str, experiment: str | None, follow: bool) -> int:
-    """Show what a trial printed. TRIAL is the start of its id, or #NUMBER."""
+    """Show what a trial printed. TRIAL is the start of its id, or '#NUMBER'."""
     from amlc.commands.logs import logs as run
 
     return run(trial=trial, target=experiment, places=settings.places, follow=follow, out=sys.stdout.buffer)
@@ -299,7 +299,7 @@ def report(settings: _Settings, /, experiment: str | None) -> int:
 @click.option("-e", "--experiment", help="The experiment's file or name.")
 @click.pass_obj
 def open_(settings: _Settings, /, trial: str, experiment: str | None) -> int:
-    """Print the address of a trial's page in Azure ML's studio. TRIAL is the start of its id, or #NUMBER."""
+    """Print the address of a trial's page in Azure ML's studio. TRIAL is the start of its id, or '#NUMBER'."""
     from amlc.commands.open_ import open_ as run
 
     return run(trial=trial, target=experiment, places=settings.places, out=sys.stdout)

@@ -6,6 +6,7 @@ import fcntl
 import filecmp
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,21 +60,30 @@ def read_or_none(path: Path) -> bytes | None:
         return None
 
 
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
     """Hold the lock file `path` for this process; the folder is made.
 
-    Raises LockedError, naming the holder, when another process has it. The lock ends with the process, however that
+    Raises LockedError, naming the holder, when another process has it for longer than `patience_s`. The lock ends with the process, however that
     ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-            raise LockedError(f"{path}: {holder or 'another process'} is working on this experiment.") from err
+        deadline = time.monotonic() + patience_s
+        while not _locked(descriptor):
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+                raise LockedError(f"{path}: {holder or 'another process'} is working on this experiment.")
+            time.sleep(0.05)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
         yield

@@ -20,6 +20,7 @@ from amlc.manifest import Manifest
 from amlc.places import Places
 from amlc.reconcile import Policy, Reason, reconcile, retryable
 
+_PATIENCE_S = 2.0  # a command that only looks holds the lock for a moment
 RETRYABLE = ("failed", "canceled", "early_stopped", "missing", "changed")
 
 
@@ -42,7 +43,8 @@ def submit(*, target: str | None, options: Options, places: Places, err: TextIO)
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
     manifest = replace(manifest, header=header)
     places.prepare_state()
-    with lock(places.lock(header.experiment)), open_ledger(places.ledger(header.experiment)) as ledger:
+    patient = lock(places.lock(header.experiment), patience_s=_PATIENCE_S)
+    with patient, open_ledger(places.ledger(header.experiment)) as ledger:
         backend = open_backend(header, places.runs(header.experiment), parallel=options.parallel)
         results = read_results(manifest, ledger)
         with _watching(manifest, quiet=options.quiet, err=err) as watch:
