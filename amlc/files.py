@@ -72,8 +72,8 @@ def _locked(descriptor: int) -> bool:
 def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
     """Hold the lock file `path` for this process; the folder is made.
 
-    Raises LockedError, naming the holder, when another process has it for longer than `patience_s`. The lock ends with the process, however that
-    ends.
+    Raises LockedError, naming the holder, when another process has it for longer than `patience_s`. The lock ends with
+    the process, however that ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

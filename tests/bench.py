@@ -69,9 +69,13 @@ trainingService:
 
 def main() -> None:
     print("# Benchmarks\n")
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}, "
-          f"{platform.system()} {platform.release()}. Medians of {ROUNDS} runs unless the row says otherwise; whole")
-    print("commands, start-up included. Floors and alternatives were measured in the same run. `make bench` repeats it.\n")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.release()}. Medians of {ROUNDS} runs unless the row says otherwise; whole"
+    )
+    print(
+        "commands, start-up included. Floors and alternatives were measured in the same run. `make bench` repeats it.\n"
+    )
     print("| what | amlc | floor or alternative | goal | |")
     print("|---|---|---|---|---|")
     for measure in (start_up, compile_10_000, compile_100_000, dispatch, collect_10_000):
@@ -84,7 +88,13 @@ def main() -> None:
 def start_up() -> None:
     bare = seconds(lambda: run([sys.executable, "-c", "pass"]))
     version = seconds(lambda: run([*AMLC, "--version"]))
-    row("`amlc --version`", f"{version * 1e3:.0f} ms", f"`python -c pass`: {bare * 1e3:.0f} ms", "< 100 ms", version < 0.1)
+    row(
+        "`amlc --version`",
+        f"{version * 1e3:.0f} ms",
+        f"`python -c pass`: {bare * 1e3:.0f} ms",
+        "< 100 ms",
+        version < 0.1,
+    )
     Path("experiment.yml").write_text(SEED)
     Path("search_space.json").write_text('{"lr": {"_type": "choice", "_value": [0.1, 0.01]}}')
     validate = seconds(lambda: run([*AMLC, "validate", "experiment.yml"]))
@@ -102,11 +112,21 @@ def compile_10_000() -> None:
         Path("floor").mkdir()
         floor.append(seconds(lambda files=contents: write_files(files), rounds=1))
     ratio = statistics.median(a / f for a, f in zip(amlc, floor, strict=True))
-    row("compile 10,000 trials", f"{statistics.median(amlc):.2f} s", f"writing these files: {statistics.median(floor):.2f} s",
-        "< 5 × the floor", ratio < 5, f"{ratio:.1f} ×")
+    row(
+        "compile 10,000 trials",
+        f"{statistics.median(amlc):.2f} s",
+        f"writing these files: {statistics.median(floor):.2f} s",
+        "< 5 times the floor",
+        ratio < 5,
+        f"{ratio:.1f} times",
+    )
     again = seconds(lambda: run([*AMLC, "compile", "experiment.yml"]))
     row("compile them again, unchanged", f"{again:.2f} s", "", "", None)
-    rows = [json.loads(line.lstrip(",")) for line in Path("build/bench/manifest.json").read_text().splitlines() if '"sha256"' in line]
+    rows = [
+        json.loads(line.lstrip(","))
+        for line in Path("build/bench/manifest.json").read_text().splitlines()
+        if '"sha256"' in line
+    ]
     plain = seconds(lambda: plain_loop([row["trials"][0] for row in rows]), rounds=1)
     row("", "", f"a loop of jinja2 and yaml.safe_load over the same trials: {plain:.2f} s", "", None)
 
@@ -122,9 +142,17 @@ def dispatch(count: int = 200) -> None:
     experiment(count, "'true'")
     run([*AMLC, "compile", "experiment.yml"])
     amlc = seconds(lambda: run([*AMLC, "submit"]), rounds=1) / count
-    floor = seconds(lambda: run(["xargs", "-P2", "-n1", sys.executable, "-c", "pass"], text="x\n" * count), rounds=1) / count
-    row(f"run {count} no-op trials at concurrency 2", f"{amlc * 1e3:.1f} ms each", f"`xargs -P2 python -c pass`: {floor * 1e3:.1f} ms",
-        "< 50 ms each", amlc < 0.05)
+    floor = (
+        seconds(lambda: run(["xargs", "-P2", "-n1", sys.executable, "-c", "pass"], text="x\n" * count), rounds=1)
+        / count
+    )
+    row(
+        f"run {count} no-op trials at concurrency 2",
+        f"{amlc * 1e3:.1f} ms each",
+        f"`xargs -P2 python -c pass`: {floor * 1e3:.1f} ms",
+        "< 50 ms each",
+        amlc < 0.05,
+    )
     other = submitit_each(40)
     if other is not None:
         row("", "", f"submitit's local executor: {other * 1e3:.0f} ms each", "", None)
@@ -196,12 +224,26 @@ def pretend_all_ran() -> None:
         events, metrics = [], []
         for entry in manifest.entries():
             trials = [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials]
-            data = {"id": entry.id, "attempt": 1, "trials": trials, "revision": manifest.header.revision, "backend": "local", "losses": 0}
+            data = {
+                "id": entry.id,
+                "attempt": 1,
+                "trials": trials,
+                "revision": manifest.header.revision,
+                "backend": "local",
+                "losses": 0,
+            }
             events.append(Event(kind="intent", at=1.0, job=entry.name, data=data))
             events.append(Event(kind="submitted", at=1.0, job=entry.name, data={"url": None}))
             done = Observation(job=entry.name, status=Status.SUCCEEDED, started=1.0, ended=2.0, exit_code=0)
             events.append(observed(done, at=2.0))
-            metrics.append((entry.name, Metric(trial=entry.trials[0].id, kind="final", sequence=0, value={"default": 0.5, "loss": 1.5}, at=2.0)))
+            metrics.append(
+                (
+                    entry.name,
+                    Metric(
+                        trial=entry.trials[0].id, kind="final", sequence=0, value={"default": 0.5, "loss": 1.5}, at=2.0
+                    ),
+                )
+            )
         ledger.append(events)
         for job, metric in metrics:
             ledger.append([], [metric], job=job)

@@ -136,7 +136,7 @@ def test_interrupting_more_than_once_is_as_good_as_once(project, signals, wait_u
 
 
 def test_two_submits_at_once_one_works_and_the_other_names_it(project):
-    project.write("sleep 0.3", values=range(4)).compile()
+    project.write("sleep 2", values=range(4)).compile()
     with project.start("submit") as one, project.start("submit") as other:
         ended = {process.pid: (process.communicate(timeout=30)[1].decode(), process.returncode)
                  for process in (one, other)}  # fmt: skip

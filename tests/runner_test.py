@@ -955,6 +955,7 @@ def test_standin_alone_behaves_like_nni_alone(job, standin_only):
 
 # --- Interpreters ----------------------------------------------------------------------------------------------------
 
+
 def interpreters():
     """Return the path of every Python from 3.6 on that this machine has, this one at least, by version."""
     found = {f"3.{sys.version_info.minor}": sys.executable}

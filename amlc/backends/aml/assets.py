@@ -1,0 +1,191 @@
+"""Register what all jobs of a revision share: the code, the environment, the datastore; each once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from amlc.backends.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
+from amlc.backends.aml.trouble import TransientError, explained
+from amlc.errors import BackendError
+from amlc.model import BlobStorage
+
+Result = TypeVar("Result")
+
+_TRIES = 5
+
+
+def code_id(client: Client, folder: Path) -> str:
+    """Return the id of the code asset with the files of `folder`; they are uploaded only if no asset has them yet."""
+    from azure.ai.ml._utils._asset_utils import IgnoreFile
+    from azure.ai.ml.entities._assets._artifacts.code import Code
+
+    files = str(folder.resolve())
+
+    def register() -> str:
+        # The snapshot is what it is: an ignore file among the user's files has had its say when it was taken.
+        content = Code(path=files, ignore_file=IgnoreFile(None))
+        name = f"amlc-{str(content._hash_sha256)[:16]}"  # noqa: SLF001
+        code = Code(name=name, version="1", path=files, ignore_file=IgnoreFile(None))
+        # Private (azure-ai-ml 1.35): the public way uploads as part of submitting a job, once for every job.
+        return f"azureml:{client.ml._code.create_or_update(code).id}"  # noqa: SLF001
+
+    return _persist(register, f"code of {folder}")
+
+
+def environment_id(client: Client, environment: Any, base: Path) -> str:
+    """Return the reference to use for a job's `environment`: as it is for a name, an asset for an image.
+
+    The asset is named by the digest of its definition and made only if it is not there. Files that the definition
+    names lie below `base`.
+    """
+    if isinstance(environment, str):
+        return environment
+    name, version = f"amlc-{_title(environment)}", _digest(environment, base)
+    reference = f"azureml:{name}:{version}"
+    path = f"/environments/{name}/versions/{version}"
+    doing = f"environment {json.dumps(environment)}"
+    if client.get(path, doing=doing, version=ASSETS_VERSION, missing=True) is None:
+        _persist(lambda: _make_environment(client, environment, base, name=name, version=version), doing)
+    return reference
+
+
+def _make_environment(client: Client, environment: Mapping[str, Any], base: Path, *, name: str, version: str) -> None:
+    from azure.ai.ml import load_environment
+
+    text = io.StringIO(json.dumps({**environment, "name": name, "version": version}))
+    entity = load_environment(text, relative_origin=str(base / "job.yml"))
+    client.ml.environments.create_or_update(entity)
+
+
+def _title(environment: Mapping[str, Any]) -> str:
+    image = str(environment.get("image") or "built").rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", image).strip("-_")[:60] or "image"
+
+
+def _digest(environment: Mapping[str, Any], base: Path) -> str:
+    total = hashlib.sha256(json.dumps(environment, sort_keys=True).encode())
+    conda = environment.get("conda_file")
+    if isinstance(conda, str):
+        with contextlib.suppress(OSError):
+            total.update((base / conda).read_bytes())
+    return total.hexdigest()[:16]
+
+
+def ensure_datastore(client: Client, storage: BlobStorage, environ: Mapping[str, str]) -> str:
+    """Make the datastore of the shared storage, or give it the account key of the environment; return its name.
+
+    The key goes to the workspace and nowhere else. Raises BackendError when it is needed and not set.
+    """
+    path, doing = f"/datastores/{storage.datastore}", f"datastore '{storage.datastore}'"
+    found = client.get(path, doing=doing, version=WORKSPACE_VERSION, missing=True)
+    key = environ.get(storage.key_variable or "")
+    if not key:
+        if found is None:
+            raise BackendError(no_key(storage))
+    elif found is None or _secret(client, path, doing) != key:
+        _persist(lambda: _make_datastore(client, storage, key), doing)
+    return storage.datastore
+
+
+def no_key(storage: BlobStorage) -> str:
+    """Return what to do when the account key of the shared storage is needed and not there."""
+    what = f"sharedStorage: the workspace does not know the storage account '{storage.account_name}' yet"
+    if storage.key_variable is None:
+        return f"{what}. Write storageAccountKey: ${{AZURE_STORAGE_KEY}}, and export that variable."
+    return f"{what}, and ${storage.key_variable} is not set. Export the account key in it, and submit again."
+
+
+def _secret(client: Client, path: str, doing: str) -> str | None:
+    params = {"api-version": WORKSPACE_VERSION}
+    answer = client.arm.call("POST", f"{client.scope}{path}/listSecrets", doing=doing, params=params, body={})
+    key = (answer or {}).get("key")
+    return str(key) if key else None
+
+
+def _make_datastore(client: Client, storage: BlobStorage, key: str) -> None:
+    from azure.ai.ml.entities import AccountKeyConfiguration, AzureBlobDatastore
+
+    store = AzureBlobDatastore(
+        name=storage.datastore,
+        account_name=storage.account_name,
+        container_name=storage.container_name,
+        credentials=AccountKeyConfiguration(account_key=key),
+        description="Shared storage of NNI experiments, made by amlc.",
+    )
+    client.ml.datastores.create_or_update(store)
+
+
+def check_compute(client: Client, compute: str | None) -> str:
+    """Return the name of the compute target of a job. Raises BackendError unless it is there and not failed."""
+    problem = compute_problem(client, compute)
+    if problem:
+        raise BackendError(problem)
+    return (compute or "").removeprefix("azureml:")
+
+
+def compute_problem(client: Client, compute: str | None) -> str | None:
+    """Return what is wrong with a compute target, or None; a job without one runs on serverless compute."""
+    name = (compute or "").removeprefix("azureml:")
+    if not name or "/" in name:
+        return None
+    found = client.get(f"/computes/{name}", doing=f"compute '{name}'", version=WORKSPACE_VERSION, missing=True)
+    where = f"workspace '{client.workspace.name}'"
+    if found is None:
+        return (
+            f"compute '{name}': there is none of that name in {where}. Check trainingService.computeTarget, or make "
+            f"it: az ml compute create --type AmlCompute --name {name} --size Standard_DS3_v2 --max-instances 4."
+        )
+    state = str(found["properties"].get("provisioningState") or "")
+    if state in ("Failed", "Deleting", "Canceled"):
+        errors = waiting_reason(found) or ""
+        return f"compute '{name}' in {where} is in state {state}. {errors} Mend it in the studio, or name another."
+    return None
+
+
+def waiting_reason(compute: Mapping[str, Any]) -> str | None:
+    """Return what a compute target itself says keeps it from running jobs, such as a quota, or None."""
+    properties = compute.get("properties") or {}
+    errors = [*(properties.get("provisioningErrors") or ())]
+    errors += (properties.get("properties") or {}).get("errors") or ()
+    texts = []
+    for entry in errors:
+        error = entry.get("error") or entry
+        texts.append(f"{error.get('code') or 'error'}: {error.get('message') or ''}".strip())
+    return "; ".join(texts) or None
+
+
+def _persist(action: Callable[[], Result], doing: str) -> Result:
+    """Do what may be done twice; repeat it when the answer was cut short. The client's prints are kept off stderr."""
+    from azure.core.exceptions import AzureError
+
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+                return action()
+        except (AzureError, ValueError, OSError) as err:
+            error = unreadable(err) or explained(err, doing)
+            if attempt == _TRIES or not isinstance(error, TransientError):
+                raise error from err
+        except Exception as err:
+            if not type(err).__module__.startswith("azure."):
+                raise
+            raise explained(err, doing) from err
+        time.sleep(0.2 * 2**attempt)
+    raise AssertionError
+
+
+def unreadable(err: Exception) -> TransientError | None:
+    """Return the error for an answer that is not JSON, or None when it is another."""
+    from azure.core.exceptions import DecodeError
+
+    if isinstance(err, (DecodeError, json.JSONDecodeError, UnicodeDecodeError)):
+        return TransientError("Azure's answer cannot be read. Try again.")
+    return None

@@ -1,0 +1,118 @@
+"""The AML back end: the contract of `amlc.backends`, kept with few calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from amlc.backends import Fetched, Submission, Submitted
+from amlc.backends.aml.artifacts import Artifacts
+from amlc.backends.aml.client import Client
+from amlc.backends.aml.jobs import Submitter, cancel_jobs, get_job
+from amlc.backends.aml.observe import Observer
+from amlc.backends.aml.trouble import TransientError
+from amlc.errors import BackendError
+from amlc.manifest import Header
+from amlc.model import Metric, Observation, Status
+from amlc.render.context import aml_name
+
+_SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
+_SHARE = 10  # a look may take a tenth of the time
+_OUTAGE_S = 900.0  # for how long a submit that follows jobs sits out a service that does not answer
+_FOLLOW_S = 2.0
+_LOGS = ("user_logs/", "azureml-logs/70_driver_log")
+
+
+class AmlBackend:
+    """Runs jobs in the workspace that `header` names. Signs in, and imports what is slow, at the first call."""
+
+    slots: int | None = None
+
+    def __init__(self, header: Header, environ: Mapping[str, str], *, parallel: int) -> None:
+        if header.workspace is None:
+            raise BackendError(
+                f"{header.experiment}: it was compiled without a workspace. Give trainingService platform aml, "
+                "subscriptionId, resourceGroup, workspaceName and computeTarget, and compile again."
+            )
+        self.client = Client(header.workspace)
+        self._parallel = parallel
+        self._artifacts = Artifacts(self.client)
+        self._submitter = Submitter(self.client, header, environ)
+        self.observer = Observer(
+            self.client, self._artifacts, experiment=aml_name(header.experiment), parallel=parallel
+        )
+        self._seen: dict[str, Observation] = {}
+        self._due = 0.0
+        self._pause_s = _SHORTEST_S
+        self._answered = time.monotonic()
+
+    def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
+        _ = self.client.facts  # a workspace that is not there is found out before anything is made
+        for answer in self._submitter.submit(batch, parallel=self._parallel):
+            if answer.refused is None:
+                self._seen[answer.job] = Observation(job=answer.job, status=Status.WAITING, url=answer.url)
+            yield answer
+        self._soon()
+
+    def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
+        if not jobs:
+            return []
+        pause = min(self._due - time.monotonic(), timeout_s)
+        if pause > 0:
+            time.sleep(pause)
+        is_known = all(job in self._seen for job in jobs)
+        if timeout_s > 0 and is_known and time.monotonic() < self._due:
+            return [self._seen[job] for job in jobs]
+        try:
+            return self._look(jobs)
+        except TransientError:
+            if timeout_s <= 0 or not is_known or time.monotonic() - self._answered > _OUTAGE_S:
+                raise
+            self._due = time.monotonic() + self._pause_s
+            return [self._seen[job] for job in jobs]
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        cancel_jobs(self.client, jobs, parallel=self._parallel)
+        self._soon()
+
+    def fetch(self, job: str) -> Fetched:
+        return self.observer.fetched(job)
+
+    def history(self, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:
+        with ThreadPoolExecutor(self._parallel, thread_name_prefix="history") as pool:
+            yield from zip(jobs, pool.map(self.observer.history, jobs), strict=True)
+
+    def reasons(self, jobs: Collection[str]) -> Mapping[str, str]:
+        return self.observer.reasons(jobs)
+
+    def log(self, job: str, *, follow: bool) -> Iterator[bytes]:
+        shown: dict[str, int] = {}
+        while True:
+            found = get_job(self.client, job)  # asked before reading, so that the last words are not missed
+            if found is None:
+                raise BackendError(f"job '{job}': the workspace does not have it (any more).")
+            names = [name for prefix in _LOGS for name in self._artifacts.names(job, prefix)]
+            for name in sorted(names):
+                chunk = self._artifacts.read(job, name, start=shown.get(name, 0))
+                shown[name] = shown.get(name, 0) + len(chunk)
+                if chunk:
+                    yield chunk
+            if not follow or found.status.ended:
+                return
+            time.sleep(_FOLLOW_S)
+
+    def _look(self, jobs: Collection[str]) -> list[Observation]:
+        start = time.monotonic()
+        found = self.observer.look(jobs)
+        self._answered = now = time.monotonic()
+        is_news = any(self._seen.get(seen.job) != seen for seen in found) or len(found) < len(jobs)
+        longer = _SHORTEST_S if is_news else min(self._pause_s * 1.5, _LONGEST_S)
+        self._pause_s = max(longer, _SHARE * (now - start))
+        self._due = now + self._pause_s
+        self._seen.update((seen.job, seen) for seen in found)
+        return found
+
+    def _soon(self) -> None:
+        self._pause_s = _SHORTEST_S
+        self._due = time.monotonic() + _SHORTEST_S

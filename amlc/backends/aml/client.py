@@ -1,0 +1,164 @@
+"""Hold what talks to one workspace: the Azure ML client where jobs are made, and plain REST for the rest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache, cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from amlc.backends.aml.rest import Rest
+from amlc.backends.aml.signin import OneToken, sign_in, tenant
+from amlc.backends.aml.trouble import explained
+from amlc.errors import BackendError
+from amlc.model import Workspace
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+_PUBLIC_CLOUD = "https://management.azure.com"
+_CLOUD_VARIABLES = ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD", "AZUREML_DEV_URL_MFE")
+# The versions that azure-ai-ml 1.35 sends for the same calls.
+JOBS_VERSION = "2024-01-01-preview"
+CANCEL_VERSION = "2023-04-01-preview"
+WORKSPACE_VERSION = "2024-10-01-preview"
+ASSETS_VERSION = "2023-04-01-preview"
+
+
+class Client:
+    """One workspace. Nothing is sent, and little imported, before it is needed; safe to share between threads."""
+
+    def __init__(self, workspace: Workspace, credential: OneToken | None = None) -> None:
+        from amlc.backends.aml.pace import Pace, PacedTransport, Patience
+
+        _quieten()
+        self.workspace = workspace
+        self.credential = credential or sign_in()
+        self._transport = PacedTransport(Pace())
+        self._retry = Patience(self.credential)
+        self._lock = threading.RLock()
+
+    @property
+    def scope(self) -> str:
+        """The workspace's resource id."""
+        space = self.workspace
+        return (
+            f"/subscriptions/{quote(space.subscription_id)}/resourceGroups/{quote(space.resource_group)}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{quote(space.name)}"
+        )
+
+    @cached_property
+    def arm(self) -> Rest:
+        """Azure's management service."""
+        return self._rest(_management_url())
+
+    @cached_property
+    def api(self) -> Rest:
+        """The workspace's own service: MLflow and the run history."""
+        uri = str(self.facts.get("mlFlowTrackingUri") or "")
+        host = urlsplit(uri).netloc
+        if not host:
+            raise BackendError(f"workspace '{self.workspace.name}': it has no MLflow address; is it still being made?")
+        return self._rest(f"https://{host}")
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """What Azure says of the workspace. Raises BackendError when there is none, or no permission to see it."""
+        with self._lock:
+            answer = self.get("", doing=f"workspace '{self.workspace.name}'", version=WORKSPACE_VERSION)
+        properties: Mapping[str, Any] = answer["properties"]
+        return properties
+
+    @cached_property
+    def tenant(self) -> str | None:
+        """The tenant of who is signed in, which the studio needs to know."""
+        from azure.core.exceptions import AzureError
+
+        try:
+            return tenant(self.credential.get_token(self._token_scope).token)
+        except AzureError as err:
+            raise explained(err, "sign-in") from err
+
+    @cached_property
+    def ml(self) -> MLClient:
+        """The Azure ML client, quiet and with this client's sign-in, connections and retries."""
+        with self._lock:
+            from azure.ai.ml import MLClient
+
+            _remember_git()
+            return MLClient(
+                self.credential,
+                self.workspace.subscription_id,
+                self.workspace.resource_group,
+                self.workspace.name,
+                transport=self._transport,
+                retry_policy=self._retry,
+                enable_telemetry=False,
+                show_progress=False,
+            )
+
+    def get(self, path: str, *, doing: str, version: str, missing: bool = False) -> Any:
+        """Return the JSON of something below the workspace; with `missing`, None if there is no such thing."""
+        params = {"api-version": version}
+        return self.arm.call("GET", self.scope + path, doing=doing, params=params, missing=missing)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.session.close()
+
+    @property
+    def _token_scope(self) -> str:
+        return f"{_management_url().rstrip('/')}/.default"
+
+    def _rest(self, base: str) -> Rest:
+        return Rest(base, self._token_scope, credential=self.credential, transport=self._transport, retry=self._retry)
+
+
+@cache
+def _management_url() -> str:
+    """Return Azure's address; the client, slow to import, is asked for it only where it is not the public cloud."""
+    if not any(name in os.environ for name in _CLOUD_VARIABLES):
+        return _PUBLIC_CLOUD
+    from azure.ai.ml import _azure_environments as clouds  # there is no public way (1.35)
+
+    name = clouds._get_default_cloud_name()  # noqa: SLF001
+    clouds._set_cloud(name)  # noqa: SLF001
+    return str(clouds._get_base_url_from_metadata(cloud_name=name, is_local_mfe=True)).rstrip("/")  # noqa: SLF001
+
+
+def _quieten() -> None:
+    """Keep the libraries from writing into the user's terminal what is said in one line when it matters."""
+    for name in ("azure.ai.ml._utils._experimental", "azure.ai.ml", "azure.identity", "azure.core", "msrest"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _remember_git() -> None:
+    """Have the client look at the git repository once; it starts up to five git processes for every job otherwise.
+
+    There is no switch for it (azure-ai-ml 1.35), so the function it calls is replaced by one that remembers.
+    """
+    operations: Any = import_module("azure.ai.ml.operations._job_operations")
+    with suppress(AttributeError):
+        original = operations.get_git_properties
+        if not hasattr(original, "cache_info"):
+            operations.get_git_properties = _Remembered(original)
+
+
+class _Remembered:
+    """A function without arguments that is called once; each caller gets a copy of the mapping, to change at will."""
+
+    def __init__(self, original: Callable[[], dict[str, str]]) -> None:
+        self._known = cache(original)
+
+    def __call__(self) -> dict[str, str]:
+        return dict(self._known())
+
+    @property
+    def cache_info(self) -> Any:
+        """How often it was asked, as functools has it."""
+        return self._known.cache_info

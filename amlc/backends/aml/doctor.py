@@ -1,0 +1,117 @@
+"""Check one after the other what an experiment on AML needs, and say what to do about what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amlc.backends.aml import assets, runs
+from amlc.backends.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
+from amlc.errors import BackendError
+from amlc.manifest import Header
+from amlc.model import BlobStorage
+
+_IMAGE = re.compile(
+    r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one check found: all is well, or what to do."""
+
+    name: str
+    is_well: bool
+    text: str
+
+
+def examine(header: Header, job: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Check]:
+    """Yield the checks as they are made; nothing is checked that needs what failed before. `job`: a job file."""
+    if header.workspace is None:
+        raise BackendError(f"{header.experiment}: it was compiled without a workspace. Compile it for platform aml.")
+    client = Client(header.workspace)
+    environment, compute = job.get("environment"), job.get("compute")
+    needed: list[tuple[str, Callable[[], str]]] = [
+        ("signed in", lambda: _signed_in(client)),
+        ("workspace", lambda: _workspace(client)),
+    ]
+    further: list[tuple[str, Callable[[], str]]] = [
+        ("compute", lambda: _compute(client, compute)),
+        ("environment", lambda: _environment(client, environment)),
+        ("datastore", lambda: _datastore(client, header.storage, environ)),
+        ("MLflow", lambda: _mlflow(client, str(job.get("experiment_name") or "Default"))),
+    ]
+    for name, find in needed:
+        check = _checked(name, find)
+        yield check
+        if not check.is_well:
+            return
+    for name, find in further:
+        yield _checked(name, find)
+
+
+def _checked(name: str, find: Callable[[], str]) -> Check:
+    try:
+        return Check(name, is_well=True, text=find())
+    except BackendError as err:
+        return Check(name, is_well=False, text=str(err))
+
+
+def _signed_in(client: Client) -> str:
+    return f"tenant {client.tenant or 'unknown'}"
+
+
+def _workspace(client: Client) -> str:
+    space = client.workspace
+    _ = client.facts
+    return f"'{space.name}' in resource group '{space.resource_group}'"
+
+
+def _compute(client: Client, compute: str | None) -> str:
+    assets.check_compute(client, compute)
+    return f"'{(compute or '').removeprefix('azureml:')}'" if compute else "serverless"
+
+
+def _environment(client: Client, environment: Any) -> str:
+    if isinstance(environment, str):
+        parts = environment.removeprefix("azureml:").split(":")
+        if len(parts) == 2 and "/" not in environment:
+            path = f"/environments/{parts[0]}/versions/{parts[1]}"
+            client.get(path, doing=f"environment '{environment}'", version=ASSETS_VERSION)
+        return f"'{environment}'"
+    image = str(environment.get("image") or "") if isinstance(environment, Mapping) else ""
+    if image and not _IMAGE.fullmatch(image):
+        raise BackendError(
+            f"'{image}' is no image reference such as msranni/nni:v3.0 or registry.example.com/team/image:1. "
+            "Check trainingService.dockerImage."
+        )
+    return f"image '{image}' (whether it can be pulled shows when a node does so)" if image else "as amlc.job says"
+
+
+def _datastore(client: Client, storage: BlobStorage | None, environ: Mapping[str, str]) -> str:
+    name = "workspaceblobstore"
+    client.get(f"/datastores/{name}", doing=f"datastore '{name}'", version=WORKSPACE_VERSION)
+    if storage is None:
+        return f"'{name}'"
+    path = f"/datastores/{storage.datastore}"
+    shared = client.get(path, doing=f"datastore '{storage.datastore}'", version=WORKSPACE_VERSION, missing=True)
+    if shared is None and not environ.get(storage.key_variable or ""):
+        raise BackendError(assets.no_key(storage))
+    return f"'{name}', and '{storage.datastore}' {'is there' if shared else 'is made at submit'}"
+
+
+def _mlflow(client: Client, experiment: str) -> str:
+    known = runs.experiment_id(client, experiment)
+    return f"experiment '{experiment}' {'has runs' if known else 'has no runs yet'}"
+
+
+def first_job(folder: Path) -> Mapping[str, Any]:
+    """Return the first job file of a build folder as plain values, empty when there is none."""
+    from amlc.render.scalars import from_yaml
+
+    first = min((folder / "jobs").glob("*.yml"), default=None)
+    values = from_yaml(first.read_bytes()) if first else None
+    return values if isinstance(values, dict) else {}

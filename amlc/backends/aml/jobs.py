@@ -1,0 +1,245 @@
+"""Create jobs, one call each and many side by side, and find out what became of a call that was not answered."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from amlc.backends import Submission, Submitted
+from amlc.backends.aml import assets
+from amlc.backends.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
+from amlc.backends.aml.trouble import TransientError, explained, field_errors, reason
+from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, view
+from amlc.errors import BackendError
+from amlc.manifest import Header
+from amlc.render.scalars import from_yaml, to_yaml
+
+# What differs from job to job; the client checks the rest once for all jobs that have it in common.
+_OWN = ("name", "display_name", "environment_variables", "tags", "properties")
+_TAKEN = ("already exists", "immutable", "cannot be changed")
+_TRIES = 3
+
+
+class Submitter:
+    """Creates the jobs of one experiment; what they share is registered when the first of them is created."""
+
+    def __init__(self, client: Client, header: Header, environ: Mapping[str, str]) -> None:
+        self._client = client
+        self._header = header
+        self._environ = environ
+        self._known: dict[tuple[str, str], str] = {}
+        self._shapes: dict[str, Any] = {}
+
+    def submit(self, batch: Sequence[Submission], *, parallel: int) -> Iterator[Submitted]:
+        """Create the jobs, at most `parallel` at a time, yielding each answer as it comes.
+
+        Raises BackendError at the first job that cannot be created; what is under way then is answered first.
+        """
+        prepared = [(submission, self._prepared(submission)) for submission in batch]
+        failures: list[BackendError] = []
+        with ThreadPoolExecutor(parallel, thread_name_prefix="submit") as pool:
+            calls = ((lambda pair=pair: self._create(*pair)) for pair in prepared)
+            for future in in_flight(pool, calls, parallel, lambda: bool(failures)):
+                try:
+                    yield future.result()
+                except BackendError as err:
+                    failures.append(err)
+        if failures:
+            raise failures[0]
+
+    def _prepared(self, submission: Submission) -> dict[str, Any]:
+        """Return the job's values with the ids of what it shares with others in place of what they stand for."""
+        values = _read(submission)
+        folder = submission.build / "jobs"
+        compute = values.get("compute")
+        self._once("compute", compute, lambda: assets.check_compute(self._client, compute))
+        if self._header.storage is not None:
+            storage = self._header.storage
+            ensure = assets.ensure_datastore
+            self._once("storage", storage.datastore, lambda: ensure(self._client, storage, self._environ))
+        code, environment = values.get("code"), values.get("environment")
+        if isinstance(code, str) and not code.startswith(("azureml:", "/subscriptions/")):
+            values["code"] = self._once("code", code, lambda: assets.code_id(self._client, folder / code))
+        values["environment"] = self._once(
+            "environment", environment, lambda: assets.environment_id(self._client, environment, folder)
+        )
+        return self._marked(values, submission)
+
+    def _once(self, kind: str, key: object, find: Callable[[], str]) -> str:
+        known = (kind, json.dumps(key, sort_keys=True))
+        if known not in self._known:
+            self._known[known] = find()
+        return self._known[known]
+
+    def _marked(self, values: dict[str, Any], submission: Submission) -> dict[str, Any]:
+        """Return the values with the marks by which the job is found again; Azure ML takes texts only."""
+        tags = _texts({**(values.get("tags") or {}), DIGEST: digest(submission.content)})
+        marks = {EXPERIMENT: tags.get(EXPERIMENT), REVISION: self._header.revision, HEADER: _header_text(self._header)}
+        return {
+            **values,
+            "tags": tags,
+            "properties": _texts({**(values.get("properties") or {}), **marks}),
+            "environment_variables": _texts(values.get("environment_variables") or {}),
+        }
+
+    def _entity(self, values: Mapping[str, Any], base: Path) -> Any:
+        """Return the client's object for a job: a copy of one of the same shape, which it has checked already."""
+        shape = json.dumps({name: value for name, value in values.items() if name not in _OWN}, sort_keys=True)
+        if shape not in self._shapes:
+            self._shapes[shape] = self._load(values, base)
+        entity = copy.copy(self._shapes[shape])
+        for name in _OWN:
+            if name in values:
+                setattr(entity, name, values[name])
+        return entity
+
+    def _load(self, values: Mapping[str, Any], base: Path) -> Any:
+        _ = self._client.ml  # so that the client is quiet
+        from azure.ai.ml import load_job
+
+        try:
+            return load_job(io.StringIO(to_yaml(values)), relative_origin=str(base / "jobs" / "job.yml"))
+        except Exception as err:  # the client's errors have no common root
+            what = f"job '{values['name']}': Azure ML's client does not accept the job file"
+            raise BackendError(f"{what}: {field_errors(str(err))} See amlc.job and your templates.") from err
+
+    def _create(self, submission: Submission, values: Mapping[str, Any]) -> Submitted:
+        """Create one job; after an answer that says neither yes nor no, look whether it is there."""
+        for attempt in range(1, _TRIES + 1):
+            entity = self._entity(values, submission.build)
+            try:
+                made = self._client.ml.jobs.create_or_update(entity, skip_validation=True)
+                return Submitted(submission.job, url=made.studio_url)
+            except Exception as err:  # the client's errors have no common root
+                error = _classified(err, submission.job)
+                if not isinstance(error, (TransientError, _TakenError)):
+                    raise error from err
+                found = get_job(self._client, submission.job)
+                if found is not None:
+                    return _adopted(found, submission, self._client.tenant)
+                if attempt == _TRIES:
+                    raise error from err
+        raise AssertionError
+
+
+class _TakenError(BackendError):
+    """The service says that there is a job of this name."""
+
+
+def _classified(err: Exception, job: str) -> BackendError:
+    from azure.core.exceptions import HttpResponseError
+
+    cut_short = assets.unreadable(err)
+    if cut_short is not None:
+        return cut_short
+    if isinstance(err, HttpResponseError) and err.status_code in (400, 409):
+        code, message = reason(err)
+        if any(word in f"{code} {message}".lower() for word in _TAKEN):
+            return _TakenError(message)
+    if isinstance(err, HttpResponseError) or type(err).__module__.startswith("azure."):
+        return explained(err, f"job '{job}'")
+    raise err
+
+
+def _adopted(found: View, submission: Submission, tenant: str | None) -> Submitted:
+    """Return the answer for a job that is there already: it is ours if it was made of the same file."""
+    theirs, ours = found.tags.get(DIGEST), digest(submission.content)
+    if theirs == ours:
+        return Submitted(submission.job, url=found.url(tenant))
+    return Submitted(
+        submission.job,
+        refused=(
+            f"conflict: the workspace has a job '{found.name}' made of another file (digest {theirs or 'none'}, status "
+            f"{found.raw_status}, created {found.created or 'at an unknown time'}); this one's is {ours}. Run it under "
+            "the next attempt's name with: amlc submit --retry failed, or set amlc.namespace to keep the two apart."
+        ),
+    )
+
+
+def digest(content: bytes) -> str:
+    """Return the digest of a compiled job file as its tag holds it."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def get_job(client: Client, job: str) -> View | None:
+    """Return one job, or None if the workspace has none of that name."""
+    found = client.get(f"/jobs/{job}", doing=f"job '{job}'", version=JOBS_VERSION, missing=True)
+    return None if found is None else view(found)
+
+
+def list_jobs(client: Client, *, experiment: str | None = None) -> Iterator[View]:
+    """Yield the workspace's jobs that amlc made, of one experiment or of all."""
+    # The service compares a tag by its key only, a property by its value too.
+    params = {"api-version": JOBS_VERSION, "listViewType": "All", "tag": EXPERIMENT}
+    if experiment is not None:
+        params["properties"] = f"{EXPERIMENT}={experiment}"
+    for resource in client.arm.pages(f"{client.scope}/jobs", doing="list of jobs", params=params):
+        found = view(resource)
+        if experiment is None or found.tags.get(EXPERIMENT) == experiment:
+            yield found
+
+
+def cancel_jobs(client: Client, jobs: Collection[str], *, parallel: int) -> None:
+    """Ask for the end of the jobs; one that has ended, or is not there, is no error."""
+
+    def cancel(job: str) -> None:
+        params = {"api-version": CANCEL_VERSION}
+        try:
+            response = client.arm.send("POST", f"{client.scope}/jobs/{job}/cancel", params=params)
+            if response.status_code in (401, 403) or response.status_code >= 429:
+                response.raise_for_status()
+        except Exception as err:
+            from azure.core.exceptions import AzureError
+
+            if not isinstance(err, AzureError):
+                raise
+            raise explained(err, f"job '{job}'") from err
+
+    with ThreadPoolExecutor(parallel, thread_name_prefix="cancel") as pool:
+        list(pool.map(cancel, jobs))
+
+
+def in_flight(
+    pool: ThreadPoolExecutor, calls: Iterator[Callable[[], Any]], most: int, is_enough: Callable[[], bool]
+) -> Iterator[Future[Any]]:
+    """Run the calls, at most `most` side by side, and yield each when it is done; start no more when it is enough."""
+    running: set[Future[Any]] = set()
+    while True:
+        while len(running) < most and not is_enough() and (call := next(calls, None)) is not None:
+            running.add(pool.submit(call))
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        yield from done
+
+
+def _read(submission: Submission) -> dict[str, Any]:
+    try:
+        values = from_yaml(submission.content)
+    except yaml.YAMLError as err:
+        raise BackendError(f"{submission.job}: its job file is not YAML: {err}") from err
+    if values.get("type", "command") != "command":
+        raise BackendError(f"{submission.job}: its job file has the type {values['type']!r}; amlc submits commands.")
+    return {**values, "name": submission.job}
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str | None]:
+    return {
+        str(name): value if value is None or isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }
+
+
+def _header_text(header: Header) -> str:
+    """Return what `amlc refresh` needs of the manifest's header and no job file says."""
+    values = asdict(header)
+    return json.dumps({name: values[name] for name in values if name not in ("workspace", "backend")})

@@ -1,0 +1,191 @@
+"""Find out what became of jobs with few calls: one list for all, one search for the metrics of those that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from amlc.backends import Fetched
+from amlc.backends.aml import runs
+from amlc.backends.aml.artifacts import Artifacts, records
+from amlc.backends.aml.assets import waiting_reason
+from amlc.backends.aml.client import WORKSPACE_VERSION, Client
+from amlc.backends.aml.jobs import get_job, list_jobs
+from amlc.backends.aml.views import Cause, View, cause, trials_of
+from amlc.errors import BackendError
+from amlc.model import Metric, Observation, Outcome, Status, Trial
+
+_BEFORE = ("Provisioning", "Preparing", "Starting")  # each says by itself what the job waits for
+_GOOD = (Status.SUCCEEDED, Status.EARLY_STOPPED)
+
+
+class Observer:
+    """What is known of the jobs of one workspace, and what the ended ones left behind."""
+
+    def __init__(self, client: Client, artifacts: Artifacts, *, experiment: str, parallel: int) -> None:
+        self._client = client
+        self._artifacts = artifacts
+        self._experiment = experiment
+        self._parallel = parallel
+        self._lists_by_experiment = True
+        self._experiments: dict[str, str] = {}
+        self.ended: dict[str, tuple[Observation, Fetched]] = {}
+
+    def look(self, jobs: Collection[str]) -> list[Observation]:
+        """Return what the service says of `jobs` now; one that it certainly does not have is left out."""
+        return self.tell(self._views(jobs))
+
+    def tell(self, views: Iterable[View]) -> list[Observation]:
+        """Return what there is to say of listed jobs; of those that ended since the last time, with their results."""
+        views = list(views)
+        fresh = [job for job in views if job.status.ended and job.name not in self.ended]
+        self._take_in(fresh)
+        return [self.ended[job.name][0] if job.name in self.ended else self._unended(job) for job in views]
+
+    def fetched(self, job: str) -> Fetched:
+        """Return what the trials of a job reported so far."""
+        if job not in self.ended:
+            found = get_job(self._client, job)
+            if found is None:
+                return Fetched((), ())
+            run = runs.get(self._client, job)
+            return self._results(found, run, found.status)
+        return self.ended[job][1]
+
+    def reasons(self, jobs: Collection[str]) -> dict[str, str]:
+        """Return why waiting jobs wait, as far as the service or their compute target says so."""
+        views = [job for job in self._each(lambda job: get_job(self._client, job), list(jobs)) if job]
+        computes = {job.compute: self._compute_says(job.compute) for job in views}
+        said = {job.name: self._queue_says(job) or computes[job.compute] for job in views}
+        return {name: text for name, text in said.items() if text}
+
+    def _queue_says(self, job: View) -> str | None:
+        details = self._details(job)
+        queue = (details.get("queueingInfo") or {}).get("message")
+        warnings = [str(warning.get("message") or "") for warning in details.get("warnings") or ()]
+        return queue or " ".join(warnings) or (job.raw_status if job.raw_status in _BEFORE else None)
+
+    def _compute_says(self, compute: str) -> str | None:
+        if not compute:
+            return None
+        path, doing = f"/computes/{compute}", f"compute '{compute}'"
+        try:
+            found = self._client.get(path, doing=doing, version=WORKSPACE_VERSION, missing=True)
+        except BackendError:
+            return None  # not to be allowed to see it is no reason to stop
+        return waiting_reason(found or {})
+
+    def history(self, job: str) -> Sequence[Metric]:
+        """Return every report of the trials of a job: from MLflow, or from the runner's records where it has none."""
+        found, run = get_job(self._client, job), runs.get(self._client, job)
+        if found is None:
+            return ()
+        if run is None or not run.last:
+            return records(self._artifacts, job)[0]
+        trials = trials_of(found)
+        points = {key: runs.history(self._client, job, key) for key in run.last}
+        with_final = found.status in _GOOD
+        steps = list(runs.intermediate_metrics(points, trials, with_final=with_final))
+        return [*steps, *(runs.final_metrics(run, trials) if with_final else ())]
+
+    def _views(self, jobs: Collection[str]) -> list[View]:
+        wanted = set(jobs)
+        known = self._experiment if self._lists_by_experiment else None
+        listed = {job.name: job for job in list_jobs(self._client, experiment=known) if job.name in wanted}
+        # The list may be a moment behind, and a job made by hand has no property to be filtered by.
+        hidden = [view for view in self._each(lambda job: get_job(self._client, job), wanted - listed.keys()) if view]
+        if hidden and not listed:
+            self._lists_by_experiment = False
+        return [*listed.values(), *hidden]
+
+    def _each(self, call: Any, items: Collection[Any]) -> list[Any]:
+        if not items:
+            return []
+        with ThreadPoolExecutor(self._parallel, thread_name_prefix="look") as pool:
+            return list(pool.map(call, items))
+
+    def _take_in(self, ended: Sequence[View]) -> None:
+        """Remember the ended jobs with their times and results."""
+        if not ended:
+            return
+        found = self._runs(ended)
+        bad = [job for job in ended if job.status is Status.FAILED or (job.status not in _GOOD and _began(job, found))]
+        causes = dict(zip([job.name for job in bad], self._each(self._cause, bad), strict=True))
+
+        def settle(job: View) -> tuple[str, tuple[Observation, Fetched]]:
+            run, why = found.get(job.name), causes.get(job.name)
+            seen = _ended(job, run, why, self._client.tenant)
+            return job.name, (seen, self._results(job, run, seen.status))
+
+        self.ended.update(self._each(settle, ended))
+
+    def _runs(self, ended: Sequence[View]) -> dict[str, runs.Run]:
+        """Return the runs of ended jobs; few are asked for one by one, many by a search through their experiment."""
+        found: dict[str, runs.Run] = {}
+        if len(ended) > 2:
+            for name in {job.experiment for job in ended}:
+                if name not in self._experiments:
+                    self._experiments[name] = runs.experiment_id(self._client, name) or ""
+                if self._experiments[name]:
+                    found |= runs.search(self._client, self._experiments[name])
+        bare = [
+            job.name
+            for job in ended
+            if job.name not in found or (job.status in _GOOD and not found[job.name].last)  # perhaps a moment behind
+        ]
+        found.update({run.job: run for run in self._each(lambda job: runs.get(self._client, job), bare) if run})
+        return found
+
+    def _cause(self, job: View) -> Cause | None:
+        return cause(self._details(job))
+
+    def _details(self, job: View) -> Mapping[str, Any]:
+        url = f"/history/v1.0{self._client.scope}/experiments/{job.experiment}/runs/{job.name}/details"
+        return self._client.api.call("GET", url, doing=f"details of '{job.name}'", missing=True) or {}
+
+    def _results(self, job: View, run: runs.Run | None, status: Status) -> Fetched:
+        """Return the results of a job; the runner's records are read only where MLflow cannot tell."""
+        trials = trials_of(job)
+        if not trials or (status not in _GOOD and (run is None or run.started is None)):
+            return Fetched((), ())
+        if run is not None and run.last and status in _GOOD:
+            return Fetched(list(runs.final_metrics(run, trials)), _all_well(trials))
+        metrics, outcomes = records(self._artifacts, job.name)
+        if not outcomes and status is Status.SUCCEEDED:
+            outcomes = _all_well(trials)
+        return Fetched(metrics, outcomes if len(trials) > 1 else ())
+
+    def _unended(self, job: View) -> Observation:
+        remark = None
+        if job.status is Status.UNKNOWN:
+            remark = f"Azure ML says {job.raw_status or 'nothing'!r}"
+        return Observation(job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant))
+
+
+def _began(job: View, found: Mapping[str, runs.Run]) -> bool:
+    return job.name in found and found[job.name].started is not None
+
+
+def _ended(job: View, run: runs.Run | None, why: Cause | None, tenant: str | None) -> Observation:
+    seen = Observation(
+        job=job.name,
+        status=job.status,
+        started=run.started if run else None,
+        ended=run.ended if run else None,
+        url=job.url(tenant),
+    )
+    if why is None or job.status in _GOOD:
+        return seen
+    if why.late:
+        return replace(seen, status=Status.EARLY_STOPPED, error="stopped at its time limit (maxTrialDuration)")
+    infrastructure = why.infrastructure and job.status is Status.FAILED
+    return replace(seen, error=why.text, infrastructure=infrastructure)
+
+
+def _all_well(trials: Sequence[Trial]) -> list[Outcome]:
+    """Return the outcomes of a packed job that succeeded: its runner ends with 0 only if every trial did."""
+    if len(trials) == 1:
+        return []
+    return [Outcome(trial=trial.id, exit_code=0, started=None, ended=None) for trial in trials]

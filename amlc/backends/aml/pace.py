@@ -1,0 +1,129 @@
+"""Keep to the speed that the service allows: a shared pause after 429, spaced creations, patient retries."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from azure.core.pipeline.policies import RetryPolicy
+from azure.core.pipeline.transport import RequestsTransport
+
+if TYPE_CHECKING:
+    from amlc.backends.aml.signin import OneToken
+
+_CONNECTIONS = 64
+_CONNECT_TIMEOUT_S = 20
+_READ_TIMEOUT_S = 120
+_MOST_PER_SECOND = 200.0
+_LEAST_PER_SECOND = 2.0
+_LONGEST_PAUSE_S = 120.0
+_MOST_FAILURES = 7  # of the service in a row; half a minute
+
+
+class Pace:
+    """The speed of all threads together.
+
+    Creations start at 200 a second at most. Each 429 halves that, each creation that succeeds adds one a second; with
+    a Retry-After, nothing at all is sent until then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._per_second = _MOST_PER_SECOND
+        self._next = 0.0
+        self._paused_until = 0.0
+
+    def enter(self, *, creates: bool) -> None:
+        """Wait until the next call may be sent."""
+        with self._lock:
+            start = max(time.monotonic(), self._paused_until)
+            if creates:
+                start = max(start, self._next)
+                self._next = start + 1 / self._per_second
+        pause = start - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+
+    def throttled(self, retry_after_s: float | None) -> None:
+        """Take note of a 429."""
+        with self._lock:
+            self._per_second = max(_LEAST_PER_SECOND, self._per_second / 2)
+            if retry_after_s:
+                until = time.monotonic() + min(retry_after_s, _LONGEST_PAUSE_S)
+                self._paused_until = max(self._paused_until, until)
+
+    def accepted(self) -> None:
+        """Take note of a creation that succeeded."""
+        with self._lock:
+            self._per_second = min(_MOST_PER_SECOND, self._per_second + 1)
+
+
+class PacedTransport(RequestsTransport):  # type: ignore[misc]
+    """The one connection pool of all clients, which keeps to a Pace."""
+
+    def __init__(self, pace: Pace) -> None:
+        import requests
+
+        session = requests.Session()
+        adapter = requests.adapters.HTTPAdapter(pool_connections=8, pool_maxsize=_CONNECTIONS)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        super().__init__(
+            session=session,
+            session_owner=False,
+            connection_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=_READ_TIMEOUT_S,
+        )
+        self._pace = pace
+
+    def send(self, request: Any, **options: Any) -> Any:
+        creates = request.method == "PUT"
+        self._pace.enter(creates=creates)
+        response = super().send(request, **options)
+        if response.status_code == 429:
+            self._pace.throttled(_seconds(response.headers.get("Retry-After")))
+        elif creates and response.status_code < 300:
+            self._pace.accepted()
+        return response
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return float(header or "")
+    except ValueError:
+        return None  # a date; the retry policy reads it for its own call
+
+
+class Patience(RetryPolicy[Any, Any]):
+    """Retries for a real 429 storm, about a quarter of an hour; jittered; a refused token is fetched anew, once.
+
+    POST is retried too: every POST that amlc sends has the same effect when it is sent twice.
+    """
+
+    def __init__(self, credential: OneToken) -> None:
+        super().__init__(
+            retry_total=25,
+            retry_connect=6,
+            retry_read=10,
+            retry_status=25,
+            retry_backoff_factor=0.4,
+            retry_backoff_max=60,
+        )
+        self._method_whitelist = frozenset({*self._method_whitelist, "POST"})
+        self._credential = credential
+
+    def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
+        status = response.http_response.status_code
+        past = [call.http_response.status_code for call in settings["history"] if call.http_response]
+        if status == 401:
+            self._credential.forget()
+            return 401 not in past
+        if status >= 500 and sum(code >= 500 for code in past) >= _MOST_FAILURES:
+            return False
+        return bool(super().is_retry(settings, response))
+
+    def get_backoff_time(self, settings: dict[str, Any]) -> float:
+        wait_s: float = super().get_backoff_time(settings)
+        return wait_s * random.uniform(0.5, 1.5) if wait_s else random.uniform(0, 0.1)  # noqa: S311 - no secret

@@ -1,0 +1,187 @@
+"""Rebuild what happened, and what was compiled, from the jobs of a workspace alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of
+from amlc.manifest import Entry, Header
+from amlc.model import BlobStorage, Trial, Workspace
+from amlc.plan import Job
+from amlc.render.scalars import to_yaml
+
+_NAME = re.compile(r"(?P<base>.+-(?P<id>[0-9a-f]{16})-(?P<revision>[0-9a-f]{6}))(?:-(?P<number>[2-9]|[1-9][0-9]+))?")
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
+_UNITS_S = (86_400, 3_600, 60, 1)
+_MODES = {
+    "ReadOnlyMount": "ro_mount",
+    "ReadWriteMount": "rw_mount",
+    "Download": "download",
+    "Upload": "upload",
+    "Direct": "direct",
+    "EvalMount": "eval_mount",
+    "EvalDownload": "eval_download",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job of the workspace that amlc made: its job's id, which attempt it was, and what it ran."""
+
+    view: View
+    id: str
+    base: str
+    number: int
+    revision: str
+    trials: tuple[Trial, ...]
+    created: float
+
+
+def found(view: View, *, current: str = "") -> Found | None:
+    """Return what a job's name and environment say of it, or None if it is not one of amlc's.
+
+    current: the compiled revision, which a job without the property is of when the first six digits agree.
+    """
+    match, trials = _NAME.fullmatch(view.name), trials_of(view)
+    if match is None or not trials:
+        return None
+    revision = str(view.notes.get(REVISION) or match["revision"])
+    if current.startswith(revision):
+        revision = current
+    number = int(match["number"] or 1)
+    return Found(view, match["id"], match["base"], number, revision, trials, _epoch(view.created))
+
+
+def in_order(jobs: Iterable[Found]) -> list[Found]:
+    """Return the jobs in the order in which they were submitted; the attempts of one job by their numbers."""
+    return sorted(jobs, key=lambda job: (job.number, job.trials[0].sequence, job.created))
+
+
+def experiment_of(view: View) -> str:
+    """Return the experiment's name as the user wrote it."""
+    try:
+        return str(json.loads(view.variables["AMLC_EXPERIMENT"]))
+    except (KeyError, ValueError):
+        return str(view.tags.get(EXPERIMENT) or view.experiment)
+
+
+def header_of(newest: Found, workspace: Workspace) -> Header:
+    """Return the manifest's header as the newest job carries it; what it does not say takes its default."""
+    plain = Header(
+        experiment=experiment_of(newest.view),
+        backend="aml",
+        revision=newest.revision,
+        concurrency=1,
+        retries=2,
+        max_seconds=None,
+        optimize_mode="minimize",
+        gpus_per_trial=None,
+        trials_per_gpu=1,
+        gpu_indices=None,
+        use_active_gpu=False,
+        workspace=workspace,
+    )
+    try:
+        told = json.loads(newest.view.notes.get(HEADER) or "{}")
+        storage = told.pop("storage", None)
+        known = {field.name for field in fields(Header)} - {"workspace", "backend", "gpu_indices"}
+        values = {name: value for name, value in told.items() if name in known}
+        return replace(plain, **values, storage=BlobStorage(**storage) if storage else None)
+    except (ValueError, TypeError, AttributeError):
+        return plain
+
+
+def entry(job: Found) -> tuple[Entry, bytes]:
+    """Return the manifest's entry of a job and the content of its file, which needs no code on this machine."""
+    content = _job_text(job)
+    file = f"jobs/{Job(job.id, job.trials).file_name}"
+    return Entry(job.id, job.base, file, hashlib.sha256(content).hexdigest(), job.trials), content
+
+
+def _job_text(job: Found) -> bytes:
+    lines = ["# Rebuilt by amlc refresh from the workspace; the code is the asset that the job ran."]
+    lines += [f"{name}: {to_yaml(value)}" for name, value in _job_values(job).items()]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _job_values(job: Found) -> dict[str, Any]:
+    given = job.view.properties
+    values: dict[str, Any] = {
+        "$schema": "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json",
+        "type": "command",
+        "name": job.base,
+        "display_name": given.get("displayName"),
+        "experiment_name": job.view.experiment,
+        "description": given.get("description"),
+        "code": _reference(given.get("codeId")),
+        "command": given.get("command"),
+        "environment": _reference(given.get("environmentId")),
+        "compute": f"azureml:{job.view.compute}" if job.view.compute else None,
+        "environment_variables": job.view.variables,
+        "inputs": _bindings(given.get("inputs"), "jobInputType"),
+        "outputs": _bindings(given.get("outputs"), "jobOutputType"),
+        "limits": _limits(given.get("limits") or {}),
+        "resources": _snake(given.get("resources")),
+        "queue_settings": _lower(_snake(given.get("queueSettings"))),
+        "distribution": _distribution(given.get("distribution")),
+        "tags": {name: value for name, value in job.view.tags.items() if name != DIGEST},
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _reference(asset: str | None) -> str | None:
+    return f"azureml:{asset}" if asset and not asset.startswith("azureml:") else asset
+
+
+def _bindings(given: Mapping[str, Any] | None, kind: str) -> dict[str, Any]:
+    bindings: dict[str, Any] = {}
+    for name, value in (given or {}).items():
+        if name == "default" or not value:
+            continue
+        if value.get(kind) == "literal":
+            bindings[name] = value.get("value")
+            continue
+        mode = _MODES.get(str(value.get("mode")))
+        parts = {"type": value.get(kind), "path": value.get("uri"), "mode": mode}
+        bindings[name] = {part: text for part, text in parts.items() if text}
+    return bindings
+
+
+def _limits(given: Mapping[str, Any]) -> dict[str, int]:
+    match = _DURATION.fullmatch(str(given.get("timeout") or ""))
+    if match is None:
+        return {}
+    parts = zip(match.groups(), _UNITS_S, strict=True)
+    return {"timeout": round(sum(float(amount or 0) * unit for amount, unit in parts))}
+
+
+def _distribution(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    values = _snake(given)
+    kind = values.pop("distribution_type", None)
+    return {"type": str(kind).lower(), **values} if kind else {}
+
+
+def _snake(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the service's keys as the job file spells them, those without a value left out."""
+    return {
+        re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower(): value
+        for name, value in (given or {}).items()
+        if value not in (None, {}, [])
+    }
+
+
+def _lower(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.lower() if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _epoch(text: str) -> float:
+    try:
+        return datetime.fromisoformat(re.sub(r"\.(\d{1,6})\d*", r".\1", text).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0

@@ -1,0 +1,141 @@
+"""Read metrics from the workspace's MLflow, a thousand runs a call; a run has the name of its job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from amlc.backends.aml.client import Client
+from amlc.errors import BackendError
+from amlc.model import Metric, Trial
+
+_PAGE = 1000  # the most that Azure ML is known to give
+_HISTORY_PAGE = 25_000
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value of a metric; `at` in seconds since the epoch."""
+
+    value: float
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One MLflow run: when it was at work (seconds since the epoch), and the last value of each metric."""
+
+    job: str
+    started: float | None
+    ended: float | None
+    last: Mapping[str, Point]
+
+
+def experiment_id(client: Client, experiment: str) -> str | None:
+    """Return MLflow's id of an AML experiment, or None while nothing ran in it."""
+    found = _call(client, "GET", "experiments/get-by-name", params={"experiment_name": experiment}, missing=True)
+    return None if found is None else str(found["experiment"]["experiment_id"])
+
+
+def search(client: Client, experiment: str) -> dict[str, Run]:
+    """Return the runs of an experiment, given by its id, by job name: one call for each thousand."""
+    body: dict[str, Any] = {"experiment_ids": [experiment], "max_results": _PAGE}
+    runs: dict[str, Run] = {}
+    while True:
+        page = _call(client, "POST", "runs/search", body=body) or {}
+        for raw in page.get("runs") or ():
+            run = _run(raw)
+            runs[run.job] = run
+        if not page.get("next_page_token"):
+            return runs
+        body["page_token"] = page["next_page_token"]
+
+
+def get(client: Client, job: str) -> Run | None:
+    """Return the run of one job, or None if it has none yet."""
+    found = _call(client, "GET", "runs/get", params={"run_id": job}, missing=True)
+    return None if found is None else _run(found["run"])
+
+
+def history(client: Client, job: str, key: str) -> list[Point]:
+    """Return every value of one metric of one run, in the order of their steps."""
+    points: list[Point] = []
+    params = {"run_id": job, "metric_key": key, "max_results": str(_HISTORY_PAGE)}
+    while True:
+        page = _call(client, "GET", "metrics/get-history", params=params, missing=True) or {}
+        points += [_point(raw) for raw in page.get("metrics") or ()]
+        if not page.get("next_page_token"):
+            return sorted(points, key=lambda point: (point.step, point.at))
+        params["page_token"] = page["next_page_token"]
+
+
+def final_metrics(run: Run, trials: Sequence[Trial]) -> Iterator[Metric]:
+    """Yield the last values of each trial as its final result.
+
+    The runner logs the final result last; what the trial logs with MLflow by itself stands beside it.
+    """
+    for trial in trials:
+        values = dict(_of(trial, run.last, packed=len(trials) > 1))
+        if values:
+            at = max(point.at for point in values.values())
+            numbers = {name: point.value for name, point in values.items()}
+            value: Any = numbers["default"] if numbers.keys() == {"default"} else numbers
+            yield Metric(trial=trial.id, kind="final", sequence=0, value=value, at=at)
+
+
+def intermediate_metrics(
+    histories: Mapping[str, Sequence[Point]], trials: Sequence[Trial], *, with_final: bool
+) -> Iterator[Metric]:
+    """Yield the reports of each trial by step; with `with_final`, the last step of a trial is its final result."""
+    for trial in trials:
+        steps: dict[int, dict[str, Point]] = {}
+        for name, points in _of(trial, histories, packed=len(trials) > 1):
+            for point in points:
+                steps.setdefault(point.step, {})[name] = point
+        ordered = sorted(steps)
+        for sequence, step in enumerate(ordered[:-1] if with_final else ordered):
+            values = {name: point.value for name, point in steps[step].items()}
+            value: Any = values["default"] if values.keys() == {"default"} else values
+            at = max(point.at for point in steps[step].values())
+            yield Metric(trial=trial.id, kind="intermediate", sequence=sequence, value=value, at=at)
+
+
+def _of(trial: Trial, values: Mapping[str, Any], *, packed: bool) -> Iterable[tuple[str, Any]]:
+    """Return the trial's part of the values by metric name: in a packed job, its id stands before its names."""
+    if not packed:
+        return values.items()
+    prefix = f"{trial.id}/"
+    return [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]
+
+
+def _run(raw: Mapping[str, Any]) -> Run:
+    info, data = raw["info"], raw.get("data") or {}
+    last = {str(metric["key"]): _point(metric) for metric in data.get("metrics") or ()}
+    return Run(str(info["run_id"]), _seconds(info.get("start_time")), _seconds(info.get("end_time")), last)
+
+
+def _point(raw: Mapping[str, Any]) -> Point:
+    return Point(float(raw["value"]), int(raw.get("step") or 0), int(raw.get("timestamp") or 0) / 1000)
+
+
+def _seconds(milliseconds: object) -> float | None:
+    return int(str(milliseconds)) / 1000 if milliseconds else None
+
+
+def _call(
+    client: Client,
+    method: str,
+    name: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    body: Any = None,
+    missing: bool = False,
+) -> Any:
+    url = f"/mlflow/v2.0{client.scope}/api/2.0/mlflow/{quote(name)}"
+    try:
+        return client.api.call(method, url, doing="MLflow", params=params, body=body, missing=missing)
+    except (KeyError, TypeError) as err:
+        raise BackendError(f"MLflow: an answer to {name} without {err}.") from err

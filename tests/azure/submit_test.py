@@ -1,0 +1,266 @@
+"""What submitting costs, and that each trial gets exactly one job whatever goes wrong, and when."""
+
+import csv
+import io
+import os
+import re
+import signal
+
+import pytest
+
+from tests.azure.client_process import AzureProject
+from tests.azure.faults import Fault, expired_token, garbage, throttle
+
+
+@pytest.fixture
+def make_project(tmp_path):
+    """Make projects on an emulator's workspace."""
+    return lambda azure, name="project", **options: AzureProject(tmp_path / name, azure, **options)
+
+
+def metrics(job):
+    return {"default": [0.5, 1.5]}
+
+
+def assert_complete(project, azure):
+    """Each trial has exactly one job, which ended well, and its result."""
+    assert azure.statuses() == dict.fromkeys(azure.statuses(), "Completed")
+    assert sorted(azure.statuses()) == sorted(project.names)
+    found = list(csv.DictReader(io.StringIO(project.collect())))
+    assert [row["metric.default"] for row in found] == ["1.5"] * len(project.names)
+    assert {row["attempt"] for row in found} == {"1"}
+
+
+def test_n_jobs_cost_n_puts_and_a_constant_and_a_second_submit_creates_nothing(make_azure, make_project):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = make_project(azure).write(values=range(120))
+    project.amlc("submit")
+    assert azure.job_puts == 120
+    others = [call for call in azure.calls if not re.search(r"/jobs", call.path)]
+    assert len(others) <= 12, others
+    assert azure.list_pages <= 4  # two pages a look
+    assert len(azure.identity.az_calls) == 1
+    assert_complete(project, azure)
+    uploads = len(azure.uploads)
+    assert uploads > 0
+    azure.forget_calls()
+    project.amlc("submit")
+    assert azure.calls == []
+    project.write(values=range(121)).amlc("submit")
+    assert azure.job_puts == 1
+    assert azure.count("PUT") == 1
+    assert len(azure.uploads) == uploads
+    project.write(values=range(122), script="final 2").amlc("submit")
+    assert azure.job_puts == 2
+    assert azure.count("PUT", "/codes/") == 1
+    assert azure.count("PUT", "/environments/") == 0
+
+
+def test_following_a_thousand_jobs_costs_list_pages_only(make_azure, make_project):
+    azure = make_azure(mode="manual", metrics=metrics)
+    project = make_project(azure).write(values=range(1000))
+    project.amlc("submit", "--no-wait", "--parallel", "32")
+    azure.forget_calls()
+    project.amlc("status", "--format", "csv")
+    assert azure.list_pages == 10
+    assert {call.path.rsplit("/", 1)[1] for call in azure.calls} <= {"jobs", azure.workspace}
+    azure.release()
+    azure.mode = "instant"
+    azure.release()
+    azure.wait()
+    azure.forget_calls()
+    project.collect()
+    assert len(azure.calls) - azure.list_pages <= 5 + 1
+    assert_complete(project, azure)
+
+
+def _reset(**rule):
+    return Fault(reset=True, **rule)
+
+
+FAULTS = {
+    "429": throttle,
+    "429-retry-after": lambda **rule: throttle(retry_after=1, **rule),
+    "500": lambda **rule: Fault(status=500, **rule),
+    "reset-before": _reset,
+    "reset-after": lambda **rule: _reset(after=True, **rule),
+    "slow": lambda **rule: Fault(delay_s=1, **rule),
+    "expired": expired_token,
+    "garbage": lambda **rule: garbage(after=True, **rule),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_at_every_single_call_loses_no_trial_and_doubles_none(make_azure, make_project, kind):
+    for k in range(1, 40):
+        azure = make_azure(mode="instant", metrics=metrics)
+        project = make_project(azure, f"{kind}-{k}").write()
+        fault = azure.spoil(FAULTS[kind](at=k))
+        done = project.amlc("submit", code=None)
+        if done.returncode:
+            assert done.returncode == 5, done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+            assert "2 of 2 trials done" in project.amlc("submit").stderr
+        assert_complete(project, azure)
+        if not fault.spoiled:
+            assert k > 8
+            return
+    pytest.fail("the submit never came to its end")
+
+
+class _KillAt(Fault):
+    """No fault of the service: at the k-th call, the client is killed."""
+
+    def __init__(self, at, *, after):
+        super().__init__(at=at, after=after, reset=True)
+        self.pid = None
+
+    def picks(self, method, target):
+        if not super().picks(method, target):
+            return False
+        os.kill(self.pid, signal.SIGKILL)
+        return True
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_kill_9_at_every_single_call_loses_no_trial_and_doubles_none(make_azure, make_project, after):
+    for k in range(1, 40):
+        azure = make_azure(mode="instant", metrics=metrics)
+        project = make_project(azure, f"kill-{k}").write()
+        azure.hold("Queued")  # so that the client's pid is known before anything ends
+        azure.hold()
+        fault = _KillAt(k, after=after)
+        pid, wait = project.start("submit")
+        fault.pid = pid
+        azure.spoil(fault)
+        killed = wait().returncode
+        if killed:
+            assert killed == -signal.SIGKILL
+            assert "2 of 2 trials done" in project.amlc("submit").stderr
+        assert_complete(project, azure)
+        if not killed:
+            assert k > 8
+            return
+    pytest.fail("the submit never came to its end")
+
+
+def test_a_storm_of_429_is_no_failed_trial(make_azure, make_project):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = make_project(azure).write(values=range(30))
+    azure.spoil(throttle(method="PUT", path="/jobs/", first=40, retry_after=1))
+    project.amlc("submit")
+    assert_complete(project, azure)
+
+
+@pytest.mark.parametrize("end", ["preempt", "lose_node", "fail_service"])
+def test_what_the_service_lost_runs_again_under_the_next_name(make_azure, make_project, end):
+    azure = make_azure(mode="manual", metrics=metrics)
+    project = make_project(azure).write(values=range(1))
+    project.amlc("submit", "--no-wait")
+    getattr(azure, end)(project.names[0])
+    project.amlc("status")
+    assert project.attempts()[0].latest.infrastructure
+    azure.mode = "instant"
+    project.amlc("submit")
+    assert list(azure.statuses().values()) == ["Failed", "Completed"]
+    assert [attempt.number for attempt in project.attempts()] == [1, 2]
+    assert project.attempts()[1].losses == 1
+
+
+def test_an_unknown_status_is_no_end(make_azure, make_project):
+    azure = make_azure(mode="manual")
+    project = make_project(azure).write(values=range(1))
+    project.amlc("submit", "--no-wait")
+    azure.finish(project.names[0], "NotResponding")
+    assert "Azure ML says 'NotResponding'" in project.amlc("status", env={"COLUMNS": "200"}).stdout
+    assert project.attempts()[0].working
+    assert "0 submitted" in project.amlc("submit", "--no-wait").stderr
+
+
+def test_status_says_why_a_job_waits(make_azure, make_project):
+    azure = make_azure(mode="instant")
+    azure.hold("Queued")
+    project = make_project(azure).write(values=range(1))
+    project.amlc("submit", "--no-wait")
+    azure.say_why(project.names[0], "The cluster has reached its quota of cores.")
+    assert "quota of cores" in project.amlc("status", env={"COLUMNS": "200"}).stdout
+
+
+def test_cancel_ends_one_or_all_jobs(make_azure, make_project):
+    azure = make_azure(mode="manual")
+    project = make_project(azure).write(values=range(3))
+    project.amlc("submit", "--no-wait")
+    project.amlc("cancel", "#1")
+    assert list(azure.statuses().values()).count("Canceled") == 1
+    assert azure.statuses()[project.names[1]] == "Canceled"
+    project.amlc("cancel")
+    assert set(azure.statuses().values()) == {"Canceled"}
+    assert {attempt.latest.status.value for attempt in project.attempts()} == {"canceled"}
+
+
+def test_a_job_of_that_name_that_is_another_is_a_conflict_and_an_equal_one_is_adopted(make_azure, make_project):
+    azure = make_azure(mode="instant", metrics=metrics)
+    mine, theirs = (make_project(azure, name).write(values=range(1)) for name in ("mine", "theirs"))
+    theirs.amlc("submit")
+    assert "1 submitted, 1 of 1 trials done" in mine.amlc("submit").stderr
+    assert len(azure.jobs) == 1
+    other = make_project(azure, "other").write(values=range(1), maxTrialDuration="2h")
+    assert other.names == mine.names
+    other.amlc("submit", code=1)
+    error = other.attempts()[0].latest.error
+    assert error.startswith("conflict: the workspace has a job 'probe-")
+    assert len(azure.jobs) == 1
+
+
+BAD = {
+    "subscription": ({"subscriptionId": "00000000-0000-0000-0000-00000000dead"}, "subscription"),
+    "workspace": ({"workspaceName": "emulated-wz"}, "workspace 'emulated-wz': not found"),
+    "group": ({"resourceGroup": "nowhere"}, "resourceGroup"),
+    "compute": ({"computeTarget": "nothing"}, "compute 'nothing': there is none of that name"),
+    "failed-compute": ({"computeTarget": "broken-cluster"}, "is in state Failed"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_not_there_is_one_line_that_says_what_to_do(make_azure, make_project, case):
+    azure = make_azure(mode="instant")
+    service, text = BAD[case]
+    project = make_project(azure).write(service=service)
+    failed = project.amlc("submit", code=5).stderr
+    assert text in failed
+    assert len(failed.strip().splitlines()) == 1, failed
+    assert azure.count("PUT") == azure.count("POST") == 0
+    doctor = project.amlc("doctor", code=5).stdout
+    assert "failed" in doctor
+    assert text in doctor
+
+
+@pytest.mark.parametrize(("mode", "text"), [("none", "az login"), ("expired", "az login"), ("broken", "az")])
+def test_who_is_not_signed_in_is_told_so(make_azure, make_project, mode, text):
+    azure = make_azure(mode="instant")
+    project = make_project(azure).write()
+    azure.identity.az(mode=mode)
+    failed = project.amlc("submit", code=5).stderr
+    assert text in failed
+    assert len(failed.strip().splitlines()) == 1, failed
+    assert len(azure.jobs) == 0
+
+
+@pytest.mark.parametrize("path", [r"/workspaces/[^/]+$", r"/codes/", r"/environments/", r"/jobs/"])
+def test_who_has_no_permission_is_told_so(make_azure, make_project, path):
+    azure = make_azure(mode="instant")
+    project = make_project(azure).write()
+    azure.deny(".", path)
+    failed = project.amlc("submit", code=5).stderr
+    assert "no permission" in failed
+    assert len(failed.strip().splitlines()) == 1, failed
+    assert len(azure.jobs) == 0
+
+
+def test_a_service_principal_signs_in_by_variables(make_azure, make_project):
+    azure = make_azure(mode="instant", metrics=metrics)
+    azure.identity.az(mode="none")
+    secrets = {"AZURE_TENANT_ID": azure.tenant, "AZURE_CLIENT_ID": "app", "AZURE_CLIENT_SECRET": "good"}
+    project = make_project(azure, **secrets).write()
+    project.amlc("submit")
+    assert_complete(project, azure)

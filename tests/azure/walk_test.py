@@ -1,0 +1,171 @@
+"""From the seeds' experiment to results.csv, with the emulator's jobs as real processes."""
+
+import csv
+import io
+import json
+import shutil
+
+import pytest
+
+from tests.azure.client_process import AzureProject
+
+SEED = """
+experimentName: example_mnist
+searchSpaceFile: search_space.json
+trialConcurrency: 2
+maxExperimentDuration: 1h
+maxTrialNumber: 10
+useAnnotation: false
+tuner:
+  name: Random
+  classArgs: {{optimize_mode: maximize}}
+trialCommand: python3 mnist.py
+trialCodeDirectory: .
+trainingService:
+  platform: aml
+  {subscription}: ${{SUBSCRIPTION}}
+  {group}: ${{RESOURCE_GROUP}}
+  {workspace}: ${{WORKSPACE}}
+  {compute}: cpu-cluster
+  {image}: msranni/nni
+  {most}: 1
+"""
+CAMEL = ("subscriptionId", "resourceGroup", "workspaceName", "computeTarget", "dockerImage", "maxTrialNumberPerGpu")
+SNAKE = (
+    "subscription_id", "resource_group", "workspace_name", "compute_target", "docker_image",
+    "max_trial_number_per_gpu",
+)  # fmt: skip
+TRIAL = """
+import nni
+parameters = nni.get_next_parameter()
+for step in range(3):
+    nni.report_intermediate_result({"default": parameters["lr"] * step, "loss": 1 / (step + 1)})
+nni.report_final_result({"default": parameters["lr"] * 10, "loss": 0.25})
+"""
+
+
+@pytest.fixture
+def make_project(tmp_path):
+    """Make projects on an emulator's workspace."""
+    return lambda azure, name="project", **options: AzureProject(tmp_path / name, azure, **options)
+
+
+def rows(project, *options, code=0):
+    return list(csv.DictReader(io.StringIO(project.amlc("collect", *options, code=code).stdout)))
+
+
+@pytest.mark.parametrize(
+    ("keys", "recipe"), [pytest.param(CAMEL, "proxy", id="camelCase"), pytest.param(SNAKE, "metadata", id="snake_case")]
+)
+def test_the_seeds_experiment_goes_from_submit_to_results(make_azure, make_project, keys, recipe):
+    azure = make_azure()
+    variables = {
+        "SUBSCRIPTION": azure.subscription,
+        "RESOURCE_GROUP": azure.resource_group,
+        "WORKSPACE": azure.workspace,
+    }
+    project = make_project(azure, recipe=recipe, **variables)
+    names = dict(zip(("subscription", "group", "workspace", "compute", "image", "most"), keys, strict=True))
+    (project.root / "config.yml").write_text(SEED.format(**names))
+    (project.root / "search_space.json").write_text('{"lr": {"_type": "uniform", "_value": [0.1, 1]}}')
+    (project.root / "mnist.py").write_text(TRIAL)
+    project.amlc("compile", "config.yml")
+    assert "10 submitted, 10 of 10 trials done" in project.amlc("submit", "config.yml").stderr
+    found = rows(project)
+    assert [row["status"] for row in found] == ["succeeded"] * 10
+    for row in found:
+        assert float(row["metric.default"]) == pytest.approx(float(row["param.lr"]) * 10)
+        assert float(row["metric.loss"]) == 0.25
+        assert float(row["duration_s"]) > 0
+    history = rows(project, "--history")
+    assert len(history) == 30
+    assert {row["step"] for row in history} == {"0", "1", "2"}
+    azure.forget_calls()
+    assert rows(project, "--history") == history  # kept in the ledger
+    assert azure.calls == []
+    assert len(azure.identity.az_calls) <= 3  # one token a command: submit, collect --history
+
+
+def test_refresh_gives_the_same_results_from_the_workspace_alone(make_azure, make_project):
+    azure = make_azure()
+    project = make_project(azure).write(values=["1", "yes", "é"], script="final 0.5")
+    project.amlc("submit")
+    project.amlc("retry", "#1")
+    results, best = project.collect(), project.amlc("best", code=None).stdout
+    shutil.rmtree(project.root / ".amlc")
+    assert project.amlc("refresh").stderr == "probe: 4 jobs in the workspace, 4 of them new here\n"
+    assert project.collect() == results
+    assert "0 of them new" in project.amlc("refresh").stderr
+    for folder in (".amlc", "build"):
+        shutil.rmtree(project.root / folder)
+    workspace = {"subscription_id": azure.subscription, "resource_group": azure.resource_group}
+    (project.root / "config.json").write_text(json.dumps({**workspace, "workspace_name": azure.workspace}))
+    project.amlc("refresh")
+    assert project.collect() == results
+    assert project.amlc("best", code=None).stdout == best
+    assert "0 submitted, 3 of 3" in project.amlc("submit").stderr
+    project.amlc("retry", "#2")  # a rebuilt job file can be submitted
+    assert [row["attempt"] for row in rows(project)] == ["1", "2", "2"]
+    project.amlc("compile", "experiment.yml")
+    assert "nothing to submit" in project.amlc("plan").stdout
+
+
+def test_a_packed_job_gives_each_trial_its_own_end_and_values(make_azure, make_project):
+    script = 'x=$(sed "s/.*\\"x\\": \\([0-9]*\\).*/\\1/" "$NNI_SYS_DIR/parameter.cfg")\nfinal "$x.5"\n[ "$x" != 2 ]'
+    project = make_project(make_azure()).write(values=range(4), script=script, amlc={"trialsPerJob": 2, "retries": 0})
+    project.amlc("submit", code=1)
+    found = rows(project, code=4)
+    assert [row["status"] for row in found] == ["succeeded", "succeeded", "failed", "succeeded"]
+    assert [row["metric.default"] for row in found] == ["0.5", "1.5", "2.5", "3.5"]
+
+
+def test_the_users_failure_is_not_retried_and_says_why_and_logs_show_it(make_azure, make_project):
+    project = make_project(make_azure()).write(values=range(1), script="echo oh dear\nfinal 0.5\nexit 3")
+    project.amlc("submit", code=1)
+    (attempt,) = project.attempts()
+    assert "exited with status code 3" in attempt.latest.error
+    assert not attempt.latest.infrastructure
+    assert project.amlc("logs", "#0").stdout.startswith("oh dear\n")
+    assert "UserError: Execution failed" in project.amlc("status", env={"COLUMNS": "200"}).stdout
+    assert project.azure.workspace in project.amlc("open", "#0").stdout
+
+
+def test_what_is_not_a_number_comes_from_the_runners_records(make_azure, make_project):
+    project = make_project(make_azure()).write(values=range(1), script="final '\\\"good\\\"'")
+    project.amlc("submit")
+    (row,) = rows(project)
+    assert row["metric.default"] == "good"
+
+
+def test_the_time_limit_is_an_early_stop(make_azure, make_project):
+    project = make_project(make_azure()).write(values=range(1), script="sleep 60", maxTrialDuration="1s")
+    project.amlc("submit")
+    assert [row["status"] for row in rows(project)] == ["early_stopped"]
+
+
+def test_shared_storage_is_mounted_and_its_key_goes_nowhere_else(make_azure, make_project, tmp_path):
+    azure = make_azure()
+    point = tmp_path / "mnt" / "data"
+    storage = {
+        "storageType": "AzureBlob",
+        "storageAccountName": "theiraccount",
+        "containerName": "their-container",
+        "storageAccountKey": "${STORAGE_KEY}",
+        "localMountPoint": str(tmp_path),
+        "remoteMountPoint": str(point),
+        "localMounted": "usermount",
+    }
+    project = make_project(azure)
+    project.write(values=range(1), script='echo hello > "$NNI_OUTPUT_DIR/found"\nfinal 1', sharedStorage=storage)
+    failed = project.amlc("submit", code=5)
+    assert "$STORAGE_KEY is not set" in failed.stderr
+    assert azure.job_puts == 0
+    secret = "c2VjcmV0LWtleS0xMjM0NTY3ODkw"
+    project.amlc("submit", env={"STORAGE_KEY": secret})
+    (row,) = rows(project)
+    written = list(azure.folder.rglob("found"))
+    assert written
+    assert f"nni/probe/trials/{row['trial']}/nnioutput/found" in str(written[0])
+    for path in (project.root).rglob("*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+    assert all(secret not in json.dumps(job.properties) for job in azure.jobs)
