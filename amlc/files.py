@@ -40,8 +40,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Only a killed process leaves such a file behind: `.*.tmp`.
     """
-    name = os.fsdecode(os.fsencode(path.name)[:200])  # a name has room for 255 bytes
-    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
+    name = path.name if len(path.name) < 50 else os.fsdecode(os.fsencode(path.name)[:200])  # 255 bytes have room
+    temporary = path.parent / f".{name}.{os.getpid()}.tmp"
     try:
         yield temporary
         os.replace(temporary, path)

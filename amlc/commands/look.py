@@ -22,9 +22,11 @@ def looked_up(manifest: Manifest, places: Places) -> Iterator[tuple[Results, Led
     """Give the results as they are now, and the ledger that they come from, open for reading."""
     path = places.ledger(manifest.header.experiment)
     with read_ledger(path) as ledger:
-        if any(attempt.working for attempt in fold(ledger.events()).values()):
+        results = read_results(manifest, ledger)
+        if any(attempt.working for attempt in results.attempts.values()):
             _observe(manifest, places)
-        yield read_results(manifest, ledger), ledger
+            results = read_results(manifest, ledger)
+        yield results, ledger
 
 
 def backend_named(name: str, manifest: Manifest, places: Places) -> Backend:

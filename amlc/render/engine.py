@@ -58,6 +58,10 @@ def template_files(folder: Path | None) -> tuple[Path, ...]:
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, in which the experiment's paths are names to print, not files to read or remove."""
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        # The sandbox looks for an attribute first, which takes long: `job.name` is a key.
+        return obj[attribute] if type(obj) is dict and attribute in obj else super().getattr(obj, attribute)
+
     def is_safe_callable(self, obj: Any) -> bool:
         return not isinstance(getattr(obj, "__self__", None), PurePath) and super().is_safe_callable(obj)
 

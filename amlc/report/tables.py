@@ -14,6 +14,7 @@ from amlc.collect import Table
 from amlc.errors import UsageError
 
 _INT64 = range(-(2**63), 2**63)
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 _TIMES = frozenset({"started", "ended", "at"})
 
 
@@ -75,9 +76,9 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False)
+    if type(value) in (int, float):
+        return repr(value)
+    return _to_json(value)
 
 
 def _object(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
