@@ -33,6 +33,12 @@ $(VENV)/.run: pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable '.[report]' --group example
 	touch $@
 
+# Azure's client is large: it comes when it is needed.
+AZURE := $(if $(filter aml,$(BACKEND)),$(VENV)/.azure)
+$(VENV)/.azure: pyproject.toml $(VENV)/.run
+	$(VENV)/bin/python -m pip install --quiet --editable '.[azure,report]'
+	touch $@
+
 $(VENV)/.test: pyproject.toml $(VENV)/.run
 	$(VENV)/bin/python -m pip install --quiet --group test --group example
 	touch $@
@@ -51,11 +57,11 @@ compile: $(MANIFEST) ## Write the job files into BUILD, if an input changed
 $(MANIFEST): $(VENV)/.run
 	$(AMLC) compile $(EXPERIMENT) --backend $(BACKEND)
 
-submit: compile ## Run what is compiled and was not run yet
+submit: compile $(AZURE) ## Run what is compiled and was not run yet
 	$(AMLC) submit $(EXPERIMENT) --backend $(BACKEND)
 
 # With -j too, what is asked for together happens in order.
-collect: compile $(filter submit,$(MAKECMDGOALS)) ## Write the results into results.csv
+collect: compile $(AZURE) $(filter submit,$(MAKECMDGOALS)) ## Write the results into results.csv
 	$(AMLC) collect $(EXPERIMENT) > $(RESULTS).tmp; code=$$?; \
 		if [ $$code -eq 0 ] || [ $$code -eq 4 ]; then mv $(RESULTS).tmp $(RESULTS); else rm -f $(RESULTS).tmp; fi; \
 		exit $$code
