@@ -24,6 +24,11 @@ FINAL = """final() { printf "NNISDK_MEb'%s'\\n" '{"type":"FINAL","sequence":0,"v
 """Shell: `final 1.5` reports a final result, as nni does when a trial reports one."""
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts into the background so, and the tests that interrupt a process need it otherwise.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _wait_until(condition, timeout_s=20):
     """Return what `condition` returns as soon as that is true; fail when it takes too long."""
     deadline = time.monotonic() + timeout_s

@@ -15,6 +15,7 @@ from amlc.model import Status, Trial
 from amlc.places import Places
 from amlc.report.tables import WRITERS
 
+_FIXED_WIDTH = 48
 _MOST_ROWS = 40
 _STYLES = {Status.FAILED: "red", Status.SUCCEEDED: "green", Status.RUNNING: "cyan", Status.EARLY_STOPPED: "yellow"}
 
@@ -58,18 +59,20 @@ def _show(results: Results, *, everything: bool, reasons: Mapping[str, str], out
     for name, justify in (("#", "right"), ("trial", "left"), ("status", "left"), ("try", "right"), ("time", "right")):
         grid.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     grid.add_column("result, or why there is none", overflow="ellipsis", no_wrap=True)
+    room = max(console.width - _FIXED_WIDTH, 20)  # a long remark must not squeeze the columns before it
     hidden = 0
     for number, (trial, attempt, state) in enumerate(results.trials()):
         if number >= _MOST_ROWS and not everything:
             hidden += 1
             continue
+        remark = _remark(results, trial, attempt) or (reasons.get(attempt.job, "") if attempt else "")
         grid.add_row(
             str(trial.sequence),
             trial.id,
             Text(state.value, style=_STYLES.get(state, "")),
             str(attempt.number) if attempt else "",
             _duration(attempt),
-            Text(_remark(results, trial, attempt) or (reasons.get(attempt.job, "") if attempt else "")),
+            Text(remark if len(remark) <= room else remark[: room - 1] + "…"),
         )
     console.print(grid)
     if hidden:
