@@ -89,4 +89,5 @@ golden: $(VENV)/.test ## Write the golden files anew; review the difference befo
 	AMLC_GOLDEN=1 $(VENV)/bin/python -m pytest $(PYTEST_ARGS) -m golden
 
 bench: $(VENV)/.test ## Measure speed beside the machine's own floor
-	$(VENV)/bin/python tests/bench.py > .bench.tmp; cat .bench.tmp; mv .bench.tmp docs/benchmarks.md
+	$(VENV)/bin/python tests/bench.py > .bench.tmp || { rm .bench.tmp; exit 1; }
+	cat .bench.tmp && mv .bench.tmp docs/benchmarks.md

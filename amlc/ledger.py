@@ -128,7 +128,8 @@ def _intended(event: Event) -> Attempt:
 
 def _updated(attempt: Attempt, event: Event) -> Attempt:
     if event.kind == "submitted":
-        seen = replace(attempt.latest, url=event.data.get("url"))
+        url = event.data.get("url")
+        seen = replace(attempt.latest, url=url) if url else attempt.latest
         return replace(attempt, latest=seen, submitted=event.at)
     if event.kind == "cancel":
         return replace(attempt, canceling=True)

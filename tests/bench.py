@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from amlc.ledger import Event, observed, open_ledger
@@ -67,33 +67,6 @@ trainingService:
 """
 
 
-AZURE = """\
-experimentName: bench
-{space}trialCommand: python3 train.py
-trialCodeDirectory: code
-trialConcurrency: 1000
-maxTrialNumber: 1000
-tuner: {{name: Random}}
-trainingService:
-  platform: aml
-  subscriptionId: {subscription}
-  resourceGroup: {group}
-  workspaceName: {name}
-  computeTarget: cpu-cluster
-  dockerImage: msranni/nni
-"""
-PLAIN_SUBMIT = """\
-import sys, time
-from azure.ai.ml import MLClient, load_job
-from azure.identity import AzureCliCredential
-client = MLClient(AzureCliCredential(), *sys.argv[1:4])
-start = time.perf_counter()
-for file in sys.argv[4:]:
-    client.jobs.create_or_update(load_job(file))
-print((time.perf_counter() - start) / len(sys.argv[4:]))
-"""
-
-
 def main() -> None:
     print("# Benchmarks\n")
     print(
@@ -105,7 +78,7 @@ def main() -> None:
     )
     print("| what | amlc | floor or alternative | goal | |")
     print("|---|---|---|---|---|")
-    for measure in (start_up, compile_10_000, compile_100_000, dispatch, collect_10_000, azure_1_000):
+    for measure in (start_up, compile_10_000, compile_100_000, dispatch, collect_10_000):
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
             measure()
@@ -193,51 +166,6 @@ def collect_10_000() -> None:
     row("collect 10,000 trials", f"{took:.2f} s", "", "< 2 s", took < 2)
 
 
-def azure_1_000() -> None:
-    """1,000 jobs through the unpatched client to the emulator of the tests, with 150 ms latency on every call."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.azure.emulator import Emulator
-
-    with Emulator(Path("emulator"), mode="instant", latency_s=0.15, metrics=lambda _: {"default": 0.5}) as azure:
-        Path("code").mkdir()
-        Path("code/train.py").write_text("print('hello')\n")
-        Path("experiment.yml").write_text(
-            AZURE.format(space=SPACE, subscription=azure.subscription, group=azure.resource_group, name=azure.workspace)
-        )
-        environment = azure.environ("proxy")
-        run([*AMLC, "compile", "experiment.yml"])
-        files = [str(path) for path in sorted(Path("build/bench/jobs").iterdir())[:20]]
-        plain = float(
-            subprocess.run(
-                [sys.executable, "-c", PLAIN_SUBMIT, azure.subscription, azure.resource_group, azure.workspace, *files],
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-        )
-    with Emulator(Path("emulator2"), mode="instant", latency_s=0.15, metrics=lambda _: {"default": 0.5}) as azure:
-        environment = azure.environ("proxy")
-        took = seconds(lambda: run([*AMLC, "submit", "--parallel", "64"], environ=environment), rounds=1)
-        puts = [call.at for call in azure.find_calls("PUT", "/jobs/")]
-        rate = len(puts) / (max(puts) - min(puts) + 0.15)
-        note = f"{plain * rate:.0f} times the plain loop"
-        row(
-            "submit 1,000 jobs to Azure ML, 150 ms a call, `--parallel 64`",
-            f"{rate:.0f} jobs/s ({took:.1f} s with everything)",
-            f"load_job and create_or_update in a loop: {1 / plain:.1f} jobs/s",
-            "100 jobs/s, 20 times",
-            rate >= 100 and plain * rate >= 20,
-            note,
-        )
-        azure.forget_calls()
-        shutil.rmtree(".amlc")
-        run([*AMLC, "refresh"], environ=environment)
-        azure.forget_calls()
-        collected = seconds(lambda: run([*AMLC, "collect"], environ=environment), rounds=1)
-        row("collect them from the workspace", f"{collected:.1f} s, {len(azure.calls)} calls", "", "", None)
-
-
 # --- the parts ------------------------------------------------------------------------------------------------------
 
 
@@ -321,8 +249,8 @@ def pretend_all_ran() -> None:
             ledger.append([], [metric], job=job)
 
 
-def run(command: list[str], text: str | None = None, environ: Mapping[str, str] | None = None) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, input=text, text=True, env=environ)
+def run(command: list[str], text: str | None = None) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, input=text, text=True)
 
 
 def seconds(action: Callable[[], object], *, rounds: int = ROUNDS) -> float:
