@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amlc.ledger import Attempt, Ledger, fold, latest
-from amlc.manifest import Manifest
+from amlc.manifest import Entry, Manifest
 from amlc.model import Metric, Status, Trial
 from amlc.render.context import flattened
 
@@ -60,10 +60,11 @@ class Results:
     manifest: Manifest
     attempts: Mapping[str, Attempt]
     final: Mapping[tuple[str, str], Any]
+    entries: tuple[Entry, ...]
 
     def trials(self) -> Iterator[tuple[Trial, Attempt | None, Status]]:
         """Yield every compiled trial with its last attempt and its status."""
-        for entry in self.manifest.entries():
+        for entry in self.entries:
             attempt = self.attempts.get(entry.id)
             for trial in entry.trials:
                 yield trial, attempt, Status.PENDING if attempt is None else attempt.status(trial.id)
@@ -78,7 +79,7 @@ def read_results(manifest: Manifest, ledger: Ledger) -> Results:
     """Read what the ledger knows of the compiled trials."""
     attempts = latest(fold(ledger.events()))
     final = {(job, metric.trial): metric.value for job, metric in ledger.metrics("final")}
-    return Results(manifest, attempts, final)
+    return Results(manifest, attempts, final, tuple(manifest.entries()))
 
 
 def named(value: Any) -> Mapping[str, Any]:
