@@ -7,13 +7,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from amlc.errors import AmlcError
 from amlc.model import Experiment, Parameters, Trial
 from amlc.tuners import OPEN_LOOP
-from amlc.tuners.gridsearch import canonical
 
 _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -68,13 +68,19 @@ def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) ->
 
     occurrence: how many equal parameter sets stand before this one.
     """
-    identity = {
-        "experiment": experiment.name,
-        "namespace": experiment.namespace,
-        "occurrence": occurrence,
-        "parameters": parameters,
-    }
-    return hashlib.sha256(_canonical_json(identity).encode()).hexdigest()[:16]
+    return _trial_id(experiment, _canonical_json(parameters), occurrence)
+
+
+def _trial_id(experiment: Experiment, parameters: str, occurrence: int) -> str:
+    """Return the id for `parameters` as canonical JSON; its mapping is put together here, keys sorted, for speed."""
+    name, namespace = _encoded(experiment.name), _encoded(experiment.namespace)
+    identity = f'{{"experiment":{name},"namespace":{namespace},"occurrence":{occurrence},"parameters":{parameters}}}'
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=8)
+def _encoded(text: str) -> str:
+    return _canonical_json(text)
 
 
 def plan(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = ()) -> Iterator[Job]:
@@ -117,11 +123,12 @@ def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> I
     occurrences: dict[bytes, int] = {}
     sequence = 0
     for parameters in parameter_sets:
-        key = canonical(parameters)
+        text = _canonical_json(parameters)
+        key = hashlib.sha256(text.encode()).digest()[:16]  # short: there may be millions
         for _ in range(experiment.replicates):
             occurrence = occurrences.get(key, 0)
             occurrences[key] = occurrence + 1
-            yield Trial(trial_id(experiment, parameters, occurrence), sequence, parameters)
+            yield Trial(_trial_id(experiment, text, occurrence), sequence, parameters)
             sequence += 1
 
 
