@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from amlc.backends import Backend, Submission
+from amlc.errors import TransientError
 from amlc.ledger import Attempt, Clock, Event, Ledger, elapsed_s, fold, latest, observed
 from amlc.manifest import Entry, Manifest
 from amlc.model import Observation, Status
@@ -29,13 +30,14 @@ class Limits:
 
 @dataclass(slots=True)
 class Progress:
-    """Counts of jobs of this run, for who watches."""
+    """Counts of jobs of this run, for who watches. outage: why nothing is heard of the running jobs now, or None."""
 
     submitted: int = 0
     ended: int = 0
     failed: int = 0
     running: int = 0
     total: int = 0
+    outage: str | None = None
 
 
 Watch = Callable[[Progress], None]
@@ -154,7 +156,11 @@ class _Loop:
 
     def observe(self, timeout_s: float) -> None:
         """Wait for news of the live jobs, record it, and take up what other processes recorded."""
-        _record(self.ledger, self.backend, self.live, self.backend.poll(self.live, timeout_s=timeout_s), self.clock)
+        try:
+            _record(self.ledger, self.backend, self.live, self.backend.poll(self.live, timeout_s=timeout_s), self.clock)
+            self.progress.outage = None
+        except TransientError as err:  # the jobs go on without the service, and are paid for
+            self.progress.outage = str(err)
         if self.clock() - self._noted > _TICK_S:
             self.note("tick")
         self._catch_up()

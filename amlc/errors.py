@@ -110,3 +110,7 @@ class BackendError(AmlcError):
     """The back end, the sign-in or the network refused or failed."""
 
     exit_code = 5
+
+
+class TransientError(BackendError):
+    """The service or the network failed, and may work again in a while."""

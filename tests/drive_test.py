@@ -6,7 +6,7 @@ import pytest
 
 from amlc.backends import Fetched, Submitted
 from amlc.drive import Limits, drive, observe_once
-from amlc.errors import BackendError
+from amlc.errors import BackendError, TransientError
 from amlc.ledger import Event, fold, latest, open_ledger
 from amlc.model import Metric, Observation, Outcome, Status
 from amlc.reconcile import Policy
@@ -213,6 +213,22 @@ def test_a_fault_at_any_call_then_another_run_makes_each_job_once(bench, fault):
             assert at_call > 15
             return
     raise AssertionError("it never got through")
+
+
+def test_a_back_end_that_does_not_answer_for_a_while_is_waited_for(bench):
+    b = bench(jobs=2, room=2)
+    polls, outages = [], []
+
+    def down(machine):
+        polls.append(machine)
+        if 3 <= len(polls) < 8:
+            raise TransientError("down")
+
+    b.machine.on_poll = down
+    b.drive(watch=lambda progress: outages.append(progress.outage))
+    assert outages.count("down") == 5
+    assert outages[-1] is None
+    b.assert_complete()
 
 
 def test_faults_in_every_session_still_make_each_job_once(bench):

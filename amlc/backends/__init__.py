@@ -55,7 +55,8 @@ class Backend(Protocol):
     def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
         """Return what is known of `jobs`, after a change or `timeout_s` at the latest.
 
-        A job is left out only if it is certain that the back end does not have it.
+        A job is left out only if it is certain that the back end does not have it. Raises TransientError while the
+        service is down; then the next call waits too before it asks.
         """
 
     def cancel(self, jobs: Collection[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TextIO
@@ -135,9 +135,9 @@ def _revisions(results: Results) -> list[str]:
 
 @contextmanager
 def _watching(manifest: Manifest, *, quiet: bool, err: TextIO) -> Iterator[Watch]:
-    """Give what shows the progress: a bar on a terminal, nothing elsewhere."""
+    """Give what shows the progress: a bar on a terminal; elsewhere, and with `quiet`, only that nothing is heard."""
     if quiet or not err.isatty():
-        yield lambda progress: None
+        yield _outages(lambda text: print(text, file=err))
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -147,9 +147,28 @@ def _watching(manifest: Manifest, *, quiet: bool, err: TextIO) -> Iterator[Watch
     name, counts = map(TextColumn, columns)
     with Bar(name, BarColumn(), MofNCompleteColumn(), counts, TimeElapsedColumn(), console=Console(file=err)) as bar:
         task = bar.add_task(manifest.header.experiment, total=None, running=0, failed=0)
-        yield lambda progress: bar.update(
-            task, total=progress.total, completed=progress.ended, running=progress.running, failed=progress.failed
-        )
+        warn = _outages(lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True))
+
+        def show(progress: Progress) -> None:
+            warn(progress)
+            bar.update(
+                task, total=progress.total, completed=progress.ended, running=progress.running, failed=progress.failed
+            )
+
+        yield show
+
+
+def _outages(say: Callable[[str], None]) -> Watch:
+    """Return what says once for each outage that the back end does not answer."""
+    told = False
+
+    def watch(progress: Progress) -> None:
+        nonlocal told
+        if progress.outage is not None and not told:
+            say(f"{progress.outage} The jobs run on meanwhile; waiting until it answers.")
+        told = progress.outage is not None
+
+    return watch
 
 
 def _report(progress: Progress, stopped: str | None, end: Verdict, err: TextIO) -> None:

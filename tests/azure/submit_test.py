@@ -152,6 +152,29 @@ def test_a_storm_of_429_is_no_failed_trial(make_azure, make_project):
     assert_complete(project, azure)
 
 
+def test_an_outage_while_jobs_run_is_waited_out_and_said_once(make_azure, make_project):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = make_project(azure).write()
+    outage = azure.spoil(garbage(method="GET", path=r"/jobs\?", first=12))
+    done = project.amlc("submit")
+    assert outage.spoiled == 12
+    said = done.stderr.splitlines()
+    assert len(said) == 2, done.stderr
+    assert "waiting until it answers" in said[0]
+    assert_complete(project, azure)
+
+
+def test_who_loses_the_permission_while_jobs_run_is_told_so(make_azure, make_project):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = make_project(azure).write()
+    azure.deny("GET", r"/jobs$")
+    failed = project.amlc("submit", code=5).stderr
+    assert "no permission" in failed
+    azure.denied.clear()
+    assert "2 of 2 trials done" in project.amlc("submit").stderr
+    assert_complete(project, azure)
+
+
 @pytest.mark.parametrize("end", ["preempt", "lose_node", "fail_service"])
 def test_what_the_service_lost_runs_again_under_the_next_name(make_azure, make_project, end):
     azure = make_azure(mode="manual", metrics=metrics)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from amlc.backends.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
-from amlc.backends.aml.trouble import TransientError, explained
-from amlc.errors import BackendError
+from amlc.backends.aml.trouble import explained
+from amlc.errors import BackendError, TransientError
 from amlc.model import BlobStorage
 
 Result = TypeVar("Result")

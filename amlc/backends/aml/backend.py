@@ -11,15 +11,13 @@ from amlc.backends.aml.artifacts import Artifacts
 from amlc.backends.aml.client import Client
 from amlc.backends.aml.jobs import Submitter, cancel_jobs, get_job
 from amlc.backends.aml.observe import Observer
-from amlc.backends.aml.trouble import TransientError
-from amlc.errors import BackendError
+from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Metric, Observation, Status
 from amlc.render.context import aml_name
 
 _SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
 _SHARE = 10  # a look may take a tenth of the time
-_OUTAGE_S = 900.0  # for how long a submit that follows jobs sits out a service that does not answer
 _FOLLOW_S = 2.0
 _LOGS = ("user_logs/", "azureml-logs/70_driver_log")
 
@@ -45,7 +43,7 @@ class AmlBackend:
         self._seen: dict[str, Observation] = {}
         self._due = 0.0
         self._pause_s = _SHORTEST_S
-        self._answered = time.monotonic()
+        self._outage: TransientError | None = None
 
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         _ = self.client.facts  # a workspace that is not there is found out before anything is made
@@ -61,16 +59,18 @@ class AmlBackend:
         pause = min(self._due - time.monotonic(), timeout_s)
         if pause > 0:
             time.sleep(pause)
-        is_known = all(job in self._seen for job in jobs)
-        if timeout_s > 0 and is_known and time.monotonic() < self._due:
-            return [self._seen[job] for job in jobs]
+        if timeout_s > 0 and time.monotonic() < self._due:
+            if self._outage is not None:
+                raise self._outage
+            if all(job in self._seen for job in jobs):
+                return [self._seen[job] for job in jobs]
         try:
             return self._look(jobs)
-        except TransientError:
-            if timeout_s <= 0 or not is_known or time.monotonic() - self._answered > _OUTAGE_S:
-                raise
+        except TransientError as err:
+            self._outage = err
+            self._pause_s = min(self._pause_s * 2, _LONGEST_S)
             self._due = time.monotonic() + self._pause_s
-            return [self._seen[job] for job in jobs]
+            raise
 
     def cancel(self, jobs: Collection[str]) -> None:
         cancel_jobs(self.client, jobs, parallel=self._parallel)
@@ -105,7 +105,8 @@ class AmlBackend:
     def _look(self, jobs: Collection[str]) -> list[Observation]:
         start = time.monotonic()
         found = self.observer.look(jobs)
-        self._answered = now = time.monotonic()
+        now = time.monotonic()
+        self._outage = None
         is_news = any(self._seen.get(seen.job) != seen for seen in found) or len(found) < len(jobs)
         longer = _SHORTEST_S if is_news else min(self._pause_s * 1.5, _LONGEST_S)
         self._pause_s = max(longer, _SHARE * (now - start))

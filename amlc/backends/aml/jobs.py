@@ -17,9 +17,9 @@ import yaml
 from amlc.backends import Submission, Submitted
 from amlc.backends.aml import assets
 from amlc.backends.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
-from amlc.backends.aml.trouble import TransientError, explained, field_errors, reason
+from amlc.backends.aml.trouble import explained, field_errors, reason
 from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, view
-from amlc.errors import BackendError
+from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.render.scalars import from_yaml, to_yaml
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from amlc.errors import BackendError, shorten
+from amlc.errors import BackendError, TransientError, shorten
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _FIELD = re.compile(r'"([\w.]+)":\s*\[\s*"([^"]+)"')
@@ -21,10 +21,6 @@ _NOT_FOUND = {
     "invalidsubscriptionid": "subscriptionId; az account list shows yours",
     "resourcegroupnotfound": "resourceGroup; az group list shows yours",
 }
-
-
-class TransientError(BackendError):
-    """The service or the network failed, and may work again in a while."""
 
 
 def explained(err: Exception, doing: str) -> BackendError:
