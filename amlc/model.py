@@ -231,6 +231,23 @@ _ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EAR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One parameter set that was proposed, and what is known of it: what a tuner learns from.
+
+    value: its result, a finite number, None while there is none; an ended record without one failed, reported NaN, or
+    reported nothing. asked, told: what came first, as numbers that grow; told is None until it ended. imported: it
+    comes from elsewhere and is no trial of this experiment.
+    """
+
+    parameters: Parameters
+    status: Status = Status.RUNNING
+    value: float | None = None
+    asked: int = 0
+    told: int | None = None
+    imported: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One report of a trial. `value` is what the script reported: a number, a mapping, or any other JSON value.
 

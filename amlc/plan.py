@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from amlc.errors import AmlcError
-from amlc.model import Experiment, Parameters, Trial
-from amlc.tuners import OPEN_LOOP
+from amlc.model import Experiment, Parameters, Record, Trial
+from amlc.tuners import TUNERS, Tuner
+from amlc.tuners.gridsearch import canonical
 
 _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -83,14 +85,25 @@ def _encoded(text: str) -> str:
     return _canonical_json(text)
 
 
-def plan(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = ()) -> Iterator[Job]:
-    """Yield the experiment's jobs in order, lazily.
+def plan(
+    experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = (), history: Sequence[Record] = ()
+) -> Iterator[Job]:
+    """Yield the jobs that the experiment and its results so far determine, in order, lazily.
 
     submitted: the trials of each job that was ever submitted. Those are facts: they keep their packing and their
     numbers (which after an edit of the space others may have too), and when the space no longer proposes them they
-    follow at the end, in the order given.
+    follow at the end, in the order given. history: what an adaptive tuner learns from, as `Propose` has it.
     Raises PlanError when the budget is exceeded or a constraint cannot be evaluated.
     """
+    if _tuner(experiment).ahead is None:
+        yield from _open_loop(experiment, submitted)
+        return
+    groups = sorted({group[0].id: group for group in submitted}.values(), key=lambda group: group[0].sequence)
+    yield from map(_job, groups)
+    yield from packed(experiment, upcoming(experiment, [trial for group in groups for trial in group], history))
+
+
+def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -> Iterator[Job]:
     groups = {trial.id: group for group in submitted for trial in group}
     waiting: list[Trial] = []
     done: set[str] = set()
@@ -111,12 +124,85 @@ def plan(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = ()) ->
             yield _job(group)
 
 
+def packed(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[Job]:
+    """Yield jobs of `trials_per_job` trials each; the last may have fewer."""
+    stream = iter(trials)
+    while group := tuple(islice(stream, experiment.trials_per_job)):
+        yield _job(group)
+
+
 def proposed(experiment: Experiment) -> Iterator[Trial]:
-    """Yield the trials that the tuner proposes, each parameter set `replicates` times, at most `max_trials`."""
-    propose = OPEN_LOOP[experiment.tuner.name or ""]
-    parameter_sets = propose(experiment.space, seed=experiment.seed, args=experiment.tuner.class_args)
-    trials = _numbered(experiment, _allowed(experiment, parameter_sets))
+    """Yield the trials of an open loop, each parameter set `replicates` times, at most `max_trials`."""
+    parameter_sets = _propose(experiment, (), sys.maxsize)
+    trials = _numbered(experiment, parameter_sets)
     return islice(_within_budget(experiment, trials), experiment.max_trials)
+
+
+def upcoming(experiment: Experiment, known: Sequence[Trial], history: Sequence[Record]) -> Iterator[Trial]:
+    """Yield the trials that follow the `known` ones of an adaptive tuner, as far as `history` determines them.
+
+    These are the open-loop prefix, and beyond it as many as find room beside those that run.
+    """
+    ahead = _tuner(experiment).ahead
+    assert ahead is not None  # the caller has seen to that
+    missing = _missing_replicates(experiment, known)
+    running = sum(not record.status.ended for record in history)
+    slots = -(-experiment.concurrency * experiment.trials_per_job // experiment.replicates)
+    count = max(ahead(history, args=experiment.tuner.class_args), slots - running - len(missing), 0)
+    fresh = _following(experiment, known, _propose(experiment, history, count))
+    left = None if experiment.max_trials is None else max(experiment.max_trials - len(known), 0)
+    return islice(_within_budget(experiment, chain(missing, fresh)), left)
+
+
+def _missing_replicates(experiment: Experiment, known: Sequence[Trial]) -> list[Trial]:
+    """Return the trials of known parameter sets that a submit was cut short of."""
+    if experiment.replicates == 1:
+        return []
+    first = {trial.sequence // experiment.replicates: trial for trial in reversed(known)}
+    there = {trial.sequence for trial in known}
+    return [
+        Trial(
+            trial_id(experiment, trial.parameters, _occurrences(trial.parameters, known, before=sequence)),
+            sequence,
+            trial.parameters,
+        )
+        for number, trial in sorted(first.items())
+        for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates)
+        if sequence not in there
+    ]
+
+
+def _following(experiment: Experiment, known: Sequence[Trial], parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:
+    """Yield new trials numbered behind the `known` ones, whose missing replicates count as known."""
+    sets = max((trial.sequence // experiment.replicates for trial in known), default=-1) + 1
+    fresh: list[Trial] = []
+    for number, parameters in enumerate(parameter_sets, start=sets):
+        for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates):
+            occurrence = _occurrences(parameters, [*known, *fresh], before=sequence)
+            trial = Trial(trial_id(experiment, parameters, occurrence), sequence, parameters)
+            fresh.append(trial)
+            yield trial
+
+
+def _occurrences(parameters: Parameters, trials: Iterable[Trial], *, before: int) -> int:
+    """Return how many trials before number `before` have the same parameters; 1, 1.0 and true are three values."""
+    alike = (trial for trial in trials if trial.parameters == parameters and trial.sequence < before)
+    return sum(canonical(trial.parameters) == canonical(parameters) for trial in alike)
+
+
+def _tuner(experiment: Experiment) -> Tuner:
+    return TUNERS[experiment.tuner.name or ""]
+
+
+def _propose(experiment: Experiment, history: Sequence[Record], count: int) -> Iterator[Parameters]:
+    return _tuner(experiment).propose(
+        experiment.space,
+        history,
+        count=count,
+        seed=experiment.seed,
+        args=experiment.tuner.class_args,
+        allowed=_allowed(experiment),
+    )
 
 
 def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:
@@ -166,28 +252,25 @@ def _nodes(experiment: Experiment) -> int:
     return int(resources.get("instance_count") or 1)
 
 
-def _allowed(experiment: Experiment, parameter_sets: Iterator[Parameters]) -> Iterator[Parameters]:
+def _allowed(experiment: Experiment) -> Callable[[Parameters], bool]:
+    """Return whether all constraints hold; it raises PlanError once nothing seems to satisfy them."""
     if not experiment.constraints:
-        return parameter_sets
-    return _satisfying([(text, _condition(experiment, text)) for text in experiment.constraints], parameter_sets)
-
-
-def _satisfying(
-    conditions: list[tuple[str, Callable[[Parameters], bool]]], parameter_sets: Iterator[Parameters]
-) -> Iterator[Parameters]:
+        return lambda parameters: True
+    conditions = [(text, _condition(experiment, text)) for text in experiment.constraints]
     rejected = 0
-    for parameters in parameter_sets:
+
+    def allowed(parameters: Parameters) -> bool:
+        nonlocal rejected
         broken = next((text for text, holds in conditions if not holds(parameters)), None)
-        if broken is None:
-            rejected = 0
-            yield parameters
-            continue
-        rejected += 1
+        rejected = 0 if broken is None else rejected + 1
         if rejected == _MOST_REJECTED:
             raise PlanError(
                 f"amlc.constraints: {rejected} parameter sets in a row were excluded, the last by {broken!r}. "
                 "Loosen the constraint, or set a smaller maxTrialNumber."
             )
+        return broken is None
+
+    return allowed
 
 
 def _condition(experiment: Experiment, text: str) -> Callable[[Parameters], bool]:

@@ -7,6 +7,7 @@ the draw itself for the real types, before exp, rounding and clipping. Source of
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,6 +112,77 @@ def _real(dimension: Real, x: float) -> float:
             f"searchSpace: '{dimension.name}' has draws beyond the largest number, about 1.8e308. Narrow its bounds."
         ) from err
     return x if dimension.normal else min(max(x, dimension.a), dimension.b)
+
+
+def locate(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> Point | None:
+    """Return the point for which a trial receives `parameters`, the inverse of `deliver`; None if there is none.
+
+    Rounding cannot be undone: of a rounded value the point is the value itself, which `deliver` leaves as it is. A
+    parameter that the space does not have, or that lies outside its bounds, is no point of the space; extra names
+    (TRIAL_BUDGET and the like) are the caller's to remove.
+    """
+    point: dict[Key, int | float] = {}
+    used = 0
+    for axis in space_axes:
+        if not axis.active(point):
+            continue
+        found = _lookup(parameters, axis.key)
+        coordinate = None if found is _ABSENT else coordinate_of(axis.dimension, found)
+        if coordinate is None:
+            return None
+        point[axis.key] = coordinate
+        used += 1
+    return point if used == _count(space_axes, point, parameters) else None
+
+
+_ABSENT: Any = object()
+
+
+def _lookup(parameters: Any, key: Key) -> Any:
+    """Return the value at `key`, whose numbers (the chosen options) are no level of their own."""
+    for name in key:
+        if isinstance(name, str):
+            if not isinstance(parameters, Mapping) or name not in parameters:
+                return _ABSENT
+            parameters = parameters[name]
+    return parameters
+
+
+def _count(space_axes: Sequence[Axis], point: Point, parameters: Mapping[str, Any]) -> int:
+    """Return how many parameters there are: the names at the top and in each nested choice, without `_name`."""
+    count = len(parameters)
+    for axis in space_axes:
+        if axis.key in point and isinstance(axis.dimension, Choice) and axis.dimension.branches:
+            count += len(_lookup(parameters, axis.key)) - 1
+    return count
+
+
+def coordinate_of(dimension: Dimension, value: Any) -> int | float | None:
+    """Return the coordinate that `value_at` turns into `value`; None if the dimension does not have the value.
+
+    Options are told apart as JSON tells them: 1, 1.0, true and "1" are four values.
+    """
+    if isinstance(dimension, Choice):
+        if dimension.branches:
+            value = value.get("_name", _ABSENT) if isinstance(value, Mapping) else _ABSENT
+        return next((i for i, option in enumerate(dimension.options) if _same(option, value)), None)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    if isinstance(dimension, Integer):
+        return int(value) - dimension.low if value in range(dimension.low, dimension.high) else None
+    return _draw_of(dimension, value)
+
+
+def _draw_of(dimension: Real, value: float) -> float | None:
+    if (dimension.log and value <= 0) or not (dimension.normal or dimension.a <= value <= dimension.b):
+        return None
+    x = math.log(value) if dimension.log else float(value)
+    low, high = (-math.inf, math.inf) if dimension.normal else coordinates(dimension)
+    return min(max(x, low), high)  # the logarithm of a bound may lie a rounding error beyond it
+
+
+def _same(a: Any, b: Any) -> bool:
+    return b is not _ABSENT and bool(a == b) and json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
 
 
 def _assign(parameters: dict[str, Any], axis: Axis, value: Any) -> None:

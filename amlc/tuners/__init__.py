@@ -1,27 +1,56 @@
-"""The tuners by name, one file each; every one is a pure function of the space, the arguments and the seed."""
+"""The tuners by name, one file each: pure functions of the space, the results so far, the arguments and the seed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from amlc.model import Parameters, Space
+from amlc.model import Parameters, Record, Space
 from amlc.tuners import batch, gridsearch, random
 
 
 class Propose(Protocol):
-    """Yield the experiment's parameter sets in order; ends only when the space is exhausted.
+    """Yield at most `count` parameter sets, to follow those of `history` in the experiment.
 
-    The same arguments give the same sequence, on every machine. seed: 0 or more; args: NNI's `classArgs`.
+    history: every parameter set so far in the order of its proposal, those of running trials too; imported ones come
+    first. seed: 0 or more. args: NNI's `classArgs`, with every default filled in. allowed: whether the user's
+    constraints hold; what they exclude is not proposed. Fewer than `count` mean that the space is exhausted or, while
+    trials run, that the next ones wait for their results.
+
+    The same arguments give the same parameter sets, on every machine and in every process: nothing is remembered
+    between two calls but what is faster to keep than to compute.
     """
 
-    def __call__(self, space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Parameters]: ...
+    def __call__(
+        self,
+        space: Space,
+        history: Sequence[Record],
+        *,
+        count: int,
+        seed: int,
+        args: Mapping[str, Any],
+        allowed: Callable[[Parameters], bool],
+    ) -> Iterator[Parameters]: ...
 
 
-# NNI's TPE draws its first `n_startup_jobs` trials exactly as Random does; validation admits no more than those.
-OPEN_LOOP: Final[Mapping[str, Propose]] = {
-    "Random": random.propose,
-    "TPE": random.propose,
-    "GridSearch": gridsearch.propose,
-    "Batch": batch.propose,
+class Ahead(Protocol):
+    """Return how many of the next parameter sets are certain: no result that is still to come can change them."""
+
+    def __call__(self, history: Sequence[Record], *, args: Mapping[str, Any]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tuner:
+    """A built-in tuner. ahead: None for an open loop, in which no result changes anything."""
+
+    propose: Propose
+    ahead: Ahead | None = None
+
+
+TUNERS: Final[Mapping[str, Tuner]] = {
+    "Random": Tuner(random.propose),
+    "GridSearch": Tuner(gridsearch.propose),
+    "Batch": Tuner(batch.propose),
+    "TPE": Tuner(random.propose),
 }

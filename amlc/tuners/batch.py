@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from amlc.model import Choice, Parameters, Space
+from amlc.model import Choice, Parameters, Record, Space
 
 
-def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Parameters]:
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
     """Yield each option of the space's only choice: the mapping itself, without the choice's name.
 
     Source: NNI 3.0, `algorithms/hpo/batch_tuner.py`. `seed` and `args` change nothing.
     """
     (choice,) = space
     assert isinstance(choice, Choice)  # validation admits nothing else
-    return iter(choice.options)
+    return islice(islice(filter(allowed, choice.options), len(history), None), count)

@@ -6,24 +6,36 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from statistics import NormalDist
 from typing import Any
 
-from amlc.model import Parameters, Real, Space
+from amlc.model import Parameters, Real, Record, Space
 from amlc.space.points import Axis, Point, axes, coordinates, deliver, value_at
 
 _sorted_json = json.JSONEncoder(sort_keys=True).encode
 _STANDARD = NormalDist()
 
 
-def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Parameters]:
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
     """Yield the grid, epoch by epoch; a finite space is exhausted, and no parameter set comes twice.
 
     Epoch 1 has all discrete values and the median of each continuous one; each later epoch halves the quantile
     intervals (1/4 and 3/4, then the eighths). The last axis varies fastest. `seed` and `args` change nothing.
     Source: NNI 3.0, `algorithms/hpo/gridsearch_tuner.py`.
     """
-    space_axes = axes(space)
+    return islice(islice(filter(allowed, _grid(axes(space))), len(history), None), count)
+
+
+def _grid(space_axes: tuple[Axis, ...]) -> Iterator[Parameters]:
     seen: set[bytes] = set()
     for point in grid_points(space_axes):
         parameters = deliver(space_axes, point)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from amlc.model import Parameters, Real, Space
+from amlc.model import Parameters, Real, Record, Space
 from amlc.space.points import Axis, Point, axes, coordinates, deliver, endless
 from amlc.tuners.gridsearch import canonical, grid_points
 
@@ -13,23 +14,42 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 
-def propose(space: Space, *, seed: int, args: Mapping[str, Any]) -> Iterator[Parameters]:
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
     """Yield draws from `numpy.random.default_rng(seed)`, one number for each active axis in depth-first order.
 
-    In a space that can repeat, a repeated draw is replaced by the next point of GridSearch that was not used yet,
-    and the sequence ends when there is none: NNI's rule (`hpo_utils/dedup.py`). `args` change
+    Of `history` only its length counts: the sequence goes on behind as many of its own parameter sets. `args` change
     nothing: the tuner's own `seed` is in `seed` already.
     """
     from numpy.random import default_rng  # here, because importing numpy takes as long as validating a file
 
     space_axes = axes(space)
-    draws = _draws(default_rng(seed), space_axes)
+    sequence = distinct(space, draws(default_rng(seed), space_axes))
+    done = sum(not record.imported for record in history)
+    return islice(islice(filter(allowed, sequence), done, None), count)
+
+
+def distinct(space: Space, points: Iterator[Point], taken: Iterable[Parameters] = ()) -> Iterator[Parameters]:
+    """Yield the parameter sets of `points`, in a space that can repeat each one once, and none that is `taken`.
+
+    A repeated one is replaced by the next point of GridSearch that was not used yet, and the sequence ends when there
+    is none: NNI's rule (`hpo_utils/dedup.py`).
+    """
+    space_axes = axes(space)
     if endless(space):
-        return (deliver(space_axes, point) for point in draws)
-    return _distinct(draws, space_axes)
+        return (deliver(space_axes, point) for point in points)
+    return _distinct(points, space_axes, {canonical(parameters) for parameters in taken})
 
 
-def _draws(rng: Generator, space_axes: tuple[Axis, ...]) -> Iterator[Point]:
+def draws(rng: Generator, space_axes: Sequence[Axis]) -> Iterator[Point]:
+    """Yield points at random, for ever: each axis from its own distribution, in NNI's order."""
     samplers = [(axis, axis.key, _sampler(rng, axis)) for axis in space_axes]
     while True:
         point: dict[tuple[str | int, ...], int | float] = {}
@@ -50,10 +70,9 @@ def _sampler(rng: Generator, axis: Axis) -> Callable[[], int | float]:
     return lambda: rng.uniform(a, b)
 
 
-def _distinct(draws: Iterator[Point], space_axes: tuple[Axis, ...]) -> Iterator[Parameters]:
-    seen: set[bytes] = set()
+def _distinct(points: Iterator[Point], space_axes: tuple[Axis, ...], seen: set[bytes]) -> Iterator[Parameters]:
     grid: Iterator[Point] | None = None
-    for draw in draws:
+    for draw in points:
         point: Point | None = draw
         parameters = deliver(space_axes, draw)
         if canonical(parameters) in seen:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from functools import partial
 from itertools import islice
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from amlc.tuners import OPEN_LOOP
-from amlc.tuners.random import propose
+from amlc.model import Record
+from amlc.tuners import random
+
+propose = partial(random.propose, history=(), count=sys.maxsize, allowed=lambda parameters: True)
 
 ALL_TYPES = {
     "choice": {"_type": "choice", "_value": ["a", 1, 1.5, True, None, [1, 2], {"x": {"y": 0}}]},
@@ -130,10 +134,13 @@ def test_the_seed_argument_decides_whatever_the_tuners_own_says(parsed) -> None:
     assert next(propose(space, seed=1, args={"seed": 2})) == next(propose(space, seed=1, args={}))
 
 
-def test_tpe_draws_its_first_trials_as_random_does(parsed) -> None:
-    space = parsed(ALL_TYPES)
-    tpe, random = (OPEN_LOOP[name](space, seed=4, args={}) for name in ("TPE", "Random"))
-    assert list(islice(tpe, 20)) == list(islice(random, 20))
+def test_the_sequence_goes_on_behind_its_history(parsed) -> None:
+    for space in (ALL_TYPES, DEEP):
+        whole = list(islice(propose(parsed(space), seed=4, args={}), 30))
+        history = [Record(parameters=parameters) for parameters in whole[:11]]
+        imported = Record(parameters=whole[0], imported=True)
+        following = propose(parsed(space), seed=4, args={}, history=[imported, *history], count=12)
+        assert list(following) == whole[11:23]
 
 
 def test_the_first_draw_of_a_huge_space_is_immediate(parsed) -> None:
