@@ -1,0 +1,81 @@
+"""Points of a flat space as vectors in the unit cube, where uniform means: as the axis itself is distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from amlc.model import Choice, Real
+from amlc.space.points import Axis, Key, Point, coordinate_of, coordinates, value_at
+
+_STANDARD = NormalDist()
+_EDGE = 1e-12
+"""How near to 0 and 1, which are infinite for the normal types, a quantile may come: 7 sigma."""
+
+
+def to_unit(space_axes: Sequence[Axis], point: Point) -> list[float]:
+    """Return the quantile of each coordinate of `point`, in the order of the axes, all of which must be active.
+
+    The i-th of n discrete values is the middle of its interval, (i + 1/2)/n. A choice of numbers is in their order,
+    any other one in the order in which it is written.
+    """
+    return [_quantile(axis, point[axis.key]) for axis in space_axes]
+
+
+def from_unit(space_axes: Sequence[Axis], vector: Sequence[float]) -> Point:
+    """Return the point at `vector`, the inverse of `to_unit`; entries beyond 0 and 1 count as 0 and 1."""
+    return {
+        axis.key: _coordinate(axis, min(max(float(u), 0.0), 1.0)) for axis, u in zip(space_axes, vector, strict=True)
+    }
+
+
+def snapped(space_axes: Sequence[Axis], vector: Sequence[float]) -> list[float]:
+    """Return the vector of what a trial at `vector` receives: that of the rounded values.
+
+    Snapping twice changes no more than snapping once.
+    """
+    draws = from_unit(space_axes, vector)
+    point: dict[Key, int | float] = {}
+    for axis in space_axes:
+        exact = coordinate_of(axis.dimension, value_at(axis.dimension, draws[axis.key]))
+        # None: rounding has left the support, as 0 does that of qlognormal; the draw stands for it
+        point[axis.key] = draws[axis.key] if exact is None else exact
+    return to_unit(space_axes, point)
+
+
+def _quantile(axis: Axis, x: float) -> float:
+    if axis.size is not None:
+        return (_rank(axis, int(x)) + 0.5) / axis.size
+    dimension = axis.dimension
+    assert isinstance(dimension, Real)  # an axis without a size is one of the real types
+    a, b = coordinates(dimension)
+    return _STANDARD.cdf((x - a) / b) if dimension.normal else (x - a) / (b - a)
+
+
+def _coordinate(axis: Axis, u: float) -> int | float:
+    if axis.size is not None:
+        return _index(axis, min(int(u * axis.size), axis.size - 1))
+    dimension = axis.dimension
+    assert isinstance(dimension, Real)
+    a, b = coordinates(dimension)
+    if dimension.normal:
+        return a + b * _STANDARD.inv_cdf(min(max(u, _EDGE), 1 - _EDGE))
+    return a + (b - a) * u
+
+
+def _rank(axis: Axis, index: int) -> int:
+    order = _order(axis)
+    return index if order is None else order.index(index)
+
+
+def _index(axis: Axis, rank: int) -> int:
+    order = _order(axis)
+    return rank if order is None else order[rank]
+
+
+def _order(axis: Axis) -> list[int] | None:
+    """Return the indices of a choice of numbers in the order of its numbers; None if they stand in it anyway."""
+    dimension = axis.dimension
+    if not isinstance(dimension, Choice) or not all(isinstance(option, (int, float)) for option in dimension.options):
+        return None
+    return sorted(range(len(dimension.options)), key=dimension.options.__getitem__)
