@@ -9,11 +9,13 @@ from typing import Any
 
 import yaml
 
-from amlc.render.scalars import ESCAPED, from_yaml, is_plain
+from amlc.render.scalars import from_yaml, has_escaped, is_plain
 
 _LINE = re.compile(
-    r"""(\ \ )?(?:([A-Za-z_$][A-Za-z0-9_.$-]*)|("(?:[^"\\]|\\.)*")|('(?:[^']|'')*')):(?:\ (\S.*))?""", re.VERBOSE
+    r"""(\ \ )?([A-Za-z_$][A-Za-z0-9_.$-]*|"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'):(?:\ (\S.*))?""", re.VERBOSE
 )
+_SHORT = 100  # such lines recur from job to job
+_SECTION = object()
 
 
 class _NotSimpleError(Exception):
@@ -34,34 +36,42 @@ def read_job(text: str) -> Any:
 
 
 def _simple(text: str) -> dict[str, Any]:
-    if ESCAPED.search(text.replace("\n", "")):
-        raise _NotSimpleError
     job: dict[str, Any] = {}
     section: dict[str, Any] | None = None
-    for line in text.split("\n"):
-        if not line:
-            continue
-        match = _LINE.fullmatch(line)
-        if match is None:
+    for line in filter(None, text.split("\n")):
+        indented, key, value = _short_line(line) if len(line) <= _SHORT else _line(line)
+        place = section if indented else job
+        if place is None or key in place:
             raise _NotSimpleError
-        indent, plain, double, single, value = match.groups()
-        key = _key(plain or double or single)
-        place = job if indent is None else section
-        if place is None or key in place or not isinstance(key, str):
-            raise _NotSimpleError
-        if value is not None:
-            place[key] = _scalar(value)
-            section = None if indent is None else section
-        elif indent is None:
+        if value is _SECTION:
             job[key] = section = {}
         else:
-            raise _NotSimpleError
+            place[key] = value
+            section = section if indented else None
     if not job or not all(value != {} for value in job.values()):
         raise _NotSimpleError  # an empty section is null, and an empty text no mapping
     return job
 
 
+def _line(line: str) -> tuple[bool, str, Any]:
+    """Return whether `line` is indented, its key, and its value or _SECTION."""
+    match = None if has_escaped(line) else _LINE.fullmatch(line)
+    if match is None:
+        raise _NotSimpleError
+    indent, key, value = match[1], _key(match[2]), match[3]
+    if not isinstance(key, str) or (indent and not value):
+        raise _NotSimpleError
+    return bool(indent), key, _scalar(value) if value else _SECTION
+
+
+@lru_cache(maxsize=1024)
+def _short_line(line: str) -> tuple[bool, str, Any]:
+    return _line(line)
+
+
 def _scalar(text: str) -> Any:
+    if text[0] == '"' == text[-1] and "\\" not in text and text.count('"') == 2:
+        return text[1:-1]
     if text[0] == '"' and "\\ud" not in text and "\\uD" not in text:  # YAML does not join surrogates, JSON does
         try:
             return json.loads(text)

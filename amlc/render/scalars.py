@@ -11,15 +11,16 @@ from typing import Any
 
 import yaml
 
-# Words that are text in both versions as they stand; everything else is quoted.
-_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*\Z")
+# Words that are text in both versions as they stand, and nothing like a number; everything else is quoted.
+_RESERVED = "y|n|yes|no|on|off|true|false|null|nan|inf"
+_PLAIN = re.compile(
+    rf"(?!(?i:{_RESERVED}|[.](?:inf|nan)|[.]+)\Z|[.][0-9_])[A-Za-z_./][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*\Z"
+)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_RESERVED = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "~"])
-_NUMBER_LIKE = re.compile(r"[.][0-9_]|[.](inf|nan)\Z|[.]+\Z", re.IGNORECASE)
 # A longer key has to be marked as one.
 _SIMPLE_KEY = 1000
 # Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML calls unprintable.
-ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 _SHORT = 100  # keys and names recur from job to job
 
@@ -34,6 +35,8 @@ def to_yaml(value: Any) -> str:  # noqa: PLR0911 - one line for each kind of val
 
     Raises TypeError for anything that is not JSON data.
     """
+    if isinstance(value, str):  # first: nearly every value is
+        return _string(value) if len(value) > _SHORT else _short_string(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -42,8 +45,6 @@ def to_yaml(value: Any) -> str:  # noqa: PLR0911 - one line for each kind of val
         return str(value)
     if isinstance(value, float):
         return _float(value)
-    if isinstance(value, str):
-        return _string(value) if len(value) > _SHORT else _short_string(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(to_yaml(str(k)))}: {to_yaml(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
@@ -57,7 +58,12 @@ def _key(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Tell whether `text`, without quotes, is text to every reader."""
-    return bool(_PLAIN.match(text)) and text.lower() not in _RESERVED and not _NUMBER_LIKE.match(text)
+    return _PLAIN.match(text) is not None
+
+
+def has_escaped(text: str) -> bool:
+    """Tell whether `text` has a character that a quoted scalar may hold only as an escape."""
+    return not text.isprintable() and _ESCAPED.search(text) is not None  # all of those are unprintable to Python too
 
 
 def _float(value: float) -> str:
@@ -74,8 +80,8 @@ def _float(value: float) -> str:
 def _string(text: str) -> str:
     if is_plain(text):
         return text
-    if ESCAPED.search(text):
-        return ESCAPED.sub(_escape, json.dumps(text, ensure_ascii=False))
+    if has_escaped(text):
+        return _ESCAPED.sub(_escape, json.dumps(text, ensure_ascii=False))
     if '"' in text or "\\" in text:
         return "'" + text.replace("'", "''") + "'"
     return f'"{text}"'
