@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from amlc.backends import Backend, Submission
+from amlc.backends import Backend, Submission, Submitted
 from amlc.errors import TransientError
 from amlc.ledger import Attempt, Clock, Event, Ledger, elapsed_s, fold, latest, observed
 from amlc.manifest import Entry, Manifest
@@ -74,6 +74,8 @@ def drive(
 def observe_once(ledger: Ledger, backend: Backend, name: str, *, clock: Clock) -> None:
     """Record what became of the jobs that were at work on the back end of that name when somebody last looked."""
     live = _live(fold(ledger.events()), name)
+    _settle(ledger, backend, live, clock)
+    live = _live(fold(ledger.events()), name)
     if live:
         _record(ledger, backend, live, backend.poll(live, timeout_s=0), clock)
 
@@ -116,11 +118,8 @@ class _Loop:
         self._last = latest(self._attempts)
         self.live = _live(self._attempts, self.manifest.header.backend)
         self.note("session")
-        unconfirmed = [attempt for attempt in self.live.values() if attempt.submitted is None]
-        found = {seen.job: seen for seen in self.backend.poll([a.job for a in unconfirmed], timeout_s=0)}
-        for attempt in unconfirmed:
-            kind = "submitted" if attempt.job in found else "void"
-            self.ledger.append([Event(kind=kind, at=self.clock(), job=attempt.job)])
+        for job in _settle(self.ledger, self.backend, self.live, self.clock):
+            self.ledger.append([Event(kind="void", at=self.clock(), job=job)])
         self._catch_up()
         self.progress.total = len(self.live) + sum(1 for _ in self._needed())
         self._queue = self._needed()
@@ -137,12 +136,7 @@ class _Loop:
         self.ledger.append([self._intent(action) for action in batch])
         for answer in self.backend.submit(submissions):
             self.progress.submitted += 1
-            if answer.refused is None:
-                event = Event(kind="submitted", at=self.clock(), job=answer.job, data={"url": answer.url})
-            else:
-                refusal = Observation(job=answer.job, status=Status.FAILED, error=answer.refused)
-                event = observed(refusal, at=self.clock())
-            self.ledger.append([event])
+            self.ledger.append([_answered(answer, self.clock())])
         self._catch_up()
         unwanted = [s.job for s in submissions if self.stopped or (s.job in self.live and self.live[s.job].canceling)]
         if unwanted:  # a cancel from another process came between the intent and the call
@@ -183,6 +177,7 @@ class _Loop:
         data = {
             "id": entry.id,
             "attempt": action.number,
+            "sha256": entry.sha256,
             "trials": [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials],
             "revision": self.manifest.header.revision,
             "backend": self.manifest.header.backend,
@@ -227,6 +222,23 @@ class _Loop:
 
 def _live(attempts: Mapping[str, Attempt], backend: str) -> dict[str, Attempt]:
     return {job: attempt for job, attempt in attempts.items() if attempt.working and attempt.backend == backend}
+
+
+def _settle(ledger: Ledger, backend: Backend, live: Mapping[str, Attempt], clock: Clock) -> set[str]:
+    """Record the answer for jobs that were intended and never confirmed; return those that never were."""
+    unconfirmed = {job for job, attempt in live.items() if attempt.submitted is None}
+    intents = (event for event in ledger.events() if event.kind == "intent" and event.job in unconfirmed)
+    files = {event.job: event.data.get("sha256") for event in intents} if unconfirmed else {}
+    for answer in backend.adopt(files):
+        ledger.append([_answered(answer, clock())])
+        unconfirmed.discard(answer.job)
+    return unconfirmed
+
+
+def _answered(answer: Submitted, at: float) -> Event:
+    if answer.refused is None:
+        return Event(kind="submitted", at=at, job=answer.job, data={"url": answer.url})
+    return observed(Observation(job=answer.job, status=Status.FAILED, error=answer.refused), at=at)
 
 
 def _record(

@@ -50,6 +50,7 @@ class Machine:
     ends: dict = field(default_factory=dict)
     length: float = 10.0
     refused: frozenset = frozenset()
+    foreign: dict = field(default_factory=dict)
     jobs: dict = field(default_factory=dict)
     slots: int | None = None
     at_call: int = 0
@@ -80,6 +81,12 @@ class Machine:
             assert len(working) <= self.room
             self._call()
             yield Submitted(submission.job, url=f"https://{submission.job}")
+
+    def adopt(self, jobs):
+        found = self.poll(jobs, timeout_s=0)
+        for job, sha256 in jobs.items():
+            assert sha256 is not None, job
+        return [Submitted(seen.job, url=seen.url, refused=self.foreign.get(seen.job)) for seen in found]
 
     def poll(self, jobs, *, timeout_s):
         self._call()
@@ -256,6 +263,26 @@ def test_an_intent_that_never_arrived_is_void_and_made_under_the_same_name(bench
     b.drive()
     assert b.kinds()[2:6] == ["session", "void", "intent", "submitted"]
     b.assert_complete()
+
+
+@pytest.mark.parametrize("first", ["submit", "status"])
+def test_an_intent_whose_name_is_somebody_elses_job_is_refused(bench, first):
+    b = bench(jobs=2)
+    b.machine.at_call = 4  # after the creation of the first
+    with pytest.raises(Killed):
+        b.drive()
+    b.machine.foreign = {b.names[0]: "conflict"}
+    b.machine.at_call = 0
+    if first == "status":
+        with open_ledger(b.path) as ledger:
+            observe_once(ledger, b.machine, "local", clock=b.clock)
+    else:
+        assert b.drive()[0].failed == 1
+    refused = b.attempts()[b.names[0]].latest
+    assert (refused.status, refused.error, refused.infrastructure) == (Status.FAILED, "conflict", False)
+    assert b.machine.jobs[b.names[0]].creations == 1
+    b.drive()
+    assert b.attempts()[b.names[1]].latest.status is Status.SUCCEEDED
 
 
 def test_what_is_adopted_counts_against_the_concurrency(bench):

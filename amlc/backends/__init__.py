@@ -52,6 +52,12 @@ class Backend(Protocol):
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         """Create the jobs, yielding each answer as it comes; a job that exists is left as it is."""
 
+    def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
+        """Answer as `submit` does for those of `jobs` that are there; one that certainly is not is left out.
+
+        jobs: the SHA-256 of each job's file; one that was made of another is refused. None: not known, not compared.
+        """
+
     def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
         """Return what is known of `jobs`, after a change or `timeout_s` at the latest.
 

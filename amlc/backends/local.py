@@ -76,6 +76,9 @@ class LocalBackend:
                 raise BackendError(f"{self._runs / submission.job}: {err.strerror or err}.") from err
             yield Submitted(submission.job)
 
+    def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
+        return (Submitted(job) for job in jobs if self._observe(job) is not None)  # nobody else makes run folders
+
     def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
         deadline = time.monotonic() + timeout_s
         while True:

@@ -111,8 +111,8 @@ def test_a_fault_at_every_single_call_loses_no_trial_and_doubles_none(make_azure
 class _KillAt(Fault):
     """No fault of the service: at the k-th call, the client is killed."""
 
-    def __init__(self, at, *, after):
-        super().__init__(at=at, after=after, reset=True)
+    def __init__(self, at, *, after, **rule):
+        super().__init__(at=at, after=after, reset=True, **rule)
         self.pid = None
 
     def picks(self, method, target):
@@ -233,6 +233,30 @@ def test_a_job_of_that_name_that_is_another_is_a_conflict_and_an_equal_one_is_ad
     error = other.attempts()[0].latest.error
     assert error.startswith("conflict: the workspace has a job 'probe-")
     assert len(azure.jobs) == 1
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["equal", "different"])
+def test_an_intent_without_an_answer_is_compared_before_it_is_adopted(make_azure, make_project, own):
+    azure = make_azure(mode="instant", metrics=metrics)
+    azure.hold("Queued")
+    project = make_project(azure, "mine").write(values=range(1))
+    fault = azure.spoil(_KillAt(1, after=own, method="PUT", path="/jobs/"))
+    fault.pid, wait = project.start("submit")
+    assert wait().returncode == -signal.SIGKILL
+    if not own:
+        other = make_project(azure, "other").write(values=range(1), maxTrialDuration="2h")
+        assert other.names == project.names
+        other.amlc("submit", "--no-wait")
+    azure.hold()
+    puts = azure.job_puts
+    project.amlc("submit", code=int(not own))
+    assert azure.job_puts == puts
+    error = project.attempts()[0].latest.error
+    if own:
+        assert_complete(project, azure)
+    else:
+        assert error.startswith("conflict: the workspace has a job 'probe-")
+        assert len(re.findall(r"\b[0-9a-f]{16}\b", error.partition("made of")[2])) == 2, error
 
 
 BAD = {

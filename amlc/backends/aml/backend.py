@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from amlc.backends import Fetched, Submission, Submitted
 from amlc.backends.aml.artifacts import Artifacts
 from amlc.backends.aml.client import Client
-from amlc.backends.aml.jobs import Submitter, cancel_jobs, get_job
+from amlc.backends.aml.jobs import Submitter, adopted, cancel_jobs, get_job
 from amlc.backends.aml.observe import Observer
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
@@ -52,6 +52,10 @@ class AmlBackend:
                 self._seen[answer.job] = Observation(job=answer.job, status=Status.WAITING, url=answer.url)
             yield answer
         self._soon()
+
+    def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
+        for found in self.observer.views(jobs) if jobs else ():
+            yield adopted(found, jobs[found.name], self.client.tenant)
 
     def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
         if not jobs:

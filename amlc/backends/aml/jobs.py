@@ -82,7 +82,7 @@ class Submitter:
 
     def _marked(self, values: dict[str, Any], submission: Submission) -> dict[str, Any]:
         """Return the values with the marks by which the job is found again; Azure ML takes texts only."""
-        tags = _texts({**(values.get("tags") or {}), DIGEST: digest(submission.content)})
+        tags = _texts({**(values.get("tags") or {}), DIGEST: _digest(_sha256(submission.content))})
         marks = {EXPERIMENT: tags.get(EXPERIMENT), REVISION: self._header.revision, HEADER: _header_text(self._header)}
         return {
             **values,
@@ -125,7 +125,7 @@ class Submitter:
                     raise error from err
                 found = get_job(self._client, submission.job)
                 if found is not None:
-                    return _adopted(found, submission, self._client.tenant)
+                    return adopted(found, _sha256(submission.content), self._client.tenant)
                 if attempt == _TRIES:
                     raise error from err
         raise AssertionError
@@ -150,13 +150,13 @@ def _classified(err: Exception, job: str) -> BackendError:
     raise err
 
 
-def _adopted(found: View, submission: Submission, tenant: str | None) -> Submitted:
-    """Return the answer for a job that is there already: it is ours if it was made of the same file."""
-    theirs, ours = found.tags.get(DIGEST), digest(submission.content)
-    if theirs == ours:
-        return Submitted(submission.job, url=found.url(tenant))
+def adopted(found: View, sha256: str | None, tenant: str | None) -> Submitted:
+    """Return the answer for a job that is there already: it is ours if it was made of the file with that SHA-256."""
+    theirs, ours = found.tags.get(DIGEST), sha256 and _digest(sha256)
+    if theirs == ours or ours is None:
+        return Submitted(found.name, url=found.url(tenant))
     return Submitted(
-        submission.job,
+        found.name,
         refused=(
             f"conflict: the workspace has a job '{found.name}' made of another file (digest {theirs or 'none'}, status "
             f"{found.raw_status}, created {found.created or 'at an unknown time'}); this one's is {ours}. Run it under "
@@ -165,9 +165,14 @@ def _adopted(found: View, submission: Submission, tenant: str | None) -> Submitt
     )
 
 
-def digest(content: bytes) -> str:
-    """Return the digest of a compiled job file as its tag holds it."""
-    return hashlib.sha256(content).hexdigest()[:16]
+def _sha256(content: bytes) -> str:
+    """Return the SHA-256 of a compiled job file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _digest(sha256: str) -> str:
+    """Return what the tag of a job holds of its file's SHA-256."""
+    return sha256[:16]
 
 
 def get_job(client: Client, job: str) -> View | None:

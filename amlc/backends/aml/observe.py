@@ -35,7 +35,7 @@ class Observer:
 
     def look(self, jobs: Collection[str]) -> list[Observation]:
         """Return what the service says of `jobs` now; one that it certainly does not have is left out."""
-        return self.tell(self._views(jobs))
+        return self.tell(self.views(jobs))
 
     def tell(self, views: Iterable[View]) -> list[Observation]:
         """Return what there is to say of listed jobs; of those that ended since the last time, with their results."""
@@ -43,6 +43,17 @@ class Observer:
         fresh = [job for job in views if job.status.ended and job.name not in self.ended]
         self._take_in(fresh)
         return [self.ended[job.name][0] if job.name in self.ended else self._unended(job) for job in views]
+
+    def views(self, jobs: Collection[str]) -> list[View]:
+        """Return `jobs` as the service has them now; one that it certainly does not have is left out."""
+        wanted = set(jobs)
+        known = self._experiment if self._lists_by_experiment else None
+        listed = {job.name: job for job in list_jobs(self._client, experiment=known) if job.name in wanted}
+        # The list may be a moment behind, and a job made by hand has no property to be filtered by.
+        hidden = [view for view in self._each(lambda job: get_job(self._client, job), wanted - listed.keys()) if view]
+        if hidden and not listed:
+            self._lists_by_experiment = False
+        return [*listed.values(), *hidden]
 
     def fetched(self, job: str) -> Fetched:
         """Return what the trials of a job reported so far."""
@@ -89,16 +100,6 @@ class Observer:
         with_final = found.status in _GOOD
         steps = list(runs.intermediate_metrics(points, trials, with_final=with_final))
         return [*steps, *(runs.final_metrics(run, trials) if with_final else ())]
-
-    def _views(self, jobs: Collection[str]) -> list[View]:
-        wanted = set(jobs)
-        known = self._experiment if self._lists_by_experiment else None
-        listed = {job.name: job for job in list_jobs(self._client, experiment=known) if job.name in wanted}
-        # The list may be a moment behind, and a job made by hand has no property to be filtered by.
-        hidden = [view for view in self._each(lambda job: get_job(self._client, job), wanted - listed.keys()) if view]
-        if hidden and not listed:
-            self._lists_by_experiment = False
-        return [*listed.values(), *hidden]
 
     def _each(self, call: Any, items: Collection[Any]) -> list[Any]:
         if not items:
