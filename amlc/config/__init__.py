@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms
+from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms, check_types
 from amlc.config.legacy import refuse_legacy
 from amlc.config.load import load_document
 from amlc.config.normalise import normalise
@@ -68,6 +68,7 @@ def _with_space(config: Config) -> tuple[Config, Space, Path | None]:
     space, found = parse_space(document, path, tuner=tuner)
     config = config.noted(*found)
     if not any(problem.severity is Severity.ERROR for problem in found):
+        config = config.noted(*check_types(config, space, document, path))
         config = config.noted(*check_endless(config, space, tuner), *check_constraints(config, space, tuner))
     return config, space, file
 

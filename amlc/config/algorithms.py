@@ -1,75 +1,25 @@
-"""Knows NNI's tuners and assessors by name: which of them amlc has, and which arguments they take."""
+"""Checks the tuner and the assessor: that amlc has them, their arguments, and that they suit the search space."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from amlc.config.arguments import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, find
 from amlc.config.sentences import show, wrong_type
 from amlc.config.spelling import Config
-from amlc.errors import Problem, Severity, did_you_mean
-from amlc.model import JsonPath
+from amlc.errors import Problem, did_you_mean
+from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Space
 
-Arguments = Mapping[str, "type | tuple[type, ...] | Arguments"]
-
-_NUMBER = (int, float)
-_OPTIONAL_INT = (int, type(None))
-_OPTIONAL_STR = (str, type(None))
-_TPE: Arguments = {
-    "constant_liar_type": _OPTIONAL_STR,
-    "n_startup_jobs": int,
-    "n_ei_candidates": int,
-    "linear_forgetting": int,
-    "prior_weight": _NUMBER,
-    "gamma": _NUMBER,
-}
-_COMMON: Arguments = {"optimize_mode": str}
-_SEEDED: Arguments = {"optimize_mode": str, "seed": _OPTIONAL_INT}
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A built-in algorithm. `arguments` None: amlc does not have it, and does not look at its arguments."""
-
-    name: str
-    arguments: Arguments | None = None
-    alias: str = ""
-
-
-TUNERS = (
-    _Known("Random", _SEEDED),
-    _Known("GridSearch", _COMMON),
-    _Known("Batch", {}, alias="BatchTuner"),
-    _Known("TPE", {**_SEEDED, "tpe_args": _TPE}),
-    _Known("TPE_legacy"),
-    _Known("Anneal"),
-    _Known("Evolution"),
-    _Known("SMAC"),
-    _Known("Metis", alias="MetisTuner"),
-    _Known("GP", alias="GPTuner"),
-    _Known("PBT", alias="PBTTuner"),
-    _Known("DNGO", alias="DNGOTuner"),
-    _Known("PPO", alias="PPOTuner"),
-    _Known("NetworkMorphism"),
-    _Known("RegularizedEvolutionTuner"),
-    _Known("Hyperband"),
-    _Known("BOHB"),
-)
-ASSESSORS = (
-    _Known("Medianstop", {**_COMMON, "start_step": int}),
-    _Known("Curvefitting", {"epoch_num": int, "start_step": int, "threshold": _NUMBER, "gap": int}),
-)
-SUPPORTED = "Random, GridSearch, Batch"
-TPE_STARTUP = 20
-"""Trials that NNI's TPE draws at random before it looks at results, unless `n_startup_jobs` says otherwise."""
-
-_SCHEMA_TYPES: Mapping[Any, str] = {
+_SCHEMA_TYPES: Mapping[type, str] = {
     int: "integer",
-    _OPTIONAL_INT: "integer",
     str: "string",
-    _OPTIONAL_STR: "string",
-    _NUMBER: "number",
+    bool: "boolean",
+}
+_KNOWN = {
+    "tuner": ", ".join(known.name for known in TUNERS if not known.refused),
+    "assessor": ", ".join(known.name for known in ASSESSORS),
 }
 
 
@@ -80,14 +30,8 @@ def is_set(config: Config, kind: str) -> bool:
 
 def canonical_name(config: Config, kind: str) -> str | None:
     """Return the built-in's name in NNI's spelling, None if there is none or it is unknown."""
-    known = _find(config.get(kind, "name"), kind) if is_set(config, kind) else None
+    known = find(config.get(kind, "name"), kind) if is_set(config, kind) else None
     return known.name if known else None
-
-
-def _find(name: Any, kind: str) -> _Known | None:
-    table = ASSESSORS if kind == "assessor" else TUNERS
-    folded = name.lower() if isinstance(name, str) else None
-    return next((known for known in table if folded in (known.name.lower(), known.alias.lower() or None)), None)
 
 
 def adopt_advisor(config: Config) -> Config:
@@ -114,12 +58,11 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
         yield from _check(config, "tuner")
     elif ("tuner",) not in config.broken:
         yield config.problem((), "E-required", "the experiment needs 'tuner'. For example `tuner: {name: Random}`.")
+    yield from _check_checkpoints(config)
+    yield from _check_budgets(config)
     if is_set(config, "assessor"):
-        if refused := list(_check(config, "assessor")):
-            yield from refused
-            return
-        text = "the assessor has no effect: trials run to their end. Remove it, or expect longer runs than with NNI."
-        yield config.warning(("assessor",), "W-no-effect", text)
+        yield from _check(config, "assessor")
+        yield from _check_together(config)
 
 
 def _check(config: Config, kind: str) -> Iterator[Problem]:
@@ -129,32 +72,29 @@ def _check(config: Config, kind: str) -> Iterator[Problem]:
         return
     if name is None:
         if (kind, "name") not in config.broken:
-            yield config.problem((kind,), "E-required", f"'{kind}' needs 'name'. {_supported(kind)}", key=True)
+            text = f"'{kind}' needs 'name'. Known: {_KNOWN[kind]}."
+            yield config.problem((kind,), "E-required", text, key=True)
         return
     if config.get(kind, "codeDirectory") is not None:
         text = f"'codeDirectory' belongs to a class of your own, but '{name}' is built in. Remove it."
         yield config.problem((kind, "codeDirectory"), "E-algorithm", text, key=True)
-    known = _find(name, kind)
+    known = find(name, kind)
     if known is None:
         yield config.problem((kind, "name"), f"E-{kind}-unknown", _unknown(name, kind))
-    elif known.arguments is None:
-        text = f"the tuner '{name}' is adaptive, which amlc does not do yet. {_supported(kind)}"
+    elif known.refused:
+        text = f"amlc does not have '{known.name}': {known.refused}. Known: {_KNOWN[kind]}."
         yield config.problem((kind, "name"), "E-tuner-unsupported", text)
     else:
-        yield from _check_arguments(config, (kind, "classArgs"), known)
-        if known.name == "TPE":
-            yield _check_startup(config)
-
-
-def _supported(kind: str) -> str:
-    return f"Supported: {SUPPORTED}." if kind == "tuner" else "Known: Medianstop, Curvefitting."
+        found = config.get(kind, "classArgs")
+        if isinstance(found, Mapping):
+            yield from _compare(config, (kind, "classArgs"), found, known.arguments, known.name)
 
 
 def _unknown(name: str, kind: str) -> str:
     table = ASSESSORS if kind == "assessor" else TUNERS
     hint = did_you_mean(name, [known.name for known in table])
-    spaces = " Remove the spaces around it." if _find(name.strip(), kind) else ""
-    return f"NNI has no {kind} '{name}'.{spaces or hint} {_supported(kind)}"
+    spaces = " Remove the spaces around it." if find(name.strip(), kind) else ""
+    return f"NNI has no {kind} '{name}'.{spaces or hint} Known: {_KNOWN[kind]}."
 
 
 def _check_class(config: Config, kind: str) -> Iterator[Problem]:
@@ -162,56 +102,135 @@ def _check_class(config: Config, kind: str) -> Iterator[Problem]:
         text = f"'{kind}' has both 'name' and 'className'. Keep one of them."
         yield config.problem((kind, "className"), "E-algorithm", text, key=True)
     if config.get(kind, "codeDirectory") is None and (kind, "codeDirectory") not in config.broken:
-        text = f"'className' needs 'codeDirectory', the folder of its module. {_supported(kind)}"
+        text = "'className' needs 'codeDirectory', the folder of its module. For example `codeDirectory: .`."
         yield config.problem((kind, "className"), "E-required", text, key=True)
-    text = f"a class of your own as {kind} is not supported yet. {_supported(kind)}"
-    yield config.problem((kind, "className"), f"E-{kind}-unsupported", text, key=True)
+    class_name = config.get(kind, "className")
+    if isinstance(class_name, str) and "." not in class_name.strip("."):
+        example = f"For example `className: my_{kind}.My{kind.title()}`."
+        text = f"'className' must be MODULE.CLASS, got '{class_name}'. {example}"
+        yield config.problem((kind, "className"), "E-algorithm", text)
 
 
-def _check_startup(config: Config) -> Problem:
-    """Return the verdict on TPE: exact while all trials belong to its random start-up, unsupported beyond it."""
-    startup = config.get("tuner", "classArgs", "tpe_args", "n_startup_jobs")
-    startup = startup if type(startup) is int else TPE_STARTUP
-    trials = config.get("maxTrialNumber")
-    if trials is not None and trials <= startup:
-        text = f"TPE's first {startup} trials are random draws; all {trials} of this experiment's are."
-        return config.problem(("tuner", "name"), "W-tuner", text, severity=Severity.WARNING)
-    count = "is not set" if trials is None else f"is {trials}"
-    text = (
-        f"TPE is adaptive after its first {startup} trials, which amlc does not do yet, and 'maxTrialNumber' {count}. "
-        f"Set it to at most {startup}, or use another tuner. {_supported('tuner')}"
-    )
-    return config.problem(("tuner", "name"), "E-tuner-unsupported", text)
+def _check_together(config: Config) -> Iterator[Problem]:
+    """Yield what the assessor cannot be combined with."""
+    tuner = find(config.get("tuner", "name"), "tuner")
+    if tuner and tuner.name == "PBT":
+        text = "PBT needs every trial of a generation to its end, so that an assessor cannot stop any. Remove it."
+        yield config.problem(("assessor",), "E-assessor", text, key=True)
+    elif tuner and tuner.schedules:
+        text = f"the assessor has no effect: {tuner.name} decides itself how far each trial goes. Remove it."
+        yield config.warning(("assessor",), "W-no-effect", text)
+    if config.get("amlc", "trialsPerJob") not in (None, 1):
+        text = "an assessor stops single trials, and 'amlc.trialsPerJob' packs several into a job. Remove one of them."
+        yield config.problem(("assessor",), "E-assessor", text, key=True)
 
 
-def _check_arguments(config: Config, path: JsonPath, known: _Known) -> Iterator[Problem]:
-    found = config.get(*map(str, path))
-    if isinstance(found, Mapping):
-        yield from _compare(config, path, found, known.arguments or {}, known.name)
+def _check_checkpoints(config: Config) -> Iterator[Problem]:
+    """Yield why PBT's trials would have no checkpoint to go on from."""
+    if canonical_name(config, "tuner") != "PBT":
+        return
+    remote = config.get("trainingService", "platform") != "local" and not config.get("sharedStorage")
+    if remote and config.get("tuner", "classArgs", "all_checkpoint_dir") is None:
+        text = (
+            "PBT's trials go on from each other's checkpoints, and without shared storage they see no common folder. "
+            "Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."
+        )
+        yield config.problem(("tuner",), "E-checkpoints", text, key=True)
+    if config.get("amlc", "replicates") not in (None, 1):
+        text = (
+            "replicates would overwrite each other's PBT checkpoints. Remove 'amlc.replicates', or use another tuner."
+        )
+        yield config.problem(("amlc", "replicates"), "E-checkpoints", text)
+
+
+def _check_budgets(config: Config) -> Iterator[Problem]:
+    low, high = (config.get("tuner", "classArgs", name) for name in ("min_budget", "max_budget"))
+    if canonical_name(config, "tuner") != "BOHB" or not (type(low) is int or type(high) is int):
+        return
+    low, high = (low if type(low) is int else 1), (high if type(high) is int else 3)
+    if low > high:
+        text = f"BOHB's 'min_budget' is {low} and its 'max_budget' {high}. Set a larger 'max_budget' (default 3)."
+        yield config.problem(("tuner", "classArgs"), "E-argument", text, key=True)
+
+
+def assesses(config: Config) -> bool:
+    """Return whether the experiment has an assessor that takes effect."""
+    tuner = find(config.get("tuner", "name"), "tuner")
+    return is_set(config, "assessor") and not (tuner and tuner.schedules)
 
 
 def _compare(
-    config: Config, path: JsonPath, found: Mapping[str, Any], wanted: Arguments, owner: str
+    config: Config, path: JsonPath, found: Mapping[str, Any], wanted: Mapping[str, Argument], owner: str
 ) -> Iterator[Problem]:
     """Yield a problem for each argument that the algorithm does not take, or not with this value."""
     for key, value in found.items():
-        here, kind = (*path, key), wanted.get(key)
-        if kind is None:
+        here = (*path, key)
+        argument = wanted.get(key)
+        if argument is None:
             allowed = f"It takes {', '.join(wanted)}." if wanted else "It takes none; remove it."
             text = f"{owner} has no argument '{key}'.{did_you_mean(str(key), wanted)} {allowed}"
             yield config.problem(here, "E-argument", text, key=True)
-        elif isinstance(kind, Mapping):
-            if isinstance(value, Mapping):
-                yield from _compare(config, here, value, kind, key)
-            else:
-                text = f"'{key}' must be a mapping (key: value). Write '{key}: {{}}', or remove it."
-                yield config.problem(here, "E-argument", text)
-        elif isinstance(value, bool) or not isinstance(value, kind):
-            text = wrong_type(f"'{key}'", show(config, here, value), value, kinds=[_SCHEMA_TYPES[kind]])
+        elif not argument.nested:
+            yield from _check_value(config, here, value, argument)
+        elif isinstance(value, Mapping):
+            yield from _compare(config, here, value, argument.nested, key)
+        else:
+            text = f"'{key}' must be a mapping (key: value). Write '{key}: {{}}', or remove it."
             yield config.problem(here, "E-argument", text)
-        elif key == "optimize_mode" and value not in ("maximize", "minimize"):
-            hint = did_you_mean(str(value), ("maximize", "minimize")) or " Write one of them."
-            text = f"'optimize_mode' must be maximize or minimize, got {show(config, here, value)}.{hint}"
-            yield config.problem(here, "E-argument", text)
-        elif key == "seed" and isinstance(value, int) and value < 0:
-            yield config.problem(here, "E-argument", f"'seed' must be at least 0, got {value}. Write 0 or more.")
+
+
+def _check_value(config: Config, path: JsonPath, value: Any, argument: Argument) -> Iterator[Problem]:
+    key = path[-1]
+    if not isinstance(value, argument.kinds) or (isinstance(value, bool) and bool not in argument.kinds):
+        kinds = ["number"] if float in argument.kinds else [_SCHEMA_TYPES[argument.kinds[0]]]
+        text = wrong_type(f"'{key}'", show(config, path, value), value, kinds=kinds)
+        yield config.problem(path, "E-argument", text)
+    elif argument.one_of and value is not None and value not in argument.one_of:
+        *most, last = argument.one_of
+        hint = did_you_mean(str(value), argument.one_of) or " Write one of them."
+        text = f"'{key}' must be {', '.join(most)} or {last}, got {show(config, path, value)}.{hint}"
+        yield config.problem(path, "E-argument", text)
+    elif bound := _beyond(value, argument):
+        example = argument.default if argument.default is not None else f"{argument.low:g}"
+        text = f"'{key}' must be {bound}, got {show(config, path, value)}. Write for example {example}."
+        yield config.problem(path, "E-argument", text)
+    elif argument.instead and value not in argument.exact:
+        text = f"'{key}' has no effect: {argument.instead}. Remove it."
+        yield config.warning(path, "W-no-effect", text)
+
+
+def _beyond(value: Any, argument: Argument) -> str:
+    """Return the bound that `value` breaks, "" if none."""
+    if not isinstance(value, (int, float)):
+        return ""
+    if argument.above is not None and not value > argument.above:
+        return f"above {argument.above:g}"
+    if argument.low is not None and not value >= argument.low:
+        return f"at least {argument.low:g}"
+    if argument.high is not None and not value <= argument.high:
+        return f"at most {argument.high:g}"
+    return "" if abs(value) < float("inf") else "a finite number"
+
+
+def check_types(config: Config, space: Space, document: Document, path: JsonPath) -> Iterator[Problem]:
+    """Yield an error for each dimension that the tuner cannot search; `path` is where the space stands."""
+    tuner = find(config.get("tuner", "name"), "tuner") if is_set(config, "tuner") else None
+    if tuner is None or tuner.refused:
+        return
+    for dimension in space:
+        kind = _type_name(dimension)
+        if kind not in tuner.types:
+            takes = ", ".join(sorted(tuner.types - ({NUMERIC} if "choice" in tuner.types else set())))
+            text = f"{tuner.name} cannot search '{dimension.name}', a {kind}. It takes {takes}; TPE takes every type."
+            yield document.problem((*path, dimension.name, "_type"), "E-space-tuner", text)
+
+
+def _type_name(dimension: Dimension) -> str:
+    match dimension:
+        case Choice():
+            numbers = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in dimension.options)
+            return NESTED if dimension.branches else NUMERIC if numbers else "choice"
+        case Integer():
+            return "randint"
+    name = "normal" if dimension.normal else "uniform"
+    return ("q" if dimension.q is not None else "") + ("log" if dimension.log else "") + name

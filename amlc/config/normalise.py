@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amlc.config.algorithms import canonical_name, is_set
+from amlc.config.algorithms import assesses
+from amlc.config.arguments import filled, find
 from amlc.config.durations import parse_time
 from amlc.config.placeholders import key_variable
 from amlc.config.rules import resolve
@@ -33,7 +34,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         inputs=(source, *(file.resolve() for file in inputs)),
         space=space,
         tuner=_algorithm(config, "tuner"),
-        assessor=_algorithm(config, "assessor") if is_set(config, "assessor") else None,
+        assessor=_algorithm(config, "assessor") if assesses(config) else None,
         command=config.get("trialCommand"),
         code=resolve(config, config.get("trialCodeDirectory") or "."),
         concurrency=config.get("trialConcurrency"),
@@ -69,7 +70,23 @@ def _seed(config: Config, namespace: str, name: str) -> int:
 
 
 def _algorithm(config: Config, kind: str) -> Algorithm:
-    return Algorithm(name=canonical_name(config, kind), class_args=config.get(kind, "classArgs") or {})
+    given = config.get(kind, "classArgs") or {}
+    known = find(config.get(kind, "name"), kind)
+    if known is None:
+        folder = resolve(config, config.get(kind, "codeDirectory"))
+        return Algorithm(class_name=config.get(kind, "className"), code_directory=folder, class_args=given)
+    arguments = filled(known.arguments, given)
+    if known.name == "PBT" and arguments["all_checkpoint_dir"] is None:
+        arguments = {**arguments, "all_checkpoint_dir": _checkpoints(config)}
+    return Algorithm(name=known.name, class_args=arguments)
+
+
+def _checkpoints(config: Config) -> str:
+    """Return where PBT's trials leave their checkpoints: on the shared storage, on this machine beside its ledger."""
+    name = config.get("experimentName") or config.document.file.stem
+    if config.get("trainingService", "platform") == "local":
+        return str(resolve(config, ".amlc") / name / "checkpoints")
+    return f"{config.get('sharedStorage', 'remoteMountPoint')}/amlc/{name}/checkpoints"
 
 
 def _target(config: Config) -> AmlTarget | LocalTarget:

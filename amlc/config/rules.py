@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from amlc.config.arguments import find
 from amlc.config.durations import parse_time
 from amlc.config.service import gpu_indices
 from amlc.config.spelling import Config
@@ -129,12 +130,21 @@ def _check_seeds(config: Config) -> Iterator[Problem]:
 
 
 def check_endless(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
-    """Yield an error when neither the space nor `maxTrialNumber` ends the experiment."""
-    bounded = config.get("maxTrialNumber") is not None or ("maxTrialNumber",) in config.broken
-    if bounded or tuner not in ("Random", "GridSearch"):
+    """Yield an error when neither the space nor `maxTrialNumber` ends the experiment.
+
+    An adaptive tuner, whose trials are not written out in advance, may be ended by `maxExperimentDuration` as well.
+    """
+    known = find(tuner, "tuner")
+    adaptive = tuner not in ("Random", "GridSearch")
+    bounds = ("maxTrialNumber", "maxExperimentDuration") if adaptive else ("maxTrialNumber",)
+    if known is None or any(config.get(name) is not None or (name,) in config.broken for name in bounds):
         return
-    if name := _endless(space):
-        text = f"'{name}' has endlessly many values, so the experiment never ends. Set 'maxTrialNumber'."
+    advice = " or ".join(f"'{name}'" for name in bounds)
+    if not known.ends:
+        text = f"{known.name} goes on for ever. Set {advice}."
+        yield config.problem((), "E-endless", text)
+    elif tuner != "Batch" and (name := _endless(space)):
+        text = f"'{name}' has endlessly many values, so the experiment never ends. Set {advice}."
         yield config.problem((), "E-endless", text)
 
 

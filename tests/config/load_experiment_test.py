@@ -62,7 +62,7 @@ def test_defaults_are_filled_in(load: Load, tmp_path: Path) -> None:
     assert experiment.inputs == (experiment.source,)
     assert experiment.code == tmp_path
     assert experiment.space == (Real("lr", 0.1, 1.0),)
-    assert experiment.tuner == Algorithm(name="Random")
+    assert experiment.tuner == Algorithm(name="Random", class_args={"optimize_mode": "minimize", "seed": None})
     assert experiment.target == LocalTarget()
     assert (experiment.gpus_per_trial, experiment.max_seconds, experiment.trial_seconds) == (None, None, None)
     assert (experiment.trials_per_job, experiment.replicates, experiment.retries) == (1, 1, 2)
@@ -137,10 +137,56 @@ def test_batch_and_its_alias(load: Load, name: str) -> None:
     assert (experiment.tuner.name, problems) == ("Batch", ())
 
 
-def test_tpe_within_its_random_startup_is_exact(load: Load) -> None:
-    experiment, [problem] = load("maxTrialNumber: 20", "tuner: {name: TPE}")
-    assert (experiment.tuner.name, problem.code) == ("TPE", "W-tuner")
-    load("maxTrialNumber: 30", "tuner: {name: TPE, classArgs: {tpe_args: {n_startup_jobs: 30, gamma: 0.5}}}")
+def test_arguments_have_the_defaults_of_nni(load: Load) -> None:
+    args = {"optimize_mode": "maximize", "tpe_args": {"n_startup_jobs": 5, "constant_liar_type": None}}
+    experiment, problems = load("maxTrialNumber: 99", f"tuner: {{name: tpe, classArgs: {json.dumps(args)}}}")
+    assert problems == ()
+    assert experiment.tuner.class_args == {
+        "optimize_mode": "maximize",
+        "seed": None,
+        "tpe_args": {
+            "constant_liar_type": None,
+            "n_startup_jobs": 5,
+            "n_ei_candidates": 24,
+            "linear_forgetting": 25,
+            "prior_weight": 1.0,
+            "gamma": 0.25,
+        },
+    }
+
+
+def test_an_argument_without_its_meaning_in_nni_is_a_warning(load: Load) -> None:
+    _, [problem] = load("tuner: {name: TPE, classArgs: {tpe_args: {constant_liar_type: best}}}", "maxTrialNumber: 9")
+    assert (problem.code, problem.severity.value) == ("W-no-effect", "warning")
+
+
+def test_the_users_own_class(load: Load, tmp_path: Path) -> None:
+    experiment, problems = load("tuner: {className: mine.Tuner, codeDirectory: ., classArgs: {x: [1]}}")
+    assert problems == ()
+    expected = Algorithm(class_name="mine.Tuner", code_directory=tmp_path, class_args={"x": [1]})
+    assert experiment.tuner == expected
+
+
+@pytest.mark.parametrize(
+    ("tuner", "value"),
+    [
+        ("GP", "{_type: choice, _value: [a, b]}"),
+        ("GP", "{_type: normal, _value: [0, 1]}"),
+        ("Metis", "{_type: loguniform, _value: [1, 2]}"),
+        ("SMAC", "{_type: qloguniform, _value: [1, 9, 2]}"),
+        ("Hyperband", "{_type: choice, _value: [{_name: a}, {_name: b, c: {_type: uniform, _value: [0, 1]}}]}"),
+    ],
+)
+def test_spaces_that_a_tuner_cannot_search(load: Load, tuner: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot search 'odd'.*E-space-tuner"):
+        load(f"searchSpace: {{odd: {value}}}", f"tuner: {{name: {tuner}}}", "maxTrialNumber: 9")
+
+
+def test_pbt_needs_a_place_for_checkpoints(load: Load, tmp_path: Path) -> None:
+    experiment, _ = load("tuner: {name: PBT}", "maxTrialNumber: 9")
+    assert experiment.tuner.class_args["all_checkpoint_dir"] == str(tmp_path / ".amlc/experiment/checkpoints")
+    with pytest.raises(ConfigError, match="PBT needs every trial"):
+        load("tuner: {name: PBT}", "maxTrialNumber: 9", "assessor: {name: Medianstop}")
 
 
 def test_advisor_is_the_tuner(load: Load) -> None:

@@ -1,0 +1,231 @@
+"""NNI's tuners and assessors as data: their arguments with defaults and bounds, and the spaces they can search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """One key of `classArgs`. kinds: the types it may have; float takes whole numbers too.
+
+    low, high: inclusive bounds. above: an exclusive lower bound. one_of: the only texts it may be. nested: it is a
+    mapping with these keys. instead: what amlc does where NNI would heed the value; a warning says so, unless the
+    value is one of `exact`.
+    """
+
+    kinds: tuple[type, ...] = ()
+    default: Any = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    one_of: tuple[str, ...] = ()
+    nested: Mapping[str, Argument] = field(default_factory=dict)
+    instead: str = ""
+    exact: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltIn:
+    """A tuner or assessor of NNI. refused: why amlc does not have it. types: what its space may hold.
+
+    ends: whether it ends by itself when the space is exhausted. schedules: it decides itself how far a trial runs.
+    """
+
+    name: str
+    alias: str = ""
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    types: frozenset[str] = frozenset()
+    ends: bool = True
+    schedules: bool = False
+    refused: str = ""
+
+
+NESTED: Final = "nested choice"
+NUMERIC: Final = "choice of numbers"
+_SIMPLE = frozenset({"choice", NUMERIC, "randint", "uniform", "quniform", "loguniform", "qloguniform"})
+_FLAT = _SIMPLE | {"normal", "qnormal", "lognormal", "qlognormal"}
+_ALL = _FLAT | {NESTED}
+_NUMBERS = _SIMPLE - {"choice"}
+_NAS = "it searches network architectures (NAS), whose layer_choice and input_choice are not part of an experiment file"
+
+
+def _number(default: float, **bounds: Any) -> Argument:
+    return Argument(kinds=(int, float), default=default, **bounds)
+
+
+def _whole(default: int | None, *, low: float | None = 1, **more: Any) -> Argument:
+    kinds = (int,) if default is not None else (int, type(None))
+    return Argument(kinds=kinds, default=default, low=low, **more)
+
+
+def _flag(*, default: bool, **more: Any) -> Argument:
+    return Argument(kinds=(bool,), default=default, **more)
+
+
+def _mode(default: str) -> Argument:
+    return Argument(kinds=(str,), default=default, one_of=("maximize", "minimize"))
+
+
+_MAXIMIZE = {"optimize_mode": _mode("maximize")}
+_MINIMIZE = {"optimize_mode": _mode("minimize")}
+_SEED = {"seed": _whole(None, low=0)}
+_LIES = "running trials count as bad ones"
+_TPE = {
+    "constant_liar_type": Argument(
+        kinds=(str, type(None)),
+        default="best",
+        one_of=("best", "worst", "mean"),
+        instead=f"{_LIES}; with null, not at all",
+        exact=("worst", None),
+    ),
+    "n_startup_jobs": _whole(20, low=0),
+    "n_ei_candidates": _whole(24),
+    "linear_forgetting": _whole(25),
+    "prior_weight": _number(1.0, above=0),
+    "gamma": _number(0.25, above=0),
+}
+_HYPEROPT = {
+    **_MINIMIZE,
+    "parallel_optimize": _flag(default=False, instead="running trials always count", exact=(True,)),
+    "constant_liar_type": Argument(
+        kinds=(str,), default="min", one_of=("min", "max", "mean"), instead=_LIES, exact=("max",)
+    ),
+}
+
+TUNERS: Final = (
+    BuiltIn(name="Random", arguments={**_MINIMIZE, **_SEED}, types=_ALL),
+    BuiltIn(name="GridSearch", arguments=_MINIMIZE, types=_ALL),
+    BuiltIn(name="Batch", alias="BatchTuner", types=_ALL),
+    BuiltIn(name="TPE", arguments={**_MINIMIZE, **_SEED, "tpe_args": Argument(nested=_TPE)}, types=_ALL),
+    BuiltIn(name="TPE_legacy", arguments=_HYPEROPT, types=_ALL),
+    BuiltIn(name="Anneal", arguments=_HYPEROPT, types=_ALL),
+    BuiltIn(name="Evolution", arguments={**_MAXIMIZE, "population_size": _whole(32, high=99999)}, types=_ALL),
+    BuiltIn(
+        name="SMAC",
+        arguments={
+            **_MAXIMIZE,
+            "config_dedup": _flag(default=False, instead="a finite space never repeats a trial", exact=(True,)),
+        },
+        types=frozenset({"choice", NUMERIC, "randint", "uniform", "quniform", "loguniform"}),
+    ),
+    BuiltIn(
+        name="Metis",
+        alias="MetisTuner",
+        arguments={
+            **_MAXIMIZE,
+            "no_resampling": _flag(default=True),
+            "no_candidates": _flag(default=False),
+            "selection_num_starting_points": _whole(600),
+            "cold_start_num": _whole(10),
+            "exploration_probability": _number(0.9, low=0, high=1),
+        },
+        types=frozenset({NUMERIC, "randint", "uniform", "quniform"}),
+    ),
+    BuiltIn(
+        name="GP",
+        alias="GPTuner",
+        arguments={
+            **_MAXIMIZE,
+            "utility": Argument(kinds=(str,), default="ei", one_of=("ei", "ucb", "poi")),
+            "kappa": _number(5.0, low=0),
+            "xi": _number(0.0, low=0),
+            "nu": _number(2.5, above=0),
+            "alpha": _number(1e-6, above=0),
+            "cold_start_num": _whole(10),
+            "selection_num_warm_up": _whole(100_000),
+            "selection_num_starting_points": _whole(250, low=0),
+        },
+        types=_NUMBERS,
+    ),
+    BuiltIn(
+        name="PBT",
+        alias="PBTTuner",
+        arguments={
+            **_MAXIMIZE,
+            "all_checkpoint_dir": Argument(kinds=(str, type(None)), default=None),
+            "population_size": _whole(10),
+            "factor": _number(0.2, low=0),
+            "resample_probability": _number(0.25, low=0, high=1),
+            "fraction": _number(0.2, low=0, high=1),
+        },
+        types=_FLAT,
+        ends=False,
+        schedules=True,
+    ),
+    BuiltIn(
+        name="DNGO",
+        alias="DNGOTuner",
+        arguments={
+            **_MAXIMIZE,
+            "sample_size": _whole(1000),
+            "trials_per_update": _whole(20),
+            "num_epochs_per_training": _whole(500),
+        },
+        types=_NUMBERS,
+    ),
+    BuiltIn(
+        name="Hyperband",
+        arguments={
+            **_MAXIMIZE,
+            "R": _whole(60),
+            "eta": _whole(3, low=2),
+            "exec_mode": Argument(kinds=(str,), default="parallelism", one_of=("parallelism", "serial")),
+        },
+        types=_FLAT,
+        ends=False,
+        schedules=True,
+    ),
+    BuiltIn(
+        name="BOHB",
+        arguments={
+            **_MAXIMIZE,
+            "min_budget": _whole(1),
+            "max_budget": _whole(3),
+            "eta": _whole(3, low=2),
+            "min_points_in_model": _whole(None),
+            "top_n_percent": _whole(15, high=99),
+            "num_samples": _whole(64),
+            "random_fraction": _number(1 / 3, low=0, high=1),
+            "bandwidth_factor": _number(3.0, above=0),
+            "min_bandwidth": _number(1e-3, above=0),
+            "config_space": Argument(kinds=(str, type(None)), instead="the experiment's search space is searched"),
+        },
+        types=_FLAT,
+        ends=False,
+        schedules=True,
+    ),
+    BuiltIn(name="PPO", alias="PPOTuner", refused=_NAS),
+    BuiltIn(name="NetworkMorphism", refused=_NAS),
+    BuiltIn(name="RegularizedEvolutionTuner", refused=_NAS),
+)
+ASSESSORS: Final = (
+    BuiltIn(name="Medianstop", arguments={**_MAXIMIZE, "start_step": _whole(0, low=0, high=9999)}),
+    BuiltIn(
+        name="Curvefitting",
+        arguments={
+            "epoch_num": _whole(20, high=9999),
+            "start_step": _whole(6, low=0, high=9999),
+            "threshold": _number(0.95, low=0, high=9999),
+            "gap": _whole(1, high=9999),
+        },
+    ),
+)
+
+
+def find(name: Any, kind: str) -> BuiltIn | None:
+    """Return the built-in tuner or assessor (`kind`) of that name or alias, in upper or lower case; None if none."""
+    if not isinstance(name, str):
+        return None
+    table = ASSESSORS if kind == "assessor" else TUNERS
+    return next((known for known in table if name.lower() in (known.name.lower(), known.alias.lower())), None)
+
+
+def filled(arguments: Mapping[str, Argument], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `given` with the default of every argument that it lacks; keys in the order of the table."""
+    return {
+        key: filled(argument.nested, given.get(key) or {}) if argument.nested else given.get(key, argument.default)
+        for key, argument in arguments.items()
+    }
