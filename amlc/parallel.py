@@ -19,7 +19,7 @@ _function: Callable[[Any], Any]
 
 
 def in_chunks(
-    function: Callable[[Sequence[Item]], Result], items: Iterable[Item], *, on_all_cores: bool
+    function: Callable[[Sequence[Item]], Result], items: Iterable[Item]
 ) -> Iterator[tuple[Sequence[Item], Result]]:
     """Yield each chunk of `items`, in order, with what `function` returns for it; few chunks are in memory at a time.
 
@@ -30,7 +30,7 @@ def in_chunks(
     chunk = tuple(islice(remaining, _CHUNK))
     if chunk:
         yield chunk, function(chunk)
-    processors = _processors() if on_all_cores else 1
+    processors = _processors()
     chunk = tuple(islice(remaining, _CHUNK))
     if not chunk or processors == 1:
         while chunk:

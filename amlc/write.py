@@ -66,14 +66,15 @@ def write(
         tree.keep_only("code", {f"code/{file.name}" for file in code.files})
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
-        maker = _Maker(experiment, revision, _Tree(folder, check=check, on_change=on_change))
         names: set[str] = set()
         trials = 0
-        for jobs, (lines, changes) in in_chunks(maker, plan(experiment, submitted), on_all_cores=not check):
-            manifest.writelines((b"," if names or number else b"") + line for number, line in enumerate(lines))
-            names.update(f"jobs/{job.file_name}" for job in jobs)
-            tree.changes += changes
-            trials += sum(len(job.trials) for job in jobs)
+        for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted)):
+            for job, (content, line) in zip(jobs, made, strict=True):
+                manifest.write(b"," + line if names else line)
+                name = f"jobs/{job.file_name}"
+                tree.put(name, content)
+                names.add(name)
+                trials += len(job.trials)
         manifest.write(tail_lines(jobs=len(names), trials=trials).encode())
         tree.keep_only("jobs", names)
         if not check:
@@ -127,25 +128,15 @@ def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> E
     return Entry(job.id, name, f"jobs/{job.file_name}", hashlib.sha256(content).hexdigest(), job.trials)
 
 
-class _Maker:
-    """Renders jobs and puts their files into the build folder; returns their lines of the manifest."""
+def _maker(experiment: Experiment, revision: str) -> Callable[[Sequence[Job]], list[tuple[bytes, bytes]]]:
+    """Return the function that makes the content of each job's file, and its line of the manifest."""
+    render = renderer(experiment, revision=revision)
 
-    def __init__(self, experiment: Experiment, revision: str, tree: _Tree) -> None:
-        self.experiment = experiment
-        self.revision = revision
-        self.tree = tree
-        self.render = renderer(experiment, revision=revision)
+    def made(job: Job) -> tuple[bytes, bytes]:
+        content = render(job)
+        return content, entry_line(_entry(experiment, job, content, revision), first=True).encode()
 
-    def __call__(self, jobs: Sequence[Job]) -> tuple[list[bytes], int]:
-        """Return the lines, and how many files changed."""
-        before = self.tree.changes
-        lines = [self._line(job) for job in jobs]
-        return lines, self.tree.changes - before
-
-    def _line(self, job: Job) -> bytes:
-        content = self.render(job)
-        self.tree.put(f"jobs/{job.file_name}", content)
-        return entry_line(_entry(self.experiment, job, content, self.revision), first=True).encode()
+    return lambda jobs: [made(job) for job in jobs]
 
 
 class _Tree:
@@ -156,43 +147,51 @@ class _Tree:
         self.check = check
         self.on_change = on_change
         self.changes = 0
-        self._folders: set[Path] = set()
+        self._present: dict[str, frozenset[str]] = {}
 
     def put(self, name: str, content: bytes) -> None:
-        path = self._place(name)
-        old = files.read_or_none(path)
-        if old == content:
-            return
-        if not self.check:
-            files.replace(path, content)
-        self._changed(path, old, content)
+        """Make the file hold `content`. A new one may be left in part by a crash: the manifest has its digest."""
+        folder, _, own_name = name.rpartition("/")
+        if own_name not in self._names(folder):
+            old = None
+            if not self.check:
+                files.create(f"{self.folder}/{name}", content)
+        else:
+            path = self.folder / name
+            old = files.read_or_none(path)
+            if old == content:
+                return
+            if not self.check:
+                files.replace(path, content)
+        self._changed(name, old, content)
 
     def copy(self, name: str, file: SnapshotFile) -> None:
-        path = self._place(name)
+        path = self.folder / name
         mode = 0o755 if file.executable else 0o644
         if not self.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
             if files.copy_if_changed(file.source, path, mode=mode):
                 self.changes += 1
             return
         old, new = files.read_or_none(path), file.source.read_bytes()
         if old != new or path.stat().st_mode & 0o777 != mode:
-            self._changed(path, old, new)
+            self._changed(name, old, new)
 
     def keep_only(self, top: str, wanted: AbstractSet[str]) -> None:
         """Remove every file below the folder `top` whose name is not `wanted`."""
         for root, folders, names in os.walk(self.folder / top, topdown=False):
-            links = [name for name in folders if os.path.islink(os.path.join(root, name))]
-            for name in [*names, *links]:
-                path = Path(root, name)
-                if name in links or path.relative_to(self.folder).as_posix() not in wanted:
-                    self._remove(path)
+            prefix = Path(root).relative_to(self.folder).as_posix()
+            links = {name for name in folders if os.path.islink(os.path.join(root, name))}
+            for name in (*names, *links):
+                if name in links or f"{prefix}/{name}" not in wanted:
+                    self._remove(f"{prefix}/{name}")
             if not self.check and not os.listdir(root):
                 os.rmdir(root)
 
     def finish(self, name: str, stream: IO[bytes]) -> None:
         """Put the last file, whose presence says that all others are whole; its time is new for make."""
         for left in self.folder.glob(".*.tmp"):  # by a compile that was killed
-            self._remove(left)
+            self._remove(left.name)
         path = self.folder / name
         stream.seek(0)
         if not _same(path, stream):
@@ -200,29 +199,32 @@ class _Tree:
             if self.changes or self.on_change is None:  # it repeats what changed elsewhere
                 self.changes += 1
             else:
-                self._changed(path, files.read_or_none(path), stream.read())
+                self._changed(name, files.read_or_none(path), stream.read())
         if not self.check:
             stream.seek(0)
             with files.replacing(path) as temporary, temporary.open("wb") as target:
                 shutil.copyfileobj(stream, target)
 
-    def _place(self, name: str) -> Path:
-        path = self.folder / name
-        if path.parent not in self._folders and not self.check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(path.parent)
-        return path
+    def _names(self, folder: str) -> frozenset[str]:
+        """Return the names that `folder` had before the first `put` into it, which makes it."""
+        if folder not in self._present:
+            path = self.folder / folder
+            if not self.check:
+                path.mkdir(parents=True, exist_ok=True)
+            self._present[folder] = frozenset(os.listdir(path) if path.is_dir() else ())
+        return self._present[folder]
 
-    def _remove(self, path: Path) -> None:
+    def _remove(self, name: str) -> None:
+        path = self.folder / name
         old = files.read_or_none(path)
         if not self.check:
             path.unlink()
-        self._changed(path, old, None)
+        self._changed(name, old, None)
 
-    def _changed(self, path: Path, old: bytes | None, new: bytes | None) -> None:
+    def _changed(self, name: str, old: bytes | None, new: bytes | None) -> None:
         self.changes += 1
         if self.on_change is not None:
-            self.on_change(path, old, new)
+            self.on_change(self.folder / name, old, new)
 
 
 def _same(path: Path, stream: IO[bytes]) -> bool:

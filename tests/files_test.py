@@ -52,11 +52,28 @@ def test_what_was_there_survives_a_full_disk(tmp_path, monkeypatch) -> None:
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_a_new_file_is_created_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a"
+    files.create(str(path), b"1")
+    with pytest.raises(FileExistsError):
+        files.create(str(path), b"2")
+    assert path.read_bytes() == b"1"
+
+    def full(descriptor: int, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.create(str(tmp_path / "b"), b"3")
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_short_writes_are_finished(tmp_path, monkeypatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
     files.replace(tmp_path / "a", bytes(range(256)))
-    assert (tmp_path / "a").read_bytes() == bytes(range(256))
+    files.create(str(tmp_path / "b"), bytes(range(256)))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == bytes(range(256))
 
 
 def test_a_link_is_replaced_and_not_written_through(tmp_path) -> None:
