@@ -33,17 +33,20 @@ class LedgerError(AmlcError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact. at: seconds since the epoch. job: the job's name, or empty for the whole experiment.
+    """One fact. at: seconds since the epoch. job: the job's name, or empty for the whole experiment. number: its place
+    in the ledger, from 1; 0 before it is there.
 
     kind: `session` (a submit began) · `tick` (it was still at work) · `intent` (about to submit; written before the
     call) · `submitted` · `void` (the intent never reached the back end) · `observed` · `cancel` (was
-    asked for) · `stop` (submit no more) · `history` (its intermediate results were fetched).
+    asked for) · `early_stop` (the assessor asked for it) · `stop` (submit no more) · `history` (its intermediate
+    results were fetched) · `import` (results from elsewhere, for the tuner to learn from).
     """
 
     kind: str
     at: float
     job: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,8 @@ class Attempt:
     """One submission of a job, as its events add up. `number` counts from 1.
 
     submitted: seconds since the epoch, None while only the intent is recorded. losses: how many attempts before this
-    one ended through no fault of the user's.
+    one ended through no fault of the user's. stopping: the assessor asked for its end. asked, told: the numbers of the
+    events that recorded the intent and the end.
     """
 
     id: str
@@ -63,6 +67,9 @@ class Attempt:
     latest: Observation
     submitted: float | None = None
     canceling: bool = False
+    stopping: bool = False
+    asked: int = field(default=0, compare=False)
+    told: int | None = field(default=None, compare=False)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property
@@ -123,6 +130,7 @@ def _intended(event: Event) -> Attempt:
         backend=data["backend"],
         losses=data["losses"],
         latest=Observation(job=event.job, status=Status.WAITING),
+        asked=event.number,
     )
 
 
@@ -133,12 +141,18 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         return replace(attempt, latest=seen, submitted=event.at)
     if event.kind == "cancel":
         return replace(attempt, canceling=True)
+    if event.kind == "early_stop":
+        return replace(attempt, canceling=True, stopping=True)
     if event.kind == "observed":
         data = dict(event.data)
         outcomes = {o["trial"]: Outcome(**o) for o in data.pop("outcomes", ())}
-        seen = Observation(job=event.job, **{**data, "status": Status(data["status"])})
+        status = Status(data["status"])
+        if status is Status.CANCELED and attempt.stopping:
+            status = Status.EARLY_STOPPED
+        seen = Observation(job=event.job, **{**data, "status": status})
         submitted = attempt.submitted or event.at
-        return replace(attempt, latest=seen, submitted=submitted, outcomes=outcomes or attempt.outcomes)
+        told = event.number if status.ended else None
+        return replace(attempt, latest=seen, submitted=submitted, told=told, outcomes=outcomes or attempt.outcomes)
     return attempt
 
 
@@ -186,7 +200,7 @@ class Ledger:
         """Yield (number, event) in order, those beyond number `after`."""
         query = "SELECT number, at, kind, job, data FROM events WHERE number > ? ORDER BY number"
         for number, at, kind, job, data in self._read(query, (after,)):
-            yield number, Event(kind=kind, at=at, job=job, data=json.loads(data))
+            yield number, Event(kind=kind, at=at, job=job, data=json.loads(data), number=number)
 
     def metrics(self, kind: str, *, job: str | None = None) -> Iterator[tuple[str, Metric]]:
         """Yield (job name, metric) for the metrics of a kind, of one job or of all; those of a job in order."""
