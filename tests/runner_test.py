@@ -733,6 +733,55 @@ def test_parameters_and_metrics_go_to_mlflow(job, serve):
         ("a b/c_d_", 1.0, 2),
     ]
     assert all(abs(entry["timestamp"] / 1000 - time.time()) < TIMEOUT_S for entry in server.entries("metrics"))
+    assert results_tag(server) == {
+        ID: {
+            "final": [{"default": 0.7, "a b/c(d)": 1}],
+            "step": 2,
+            "names": ["default", "loss", "a b/c_d_"],
+            "whole": False,
+        }
+    }
+
+
+def results_tag(server):
+    """The value of the tag, which is sent once and last, or None."""
+    if not server.entries("tags"):
+        return None
+    (tag,) = server.requests[-1][2]["tags"]
+    assert server.entries("tags") == [tag]
+    assert tag["key"] == "amlc.results"
+    assert len(tag["value"]) <= 1000
+    return json.loads(tag["value"])
+
+
+@pytest.mark.parametrize(
+    ("reports", "told"),
+    [
+        pytest.param("", {}, id="nothing"),
+        pytest.param(
+            "nni.report_intermediate_result(1)",
+            {ID: {"final": [], "step": None, "names": ["default"], "whole": True}},
+            id="no final",
+        ),
+        pytest.param(
+            "nni.report_final_result('good')",
+            {ID: {"final": ["good"], "step": 0, "names": [], "whole": False}},
+            id="text",
+        ),
+        pytest.param(
+            "nni.report_final_result(1); nni.report_final_result(None)",
+            {ID: {"final": [None], "step": 1, "names": ["default"], "whole": False}},
+            id="twice",
+        ),
+        pytest.param("nni.report_final_result({'n' * 990: 1})", None, id="too long"),
+    ],
+)
+def test_mlflow_is_told_what_is_the_final_result(job, serve, reports, told):
+    server = serve(200)
+    program = f"import nni\nnni.get_next_parameter()\n{reports}"
+    done = job.run(job.script(program), env=tracking(server), patch=FAST)
+    assert (done.code, done.err) == (0, "")
+    assert results_tag(server) == told
 
 
 def test_mlflow_batches_keep_to_the_limits(job, serve):

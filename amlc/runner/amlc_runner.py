@@ -14,7 +14,10 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
   AMLC_TRIALS_PER_GPU     integer, optional, default 1: how many trials may share a GPU
   AMLC_OUTPUT_ROOT        string, optional: the directory for the trials' own output (shared storage)
   MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN or AZUREML_RUN_TOKEN, MLFLOW_RUN_ID or AZUREML_RUN_ID
-                          optional: parameters and metrics go to this MLflow run too, as far as it answers
+                          optional: parameters and metrics go to this MLflow run too, as far as it answers, and at the
+                          end the tag amlc.results, which tells its metrics apart: an object {trial id: {"final": [value]
+                          or [], "step": the final result's step or null, "names": its metrics, "whole": whether MLflow
+                          holds all of its reports}}, of trials that reported; no tag when it would be too long
 
 What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR, NNI_EXP_ID,
   NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH, no variable that begins with AMLC_,
@@ -78,7 +81,9 @@ TRACKING_LONGEST_PAUSE_S = 60.0
 TRACKING_CLOSE_S = 9.0
 TRACKING_CLOSE_WHEN_STOPPED_S = 2.0
 TRACKING_QUEUE = 100000
-BATCH_LIMITS = {"params": 100, "metrics": 1000}  # MLflow's, a request
+BATCH_LIMITS = {"params": 100, "metrics": 1000, "tags": 100}  # MLflow's, a request
+RESULTS_TAG = "amlc.results"
+TAG_LENGTH = 1000  # Azure ML's limit
 PARAM_LENGTH = 500
 KEY_LENGTH = 250
 
@@ -409,6 +414,7 @@ class Tracker:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._is_started = False
         self._next_step = {}
+        self._results = {}
         self._is_off = False
         self._has_complained = False
 
@@ -425,12 +431,27 @@ class Tracker:
         # MLflow shows the value with the highest step as the last one: that has to be the final result.
         step = self._next_step.get(trial.id, 0) if kind == "final" else sequence
         self._next_step[trial.id] = max(self._next_step.get(trial.id, 0), step + 1)
-        for name, number in numbers_in(value):
+        numbers = list(numbers_in(value))
+        names = []
+        for name, number in numbers:
             key = self._key(trial, name)
+            names.append(key[len(trial.id) + 1 :] if self._is_prefixed else key)
             self._add("metrics", {"key": key, "value": number, "timestamp": int(now * 1000), "step": step})
+        result = self._results.setdefault(trial.id, {"final": [], "step": None, "names": [], "whole": True})
+        result["names"].extend(name for name in names if name not in result["names"])
+        if names != (list(value) if isinstance(value, dict) else ["default"]):
+            result["whole"] = False
+        if kind == "final":
+            result["final"], result["step"] = [value], step
 
     def close(self, timeout_s):
         """Send what is left, for at most `timeout_s`."""
+        try:
+            text = json.dumps(self._results, separators=(",", ":"))
+        except RecursionError:
+            text = ""
+        if 0 < len(text) <= TAG_LENGTH:
+            self._add("tags", {"key": RESULTS_TAG, "value": text})
         self._closing.set()
         self._has_news.set()
         if self._is_started:

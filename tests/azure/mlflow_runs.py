@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import json
 import operator
 import re
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 from tests.azure.wire import Reply, Request
 
+_TAG_LENGTH = 1000  # resource-limits-capacity, "Length of tag value"
 _LIMITS = {"metrics": 1000, "params": 100, "tags": 100}  # of one log-batch; MLflow's REST documentation
 _STATUSES = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED", "Running": "RUNNING"}
 _CLAUSE = re.compile(
@@ -90,12 +92,24 @@ class Runs:
             raise Bad(404, "RESOURCE_DOES_NOT_EXIST", f"Run {run_id!r} not found.") from None
 
     def log(self, run_id: str, metrics: dict[str, list[float]]) -> None:
-        """Give a run the metrics a job would have logged: a list of values for each name, steps from 0."""
+        """Give a run the metrics a job would have logged: a list of values for each name, steps from 0.
+
+        Where the job is amlc's, the last of them are its trial's final result, as the runner tells.
+        """
         with self._lock:
             now = int(time.time() * 1000)
             for key, values in metrics.items():
                 entries = [_metric(key, value, now, step) for step, value in enumerate(values)]
                 self._runs[run_id].metrics.setdefault(key, []).extend(entries)
+            self._tell_final(self._runs[run_id], metrics)
+
+    def _tell_final(self, run: Run, metrics: dict[str, list[float]]) -> None:
+        trial = (run.job.properties.get("environmentVariables") or {}).get("AMLC_TRIAL_0") if run.job else None
+        if trial:
+            final = {key: values[-1] for key, values in metrics.items()}
+            step = max(len(values) for values in metrics.values()) - 1
+            told = {"final": [final], "step": step, "names": list(metrics), "whole": True}
+            _set_tag(run, "amlc.results", json.dumps({json.loads(trial)["id"]: told}))
 
     # --- the protocol ---
 
@@ -202,7 +216,8 @@ class Runs:
             _set_param(run, param["key"], param["value"])
         for metric in entries["metrics"]:
             _add_metric(run, metric)
-        run.tags |= {tag["key"]: tag["value"] for tag in entries["tags"]}
+        for tag in entries["tags"]:
+            _set_tag(run, tag["key"], tag["value"])
         return {}
 
     def _runs_log_metric(self, arguments):
@@ -214,7 +229,7 @@ class Runs:
         return {}
 
     def _runs_set_tag(self, arguments):
-        self.get(_run_id(arguments)).tags[arguments["key"]] = arguments["value"]
+        _set_tag(self.get(_run_id(arguments)), arguments["key"], arguments["value"])
         return {}
 
     def _artifacts_list(self, arguments):
@@ -282,6 +297,14 @@ def _set_param(run: Run, key: str, value: str) -> None:
     if run.params.setdefault(key, value) != value:
         message = f"Changing param values is not allowed. Param with key={key!r} was already logged."
         raise Bad(400, "INVALID_PARAMETER_VALUE", message)
+
+
+def _set_tag(run: Run, key: str, value: str) -> None:
+    if len(value) > _TAG_LENGTH:
+        raise Bad(400, "INVALID_PARAMETER_VALUE", f"The value of tag {key!r} is longer than {_TAG_LENGTH} characters.")
+    run.tags[key] = value
+    if run.job:  # a job and its run have the same tags
+        run.job.properties["tags"] = {**(run.job.properties.get("tags") or {}), key: value}
 
 
 def _number(value: Any) -> float:

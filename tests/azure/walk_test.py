@@ -44,6 +44,19 @@ nni.report_final_result({"default": parameters["lr"] * 10, "loss": 0.25})
 """
 
 
+ENDS = """
+import nni, sys
+x = nni.get_next_parameter()["x"]
+nni.report_intermediate_result({"default": 0.25, "early": 3.5})
+nni.report_intermediate_result(0.5)
+finals = [lambda: None, lambda: 1, lambda: {"default": 0.75, "loss": 2}, lambda: "good", lambda: {"a b/c@d": 0.5, "s": "t"},
+          lambda: float("nan"), lambda: {"n" * 990: 0.5}]
+if finals[x]() is not None:
+    nni.report_final_result(finals[x]())
+sys.exit(1 if x == 2 else 0)
+"""
+
+
 @pytest.fixture
 def make_project(tmp_path):
     """Make projects on an emulator's workspace."""
@@ -128,6 +141,40 @@ def test_the_users_failure_is_not_retried_and_says_why_and_logs_show_it(make_azu
     assert project.amlc("logs", "#0").stdout.startswith("oh dear\n")
     assert "UserError: Execution failed" in project.amlc("status", env={"COLUMNS": "200"}).stdout
     assert project.azure.workspace in project.amlc("open", "#0").stdout
+
+
+@pytest.mark.parametrize("together", [1, 3], ids=["a job each", "packed"])
+def test_results_are_those_of_the_local_back_end(make_azure, make_project, together):
+    found = {}
+    for backend in ("aml", "local"):
+        project = make_project(make_azure(), backend)
+        keys = {"trialCommand": "python3 ends.py", "amlc": {"trialsPerJob": together}}
+        project.write(values=range(7), **keys)
+        (project.root / "code" / "ends.py").write_text(ENDS)
+        project.amlc("compile", "experiment.yml", "--backend", backend)
+        project.amlc("submit", code=1)
+        for options in ((), ("--history",)):
+            kept = [
+                {name: text for name, text in row.items() if name not in ("at", "started", "ended", "duration_s")}
+                for row in rows(project, *options, code=4)
+            ]
+            found.setdefault(options, []).append(kept)
+    for aml, local in found.values():
+        assert aml == local
+
+
+def test_what_a_trial_logs_with_mlflow_stands_beside_its_result(make_azure, make_project):
+    azure = make_azure()
+    azure.hold("Finalizing")
+    project = make_project(azure).write(values=range(1), script="final 0.5")
+    project.amlc("submit", "--no-wait")
+    (name,) = project.names
+    azure.jobs.wait(lambda jobs: jobs[0].status == "Finalizing")
+    azure.runs.get(name).metrics["own"] = [{"key": "own", "value": 0.25, "timestamp": 1, "step": 9}]
+    azure.release()
+    project.amlc("submit")
+    (row,) = rows(project)
+    assert (row["metric.default"], row["metric.own"]) == ("0.5", "0.25")
 
 
 def test_what_is_not_a_number_comes_from_the_runners_records(make_azure, make_project):

@@ -93,13 +93,11 @@ class Observer:
         found, run = get_job(self._client, job), runs.get(self._client, job)
         if found is None:
             return ()
-        if run is None or not run.last:
+        if run is None or run.reports is None or not all(report.whole for report in run.reports.values()):
             return records(self._artifacts, job)[0]
         trials = trials_of(found)
         points = {key: runs.history(self._client, job, key) for key in run.last}
-        with_final = found.status in _GOOD
-        steps = list(runs.intermediate_metrics(points, trials, with_final=with_final))
-        return [*steps, *(runs.final_metrics(run, trials) if with_final else ())]
+        return [*runs.intermediate_metrics(run, points, trials), *runs.final_metrics(run, trials)]
 
     def _each(self, call: Any, items: Collection[Any]) -> list[Any]:
         if not items:
@@ -134,7 +132,8 @@ class Observer:
         bare = [
             job.name
             for job in ended
-            if job.name not in found or (job.status in _GOOD and not found[job.name].last)  # perhaps a moment behind
+            if job.name not in found
+            or (job.status in _GOOD and found[job.name].reports is None)  # perhaps a moment behind
         ]
         found.update({run.job: run for run in self._each(lambda job: runs.get(self._client, job), bare) if run})
         return found
@@ -151,7 +150,7 @@ class Observer:
         trials = trials_of(job)
         if not trials or (status not in _GOOD and (run is None or run.started is None)):
             return Fetched((), ())
-        if run is not None and run.last and status in _GOOD:
+        if run is not None and run.reports is not None and status in _GOOD:
             return Fetched(list(runs.final_metrics(run, trials)), _all_well(trials))
         metrics, outcomes = records(self._artifacts, job.name)
         if not outcomes and status is Status.SUCCEEDED:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
+from amlc.backends.aml.runs import RESULTS_TAG
 from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of
 from amlc.manifest import Entry, Header
 from amlc.model import BlobStorage, Trial, Workspace
@@ -130,7 +131,7 @@ def _job_values(job: Found) -> dict[str, Any]:
         "resources": _snake(given.get("resources")),
         "queue_settings": _lower(_snake(given.get("queueSettings"))),
         "distribution": _distribution(given.get("distribution")),
-        "tags": {name: value for name, value in job.view.tags.items() if name != DIGEST},
+        "tags": {name: value for name, value in job.view.tags.items() if name not in (DIGEST, RESULTS_TAG)},
     }
     return {name: value for name, value in values.items() if value}
 

@@ -1,7 +1,11 @@
-"""Read metrics from the workspace's MLflow, a thousand runs a call; a run has the name of its job."""
+"""Read metrics from the workspace's MLflow, a thousand runs a call; a run has the name of its job.
+
+The runner's tag tells which of them are its own, and what is the final result of a trial: see its docstring.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +17,7 @@ from amlc.model import Metric, Trial
 
 _PAGE = 1000  # the most that Azure ML is known to give
 _HISTORY_PAGE = 25_000
+RESULTS_TAG = "amlc.results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +30,30 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What a trial reported through the runner. final: its final result, if any; at `step` if that holds numbers.
+
+    names: of the metrics that are the runner's. whole: whether they hold every report, not only its numbers.
+    """
+
+    final: tuple[Any, ...] = ()
+    step: int | None = None
+    names: frozenset[str] = frozenset()
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """One MLflow run: when it was at work (seconds since the epoch), and the last value of each metric."""
+    """One MLflow run: when it was at work (seconds since the epoch), and the last value of each metric.
+
+    reports: by trial, for those that reported; None when the runner did not get to say, or it was too much for a tag.
+    """
 
     job: str
     started: float | None
     ended: float | None
     last: Mapping[str, Point]
+    reports: Mapping[str, Report] | None = None
 
 
 def experiment_id(client: Client, experiment: str) -> str | None:
@@ -73,34 +95,36 @@ def history(client: Client, job: str, key: str) -> list[Point]:
 
 
 def final_metrics(run: Run, trials: Sequence[Trial]) -> Iterator[Metric]:
-    """Yield the last values of each trial as its final result.
-
-    The runner logs the final result last; what the trial logs with MLflow by itself stands beside it.
-    """
+    """Yield each trial's final result; the last values of what it logs with MLflow by itself stand beside it."""
     for trial in trials:
-        values = dict(_of(trial, run.last, packed=len(trials) > 1))
-        if values:
-            at = max(point.at for point in values.values())
-            numbers = {name: point.value for name, point in values.items()}
-            value: Any = numbers["default"] if numbers.keys() == {"default"} else numbers
-            yield Metric(trial=trial.id, kind="final", sequence=0, value=value, at=at)
+        report = (run.reports or {}).get(trial.id, Report())
+        last = dict(_of(trial, run.last, packed=len(trials) > 1))
+        own = {name: point.value for name, point in last.items() if name not in report.names}
+        if not report.final and not own:
+            continue
+        value = report.final[0] if report.final else own
+        if report.final and own:
+            value = {**own, **(value if isinstance(value, Mapping) else {"default": value})}
+        at = max((point.at for point in last.values()), default=run.ended or 0.0)
+        yield Metric(trial=trial.id, kind="final", sequence=0, value=value, at=at)
 
 
 def intermediate_metrics(
-    histories: Mapping[str, Sequence[Point]], trials: Sequence[Trial], *, with_final: bool
+    run: Run, histories: Mapping[str, Sequence[Point]], trials: Sequence[Trial]
 ) -> Iterator[Metric]:
-    """Yield the reports of each trial by step; with `with_final`, the last step of a trial is its final result."""
+    """Yield the reports of each trial by step, without its final result."""
     for trial in trials:
+        report = (run.reports or {}).get(trial.id, Report())
         steps: dict[int, dict[str, Point]] = {}
         for name, points in _of(trial, histories, packed=len(trials) > 1):
             for point in points:
-                steps.setdefault(point.step, {})[name] = point
-        ordered = sorted(steps)
-        for sequence, step in enumerate(ordered[:-1] if with_final else ordered):
+                if name not in report.names or point.step != report.step:
+                    steps.setdefault(point.step, {})[name] = point
+        for step in sorted(steps):
             values = {name: point.value for name, point in steps[step].items()}
             value: Any = values["default"] if values.keys() == {"default"} else values
             at = max(point.at for point in steps[step].values())
-            yield Metric(trial=trial.id, kind="intermediate", sequence=sequence, value=value, at=at)
+            yield Metric(trial=trial.id, kind="intermediate", sequence=step, value=value, at=at)
 
 
 def _of(trial: Trial, values: Mapping[str, Any], *, packed: bool) -> Iterable[tuple[str, Any]]:
@@ -114,7 +138,19 @@ def _of(trial: Trial, values: Mapping[str, Any], *, packed: bool) -> Iterable[tu
 def _run(raw: Mapping[str, Any]) -> Run:
     info, data = raw["info"], raw.get("data") or {}
     last = {str(metric["key"]): _point(metric) for metric in data.get("metrics") or ()}
-    return Run(str(info["run_id"]), _seconds(info.get("start_time")), _seconds(info.get("end_time")), last)
+    tags = {str(tag["key"]): str(tag["value"]) for tag in data.get("tags") or ()}
+    times = _seconds(info.get("start_time")), _seconds(info.get("end_time"))
+    return Run(str(info["run_id"]), *times, last, _reports(tags.get(RESULTS_TAG)))
+
+
+def _reports(tag: str | None) -> dict[str, Report] | None:
+    try:
+        return {
+            trial: Report(tuple(told["final"]), told["step"], frozenset(told["names"]), told["whole"])
+            for trial, told in json.loads(tag or "").items()
+        }
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def _point(raw: Mapping[str, Any]) -> Point:
