@@ -259,6 +259,54 @@ def test_an_intent_without_an_answer_is_compared_before_it_is_adopted(make_azure
         assert len(re.findall(r"\b[0-9a-f]{16}\b", error.partition("made of")[2])) == 2, error
 
 
+TEMPLATE = """
+{% extends "amlc/command-job.yml.j2" %}
+{% block more %}
+inputs: {v0: 7}
+{{ super() }}
+{% endblock %}
+{% block code %}
+code: {{ job.code | yaml }}
+command: {{ (job.command + " && echo $" + "{" + "{" + PART + "}}") | yaml }}
+{% endblock %}
+"""
+
+
+def broken(make_project, azure, part, **keys):
+    """A project whose jobs have an expression that depends on the trial."""
+    project = make_project(azure)
+    (project.root / "templates").mkdir()
+    (project.root / "templates" / "command-job.yml.j2").write_text(TEMPLATE.replace("PART", part))
+    return project.write(amlc={"templates": "templates"}, **keys)
+
+
+# The client finds the first, the service the second.
+@pytest.mark.parametrize("name", ["inputs.v", "outputs.w"])
+@pytest.mark.parametrize("bad", ["first", "last"])
+def test_a_job_file_that_is_not_accepted_concerns_its_job_alone(make_azure, make_project, name, bad):
+    azure = make_azure(mode="instant", metrics=metrics)
+    wrong = "== 0" if bad == "first" else "== 2"
+    part = f"('{name}1' if trials[0].parameters.x {wrong} else 'inputs.v0')"
+    project = broken(make_project, azure, part, values=range(3), trialConcurrency=1)
+    assert "3 submitted, 2 of 3 trials done: 1 failed" in project.amlc("submit", code=1).stderr
+    (error,) = [attempt.latest.error for attempt in project.attempts() if attempt.latest.error]
+    assert "does not accept the job file" in error
+    assert f"{name}1" in error or "v1" in error, error
+    assert len(azure.jobs) == 2
+    assert "0 submitted" in project.amlc("submit").stderr
+
+
+@pytest.mark.parametrize("name", ["inputs.v", "outputs.w"])
+def test_job_files_of_which_none_is_accepted_are_one_line(make_azure, make_project, name):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = broken(make_project, azure, f"'{name}' + job.name[-1]", values=range(40))
+    failed = project.amlc("submit", code=5).stderr
+    assert "does not accept the job file" in failed
+    assert len(failed.strip().splitlines()) == 1, failed
+    assert len(azure.jobs) == 0
+    assert all(attempt.submitted is None for attempt in project.attempts())
+
+
 BAD = {
     "subscription": ({"subscriptionId": "00000000-0000-0000-0000-00000000dead"}, "subscription"),
     "workspace": ({"workspaceName": "emulated-wz"}, "workspace 'emulated-wz': not found"),

@@ -36,25 +36,39 @@ class Submitter:
         self._client = client
         self._header = header
         self._environ = environ
+        self._accepts = self._refused = False
         self._known: dict[tuple[str, str], str] = {}
         self._shapes: dict[str, Any] = {}
 
     def submit(self, batch: Sequence[Submission], *, parallel: int) -> Iterator[Submitted]:
         """Create the jobs, at most `parallel` at a time, yielding each answer as it comes.
 
-        Raises BackendError at the first job that cannot be created; what is under way then is answered first.
+        A job file that is not accepted concerns its job alone as soon as another job is accepted; two such without any
+        that is accepted are taken for a fault that all jobs share. Raises BackendError for that, and at the first job
+        that cannot be created for another reason; what is under way then is answered first.
         """
         prepared = [(submission, self._prepared(submission)) for submission in batch]
         failures: list[BackendError] = []
+        refused: list[Submitted] = []
         with ThreadPoolExecutor(parallel, thread_name_prefix="submit") as pool:
             calls = ((lambda pair=pair: self._create(*pair)) for pair in prepared)
-            for future in in_flight(pool, calls, parallel, lambda: bool(failures)):
+            for future in in_flight(pool, calls, parallel, lambda: bool(failures) or len(refused) >= parallel):
                 try:
                     yield future.result()
+                    self._accepts = True
+                except _NotAcceptedError as err:
+                    refused.append(Submitted(err.job, refused=str(err)))
                 except BackendError as err:
                     failures.append(err)
+                if self._accepts:
+                    yield from refused
+                    refused.clear()
         if failures:
             raise failures[0]
+        if len(refused) > 1 or (refused and self._refused):
+            raise BackendError(str(refused[0].refused))
+        self._refused = bool(refused)
+        yield from refused
 
     def _prepared(self, submission: Submission) -> dict[str, Any]:
         """Return the job's values with the ids of what it shares with others in place of what they stand for."""
@@ -109,14 +123,13 @@ class Submitter:
         try:
             return load_job(io.StringIO(to_yaml(values)), relative_origin=str(base / "jobs" / "job.yml"))
         except Exception as err:  # the client's errors have no common root
-            what = f"job '{values['name']}': Azure ML's client does not accept the job file"
-            raise BackendError(f"{what}: {field_errors(str(err))} See amlc.job and your templates.") from err
+            raise _NotAcceptedError(values["name"], field_errors(str(err))) from err
 
     def _create(self, submission: Submission, values: Mapping[str, Any]) -> Submitted:
         """Create one job; after an answer that says neither yes nor no, look whether it is there."""
         for attempt in range(1, _TRIES + 1):
-            entity = self._entity(values, submission.build)
             try:
+                entity = self._entity(values, submission.build)
                 made = self._client.ml.jobs.create_or_update(entity, skip_validation=True)
                 return Submitted(submission.job, url=made.studio_url)
             except Exception as err:  # the client's errors have no common root
@@ -135,9 +148,22 @@ class _TakenError(BackendError):
     """The service says that there is a job of this name."""
 
 
+class _NotAcceptedError(BackendError):
+    """The service, or its client, has something against the job file."""
+
+    def __init__(self, job: str, said: str) -> None:
+        super().__init__(f"job '{job}': Azure ML does not accept the job file: {said} See amlc.job and your templates.")
+        self.job = job
+
+
 def _classified(err: Exception, job: str) -> BackendError:
+    from azure.ai.ml.exceptions import ValidationException
     from azure.core.exceptions import HttpResponseError
 
+    if isinstance(err, BackendError):
+        return err
+    if isinstance(err, ValidationException):
+        return _NotAcceptedError(job, field_errors(str(err)))
     cut_short = assets.unreadable(err)
     if cut_short is not None:
         return cut_short
@@ -145,6 +171,8 @@ def _classified(err: Exception, job: str) -> BackendError:
         code, message = reason(err)
         if any(word in f"{code} {message}".lower() for word in _TAKEN):
             return _TakenError(message)
+        if err.status_code == 400:
+            return _NotAcceptedError(job, message)
     if isinstance(err, HttpResponseError) or type(err).__module__.startswith("azure."):
         return explained(err, f"job '{job}'")
     raise err
