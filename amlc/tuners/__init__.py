@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners import batch, gridsearch, random
+from amlc.tuners import batch, gridsearch, hyperband, random
 
 
 class Propose(Protocol):
@@ -53,4 +53,5 @@ TUNERS: Final[Mapping[str, Tuner]] = {
     "GridSearch": Tuner(gridsearch.propose),
     "Batch": Tuner(batch.propose),
     "TPE": Tuner(random.propose),
+    "Hyperband": Tuner(hyperband.propose, hyperband.ahead),
 }

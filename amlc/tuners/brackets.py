@@ -1,0 +1,268 @@
+"""Brackets of successive halving: which trial of an experiment stands on which rung, and which places are free.
+
+A *cycle* is one bracket for each trade-off between many configurations and large budgets. A *rung* is one row of a
+bracket's table: so many configurations with such a budget, of which the best go on to the next rung as new trials.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count, islice, repeat
+from typing import Final, TypeAlias
+
+from amlc.model import Parameters, Record, Space
+from amlc.space.points import axes
+from amlc.tuners.gridsearch import canonical
+from amlc.tuners.random import distinct, draws
+
+BUDGET: Final = "TRIAL_BUDGET"
+"""The parameter that tells a trial how long to train: a whole number, in what unit the user's script decides."""
+
+_EPSILON = 1e-6  # NNI's own guard against a logarithm or a power just beside a whole number
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """So many configurations (`count`), each with `budget`."""
+
+    count: int
+    budget: int
+
+
+Table: TypeAlias = "tuple[Rung, ...]"
+
+
+def cycle(*, largest: float, smallest: float, eta: float) -> tuple[Table, ...]:
+    """Return the brackets of one cycle, that with the most configurations first.
+
+    largest, smallest: budgets, smallest <= largest. eta: more than 1; one configuration in eta goes on.
+    Source: the code of NNI 3.0, `algorithms/hpo/hyperband_advisor.py` (the table in its docstring is another one) and
+    `bohb_advisor.py`, which has the same formulas.
+    """
+    deepest = math.floor(math.log(largest / smallest, eta) + _EPSILON)
+    return tuple(_table(s, deepest, largest, eta) for s in range(deepest, -1, -1))
+
+
+def _table(s: int, deepest: int, largest: float, eta: float) -> Table:
+    configurations = math.ceil((deepest + 1) * eta**s / (s + 1) - _EPSILON)
+    budget = largest / eta**s
+    return tuple(
+        Rung(math.floor(configurations / eta**i + _EPSILON), math.floor(budget * eta**i + _EPSILON))
+        for i in range(s + 1)
+    )
+
+
+class _Bracket:
+    """A bracket with the trials that stand on its rungs, in the order of their proposal."""
+
+    __slots__ = ("table", "trials")
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.trials: list[list[Record]] = [[] for _ in table]
+
+    def free(self, rung: int) -> int:
+        return self.table[rung].count - len(self.trials[rung])
+
+    def decided(self, rung: int) -> bool:
+        """Tell whether it is known which trials of `rung` go on: all of them have ended."""
+        return self.free(rung) <= 0 and all(trial.status.ended for trial in self.trials[rung])
+
+
+class Ladder:
+    """The brackets of an experiment as far as they have begun: made for one call, from the history alone."""
+
+    def __init__(self, brackets: Sequence[Table], history: Iterable[Record]) -> None:
+        """Find the place of each trial by its parameters and its budget.
+
+        A trial is a promotion if the same configuration stands on the rung below of a bracket which waits for it, and
+        else takes the first free place at the bottom of a bracket with this budget. So it stays where it was when a
+        retry changes a result that the promotion came from. Trials that fit nowhere (the arguments were edited) and
+        imported ones have no place.
+        """
+        self._cycle = brackets
+        self._begun: list[_Bracket] = []
+        self._waiting: defaultdict[tuple[bytes, int], list[tuple[_Bracket, int]]] = defaultdict(list)
+        self._bottom: defaultdict[int, list[_Bracket]] = defaultdict(list)
+        self._budgets = {table[0].budget for table in brackets}
+        self.drawn: Counter[bytes] = Counter()
+        """Every configuration that is no promotion, by its digest, with how often it was drawn."""
+        for record in history:
+            if not record.imported:
+                self._place(record)
+
+    def _place(self, record: Record) -> None:
+        digest = configuration(record.parameters)
+        budget = record.parameters.get(BUDGET)
+        if isinstance(budget, int) and self._promoted(record, digest, budget):
+            return
+        self.drawn[digest] += 1
+        if isinstance(budget, int) and budget in self._budgets:
+            self._stand(record, digest, self._vacant(budget), 0)
+
+    def _promoted(self, record: Record, digest: bytes, budget: int) -> bool:
+        for place in self._waiting.get((digest, budget), ()):
+            bracket, rung = place
+            if bracket.free(rung - 1) <= 0 < bracket.free(rung):
+                self._waiting[digest, budget].remove(place)
+                self._stand(record, digest, bracket, rung)
+                return True
+        return False
+
+    def _stand(self, record: Record, digest: bytes, bracket: _Bracket, rung: int) -> None:
+        bracket.trials[rung].append(record)
+        if rung + 1 < len(bracket.table):
+            self._waiting[digest, bracket.table[rung + 1].budget].append((bracket, rung + 1))
+
+    def _vacant(self, budget: int) -> _Bracket:
+        """Return the first bracket with room for another configuration at `budget`, with those before it begun."""
+        vacant = self._bottom[budget]
+        while not vacant or vacant[0].free(0) <= 0:
+            if vacant:
+                vacant.pop(0)
+                continue
+            bracket = _Bracket(self._cycle[len(self._begun) % len(self._cycle)])
+            self._begun.append(bracket)
+            self._bottom[bracket.table[0].budget].append(bracket)
+        return vacant[0]
+
+    def promotions(self, *, maximize: bool) -> Iterator[Parameters]:
+        """Yield what goes on to a next rung by now, the oldest bracket first, the best first.
+
+        Only when all trials of a rung have ended is anything promoted from it. A trial without a value is the worst;
+        of equal ones the one that was proposed first is the best.
+        """
+
+        def rank(record: Record) -> float:
+            if record.value is None:
+                return math.inf
+            return -record.value if maximize else record.value
+
+        for bracket in self._begun:
+            for rung, (target, below) in enumerate(zip(bracket.table[1:], bracket.trials, strict=False), start=1):
+                if bracket.free(rung) > 0 and bracket.decided(rung - 1):
+                    gone = Counter(configuration(trial.parameters) for trial in bracket.trials[rung])
+                    left = _without(sorted(below, key=rank), gone)
+                    yield from (
+                        {**trial.parameters, BUDGET: target.budget} for trial in islice(left, bracket.free(rung))
+                    )
+
+    def vacancies(self, *, serial: bool) -> Iterator[int]:
+        """Yield the budget of each free place at the bottom of a bracket, in order.
+
+        It goes on into new brackets for ever; with `serial`, only into the next one, and only when the promotions
+        that are due now are the last of the brackets before.
+        """
+        for bracket in self._begun:
+            yield from repeat(bracket.table[0].budget, bracket.free(0))
+        sent = all(len(b.table) == 1 or b.free(-1) <= 0 or b.decided(-2) for b in self._begun)
+        for number in count(len(self._begun)):
+            if serial and not sent:
+                return
+            table = self._cycle[number % len(self._cycle)]
+            yield from repeat(table[0].budget, table[0].count)
+            sent = len(table) == 1
+
+    def certain(self, *, serial: bool) -> int:
+        """Return how many places can be filled whatever comes: promotions due, and bottoms of the current cycle.
+
+        With `serial`, the bottom of the current bracket.
+        """
+        known = len(self._begun) or 1
+        if not serial:
+            known = -(-known // len(self._cycle)) * len(self._cycle)
+        fresh = (self._cycle[number % len(self._cycle)] for number in range(len(self._begun), known))
+        return (
+            sum(1 for _ in self.promotions(maximize=True))
+            + sum(max(bracket.free(0), 0) for bracket in self._begun)
+            + sum(table[0].count for table in fresh)
+        )
+
+
+def _without(trials: Iterable[Record], gone: Counter[bytes]) -> Iterator[Record]:
+    for trial in trials:
+        digest = configuration(trial.parameters)
+        if gone[digest]:
+            gone[digest] -= 1
+        else:
+            yield trial
+
+
+_DIGESTS: dict[int, tuple[Parameters, bytes]] = {}
+_MOST_DIGESTS = 100_000
+
+
+def configuration(parameters: Parameters) -> bytes:
+    """Return a digest of `parameters` that leaves the budget out.
+
+    It is kept by the identity of the mapping, since every call of a tuner needs those of the whole history again.
+    """
+    kept = _DIGESTS.get(id(parameters))
+    if kept is not None and kept[0] is parameters:  # true of every id here: what is kept is not collected
+        return kept[1]
+    digest = canonical({name: value for name, value in parameters.items() if name != BUDGET})
+    if len(_DIGESTS) >= _MOST_DIGESTS:
+        _DIGESTS.clear()
+    _DIGESTS[id(parameters)] = parameters, digest
+    return digest
+
+
+# --- configurations at random -----------------------------------------------------------------------------------
+
+
+def fresh(
+    space: Space, seed: int, drawn: Mapping[bytes, int], allowed: Callable[[Parameters], bool]
+) -> Iterator[Parameters]:
+    """Yield the configurations of Random's sequence that are not among those `drawn` before, without a budget.
+
+    A finite space begins again when it is exhausted, since the brackets go on for ever; its order is then another.
+    """
+    left = Counter(drawn)
+    for lap in count():
+        useful = False
+        for digest, parameters in _sequence(space, seed, lap):
+            if left[digest]:
+                left[digest] -= 1
+                useful = True
+            elif allowed(parameters):
+                useful = True
+                yield parameters
+        if not useful:  # the constraints exclude all of a finite space
+            return
+
+
+_KEPT: dict[tuple[str, int, int], _Draws] = {}
+_MOST_KEPT = 256
+
+
+def _sequence(space: Space, seed: int, lap: int) -> Iterator[tuple[bytes, Parameters]]:
+    """Return Random's sequence, with digests; it is kept, since every call of a tuner begins at its beginning."""
+    identity = (repr(space), seed, lap)
+    if identity not in _KEPT:
+        while len(_KEPT) >= _MOST_KEPT:
+            del _KEPT[next(iter(_KEPT))]
+        _KEPT[identity] = _Draws(space, seed, lap)
+    return iter(_KEPT[identity])
+
+
+class _Draws:
+    """One lap of Random's sequence, drawn no further than somebody asked."""
+
+    def __init__(self, space: Space, seed: int, lap: int) -> None:
+        from numpy.random import default_rng  # here, because importing numpy takes as long as validating a file
+
+        rng = default_rng([seed, lap] if lap else seed)
+        self._rest = distinct(space, draws(rng, axes(space)))
+        self._known: list[tuple[bytes, Parameters]] = []
+
+    def __iter__(self) -> Iterator[tuple[bytes, Parameters]]:
+        for position in count():
+            if position == len(self._known):
+                parameters = next(self._rest, None)
+                if parameters is None:
+                    return
+                self._known.append((canonical(parameters), parameters))
+            yield self._known[position]
