@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners import batch, gridsearch, hyperband, random
+from amlc.tuners import anneal, batch, evolution, gridsearch, hyperband, random
 
 
 class Propose(Protocol):
@@ -54,4 +54,6 @@ TUNERS: Final[Mapping[str, Tuner]] = {
     "Batch": Tuner(batch.propose),
     "TPE": Tuner(random.propose),
     "Hyperband": Tuner(hyperband.propose, hyperband.ahead),
+    "Anneal": Tuner(anneal.propose, anneal.ahead),
+    "Evolution": Tuner(evolution.propose, evolution.ahead),
 }

@@ -1,0 +1,156 @@
+"""Evolution: of two individuals at random the worse one leaves, and the better one has a mutated child."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from amlc.model import Parameters, Record, Space
+from amlc.space.points import Axis, Key, Point, locate
+from amlc.tuners import random
+from amlc.tuners.novelty import Novelty
+from amlc.tuners.random import draws
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+# Streams of random numbers beside Random's. They end in no 0, for default_rng([seed, 0]) is default_rng(seed).
+_DUELS, _CHILDREN = 1, 2
+_TRIES = 64  # mutations of a parent that may be old or refused before a draw at random takes their place
+
+
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
+    """Yield `population_size` draws of Random's sequence, then one child for each place that is free.
+
+    A child is the winner of a tournament of two with one active parameter drawn anew; a nested choice, with all that
+    its branch holds. The loser leaves for it, and it joins the population with its result. A trial that ends without
+    one leaves its place to a draw at random. The population is what these rules make of the history, in the order of
+    its events.
+
+    NNI fails when more trials run at once than the population has; here the further ones are draws at random, and the
+    worst leaves while there are more results than places. In a finite space no trial comes twice: an old child is
+    mutated again. Imported results, the best `population_size` of them, take the places of first draws.
+    Source: NNI 3.0, `algorithms/hpo/evolution_tuner.py`; Real et al. 2017, arXiv 1703.01041.
+    """
+    from numpy.random import default_rng
+
+    left = min(count, ahead(history, args=args))
+    first = list(random.propose(space, history, count=left, seed=seed, args=args, allowed=allowed))
+    yield from first
+    if len(first) < left or left == count:
+        return
+    taken = [*(record.parameters for record in history), *first]
+    novelty = Novelty(space, taken, allowed=allowed)
+    population = _replay(history, space=space, seed=seed, args=args)
+    for number in range(len(taken), len(history) + count):
+        rng = default_rng([seed, number, _CHILDREN])
+        parent = population.ask()
+        point = None if parent is None else locate(novelty.axes, history[parent].parameters)
+        child = novelty.pick(() if point is None else _children(novelty.axes, point, rng), rng)
+        if child is None:
+            return
+        yield child
+
+
+def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
+    """Return how many draws the first population still lacks."""
+    taken = sum(not record.imported or record.value is not None for record in history)
+    return max(0, int(args["population_size"]) - taken)
+
+
+@dataclass(slots=True)
+class _Population:
+    """Who lives: the score, of which greater is better, and the place in the history, in the order of the results.
+
+    duels: two numbers in [0, 1) for each child. vacant: how many places a draw at random has to fill.
+    """
+
+    size: int
+    duels: Iterator[Sequence[float]]
+    living: list[tuple[float, int]] = field(default_factory=list)
+    vacant: int = 0
+
+    def tell(self, index: int, score: float | None) -> None:
+        """Take in a result, or that there will be none."""
+        if score is None:
+            self.vacant += 1
+            return
+        self.living.append((score, index))
+        if len(self.living) > self.size:
+            self.living.remove(min(self.living))
+
+    def ask(self) -> int | None:
+        """Return whose child is next, for which the loser leaves; None if it is to be a draw at random."""
+        u, v = next(self.duels)
+        if self.vacant:
+            self.vacant -= 1
+            return None
+        if len(self.living) < 2:
+            return self.living[0][1] if self.living else None
+        first = int(u * len(self.living))
+        second = (first + 1 + int(v * (len(self.living) - 1))) % len(self.living)
+        loser, winner = sorted((second, first), key=lambda place: self.living[place][0])
+        parent = self.living[winner][1]
+        del self.living[loser]
+        return parent
+
+
+def _replay(history: Sequence[Record], *, space: Space, seed: int, args: Mapping[str, Any]) -> _Population:
+    """Return the population after `history`; what was asked for behind the first draws were children."""
+    population = _Population(max(int(args["population_size"]), 1), _duels(seed, len(history)))
+    names = {dimension.name for dimension in space}
+    sign = 1.0 if args["optimize_mode"] == "maximize" else -1.0
+
+    def tell(index: int) -> None:
+        record = history[index]
+        fits = record.parameters.keys() == names  # the space may have been edited
+        population.tell(index, sign * record.value if fits and record.value is not None else None)
+
+    for index, record in enumerate(history):
+        if record.imported and record.value is not None:
+            tell(index)
+    own = [index for index, record in enumerate(history) if not record.imported]
+    children = own[ahead([record for record in history if record.imported], args=args) :]
+    events = [(history[index].asked, False, index) for index in children]
+    events += [(told, True, index) for index in own if (told := history[index].told) is not None]
+    for _, ended, index in sorted(events):
+        if ended:
+            tell(index)
+        else:
+            population.ask()
+    return population
+
+
+def _duels(seed: int, known: int) -> Iterator[Sequence[float]]:
+    """Yield pairs of numbers in [0, 1), always the same; the first `known` together, because that is faster."""
+    from numpy.random import default_rng
+
+    rng = default_rng([seed, _DUELS])
+    yield from rng.random((known, 2)).tolist()
+    while True:
+        yield rng.random(2).tolist()
+
+
+def _children(space_axes: Sequence[Axis], parent: Point, rng: Generator) -> Iterator[Point]:
+    """Yield mutations of `parent`: one of its axes, with what a nested choice holds, is drawn anew."""
+    active = [axis.key for axis in space_axes if axis.key in parent]
+    for _ in range(_TRIES if active else 0):
+        key = active[int(rng.integers(len(active)))]
+        depth = len(key) - 1  # what lies above the axis keeps its place
+        drawn = next(draws(rng, [replace(a, key=a.key[depth:]) for a in space_axes if _holds(key, a.key)]))
+        kept = {k: x for k, x in parent.items() if not _holds(key, k)}
+        yield kept | {(*key[:depth], *k): x for k, x in drawn.items()}
+
+
+def _holds(key: Key, other: Key) -> bool:
+    """Tell whether `other` is `key` or lies in one of its branches."""
+    return other[: len(key)] == key

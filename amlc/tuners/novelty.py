@@ -1,0 +1,45 @@
+"""What a search may still propose: parameter sets that the user allows and, in a finite space, that are new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from amlc.model import Parameters, Space
+from amlc.space.points import Point, axes, deliver, endless
+from amlc.tuners.gridsearch import canonical
+from amlc.tuners.random import distinct, draws
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+class Novelty:
+    """The parameter sets that were proposed so far, and the choice of the next one."""
+
+    def __init__(self, space: Space, taken: Iterable[Parameters], *, allowed: Callable[[Parameters], bool]) -> None:
+        self.space = space
+        self.axes = axes(space)
+        self.allowed = allowed
+        self._taken = list(taken)
+        self._seen = None if endless(space) else {canonical(parameters) for parameters in self._taken}
+
+    def pick(self, candidates: Iterable[Point], rng: Generator) -> Parameters | None:
+        """Return the first of `candidates` (finitely many) that may be proposed, and take it.
+
+        When none of them may, it is a draw of `rng`, or a point of the grid when draws only repeat what was; None when
+        the space is exhausted. What is refused leaves no trace: the choice depends on what was proposed alone.
+        """
+        delivered = (deliver(self.axes, point) for point in candidates)
+        parameters: Parameters | None = next(filter(self._may, delivered), None)
+        if parameters is None:
+            fallback = distinct(self.space, draws(rng, self.axes), self._taken)
+            parameters = next(filter(self.allowed, fallback), None)
+        if parameters is not None:
+            self._taken.append(parameters)
+            if self._seen is not None:
+                self._seen.add(canonical(parameters))
+        return parameters
+
+    def _may(self, parameters: Parameters) -> bool:
+        return not (self._seen is not None and canonical(parameters) in self._seen) and self.allowed(parameters)
