@@ -36,7 +36,7 @@ from tests.azure.arm import Arm, Assets
 from tests.azure.execution import Cluster
 from tests.azure.faults import Fault
 from tests.azure.history import History
-from tests.azure.identity import LOGIN_HOST, TENANT, Certificates, Identity, login_metadata
+from tests.azure.identity import LOGIN_HOST, MANAGED, TENANT, Certificates, Identity, login_metadata
 from tests.azure.jobs import Job, Jobs
 from tests.azure.mlflow_runs import Runs
 from tests.azure.storage import ACCOUNT, Azurite, BlobCall
@@ -306,6 +306,8 @@ class Emulator:
         path = request.path
         if request.host == LOGIN_HOST or path.startswith(f"/{self.tenant}/"):
             return self._sign_in(request)
+        if path in MANAGED:
+            return Reply(*self.identity.managed(path, request.query, request.headers))
         if path == "/metadata/endpoints":
             return Reply(200, self._metadata(request))
         if path.startswith("/discovery"):

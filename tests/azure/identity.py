@@ -48,6 +48,9 @@ class Identity:
         self.audiences = list(_AUDIENCES)
         self._key = secrets.token_hex(16)
         self._valid_from = 0.0
+        self.federated_token = f"federated-{secrets.token_hex(8)}"
+        self.managed_secret = secrets.token_hex(8)
+        self.managed_calls: list[str] = []
         self._settings = {
             "mode": "ok",
             "expires_in_s": 3600,
@@ -117,10 +120,39 @@ class Identity:
         if not (form.get("client_secret") or form.get("client_assertion")):
             text = "AADSTS7000218: The request body must contain client_assertion or client_secret."
             return 400, {"error": "invalid_request", "error_description": text, "error_codes": [7000218]}
+        assertion = form.get("client_assertion")
+        if assertion and "." not in assertion and assertion != self.federated_token:  # a certificate makes it a JWT
+            text = "AADSTS70021: No matching federated identity record found for presented assertion."
+            return 400, {"error": "invalid_request", "error_description": text, "error_codes": [70021]}
         audience = form.get("scope", "").removesuffix("/.default") or _AUDIENCES[0]
         seconds = int(self._settings["expires_in_s"])
         token = make_token(self._key, audience, seconds)
         return 200, {"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}
+
+    def managed(self, path: str, query: dict[str, str], headers: dict[str, str]) -> tuple[int, dict]:
+        """Answer as the endpoint that gives a machine its own identity: a virtual machine's, App Service's, Azure ML's."""
+        self.managed_calls.append(path)
+        wanted = {
+            "/metadata/identity/oauth2/token": ("metadata", "true", "2018-02-01"),
+            "/msi/token": ("x-identity-header", self.managed_secret, "2019-08-01"),
+            "/azureml/token": ("secret", self.managed_secret, "2017-09-01"),
+        }
+        header, value, version = wanted[path]
+        if headers.get(header) != value or query.get("api-version") != version or not query.get("resource"):
+            return 400, {"error": "invalid_request", "error_description": f"Bad call of {path}."}
+        user = next((query[key] for key in ("client_id", "clientid") if key in query), None)
+        if user == "unknown":
+            if path == "/msi/token":
+                return 400, {"statusCode": 400, "message": "Identity not found"}
+            return 400, {"error": "invalid_request", "error_description": "Identity not found"}
+        seconds = int(self._settings["expires_in_s"])
+        token = make_token(self._key, query["resource"], seconds)
+        expiry = str(int(time.time()) + seconds)
+        answer = {"access_token": token, "expires_on": expiry, "resource": query["resource"], "token_type": "Bearer"}
+        return 200, {**answer, "expires_in": str(seconds)}
+
+
+MANAGED = ("/metadata/identity/oauth2/token", "/msi/token", "/azureml/token")
 
 
 def make_token(key: str, audience: str, expires_in_s: float) -> str:

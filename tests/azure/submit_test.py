@@ -359,3 +359,44 @@ def test_a_service_principal_signs_in_by_variables(make_azure, make_project):
     project = make_project(azure, **secrets).write()
     project.amlc("submit")
     assert_complete(project, azure)
+
+
+def test_a_federated_token_signs_in(make_azure, make_project, tmp_path):
+    azure = make_azure(mode="instant", metrics=metrics)
+    azure.identity.az(mode="none")
+    file = tmp_path / "token"
+    variables = {"AZURE_TENANT_ID": azure.tenant, "AZURE_CLIENT_ID": "app", "AZURE_FEDERATED_TOKEN_FILE": str(file)}
+    project = make_project(azure, **variables).write()
+    file.write_text("stale")
+    failed = project.amlc("submit", code=5).stderr
+    assert "AADSTS70021" in failed
+    assert len(failed.strip().splitlines()) == 1, failed
+    file.write_text(azure.identity.federated_token)
+    project.amlc("submit")
+    assert_complete(project, azure)
+    assert azure.count("POST", "/token") <= 3
+
+
+def managed(azure, kind):
+    """The variables of a machine with an identity of its own."""
+    secret = azure.identity.managed_secret
+    return {
+        "virtual-machine": {"AZURE_POD_IDENTITY_AUTHORITY_HOST": azure.url},
+        "app-service": {"IDENTITY_ENDPOINT": f"{azure.url}/msi/token", "IDENTITY_HEADER": secret},
+        "azure-ml": {"MSI_ENDPOINT": f"{azure.url}/azureml/token", "MSI_SECRET": secret},
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["virtual-machine", "app-service", "azure-ml"])
+def test_a_managed_identity_signs_in(make_azure, make_project, kind):
+    azure = make_azure(mode="instant", metrics=metrics)
+    azure.identity.az(mode="none")
+    project = make_project(azure, **managed(azure, kind)).write()
+    failed = project.amlc("submit", code=5, env={"AZURE_CLIENT_ID": "unknown"}).stderr
+    assert "Identity not found" in failed
+    assert len(failed.strip().splitlines()) == 1, failed
+    azure.identity.managed_calls.clear()
+    project.amlc("submit", env={"AZURE_CLIENT_ID": "app"})
+    assert_complete(project, azure)
+    assert len(azure.identity.managed_calls) <= 4  # a probe, and one token a command
+    project.amlc("status")

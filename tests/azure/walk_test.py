@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import time
 
 import pytest
 
@@ -175,6 +176,37 @@ def test_what_a_trial_logs_with_mlflow_stands_beside_its_result(make_azure, make
     project.amlc("submit")
     (row,) = rows(project)
     assert (row["metric.default"], row["metric.own"]) == ("0.5", "0.25")
+
+
+def test_a_log_is_followed_to_its_end(make_azure, make_project, tmp_path):
+    azure = make_azure()
+    gate = tmp_path / "gate"
+    script = f'echo first\nwhile [ ! -e "{gate}" ]; do sleep 0.1; done\necho last\nfinal 0.5'
+    project = make_project(azure).write(values=range(1), script=script)
+    project.amlc("submit", "--no-wait")
+    azure.hold("Queued")
+    azure.jobs.wait(lambda jobs: all(job.status == "Running" for job in jobs))
+    _, wait = project.start("logs", "#0", "-f")
+    deadline = time.monotonic() + 30
+    while b"first" not in (project.root / ".stdout").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    gate.touch()
+    done = wait()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("first\nlast\n")
+    assert done.stdout.count("first") == 1
+
+
+def test_a_job_that_waits_has_no_log_yet_and_following_it_waits(make_azure, make_project):
+    azure = make_azure()
+    azure.hold("Queued")
+    project = make_project(azure).write(values=range(1), script="echo hello\nfinal 0.5")
+    project.amlc("submit", "--no-wait")
+    assert project.amlc("logs", "#0").stdout == ""
+    _, wait = project.start("logs", "#0", "-f")
+    azure.release()
+    assert wait().stdout.startswith("hello\n")
 
 
 def test_what_is_not_a_number_comes_from_the_runners_records(make_azure, make_project):
