@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import shlex
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from amlc.model import AmlTarget, BlobStorage, Experiment, SharedStorage, Trial
@@ -110,6 +112,7 @@ def experiment_name(experiment: Experiment) -> str:
     return aml_name(experiment.name)
 
 
+@lru_cache(maxsize=8)  # asked for each job
 def aml_name(experiment: str) -> str:
     """Return an experiment's name as AML takes it: letters, digits, `_` and `-` only."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", experiment)[:255]
@@ -175,9 +178,16 @@ def _tags(experiment: Experiment, job: Job, revision: str) -> dict[str, str]:
     }
     if len(job.trials) == 1:
         for name, value in flattened(job.trials[0].parameters).items():
-            text = value if isinstance(value, str) else _spaced(value)
-            tags.setdefault(_tag(name), _tag(text))
+            tags.setdefault(_tag(name), _tag(_text(value)))
     return tags
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return repr(value)  # which is its JSON, and takes a tenth of the time
+    return _spaced(value)
 
 
 def _tag(text: str) -> str:
