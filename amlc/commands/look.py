@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from amlc.backends import Backend, open_backend
 from amlc.collect import Results, read_results
-from amlc.drive import observe_once
 from amlc.errors import LockedError
 from amlc.files import lock
 from amlc.ledger import Ledger, fold, open_ledger, read_ledger
@@ -35,6 +34,8 @@ def backend_named(name: str, manifest: Manifest, places: Places) -> Backend:
 
 
 def _observe(manifest: Manifest, places: Places) -> None:
+    from amlc.drive import observe_once  # here, because it brings the templates, which reading needs not
+
     try:
         experiment = manifest.header.experiment
         with lock(places.lock(experiment)), open_ledger(places.ledger(experiment)) as ledger:

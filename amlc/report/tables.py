@@ -16,14 +16,19 @@ from amlc.errors import UsageError
 _INT64 = range(-(2**63), 2**63)
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 _TIMES = frozenset({"started", "ended", "at"})
+_AS_CELLS = frozenset({str, int, float, type(None)})  # which csv writes as `_cell` does
 
 
 def write_csv(table: Table, out: BinaryIO) -> None:
     """Write a header and the rows, lines ended by CR LF; an absent value is an empty cell, which 0 is not."""
     writer = csv.writer(_Utf8(out))
     writer.writerow(table.columns)
+    times = [name for name in table.columns if name in _TIMES]
     for row in table.rows:
-        writer.writerow([_cell(_value(name, row.get(name))) for name in table.columns])
+        shown = {**row, **{name: _value(name, row.get(name)) for name in times}}
+        writer.writerow(
+            [value if type(value) in _AS_CELLS else _cell(value) for value in map(shown.get, table.columns)]
+        )
 
 
 def write_jsonl(table: Table, out: BinaryIO) -> None:
