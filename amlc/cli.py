@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from amlc import __version__
-from amlc.errors import AmlcError, IncompleteError, UsageError
+from amlc.errors import AmlcError, UsageError
 
 # The commands are imported when they run: `amlc --version` and `--help` have to answer at once.
 
@@ -189,22 +189,18 @@ def retry(
 @click.option("--format", "format_", type=_FORMATS, default="csv", show_default=True)
 @click.pass_obj
 def run(settings: _Settings, /, file: Path, backend: str | None, format_: str, **options: Any) -> int:
-    """Compile, submit, wait, and write the results to stdout."""
-    from amlc.commands.collect import collect as collect_results
-    from amlc.commands.compile import compile_ as compile_file
-    from amlc.commands.submit import submit as submit_jobs
+    """Compile, submit, wait, and write the results to stdout; a tuner that learns proposes trials on the way."""
+    from amlc.commands.run import run as run_all
 
-    places, quiet, err = settings.places, settings.quiet, sys.stderr
     given = _options(settings, backend=backend, **options)
-    compile_file(
-        file=file, backend=backend, places=places, check=False, diff=False, quiet=quiet, out=sys.stdout, err=err
+    return run_all(
+        file=file,
+        options=given,
+        places=settings.places,
+        format_=format_,
+        out=sys.stdout.buffer,
+        err=sys.stderr,
     )
-    failed = submit_jobs(target=str(file), options=given, places=places, err=err)
-    with suppress(IncompleteError) if failed else nullcontext():  # which submit has said already
-        collect_results(
-            target=str(file), places=places, format_=format_, history=False, out=sys.stdout.buffer, err=err, quiet=quiet
-        )
-    return failed
 
 
 @main.command()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from amlc.backends import Backend, Submission, Submitted
+from amlc.assessing import Assess, Assessing
+from amlc.backends import Backend, Remote, Submission, Submitted
 from amlc.errors import TransientError
 from amlc.ledger import Attempt, Clock, Event, Ledger, elapsed_s, fold, latest, observed
 from amlc.manifest import Entry, Manifest
@@ -41,6 +42,8 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
+More = Callable[[Mapping[str, Attempt]], Sequence[Entry]]
+"""Compiles the jobs that follow, now that the attempts (by job name) have come this far; none: not before more news."""
 
 
 def drive(
@@ -52,12 +55,16 @@ def drive(
     limits: Limits,
     clock: Clock,
     watch: Watch = lambda progress: None,
+    more: More = lambda attempts: (),
+    assess: Assess | None = None,
 ) -> tuple[Progress, str | None]:
     """Submit what `reconcile` asks for and follow it to its end; return the counts, and why it stopped early or None.
 
-    It can be killed at any moment and called again: what was recorded as intended is looked up by name first.
+    more: where the jobs come from when there is room and all compiled ones were submitted. assess: which running jobs
+    to stop. It can be killed at any moment and called again: what was recorded as intended is looked up by name first.
     """
-    loop = _Loop(manifest, ledger, backend, policy, clock)
+    loop = _Loop(manifest, ledger, backend, policy, clock, more, everything=assess is not None)
+    assessing = Assessing(ledger, backend, assess, clock) if assess else None
     loop.begin()
     started = clock()
     while True:
@@ -67,8 +74,11 @@ def drive(
         if not limits.wait or not (loop.live or submitted):
             loop.note("tick")
             return loop.progress, stopped
-        if loop.live:  # else all of them were refused
-            loop.observe(_POLL_S)
+        if not loop.live or (submitted and len(loop.live) < limits.concurrency):
+            continue  # all of them were refused, or there is still room
+        loop.observe(_POLL_S)
+        if assessing:
+            assessing.stop(loop.live)
 
 
 def observe_once(ledger: Ledger, backend: Backend, name: str, *, clock: Clock) -> None:
@@ -91,12 +101,24 @@ def _exhausted(limits: Limits, loop: _Loop, session_s: float) -> str | None:
 class _Loop:
     """The state of one run, which is the ledger's, kept up to date event by event."""
 
-    def __init__(self, manifest: Manifest, ledger: Ledger, backend: Backend, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        ledger: Ledger,
+        backend: Backend,
+        policy: Policy,
+        clock: Clock,
+        more: More,
+        *,
+        everything: bool,
+    ) -> None:
         self.manifest = manifest
         self.ledger = ledger
         self.backend = backend
         self.policy = policy
         self.clock = clock
+        self.more = more
+        self.everything = everything
         self.progress = Progress()
         self.live: dict[str, Attempt] = {}
         self.stopped: str | None = None
@@ -108,6 +130,7 @@ class _Loop:
         self._again: list[Submit] = []
         self._queue: Iterator[Submit] = iter(())
         self._noted = 0.0
+        self._news = True
 
     def begin(self) -> None:
         """Take up the recorded state: settle what was intended and never confirmed, then queue what is missing."""
@@ -126,7 +149,7 @@ class _Loop:
 
     def submit(self, room: int) -> bool:
         """Submit up to `room` jobs: first all intents, on disk, then the calls, then their answers. Tell if any."""
-        batch = self._next(room)
+        batch = self._next(room) or self._fresh(room)
         if not batch:
             return False
         submissions = [
@@ -151,7 +174,8 @@ class _Loop:
     def observe(self, timeout_s: float) -> None:
         """Wait for news of the live jobs, record it, and take up what other processes recorded."""
         try:
-            _record(self.ledger, self.backend, self.live, self.backend.poll(self.live, timeout_s=timeout_s), self.clock)
+            seen = self.backend.poll(self.live, timeout_s=timeout_s)
+            _record(self.ledger, self.backend, self.live, seen, self.clock, everything=self.everything)
             self.progress.outage = None
         except TransientError as err:  # the jobs go on without the service, and are paid for
             self.progress.outage = str(err)
@@ -172,6 +196,16 @@ class _Loop:
             self._entries[action.entry.id] = action.entry
         return batch
 
+    def _fresh(self, room: int) -> list[Submit]:
+        """Ask for more jobs, unless nothing happened since the last time."""
+        if room <= 0 or not self._news:
+            return []
+        self._news = False
+        entries = self.more(self._attempts)
+        self.progress.total += len(entries)
+        self._queue = reconcile(entries, self._last, self.policy)
+        return self._next(room)
+
     def _intent(self, action: Submit) -> Event:
         entry = action.entry
         data = {
@@ -188,6 +222,7 @@ class _Loop:
     def _catch_up(self) -> None:
         for number, event in self.ledger.numbered(after=self._seen):
             self._seen = number
+            self._news = self._news or event.kind != "tick"
             if event.kind == "stop":
                 self.stopped = "it was canceled"
             fold([event], self._attempts)
@@ -242,9 +277,15 @@ def _answered(answer: Submitted, at: float) -> Event:
 
 
 def _record(
-    ledger: Ledger, backend: Backend, live: Mapping[str, Attempt], seen: list[Observation], clock: Clock
+    ledger: Ledger,
+    backend: Backend,
+    live: Mapping[str, Attempt],
+    seen: list[Observation],
+    clock: Clock,
+    *,
+    everything: bool = False,
 ) -> None:
-    """Append what is new in `seen`, with the metrics of what has ended."""
+    """Append what is new in `seen`, with the metrics of what has ended; with `everything`, intermediate ones too."""
     known = {observation.job for observation in seen}
     gone = [
         Observation(job=job, status=Status.FAILED, error="the back end does not have it", infrastructure=True)
@@ -259,8 +300,11 @@ def _record(
             ledger.append([observed(observation, at=clock())])
             continue
         fetched = backend.fetch(observation.job)
+        metrics = fetched.metrics
+        if everything and isinstance(backend, Remote):
+            ((_, metrics),) = backend.history([observation.job])
         event = observed(observation, at=clock(), outcomes=fetched.outcomes)
-        ledger.append([event], fetched.metrics, job=observation.job)
+        ledger.append([event], metrics, job=observation.job)
 
 
 def _entry(manifest: Manifest, job: str) -> Entry | None:

@@ -191,16 +191,17 @@ class Ledger:
             (number,) = connection.execute("SELECT max(number) FROM events").fetchone()
         return int(number or 0)
 
-    def events(self, *, after: int = 0) -> Iterator[Event]:
-        """Yield the recorded events in order, those beyond number `after`."""
-        for _, event in self.numbered(after=after):
+    def events(self, *, after: int = 0, kind: str | None = None) -> Iterator[Event]:
+        """Yield the recorded events in order, those beyond number `after`, of one kind or of all."""
+        for _, event in self.numbered(after=after, kind=kind):
             yield event
 
-    def numbered(self, *, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """Yield (number, event) in order, those beyond number `after`."""
-        query = "SELECT number, at, kind, job, data FROM events WHERE number > ? ORDER BY number"
-        for number, at, kind, job, data in self._read(query, (after,)):
-            yield number, Event(kind=kind, at=at, job=job, data=json.loads(data), number=number)
+    def numbered(self, *, after: int = 0, kind: str | None = None) -> Iterator[tuple[int, Event]]:
+        """Yield (number, event) in order, those beyond number `after`, of one kind or of all."""
+        which, values = ("", (after,)) if kind is None else (" AND kind = ?", (after, kind))
+        query = f"SELECT number, at, kind, job, data FROM events WHERE number > ?{which} ORDER BY number"  # noqa: S608 - no input
+        for number, at, kind_, job, data in self._read(query, values):
+            yield number, Event(kind=kind_, at=at, job=job, data=json.loads(data), number=number)
 
     def metrics(self, kind: str, *, job: str | None = None) -> Iterator[tuple[str, Metric]]:
         """Yield (job name, metric) for the metrics of a kind, of one job or of all; those of a job in order."""

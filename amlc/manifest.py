@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from amlc import files
 from amlc.errors import UsageError
-from amlc.model import BlobStorage, Trial, Workspace
+from amlc.model import Algorithm, BlobStorage, Trial, Workspace
 
 FILE_NAME = "manifest.json"
 _FORMAT = 1
 _OPEN = '"jobs": ['
 _CLOSE = "],"
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_AML_ONLY = ("workspace", "storage")
+_OPTIONAL = ("workspace", "storage", "assessor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,8 @@ class Header:
     """What holds for the whole build, and all that running it needs to know of the experiment.
 
     revision: 64 hex digits, of which names and tables show six. max_seconds: None is unlimited.
-    gpu_indices: the local GPUs to use, None for all. workspace, storage: on AML only.
+    gpu_indices: the local GPUs to use, None for all. workspace, storage: on AML only. assessor: if it is a class of the
+    user's own, its folder is relative to the build folder.
     """
 
     experiment: str
@@ -40,6 +44,7 @@ class Header:
     use_active_gpu: bool
     workspace: Workspace | None = None
     storage: BlobStorage | None = None
+    assessor: Algorithm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,8 @@ class Entry:
 
 def head_lines(header: Header) -> str:
     """Return the manifest's text before the first job."""
-    values = {name: value for name, value in asdict(header).items() if value is not None or name not in _AML_ONLY}
-    text = json.dumps({"format": _FORMAT, **values}, indent=1, ensure_ascii=False)
+    values = {name: value for name, value in asdict(header).items() if value is not None or name not in _OPTIONAL}
+    text = json.dumps({"format": _FORMAT, **values}, indent=1, ensure_ascii=False, default=str)
     return text.removesuffix("\n}") + f",\n{_OPEN}\n"
 
 
@@ -111,12 +116,39 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _header(value: dict[str, Any]) -> Header:
     gpus, workspace, storage = value.pop("gpu_indices"), value.pop("workspace", None), value.pop("storage", None)
+    assessor = value.pop("assessor", None)
     return Header(
         **value,
         gpu_indices=None if gpus is None else tuple(gpus),
         workspace=Workspace(**workspace) if workspace else None,
         storage=BlobStorage(**storage) if storage else None,
+        assessor=_algorithm(assessor) if assessor else None,
     )
+
+
+def _algorithm(value: dict[str, Any]) -> Algorithm:
+    folder = value.pop("code_directory")
+    return Algorithm(**value, code_directory=Path(folder) if folder else None)
+
+
+def add_entries(manifest: Manifest, entries: Sequence[Entry]) -> Manifest:
+    """Put `entries` behind the others of a build folder's manifest, atomically, and return it as it is then.
+
+    The caller holds the experiment's lock, so that nobody else compiles meanwhile.
+    """
+    path = manifest.folder / FILE_NAME
+    tail = tail_lines(jobs=manifest.jobs, trials=manifest.trials).encode()
+    jobs = manifest.jobs + len(entries)
+    trials = manifest.trials + sum(len(entry.trials) for entry in entries)
+    with files.replacing(path) as temporary:
+        shutil.copyfile(path, temporary)
+        with temporary.open("r+b") as file:
+            file.seek(-len(tail), os.SEEK_END)
+            file.truncate()
+            for number, entry in enumerate(entries, start=manifest.jobs):
+                file.write(entry_line(entry, first=number == 0).encode())
+            file.write(tail_lines(jobs=jobs, trials=trials).encode())
+    return replace(manifest, jobs=jobs, trials=trials)
 
 
 def _without_jobs(path: Path) -> str:

@@ -9,6 +9,8 @@ from amlc.errors import UsageError
 from amlc.manifest import FILE_NAME, Manifest, read_manifest
 from amlc.plan import slug
 
+PATIENCE_S = 2.0  # how long to wait for a lock: a command that only looks holds it for a moment
+
 
 @dataclass(frozen=True, slots=True)
 class Places:

@@ -95,7 +95,7 @@ def plan(
     follow at the end, in the order given. history: what an adaptive tuner learns from, as `Propose` has it.
     Raises PlanError when the budget is exceeded or a constraint cannot be evaluated.
     """
-    if _tuner(experiment).ahead is None:
+    if not adaptive(experiment):
         yield from _open_loop(experiment, submitted)
         return
     groups = sorted({group[0].id: group for group in submitted}.values(), key=lambda group: group[0].sequence)
@@ -188,6 +188,11 @@ def _occurrences(parameters: Parameters, trials: Iterable[Trial], *, before: int
     """Return how many trials before number `before` have the same parameters; 1, 1.0 and true are three values."""
     alike = (trial for trial in trials if trial.parameters == parameters and trial.sequence < before)
     return sum(canonical(trial.parameters) == canonical(parameters) for trial in alike)
+
+
+def adaptive(experiment: Experiment) -> bool:
+    """Return whether later trials depend on the results of earlier ones."""
+    return _tuner(experiment).ahead is not None
 
 
 def _tuner(experiment: Experiment) -> Tuner:

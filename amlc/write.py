@@ -11,14 +11,14 @@ import string
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
 from amlc import files
 from amlc.errors import AmlcError
-from amlc.manifest import FILE_NAME, Entry, Header, entry_line, head_lines, tail_lines
-from amlc.model import AmlTarget, Experiment, LocalTarget, Trial, Workspace
+from amlc.manifest import FILE_NAME, Entry, Header, Manifest, add_entries, entry_line, head_lines, tail_lines
+from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Record, Trial, Workspace
 from amlc.parallel import in_chunks
 from amlc.plan import Job, job_name, plan, slug
 from amlc.render.context import blob_storage
@@ -48,27 +48,31 @@ def write(
     *,
     backend: str,
     submitted: Iterable[tuple[Trial, ...]] = (),
+    history: Sequence[Record] = (),
+    depends: Sequence[Path] = (),
     leave_out: Sequence[Path] = (),
     check: bool = False,
     on_change: OnChange | None = None,
 ) -> Summary:
     """Make `build/<experiment>/` hold exactly what `experiment` says; with `check`, change nothing.
 
-    submitted: as for `plan`. leave_out: folders that are never trial code. The manifest is written last and holds the
-    digest of every job file, so that a build that was cut short is never taken for a whole one.
+    submitted, history: as for `plan`. depends: what decides the result beside the files of the experiment. leave_out:
+    folders that are never trial code. The manifest is written last and holds the digest of every job file, so that a
+    build that was cut short is never taken for a whole one.
     """
     folder = build / slug(experiment.name)
     code = snapshot(experiment.code, leave_out=[*leave_out, build])
     revision = _revision(experiment, code.files)
+    header = _header(experiment, backend, revision, folder)
     tree = _Tree(folder, check=check, on_change=on_change)
     with tempfile.TemporaryFile() as manifest:
-        manifest.write(head_lines(_header(experiment, backend, revision)).encode())
+        manifest.write(head_lines(header).encode())
         tree.keep_only("code", {f"code/{file.name}" for file in code.files})
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
         names: set[str] = set()
         trials = 0
-        for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted)):
+        for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted, history)):
             for job, (content, line) in zip(jobs, made, strict=True):
                 manifest.write(b"," + line if names else line)
                 name = f"jobs/{job.file_name}"
@@ -78,7 +82,7 @@ def write(
         manifest.write(tail_lines(jobs=len(names), trials=trials).encode())
         tree.keep_only("jobs", names)
         if not check:
-            _write_depend(experiment, folder, backend, code)
+            _write_depend(experiment, folder, backend, code, depends)
         tree.finish(FILE_NAME, manifest)
     return Summary(folder=folder, revision=revision, trials=trials, jobs=len(names), changes=tree.changes)
 
@@ -93,7 +97,7 @@ def _revision(experiment: Experiment, code: Sequence[SnapshotFile]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _header(experiment: Experiment, backend: str, revision: str) -> Header:
+def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:
     local = experiment.target if isinstance(experiment.target, LocalTarget) else LocalTarget()
     return Header(
         experiment=experiment.name,
@@ -109,7 +113,15 @@ def _header(experiment: Experiment, backend: str, revision: str) -> Header:
         use_active_gpu=local.use_active_gpu,
         workspace=_workspace(experiment),
         storage=blob_storage(experiment),
+        assessor=_assessor(experiment, folder),
     )
+
+
+def _assessor(experiment: Experiment, folder: Path) -> Algorithm | None:
+    assessor = experiment.assessor
+    if assessor is None or assessor.code_directory is None:
+        return assessor
+    return replace(assessor, code_directory=Path(os.path.relpath(assessor.code_directory, folder.resolve())))
 
 
 def _workspace(experiment: Experiment) -> Workspace | None:
@@ -126,6 +138,25 @@ def _workspace(experiment: Experiment) -> Workspace | None:
 def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> Entry:
     name = job_name(experiment.name, job.id, revision)
     return Entry(job.id, name, f"jobs/{job.file_name}", hashlib.sha256(content).hexdigest(), job.trials)
+
+
+def extender(experiment: Experiment, manifest: Manifest) -> Callable[[Iterable[Job]], list[Entry]]:
+    """Return what adds jobs to the build folder of `manifest`: their files first, then the manifest that has them."""
+    render = renderer(experiment, revision=manifest.header.revision)
+    tree = _Tree(manifest.folder, check=False, on_change=None)
+
+    def extend(jobs: Iterable[Job]) -> list[Entry]:
+        nonlocal manifest
+        entries = []
+        for job in jobs:
+            content = render(job)
+            entry = _entry(experiment, job, content, manifest.header.revision)
+            tree.put(entry.file, content)
+            entries.append(entry)
+        manifest = add_entries(manifest, entries) if entries else manifest
+        return entries
+
+    return extend
 
 
 def _maker(experiment: Experiment, revision: str) -> Callable[[Sequence[Job]], list[tuple[bytes, bytes]]]:
@@ -238,11 +269,11 @@ def _same(path: Path, stream: IO[bytes]) -> bool:
         return False
 
 
-def _write_depend(experiment: Experiment, folder: Path, backend: str, code: Snapshot) -> None:
+def _write_depend(experiment: Experiment, folder: Path, backend: str, code: Snapshot, depends: Sequence[Path]) -> None:
     """Write the make rules that say which files the manifest is made of; paths are relative to the current folder."""
     manifest = _make_path(folder / FILE_NAME)
     runner = {file.source for file in code.files}
-    inputs = [*experiment.inputs, *template_files(experiment.templates), *sorted(runner), *code.folders]
+    inputs = [*experiment.inputs, *template_files(experiment.templates), *sorted(runner), *code.folders, *depends]
     names = list(dict.fromkeys(_make_path(path) for path in inputs))
     source = _make_path(experiment.source)
     lines = [

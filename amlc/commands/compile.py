@@ -5,17 +5,18 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
 from amlc.config import load_experiment
 from amlc.files import lock
+from amlc.history import History
 from amlc.ledger import fold, read_ledger
-from amlc.model import AmlTarget, Experiment, Trial
-from amlc.places import Places
-from amlc.plan import slug
-from amlc.write import OnChange, write
+from amlc.model import AmlTarget, Experiment
+from amlc.places import PATIENCE_S, Places
+from amlc.plan import adaptive, slug
+from amlc.write import OnChange, Summary, write
 
 
 def compile_(
@@ -25,39 +26,59 @@ def compile_(
     experiment, problems = load_experiment(file, backend=backend, environ=os.environ)
     for problem in problems:
         print(problem, file=err)
-    dry = check or diff
-    with _locked(places, experiment, dry=dry):
-        summary = write(
+    if check or diff:
+        show = _show(out, diff=diff)
+        summary = compile_experiment(experiment, backend=backend, places=places, check=True, on_change=show)
+    else:
+        with _alone(places, experiment):
+            summary = compile_experiment(experiment, backend=backend, places=places)
+    if not quiet:
+        tell(experiment, summary, "would change" if check or diff else "files changed", err)
+    return 3 if (check or diff) and summary.changes else 0
+
+
+def compile_experiment(
+    experiment: Experiment,
+    *,
+    backend: str | None,
+    places: Places,
+    check: bool = False,
+    on_change: OnChange | None = None,
+) -> Summary:
+    """Compile what the experiment and its ledger determine. Of an adaptive one, the caller holds the lock."""
+    path = places.ledger(experiment.name)
+    with read_ledger(path) as ledger:
+        past = History(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
+    with nullcontext() if check else lock(places.build / slug(experiment.name) / ".lock"):
+        return write(
             experiment,
             places.build,
             backend=backend or ("aml" if isinstance(experiment.target, AmlTarget) else "local"),
-            submitted=_submitted(places, experiment),
+            submitted=past.groups,
+            history=past.records,
+            depends=[path] if adaptive(experiment) and path.exists() else [],
             leave_out=[places.state],
-            check=dry,
-            on_change=_show(out, diff=diff) if dry else None,
+            check=check,
+            on_change=on_change,
         )
-    if not quiet:
-        state = f"{summary.changes} would change" if dry else f"{summary.changes} files changed"
-        print(
-            f"{experiment.name}: {_counted(summary.trials, 'trial')} in {_counted(summary.jobs, 'job')}, revision "
-            f"{summary.revision[:6]}, {state if summary.changes else 'nothing changed'}: {summary.folder}/",
-            file=err,
-        )
-    return 3 if dry and summary.changes else 0
+
+
+def tell(experiment: Experiment, summary: Summary, what: str, err: TextIO) -> None:
+    """Print in one line what was compiled; what: `files changed` or `would change`."""
+    changes = f"{summary.changes} {what}" if summary.changes else "nothing changed"
+    counts = f"{_counted(summary.trials, 'trial')} in {_counted(summary.jobs, 'job')}"
+    print(f"{experiment.name}: {counts}, revision {summary.revision[:6]}, {changes}: {summary.folder}/", file=err)
 
 
 @contextmanager
-def _locked(places: Places, experiment: Experiment, *, dry: bool) -> Iterator[None]:
-    if dry:
+def _alone(places: Places, experiment: Experiment) -> Iterator[None]:
+    """Keep `amlc run` away, which adds to the build folder of an adaptive experiment while it is at work."""
+    if not adaptive(experiment):
         yield
         return
-    with lock(places.build / slug(experiment.name) / ".lock"):
+    places.prepare_state()
+    with lock(places.lock(experiment.name), patience_s=PATIENCE_S):
         yield
-
-
-def _submitted(places: Places, experiment: Experiment) -> list[tuple[Trial, ...]]:
-    with read_ledger(places.ledger(experiment.name)) as ledger:
-        return [attempt.trials for attempt in fold(ledger.events()).values()]
 
 
 def _counted(number: int, noun: str) -> str:

@@ -7,20 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TextIO
 
+from amlc.assessing import Assess
+from amlc.assessors import ASSESSORS
 from amlc.backends import PARALLEL, Backend, open_backend
 from amlc.collect import Results, Verdict, read_results, verdict
 from amlc.commands.trials import chosen
-from amlc.drive import Limits, Progress, Watch, drive
+from amlc.drive import Limits, More, Progress, Watch, drive
 from amlc.errors import UsageError
 from amlc.files import lock
-from amlc.ledger import open_ledger, read_ledger
-from amlc.manifest import Manifest
-from amlc.places import Places
+from amlc.ledger import Ledger, open_ledger, read_ledger
+from amlc.manifest import Manifest, read_manifest
+from amlc.places import PATIENCE_S, Places
 from amlc.reconcile import Policy, Reason, reconcile, retryable
 
-_PATIENCE_S = 2.0  # a command that only looks holds the lock for a moment
 RETRYABLE = ("failed", "canceled", "early_stopped", "missing", "changed")
 
 
@@ -40,14 +42,30 @@ class Options:
 def submit(*, target: str | None, options: Options, places: Places, err: TextIO) -> int:
     """Submit and follow to the end; return 0, or 1 if a trial of this run failed."""
     manifest = places.manifest(target)
+    places.prepare_state()
+    with lock(places.lock(manifest.header.experiment), patience_s=PATIENCE_S):
+        return submit_locked(manifest, options=options, places=places, err=err)
+
+
+def submit_locked(
+    manifest: Manifest,
+    *,
+    options: Options,
+    places: Places,
+    err: TextIO,
+    follow: Callable[[Manifest, Ledger], More] | None = None,
+    most: int | None = None,
+) -> int:
+    """Do what `submit` does; the caller holds the experiment's lock.
+
+    follow: gives what compiles the jobs that follow the compiled ones. most: how many there will be at most.
+    """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
     manifest = replace(manifest, header=header)
-    places.prepare_state()
-    patient = lock(places.lock(header.experiment), patience_s=_PATIENCE_S)
-    with patient, open_ledger(places.ledger(header.experiment)) as ledger:
+    with open_ledger(places.ledger(header.experiment)) as ledger:
         backend = open_backend(header, places.runs(header.experiment), parallel=options.parallel)
         results = read_results(manifest, ledger)
-        with _watching(manifest, quiet=options.quiet, err=err) as watch:
+        with _watching(manifest, quiet=options.quiet, most=most, err=err) as watch:
             progress, stopped = drive(
                 manifest,
                 ledger,
@@ -56,11 +74,20 @@ def submit(*, target: str | None, options: Options, places: Places, err: TextIO)
                 limits=_limits(manifest, backend, options),
                 clock=time.time,
                 watch=watch,
+                more=follow(manifest, ledger) if follow else lambda attempts: (),
+                assess=_assess(manifest),
             )
-        end = verdict(read_results(manifest, ledger))
+        end = verdict(read_results(read_manifest(manifest.folder), ledger))
     if not options.quiet:
         _report(progress, stopped, end, err)
     return int(progress.failed > 0)
+
+
+def _assess(manifest: Manifest) -> Assess | None:
+    assessor = manifest.header.assessor
+    if assessor is None:
+        return None
+    return partial(ASSESSORS[assessor.name or ""], args=assessor.class_args)
 
 
 def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -> int:
@@ -134,7 +161,7 @@ def _revisions(results: Results) -> list[str]:
 
 
 @contextmanager
-def _watching(manifest: Manifest, *, quiet: bool, err: TextIO) -> Iterator[Watch]:
+def _watching(manifest: Manifest, *, quiet: bool, most: int | None, err: TextIO) -> Iterator[Watch]:
     """Give what shows the progress: a bar on a terminal; elsewhere, and with `quiet`, only that nothing is heard."""
     if quiet or not err.isatty():
         yield _outages(lambda text: print(text, file=err))
@@ -149,11 +176,14 @@ def _watching(manifest: Manifest, *, quiet: bool, err: TextIO) -> Iterator[Watch
         task = bar.add_task(manifest.header.experiment, total=None, running=0, failed=0)
         warn = _outages(lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True))
 
+        done_before: int | None = None
+
         def show(progress: Progress) -> None:
+            nonlocal done_before
+            done_before = manifest.jobs - progress.total if done_before is None else done_before
+            total = max(progress.total, most - done_before) if most else progress.total
             warn(progress)
-            bar.update(
-                task, total=progress.total, completed=progress.ended, running=progress.running, failed=progress.failed
-            )
+            bar.update(task, total=total, completed=progress.ended, running=progress.running, failed=progress.failed)
 
         yield show
 

@@ -1,0 +1,72 @@
+"""`amlc run`: compile, submit and follow an experiment to its end; what later trials are, earlier results decide."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from amlc.commands.collect import collect
+from amlc.commands.compile import compile_experiment, tell
+from amlc.commands.submit import Options, submit_locked
+from amlc.config import load_experiment
+from amlc.drive import More
+from amlc.errors import IncompleteError
+from amlc.files import lock
+from amlc.history import History
+from amlc.ledger import Attempt, Ledger
+from amlc.manifest import Entry, Manifest, read_manifest
+from amlc.model import Experiment
+from amlc.places import PATIENCE_S, Places
+from amlc.plan import adaptive, packed, upcoming
+from amlc.write import extender
+
+
+def run(*, file: Path, options: Options, places: Places, format_: str, out: BinaryIO, err: TextIO) -> int:
+    """Run the experiment of `file` and write its results to `out`; return 1 if a trial of this run failed.
+
+    Killed at any point and called again it goes on: all that it knows is in the ledger.
+    """
+    experiment, problems = load_experiment(file, backend=options.backend, environ=os.environ)
+    for problem in problems:
+        print(problem, file=err)
+    places.prepare_state()
+    with lock(places.lock(experiment.name), patience_s=PATIENCE_S):
+        summary = compile_experiment(experiment, backend=options.backend, places=places)
+        if not options.quiet:
+            tell(experiment, summary, "files changed", err)
+        failed = submit_locked(
+            read_manifest(summary.folder),
+            options=options,
+            places=places,
+            err=err,
+            follow=_following(experiment) if adaptive(experiment) else None,
+            most=_most_jobs(experiment),
+        )
+    with suppress(IncompleteError) if failed else nullcontext():  # which submit has said already
+        collect(target=str(file), places=places, format_=format_, history=False, out=out, err=err, quiet=options.quiet)
+    return failed
+
+
+def _most_jobs(experiment: Experiment) -> int | None:
+    trials = experiment.max_trials
+    return None if trials is None else -(-trials // experiment.trials_per_job)
+
+
+def _following(experiment: Experiment) -> Callable[[Manifest, Ledger], More]:
+    """Return what compiles the jobs that the tuner proposes next, given the build folder and the ledger."""
+
+    def follow(manifest: Manifest, ledger: Ledger) -> More:
+        history = History(ledger, replicates=experiment.replicates)
+        extend = extender(experiment, manifest)
+
+        def more(attempts: Mapping[str, Attempt]) -> Sequence[Entry]:
+            past = history.past(attempts)
+            known = [trial for group in past.groups for trial in group]
+            return extend(packed(experiment, upcoming(experiment, known, past.records)))
+
+        return more
+
+    return follow
