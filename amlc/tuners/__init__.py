@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners import anneal, batch, evolution, gridsearch, hyperband, random
+from amlc.tuners import anneal, batch, evolution, gridsearch, hyperband, pbt, random
 
 
 class Propose(Protocol):
@@ -56,4 +56,5 @@ TUNERS: Final[Mapping[str, Tuner]] = {
     "Hyperband": Tuner(hyperband.propose, hyperband.ahead),
     "Anneal": Tuner(anneal.propose, anneal.ahead),
     "Evolution": Tuner(evolution.propose, evolution.ahead),
+    "PBT": Tuner(pbt.propose, pbt.ahead),
 }

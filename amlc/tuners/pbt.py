@@ -1,0 +1,195 @@
+"""PBT: a population that trains step by step, its worst going on from checkpoints of its best, perturbed."""
+
+from __future__ import annotations
+
+import math
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from amlc.model import Parameters, Real, Record, Space
+from amlc.space.points import Axis, axes, coordinate_of, coordinates, deliver
+from amlc.tuners.random import draws
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+LOAD: Final = "load_checkpoint_dir"
+SAVE: Final = "save_checkpoint_dir"
+
+_STEPS = 1  # a stream of random numbers beside Random's; no 0, for default_rng([seed, 0]) is default_rng(seed)
+_TRIES = 64  # perturbations that may be refused before a draw at random takes their place
+_SMALLEST = 1e-10  # NNI's lower bound for a qlognormal, so that there is a logarithm
+
+
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
+    """Yield what is left of the current generation; nothing until all of the previous one has ended.
+
+    Trial k of a generation is individual k: one step of training, from the checkpoint in `load_checkpoint_dir` to
+    `save_checkpoint_dir`, which is `<all_checkpoint_dir>/<individual>/<generation>`. In generation 0, Random's draws
+    (which may repeat: each individual is a model of its own), both are the same folder. From then on the worst
+    ceil(fraction * size) load the checkpoint of one of as many best, whose parameters they take over perturbed; the
+    others go on from their own with the parameters that they have. The order in which trials end changes nothing.
+
+    A failed trial is the worst. It is copied only when all of the best have failed, and since its own checkpoint may
+    not exist, what follows it loads what it loaded; NNI 3.0 goes on from the missing one. The last complete generation
+    of imported trials is the one before the first. `allowed` sees the parameters without the two folders.
+    Source: NNI 3.0, `algorithms/hpo/pbt_tuner.py`; Jaderberg et al. 2017, arXiv 1711.09846.
+    """
+    from numpy.random import default_rng
+
+    epoch, before = _stage(history, args)
+    if any(not record.status.ended for record in before):
+        return
+    space_axes = axes(space)
+    position = _position(history, args)
+    individuals = range(position, min(position + count, args["population_size"]))
+    if not before:
+        sets = filter(allowed, (deliver(space_axes, point) for point in draws(default_rng(seed), space_axes)))
+        for individual, parameters in zip(individuals, islice(sets, position, None), strict=False):
+            folder = _folder(args, individual, epoch)
+            yield {**parameters, LOAD: folder, SAVE: folder}
+        return
+    models, copies = _best_and_worst(before, args)
+    for number, individual in enumerate(individuals, start=len(history)):
+        rng = default_rng([seed, number, _STEPS])
+        if individual in copies:
+            old = before[models[int(rng.integers(len(models)))]]
+            following = _perturbed(space_axes, old.parameters, rng, args=args, allowed=allowed)
+        else:
+            old = before[individual]
+            following = _kept(space_axes, old.parameters, rng)
+        yield {
+            **following,
+            LOAD: old.parameters.get(SAVE if old.value is not None else LOAD, _folder(args, individual, epoch - 1)),
+            SAVE: _folder(args, individual, epoch),
+        }
+
+
+def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
+    """Return how many of the current generation are left, if the one before has ended."""
+    _, before = _stage(history, args)
+    waits = any(not record.status.ended for record in before)
+    return 0 if waits else int(args["population_size"]) - _position(history, args)
+
+
+def stripped(parameters: Parameters) -> Parameters:
+    """Return the parameters without the two folders: those of the search space."""
+    return {name: value for name, value in parameters.items() if name not in (LOAD, SAVE)}
+
+
+def _folder(args: Mapping[str, Any], individual: int, epoch: int) -> str:
+    return posixpath.join(args["all_checkpoint_dir"], str(individual), str(epoch))
+
+
+def _position(history: Sequence[Record], args: Mapping[str, Any]) -> int:
+    """Return which individual of the current generation is next."""
+    return sum(not record.imported for record in history) % int(args["population_size"])
+
+
+def _stage(history: Sequence[Record], args: Mapping[str, Any]) -> tuple[int, Sequence[Record]]:
+    """Return the number of the current generation, and the records of the one before; none before the first."""
+    size = int(args["population_size"])
+    epoch, imported = _imported(history, args)
+    own = [record for record in history if not record.imported]
+    generation = len(own) // size
+    return epoch + generation, own[(generation - 1) * size : generation * size] if generation else imported
+
+
+def _imported(history: Sequence[Record], args: Mapping[str, Any]) -> tuple[int, Sequence[Record]]:
+    """Return the number behind the last imported generation that is complete, and the best of its records."""
+    generations: dict[int, list[Record]] = {}
+    for record in history:
+        name = posixpath.basename(str(record.parameters.get(SAVE, ""))) if record.imported else ""
+        if name.isdecimal():
+            generations.setdefault(int(name), []).append(record)
+    size = int(args["population_size"])
+    epoch = max((number for number, records in generations.items() if len(records) >= size), default=-1)
+    records = generations.get(epoch, [])
+    return epoch + 1, [records[place] for place in _ranking(records, args)[:size]]
+
+
+def _ranking(records: Sequence[Record], args: Mapping[str, Any]) -> list[int]:
+    """Return the places of `records`, best first; those without a value come last."""
+    sign = -1.0 if args["optimize_mode"] == "maximize" else 1.0
+    costs = [math.inf if record.value is None else sign * record.value for record in records]
+    return sorted(range(len(records)), key=costs.__getitem__)
+
+
+def _best_and_worst(before: Sequence[Record], args: Mapping[str, Any]) -> tuple[Sequence[int], frozenset[int]]:
+    """Return which individuals may be copied, and which become a copy."""
+    ranking = _ranking(before, args)
+    count = math.ceil(args["fraction"] * len(before))
+    best = ranking[:count]
+    return [place for place in best if before[place].value is not None] or best, frozenset(
+        ranking[len(before) - count :]
+    )
+
+
+def _kept(space_axes: Sequence[Axis], parameters: Parameters, rng: Generator) -> Parameters:
+    """Return the parameters as they are; what an edit of the search space has added is drawn at random."""
+    drawn = deliver(space_axes, next(draws(rng, space_axes)))
+    return {name: parameters.get(name, value) for name, value in drawn.items()}
+
+
+def _perturbed(
+    space_axes: Sequence[Axis],
+    parameters: Parameters,
+    rng: Generator,
+    *,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Parameters:
+    """Return `parameters` with each one moved a step up or down, or drawn anew with `resample_probability`."""
+    for _ in range(_TRIES):
+        point = dict(next(draws(rng, space_axes)))
+        for axis in space_axes:
+            resample, down = rng.random(2)
+            moved = _moved(axis, parameters.get(str(axis.key[0])), -1 if down < 0.5 else 1, args["factor"])
+            if resample >= args["resample_probability"] and moved is not None:
+                point[axis.key] = moved
+        found = deliver(space_axes, point)
+        if allowed(found):
+            return found
+    return next(filter(allowed, (deliver(space_axes, point) for point in draws(rng, space_axes))))
+
+
+def _moved(axis: Axis, value: Any, direction: int, factor: float) -> float | None:
+    """Return the coordinate one step from `value`, within the bounds; None if the axis does not have the value.
+
+    direction: 1 or -1. A step is one option, one whole number, one q, or `factor` times the width (sigma, for the
+    normal types) of the draw.
+    """
+    dimension = axis.dimension
+    if isinstance(dimension, Real) and dimension.q is not None and isinstance(value, (int, float)):
+        stepped = (round(value / dimension.q) + direction) * dimension.q
+        stepped = stepped if dimension.normal else min(max(stepped, dimension.a), dimension.b)
+        return math.log(max(stepped, _SMALLEST)) if dimension.log else stepped
+    x = coordinate_of(dimension, value)
+    if x is None:
+        return None
+    if axis.size is not None:
+        return min(max(x + direction, 0), axis.size - 1)
+    assert isinstance(dimension, Real)  # an axis without a size is one of the real types
+    a, b = coordinates(dimension)
+    if dimension.normal:
+        return x + direction * factor * b
+    return _inside(dimension, min(max(x + direction * factor * (b - a), a), b))
+
+
+def _inside(dimension: Real, x: float) -> float:
+    """Return `x`, or the next coordinate whose value is within the bounds: exp(log(0.1)) is more than 0.1."""
+    for _ in range(16 if dimension.log else 0):
+        if dimension.a <= math.exp(x) <= dimension.b:
+            break
+        x += max(math.ulp(x), 1e-16) * (1 if math.exp(x) < dimension.a else -1)
+    return x
