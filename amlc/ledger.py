@@ -138,11 +138,11 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
     if event.kind == "submitted":
         url = event.data.get("url")
         seen = replace(attempt.latest, url=url) if url else attempt.latest
-        return replace(attempt, latest=seen, submitted=event.at)
+        return _with(attempt, latest=seen, submitted=event.at)
     if event.kind == "cancel":
-        return replace(attempt, canceling=True)
+        return _with(attempt, canceling=True)
     if event.kind == "early_stop":
-        return replace(attempt, canceling=True, stopping=True)
+        return _with(attempt, canceling=True, stopping=True)
     if event.kind == "observed":
         data = dict(event.data)
         outcomes = {o["trial"]: Outcome(**o) for o in data.pop("outcomes", ())}
@@ -152,8 +152,16 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         seen = Observation(job=event.job, **{**data, "status": status})
         submitted = attempt.submitted or event.at
         told = event.number if status.ended else None
-        return replace(attempt, latest=seen, submitted=submitted, told=told, outcomes=outcomes or attempt.outcomes)
+        return _with(attempt, latest=seen, submitted=submitted, told=told, outcomes=outcomes or attempt.outcomes)
     return attempt
+
+
+def _with(attempt: Attempt, **changes: Any) -> Attempt:
+    """Do what `dataclasses.replace` does in less than half the time: each trial has several events."""
+    result = object.__new__(Attempt)
+    for name in Attempt.__slots__:
+        object.__setattr__(result, name, changes[name] if name in changes else getattr(attempt, name))
+    return result
 
 
 def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome] = ()) -> Event:
