@@ -47,7 +47,7 @@ def propose(
     Source: NNI 3.0, `algorithms/hpo/hyperopt_tuner.py`; hyperopt 0.3, `anneal.py`.
     """
     results = [(record.value, record.parameters) for record in history if record.value is not None]
-    if not results:
+    if not results or not space:  # of an empty space hyperopt makes nothing
         yield from random.propose(space, history, count=count, seed=seed, args=args, allowed=allowed)
         return
     from numpy.random import default_rng
@@ -94,18 +94,18 @@ class _Model:
             raise missing(err, algorithm="Anneal", extra="tuners") from err
         labels = {axis.key: str(number) for number, axis in enumerate(space_axes)}
         best = sorted(results, key=lambda result: result[0], reverse=maximize)[:_BEST]
-        located = [(value, point) for value, p in best if (point := locate(space_axes, p)) is not None]
+        points = [point for _, parameters in best if (point := locate(space_axes, parameters)) is not None]
         documents = [
-            _document(number, {label: point.get(key) for key, label in labels.items()}, -value if maximize else value)
-            for number, (value, point) in enumerate(located)
+            _document(rank, {label: point.get(key) for key, label in labels.items()})
+            for rank, point in enumerate(points)
         ]
-        share = len(results) / max(len(located), 1)
+        share = len(results) / max(len(points), 1)
         return cls(
             axes=space_axes,
             labels=labels,
             domain=Domain(None, _expression(space, (), labels)),
             trials=trials_from_docs(documents, validate=False),
-            used={label: share * sum(key in point for _, point in located) for key, label in labels.items()},
+            used={label: share * sum(key in point for point in points) for key, label in labels.items()},
         )
 
     def suggestions(self, rng: Generator) -> Iterator[Point]:
@@ -151,14 +151,17 @@ def _expression(space: Space, prefix: Key, labels: Mapping[Key, str]) -> dict[st
     return expression
 
 
-def _document(number: int, values: Mapping[str, int | float | None], loss: float) -> dict[str, Any]:
-    """Return a finished trial as hyperopt keeps it. values: by label, None for an inactive axis."""
+def _document(rank: int, values: Mapping[str, int | float | None]) -> dict[str, Any]:
+    """Return a finished trial as hyperopt keeps it. values: by label, None for an inactive axis.
+
+    rank: from 0, the best; hyperopt uses a loss for nothing else, and would leave the order of equal ones to numpy.
+    """
     used = {label: [] if value is None else [value] for label, value in values.items()}
-    places = {label: [number] if value else [] for label, value in used.items()}
-    misc = {"tid": number, "cmd": None, "workdir": None, "idxs": places, "vals": used}
+    places = {label: [rank] if value else [] for label, value in used.items()}
+    misc = {"tid": rank, "cmd": None, "workdir": None, "idxs": places, "vals": used}
     empty = dict.fromkeys(("spec", "exp_key", "owner", "book_time", "refresh_time"))
-    result = {"status": "ok", "loss": loss}
-    return {**empty, "tid": number, "state": _DONE, "version": 0, "misc": misc, "result": result}
+    result = {"status": "ok", "loss": float(rank)}
+    return {**empty, "tid": rank, "state": _DONE, "version": 0, "misc": misc, "result": result}
 
 
 def _coordinate(axis: Axis, value: float) -> int | float:
