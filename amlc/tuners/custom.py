@@ -1,0 +1,386 @@
+"""Tuners and Advisors of the user's own, written against NNI and replayed from the history, so that they survive."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias
+
+from amlc.errors import AmlcError
+from amlc.model import Algorithm, Parameters, Record, Space, Status
+from amlc.space.nni import nni_space
+from amlc.tuners import Tuner
+from amlc.tuners.gridsearch import canonical
+from amlc.tuners.user_code import Stage, UserCodeError, swapped
+
+Allowed: TypeAlias = "Callable[[Parameters], bool]"
+
+_MOST_REFUSED: Final = 1000
+_KEPT: Final = 4
+_kept: dict[str, _Replay] = {}
+_warned: set[str] = set()
+
+
+def tuner(algorithm: Algorithm) -> Tuner:
+    """Return the user's class as a tuner: `class_name` in `code_directory`, a Tuner or an Advisor of NNI.
+
+    It is constructed once more in each process and told what happened, in the order of `asked` and `told`: NNI's
+    `update_search_space`, `import_data`, `generate_multiple_parameters` (always for one parameter set),
+    `receive_trial_result` and `trial_end`; for an Advisor, the messages `handle_initialize`, `handle_import_data`,
+    `handle_request_trial_jobs`, `handle_report_metric_data` and `handle_trial_end`. Calls that brought no parameter
+    set are not repeated. A result is the number (NNI passes a mapping as it was reported); trials that failed, were
+    cancelled or were stopped early end without one, as in NNI. A parameter set that the constraints exclude ends at
+    once as a failed trial. Source: NNI 3.0, `runtime/msg_dispatcher.py`.
+
+    It proposes the same in every process if all its random numbers come from `random` or numpy (seeded by `seed`); if
+    not, it is warned of, and the results of the recorded parameter sets are told under the numbers they have.
+    Raises UserCodeError with the class's own traceback when it fails.
+    """
+
+    def propose(
+        space: Space,
+        history: Sequence[Record],
+        *,
+        count: int,
+        seed: int,
+        args: Mapping[str, Any],
+        allowed: Allowed,
+    ) -> Iterator[Parameters]:
+        what = _What.of(algorithm, space, seed)
+        events = _events(history)
+        index = sum(not record.imported for record in history)
+        for number in range(index, index + count):
+            parameters = _next(what, events, number, allowed)
+            if parameters is None:
+                return
+            yield parameters
+
+    return Tuner(propose, lambda history, *, args: 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _What:
+    """What is replayed: an instance of a class in a search space."""
+
+    algorithm: Algorithm
+    space: dict[str, Any]
+    seed: int
+    key: str
+
+    @classmethod
+    def of(cls, algorithm: Algorithm, space: Space, seed: int) -> _What:
+        """Return it with the space as NNI writes it, and with a text that tells it from others."""
+        written = nni_space(space)
+        where = [algorithm.class_name, str(algorithm.code_directory)]
+        key = json.dumps([where, algorithm.class_args, written, seed], default=repr)
+        return cls(algorithm, written, seed, key)
+
+
+# --- what happened ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Imported:
+    digest: tuple[bytes, ...]
+    rows: tuple[tuple[Parameters, float], ...] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    index: int
+    digest: bytes
+    parameters: Parameters = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    index: int
+    event: str
+    value: float | None
+
+
+_Event: TypeAlias = "_Imported | _Asked | _Told"
+
+_EVENTS: Final[Mapping[Status, str]] = {
+    Status.SUCCEEDED: "SUCCEEDED",
+    Status.FAILED: "FAILED",
+    Status.CANCELED: "USER_CANCELED",
+    Status.EARLY_STOPPED: "EARLY_STOPPED",
+}
+
+
+def _events(history: Sequence[Record]) -> list[_Event]:
+    """Return what happened, in its order: the imported results, and then each proposal and each end."""
+    rows = tuple(
+        (record.parameters, record.value) for record in history if record.imported and record.value is not None
+    )
+    events: list[tuple[float, int, _Event]] = []
+    for index, record in enumerate(record for record in history if not record.imported):
+        events.append((record.asked, index, _Asked(index, canonical(record.parameters), record.parameters)))
+        if record.status.ended:
+            told = record.asked if record.told is None else record.told
+            value = record.value if record.status is Status.SUCCEEDED else None
+            # At the same number ends come behind proposals: none stands before its own.
+            events.append((told, len(history) + index, _Told(index, _EVENTS[record.status], value)))
+    ordered = [event for _, _, event in sorted(events, key=lambda one: one[:2])]
+    if not rows:
+        return ordered
+    return [_Imported(tuple(canonical({"parameter": p, "value": v}) for p, v in rows), rows), *ordered]
+
+
+# --- the replay ---------------------------------------------------------------------------------------------------
+
+
+def _next(what: _What, events: list[_Event], index: int, allowed: Allowed) -> Parameters | None:
+    """Return the proposal that follows `events`, and add it to them."""
+    replay = _kept.pop(what.key, None)
+    if replay is None or not replay.leads_to(events, index, allowed):
+        replay = _Replay(what)
+    events[: len(replay.log)] = replay.log[: len(events)]  # the same objects compare faster the next time
+    for event in events[len(replay.log) :]:
+        replay.repeat(event, allowed)
+    if len(replay.log) == len(events) and not replay.finished:
+        replay.ask(index, allowed)
+    while len(_kept) >= _KEPT:
+        del _kept[next(iter(_kept))]
+    _kept[what.key] = replay  # only now: what failed half-way is not to be continued
+    if len(replay.log) == len(events):
+        return None
+    asked = replay.log[len(events)]
+    assert isinstance(asked, _Asked)  # leads_to has seen to that
+    events.append(asked)
+    return asked.parameters
+
+
+class _Replay:
+    """One instance of the user's class, and what it went through: `log`.
+
+    Kept from one call to the next, which changes nothing: what it would be asked or told in another order than in a
+    new process is left to a new instance.
+    """
+
+    def __init__(self, what: _What) -> None:
+        self.log: list[_Event] = []
+        self.finished = False
+        self._key = what.key
+        self._stage = Stage(what.algorithm, "tuner", seed=what.seed)
+        self._issued: dict[int, tuple[_Proposal, Parameters]] = {}
+        self._refused: list[Parameters] = []
+        self._checked: Allowed | None = None
+        with self._stage.open("starting"):
+            self._side = _constructed(self._stage, copy.deepcopy(what.space))
+
+    def leads_to(self, events: Sequence[_Event], index: int, allowed: Allowed) -> bool:
+        """Return whether a new instance, brought to the end of `events`, would be where this one is or will be."""
+        common = min(len(self.log), len(events))
+        if self.log[:common] != list(events[:common]) or not self._still_refused(allowed):
+            return False
+        if len(events) > len(self.log):
+            return not self.finished
+        ahead = self.log[len(events) :]
+        return all(
+            isinstance(one, _Asked) and one.index == index + number and allowed(one.parameters)
+            for number, one in enumerate(ahead)
+        )
+
+    def _still_refused(self, allowed: Allowed) -> bool:
+        if allowed is not self._checked and any(map(allowed, self._refused)):
+            return False
+        self._checked = allowed
+        return True
+
+    def repeat(self, event: _Event, allowed: Allowed) -> None:
+        """Go through what happened before."""
+        match event:
+            case _Imported():
+                with self._stage.open("import_data"):
+                    self._side.take(
+                        [{"parameter": dict(parameters), "value": value} for parameters, value in event.rows]
+                    )
+            case _Asked():
+                found = self._generate(lambda p: canonical(p) == event.digest or allowed(p))
+                if found is None or canonical(found[1]) != event.digest:
+                    self._warn(event.index)
+                if found is not None:
+                    self._issued[event.index] = found[0], event.parameters
+            case _Told() if event.index in self._issued:
+                proposal, parameters = self._issued.pop(event.index)
+                self._tell(proposal, parameters, event.event, event.value)
+        self.log.append(event)
+
+    def ask(self, index: int, allowed: Allowed) -> None:
+        """Add the next proposal to the log, or note that there is none: whoever was asked in vain is not continued."""
+        found = self._generate(allowed)
+        if found is None:
+            self.finished = True
+            return
+        self._issued[index] = found
+        self.log.append(_Asked(index, canonical(found[1]), found[1]))
+
+    def _generate(self, allowed: Allowed) -> tuple[_Proposal, Parameters] | None:
+        for _ in range(_MOST_REFUSED):
+            with self._stage.open("proposing parameters"):
+                proposal = self._side.ask()
+                if proposal is None:
+                    return None
+                parameters = _plain(proposal.parameters)
+            if not isinstance(parameters, dict):
+                raise UserCodeError(
+                    f"{self._stage.where}: it proposed {parameters!r:.60}, which is no mapping by name."
+                )
+            if allowed(parameters):
+                return proposal, parameters
+            self._refused.append(parameters)
+            self._tell(proposal, parameters, "FAILED", None)
+        raise AmlcError(
+            f"amlc.constraints: {_MOST_REFUSED} proposals in a row of {self._stage.where} were excluded. "
+            "Loosen the constraint, or let the class know it."
+        )
+
+    def _tell(self, proposal: _Proposal, parameters: Parameters, event: str, value: float | None) -> None:
+        with self._stage.open("taking the result of a trial"):
+            own = _plain(proposal.parameters)
+            same = isinstance(own, dict) and canonical(own) == canonical(parameters)
+            self._side.tell(proposal, proposal.parameters if same else dict(parameters), event, value)
+
+    def _warn(self, index: int) -> None:
+        if self._key not in _warned:
+            _warned.add(self._key)
+            text = (
+                f"{self._stage.where} does not propose the same again: its parameter set {index + 1} is not the one on "
+                "record. It was changed, or draws unseeded random numbers. It goes on from what is on record."
+            )
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def _plain(value: Any) -> Any:
+    """Return what a trial receives: JSON values instead of tuples and numpy's numbers."""
+    return json.loads(json.dumps(value, default=_number, allow_nan=False))
+
+
+def _number(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"parameters must be JSON values, and {value!r:.60} is a {type(value).__name__}")
+
+
+# --- the two kinds of class ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """A parameter set as the class proposed it. message: what an Advisor sent."""
+
+    id: Any
+    parameters: Any
+    message: str = ""
+
+
+class _Side(Protocol):
+    """What NNI says to a Tuner or an Advisor."""
+
+    def take(self, rows: list[dict[str, Any]]) -> None: ...
+    def ask(self) -> _Proposal | None: ...
+    def tell(self, proposal: _Proposal, parameters: Any, event: str, value: float | None) -> None: ...
+
+
+def _constructed(stage: Stage, space: dict[str, Any]) -> _Side:
+    from nni.runtime import msg_dispatcher_base as base
+    from nni.runtime.tuner_command_channel import TunerCommandChannel
+
+    sent: deque[_Proposal] = deque()
+
+    def connected(url: str) -> Any:
+        channel = TunerCommandChannel(url)
+        channel.connect = lambda: None
+        channel._send = lambda command, data: _receive(sent, command.name, data)  # noqa: SLF001 - what all sending uses
+        return channel
+
+    with (
+        swapped(base, "TunerCommandChannel", connected),
+        swapped(base, "dispatcher_env_vars", base.dispatcher_env_vars._replace(NNI_TUNER_COMMAND_CHANNEL="ws://amlc")),
+    ):
+        instance = stage.construct()
+    if isinstance(instance, base.MsgDispatcherBase):
+        return _Advisor(instance, space, sent)
+    if not hasattr(instance, "generate_multiple_parameters"):
+        raise UserCodeError(f"{stage.where} is neither a Tuner (nni.tuner.Tuner) nor an Advisor of NNI.")
+    return _Tuner(instance, space, sent)
+
+
+def _receive(sent: deque[_Proposal], command: str, data: str) -> None:
+    """Take what an Advisor sends; that no trial is left shows when none comes."""
+    import nni
+
+    if command == "NewTrialJob":
+        message = nni.load(data)
+        sent.append(_Proposal(message["parameter_id"], message["parameters"], data))
+    elif command == "Error":
+        raise RuntimeError(data)
+    elif command == "KillTrialJob":
+        warnings.warn("amlc gives Advisors no intermediate results, and ignores KillTrialJob", stacklevel=2)
+
+
+class _Tuner:
+    """A Tuner. What it hands out later, through `st_callback`, is proposed before it is asked again."""
+
+    def __init__(self, instance: Any, space: dict[str, Any], sent: deque[_Proposal]) -> None:
+        self._instance = instance
+        self._sent = sent
+        self._count = 0
+        instance.update_search_space(space)
+
+    def take(self, rows: list[dict[str, Any]]) -> None:
+        self._instance.import_data(rows)
+
+    def ask(self) -> _Proposal | None:
+        import nni
+
+        if not self._sent:
+            number = self._count
+            self._count += 1
+            try:
+                found = self._instance.generate_multiple_parameters([number], st_callback=self._later)
+            except nni.NoMoreTrialError:
+                found = []
+            self._sent.extend(_Proposal(number, parameters) for parameters in found)
+        return self._sent.popleft() if self._sent else None
+
+    def _later(self, number: int, parameters: Any) -> None:
+        self._sent.append(_Proposal(number, parameters))
+
+    def tell(self, proposal: _Proposal, parameters: Any, event: str, value: float | None) -> None:
+        if value is not None:
+            trial = f"trial-{proposal.id}"
+            self._instance.receive_trial_result(proposal.id, parameters, value, customized=False, trial_job_id=trial)
+        self._instance.trial_end(proposal.id, event == "SUCCEEDED")
+
+
+class _Advisor:
+    """An Advisor: it numbers its parameter sets itself, and may send them at any time."""
+
+    def __init__(self, instance: Any, space: dict[str, Any], sent: deque[_Proposal]) -> None:
+        self._instance = instance
+        self._sent = sent
+        # Nothing is ever resumed here; NNI 3.0's own answer fails for ids that are text, such as Hyperband's.
+        instance.is_created_in_previous_exp = lambda parameter_id: False
+        instance.handle_initialize(space)
+
+    def take(self, rows: list[dict[str, Any]]) -> None:
+        self._instance.handle_import_data(rows)
+
+    def ask(self) -> _Proposal | None:
+        if not self._sent:
+            self._instance.handle_request_trial_jobs(1)
+        return self._sent.popleft() if self._sent else None
+
+    def tell(self, proposal: _Proposal, parameters: Any, event: str, value: float | None) -> None:  # noqa: ARG002
+        trial = f"trial-{proposal.id}"
+        if value is not None:
+            report = {"parameter_id": proposal.id, "trial_job_id": trial, "type": "FINAL", "sequence": 0}
+            self._instance.handle_report_metric_data({**report, "value": json.dumps(value)})
+        self._instance.handle_trial_end({"trial_job_id": trial, "event": event, "hyper_params": proposal.message})
