@@ -11,6 +11,10 @@ VENV := .venv
 # Trials run with the same Python as amlc, so that `python3` in a trialCommand finds what .venv has.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 AMLC := amlc --build $(BUILD)
+# Azure's client is large: it comes when it is needed.
+AZURE := $(if $(filter aml,$(BACKEND)),$(VENV)/.azure)
+# Incomplete results are results too; without any, those of the last time stay.
+KEEP_RESULTS = if [ -s $(RESULTS).tmp ]; then mv $(RESULTS).tmp $(RESULTS); else rm -f $(RESULTS).tmp; fi; exit $$code
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -21,9 +25,8 @@ help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 		printf '  make %-9s %s\n' "$$name" "$$text"; done
 
-run: ## Compile, submit and collect EXPERIMENT; the results go to results.csv
-	$(MAKE) submit || true
-	$(MAKE) collect
+run: $(VENV)/.run $(AZURE) ## Compile, submit, follow and collect EXPERIMENT; the results go to results.csv
+	$(AMLC) run $(EXPERIMENT) --backend $(BACKEND) > $(RESULTS).tmp; code=$$?; $(KEEP_RESULTS)
 
 # --- the environment -----------------------------------------------------------------------------------------------
 
@@ -33,14 +36,22 @@ $(VENV)/.run: pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable '.[report]' --group example
 	touch $@
 
-# Azure's client is large: it comes when it is needed.
-AZURE := $(if $(filter aml,$(BACKEND)),$(VENV)/.azure)
 $(VENV)/.azure: pyproject.toml $(VENV)/.run
 	$(VENV)/bin/python -m pip install --quiet --editable '.[azure,report]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.run
 	$(VENV)/bin/python -m pip install --quiet --group test --group example
+	touch $@
+
+# The oldest clients of Azure that the extra allows, over everything else as it is; one walk is done with them too.
+OLDEST := $(if $(filter true,$(CI)),$(VENV)/.azure-oldest)
+$(VENV)/.azure-oldest: pyproject.toml $(VENV)/.test
+	$(VENV)/bin/python -m venv --clear --without-pip $(VENV)/azure-oldest
+	purelib='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+		$(VENV)/bin/python -c "$$purelib" > "$$($(VENV)/azure-oldest/bin/python -c "$$purelib")/newest.pth"
+	$(VENV)/bin/python -m pip --python $(VENV)/azure-oldest/bin/python install --quiet --no-deps --ignore-installed \
+		$$(sed -n 's/^azure = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",' | sed 's/>=/==/g')
 	touch $@
 
 # --- the experiment ------------------------------------------------------------------------------------------------
@@ -62,9 +73,7 @@ submit: compile $(AZURE) ## Run what is compiled and was not run yet
 
 # With -j too, what is asked for together happens in order.
 collect: compile $(AZURE) $(filter submit,$(MAKECMDGOALS)) ## Write the results into results.csv
-	$(AMLC) collect $(EXPERIMENT) > $(RESULTS).tmp; code=$$?; \
-		if [ $$code -eq 0 ] || [ $$code -eq 4 ]; then mv $(RESULTS).tmp $(RESULTS); else rm -f $(RESULTS).tmp; fi; \
-		exit $$code
+	$(AMLC) collect $(EXPERIMENT) > $(RESULTS).tmp; code=$$?; $(KEEP_RESULTS)
 
 report: compile ## Draw the results as one HTML page, report.html
 	$(AMLC) report $(EXPERIMENT) > $(REPORT)
@@ -77,7 +86,7 @@ clean: ## Remove what was compiled; ledgers and runs in .amlc/ stay
 
 # --- the project itself --------------------------------------------------------------------------------------------
 
-test: $(VENV)/.test ## Run the tests
+test: $(VENV)/.test $(OLDEST) ## Run the tests
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.test ## Check style and types

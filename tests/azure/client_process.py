@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 from amlc.ledger import fold, open_ledger
 from amlc.manifest import read_manifest
@@ -18,18 +19,19 @@ TIMEOUT_S = 90
 
 
 class Parent:
-    """The process that forks the clients; one for each process of pytest."""
+    """The process that forks the clients; one for each Python and process of pytest."""
 
-    _one = None
+    _all: ClassVar[dict] = {}
 
     @classmethod
-    def get(cls):
-        cls._one = cls._one or cls()
-        return cls._one
+    def get(cls, python):
+        if python not in cls._all:
+            cls._all[python] = cls(python)
+        return cls._all[python]
 
-    def __init__(self):
+    def __init__(self, python):
         self._process = subprocess.Popen(
-            [os.environ.get("AMLC_CLIENT_PYTHON", sys.executable), __file__],
+            [python, __file__],
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -55,11 +57,12 @@ class Parent:
 class AzureProject:
     """A folder with an experiment on the emulator's workspace, and amlc to run in it, pointed there from outside.
 
-    AMLC_CLIENT_PYTHON names another Python to run amlc with, such as one with the oldest supported azure-ai-ml.
+    python: what amlc is run with; by default the one that AMLC_CLIENT_PYTHON names, or this one.
     """
 
-    def __init__(self, root, azure, *, recipe="proxy", **environ):
+    def __init__(self, root, azure, *, recipe="proxy", python=None, **environ):
         self.root, self.azure = root, azure
+        self.python = str(python or os.environ.get("AMLC_CLIENT_PYTHON", sys.executable))
         root.mkdir(parents=True, exist_ok=True)
         self.environ = azure.environ(recipe, **environ)
         self.places = Places(root / "build", root / ".amlc")
@@ -97,10 +100,11 @@ class AzureProject:
 
     def start(self, *arguments, env=None):
         """Start amlc; returns its process id and a function that waits for its end."""
-        pid = Parent.get().start(arguments, {**self.environ, **(env or {})}, self.root)
+        parent = Parent.get(self.python)
+        pid = parent.start(arguments, {**self.environ, **(env or {})}, self.root)
 
         def wait():
-            code, out, err = Parent.get().wait()
+            code, out, err = parent.wait()
             return subprocess.CompletedProcess(arguments, code, out, err)
 
         return pid, wait
