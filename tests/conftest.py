@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 TIMEOUT_S = 60
 WEIRD = 'it\'s a "weird" $(path) & ünïcödé ✓ #1 %d'
 FINAL = """final() { printf "NNISDK_MEb'%s'\\n" '{"type":"FINAL","sequence":0,"value":"'"$1"'"}'; }\n"""
-"""Shell: `final 1.5` reports a final result, as nni does when a trial reports one."""
+FINAL += FINAL.replace("final()", "intermediate()").replace("FINAL", "PERIODICAL")
+"""Shell: `final 1.5` reports a final result, as nni does when a trial reports one; `intermediate 1` another one."""
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

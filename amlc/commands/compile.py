@@ -12,7 +12,7 @@ from typing import TextIO
 from amlc.config import load_experiment
 from amlc.files import lock
 from amlc.history import History
-from amlc.ledger import fold, read_ledger
+from amlc.ledger import fold, open_ledger, read_ledger
 from amlc.model import AmlTarget, Experiment
 from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive, slug
@@ -47,7 +47,8 @@ def compile_experiment(
 ) -> Summary:
     """Compile what the experiment and its ledger determine. Of an adaptive one, the caller holds the lock."""
     path = places.ledger(experiment.name)
-    with read_ledger(path) as ledger:
+    is_adaptive = adaptive(experiment)
+    with open_ledger(path) if is_adaptive and not check else read_ledger(path) as ledger:
         past = History(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
     with nullcontext() if check else lock(places.build / slug(experiment.name) / ".lock"):
         return write(
@@ -56,7 +57,7 @@ def compile_experiment(
             backend=backend or ("aml" if isinstance(experiment.target, AmlTarget) else "local"),
             submitted=past.groups,
             history=past.records,
-            depends=[path] if adaptive(experiment) and path.exists() else [],
+            depends=[path] if is_adaptive else [],
             leave_out=[places.state],
             check=check,
             on_change=on_change,

@@ -1,0 +1,194 @@
+"""`amlc run` with tuners that learn: what it proposes, what survives being killed, and what an assessor stops."""
+
+import csv
+import io
+import itertools
+import json
+import random
+import time
+
+import pytest
+
+from amlc.ledger import fold
+from amlc.model import Status
+
+# The result is (x - 0.3)², from what NNI's parameter file says.
+PARABOLA = """
+x=$(sed 's/.*"x": *\\([-+.0-9e]*\\).*/\\1/' "$NNI_SYS_DIR/parameter.cfg")
+final "$(awk "BEGIN { print ($x - 0.3) ^ 2 }")"
+exit 0
+"""
+TPE = {"name": "TPE", "classArgs": {"tpe_args": {"n_startup_jobs": 4}}}
+EVOLUTION = {"name": "Evolution", "classArgs": {"optimize_mode": "minimize", "population_size": 4}}
+SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}, "c": {"_type": "choice", "_value": ["a", "b"]}}
+
+
+@pytest.fixture
+def learning(make_project):
+    """Return a function that makes a project whose tuner learns."""
+
+    count = itertools.count()
+
+    def make(tuner=EVOLUTION, trials=10, concurrency=1, script=PARABOLA, **keys):
+        return make_project(f"project{next(count)}").write(
+            script, searchSpace=SPACE, tuner=tuner, maxTrialNumber=trials, trialConcurrency=concurrency, **keys
+        )
+
+    return make
+
+
+def proposals(project):
+    """Return the parameters of all submitted trials in order."""
+    trials = sorted(
+        (trial for attempt in project.attempts() for trial in attempt.trials), key=lambda trial: trial.sequence
+    )
+    return [trial.parameters for trial in trials]
+
+
+def most_in_flight(project):
+    """Return how many jobs were on their way at once, by the ledger."""
+    changes = []
+    for event in project.events():
+        if event.kind == "intent":
+            changes.append(1)
+        elif event.kind == "void" or (event.kind == "observed" and Status(event.data["status"]).ended):
+            changes.append(-1)
+    return max(itertools.accumulate(changes))
+
+
+def is_at_work(project, run):
+    lock = project.places.lock("probe")
+    return run.poll() is not None or (lock.exists() and f"process {run.pid} " in lock.read_text())
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_run_proposes_from_results_until_the_last_trial(learning, concurrency):
+    project = learning(concurrency=concurrency)
+    out = project.amlc("run", "experiment.yml")
+    rows = list(csv.DictReader(io.StringIO(out.stdout.decode())))
+    assert [int(row["sequence"]) for row in rows] == list(range(10))
+    assert all(float(row["metric.default"]) == pytest.approx((float(row["param.x"]) - 0.3) ** 2, rel=1e-3) for row in rows)
+    assert len(set(project.starts)) == len(project.starts) == 10
+    assert most_in_flight(project) == concurrency
+    again = project.amlc("run", "experiment.yml")
+    assert again.stdout == out.stdout
+    assert "0 submitted" in again.stderr
+
+
+def test_compile_submit_and_collect_in_a_loop_do_the_same_step_by_step(learning):
+    project = learning()
+    counts = []
+    for _ in range(20):
+        project.amlc("compile", "experiment.yml")
+        counts.append(len(project.trials))
+        project.amlc("submit")
+        if len(project.starts) == 10:
+            break
+    assert counts == [4, 5, 6, 7, 8, 9, 10]  # the start-up at once, then each from the results before it
+    calm = learning()
+    calm.amlc("run", "experiment.yml")
+    assert proposals(project) == proposals(calm)
+
+
+def test_the_plan_of_an_adaptive_experiment_is_compiled_and_costs_nothing(learning):
+    project = learning()
+    project.amlc("compile", "experiment.yml")
+    assert project.amlc("compile", "experiment.yml", "--check").stdout == b""
+    assert len(project.trials) == 4
+    assert project.starts == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_random_moments_it_proposes_what_the_calm_run_does(learning, seed, wait_until):
+    tuner = (TPE, EVOLUTION)[seed % 2]
+    calm = learning(tuner, trials=30)
+    calm.amlc("run", "experiment.yml")
+    project = learning(tuner, trials=30)
+    rng = random.Random(seed)
+    for _ in range(25):
+        with project.start("run", "experiment.yml") as run:
+            wait_until(lambda run=run: is_at_work(project, run))
+            time.sleep(rng.uniform(0, 0.6))
+            run.kill()
+    project.amlc("run", "experiment.yml")
+    assert proposals(project) == proposals(calm)
+    assert sorted(project.starts) == sorted(calm.starts)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_concurrency_4_none_is_lost_or_repeated_and_never_more_run(learning, seed, wait_until):
+    project = learning(EVOLUTION, trials=40, concurrency=4)
+    rng = random.Random(seed)
+    for _ in range(15):
+        with project.start("run", "experiment.yml") as run:
+            wait_until(lambda run=run: is_at_work(project, run))
+            time.sleep(rng.uniform(0, 0.5))
+            run.kill()
+    project.amlc("run", "experiment.yml")
+    assert len(proposals(project)) == 40
+    assert sorted(project.starts) == sorted(project.trials)
+    assert len(set(project.starts)) == 40
+    assert most_in_flight(project) <= 4
+
+
+def test_failed_trials_count_and_the_tuner_goes_on(learning):
+    script = 'case "$(cat "$NNI_SYS_DIR/parameter.cfg")" in *\'"a"\'*) exit 3;; esac' + PARABOLA
+    project = learning(script=script)
+    out = project.amlc("run", "experiment.yml", code=1)
+    statuses = [row["status"] for row in csv.DictReader(io.StringIO(out.stdout.decode()))]
+    assert len(statuses) == 10
+    assert {"failed", "succeeded"} == set(statuses)
+
+
+def test_replicates_are_one_parameter_set_for_the_tuner(learning):
+    project = learning(trials=12, amlc={"replicates": 2})
+    project.amlc("run", "experiment.yml")
+    found = proposals(project)
+    assert found[0::2] == found[1::2]
+    assert len({json.dumps(one) for one in found}) == 6
+
+
+def test_compile_leaves_a_running_experiment_alone(learning, wait_until):
+    project = learning(script="sleep 20\n")
+    with project.start("run", "experiment.yml") as run:
+        wait_until(lambda: project.starts)
+        assert f"process {run.pid}" in project.amlc("compile", "experiment.yml", code=2).stderr
+        run.kill()
+
+
+def test_maximum_duration_ends_an_experiment_without_a_number_of_trials(learning):
+    project = learning(trials=None, maxExperimentDuration="2s")
+    assert "maxExperimentDuration" in project.amlc("run", "experiment.yml").stderr
+    assert len(project.starts) >= 4
+
+
+# --- assessors ------------------------------------------------------------------------------------------------------
+
+LEARNING_CURVE = """
+x=$(sed 's/.*"x": *\\([-+.0-9e]*\\).*/\\1/' "$NNI_SYS_DIR/parameter.cfg")
+for step in 1 2 3 4 5 6 7 8; do
+    intermediate "$x"
+    sleep 0.25
+done
+final "$x"
+exit 0
+"""
+
+
+def test_medianstop_ends_a_hopeless_trial_for_real(make_project):
+    project = make_project().write(
+        LEARNING_CURVE,
+        searchSpace={"x": {"_type": "choice", "_value": [0.8, 0.9, 0.1, 0.95]}},
+        trialConcurrency=1,
+        assessor={"name": "Medianstop", "classArgs": {"start_step": 2}},
+    )
+    out = project.amlc("run", "experiment.yml")
+    assert project.statuses() == ["succeeded", "succeeded", "early_stopped", "succeeded"]
+    rows = list(csv.DictReader(io.StringIO(out.stdout.decode())))
+    assert rows[2]["metric.default"] == ""
+    assert float(rows[2]["duration_s"]) < float(rows[0]["duration_s"])
+    history = csv.DictReader(io.StringIO(project.amlc("collect", "--history").stdout.decode()))
+    assert 2 <= sum(row["sequence"] == "2" for row in history) < 8
+    assert not project.processes()
+    with project.ledger() as ledger:
+        assert [attempt.stopping for attempt in fold(ledger.events()).values()] == [False, False, True, False]
