@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 from amlc.model import Choice, Real
-from amlc.space.points import Axis, Key, Point, coordinate_of, coordinates, value_at
+from amlc.space.points import Axis, Point, coordinate_of, coordinates, value_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _STANDARD = NormalDist()
 _EDGE = 1e-12
@@ -29,18 +33,36 @@ def from_unit(space_axes: Sequence[Axis], vector: Sequence[float]) -> Point:
     }
 
 
-def snapped(space_axes: Sequence[Axis], vector: Sequence[float]) -> list[float]:
-    """Return the vector of what a trial at `vector` receives: that of the rounded values.
+def rounded(space_axes: Sequence[Axis], vectors: NDArray[Any]) -> NDArray[Any]:
+    """Return the vectors, one a row, of what trials at `vectors` receive: discrete and rounded values are fewer."""
+    import numpy as np
 
-    Snapping twice changes no more than snapping once.
-    """
-    draws = from_unit(space_axes, vector)
-    point: dict[Key, int | float] = {}
-    for axis in space_axes:
-        exact = coordinate_of(axis.dimension, value_at(axis.dimension, draws[axis.key]))
-        # None: rounding has left the support, as 0 does that of qlognormal; the draw stands for it
-        point[axis.key] = draws[axis.key] if exact is None else exact
-    return to_unit(space_axes, point)
+    return np.column_stack([_rounded(axis, column) for axis, column in zip(space_axes, vectors.T, strict=True)])
+
+
+def _rounded(axis: Axis, column: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    if axis.size is not None:
+        middles: NDArray[Any] = (np.minimum(np.floor(column * axis.size), axis.size - 1) + 0.5) / axis.size
+        return middles
+    dimension = axis.dimension
+    assert isinstance(dimension, Real)  # an axis without a size is one of the real types
+    if dimension.q is None:
+        return column
+    if dimension.normal:
+        return np.array([_quantile(axis, _exact(dimension, _coordinate(axis, u))) for u in column])
+    a, b = coordinates(dimension)
+    values = a + (b - a) * column
+    values = np.round((np.exp(values) if dimension.log else values) / dimension.q) * dimension.q
+    values = np.clip(values, dimension.a, dimension.b)
+    return np.clip(((np.log(values) if dimension.log else values) - a) / (b - a), 0, 1)
+
+
+def _exact(dimension: Real, x: float) -> float:
+    """Return the draw that rounding leaves as it is; x itself where rounding has left the support, as 0 of a log."""
+    exact = coordinate_of(dimension, value_at(dimension, x))
+    return x if exact is None else exact
 
 
 def _quantile(axis: Axis, x: float) -> float:
