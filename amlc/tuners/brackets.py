@@ -56,34 +56,46 @@ def _table(s: int, deepest: int, largest: float, eta: float) -> Table:
 
 
 class _Bracket:
-    """A bracket with the trials that stand on its rungs, in the order of their proposal."""
+    """A bracket with the trials that stand on its rungs, in the order of their proposal.
 
-    __slots__ = ("table", "trials")
+    settled: when the last of the trials on each rung was told; infinite while one is running.
+    """
+
+    __slots__ = ("settled", "table", "trials")
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.trials: list[list[Record]] = [[] for _ in table]
+        self.settled = [-math.inf for _ in table]
+
+    def add(self, record: Record, rung: int) -> None:
+        self.trials[rung].append(record)
+        told = math.inf if not record.status.ended else -math.inf if record.told is None else record.told
+        self.settled[rung] = max(self.settled[rung], told)
 
     def free(self, rung: int) -> int:
         return self.table[rung].count - len(self.trials[rung])
 
     def decided(self, rung: int) -> bool:
         """Tell whether it is known which trials of `rung` go on: all of them have ended."""
-        return self.free(rung) <= 0 and all(trial.status.ended for trial in self.trials[rung])
+        return self.free(rung) <= 0 and self.settled[rung] < math.inf
 
 
 class Ladder:
     """The brackets of an experiment as far as they have begun: made for one call, from the history alone."""
 
-    def __init__(self, brackets: Sequence[Table], history: Iterable[Record]) -> None:
+    def __init__(self, brackets: Sequence[Table], history: Iterable[Record], *, repeats: bool = True) -> None:
         """Find the place of each trial by its parameters and its budget.
 
-        A trial is a promotion if the same configuration stands on the rung below of a bracket which waits for it, and
-        else takes the first free place at the bottom of a bracket with this budget. So it stays where it was when a
-        retry changes a result that the promotion came from. Trials that fit nowhere (the arguments were edited) and
-        imported ones have no place.
+        A trial is a promotion if the same configuration stands on the rung below, all of which ended before, and else
+        takes the first free place at the bottom of a bracket with this budget. Trials that fit nowhere (the arguments
+        were edited) and imported ones have no place.
+
+        repeats: whether two configurations may be equal by chance. If not, a trial stays a promotion although the
+        user runs a trial of the rung below once more.
         """
         self._cycle = brackets
+        self._repeats = repeats
         self._begun: list[_Bracket] = []
         self._waiting: defaultdict[tuple[bytes, int], list[tuple[_Bracket, int]]] = defaultdict(list)
         self._bottom: defaultdict[int, list[_Bracket]] = defaultdict(list)
@@ -106,14 +118,15 @@ class Ladder:
     def _promoted(self, record: Record, digest: bytes, budget: int) -> bool:
         for place in self._waiting.get((digest, budget), ()):
             bracket, rung = place
-            if bracket.free(rung - 1) <= 0 < bracket.free(rung):
+            due = not self._repeats or bracket.settled[rung - 1] <= record.asked
+            if due and bracket.free(rung - 1) <= 0 < bracket.free(rung):
                 self._waiting[digest, budget].remove(place)
                 self._stand(record, digest, bracket, rung)
                 return True
         return False
 
     def _stand(self, record: Record, digest: bytes, bracket: _Bracket, rung: int) -> None:
-        bracket.trials[rung].append(record)
+        bracket.add(record, rung)
         if rung + 1 < len(bracket.table):
             self._waiting[digest, bracket.table[rung + 1].budget].append((bracket, rung + 1))
 

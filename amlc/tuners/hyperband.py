@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import Any
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.points import endless
 from amlc.tuners.brackets import BUDGET, Ladder, Table, cycle, fresh
 
 
@@ -30,7 +31,7 @@ def propose(
     its rung. Imported trials change nothing.
     Source: NNI 3.0, `algorithms/hpo/hyperband_advisor.py`, which puts promotions behind a bracket that has begun.
     """
-    ladder = Ladder(_cycle(args), history)
+    ladder = Ladder(_cycle(args), history, repeats=not endless(space))
     bottoms = zip(ladder.vacancies(serial=_serial(args)), fresh(space, seed, ladder.drawn, allowed), strict=False)
     first = ({**parameters, BUDGET: budget} for budget, parameters in bottoms)
     return islice(chain(ladder.promotions(maximize=args["optimize_mode"] == "maximize"), first), count)

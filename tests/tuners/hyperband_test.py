@@ -310,8 +310,9 @@ def test_whole_cycles_are_run_and_no_trial_is_repeated(args, slots, parsed) -> N
 
 
 @pytest.mark.parametrize("args", [NINE, SERIAL], ids=["parallel", "serial"])
-def test_one_call_equals_single_calls(args, parsed) -> None:
-    run = Run(parsed(SPACE), args, slots=5)
+@pytest.mark.parametrize("space", [SPACE, FINITE], ids=["endless", "finite"])
+def test_one_call_equals_single_calls(args, space, parsed) -> None:
+    run = Run(parsed(space), args, slots=5, value=lambda p: p.get("x", p["c"]))
     for _ in range(40):
         run.fill()
         run.end()
@@ -319,7 +320,7 @@ def test_one_call_equals_single_calls(args, parsed) -> None:
         history = list(run.history)
         for parameters in together:
             assert propose(run.space, history, args) == [parameters]
-            history.append(Record(parameters=parameters))
+            history.append(Record(parameters=parameters, asked=run.clock))
         if len(together) < 12:
             assert args is SERIAL
             assert not propose(run.space, history, args)
