@@ -31,7 +31,7 @@ def load_data():
 
 
 def load_checkpoint(folder):
-    """Return the weights and for how many epochs they were trained; in the first generation there are none."""
+    """Return the weights, None if the first trial of all failed, and for how many epochs they were trained."""
     try:
         with np.load(os.path.join(folder, "weights.npz")) as file:
             return [file[f"array_{number}"] for number in range(len(file.files) - 1)], int(file["epochs"])
@@ -58,8 +58,9 @@ def main(args):
         alpha=args.alpha,
         random_state=1,
     )
-    result = {}
-    weights, epochs = load_checkpoint(args.load_checkpoint_dir)
+    result, weights, epochs = {}, None, 0
+    if args.load_checkpoint_dir != args.save_checkpoint_dir:  # they are the same in the first generation
+        weights, epochs = load_checkpoint(args.load_checkpoint_dir)
     if weights:
         model.partial_fit(x_train[:256], y_train[:256], classes=CLASSES)  # makes the layers, which are filled next
         model.coefs_, model.intercepts_ = weights[:2], weights[2:]
