@@ -51,7 +51,7 @@ def tuner(algorithm: Algorithm) -> Tuner:
         allowed: Allowed,
     ) -> Iterator[Parameters]:
         what = _What.of(algorithm, space, seed)
-        events = _events(history)
+        events = _events(history, _kept.get(what.key))
         index = sum(not record.imported for record in history)
         for number in range(index, index + count):
             parameters = _next(what, events, number, allowed)
@@ -113,14 +113,21 @@ _EVENTS: Final[Mapping[Status, str]] = {
 }
 
 
-def _events(history: Sequence[Record]) -> list[_Event]:
-    """Return what happened, in its order: the imported results, and then each proposal and each end."""
+def _events(history: Sequence[Record], kept: _Replay | None) -> list[_Event]:
+    """Return what happened, in its order: the imported results, and then each proposal and each end.
+
+    kept: spares the encoding of what it has from the same records.
+    """
+    known = {event.index: event for event in kept.log if isinstance(event, _Asked)} if kept else {}
     rows = tuple(
         (record.parameters, record.value) for record in history if record.imported and record.value is not None
     )
     events: list[tuple[float, int, _Event]] = []
     for index, record in enumerate(record for record in history if not record.imported):
-        events.append((record.asked, index, _Asked(index, canonical(record.parameters), record.parameters)))
+        asked = known.get(index)
+        if asked is None or asked.parameters is not record.parameters:
+            asked = _Asked(index, canonical(record.parameters), record.parameters)
+        events.append((record.asked, index, asked))
         if record.status.ended:
             told = record.asked if record.told is None else record.told
             value = record.value if record.status is Status.SUCCEEDED else None
@@ -140,9 +147,8 @@ def _next(what: _What, events: list[_Event], index: int, allowed: Allowed) -> Pa
     replay = _kept.pop(what.key, None)
     if replay is None or not replay.leads_to(events, index, allowed):
         replay = _Replay(what)
-    events[: len(replay.log)] = replay.log[: len(events)]  # the same objects compare faster the next time
-    for event in events[len(replay.log) :]:
-        replay.repeat(event, allowed)
+    replay.log[: len(events)] = events[: len(replay.log)]  # the same objects compare faster the next time
+    replay.continue_with(events[len(replay.log) :], allowed)
     if len(replay.log) == len(events) and not replay.finished:
         replay.ask(index, allowed)
     while len(_kept) >= _KEPT:
@@ -193,8 +199,14 @@ class _Replay:
         self._checked = allowed
         return True
 
-    def repeat(self, event: _Event, allowed: Allowed) -> None:
-        """Go through what happened before."""
+    def continue_with(self, events: Sequence[_Event], allowed: Allowed) -> None:
+        """Go through what happened, or happened before."""
+        if events:
+            with self._stage.kept_open():
+                for event in events:
+                    self._repeat(event, allowed)
+
+    def _repeat(self, event: _Event, allowed: Allowed) -> None:
         match event:
             case _Imported():
                 with self._stage.open("import_data"):
@@ -289,6 +301,7 @@ class _Side(Protocol):
 
 
 def _constructed(stage: Stage, space: dict[str, Any]) -> _Side:
+    stage.need_nni()
     from nni.runtime import msg_dispatcher_base as base
     from nni.runtime.tuner_command_channel import TunerCommandChannel
 

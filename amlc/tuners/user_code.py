@@ -42,6 +42,7 @@ class Stage:
         self.where = f"{kind} {algorithm.class_name} ({algorithm.code_directory})"
         self._algorithm = algorithm
         self._seed = seed
+        self._is_open = False
         self._entropy = random.Random()  # noqa: S311 - no secrets
         self._random, self._numpy = self._start()
 
@@ -56,12 +57,25 @@ class Stage:
     def open(self, doing: str) -> Iterator[None]:
         """Run the object's code; an exception becomes a UserCodeError that says `doing`."""
         try:
-            with self._path(), self._random_numbers(), redirect_stdout(sys.stderr):
+            with self.kept_open():
                 yield
         except UserCodeError:
             raise
         except (Exception, SystemExit) as err:
             raise UserCodeError(f"{self.where}: {doing} failed.\n{_traceback(err)}") from err
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Open the stage for many calls, each of which says what it does by `open`: changing scenes takes a while."""
+        if self._is_open:
+            yield
+            return
+        with self._path(), self._random_numbers(), redirect_stdout(sys.stderr):
+            self._is_open = True
+            try:
+                yield
+            finally:
+                self._is_open = False
 
     def construct(self) -> Any:
         """Return an instance of the class, constructed with `classArgs`; to be called on the open stage.
@@ -79,7 +93,7 @@ class Stage:
         return wanted(**arguments)
 
     def _class(self) -> Callable[..., Any]:
-        self._import_nni()
+        self.need_nni()
         module_name, _, name = (self._algorithm.class_name or "").rpartition(".")
         module = self._module(module_name)
         found: Callable[..., Any] | None = getattr(module, name, None)
@@ -88,8 +102,9 @@ class Stage:
             raise UserCodeError(f"{self.where}: '{module_name}' has no class '{name}'.{did_you_mean(name, classes)}")
         return found
 
-    def _import_nni(self) -> None:
-        if "nni" in sys.modules:
+    def need_nni(self) -> None:
+        """Import NNI, without what it writes to standard output. Raises UserCodeError if it is not there."""
+        if sys.modules.get("nni") is not None:
             return
         if importlib.util.find_spec("nni") is None:
             raise UserCodeError(f"{self.where} needs NNI, which is not installed here: pip install nni.")
