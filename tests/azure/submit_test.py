@@ -7,6 +7,7 @@ import re
 import signal
 
 import pytest
+import yaml
 
 from tests.azure.client_process import AzureProject
 from tests.azure.faults import Fault, expired_token, garbage, throttle
@@ -54,6 +55,27 @@ def test_n_jobs_cost_n_puts_and_a_constant_and_a_second_submit_creates_nothing(m
     assert azure.job_puts == 2
     assert azure.count("PUT", "/codes/") == 1
     assert azure.count("PUT", "/environments/") == 0
+
+
+def test_every_job_is_sent_as_the_client_sends_the_first(make_azure, make_project):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = make_project(azure).write(values=["a", "é", 3], amlc={"job": {"properties": {"mine": "1"}}})
+    project.amlc("submit", "--no-wait", "--parallel", "1")
+    first, *others = azure.jobs
+    for entry, job in zip(project.manifest.entries(), azure.jobs, strict=True):
+        values = yaml.safe_load((project.manifest.folder / entry.file).read_text())
+        assert job.properties["environmentVariables"] == values["environment_variables"]
+        assert job.properties["displayName"] == values["display_name"]
+        assert job.properties["properties"]["mine"] == "1"
+        assert job.tags["amlc.trial"] == entry.id
+        assert job.tags["amlc.digest"] == entry.sha256[:16]
+    own = ("environmentVariables", "displayName", "tags")
+    for job in others:
+        assert job.properties.keys() == first.properties.keys()
+        assert {name for name in job.properties if job.properties[name] != first.properties[name]} <= {*own, "services"}
+        assert job.tags.keys() == first.tags.keys()
+        assert job.properties["environmentVariables"].keys() == first.properties["environmentVariables"].keys()
+    assert len({attempt.latest.url.replace(attempt.job, "") for attempt in project.attempts()}) == 1
 
 
 def test_following_a_thousand_jobs_costs_list_pages_only(make_azure, make_project):

@@ -107,6 +107,11 @@ class Client:
         params = {"api-version": version}
         return self.arm.call("GET", self.scope + path, doing=doing, params=params, missing=missing)
 
+    @property
+    def last_put(self) -> tuple[str, bytes | str]:
+        """The address and the body of what this thread created last, through whichever client."""
+        return self._transport.last_put
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.session.close()

@@ -77,9 +77,18 @@ class PacedTransport(RequestsTransport):  # type: ignore[misc]
             read_timeout=_READ_TIMEOUT_S,
         )
         self._pace = pace
+        self._sent = threading.local()
+
+    @property
+    def last_put(self) -> tuple[str, bytes | str]:
+        """The address and the body of what this thread created last."""
+        found: tuple[str, bytes | str] = self._sent.put
+        return found
 
     def send(self, request: Any, **options: Any) -> Any:
         creates = request.method == "PUT"
+        if creates:
+            self._sent.put = (request.url, getattr(request, "content", None) or getattr(request, "body", None) or "")
         self._pace.enter(creates=creates)
         response = super().send(request, **options)
         if response.status_code == 429:
