@@ -27,7 +27,7 @@ _MOST_BAD: Final = 800
 """How many results the model looks at: the best of the good ones, and bad ones evenly over their ranks."""
 _TRIES: Final = 10
 """How often the model may try to find what is allowed and new, before a random draw takes its place."""
-_FEWEST_GOOD: Final = 3
+_FEWEST_GOOD: Final = 2
 _WIDTH: Final = 0.15
 _SHRINK: Final = 0.3
 """A kernel is `_WIDTH` wide, as a part of the whole axis, if there is one result, and with n of them n**-_SHRINK of
@@ -187,7 +187,8 @@ def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args
     succeeded = sum(math.isfinite(loss) for loss, _ in ranking)
     if succeeded < least:
         return None
-    split = min(max(_FEWEST_GOOD, math.ceil(len(ranking) * args["top_n_percent"] / 100)), succeeded)
+    split = max(_FEWEST_GOOD, math.ceil(len(ranking) * args["top_n_percent"] / 100))
+    split = min(split, succeeded, len(ranking) - 1)  # there are bad ones always
     rest = ranking[split:]
     step = max(len(rest) / _MOST_BAD, 1.0)
     good = _vectors(space_axes, ranking[: min(split, _MOST_GOOD)])

@@ -298,7 +298,7 @@ def test_records_that_do_not_fit_the_space_teach_nothing(parsed) -> None:
 def test_every_type_is_searched(parsed) -> None:
     space = parsed(ALL_TYPES, tuner="BOHB")
     history = run(
-        space, 60, lambda p: abs(p["uniform"]) + abs(math.log10(p["loguniform"]) + 4) + (p["choice"] is not True)
+        space, 60, lambda p: abs(p["uniform"]) + abs(math.log10(p["loguniform"]) + 4) + 3 * (p["choice"] is not True)
     )
     for record in history:
         assert list(record.parameters) == [*ALL_TYPES, BUDGET]
