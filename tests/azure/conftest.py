@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # so that `tests.azure` is f
 _NEEDED = ("trustme", "azure.ai.ml", "azure.identity", "mlflow")
 
 
-def _missing():
+def missing():
     """Return what this machine lacks, or None."""
     for name in _NEEDED:
         try:
@@ -31,7 +31,7 @@ def _missing():
 
 @pytest.fixture(scope="session")
 def _can_emulate():
-    if reason := _missing():
+    if reason := missing():
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
