@@ -186,15 +186,25 @@ def retry(
 @click.argument("file", type=_FILE)
 @_backend
 @_submit_options
+@click.option(
+    "--from",
+    "learn_from",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="RESULTS",
+    help="Let the tuner learn from these first: a results.csv, NNI's JSON export, a ledger.",
+)
 @click.option("--format", "format_", type=_FORMATS, default="csv", show_default=True)
 @click.pass_obj
-def run(settings: _Settings, /, file: Path, backend: str | None, format_: str, **options: Any) -> int:
+def run(
+    settings: _Settings, /, file: Path, backend: str | None, learn_from: Path | None, format_: str, **options: Any
+) -> int:
     """Compile, submit, wait, and write the results to stdout; a tuner that learns proposes trials on the way."""
     from amlc.commands.run import run as run_all
 
     given = _options(settings, backend=backend, **options)
     return run_all(
         file=file,
+        learn_from=learn_from,
         options=given,
         places=settings.places,
         format_=format_,

@@ -33,9 +33,9 @@ class LedgerError(AmlcError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact. at: seconds since the epoch. job: the job's name, or empty for the whole experiment. number: its place
-    in the ledger, from 1; 0 before it is there.
+    """One fact. at: seconds since the epoch. job: the job's name, or empty for the whole experiment.
 
+    number: its place in the ledger, from 1; 0 before it is there.
     kind: `session` (a submit began) · `tick` (it was still at work) · `intent` (about to submit; written before the
     call) · `submitted` · `void` (the intent never reached the back end) · `observed` · `cancel` (was
     asked for) · `early_stop` (the assessor asked for it) · `stop` (submit no more) · `history` (its intermediate

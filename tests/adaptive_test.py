@@ -67,7 +67,9 @@ def test_run_proposes_from_results_until_the_last_trial(learning, concurrency):
     out = project.amlc("run", "experiment.yml")
     rows = list(csv.DictReader(io.StringIO(out.stdout.decode())))
     assert [int(row["sequence"]) for row in rows] == list(range(10))
-    assert all(float(row["metric.default"]) == pytest.approx((float(row["param.x"]) - 0.3) ** 2, rel=1e-3) for row in rows)
+    assert all(
+        float(row["metric.default"]) == pytest.approx((float(row["param.x"]) - 0.3) ** 2, rel=1e-3) for row in rows
+    )
     assert len(set(project.starts)) == len(project.starts) == 10
     assert most_in_flight(project) == concurrency
     again = project.amlc("run", "experiment.yml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -13,27 +14,33 @@ from amlc.commands.compile import compile_experiment, tell
 from amlc.commands.submit import Options, submit_locked
 from amlc.config import load_experiment
 from amlc.drive import More
-from amlc.errors import IncompleteError
+from amlc.errors import IncompleteError, UsageError
 from amlc.files import lock
 from amlc.history import History
-from amlc.ledger import Attempt, Ledger
+from amlc.ledger import Attempt, Ledger, open_ledger
 from amlc.manifest import Entry, Manifest, read_manifest
 from amlc.model import Experiment
 from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive, packed, upcoming
+from amlc.warm_start import read_results_from, record_results
 from amlc.write import extender
 
 
-def run(*, file: Path, options: Options, places: Places, format_: str, out: BinaryIO, err: TextIO) -> int:
+def run(
+    *, file: Path, learn_from: Path | None, options: Options, places: Places, format_: str, out: BinaryIO, err: TextIO
+) -> int:
     """Run the experiment of `file` and write its results to `out`; return 1 if a trial of this run failed.
 
-    Killed at any point and called again it goes on: all that it knows is in the ledger.
+    learn_from: results of earlier trials for the tuner. Killed at any point and called again it goes on: all that it
+    knows is in the ledger.
     """
     experiment, problems = load_experiment(file, backend=options.backend, environ=os.environ)
     for problem in problems:
         print(problem, file=err)
     places.prepare_state()
     with lock(places.lock(experiment.name), patience_s=PATIENCE_S):
+        if learn_from is not None:
+            _learn(experiment, learn_from, places, err)
         summary = compile_experiment(experiment, backend=options.backend, places=places)
         if not options.quiet:
             tell(experiment, summary, "files changed", err)
@@ -48,6 +55,16 @@ def run(*, file: Path, options: Options, places: Places, format_: str, out: Bina
     with suppress(IncompleteError) if failed else nullcontext():  # which submit has said already
         collect(target=str(file), places=places, format_=format_, history=False, out=out, err=err, quiet=options.quiet)
     return failed
+
+
+def _learn(experiment: Experiment, path: Path, places: Places, err: TextIO) -> None:
+    if not adaptive(experiment):
+        raise UsageError(f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. Leave it out.")
+    results = read_results_from(path, experiment.space)
+    with open_ledger(places.ledger(experiment.name)) as ledger:
+        is_new = record_results(ledger, results, at=time.time())
+    left_out = f", {len(results.unfit)} are no points of the space ({results.unfit[0]})" if results.unfit else ""
+    print(f"{path}: {len(results.rows)} results {'learnt from' if is_new else 'known already'}{left_out}", file=err)
 
 
 def _most_jobs(experiment: Experiment) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 
@@ -87,12 +87,12 @@ _TPE = {
     "prior_weight": _number(1.0, above=0),
     "gamma": _number(0.25, above=0),
 }
-_HYPEROPT = {
+_LIAR = Argument(kinds=(str,), default="min", one_of=("min", "max", "mean"))
+_ANNEAL = {**_MINIMIZE, "parallel_optimize": _flag(default=False), "constant_liar_type": _LIAR}
+_TPE_LEGACY = {
     **_MINIMIZE,
     "parallel_optimize": _flag(default=False, instead="running trials always count", exact=(True,)),
-    "constant_liar_type": Argument(
-        kinds=(str,), default="min", one_of=("min", "max", "mean"), instead=_LIES, exact=("max",)
-    ),
+    "constant_liar_type": replace(_LIAR, instead=_LIES, exact=("max",)),
 }
 
 TUNERS: Final = (
@@ -100,8 +100,8 @@ TUNERS: Final = (
     BuiltIn(name="GridSearch", arguments=_MINIMIZE, types=_ALL),
     BuiltIn(name="Batch", alias="BatchTuner", types=_ALL),
     BuiltIn(name="TPE", arguments={**_MINIMIZE, **_SEED, "tpe_args": Argument(nested=_TPE)}, types=_ALL),
-    BuiltIn(name="TPE_legacy", arguments=_HYPEROPT, types=_ALL),
-    BuiltIn(name="Anneal", arguments=_HYPEROPT, types=_ALL),
+    BuiltIn(name="TPE_legacy", arguments=_TPE_LEGACY, types=_ALL),
+    BuiltIn(name="Anneal", arguments=_ANNEAL, types=_ALL),
     BuiltIn(name="Evolution", arguments={**_MAXIMIZE, "population_size": _whole(32, high=99999)}, types=_ALL),
     BuiltIn(
         name="SMAC",

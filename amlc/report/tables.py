@@ -16,7 +16,7 @@ from amlc.errors import UsageError
 _INT64 = range(-(2**63), 2**63)
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 _TIMES = frozenset({"started", "ended", "at"})
-_AS_CELLS = frozenset({str, int, float, type(None)})  # which csv writes as `_cell` does
+_AS_CELLS = frozenset({str, int, float, type(None)})  # which csv writes as `cell` does
 
 
 def write_csv(table: Table, out: BinaryIO) -> None:
@@ -26,9 +26,7 @@ def write_csv(table: Table, out: BinaryIO) -> None:
     times = [name for name in table.columns if name in _TIMES]
     for row in table.rows:
         shown = {**row, **{name: _value(name, row.get(name)) for name in times}}
-        writer.writerow(
-            [value if type(value) in _AS_CELLS else _cell(value) for value in map(shown.get, table.columns)]
-        )
+        writer.writerow([value if type(value) in _AS_CELLS else cell(value) for value in map(shown.get, table.columns)])
 
 
 def write_jsonl(table: Table, out: BinaryIO) -> None:
@@ -76,7 +74,8 @@ def _value(name: str, value: Any) -> Any:
     return value
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Return the text of a value in a CSV file; what is neither a number nor text is written as JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -114,7 +113,7 @@ def _column(values: list[Any]) -> list[Any]:
         return [float(value) if value is not None and float in kinds else value for value in values]
     if kinds == {bool}:
         return values
-    return [_encoded(_cell(value)).decode() if value is not None else None for value in values]
+    return [_encoded(cell(value)).decode() if value is not None else None for value in values]
 
 
 def _encoded(text: str) -> bytes:

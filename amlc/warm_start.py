@@ -1,0 +1,180 @@
+"""Results from elsewhere, for a tuner to learn from: a results.csv, an export of NNI, another experiment's ledger."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from amlc.errors import UsageError
+from amlc.history import History, scalar
+from amlc.ledger import FILE_NAME, Event, Ledger, fold, read_ledger
+from amlc.model import Choice, Integer, Parameters, Space
+from amlc.render.context import flattened
+from amlc.report.tables import cell
+from amlc.space.points import Axis, Key, axes, locate
+
+_ADDED = ("TRIAL_BUDGET", "load_checkpoint_dir", "save_checkpoint_dir")  # by tuners, to what the space has
+_SQLITE = b"SQLite format 3\0"
+
+Found: TypeAlias = "tuple[str, Parameters | None, float | None]"
+"""Where it stands, the parameters (None: they are not those of the space) and the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Parameter sets of the search space with their results. unfit: where those stand that are none of the space."""
+
+    rows: tuple[tuple[Parameters, float], ...]
+    unfit: tuple[str, ...]
+
+
+def read_results_from(path: Path, space: Space) -> Results:
+    """Read finished trials from a file or a state folder; those without a result are left out.
+
+    Raises UsageError when it is neither, or when none of its trials fits the space.
+    """
+    rows: list[tuple[Parameters, float]] = []
+    unfit: list[str] = []
+    space_axes = axes(space)
+    for where, parameters, value in _read(path, space_axes):
+        if value is None:
+            continue
+        own = {name: item for name, item in (parameters or {}).items() if name not in _ADDED}
+        if parameters is None or locate(space_axes, own) is None:
+            unfit.append(where)
+        else:
+            rows.append((parameters, value))
+    if not rows:
+        reason = f"{unfit[0]} and all others are no points of the search space" if unfit else "it has no results"
+        raise UsageError(f"--from {path}: {reason}. Expected a results.csv, NNI's JSON export, or a ledger.")
+    return Results(tuple(rows), tuple(unfit))
+
+
+def record_results(ledger: Ledger, results: Results, *, at: float) -> bool:
+    """Put results into the ledger; tell whether they are new, for the same ones count once."""
+    rows = [{"parameters": parameters, "value": value} for parameters, value in results.rows]
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    if any(event.data["digest"] == digest for event in ledger.events(kind="import")):
+        return False
+    ledger.append([Event(kind="import", at=at, data={"digest": digest, "results": rows})])
+    return True
+
+
+def _read(path: Path, space_axes: Sequence[Axis]) -> Iterator[Found]:
+    file = path / FILE_NAME if path.is_dir() else path
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(len(_SQLITE))
+        if start == _SQLITE:
+            return _of_ledger(file)
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as err:
+        raise UsageError(
+            f"--from {path}: there is no {file.name}. Expected a results.csv, an export, a ledger."
+        ) from err
+    except UnicodeDecodeError as err:
+        raise UsageError(f"--from {path}: not text in UTF-8, and no ledger. Expected a results.csv.") from err
+    if text.lstrip().startswith(("[", "{")):
+        return _of_export(file, text)
+    return _of_table(file, text, space_axes)
+
+
+def _of_ledger(path: Path) -> Iterator[Found]:
+    with read_ledger(path) as ledger:
+        records = History(ledger, replicates=1).past(fold(ledger.events())).records
+    for number, record in enumerate(records):
+        yield f"{path}: trial #{number}", record.parameters, record.value
+
+
+def _of_export(path: Path, text: str) -> Iterator[Found]:
+    """Yield the trials of NNI's JSON export, whose values may be JSON within JSON."""
+    try:
+        rows = json.loads(text)
+    except ValueError as err:
+        raise UsageError(
+            f"--from {path}: not JSON ({err}). Export it again: nnictl experiment export --type json."
+        ) from err
+    for number, row in enumerate(rows if isinstance(rows, list) else [rows]):
+        fields = row if isinstance(row, Mapping) else {}
+        parameters = _unpacked(fields.get("parameter", fields.get("parameters")))
+        value = scalar(_unpacked(fields.get("value")))
+        yield f"{path}: item {number}", parameters if isinstance(parameters, Mapping) else None, value
+
+
+def _unpacked(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None
+
+
+def _of_table(path: Path, text: str, space_axes: Sequence[Axis]) -> Iterator[Found]:
+    reader = csv.DictReader(text.splitlines())
+    if "metric.default" not in (reader.fieldnames or ()):
+        raise UsageError(f"--from {path}: it has no column 'metric.default'. Expected what amlc collect writes.")
+    for row in reader:
+        cells = {name.removeprefix("param."): text for name, text in row.items() if name and name.startswith("param.")}
+        value = _number(row["metric.default"])
+        yield f"{path}:{reader.line_num}", _parameters(cells, space_axes), None if value is None else scalar(value)
+
+
+def _parameters(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> Parameters | None:
+    """Return the parameters of one row; None if a cell is missing, left over, or no value of its parameter."""
+    filled = {name: text for name, text in cells.items() if text != "" and name not in _ADDED}
+    point: dict[Key, int | float] = {}
+    parameters: dict[str, Any] = {}
+    used: set[str] = set()
+    for axis in space_axes:
+        if not axis.active(point):
+            continue
+        names = [name for name in axis.key if isinstance(name, str)]
+        found = _option(axis, names, cells) if isinstance(axis.dimension, Choice) else _real(axis, names, cells)
+        if found is None:
+            return None
+        coordinate, value, columns = found
+        point[axis.key] = coordinate
+        used |= columns
+        place = parameters
+        for name in names[:-1]:
+            place = place[name]
+        place[names[-1]] = value
+    budget = _number(cells.get("TRIAL_BUDGET", ""))
+    return None if filled.keys() - used else {**parameters, **({"TRIAL_BUDGET": int(budget)} if budget else {})}
+
+
+def _option(axis: Axis, names: Sequence[str], cells: Mapping[str, str]) -> tuple[int, Any, set[str]] | None:
+    """Return the option that `amlc collect` writes as these cells: of several, that which fills most of them.
+
+    A table cannot tell 1 from "1", nor null from nothing; then it is the first of them.
+    """
+    assert isinstance(axis.dimension, Choice)  # the caller has seen to that
+    best: tuple[int, Any, set[str]] | None = None
+    for index, option in enumerate(axis.dimension.options):
+        value = {"_name": option} if axis.dimension.branches else option
+        expected = {name: cell(item) for name, item in flattened({".".join(names): value}).items()}
+        filled = {name for name, text in expected.items() if text}
+        if all(cells.get(name) == text for name, text in expected.items()) and (best is None or best[2] < filled):
+            best = index, value, filled
+    return best
+
+
+def _real(axis: Axis, names: Sequence[str], cells: Mapping[str, str]) -> tuple[float, Any, set[str]] | None:
+    name = ".".join(names)
+    value = _number(cells.get(name, ""))
+    if value is None or (isinstance(axis.dimension, Integer) and not value.is_integer()):
+        return None
+    return 0, int(value) if isinstance(axis.dimension, Integer) else value, {name}
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

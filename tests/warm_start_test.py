@@ -1,0 +1,111 @@
+"""Results from elsewhere reach the tuner: what collect wrote, what NNI exported, what another ledger holds."""
+
+import json
+from itertools import islice
+
+import pytest
+
+from amlc.errors import UsageError
+from amlc.ledger import open_ledger
+from amlc.model import Document
+from amlc.space.parse import parse_space
+from amlc.tuners import random
+from amlc.warm_start import read_results_from, record_results
+
+SPACE = {
+    "lr": {"_type": "loguniform", "_value": [0.001, 1]},
+    "units": {"_type": "randint", "_value": [2, 9]},
+    "odd": {"_type": "choice", "_value": [1, True, 1.0, "one", None, "a,b", [1, 2], {"x": {"y": 0}}]},
+    "layer": {
+        "_type": "choice",
+        "_value": [{"_name": "none"}, {"_name": "conv", "k": {"_type": "quniform", "_value": [0, 9, 2]}}],
+    },
+}
+EVOLUTION = {"name": "Evolution", "classArgs": {"optimize_mode": "minimize", "population_size": 3}}
+
+
+@pytest.fixture
+def space(tmp_path):
+    found, problems = parse_space(Document(tmp_path / "space.json", SPACE, {}, {}), (), tuner=None)
+    assert not problems
+    return found
+
+
+@pytest.fixture
+def some(space):
+    every = random.propose(space, (), count=40, seed=3, args={}, allowed=lambda parameters: True)
+    return list(islice(every, 40))
+
+
+def test_results_csv_comes_back_as_it_was_collected(make_project, tmp_path):
+    project = make_project().write("final 0.5\nexit 0", searchSpace=SPACE, tuner={"name": "Random"}, maxTrialNumber=25)
+    (tmp_path / "results.csv").write_bytes(project.amlc("run", "experiment.yml").stdout)
+    space, _ = parse_space(Document(tmp_path / "space.json", SPACE, {}, {}), (), tuner=None)
+    found = read_results_from(tmp_path / "results.csv", space)
+    submitted = [trial.parameters for entry in project.manifest.entries() for trial in entry.trials]
+    assert [json.dumps(parameters) for parameters, _ in found.rows] == [json.dumps(one) for one in submitted]
+    assert {value for _, value in found.rows} == {0.5}
+    assert found.unfit == ()
+    ledger = read_results_from(project.places.ledger("probe").parent, space)
+    assert ledger.rows == found.rows
+
+
+def test_an_export_of_nni(some, space, tmp_path):
+    rows = [
+        {"parameter": one, "value": value, "id": "x"}
+        for one, value in zip(some, [0.5, "0.5", "nan", {"default": 2}], strict=False)
+    ]
+    rows += [
+        {"parameter": {"lr": 7}, "value": 1},
+        {"nothing": 1},
+        {"parameter": json.dumps(some[9]), "value": '{"default": 3}'},
+    ]
+    (tmp_path / "export.json").write_text(json.dumps(rows))
+    found = read_results_from(tmp_path / "export.json", space)
+    assert found.rows == ((some[0], 0.5), (some[1], 0.5), (some[3], 2.0), (some[9], 3.0))
+    assert found.unfit == (f"{tmp_path}/export.json: item 4",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no column 'metric.default'"),
+        ("param.lr,metric.default\n0.5,1\n", "results:2 and all others are no points of the search space"),
+        ("param.lr,metric.default\n", "it has no results"),
+        ("[{", "not JSON"),
+        ("[]", "it has no results"),
+        (b"\xff\xfe", "not text in UTF-8"),
+        ("SQLite format 3\0 but not really", "results"),
+    ],
+)
+def test_what_is_no_results_is_said(content, message, space, tmp_path):
+    path = tmp_path / "results"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(Exception, match=message) as caught:
+        read_results_from(path, space)
+    assert str(path) in str(caught.value)
+
+
+def test_a_folder_without_a_ledger(space, tmp_path):
+    with pytest.raises(UsageError, match=r"there is no ledger\.db"):
+        read_results_from(tmp_path, space)
+
+
+def test_the_same_results_count_once(some, space, tmp_path):
+    (tmp_path / "export.json").write_text(json.dumps([{"parameter": some[0], "value": 1}]))
+    results = read_results_from(tmp_path / "export.json", space)
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        assert [record_results(ledger, results, at=0) for _ in range(2)] == [True, False]
+
+
+def test_a_run_learns_from_them_and_goes_on_without_being_told_again(make_project, tmp_path):
+    one_axis = {"x": {"_type": "uniform", "_value": [0, 1]}}
+    (tmp_path / "old.csv").write_text("param.x,metric.default\n0.25,0.5\n0.75,0.25\n9,1\n")
+    project = make_project().write("final 1\nexit 0", searchSpace=one_axis, tuner=EVOLUTION, maxTrialNumber=6)
+    out = project.amlc("run", "experiment.yml", "--from", str(tmp_path / "old.csv"))
+    assert "old.csv: 2 results learnt from, 1 are no points of the space" in out.stderr
+    assert len(project.trials) == 6
+    again = project.amlc("run", "experiment.yml")
+    assert again.stdout == out.stdout
+    refused = make_project("other").write(searchSpace=one_axis, tuner={"name": "Random"}, maxTrialNumber=6)
+    assert "does not learn" in refused.amlc("run", "experiment.yml", "--from", str(tmp_path / "old.csv"), code=2).stderr
