@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners import anneal, batch, evolution, gridsearch, hyperband, pbt, random
+from amlc.tuners import anneal, batch, dngo, evolution, gridsearch, hyperband, metis, pbt, random, smac
 
 
 class Propose(Protocol):
@@ -57,4 +57,7 @@ TUNERS: Final[Mapping[str, Tuner]] = {
     "Anneal": Tuner(anneal.propose, anneal.ahead),
     "Evolution": Tuner(evolution.propose, evolution.ahead),
     "PBT": Tuner(pbt.propose, pbt.ahead),
+    "Metis": Tuner(metis.propose, metis.ahead),
+    "DNGO": Tuner(dngo.propose, dngo.ahead),
+    "SMAC": Tuner(smac.propose, smac.ahead),
 }

@@ -1,0 +1,69 @@
+"""Find where in the unit cube a function is largest, among vectors that stand for parameters as they are rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from amlc.model import Choice
+from amlc.space.points import Axis
+from amlc.tuners.cube import rounded
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    Matrix: TypeAlias = NDArray[Any]
+    """Vectors of the unit cube as rows, or one number for each."""
+
+_NEIGHBOURS: Final = 4
+"""How many steps along each axis are looked at before the best one is taken."""
+
+_WIDEST: Final = 0.2
+"""The standard deviation of a step, halved whenever no step leads higher; in lengths of the cube's edge."""
+
+
+def climb(
+    space_axes: Sequence[Axis],
+    starts: Matrix,
+    height: Callable[[Matrix], Matrix],
+    rng: Generator,
+    *,
+    steps: int,
+    exchange: bool = False,
+) -> Matrix:
+    """Return where climbs from each row of `starts` end, the highest first.
+
+    height: one number for each row. exchange: a step along a choice goes to any option, not only to a near one.
+    """
+    import numpy as np
+
+    here, top = starts, height(starts)
+    width = np.full(len(here), _WIDEST)
+    rows = np.arange(len(here))
+    for _ in range(steps):
+        neighbours = _neighbours(space_axes, here, width, rng, exchange=exchange)
+        around = rounded(space_axes, neighbours.reshape(-1, here.shape[1]))
+        heights = height(around).reshape(len(here), -1)
+        around = around.reshape(neighbours.shape)
+        best = heights.argmax(axis=1)
+        better = heights[rows, best] > top
+        here = np.where(better[:, None], around[rows, best], here)
+        top = np.where(better, heights[rows, best], top)
+        width = np.where(better, width, width / 2)
+    return here[np.argsort(-top, kind="stable")]
+
+
+def _neighbours(space_axes: Sequence[Axis], here: Matrix, width: Matrix, rng: Generator, *, exchange: bool) -> Matrix:
+    """Return for each row some vectors that differ from it in one coordinate."""
+    import numpy as np
+
+    around = np.repeat(here[:, None, :], len(space_axes) * _NEIGHBOURS, axis=1)
+    for index, axis in enumerate(space_axes):
+        if exchange and isinstance(axis.dimension, Choice):
+            moved = rng.random((len(here), _NEIGHBOURS))
+        else:
+            moved = here[:, index, None] + width[:, None] * rng.standard_normal((len(here), _NEIGHBOURS))
+            moved = 1 - np.abs(1 - np.abs(moved) % 2)  # reflected by the walls, so that none gather there
+        around[:, index * _NEIGHBOURS : (index + 1) * _NEIGHBOURS, index] = moved
+    return around

@@ -1,0 +1,141 @@
+"""DNGO: Bayesian linear regression on what the last hidden layer of a neural network makes of the parameters."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+from amlc.model import Parameters, Record, Space
+from amlc.space.points import Axis
+from amlc.tuners.cube import from_unit, rounded, to_unit
+from amlc.tuners.evidence import Evidence, Suggestion, stepwise
+from amlc.tuners.extras import require
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from amlc.tuners.climb import Matrix
+
+    Layers = tuple[tuple[Matrix, Matrix], ...]
+
+_MOST: Final = 500
+"""How many results the model sees at most: the best and the latest."""
+
+_HIDDEN: Final = (50, 50, 50)
+"""The widths of the hidden layers, those of the paper and of pybnn, which NNI uses."""
+
+
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
+    """Yield `trials_per_update` draws of Random's sequence, then the best one each of `sample_size` other draws.
+
+    The best one has the largest expected improvement. The network is trained anew whenever there are
+    `trials_per_update` results more, with `num_epochs_per_training` passes over them; the regression on its last
+    hidden layer knows every result. Running trials count as what it expects of them, failed ones not at all. Of more
+    than 500 results the model sees the best and the latest.
+
+    Unlike NNI's: the improvement is over the best result (NNI compares with 0.95, and looks for the least one if
+    `optimize_mode` is "minimize"); the regression does not wait for the network; parameters are scaled to the unit
+    interval; the network learns by L-BFGS, which on so few results is better and faster than Adam.
+    Source: NNI 3.0, `algorithms/hpo/dngo_tuner.py`; Snoek et al. 2015, arXiv 1502.05700.
+    """
+    require("sklearn", algorithm="DNGO", extra="tuners")
+    return stepwise(
+        space,
+        history,
+        count=count,
+        seed=seed,
+        allowed=allowed,
+        startup=int(args["trials_per_update"]),
+        maximize=args["optimize_mode"] == "maximize",
+        most=_MOST,
+        suggest=partial(
+            _suggest,
+            sample_size=int(args["sample_size"]),
+            trials_per_update=int(args["trials_per_update"]),
+            epochs=int(args["num_epochs_per_training"]),
+            seed=seed % 2**32,
+        ),
+    )
+
+
+def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
+    """Return how many of the first draws are left."""
+    return max(int(args["trials_per_update"]) - len(history), 0)
+
+
+def _suggest(
+    space_axes: Sequence[Axis],
+    evidence: Evidence,
+    rng: Generator,
+    *,
+    sample_size: int,
+    trials_per_update: int,
+    epochs: int,
+    seed: int,
+) -> Iterator[Suggestion]:
+    import numpy as np
+    from scipy.special import ndtr
+
+    known, running = (
+        np.array([to_unit(space_axes, point) for point in points]).reshape(-1, len(space_axes))
+        for points in (evidence.points, evidence.running)
+    )
+    values = np.array(evidence.values)
+    sample = rounded(space_axes, rng.random((sample_size, len(space_axes))))
+    seen = max(len(known) - len(known) % trials_per_update, 1)
+    layers = _layers(known[:seen].tobytes(), values[:seen].tobytes(), len(space_axes), epochs, seed)
+    targets = _standard(values)
+    mean, sigma = _regress(layers, known, targets, running, sample)
+    z = (targets.min() - mean) / sigma
+    gain = sigma * (z * ndtr(z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
+    for row in sample[np.argsort(-gain, kind="stable")]:
+        yield Suggestion(from_unit(space_axes, row.tolist()))
+
+
+@lru_cache(maxsize=4)
+def _layers(known: bytes, values: bytes, width: int, epochs: int, seed: int) -> Layers:
+    """Return weights and biases of the hidden layers of a network that was trained to tell `values` from `known`."""
+    import numpy as np
+    from sklearn.neural_network import MLPRegressor
+
+    network = MLPRegressor(
+        hidden_layer_sizes=_HIDDEN, activation="tanh", solver="lbfgs", max_iter=epochs, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # how long it is trained is the user's choice, whether it converged or not
+        network.fit(2 * np.frombuffer(known).reshape(-1, width) - 1, _standard(np.frombuffer(values)))
+    return tuple(zip(network.coefs_[:-1], network.intercepts_[:-1], strict=True))
+
+
+def _standard(values: Matrix) -> Matrix:
+    standard: Matrix = (values - values.mean()) / (values.std() or 1.0)
+    return standard
+
+
+def _regress(layers: Layers, known: Matrix, values: Matrix, running: Matrix, sample: Matrix) -> tuple[Matrix, Matrix]:
+    """Return mean and standard deviation for each row of `sample`."""
+    import numpy as np
+    from sklearn.linear_model import BayesianRidge
+
+    def features(units: Matrix) -> Matrix:
+        signal: Matrix = 2 * units - 1
+        for weights, biases in layers:
+            signal = np.tanh(signal @ weights + biases)
+        return signal
+
+    model = BayesianRidge().fit(features(known), values)
+    if len(running):
+        expected = model.predict(features(running))
+        model = BayesianRidge().fit(features(np.vstack([known, running])), np.concatenate([values, expected]))
+    mean, sigma = model.predict(features(sample), return_std=True)
+    return mean, np.maximum(sigma, 1e-9)

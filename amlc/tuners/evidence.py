@@ -1,0 +1,149 @@
+"""What a tuner with a model of the results learns from, and how its suggestions become trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Protocol
+
+from amlc.model import Parameters, Record, Space
+from amlc.space.points import Axis, Point, axes, deliver, endless, locate
+from amlc.tuners import random
+from amlc.tuners.gridsearch import canonical
+from amlc.tuners.random import distinct, draws
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+_TRIES: Final = 1000
+"""How many suggestions may be refused or repeat a trial before a draw at random takes their place."""
+
+_SUGGESTIONS: Final = 1
+"""The stream of random numbers beside Random's; it is no 0, for default_rng([seed, 0]) is default_rng(seed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Points of the space: `points` with a result each, the smaller the better, and `running` ones still without.
+
+    Those with a result are in the order in which the results came.
+    """
+
+    points: tuple[Point, ...]
+    values: tuple[float, ...]
+    running: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A point to try next. again: even if it was tried before."""
+
+    point: Point
+    again: bool = False
+
+
+class Suggest(Protocol):
+    """Yield what to try next, the best first; what is refused or was tried is passed over."""
+
+    def __call__(self, space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> Iterator[Suggestion]: ...
+
+
+def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: bool, most: int) -> Evidence:
+    """Return what `history` teaches; records that failed, or do not fit the space, teach nothing.
+
+    most: with more results than that, half of as many are the best ones, and the others the latest.
+    """
+    sign = -1.0 if maximize else 1.0
+    results = [(record, sign * record.value) for record in history if record.value is not None]
+    results.sort(key=lambda result: -1 if result[0].told is None else result[0].told)
+    if len(results) > most:
+        ranking = sorted(range(len(results)), key=lambda index: results[index][1])
+        best, rest = ranking[: most // 2], sorted(ranking[most // 2 :])
+        results = [results[index] for index in sorted([*best, *rest[most // 2 - most :]])]
+    located = [(locate(space_axes, record.parameters), value) for record, value in results]
+    running = (locate(space_axes, record.parameters) for record in history if not record.status.ended)
+    return Evidence(
+        points=tuple(point for point, _ in located if point is not None),
+        values=tuple(value for point, value in located if point is not None),
+        running=tuple(point for point in running if point is not None),
+    )
+
+
+def stepwise(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    allowed: Callable[[Parameters], bool],
+    startup: int,
+    maximize: bool,
+    most: int,
+    suggest: Suggest,
+) -> Iterator[Parameters]:
+    """Yield at most `count` parameter sets, each as if the ones before it were running.
+
+    The first `startup` ones are those of the Random tuner. From then on they are those of `suggest`, or other draws
+    at random while fewer than `startup` results are there. The sequence ends when the space is exhausted.
+    """
+    from numpy.random import default_rng
+
+    left = min(count, max(startup - len(history), 0))
+    records = list(history)
+    for parameters in random.propose(space, history, count=left, seed=seed, args={}, allowed=allowed):
+        yield parameters
+        records.append(Record(parameters=parameters))
+    if len(records) < len(history) + left:
+        return
+    for _ in range(count - left):
+        following = _following(
+            space,
+            records,
+            rng=default_rng([seed, len(records), _SUGGESTIONS]),
+            allowed=allowed,
+            startup=startup,
+            maximize=maximize,
+            most=most,
+            suggest=suggest,
+        )
+        if following is None:
+            return
+        yield following
+        records.append(Record(parameters=following))
+
+
+def _following(
+    space: Space,
+    records: Sequence[Record],
+    *,
+    rng: Generator,
+    allowed: Callable[[Parameters], bool],
+    startup: int,
+    maximize: bool,
+    most: int,
+    suggest: Suggest,
+) -> Parameters | None:
+    """Return what follows `records`; None when the space is exhausted."""
+    space_axes = axes(space)
+    if sum(record.value is not None for record in records) >= startup:
+        evidence = gather(space_axes, records, maximize=maximize, most=most)
+        if evidence.points:
+            known = _known(space, records)
+            for suggestion in islice(suggest(space_axes, evidence, rng), _TRIES):
+                parameters = deliver(space_axes, suggestion.point)
+                if (suggestion.again or not known(parameters)) and allowed(parameters):
+                    return parameters
+    drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
+    return next(filter(allowed, drawn), None)
+
+
+def _known(space: Space, records: Sequence[Record]) -> Callable[[Parameters], bool]:
+    """Return whether parameters are those of a record; in an endless space few will be asked for."""
+    if endless(space):
+        return lambda parameters: any(
+            record.parameters == parameters and canonical(record.parameters) == canonical(parameters)
+            for record in records
+        )
+    digests = {canonical(record.parameters) for record in records}
+    return lambda parameters: canonical(parameters) in digests

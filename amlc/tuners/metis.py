@@ -1,0 +1,265 @@
+"""Metis: of exploring, exploiting and trying again, what a Gaussian process expects to lower its best mean the most."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from amlc.model import Parameters, Record, Space
+from amlc.space.points import Axis, Point
+from amlc.tuners.climb import climb
+from amlc.tuners.cube import from_unit, rounded, to_unit
+from amlc.tuners.evidence import Evidence, Suggestion, stepwise
+from amlc.tuners.extras import require
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from amlc.tuners.climb import Matrix
+
+_MOST: Final = 150
+"""How many results the Gaussian process sees at most: its cost grows with their third power."""
+
+# NNI's: from how many results (and different trials) on there are exploitation (and resampling), how far from the
+# prediction an outlier is, how often one trial is run, how far from the mean a result may be, the share of good trials.
+_EXPLOIT_FROM: Final = 12
+_RESAMPLE_FROM: Final = 50
+_OUTLIER_SIGMAS: Final = 2.33
+_MOST_RUNS: Final = 3
+_HOPE_SIGMAS: Final = 1.96
+_GOOD: Final = 0.34
+
+_OUTLIERS: Final = 4
+"""How many outliers are considered in one call, the farthest first."""
+
+_COMPONENTS: Final = 5
+_CLIMBS: Final = 5
+_STEPS: Final = 30
+_NUGGET: Final = 1e-6
+
+
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
+    """Yield `cold_start_num` draws of Random's sequence, then what the model of the results suggests.
+
+    A proposal is, with a chance of 1 - `exploration_probability`, the point of the lowest predicted mean, if it is
+    new. Else it is the candidate that would lower that mean the most if its result were 1.96 sigma better than
+    predicted: the point of the largest uncertainty, a point where a mixture of Gaussians finds good results likely
+    and bad ones not, and, without `no_resampling`, from 50 trials on the outliers, each of which is run 3 times at
+    most. If none lowers it, and with `no_candidates`, it is a draw. `selection_num_starting_points` draws are where a
+    minimum is looked for, from the 5 best of which it climbs on.
+
+    Running trials count as what the model expects of them, failed ones not at all. Of more than 150 results the
+    model sees the best and the latest. Unlike NNI's, it knows one length scale for each parameter and scales them to
+    the unit interval; an outlier is told without fitting the model anew for each trial.
+    Source: NNI 3.0, `algorithms/hpo/metis_tuner/`; Li et al. 2018, "Metis: robustly tuning tail latencies of cloud
+    systems".
+    """
+    require("sklearn", algorithm="Metis", extra="tuners")
+    return stepwise(
+        space,
+        history,
+        count=count,
+        seed=seed,
+        allowed=allowed,
+        startup=int(args["cold_start_num"]),
+        maximize=args["optimize_mode"] == "maximize",
+        most=_MOST,
+        suggest=partial(_suggest, args=args),
+    )
+
+
+def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
+    """Return how many of the first draws are left."""
+    return max(int(args["cold_start_num"]) - len(history), 0)
+
+
+def _suggest(
+    space_axes: Sequence[Axis], evidence: Evidence, rng: Generator, *, args: Mapping[str, Any]
+) -> Iterator[Suggestion]:
+    import numpy as np
+
+    samples = _Samples.of(_vectors(space_axes, evidence.points), evidence.values)
+    running = _vectors(space_axes, evidence.running)
+    process = _Process.fit(samples.units, samples.values, seed=int(rng.integers(2**31))).believing(running)
+    draws = int(args["selection_num_starting_points"])
+    starts = rounded(space_axes, rng.random((max(draws, 1), len(space_axes))))
+
+    def highest(height: Callable[[Matrix], Matrix], among: Matrix) -> Matrix:
+        top = among[np.argsort(-height(among), kind="stable")[:_CLIMBS]]
+        end: Matrix = climb(space_axes, top, height, rng, steps=_STEPS)[0]
+        return end
+
+    tried = {row.tobytes() for row in np.vstack([samples.units, running])}
+    optimum = highest(lambda units: -process.mean(units), np.vstack([starts, samples.units]))
+    if rng.random() > args["exploration_probability"] and optimum.tobytes() not in tried:
+        yield Suggestion(from_unit(space_axes, optimum.tolist()))
+    if not args["no_candidates"]:
+        explored = highest(lambda units: process.predict(units)[1], starts)
+        exploited = _likely_good(space_axes, samples, len(starts), rng)
+        fresh = [row for row in (explored, *exploited) if row.tobytes() not in tried]
+        again = [] if args["no_resampling"] else _outliers(process, samples)
+        candidates = [*((row, False) for row in fresh), *((row, True) for row in again)]
+        for row, repeated in _promising(process, candidates, np.vstack([starts, optimum])):
+            yield Suggestion(from_unit(space_axes, row.tolist()), again=repeated)
+    for row in starts:
+        yield Suggestion(from_unit(space_axes, row.tolist()))
+
+
+def _vectors(space_axes: Sequence[Axis], points: Iterable[Point]) -> Matrix:
+    import numpy as np
+
+    units = np.array([to_unit(space_axes, point) for point in points])
+    return rounded(space_axes, units.reshape(-1, len(space_axes)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """Different trials: the vector of each, the median of its results, and how many they are."""
+
+    units: Matrix
+    values: Matrix
+    runs: Matrix
+
+    @classmethod
+    def of(cls, units: Matrix, values: Sequence[float]) -> _Samples:
+        import numpy as np
+
+        groups: dict[bytes, list[int]] = {}
+        for index, row in enumerate(units):
+            groups.setdefault(row.tobytes(), []).append(index)
+        return cls(
+            units=units[[group[0] for group in groups.values()]],
+            values=np.array([np.median([values[index] for index in group]) for group in groups.values()]),
+            runs=np.array([len(group) for group in groups.values()]),
+        )
+
+
+def _promising(
+    process: _Process, candidates: Sequence[tuple[Matrix, bool]], among: Matrix
+) -> Iterator[tuple[Matrix, bool]]:
+    """Yield the candidates with which the lowest mean may fall, the one with which it may fall most first."""
+    lowest = process.mean(among).min()
+    gains = [lowest - process.hope(row, among) for row, _ in candidates]
+    for index in sorted(range(len(candidates)), key=lambda index: -gains[index]):
+        if gains[index] > 0:
+            yield candidates[index]
+
+
+def _likely_good(space_axes: Sequence[Axis], samples: _Samples, count: int, rng: Generator) -> Matrix:
+    """Return the row, of `count` drawn where good trials are, with the largest ratio of good ones to bad ones there."""
+    import numpy as np
+    from sklearn.mixture import GaussianMixture
+
+    if samples.runs.sum() < _EXPLOIT_FROM or len(samples.values) < 4:
+        return np.empty((0, len(space_axes)))
+    order = np.argsort(samples.values, kind="stable")
+    split = max(int(len(order) * _GOOD), 2)
+    state = int(rng.integers(2**31))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of equal trials there are fewer clusters than wanted
+        good, bad = (
+            GaussianMixture(min(len(rows) - 1, _COMPONENTS), reg_covar=1e-3, random_state=state).fit(rows)
+            for rows in (samples.units[order[:split]], samples.units[order[split:]])
+        )
+        drawn = rounded(space_axes, np.clip(good.sample(count)[0], 0.0, 1.0))
+    ratio = good.score_samples(drawn) - bad.score_samples(drawn)
+    return drawn[[ratio.argmax()]]
+
+
+def _outliers(process: _Process, samples: _Samples) -> list[Matrix]:
+    """Return the trials that are to be run again, whose results the others do not let expect."""
+    import numpy as np
+
+    if len(samples.units) < _RESAMPLE_FROM:
+        return []
+    distance = np.where(samples.runs < _MOST_RUNS, process.surprise()[: len(samples.units)], 0.0)
+    farthest = np.argsort(-distance, kind="stable")[:_OUTLIERS]
+    return [samples.units[index] for index in farthest if distance[index] > _OUTLIER_SIGMAS]
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A Gaussian process: scikit-learn's regressor, and the samples that it goes through."""
+
+    model: Any
+    units: Matrix
+    values: Matrix
+
+    @classmethod
+    def fit(cls, units: Matrix, values: Matrix, *, seed: int) -> _Process:
+        """Return the process with the likeliest amplitude and length scales."""
+        import numpy as np
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+        kernel = ConstantKernel(1.0, (1e-3, 1e3)) * Matern(np.ones(units.shape[1]), (1e-2, 1e1), nu=1.5)
+        model = GaussianProcessRegressor(
+            kernel, alpha=_NUGGET, normalize_y=True, n_restarts_optimizer=1, random_state=seed
+        )
+        return cls(_fitted(model, units, values), units, values)
+
+    def given(self, units: Matrix, values: Matrix) -> _Process:
+        """Return the process that goes through more samples, with the same kernel."""
+        import numpy as np
+        from sklearn.base import clone
+
+        model = clone(self.model).set_params(kernel=self.model.kernel_, optimizer=None)
+        units, values = np.vstack([self.units, units]), np.concatenate([self.values, values])
+        return _Process(_fitted(model, units, values), units, values)
+
+    def believing(self, units: Matrix) -> _Process:
+        """Return the process for which samples at `units` are as it expects them."""
+        return self.given(units, self.mean(units)) if len(units) else self
+
+    def mean(self, units: Matrix) -> Matrix:
+        """Return what it expects at each row."""
+        mean: Matrix = self.model.predict(units)
+        return mean
+
+    def predict(self, units: Matrix) -> tuple[Matrix, Matrix]:
+        """Return mean and standard deviation at each row."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # variances that are negative by a rounding error, and become 0
+            mean, sigma = self.model.predict(units, return_std=True)
+        return mean, sigma
+
+    def hope(self, unit: Matrix, among: Matrix) -> float:
+        """Return the lowest mean at `unit` and `among`, if the result at `unit` were at the better end of likely ones.
+
+        NNI looks at the worse end, too, and takes the lower one of both, which is this one.
+        """
+        import numpy as np
+
+        mean, sigma = self.predict(unit[None])
+        better = self.given(unit[None], mean - _HOPE_SIGMAS * sigma)
+        return float(better.mean(np.vstack([among, unit])).min())
+
+    def surprise(self) -> Matrix:
+        """Return for each sample how many standard deviations it is from what the other ones let expect.
+
+        Source: Rasmussen and Williams 2006, eq. 5.12.
+        """
+        import numpy as np
+
+        covariance = self.model.kernel_(self.units) + _NUGGET * np.eye(len(self.units))
+        inverse = np.linalg.inv(covariance)
+        values = (self.values - self.values.mean()) / (self.values.std() or 1.0)
+        distance: Matrix = np.abs(inverse @ values) / np.sqrt(np.diag(inverse))
+        return distance
+
+
+def _fitted(model: Any, units: Matrix, values: Matrix) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a length scale at the end of its range is no news to the user
+        return model.fit(units, values)

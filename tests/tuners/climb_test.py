@@ -1,0 +1,35 @@
+"""Climbs go up, stay in the cube, and stop on vectors that stand for what a trial receives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from amlc.space.points import axes
+from amlc.tuners.climb import climb
+from amlc.tuners.cube import rounded
+
+SPACE = {
+    "c": {"_type": "choice", "_value": ["a", None, 3]},
+    "m": {"_type": "choice", "_value": [8, 2, 4]},
+    "r": {"_type": "randint", "_value": [-3, 40]},
+    "u": {"_type": "uniform", "_value": [-1, 1]},
+    "q": {"_type": "quniform", "_value": [0, 1, 0.3]},
+    "o": {"_type": "quniform", "_value": [0.05, 0.99, 0.1]},
+    "l": {"_type": "loguniform", "_value": [1e-7, 0.1]},
+    "p": {"_type": "qloguniform", "_value": [1, 1000, 7]},
+}
+
+
+@pytest.mark.parametrize("exchange", [False, True])
+def test_a_climb_ends_near_the_top(exchange, parsed) -> None:
+    space_axes = axes(parsed(SPACE))
+    top = rounded(space_axes, np.full((1, len(SPACE)), 0.7))
+    rng = np.random.default_rng(1)
+    starts = rounded(space_axes, rng.random((3, len(SPACE))))
+    ends = climb(space_axes, starts, lambda u: -np.abs(u - top).sum(axis=1), rng, steps=40, exchange=exchange)
+    assert ends.shape == starts.shape
+    assert np.abs(ends[0] - top).max() < 0.05
+    assert ends == pytest.approx(rounded(space_axes, ends), abs=1e-12)
+    heights = -np.abs(ends - top).sum(axis=1)
+    assert list(heights) == sorted(heights, reverse=True)
