@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 from amlc.backends import Backend, Remote
 from amlc.errors import TransientError
@@ -11,8 +12,17 @@ from amlc.history import scalar
 from amlc.ledger import Attempt, Clock, Event, Ledger
 from amlc.model import Metric, Status
 
-Assess: TypeAlias = "Callable[[Sequence[float], Sequence[Sequence[float]]], bool]"
+Assess: TypeAlias = "Callable[[Sequence[Any], Sequence[Sequence[Any]]], bool]"
 """Whether to stop the trial with these intermediate results; then those of each trial that succeeded, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessor:
+    """An assessor, and what it is shown of a reported value; a value shown as None is left out."""
+
+    assess: Assess
+    shown: Callable[[Any], Any] = scalar
+
 
 _REMOTE_S: Final = 10.0  # between two looks at the intermediate results of a remote back end
 
@@ -20,13 +30,13 @@ _REMOTE_S: Final = 10.0  # between two looks at the intermediate results of a re
 class Assessing:
     """What was assessed so far in this run; all that decides anything is in the ledger."""
 
-    def __init__(self, ledger: Ledger, backend: Backend, assess: Assess, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, backend: Backend, assessor: Assessor, clock: Clock) -> None:
         self._ledger = ledger
         self._backend = backend
-        self._assess = assess
+        self._assessor = assessor
         self._clock = clock
         self._seen = 0
-        self._completed: list[Sequence[float]] = []
+        self._completed: list[Sequence[Any]] = []
         self._assessed: dict[str, int] = {}
         self._again = True
         self._next_look = 0.0
@@ -57,13 +67,14 @@ class Assessing:
         running = [
             job for job, attempt in live.items() if attempt.latest.status is Status.RUNNING and not attempt.canceling
         ]
-        return [job for job, metrics in reports(self._backend, running) if self._gives_up(job, curve_of(metrics))]
+        return [job for job, metrics in reports(self._backend, running) if self._gives_up(job, self._curve(metrics))]
 
-    def _gives_up(self, job: str, curve: Sequence[float]) -> bool:
+    def _gives_up(self, job: str, curve: Sequence[Any]) -> bool:
         """Ask about each result that is new, as NNI does when it arrives."""
         known = self._assessed.get(job, 0)
         self._assessed[job] = len(curve)
-        return any(self._assess(curve[:length], self._completed) for length in range(known + 1, len(curve) + 1))
+        assess = self._assessor.assess
+        return any(assess(curve[:length], self._completed) for length in range(known + 1, len(curve) + 1))
 
     def _learn(self) -> None:
         """Take up the curves of the trials that succeeded since the last call."""
@@ -71,13 +82,11 @@ class Assessing:
             self._seen = number
             if event.kind == "observed" and event.data["status"] == Status.SUCCEEDED.value:
                 metrics = (metric for _, metric in self._ledger.metrics("intermediate", job=event.job))
-                self._completed.append(curve_of(metrics))
+                self._completed.append(self._curve(metrics))
 
-
-def curve_of(metrics: Iterator[Metric] | Sequence[Metric]) -> list[float]:
-    """Return the intermediate results as numbers, in order; what is no number is left out."""
-    values = (scalar(metric.value) for metric in metrics if metric.kind == "intermediate")
-    return [value for value in values if value is not None]
+    def _curve(self, metrics: Iterable[Metric]) -> list[Any]:
+        values = (self._assessor.shown(metric.value) for metric in metrics if metric.kind == "intermediate")
+        return [value for value in values if value is not None]
 
 
 def reports(backend: Backend, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:

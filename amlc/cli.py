@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -394,6 +395,7 @@ def entry_point() -> NoReturn:
         with suppress(AttributeError):
             encoding = "utf-8" if stream is sys.stdout and not stream.isatty() else None  # JSON and CSV are UTF-8
             stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
+    warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
     try:
         code = main.main(prog_name="amlc", standalone_mode=False)
         sys.stdout.flush()
@@ -430,6 +432,10 @@ def _open_missing_streams() -> None:
 
 def _complain(text: str, code: int) -> int:
     prefix = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error:"
-    with suppress(OSError):
-        click.echo(f"{prefix} {text}" if "\n" not in text else text, err=True)
+    _say(f"{prefix} {text}" if "\n" not in text else text)
     return code
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        click.echo(text, err=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from amlc.assessing import Assess, Assessing
+from amlc.assessing import Assessing, Assessor
 from amlc.backends import Backend, Remote, Submission, Submitted
 from amlc.errors import TransientError
 from amlc.ledger import Attempt, Clock, Event, Ledger, elapsed_s, fold, latest, observed
@@ -56,15 +56,16 @@ def drive(
     clock: Clock,
     watch: Watch = lambda progress: None,
     more: More = lambda attempts: (),
-    assess: Assess | None = None,
+    assessor: Assessor | None = None,
 ) -> tuple[Progress, str | None]:
     """Submit what `reconcile` asks for and follow it to its end; return the counts, and why it stopped early or None.
 
-    more: where the jobs come from when there is room and all compiled ones were submitted. assess: which running jobs
-    to stop. It can be killed at any moment and called again: what was recorded as intended is looked up by name first.
+    more: where the jobs come from when there is room and all compiled ones were submitted. assessor: says which
+    running jobs to stop. It can be killed at any moment and called again: what was recorded as intended is looked up
+    by name first.
     """
-    loop = _Loop(manifest, ledger, backend, policy, clock, more, everything=assess is not None)
-    assessing = Assessing(ledger, backend, assess, clock) if assess else None
+    loop = _Loop(manifest, ledger, backend, policy, clock, more, everything=assessor is not None)
+    assessing = Assessing(ledger, backend, assessor, clock) if assessor else None
     loop.begin()
     started = clock()
     while True:

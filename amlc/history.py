@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from amlc.ledger import Attempt, Ledger
-from amlc.model import Metric, Parameters, Record, Status, Trial
+from amlc.model import Parameters, Record, Status, Trial
 from amlc.tuners.gridsearch import canonical
 
 
@@ -44,8 +44,8 @@ class History:
     def past(self, attempts: Mapping[str, Attempt]) -> Past:
         """Return the past; `attempts`: those of the ledger by job name, in the order of their intents.
 
-        The result of a trial is its final one, or for a trial that was stopped early the last intermediate one, as in
-        NNI. The result of a replicated parameter set is the mean of those of its trials, once all of them ended.
+        The result of a trial is its final one; a trial that was stopped early has none, as in NNI. The result of a
+        replicated parameter set is the mean of those of its trials, once all of them ended.
         """
         first: dict[str, int] = {}
         last: dict[str, Attempt] = {}
@@ -91,11 +91,7 @@ def imported(ledger: Ledger) -> Iterator[Record]:
 
 
 def _results(ledger: Ledger, attempt: Attempt) -> dict[str, float | None]:
-    reports: list[Metric] = []
-    if attempt.latest.status is Status.EARLY_STOPPED:
-        reports += (metric for _, metric in ledger.metrics("intermediate", job=attempt.job))
-    reports += (metric for _, metric in ledger.metrics("final", job=attempt.job))
-    return {metric.trial: scalar(metric.value) for metric in reports}
+    return {metric.trial: scalar(metric.value) for _, metric in ledger.metrics("final", job=attempt.job)}
 
 
 def _records(tried: Sequence[_Tried], replicates: int) -> Iterator[Record]:
@@ -116,7 +112,7 @@ def _record(parameters: Parameters, tried: Sequence[_Tried]) -> Record:
     numbers = [one.told for one in tried if one.told is not None and one.status.ended]
     if len(numbers) < len(tried):
         return Record(parameters=parameters, status=Status.RUNNING, asked=asked)
-    values = [one.value for one in tried if one.value is not None and one.status is not Status.FAILED]
+    values = [one.value for one in tried if one.value is not None and one.status is Status.SUCCEEDED]
     status = next((one.status for one in tried if one.status is Status.SUCCEEDED), tried[0].status)
     value = sum(values) / len(values) if values else None
     return Record(parameters=parameters, status=status, value=value, asked=asked, told=max(numbers))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from amlc.errors import UsageError
 from amlc.manifest import FILE_NAME, Manifest, read_manifest
-from amlc.plan import slug
+from amlc.names import slug
 
 PATIENCE_S = 2.0  # how long to wait for a lock: a command that only looks holds it for a moment
 

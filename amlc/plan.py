@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 # With constraints that nothing satisfies, an endless space would be searched for ever.
 _MOST_REJECTED = 100_000
-_SLUG_LENGTH = 40
 
 
 class PlanError(AmlcError):
@@ -46,23 +44,6 @@ class Job:
     def file_name(self) -> str:
         """The name of its file, which sorts in the order of the trials."""
         return f"{self.sequence:05d}-{self.id}.yml"
-
-
-def slug(name: str) -> str:
-    """Return `name` fit for a job or folder name, the same for the same name; different for names that would clash."""
-    clean = re.sub(r"[^a-zA-Z0-9_-]+", "-", name).strip("-_")[:_SLUG_LENGTH].strip("-_")
-    if clean == name:
-        return clean
-    return f"{clean or 'experiment'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-
-
-def job_name(experiment: str, job: str, revision: str, attempt: int = 1) -> str:
-    """Return the name under which attempt number `attempt` of job id `job` is created: the idempotency key.
-
-    Matches `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$`, AML's rule, in lower case, which azure-ai-ml makes of any name.
-    """
-    base = f"{slug(experiment)}-{job}-{revision[:6]}".lower()
-    return base if attempt == 1 else f"{base}-{attempt}"
 
 
 def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) -> str:
@@ -196,7 +177,12 @@ def adaptive(experiment: Experiment) -> bool:
 
 
 def _tuner(experiment: Experiment) -> Tuner:
-    return TUNERS[experiment.tuner.name or ""]
+    name = experiment.tuner.name
+    if name is not None:
+        return TUNERS[name]
+    from amlc.tuners import custom  # rarely needed
+
+    return custom.tuner(experiment.tuner)
 
 
 def _propose(experiment: Experiment, history: Sequence[Record], count: int) -> Iterator[Parameters]:

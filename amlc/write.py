@@ -19,8 +19,9 @@ from amlc import files
 from amlc.errors import AmlcError
 from amlc.manifest import FILE_NAME, Entry, Header, Manifest, add_entries, entry_line, head_lines, tail_lines
 from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Record, Trial, Workspace
+from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
-from amlc.plan import Job, job_name, plan, slug
+from amlc.plan import Job, plan
 from amlc.render.context import blob_storage
 from amlc.render.engine import renderer, template_files
 from amlc.render.snapshot import Snapshot, SnapshotFile, digest, snapshot

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, LocalTarget, Real, Space, Trial
-from amlc.plan import PlanError, job_name, plan, proposed, slug, trial_id
+from amlc.names import job_name, slug
+from amlc.plan import PlanError, plan, proposed, trial_id
 
 AB = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
 ENDLESS = (Real("lr", 0.0, 1.0), Integer("n", 1, 9))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from amlc.ledger import Attempt, latest
 from amlc.manifest import Entry
 from amlc.model import Observation, Outcome, Status, Trial
-from amlc.plan import job_name
+from amlc.names import job_name
 from amlc.reconcile import Policy, Reason, decide, reconcile, retryable, succeeded
 
 REVISION = "a1b2c3"

@@ -14,8 +14,9 @@ from amlc.files import lock
 from amlc.history import History
 from amlc.ledger import fold, open_ledger, read_ledger
 from amlc.model import AmlTarget, Experiment
+from amlc.names import slug
 from amlc.places import PATIENCE_S, Places
-from amlc.plan import adaptive, slug
+from amlc.plan import adaptive
 from amlc.write import OnChange, Summary, write
 
 

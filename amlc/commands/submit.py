@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TextIO
 
-from amlc.assessing import Assess
-from amlc.assessors import ASSESSORS
+from amlc.assessing import Assessor
+from amlc.assessors import ASSESSORS, custom
 from amlc.backends import PARALLEL, Backend, open_backend
 from amlc.collect import Results, Verdict, read_results, verdict
 from amlc.commands.trials import chosen
@@ -75,7 +75,7 @@ def submit_locked(
                 clock=time.time,
                 watch=watch,
                 more=follow(manifest, ledger) if follow else lambda attempts: (),
-                assess=_assess(manifest),
+                assessor=_assessor(manifest),
             )
         end = verdict(read_results(read_manifest(manifest.folder), ledger))
     if not options.quiet:
@@ -83,11 +83,15 @@ def submit_locked(
     return int(progress.failed > 0)
 
 
-def _assess(manifest: Manifest) -> Assess | None:
-    assessor = manifest.header.assessor
-    if assessor is None:
+def _assessor(manifest: Manifest) -> Assessor | None:
+    algorithm = manifest.header.assessor
+    if algorithm is None:
         return None
-    return partial(ASSESSORS[assessor.name or ""], args=assessor.class_args)
+    if algorithm.name is not None:
+        return Assessor(partial(ASSESSORS[algorithm.name], args=algorithm.class_args))
+    folder = (manifest.folder / (algorithm.code_directory or "")).resolve()
+    own = custom.assessor(replace(algorithm, code_directory=folder))
+    return Assessor(partial(own, args=algorithm.class_args), shown=lambda value: value)
 
 
 def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -> int:

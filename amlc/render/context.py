@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from amlc.model import AmlTarget, BlobStorage, Experiment, SharedStorage, Trial
-from amlc.plan import Job, PlanError, job_name
+from amlc.names import job_name
+from amlc.plan import Job, PlanError
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _spaced = json.JSONEncoder(ensure_ascii=False).encode

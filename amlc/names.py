@@ -1,0 +1,25 @@
+"""The names of folders and jobs: public, since they are how paid work is found again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_SLUG_LENGTH = 40
+
+
+def slug(name: str) -> str:
+    """Return `name` fit for a job or folder name, the same for the same name; different for names that would clash."""
+    clean = re.sub(r"[^a-zA-Z0-9_-]+", "-", name).strip("-_")[:_SLUG_LENGTH].strip("-_")
+    if clean == name:
+        return clean
+    return f"{clean or 'experiment'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def job_name(experiment: str, job: str, revision: str, attempt: int = 1) -> str:
+    """Return the name under which attempt number `attempt` of job id `job` is created: the idempotency key.
+
+    Matches `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$`, AML's rule, in lower case, which azure-ai-ml makes of any name.
+    """
+    base = f"{slug(experiment)}-{job}-{revision[:6]}".lower()
+    return base if attempt == 1 else f"{base}-{attempt}"
