@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners import anneal, batch, dngo, evolution, gridsearch, hyperband, metis, pbt, random, smac
+from amlc.tuners import anneal, batch, bohb, dngo, evolution, gridsearch, hyperband, metis, pbt, random, smac
 
 
 class Propose(Protocol):
@@ -60,4 +60,5 @@ TUNERS: Final[Mapping[str, Tuner]] = {
     "Metis": Tuner(metis.propose, metis.ahead),
     "DNGO": Tuner(dngo.propose, dngo.ahead),
     "SMAC": Tuner(smac.propose, smac.ahead),
+    "BOHB": Tuner(bohb.propose, bohb.ahead),
 }

@@ -28,14 +28,12 @@ _MOST_BAD: Final = 800
 _TRIES: Final = 10
 """How often the model may try to find what is allowed and new, before a random draw takes its place."""
 _FEWEST_GOOD: Final = 2
+"""How many results are good at least, however small `top_n_percent` makes it."""
 _WIDTH: Final = 0.15
 _SHRINK: Final = 0.3
 """A kernel is `_WIDTH` wide, as a part of the whole axis, if there is one result, and with n of them n**-_SHRINK of
-that: 0.05 with 50. Chosen, as the other numbers here, by the best value after 50 trials on Branin and Hartmann-6."""
-_WIDER: Final = 1.3
-"""How much wider the kernels of bad results are."""
-_RANK_WEIGHT: Final = 0.5
-"""The n-th best of the good results counts as the square root of the number of those that are not better."""
+that: 0.05 with 50. Chosen, as the numbers in kernels.py, for the best value after 50 trials on Branin, Hartmann-6 and
+a mixed space."""
 
 
 def propose(
@@ -60,7 +58,7 @@ def propose(
     trial, or one without a result, counts as bad. Imported trials count too; without a `TRIAL_BUDGET` they had
     `max_budget`. `allowed` is asked about each configuration, without the budget.
     Source: Falkner et al. 2018; NNI 3.0, `algorithms/hpo/bohb_advisor/`, which begins a bracket only when the one
-    before has ended, draws all of its bottom from one model, and whose model knows one budget, by mistake always 0.
+    before has ended, draws all of its bottom from one model, and takes the number of the report, 0, for the budget.
     """
     from numpy.random import default_rng
 
@@ -197,11 +195,11 @@ def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args
         return None
     options = [len(axis.dimension.options) if isinstance(axis.dimension, Choice) else 0 for axis in space_axes]
     width, least_width = _WIDTH * len(ranking) ** -_SHRINK, args["min_bandwidth"]
-    weights = np.arange(len(good), 0, -1.0) ** _RANK_WEIGHT
+    weights = np.arange(len(good), 0, -1.0)  # the better, the more
     return _Model(
         space_axes,
         kernels(good, options, width=max(width, least_width), weights=weights),
-        kernels(bad, options, width=max(_WIDER * width, least_width)),
+        kernels(bad, options, width=max(width, least_width)),
     )
 
 

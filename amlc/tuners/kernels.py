@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 _CROSSING: Final = 0.2
 """How often a coordinate of a draw comes from another point than that around which it is drawn."""
-_PRIOR: Final = 0.5
+_NARROW: Final = 0.4
+"""How often a coordinate is drawn from a kernel as wide as it is: in many dimensions, a draw that goes far in every
+coordinate is near nothing."""
+_PRIOR: Final = 1.0
 """How many points the uniform density counts for: it keeps the ratio of two densities finite where no point is."""
 _STANDARD: Final = NormalDist()
 
@@ -51,7 +54,7 @@ class Kernels:
         return np.asarray(np.logaddexp(math.log(1 - share) + kernels, math.log(share)))
 
     def sample(self, count: int, rng: Generator, *, factor: float) -> NDArray[Any]:
-        """Return `count` draws, (count, d), from kernels that are `factor` times as wide.
+        """Return `count` draws, (count, d), from kernels that are `factor` times as wide in most coordinates.
 
         Coordinates are exchanged between the points, so that what is good of each can meet in one draw.
         """
@@ -62,12 +65,12 @@ class Kernels:
         drawn = np.where(rng.random(drawn.shape) < _CROSSING, mates, drawn)
         for axis, (options, width) in enumerate(zip(self.options, self.widths, strict=True)):
             centres, u = drawn[:, axis], rng.random(count)
+            wide = np.where(rng.random(count) < _NARROW, 1.0, factor) * width
             if options:
                 other = rng.integers(options, size=count)
-                change = min(factor * width * options / max(options - 1, 1), 1.0)  # a change may draw the same option
+                change = wide * options / max(options - 1, 1)  # a change may draw the same option
                 drawn[:, axis] = np.where(u < change, other, centres)
             else:
-                wide = factor * width
                 low, high = _cdf(-centres / wide), _cdf((1 - centres) / wide)
                 drawn[:, axis] = np.clip(centres + wide * _quantile(low + u * (high - low)), 0.0, 1.0)
         return drawn
