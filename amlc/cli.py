@@ -354,6 +354,24 @@ def refresh(
 
 
 @main.command()
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+def init(folder: Path) -> int:
+    """Write a first experiment into FOLDER, to be changed into your own."""
+    from amlc.commands.init import init as run
+
+    return run(folder=folder, err=sys.stderr)
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+def migrate(file: Path) -> int:
+    """Print an experiment file of NNI v1 in the keys of v3."""
+    from amlc.commands.migrate import migrate as run
+
+    return run(file=file, out=sys.stdout, err=sys.stderr)
+
+
+@main.command()
 def schema() -> int:
     """Print the JSON Schema of experiment files."""
     from amlc.resources import schema_file

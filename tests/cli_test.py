@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 import amlc.cli
 
 COMMANDS = [
+    "init",
+    "migrate",
     "validate",
     "compile",
     "plan",
@@ -391,3 +393,36 @@ def _read(descriptor):
         return os.read(descriptor, 65536)
     except OSError:  # the other end is closed
         return b""
+
+
+# --- a first experiment, and an old one -------------------------------------------------------------------------------
+
+
+def test_init_writes_what_runs_and_replaces_nothing(project, cli):
+    cli("init", "mine", code=0)
+    _, out, _ = cli("-q", "run", "mine/experiment.yml", code=0)
+    assert len(out.splitlines()) == 11
+    _, _, err = cli("init", "mine", code=2)
+    assert "mine/experiment.yml is there already" in err
+
+
+def test_migrate_prints_what_validates(project, cli):
+    old = {
+        "authorName": "me",
+        "experimentName": "old",
+        "trialConcurrency": 1,
+        "maxTrialNum": 3,
+        "trainingServicePlatform": "local",
+        "searchSpacePath": "space.json",
+        "useAnnotation": False,
+        "tuner": {"builtinTunerName": "TPE", "classArgs": {"optimize_mode": "maximize"}},
+        "trial": {"command": "python3 trial.py", "codeDir": ".", "gpuNum": 0},
+    }
+    (project.root / "space.json").write_text('{"x": {"_type": "uniform", "_value": [0, 1]}}')
+    (project.root / "old.yml").write_text(json.dumps(old))
+    _, out, err = cli("migrate", "old.yml", code=0)
+    assert "'authorName' has no successor" in err
+    (project.root / "new.yml").write_text(out)
+    cli("validate", "new.yml", code=0)
+    _, _, err = cli("migrate", "new.yml", code=2)
+    assert "not in NNI's v1 format" in err
