@@ -8,9 +8,9 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
-from amlc.space.points import Axis
+from amlc.space.points import Axis, axes
 from amlc.tuners.cube import from_unit, rounded, to_unit
-from amlc.tuners.evidence import Evidence, Suggestion, stepwise
+from amlc.tuners.evidence import Evidence, Suggestion, arrival, gather, stepwise
 from amlc.tuners.extras import require
 
 if TYPE_CHECKING:
@@ -49,19 +49,23 @@ def propose(
     Source: NNI 3.0, `algorithms/hpo/dngo_tuner.py`; Snoek et al. 2015, arXiv 1502.05700.
     """
     require("sklearn", algorithm="DNGO", extra="tuners")
+    update = int(args["trials_per_update"])
+    maximize = args["optimize_mode"] == "maximize"
+    told = sorted((record for record in history if record.value is not None), key=arrival)
+    trained_on = gather(axes(space), told[: len(told) - len(told) % update], maximize=maximize, most=_MOST)
     return stepwise(
         space,
         history,
         count=count,
         seed=seed,
         allowed=allowed,
-        startup=int(args["trials_per_update"]),
-        maximize=args["optimize_mode"] == "maximize",
+        startup=update,
+        maximize=maximize,
         most=_MOST,
         suggest=partial(
             _suggest,
+            trained_on=trained_on,
             sample_size=int(args["sample_size"]),
-            trials_per_update=int(args["trials_per_update"]),
             epochs=int(args["num_epochs_per_training"]),
             seed=seed % 2**32,
         ),
@@ -78,22 +82,24 @@ def _suggest(
     evidence: Evidence,
     rng: Generator,
     *,
+    trained_on: Evidence,
     sample_size: int,
-    trials_per_update: int,
     epochs: int,
     seed: int,
 ) -> Iterator[Suggestion]:
     import numpy as np
     from scipy.special import ndtr
 
-    known, running = (
+    if not trained_on.points:
+        return
+    basis, known, running = (
         np.array([to_unit(space_axes, point) for point in points]).reshape(-1, len(space_axes))
-        for points in (evidence.points, evidence.running)
+        for points in (trained_on.points, evidence.points, evidence.running)
     )
     values = np.array(evidence.values)
     sample = rounded(space_axes, rng.random((sample_size, len(space_axes))))
-    seen = max(len(known) - len(known) % trials_per_update, 1)
-    layers = _layers(known[:seen].tobytes(), values[:seen].tobytes(), len(space_axes), epochs, seed)
+    outcomes = np.array(trained_on.values)
+    layers = _layers(basis.tobytes(), outcomes.tobytes(), len(space_axes), epochs, seed)
     targets = _standard(values)
     mean, sigma = _regress(layers, known, targets, running, sample)
     z = (targets.min() - mean) / sigma

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 from typing import TYPE_CHECKING, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 1000
 """How many suggestions may be refused or repeat a trial before a draw at random takes their place."""
+
+_HUGE: Final = 1e100
 
 _SUGGESTIONS: Final = 1
 """The stream of random numbers beside Random's; it is no 0, for default_rng([seed, 0]) is default_rng(seed)."""
@@ -49,6 +53,11 @@ class Suggest(Protocol):
     def __call__(self, space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> Iterator[Suggestion]: ...
 
 
+def arrival(record: Record) -> int:
+    """Return what results are sorted by: those that nobody waited for come first."""
+    return -1 if record.told is None else record.told
+
+
 def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: bool, most: int) -> Evidence:
     """Return what `history` teaches; records that failed, or do not fit the space, teach nothing.
 
@@ -56,7 +65,7 @@ def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: b
     """
     sign = -1.0 if maximize else 1.0
     results = [(record, sign * record.value) for record in history if record.value is not None]
-    results.sort(key=lambda result: -1 if result[0].told is None else result[0].told)
+    results.sort(key=lambda result: arrival(result[0]))
     if len(results) > most:
         ranking = sorted(range(len(results)), key=lambda index: results[index][1])
         best, rest = ranking[: most // 2], sorted(ranking[most // 2 :])
@@ -65,9 +74,22 @@ def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: b
     running = (locate(space_axes, record.parameters) for record in history if not record.status.ended)
     return Evidence(
         points=tuple(point for point, _ in located if point is not None),
-        values=tuple(value for point, value in located if point is not None),
+        values=_tamed([value for point, value in located if point is not None]),
         running=tuple(point for point in running if point is not None),
     )
+
+
+def _tamed(values: Sequence[float]) -> tuple[float, ...]:
+    """Return the values, the worst of them, as of a training that diverged, no worse than a model can make use of.
+
+    Beside a loss of 1e38 all others are the same. None is worse than the median by more than 20 times its distance
+    to the best, and the square of none overflows.
+    """
+    if not values:
+        return ()
+    best, middle = min(values), median(values)
+    worst = min(middle + 20 * (middle - best) if middle > best else math.inf, _HUGE)
+    return tuple(max(min(value, worst), -_HUGE) for value in values)
 
 
 def stepwise(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from amlc.tuners.climb import Matrix
 
-_MOST: Final = 150
+_MOST: Final = 100
 """How many results the Gaussian process sees at most: its cost grows with their third power."""
 
 # NNI's: from how many results (and different trials) on there are exploitation (and resampling), how far from the
@@ -59,7 +59,7 @@ def propose(
     most. If none lowers it, and with `no_candidates`, it is a draw. `selection_num_starting_points` draws are where a
     minimum is looked for, from the 5 best of which it climbs on.
 
-    Running trials count as what the model expects of them, failed ones not at all. Of more than 150 results the
+    Running trials count as what the model expects of them, failed ones not at all. Of more than 100 results the
     model sees the best and the latest. Unlike NNI's, it knows one length scale for each parameter and scales them to
     the unit interval; an outlier is told without fitting the model anew for each trial.
     Source: NNI 3.0, `algorithms/hpo/metis_tuner/`; Li et al. 2018, "Metis: robustly tuning tail latencies of cloud

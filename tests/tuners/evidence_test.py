@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from amlc.model import Record, Status
 from amlc.space.points import axes
 from amlc.tuners.evidence import gather
@@ -35,3 +37,17 @@ def test_of_many_results_the_best_and_the_latest_are_kept_in_the_order_they_came
     evidence = gather(axes(parsed(SPACE)), history, maximize=True, most=5)
     assert evidence.values == (-25.0, -26.0, -27.0, -28.0, -29.0)
     assert len(gather(axes(parsed(SPACE)), history, maximize=False, most=22).values) == 22
+
+
+@pytest.mark.parametrize(
+    ("values", "tamed"),
+    [
+        pytest.param([1.0, 2.0, 3.0, 1e38], [1.0, 2.0, 3.0, 32.5], id="a training that diverged"),
+        pytest.param([0.4, 40.0, 60.0, 200.0], [0.4, 40.0, 60.0, 200.0], id="a skewed function"),
+        pytest.param([1.0, 1.0, 1.0, 5.0], [1.0, 1.0, 1.0, 5.0], id="most are the best"),
+        pytest.param([-1e300, -1e300, 1e300], [-1e100, -1e100, 1e100], id="what cannot be squared"),
+    ],
+)
+def test_no_result_hides_the_differences_of_all_others(values, tamed, parsed) -> None:
+    history = [record(x, value, told=x) for x, value in enumerate(values)]
+    assert gather(axes(parsed(SPACE)), history, maximize=False, most=9).values == pytest.approx(tuple(tamed))
