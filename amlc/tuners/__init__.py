@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners import anneal, batch, bohb, dngo, evolution, gridsearch, hyperband, metis, pbt, random, smac
+from amlc.tuners import anneal, batch, bohb, dngo, evolution, gp, gridsearch, hyperband, metis, pbt, random, smac, tpe
 
 
 class Propose(Protocol):
@@ -52,7 +52,9 @@ TUNERS: Final[Mapping[str, Tuner]] = {
     "Random": Tuner(random.propose),
     "GridSearch": Tuner(gridsearch.propose),
     "Batch": Tuner(batch.propose),
-    "TPE": Tuner(random.propose),
+    "TPE": Tuner(tpe.propose, tpe.ahead),
+    "TPE_legacy": Tuner(tpe.propose, tpe.ahead),
+    "GP": Tuner(gp.propose, gp.ahead),
     "Hyperband": Tuner(hyperband.propose, hyperband.ahead),
     "Anneal": Tuner(anneal.propose, anneal.ahead),
     "Evolution": Tuner(evolution.propose, evolution.ahead),
