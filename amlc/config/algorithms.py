@@ -195,8 +195,8 @@ def _check_value(config: Config, path: JsonPath, value: Any, argument: Argument)
         text = f"'{key}' must be {bound}, got {show(config, path, value)}. Write for example {example}."
         yield config.problem(path, "E-argument", text)
     elif argument.instead and value not in argument.exact:
-        text = f"'{key}' has no effect: {argument.instead}. Remove it."
-        yield config.warning(path, "W-no-effect", text)
+        text = f"'{key}' is not what it is in NNI: {argument.instead}."
+        yield config.warning(path, "W-meaning", text)
 
 
 def _beyond(value: Any, argument: Argument) -> str:

@@ -82,10 +82,10 @@ _TPE = {
         exact=("worst", None),
     ),
     "n_startup_jobs": _whole(20, low=0),
-    "n_ei_candidates": _whole(24),
+    "n_ei_candidates": _whole(24, instead="parameters are chosen together, out of four times as many"),
     "linear_forgetting": _whole(25),
     "prior_weight": _number(1.0, above=0),
-    "gamma": _number(0.25, above=0),
+    "gamma": _number(0.25, above=0, instead="0.4 times this is the share of results that count as good ones"),
 }
 _LIAR = Argument(kinds=(str,), default="min", one_of=("min", "max", "mean"))
 _ANNEAL = {**_MINIMIZE, "parallel_optimize": _flag(default=False), "constant_liar_type": _LIAR}

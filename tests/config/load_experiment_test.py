@@ -157,7 +157,7 @@ def test_arguments_have_the_defaults_of_nni(load: Load) -> None:
 
 def test_an_argument_without_its_meaning_in_nni_is_a_warning(load: Load) -> None:
     _, [problem] = load("tuner: {name: TPE, classArgs: {tpe_args: {constant_liar_type: best}}}", "maxTrialNumber: 9")
-    assert (problem.code, problem.severity.value) == ("W-no-effect", "warning")
+    assert (problem.code, problem.severity.value) == ("W-meaning", "warning")
 
 
 def test_the_users_own_class(load: Load, tmp_path: Path) -> None:
