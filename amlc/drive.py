@@ -42,8 +42,9 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
-More = Callable[[Mapping[str, Attempt]], Sequence[Entry]]
-"""Compiles the jobs that follow, now that the attempts (by job name) have come this far; none: not before more news."""
+More = Callable[[Mapping[str, Attempt], int], Sequence[Entry]]
+"""Compiles the jobs that follow, now that the attempts (by job name) have come this far, at most as many as there is
+room for; none: not before more news."""
 
 
 def drive(
@@ -55,7 +56,7 @@ def drive(
     limits: Limits,
     clock: Clock,
     watch: Watch = lambda progress: None,
-    more: More = lambda attempts: (),
+    more: More = lambda attempts, room: (),
     assessor: Assessor | None = None,
 ) -> tuple[Progress, str | None]:
     """Submit what `reconcile` asks for and follow it to its end; return the counts, and why it stopped early or None.
@@ -202,7 +203,7 @@ class _Loop:
         if room <= 0 or not self._news:
             return []
         self._news = False
-        entries = self.more(self._attempts)
+        entries = self.more(self._attempts, room)
         self.progress.total += len(entries)
         self._queue = reconcile(entries, self._last, self.policy)
         return self._next(room)
@@ -302,10 +303,11 @@ def _record(
             continue
         fetched = backend.fetch(observation.job)
         metrics = fetched.metrics
+        events = [observed(observation, at=clock(), outcomes=fetched.outcomes)]
         if everything and isinstance(backend, Remote):
             ((_, metrics),) = backend.history([observation.job])
-        event = observed(observation, at=clock(), outcomes=fetched.outcomes)
-        ledger.append([event], metrics, job=observation.job)
+            events.append(Event(kind="history", at=clock(), job=observation.job))
+        ledger.append(events, metrics, job=observation.job)
 
 
 def _entry(manifest: Manifest, job: str) -> Entry | None:

@@ -67,13 +67,18 @@ def _encoded(text: str) -> str:
 
 
 def plan(
-    experiment: Experiment, submitted: Iterable[tuple[Trial, ...]] = (), history: Sequence[Record] = ()
+    experiment: Experiment,
+    submitted: Iterable[tuple[Trial, ...]] = (),
+    history: Sequence[Record] = (),
+    *,
+    room: int | None = None,
 ) -> Iterator[Job]:
     """Yield the jobs that the experiment and its results so far determine, in order, lazily.
 
     submitted: the trials of each job that was ever submitted. Those are facts: they keep their packing and their
     numbers (which after an edit of the space others may have too), and when the space no longer proposes them they
-    follow at the end, in the order given. history: what an adaptive tuner learns from, as `Propose` has it.
+    follow at the end, in the order given. history: what an adaptive tuner learns from, as `Propose` has it. room: for
+    how many trials more of it; None: as `upcoming` has it.
     Raises PlanError when the budget is exceeded or a constraint cannot be evaluated.
     """
     if not adaptive(experiment):
@@ -81,7 +86,8 @@ def plan(
         return
     groups = sorted({group[0].id: group for group in submitted}.values(), key=lambda group: group[0].sequence)
     yield from map(_job, groups)
-    yield from packed(experiment, upcoming(experiment, [trial for group in groups for trial in group], history))
+    known = [trial for group in groups for trial in group]
+    yield from packed(experiment, upcoming(experiment, known, history, room=room))
 
 
 def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -> Iterator[Job]:
@@ -119,20 +125,31 @@ def proposed(experiment: Experiment) -> Iterator[Trial]:
     return islice(_within_budget(experiment, trials), experiment.max_trials)
 
 
-def upcoming(experiment: Experiment, known: Sequence[Trial], history: Sequence[Record]) -> Iterator[Trial]:
+def upcoming(
+    experiment: Experiment, known: Sequence[Trial], history: Sequence[Record], *, room: int | None = None
+) -> Iterator[Trial]:
     """Yield the trials that follow the `known` ones of an adaptive tuner, as far as `history` determines them.
 
-    These are the open-loop prefix, and beyond it as many as find room beside those that run.
+    room: how many of them there may be at most, but for the last ones' replicates. None: all that no result to come
+    can change, and beyond them as many as find room beside those that run.
     """
-    ahead = _tuner(experiment).ahead
-    assert ahead is not None  # the caller has seen to that
     missing = _missing_replicates(experiment, known)
-    running = sum(not record.status.ended for record in history)
-    slots = -(-experiment.concurrency * experiment.trials_per_job // experiment.replicates)
-    count = max(ahead(history, args=experiment.tuner.class_args), slots - running - len(missing), 0)
-    fresh = _following(experiment, known, _propose(experiment, history, count))
+    if room is None:
+        ahead = _tuner(experiment).ahead
+        assert ahead is not None  # the caller has seen to that
+        running = sum(not record.status.ended for record in history)
+        free = _sets(experiment, experiment.concurrency * experiment.trials_per_job) - running - len(missing)
+        count = max(ahead(history, args=experiment.tuner.class_args), free, 0)
+    else:
+        count = _sets(experiment, max(room - len(missing), 0))
+    fresh = _following(experiment, known, _propose(experiment, history, count)) if count else ()
     left = None if experiment.max_trials is None else max(experiment.max_trials - len(known), 0)
     return islice(_within_budget(experiment, chain(missing, fresh)), left)
+
+
+def _sets(experiment: Experiment, trials: int) -> int:
+    """Return of how many parameter sets `trials` are."""
+    return -(-trials // experiment.replicates)
 
 
 def _missing_replicates(experiment: Experiment, known: Sequence[Trial]) -> list[Trial]:

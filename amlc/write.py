@@ -50,6 +50,7 @@ def write(
     backend: str,
     submitted: Iterable[tuple[Trial, ...]] = (),
     history: Sequence[Record] = (),
+    room: int | None = None,
     depends: Sequence[Path] = (),
     leave_out: Sequence[Path] = (),
     check: bool = False,
@@ -57,9 +58,9 @@ def write(
 ) -> Summary:
     """Make `build/<experiment>/` hold exactly what `experiment` says; with `check`, change nothing.
 
-    submitted, history: as for `plan`. depends: what decides the result beside the files of the experiment. leave_out:
-    folders that are never trial code. The manifest is written last and holds the digest of every job file, so that a
-    build that was cut short is never taken for a whole one.
+    submitted, history, room: as for `plan`. depends: what decides the result beside the files of the experiment.
+    leave_out: folders that are never trial code. The manifest is written last and holds the digest of every job file,
+    so that a build that was cut short is never taken for a whole one.
     """
     folder = build / slug(experiment.name)
     code = snapshot(experiment.code, leave_out=[*leave_out, build])
@@ -73,7 +74,7 @@ def write(
             tree.copy(f"code/{file.name}", file)
         names: set[str] = set()
         trials = 0
-        for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted, history)):
+        for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted, history, room=room)):
             for job, (content, line) in zip(jobs, made, strict=True):
                 manifest.write(b"," + line if names else line)
                 name = f"jobs/{job.file_name}"

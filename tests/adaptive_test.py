@@ -150,6 +150,16 @@ def test_replicates_are_one_parameter_set_for_the_tuner(learning):
     assert len({json.dumps(one) for one in found}) == 6
 
 
+def test_promotions_come_before_new_first_rungs(learning):
+    hyperband = {"name": "Hyperband", "classArgs": {"optimize_mode": "minimize", "R": 9, "eta": 3}}
+    project = learning(hyperband, trials=16)
+    project.amlc("compile", "experiment.yml")
+    assert len(project.trials) == 16  # of the first rungs of 9, 5 and 3
+    project.amlc("run", "experiment.yml")
+    budgets = [parameters["TRIAL_BUDGET"] for parameters in proposals(project)]
+    assert budgets == [1] * 9 + [3] * 3 + [9] + [3] * 3
+
+
 def test_compile_leaves_a_running_experiment_alone(learning, wait_until):
     project = learning(script="sleep 20\n")
     with project.start("run", "experiment.yml") as run:
@@ -168,7 +178,7 @@ def test_maximum_duration_ends_an_experiment_without_a_number_of_trials(learning
 
 LEARNING_CURVE = """
 x=$(sed 's/.*"x": *\\([-+.0-9e]*\\).*/\\1/' "$NNI_SYS_DIR/parameter.cfg")
-for step in 1 2 3 4 5 6 7 8; do
+for step in $(seq 20); do
     intermediate "$x"
     sleep 0.25
 done
@@ -188,9 +198,8 @@ def test_medianstop_ends_a_hopeless_trial_for_real(make_project):
     assert project.statuses() == ["succeeded", "succeeded", "early_stopped", "succeeded"]
     rows = list(csv.DictReader(io.StringIO(out.stdout.decode())))
     assert rows[2]["metric.default"] == ""
-    assert float(rows[2]["duration_s"]) < float(rows[0]["duration_s"])
     history = csv.DictReader(io.StringIO(project.amlc("collect", "--history").stdout.decode()))
-    assert 2 <= sum(row["sequence"] == "2" for row in history) < 8
+    assert 2 <= sum(row["sequence"] == "2" for row in history) < 20
     assert not project.processes()
     with project.ledger() as ledger:
         assert [attempt.stopping for attempt in fold(ledger.events()).values()] == [False, False, True, False]

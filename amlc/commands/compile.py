@@ -43,10 +43,14 @@ def compile_experiment(
     *,
     backend: str | None,
     places: Places,
+    room: int | None = None,
     check: bool = False,
     on_change: OnChange | None = None,
 ) -> Summary:
-    """Compile what the experiment and its ledger determine. Of an adaptive one, the caller holds the lock."""
+    """Compile what the experiment and its ledger determine. Of an adaptive one, the caller holds the lock.
+
+    room: as for `plan`.
+    """
     path = places.ledger(experiment.name)
     is_adaptive = adaptive(experiment)
     with open_ledger(path) if is_adaptive and not check else read_ledger(path) as ledger:
@@ -58,6 +62,7 @@ def compile_experiment(
             backend=backend or ("aml" if isinstance(experiment.target, AmlTarget) else "local"),
             submitted=past.groups,
             history=past.records,
+            room=room,
             depends=[path] if is_adaptive else [],
             leave_out=[places.state],
             check=check,

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -41,7 +42,8 @@ def run(
     with lock(places.lock(experiment.name), patience_s=PATIENCE_S):
         if learn_from is not None:
             _learn(experiment, learn_from, places, err)
-        summary = compile_experiment(experiment, backend=options.backend, places=places)
+        # What follows is compiled when it is submitted: until then, any result may change it.
+        summary = compile_experiment(experiment, backend=options.backend, places=places, room=0)
         if not options.quiet:
             tell(experiment, summary, "files changed", err)
         failed = submit_locked(
@@ -79,10 +81,11 @@ def _following(experiment: Experiment) -> Callable[[Manifest, Ledger], More]:
         history = History(ledger, replicates=experiment.replicates)
         extend = extender(experiment, manifest)
 
-        def more(attempts: Mapping[str, Attempt]) -> Sequence[Entry]:
+        def more(attempts: Mapping[str, Attempt], room: int) -> Sequence[Entry]:
             past = history.past(attempts)
             known = [trial for group in past.groups for trial in group]
-            return extend(packed(experiment, upcoming(experiment, known, past.records)))
+            trials = upcoming(experiment, known, past.records, room=room * experiment.trials_per_job)
+            return extend(islice(packed(experiment, trials), room))
 
         return more
 

@@ -74,7 +74,7 @@ def submit_locked(
                 limits=_limits(manifest, backend, options),
                 clock=time.time,
                 watch=watch,
-                more=follow(manifest, ledger) if follow else lambda attempts: (),
+                more=follow(manifest, ledger) if follow else lambda attempts, room: (),
                 assessor=_assessor(manifest),
             )
         end = verdict(read_results(read_manifest(manifest.folder), ledger))

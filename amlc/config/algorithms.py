@@ -218,6 +218,9 @@ def check_types(config: Config, space: Space, document: Document, path: JsonPath
     if tuner is None or tuner.refused:
         return
     for dimension in space:
+        if dimension.name in tuner.adds:
+            text = f"{tuner.name} itself gives each trial a parameter '{dimension.name}'. Rename this one."
+            yield document.problem((*path, dimension.name), "E-space-tuner", text, key=True)
         kind = _type_name(dimension)
         if kind not in tuner.types:
             takes = ", ".join(sorted(tuner.types - ({NUMERIC} if "choice" in tuner.types else set())))

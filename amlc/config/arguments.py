@@ -31,13 +31,15 @@ class Argument:
 class BuiltIn:
     """A tuner or assessor of NNI. refused: why amlc does not have it. types: what its space may hold.
 
-    ends: whether it ends by itself when the space is exhausted. schedules: it decides itself how far a trial runs.
+    adds: the parameters that it gives each trial. ends: whether it ends by itself when the space is exhausted.
+    schedules: it decides itself how far a trial runs.
     """
 
     name: str
     alias: str = ""
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     types: frozenset[str] = frozenset()
+    adds: tuple[str, ...] = ()
     ends: bool = True
     schedules: bool = False
     refused: str = ""
@@ -152,6 +154,7 @@ TUNERS: Final = (
             "fraction": _number(0.2, low=0, high=1),
         },
         types=_FLAT,
+        adds=("load_checkpoint_dir", "save_checkpoint_dir"),
         ends=False,
         schedules=True,
     ),
@@ -175,6 +178,7 @@ TUNERS: Final = (
             "exec_mode": Argument(kinds=(str,), default="parallelism", one_of=("parallelism", "serial")),
         },
         types=_FLAT,
+        adds=("TRIAL_BUDGET",),
         ends=False,
         schedules=True,
     ),
@@ -194,6 +198,7 @@ TUNERS: Final = (
             "config_space": Argument(kinds=(str, type(None)), instead="the experiment's search space is searched"),
         },
         types=_FLAT,
+        adds=("TRIAL_BUDGET",),
         ends=False,
         schedules=True,
     ),
