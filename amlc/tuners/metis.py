@@ -56,8 +56,9 @@ def propose(
     new. Else it is the candidate that would lower that mean the most if its result were 1.96 sigma better than
     predicted: the point of the largest uncertainty, a point where a mixture of Gaussians finds good results likely
     and bad ones not, and, without `no_resampling`, from 50 trials on the outliers, each of which is run 3 times at
-    most. If none lowers it, and with `no_candidates`, it is a draw. `selection_num_starting_points` draws are where a
-    minimum is looked for, from the 5 best of which it climbs on.
+    most. If none lowers it, it is the point of the lowest mean after all, for which NNI has a draw; it is a draw when
+    that was tried, and with `no_candidates`. `selection_num_starting_points` draws are where a minimum is looked for,
+    from the 5 best of which it climbs on.
 
     Running trials count as what the model expects of them, failed ones not at all. Of more than 100 results the
     model sees the best and the latest. Unlike NNI's, it knows one length scale for each parameter and scales them to
@@ -102,8 +103,9 @@ def _suggest(
 
     tried = {row.tobytes() for row in np.vstack([samples.units, running])}
     optimum = highest(lambda units: -process.mean(units), np.vstack([starts, samples.units]))
-    if rng.random() > args["exploration_probability"] and optimum.tobytes() not in tried:
-        yield Suggestion(from_unit(space_axes, optimum.tolist()))
+    best = [] if optimum.tobytes() in tried else [Suggestion(from_unit(space_axes, optimum.tolist()))]
+    if rng.random() > args["exploration_probability"]:
+        yield from best
     if not args["no_candidates"]:
         explored = highest(lambda units: process.predict(units)[1], starts)
         exploited = _likely_good(space_axes, samples, len(starts), rng)
@@ -112,6 +114,7 @@ def _suggest(
         candidates = [*((row, False) for row in fresh), *((row, True) for row in again)]
         for row, repeated in _promising(process, candidates, np.vstack([starts, optimum])):
             yield Suggestion(from_unit(space_axes, row.tolist()), again=repeated)
+        yield from best
     for row in starts:
         yield Suggestion(from_unit(space_axes, row.tolist()))
 
