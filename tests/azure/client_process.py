@@ -15,7 +15,7 @@ from amlc.manifest import read_manifest
 from amlc.places import Places
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 90
+TIMEOUT_S = 240  # the machine may be busy
 
 
 class Parent:

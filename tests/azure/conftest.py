@@ -58,3 +58,11 @@ def make_azure(_can_emulate, tmp_path_factory):
 def azure(make_azure):
     """A fresh emulator that runs jobs as processes."""
     return make_azure()
+
+
+@pytest.fixture
+def make_project(tmp_path):
+    """Make projects on an emulator's workspace."""
+    from tests.azure.client_process import AzureProject
+
+    return lambda azure, name="project", **options: AzureProject(tmp_path / name, azure, **options)

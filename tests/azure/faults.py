@@ -1,6 +1,8 @@
 """Rules that make the control plane misbehave: which calls, how often, and in which way."""
 
+import os
 import re
+import signal
 import threading
 from dataclasses import dataclass, field
 
@@ -58,6 +60,20 @@ class Fault:
     def only_slow(self) -> bool:
         """Whether the answer itself is left as it is."""
         return not self.reset and self.status is None and self.body is None
+
+
+class KillAt(Fault):
+    """No fault of the service: at the k-th call the client, whose process id is `pid`, is killed."""
+
+    def __init__(self, at, *, after, **rule):
+        super().__init__(at=at, after=after, reset=True, **rule)
+        self.pid = None
+
+    def picks(self, method, target):
+        if not super().picks(method, target):
+            return False
+        os.kill(self.pid, signal.SIGKILL)
+        return True
 
 
 def throttle(**rule) -> Fault:

@@ -2,21 +2,13 @@
 
 import csv
 import io
-import os
 import re
 import signal
 
 import pytest
 import yaml
 
-from tests.azure.client_process import AzureProject
-from tests.azure.faults import Fault, expired_token, garbage, throttle
-
-
-@pytest.fixture
-def make_project(tmp_path):
-    """Make projects on an emulator's workspace."""
-    return lambda azure, name="project", **options: AzureProject(tmp_path / name, azure, **options)
+from tests.azure.faults import Fault, KillAt, expired_token, garbage, throttle
 
 
 def metrics(job):
@@ -130,20 +122,6 @@ def test_a_fault_at_every_single_call_loses_no_trial_and_doubles_none(make_azure
     pytest.fail("the submit never came to its end")
 
 
-class _KillAt(Fault):
-    """No fault of the service: at the k-th call, the client is killed."""
-
-    def __init__(self, at, *, after, **rule):
-        super().__init__(at=at, after=after, reset=True, **rule)
-        self.pid = None
-
-    def picks(self, method, target):
-        if not super().picks(method, target):
-            return False
-        os.kill(self.pid, signal.SIGKILL)
-        return True
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_kill_9_at_every_single_call_loses_no_trial_and_doubles_none(make_azure, make_project, after):
     for k in range(1, 40):
@@ -151,7 +129,7 @@ def test_kill_9_at_every_single_call_loses_no_trial_and_doubles_none(make_azure,
         project = make_project(azure, f"kill-{k}").write()
         azure.hold("Queued")  # so that the client's pid is known before anything ends
         azure.hold()
-        fault = _KillAt(k, after=after)
+        fault = KillAt(k, after=after)
         pid, wait = project.start("submit")
         fault.pid = pid
         azure.spoil(fault)
@@ -262,7 +240,7 @@ def test_an_intent_without_an_answer_is_compared_before_it_is_adopted(make_azure
     azure = make_azure(mode="instant", metrics=metrics)
     azure.hold("Queued")
     project = make_project(azure, "mine").write(values=range(1))
-    fault = azure.spoil(_KillAt(1, after=own, method="PUT", path="/jobs/"))
+    fault = azure.spoil(KillAt(1, after=own, method="PUT", path="/jobs/"))
     fault.pid, wait = project.start("submit")
     assert wait().returncode == -signal.SIGKILL
     if not own:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.azure.client_process import ROOT, AzureProject
+from tests.azure.client_process import ROOT
 
 OLDEST = ROOT / ".venv/azure-oldest/bin/python"
 
@@ -61,12 +61,6 @@ if finals[x]() is not None:
     nni.report_final_result(finals[x]())
 sys.exit(1 if x == 2 else 0)
 """
-
-
-@pytest.fixture
-def make_project(tmp_path):
-    """Make projects on an emulator's workspace."""
-    return lambda azure, name="project", **options: AzureProject(tmp_path / name, azure, **options)
 
 
 def rows(project, *options, code=0):
