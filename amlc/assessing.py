@@ -67,7 +67,12 @@ class Assessing:
         running = [
             job for job, attempt in live.items() if attempt.latest.status is Status.RUNNING and not attempt.canceling
         ]
-        return [job for job, metrics in reports(self._backend, running) if self._gives_up(job, self._curve(metrics))]
+        return [
+            job
+            for job, metrics in reports(self._backend, running)
+            if all(metric.kind == "intermediate" for metric in metrics)  # else it is about to end by itself
+            and self._gives_up(job, self._curve(metrics))
+        ]
 
     def _gives_up(self, job: str, curve: Sequence[Any]) -> bool:
         """Ask about each result that is new, as NNI does when it arrives."""

@@ -37,6 +37,7 @@ class Cluster:
         self.python = sys.executable
         self.path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         self.environment: dict[str, str] = {}
+        self.keeps_outputs = True  # of canceled jobs
         (folder / "bin").mkdir(parents=True)
 
     def submit(self, job: Job) -> None:
@@ -211,7 +212,7 @@ class Cluster:
 
     def _finish(self, job: Job, folder: Path) -> None:
         self._show_log(job, folder)
-        if not job.is_over:
+        if not job.is_over and (self.keeps_outputs or not job.is_canceled):
             for top in ("outputs", "logs"):
                 for path in sorted((folder / top).rglob("*")):
                     if path.is_file() and not path.is_symlink():

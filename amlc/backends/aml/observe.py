@@ -89,15 +89,25 @@ class Observer:
         return waiting_reason(found or {})
 
     def history(self, job: str) -> Sequence[Metric]:
-        """Return every report of the trials of a job: from MLflow, or from the runner's records where it has none."""
+        """Return every report of the trials of a job: from MLflow or, once it ended, the runner's records if need be.
+
+        Of a running job, and of one that was killed without a chance to say which numbers are the runner's, all that
+        MLflow holds is taken for intermediate results.
+        """
         found, run = get_job(self._client, job), runs.get(self._client, job)
         if found is None:
             return ()
-        if run is None or run.reports is None or not all(report.whole for report in run.reports.values()):
-            return records(self._artifacts, job)[0]
+        told = None if run is None else run.reports
+        if found.status.ended and (told is None or not all(report.whole for report in told.values())):
+            kept = records(self._artifacts, job)[0]
+            if kept or run is None:
+                return kept
+        if run is None:
+            return ()
         trials = trials_of(found)
         points = {key: runs.history(self._client, job, key) for key in run.last}
-        return [*runs.intermediate_metrics(run, points, trials), *runs.final_metrics(run, trials)]
+        final = () if told is None else runs.final_metrics(run, trials)
+        return [*runs.intermediate_metrics(run, points, trials), *final]
 
     def _each(self, call: Any, items: Collection[Any]) -> list[Any]:
         if not items:
