@@ -36,9 +36,6 @@ _GOOD: Final = 0.4
 _MOST_COPIES: Final = 10
 """How many times the best of the good results counts, if there are as many of them; the last one counts once."""
 
-_JOINT: Final = 4
-"""How many times more candidates a point needs than a number for itself; measured, 2 to 6 parameters."""
-
 _MOST_STEPS: Final = 1000
 """A finer grid of numbers counts as continuous: that is faster, and a Parzen window sees no difference."""
 
@@ -64,7 +61,7 @@ def propose(
     results. What has no result and does not run, or does not fit the space, teaches nothing.
 
     `args`, where they mean something else than in NNI:
-    - The parameters of one branch are modelled together, so that `n_ei_candidates` counts four times.
+    - n_ei_candidates: of points, for the parameters of one branch are modelled together; NNI's are of single values.
     - gamma: 0.4 gamma N of N results are the good ones, at most `linear_forgetting`; NNI takes gamma sqrt(N), which
       is too few for more than one parameter at a time. The best counts up to ten times, the last of
       them once.
@@ -286,7 +283,7 @@ def _sample(
             seed=int(rng.integers(2**32)),
             n_startup_trials=0,
             multivariate=True,
-            n_ei_candidates=settings.n_ei_candidates * (_JOINT if len(branch) > 1 else 1),
+            n_ei_candidates=settings.n_ei_candidates,
             gamma=lambda _: good,
             weights=settings.weights,
             prior_weight=settings.prior_weight,
