@@ -738,6 +738,7 @@ def test_parameters_and_metrics_go_to_mlflow(job, serve):
             "final": [{"default": 0.7, "a b/c(d)": 1}],
             "step": 2,
             "names": ["default", "loss", "a b/c_d_"],
+            "integers": ["loss", "a b/c_d_"],
             "whole": False,
         }
     }
@@ -754,34 +755,45 @@ def results_tag(server):
     return json.loads(tag["value"])
 
 
+def told(*final, step=None, names=("default",), integers=(), whole=True):
+    return {
+        ID: {"final": [*final], "step": step, "names": [*names], "integers": [*integers], "whole": whole},
+    }
+
+
+DEFAULT = ["default"]
+
+
 @pytest.mark.parametrize(
-    ("reports", "told"),
+    ("reports", "expected"),
     [
         pytest.param("", {}, id="nothing"),
-        pytest.param(
-            "nni.report_intermediate_result(1)",
-            {ID: {"final": [], "step": None, "names": ["default"], "whole": True}},
-            id="no final",
-        ),
-        pytest.param(
-            "nni.report_final_result('good')",
-            {ID: {"final": ["good"], "step": 0, "names": [], "whole": False}},
-            id="text",
-        ),
+        pytest.param("nni.report_intermediate_result(1)", told(integers=DEFAULT), id="no final"),
+        pytest.param("nni.report_final_result('good')", told("good", step=0, names=(), whole=False), id="text"),
         pytest.param(
             "nni.report_final_result(1); nni.report_final_result(None)",
-            {ID: {"final": [None], "step": 1, "names": ["default"], "whole": False}},
+            told(None, step=1, integers=DEFAULT, whole=False),
             id="twice",
+        ),
+        pytest.param(
+            "nni.report_intermediate_result(1); nni.report_final_result(0.5)",
+            told(0.5, step=1, integers=DEFAULT, whole=False),
+            id="integers and floats",
+        ),
+        pytest.param(
+            f"nni.report_final_result({2**53 + 1})",
+            told(2**53 + 1, step=0, integers=DEFAULT, whole=False),
+            id="an integer that is no float",
         ),
         pytest.param("nni.report_final_result({'n' * 990: 1})", None, id="too long"),
     ],
 )
-def test_mlflow_is_told_what_is_the_final_result(job, serve, reports, told):
+def test_mlflow_is_told_what_is_the_final_result(job, serve, reports, expected):
     server = serve(200)
     program = f"import nni\nnni.get_next_parameter()\n{reports}"
     done = job.run(job.script(program), env=tracking(server), patch=FAST)
     assert (done.code, done.err) == (0, "")
-    assert results_tag(server) == told
+    assert results_tag(server) == expected
 
 
 def test_mlflow_batches_keep_to_the_limits(job, serve):
@@ -793,7 +805,18 @@ def test_mlflow_batches_keep_to_the_limits(job, serve):
     assert sorted(int(entry["value"]) for entry in server.entries("params")) == list(range(250))
     assert [entry["value"] for entry in server.entries("metrics")] == list(range(2500))
     assert max(len(body.get("params", ())) for _, _, body in server.requests) <= 100
-    assert max(len(body.get("metrics", ())) for _, _, body in server.requests) <= 1000
+    assert max(len(body.get("metrics", ())) for _, _, body in server.requests) <= 250
+
+
+def test_no_more_names_go_to_mlflow_than_azure_takes(job, serve):
+    server = serve(200)
+    program = "import nni\nnni.get_next_parameter()\nnni.report_final_result({f'm{i}': 0.5 for i in range(51)})"
+    job.run(job.script(program), env=tracking(server), patch=FAST)
+    names = [f"m{i}" for i in range(50)]
+    assert [entry["key"] for entry in server.entries("metrics")] == names
+    assert [len(value) for _, _, value in job.values()] == [51]
+    assert results_tag(server)[ID]["names"] == names
+    assert not results_tag(server)[ID]["whole"]
 
 
 def test_names_in_mlflow_carry_the_trial_when_there_are_several(job, serve):

@@ -16,8 +16,9 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
   MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN or AZUREML_RUN_TOKEN, MLFLOW_RUN_ID or AZUREML_RUN_ID
                           optional: parameters and metrics go to this MLflow run too, as far as it answers, and at the
                           end the tag amlc.results, which tells its metrics apart: an object {trial id: {"final": [value]
-                          or [], "step": the final result's step or null, "names": its metrics, "whole": whether MLflow
-                          holds all of its reports}}, of trials that reported; no tag when it would be too long
+                          or [], "step": the final result's step or null, "names": its metrics, "integers": those of them
+                          that are, "whole": whether MLflow holds all of its reports as they were}}, of trials that
+                          reported; no tag when it would be too long
 
 What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR, NNI_EXP_ID,
   NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH, no variable that begins with AMLC_,
@@ -81,7 +82,8 @@ TRACKING_LONGEST_PAUSE_S = 60.0
 TRACKING_CLOSE_S = 9.0
 TRACKING_CLOSE_WHEN_STOPPED_S = 2.0
 TRACKING_QUEUE = 100000
-BATCH_LIMITS = {"params": 100, "metrics": 1000, "tags": 100}  # MLflow's, a request
+BATCH_LIMITS = {"params": 100, "metrics": 250, "tags": 100}  # a request; MLflow's own, and Azure ML's for metrics
+METRIC_NAMES = 50  # a run; Azure ML's limit
 RESULTS_TAG = "amlc.results"
 TAG_LENGTH = 1000  # Azure ML's limit
 PARAM_LENGTH = 500
@@ -414,6 +416,7 @@ class Tracker:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._is_started = False
         self._next_step = {}
+        self._metric_keys = set()
         self._results = {}
         self._is_off = False
         self._has_complained = False
@@ -431,18 +434,32 @@ class Tracker:
         # MLflow shows the value with the highest step as the last one: that has to be the final result.
         step = self._next_step.get(trial.id, 0) if kind == "final" else sequence
         self._next_step[trial.id] = max(self._next_step.get(trial.id, 0), step + 1)
-        numbers = list(numbers_in(value))
+        nothing = {"final": [], "step": None, "names": [], "integers": [], "whole": True}
+        result = self._results.setdefault(trial.id, nothing)
+        reported = value if isinstance(value, dict) else {"default": value}
         names = []
-        for name, number in numbers:
+        for name, number in numbers_in(value):
             key = self._key(trial, name)
-            names.append(key[len(trial.id) + 1 :] if self._is_prefixed else key)
+            if key not in self._metric_keys and len(self._metric_keys) == METRIC_NAMES:
+                continue
+            self._metric_keys.add(key)
             self._add("metrics", {"key": key, "value": number, "timestamp": int(now * 1000), "step": step})
-        result = self._results.setdefault(trial.id, {"final": [], "step": None, "names": [], "whole": True})
-        result["names"].extend(name for name in names if name not in result["names"])
-        if names != (list(value) if isinstance(value, dict) else ["default"]):
+            names.append(key[len(trial.id) + 1 :] if self._is_prefixed else key)
+            if not self._note_number(result, names[-1], reported[name]):
+                result["whole"] = False
+        if names != list(reported):
             result["whole"] = False
         if kind == "final":
             result["final"], result["step"] = [value], step
+
+    def _note_number(self, result, name, number):
+        """Note the name of a metric; return whether its numbers can be told from the floats that MLflow makes of them."""
+        is_integer = isinstance(number, int)
+        if name not in result["names"]:
+            result["names"].append(name)
+            if is_integer:
+                result["integers"].append(name)
+        return is_integer == (name in result["integers"]) and number == float(number)
 
     def close(self, timeout_s):
         """Send what is left, for at most `timeout_s`."""

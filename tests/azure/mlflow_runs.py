@@ -13,7 +13,9 @@ from typing import Any
 from tests.azure.wire import Reply, Request
 
 _TAG_LENGTH = 1000  # resource-limits-capacity, "Length of tag value"
-_LIMITS = {"metrics": 1000, "params": 100, "tags": 100}  # of one log-batch; MLflow's REST documentation
+# Of one log-batch: for metrics resource-limits-capacity ("Metric rows per batch uploaded"), else MLflow's REST pages.
+_LIMITS = {"metrics": 250, "params": 100, "tags": 100}
+_METRIC_NAMES = 50  # resource-limits-capacity, "Metric names per run"
 _STATUSES = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED", "Running": "RUNNING"}
 _CLAUSE = re.compile(
     r"\s*(?:(attributes?|params?|tags?|metrics?|run)\.)?(`[^`]*`|\"[^\"]*\"|[\w.\-/]+)\s*(=|!=|>=|<=|>|<|I?LIKE|IN)\s*"
@@ -108,7 +110,7 @@ class Runs:
         if trial:
             final = {key: values[-1] for key, values in metrics.items()}
             step = max(len(values) for values in metrics.values()) - 1
-            told = {"final": [final], "step": step, "names": list(metrics), "whole": True}
+            told = {"final": [final], "step": step, "names": list(metrics), "integers": [], "whole": True}
             _set_tag(run, "amlc.results", json.dumps({json.loads(trial)["id"]: told}))
 
     # --- the protocol ---
@@ -289,6 +291,8 @@ def _add_metric(run: Run, metric: dict) -> None:
         raise Bad(400, "INVALID_PARAMETER_VALUE", f"Got invalid value {value!r} for metric {metric.get('key')!r}.")
     if "timestamp" not in metric:
         raise Bad(400, "INVALID_PARAMETER_VALUE", "Missing value for required parameter 'timestamp'.")
+    if metric["key"] not in run.metrics and len(run.metrics) == _METRIC_NAMES:
+        raise Bad(400, "INVALID_PARAMETER_VALUE", f"A run may have {_METRIC_NAMES} metric names.")
     entry = _metric(metric["key"], value, metric["timestamp"], metric.get("step") or 0)
     run.metrics.setdefault(entry["key"], []).append(entry)
 

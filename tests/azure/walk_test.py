@@ -53,7 +53,7 @@ nni.report_final_result({"default": parameters["lr"] * 10, "loss": 0.25})
 ENDS = """
 import nni, sys
 x = nni.get_next_parameter()["x"]
-nni.report_intermediate_result({"default": 0.25, "early": 3.5})
+nni.report_intermediate_result({"default": 0.25, "early": 3})
 nni.report_intermediate_result(0.5)
 finals = [lambda: None, lambda: 1, lambda: {"default": 0.75, "loss": 2}, lambda: "good", lambda: {"a b/c@d": 0.5, "s": "t"},
           lambda: float("nan"), lambda: {"n" * 990: 0.5}]

@@ -33,12 +33,14 @@ class Point:
 class Report:
     """What a trial reported through the runner. final: its final result, if any; at `step` if that holds numbers.
 
-    names: of the metrics that are the runner's. whole: whether they hold every report, not only its numbers.
+    names: of the metrics that are the runner's. integers: those that are, which MLflow makes floats of. whole: whether
+    they hold every report, not only some of its numbers.
     """
 
     final: tuple[Any, ...] = ()
     step: int | None = None
     names: frozenset[str] = frozenset()
+    integers: frozenset[str] = frozenset()
     whole: bool = True
 
 
@@ -121,7 +123,10 @@ def intermediate_metrics(
                 if name not in report.names or point.step != report.step:
                     steps.setdefault(point.step, {})[name] = point
         for step in sorted(steps):
-            values = {name: point.value for name, point in steps[step].items()}
+            values = {
+                name: int(point.value) if name in report.integers else point.value
+                for name, point in steps[step].items()
+            }
             value: Any = values["default"] if values.keys() == {"default"} else values
             at = max(point.at for point in steps[step].values())
             yield Metric(trial=trial.id, kind="intermediate", sequence=step, value=value, at=at)
@@ -146,7 +151,9 @@ def _run(raw: Mapping[str, Any]) -> Run:
 def _reports(tag: str | None) -> dict[str, Report] | None:
     try:
         return {
-            trial: Report(tuple(told["final"]), told["step"], frozenset(told["names"]), told["whole"])
+            trial: Report(
+                tuple(told["final"]), told["step"], frozenset(told["names"]), frozenset(told["integers"]), told["whole"]
+            )
             for trial, told in json.loads(tag or "").items()
         }
     except (ValueError, LookupError, TypeError, AttributeError):
