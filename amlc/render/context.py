@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from amlc.model import AmlTarget, BlobStorage, Experiment, SharedStorage, Trial
@@ -24,7 +25,11 @@ _DEFAULT_IMAGE = "msranni/nni:latest"
 # Linux refuses one environment string of 128 KiB or more, and 2 MiB of them all under the usual stack limit.
 _PART_BYTES = 100_000
 _MOST_BYTES = 1_500_000
+# Azure ML's limits: 50 tags with keys of 100 and values of 1,000 characters.
 _TAG_LENGTH = 256
+_TAG_NAME_LENGTH = 100
+_OWN_TAG_LENGTH = 1_000
+_PARAMETER_TAGS = 40  # the others are amlc's and the user's
 _OUTPUT = "amlc_storage"
 _FIRST_KEYS = ("$schema", "type", "name", "display_name", "experiment_name", "code", "command", "environment")
 STANDARD_KEYS = frozenset({*_FIRST_KEYS, "compute", "environment_variables", "limits", "tags"})
@@ -173,13 +178,13 @@ def _trial_variables(index: int, trial: Trial) -> dict[str, str]:
 def _tags(experiment: Experiment, job: Job, revision: str) -> dict[str, str]:
     tags = {
         "amlc.experiment": experiment_name(experiment),
-        "amlc.trial": ",".join(trial.id for trial in job.trials),
-        "amlc.sequence": ",".join(str(trial.sequence) for trial in job.trials),
+        "amlc.trial": _tag(",".join(trial.id for trial in job.trials), _OWN_TAG_LENGTH),
+        "amlc.sequence": _tag(",".join(str(trial.sequence) for trial in job.trials), _OWN_TAG_LENGTH),
         "amlc.revision": revision[:6],
     }
     if len(job.trials) == 1:
-        for name, value in flattened(job.trials[0].parameters).items():
-            tags.setdefault(_tag(name), _tag(_text(value)))
+        for name, value in islice(flattened(job.trials[0].parameters).items(), _PARAMETER_TAGS):
+            tags.setdefault(_tag(name, _TAG_NAME_LENGTH), _tag(_text(value), _TAG_LENGTH))
     return tags
 
 
@@ -191,6 +196,7 @@ def _text(value: Any) -> str:
     return _spaced(value)
 
 
-def _tag(text: str) -> str:
+def _tag(text: str, length: int) -> str:
     """Return `text` short enough for a tag; a tag is for people and for filters, the variables hold the whole."""
-    return inert(text if len(text) <= _TAG_LENGTH else text[: _TAG_LENGTH - 1] + "…")
+    text = inert(text)
+    return text if len(text) <= length else text[: length - 1] + "…"

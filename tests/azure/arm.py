@@ -19,6 +19,7 @@ _PROVIDER = "Microsoft.MachineLearningServices"
 _NAME = r"([^/]+)"
 _ASSET_ID = re.compile(r"(?:azureml:)?(/subscriptions/.*)/(codes|environments)/([^/]+)/versions/([^/]+)", re.IGNORECASE)
 _REGISTRY_ID = re.compile(r"azureml://registries/[^/]+/environments/[^/]+/(?:versions|labels)/[^/]+")
+_MOST_PAIRS, _LONGEST_KEY, _LONGEST_VALUE = 50, 100, 1000  # of the tags and of the properties of a run
 _EXISTS = (
     "A job with this name already exists. If you are trying to create a new job, use a different name. If you are "
     "trying to update an existing job, the existing job's {0} cannot be changed. Only description, tags, displayName, "
@@ -405,6 +406,8 @@ class Arm:
         properties = {key: value for key, value in body["properties"].items() if value is not None}
         for key in ("status", "parameters"):
             properties.pop(key, None)
+        for kind in ("tags", "properties"):
+            _check_limits(kind, properties.get(kind) or {})
         with self._writing:
             known = self.emulator.jobs.get(name)
             if known:
@@ -532,6 +535,15 @@ class Arm:
             "status": job.status,
         }
         return self.resource(f"jobs/{job.name}", "jobs", properties, job.created)
+
+
+def _check_limits(kind: str, values: dict[str, str | None]) -> None:
+    """Refuse what is over the documented limits of a run (resource-limits-capacity)."""
+    if len(values) > _MOST_PAIRS:
+        raise Refused(400, "UserError", f"A run may have {_MOST_PAIRS} {kind}, found {len(values)}.")
+    for key, value in values.items():
+        if len(key) > _LONGEST_KEY or len(value or "") > _LONGEST_VALUE:
+            raise Refused(400, "UserError", f"{kind}: {key[:20]!r} or its value is too long.")
 
 
 def _is_listed(job: Job, query: dict[str, str], view: str) -> bool:

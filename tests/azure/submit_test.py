@@ -2,8 +2,11 @@
 
 import csv
 import io
+import json
 import re
+import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -142,6 +145,37 @@ def test_kill_9_at_every_single_call_loses_no_trial_and_doubles_none(make_azure,
             assert k > 8
             return
     pytest.fail("the submit never came to its end")
+
+
+ASSESSORS = {
+    "named": {"name": "Curvefitting", "classArgs": {"epoch_num": 20, "gap": 3}},
+    "own": {"className": "mine.Judge", "codeDirectory": "code", "classArgs": {"words": "w" * 3000}},
+}
+
+
+@pytest.mark.parametrize("kind", ASSESSORS)
+def test_what_is_large_keeps_to_the_limits_and_is_the_same_after_refresh(make_azure, make_project, kind):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = make_project(azure)
+    (project.root / "code").mkdir()
+    (project.root / "code" / "mine.py").write_text("class Judge: pass")
+    space = {f"{'parameter' * 12}{number}": {"_type": "choice", "_value": [number]} for number in range(60)}
+    project.write(searchSpace=space, assessor=ASSESSORS[kind], trialConcurrency=7, maxExperimentDuration="3h")
+    before = project.manifest.header
+    project.amlc("submit")
+    assert_complete(project, azure)
+    for folder in (".amlc", "build"):
+        shutil.rmtree(project.root / folder)
+    workspace = {"subscription_id": azure.subscription, "resource_group": azure.resource_group}
+    (project.root / "config.json").write_text(json.dumps({**workspace, "workspace_name": azure.workspace}))
+    project.amlc("refresh")
+    assert project.manifest.header == (before if kind == "named" else replace(before, assessor=None))
+
+
+def test_a_job_of_very_many_trials_keeps_to_the_limits(make_azure, make_project):
+    azure = make_azure(mode="instant")
+    project = make_project(azure).write(values=range(70), amlc={"trialsPerJob": 70})
+    assert "1 submitted, 70 of 70 trials done" in project.amlc("submit").stderr
 
 
 def test_a_storm_of_429_is_no_failed_trial(make_azure, make_project):

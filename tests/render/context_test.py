@@ -201,6 +201,16 @@ def test_tags_are_short_texts_and_never_hide_our_own() -> None:
     assert all(isinstance(value, str) for value in tags.values())
 
 
+def test_tags_keep_to_azures_limits() -> None:
+    wide = mapping({"n" * 150: 1, **{f"p{number}": number for number in range(60)}})["tags"]
+    assert "n" * 99 + "…" in wide
+    packed = mapping(*({"a": number} for number in range(100)))["tags"]
+    for tags in (wide, packed):
+        assert len(tags) <= 45
+        assert max(map(len, tags)) <= 100
+        assert max(map(len, tags.values())) <= 1000
+
+
 def test_names_are_what_the_service_takes() -> None:
     assert experiment_name(experiment(name="my exp/é" * 60)) == ("my_exp__" * 60)[:255]
 

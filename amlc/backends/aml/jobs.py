@@ -28,6 +28,8 @@ _OWN = ("name", "display_name", "environment_variables", "tags", "properties")
 _MAPPINGS = {"environment_variables": "environmentVariables", "tags": "tags", "properties": "properties"}
 _TAKEN = ("already exists", "immutable", "cannot be changed")
 _TRIES = 3
+# What of a header the job says elsewhere, or matters on this machine only.
+_SAID = ("workspace", "backend", "experiment", "revision", "gpu_indices", "use_active_gpu")
 
 
 class Submitter:
@@ -307,6 +309,12 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _header_text(header: Header) -> str:
-    """Return what `amlc refresh` needs of the manifest's header and no job file says."""
+    """Return what `amlc refresh` needs of the manifest's header and nothing else says, in less than 1,000 characters.
+
+    An assessor of the user's own is not in the workspace.
+    """
     values = asdict(header)
-    return json.dumps({name: values[name] for name in values if name not in ("workspace", "backend")})
+    if header.assessor is not None:
+        named = {"name": header.assessor.name, "class_args": header.assessor.class_args}
+        values["assessor"] = named if header.assessor.name else None
+    return json.dumps({name: value for name, value in values.items() if name not in _SAID and value is not None})

@@ -13,7 +13,7 @@ from typing import Any
 from amlc.backends.aml.runs import RESULTS_TAG
 from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of
 from amlc.manifest import Entry, Header
-from amlc.model import BlobStorage, Trial, Workspace
+from amlc.model import Algorithm, BlobStorage, Trial, Workspace
 from amlc.plan import Job
 from amlc.render.scalars import to_yaml
 
@@ -90,10 +90,15 @@ def header_of(newest: Found, workspace: Workspace) -> Header:
     )
     try:
         told = json.loads(newest.view.notes.get(HEADER) or "{}")
-        storage = told.pop("storage", None)
+        storage, assessor = told.pop("storage", None), told.pop("assessor", None)
         known = {field.name for field in fields(Header)} - {"workspace", "backend", "gpu_indices"}
         values = {name: value for name, value in told.items() if name in known}
-        return replace(plain, **values, storage=BlobStorage(**storage) if storage else None)
+        return replace(
+            plain,
+            **values,
+            storage=BlobStorage(**storage) if storage else None,
+            assessor=Algorithm(**assessor) if assessor else None,
+        )
     except (ValueError, TypeError, AttributeError):
         return plain
 
