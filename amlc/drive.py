@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -16,6 +17,7 @@ from amlc.reconcile import Policy, Submit, decide, reconcile, succeeded
 from amlc.write import job_text
 
 _POLL_S = 1.0  # how long to sit still at most: a cancel from another process is seen within this time
+_LONGEST_S = 20.0  # between two attempts to submit while the service is down
 _TICK_S = 30.0  # how often to note that the loop is at work, for the sake of maxExperimentDuration
 
 
@@ -71,7 +73,7 @@ def drive(
     started = clock()
     while True:
         stopped = loop.stopped or _exhausted(limits, loop, clock() - started)
-        submitted = not stopped and loop.submit(limits.concurrency - len(loop.live))
+        submitted = not stopped and loop.submit(limits.concurrency - len(loop.live), patient=limits.wait)
         watch(loop.progress)
         if not limits.wait or not (loop.live or submitted):
             loop.note("tick")
@@ -130,6 +132,8 @@ class _Loop:
         self._last: dict[str, Attempt] = {}
         self._entries: dict[str, Entry] = {}
         self._again: list[Submit] = []
+        self._unanswered: dict[str, Submit] = {}
+        self._pause_s = 0.0
         self._queue: Iterator[Submit] = iter(())
         self._noted = 0.0
         self._news = True
@@ -149,8 +153,11 @@ class _Loop:
         self.progress.total = len(self.live) + sum(1 for _ in self._needed())
         self._queue = self._needed()
 
-    def submit(self, room: int) -> bool:
-        """Submit up to `room` jobs: first all intents, on disk, then the calls, then their answers. Tell if any."""
+    def submit(self, room: int, *, patient: bool) -> bool:
+        """Submit up to `room` jobs: first all intents, on disk, then the calls, then their answers. Tell if any.
+
+        patient: once this run has submitted a job, an outage of the service is waited out.
+        """
         batch = self._next(room) or self._fresh(room)
         if not batch:
             return False
@@ -159,14 +166,49 @@ class _Loop:
             for action in batch
         ]
         self.ledger.append([self._intent(action) for action in batch])
-        for answer in self.backend.submit(submissions):
-            self.progress.submitted += 1
-            self.ledger.append([_answered(answer, self.clock())])
+        self._unanswered = {_name(action): action for action in batch}
+        try:
+            for answer in self.backend.submit(submissions):
+                self._take(answer)
+        except TransientError as err:
+            if not (patient and self.progress.submitted):
+                raise
+            self._catch_up()
+            self._wait_out(err)
+            return False
+        self._pause_s = 0.0
         self._catch_up()
-        unwanted = [s.job for s in submissions if self.stopped or (s.job in self.live and self.live[s.job].canceling)]
-        if unwanted:  # a cancel from another process came between the intent and the call
-            self.backend.cancel(unwanted)
+        self._end_unwanted(s.job for s in submissions)
         return True
+
+    def _take(self, answer: Submitted) -> None:
+        self.progress.submitted += 1
+        self.ledger.append([_answered(answer, self.clock())])
+        self._unanswered.pop(answer.job, None)
+
+    def _end_unwanted(self, jobs: Iterable[str]) -> None:
+        """End the jobs that another process canceled between the intent and the call."""
+        unwanted = [job for job in jobs if self.stopped or (job in self.live and self.live[job].canceling)]
+        if unwanted:
+            self.backend.cancel(unwanted)
+
+    def _wait_out(self, err: TransientError) -> None:
+        self.progress.outage = str(err)
+        time.sleep(self._pause_s)
+        self._pause_s = min(2 * self._pause_s + 1, _LONGEST_S)
+
+    def _settle_unanswered(self) -> None:
+        """Find out what became of the jobs that were to be created when the service went down; the rest comes again."""
+        if not self._unanswered:
+            return
+        never = _settle(self.ledger, self.backend, self.live, self.clock)
+        self.ledger.append([Event(kind="void", at=self.clock(), job=job) for job in never])
+        self._again += [action for job, action in self._unanswered.items() if job in never]
+        there = [job for job in self._unanswered if job not in never]
+        self.progress.submitted += len(there)
+        self._unanswered = {}
+        self._catch_up()
+        self._end_unwanted(there)
 
     def note(self, kind: str) -> None:
         """Record that the loop is at work, for the sake of `elapsed_s`."""
@@ -176,6 +218,7 @@ class _Loop:
     def observe(self, timeout_s: float) -> None:
         """Wait for news of the live jobs, record it, and take up what other processes recorded."""
         try:
+            self._settle_unanswered()
             seen = self.backend.poll(self.live, timeout_s=timeout_s)
             _record(self.ledger, self.backend, self.live, seen, self.clock, everything=self.everything)
             self.progress.outage = None

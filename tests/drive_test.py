@@ -238,6 +238,42 @@ def test_a_back_end_that_does_not_answer_for_a_while_is_waited_for(bench):
     b.assert_complete()
 
 
+@pytest.mark.parametrize("room", [1, 3])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_an_outage_while_jobs_are_created_is_waited_out_once_there_was_a_job(bench, monkeypatch, room, after):
+    pauses, created = [], []
+    monkeypatch.setattr("amlc.drive.time.sleep", pauses.append)
+    b = bench(jobs=4, room=room)
+
+    def down(job):
+        created.append(job)
+        if 2 <= len(created) < 6:
+            if not after:
+                del b.machine.jobs[job]
+            raise TransientError("down")
+
+    b.machine.on_create = down
+    progress, stopped = b.drive()
+    assert stopped is None
+    assert progress.submitted == 4
+    assert pauses[0] == 0
+    b.assert_complete()
+
+
+def test_an_outage_before_the_first_job_ends_the_run(bench):
+    b = bench(jobs=2)
+
+    def down(job):
+        raise TransientError("down")
+
+    b.machine.on_create = down
+    with pytest.raises(TransientError):
+        b.drive()
+    b.machine.on_create = None
+    b.drive()
+    b.assert_complete()
+
+
 def test_faults_in_every_session_still_make_each_job_once(bench):
     b = bench(jobs=6, room=3)
     sessions = 0
