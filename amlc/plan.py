@@ -45,6 +45,10 @@ class Job:
         """The name of its file, which sorts in the order of the trials."""
         return f"{self.sequence:05d}-{self.id}.yml"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as `Trial` does."""
+        return Job, (self.id, self.trials)
+
 
 def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) -> str:
     """Return the trial's public id: 16 hex digits of SHA-256 over canonical JSON. Never change it: people pay twice.
