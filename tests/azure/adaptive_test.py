@@ -107,6 +107,20 @@ def test_killed_at_any_call_it_proposes_what_the_calm_run_does(make_azure, make_
     assert set(azure.statuses()) == {attempt.job for attempt in attempts(project)}
 
 
+def test_a_run_goes_on_from_the_workspace_alone(make_azure, make_project):
+    keys = {"searchSpace": SPACE, "tuner": TPE, "trialConcurrency": 1}
+    calm = make_project(make_azure(mode="instant", metrics=parabola), "calm").write(maxTrialNumber=8, **keys)
+    expected = found(calm.amlc("run", "experiment.yml"))
+    azure = make_azure(mode="instant", metrics=parabola)
+    project = make_project(azure).write(maxTrialNumber=6, **keys)
+    project.amlc("run", "experiment.yml")
+    shutil.rmtree(project.root / ".amlc")
+    project.write(maxTrialNumber=8, **keys)
+    project.amlc("refresh")
+    assert found(project.amlc("run", "experiment.yml")) == expected
+    assert len(azure.jobs) == azure.job_puts == 8
+
+
 # --- assessors ------------------------------------------------------------------------------------------------------
 
 CURVE = """
