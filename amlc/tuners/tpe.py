@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -33,8 +33,8 @@ _MOST_OTHERS: Final = 300
 _GOOD: Final = 0.4
 """The share of good results for `gamma` 1: with NNI's default for it the tenth that Optuna takes by itself."""
 
-_MOST_COPIES: Final = 10
-"""How many times the best of the good results counts, if there are as many of them; the last one counts once."""
+_LEVELS: Final = 8
+"""How many levels of goodness there are at most: a result of level n counts n * n / 2 times."""
 
 _MOST_STEPS: Final = 1000
 """A finer grid of numbers counts as continuous: that is faster, and a Parzen window sees no difference."""
@@ -63,8 +63,7 @@ def propose(
     `args`, where they mean something else than in NNI:
     - n_ei_candidates: of points, for the parameters of one branch are modelled together; NNI's are of single values.
     - gamma: 0.4 gamma N of N results are the good ones, at most `linear_forgetting`; NNI takes gamma sqrt(N), which
-      is too few for more than one parameter at a time. The best counts up to ten times, the last of
-      them once.
+      is too few for more than one parameter at a time. The better of them count more often.
     - constant_liar_type: whatever its name, running trials count as bad ones, which is the only lie that Optuna has;
       NNI's default is "best". With None they are left out.
 
@@ -250,16 +249,25 @@ def _samples(
     if settings.lie:
         running = ((number, record, None) for number, record in enumerate(records) if not record.status.ended)
         others += _located(space_axes, running)
-    # Optuna is told the best result several times, the last of the good ones once. The more it is told of, the nearer
-    # to them it looks: its least width of a Parzen window is 1/(1 + n) of the range for n results.
-    most, levels = len(best), min(len(best), _MOST_COPIES)
-    good = [result for rank, result in enumerate(best) for _ in range(math.ceil(levels * (most - rank) / most))]
+    good = [result for rank, result in enumerate(best) for _ in range(_copies(rank, len(best)))]
+    if best:  # against a mean good result the prior weighs what it did against one of which there is no copy
+        settings = replace(settings, prior_weight=settings.prior_weight * len(good) / len(best))
     scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
     trials = [_trial(scales, *result) for result in sorted([*good, *others], key=lambda result: result[0])]
     while best:
         with _quiet():
             point = _sample(space_axes, scales, _study(trials), settings, len(good), rng)
         yield point
+
+
+def _copies(rank: int, count: int) -> int:
+    """Return how many times Optuna is told one of `count` good results; rank 0 is the best one.
+
+    The more it is told of, the nearer to them it looks: its least width of a Parzen window is 1/(1 + n) of the range
+    for n results. With one copy each that were a sixth of it after 50 trials.
+    """
+    level = min(count, _LEVELS) * (count - rank) / count
+    return max(int(level * level / 2), 1)
 
 
 def _sample(

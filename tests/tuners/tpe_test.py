@@ -292,6 +292,11 @@ def test_settings_are_what_is_documented() -> None:
         assert settings.weights(count) == pytest.approx(default_weights(count))
 
 
+def test_better_results_count_more_often() -> None:
+    assert [tpe._copies(rank, 5) for rank in range(5)] == [12, 8, 4, 2, 1]
+    assert [tpe._copies(rank, 25) for rank in (0, 24)] == [32, 1]
+
+
 @pytest.mark.parametrize(
     "tpe_args",
     [
