@@ -84,7 +84,7 @@ _TPE = {
         exact=("worst", None),
     ),
     "n_startup_jobs": _whole(20, low=0),
-    "n_ei_candidates": _whole(24, instead="parameters are chosen together, out of four times as many"),
+    "n_ei_candidates": _whole(24),
     "linear_forgetting": _whole(25),
     "prior_weight": _number(1.0, above=0),
     "gamma": _number(0.25, above=0, instead="0.4 times this is the share of results that count as good ones"),
@@ -93,7 +93,7 @@ _LIAR = Argument(kinds=(str,), default="min", one_of=("min", "max", "mean"))
 _ANNEAL = {**_MINIMIZE, "parallel_optimize": _flag(default=False), "constant_liar_type": _LIAR}
 _TPE_LEGACY = {
     **_MINIMIZE,
-    "parallel_optimize": _flag(default=False, instead="running trials always count", exact=(True,)),
+    "parallel_optimize": _flag(default=False),
     "constant_liar_type": replace(_LIAR, instead=_LIES, exact=("max",)),
 }
 
