@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from amlc.ledger import Attempt, Ledger
-from amlc.model import Parameters, Record, Status, Trial
+from amlc.model import Record, Status, Trial
 from amlc.tuners.gridsearch import canonical
 
 
@@ -23,13 +23,10 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """One trial as its last attempt has it; `asked` is that of the first."""
+    """One trial, `sequence`, as its last attempt has it; the record's `asked` is that of the first."""
 
-    trial: Trial
-    status: Status
-    value: float | None
-    asked: int
-    told: int | None
+    sequence: int
+    record: Record
 
 
 class History:
@@ -60,10 +57,7 @@ class History:
         known = self._known.get(attempt.id)
         if known is None or known[0] is not attempt:
             values = _results(self._ledger, attempt) if attempt.told is not None else {}
-            tried = [
-                _Tried(trial, attempt.status(trial.id), values.get(trial.id), asked, attempt.told)
-                for trial in attempt.trials
-            ]
+            tried = [_tried(attempt, trial, values.get(trial.id), asked) for trial in attempt.trials]
             known = self._known[attempt.id] = (attempt, tried)
         return known[1]
 
@@ -94,25 +88,35 @@ def _results(ledger: Ledger, attempt: Attempt) -> dict[str, float | None]:
     return {metric.trial: scalar(metric.value) for _, metric in ledger.metrics("final", job=attempt.job)}
 
 
+def _tried(attempt: Attempt, trial: Trial, value: float | None, asked: int) -> _Tried:
+    status = attempt.status(trial.id)
+    if not status.ended or attempt.told is None:
+        return _Tried(trial.sequence, Record(parameters=trial.parameters, asked=asked))
+    result = value if status is Status.SUCCEEDED else None
+    record = Record(parameters=trial.parameters, status=status, value=result, asked=asked, told=attempt.told)
+    return _Tried(trial.sequence, record)
+
+
 def _records(tried: Sequence[_Tried], replicates: int) -> Iterator[Record]:
     """Yield the records in order; trials are replicates of one another that lie in one block of numbers."""
-    ordered = sorted(tried, key=lambda one: one.trial.sequence)
+    ordered = sorted(tried, key=lambda one: one.sequence)
     if replicates == 1:
-        yield from (_record(one.trial.parameters, [one]) for one in ordered)
+        yield from (one.record for one in ordered)
         return
-    for _, block in groupby(ordered, key=lambda one: one.trial.sequence // replicates):
-        sets: dict[bytes, list[_Tried]] = {}  # more than one after an edit of the space
+    for _, block in groupby(ordered, key=lambda one: one.sequence // replicates):
+        sets: dict[bytes, list[Record]] = {}  # more than one after an edit of the space
         for one in block:
-            sets.setdefault(canonical(one.trial.parameters), []).append(one)
-        yield from (_record(alike[0].trial.parameters, alike) for alike in sets.values())
+            sets.setdefault(canonical(one.record.parameters), []).append(one.record)
+        yield from map(_merged, sets.values())
 
 
-def _record(parameters: Parameters, tried: Sequence[_Tried]) -> Record:
-    asked = min(one.asked for one in tried)
-    numbers = [one.told for one in tried if one.told is not None and one.status.ended]
-    if len(numbers) < len(tried):
-        return Record(parameters=parameters, status=Status.RUNNING, asked=asked)
-    values = [one.value for one in tried if one.value is not None and one.status is Status.SUCCEEDED]
-    status = next((one.status for one in tried if one.status is Status.SUCCEEDED), tried[0].status)
+def _merged(replicates: Sequence[Record]) -> Record:
+    parameters, asked = replicates[0].parameters, min(record.asked for record in replicates)
+    told = [record.told for record in replicates if record.told is not None]
+    if len(told) < len(replicates):
+        return Record(parameters=parameters, asked=asked)
+    values = [record.value for record in replicates if record.value is not None]
+    succeeded = (record.status for record in replicates if record.status is Status.SUCCEEDED)
     value = sum(values) / len(values) if values else None
-    return Record(parameters=parameters, status=status, value=value, asked=asked, told=max(numbers))
+    status = next(succeeded, replicates[0].status)
+    return Record(parameters=parameters, status=status, value=value, asked=asked, told=max(told))
