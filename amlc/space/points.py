@@ -103,8 +103,8 @@ def _real(dimension: Real, x: float) -> float:
     try:
         if dimension.log:
             x = math.exp(x)
-        if dimension.q is None:
-            return x
+        if dimension.q is None:  # exp(log(bound)) may lie a rounding error beyond the bound
+            return x if dimension.normal else min(max(x, dimension.a), dimension.b)
         # Half to even, and no decimal clean-up: 0.8999999999999999 is what NNI delivers for quniform [0, 1, 0.3].
         x = round(x / dimension.q) * dimension.q
     except OverflowError as err:

@@ -35,6 +35,13 @@ def test_a_coordinate_becomes_the_value_that_nni_delivers(dimension, x, expected
     assert type(found) is type(expected)
 
 
+def test_the_coordinate_of_a_bound_is_no_value_beyond_it() -> None:
+    """NNI delivers 9.999999999999997e-06, which only a draw of that very bound can bring; models look there often."""
+    dimension = Real("l", 1e-5, 0.1, log=True)
+    assert math.exp(math.log(1e-5)) < 1e-5
+    assert value_at(dimension, math.log(1e-5)) == 1e-5
+
+
 @pytest.mark.parametrize(
     ("dimension", "x"),
     [
