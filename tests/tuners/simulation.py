@@ -1,0 +1,55 @@
+"""An experiment without jobs: a tuner proposes as `amlc run` asks it to, and a function gives the results."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from amlc.config.arguments import filled, find
+from amlc.model import Parameters, Record, Space, Status
+from amlc.tuners import Tuner
+
+
+def arguments(name: str, **given: Any) -> Mapping[str, Any]:
+    """Return the `classArgs` of a built-in tuner as the config would, defaults filled in."""
+    known = find(name, "tuner")
+    assert known is not None
+    return filled(known.arguments, given)
+
+
+def simulate(
+    tuner: Tuner,
+    space: Space,
+    objective: Callable[[Parameters], float | None],
+    *,
+    trials: int,
+    concurrency: int = 1,
+    seed: int = 0,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool] = lambda parameters: True,
+    finish: bool = True,
+) -> list[Record]:
+    """Return the records of an experiment of at most `trials` trials, which end in an order of chance.
+
+    As in `amlc run`, the tuner is asked for as many as there is room for whenever a trial ended. objective: None for a
+    trial that failed. finish: wait for the last ones, too.
+    """
+    chance = random.Random(seed)
+    history: list[Record] = []
+    clock = 0
+    while True:
+        running = [number for number, record in enumerate(history) if not record.status.ended]
+        if room := min(concurrency - len(running), trials - len(history)):
+            for parameters in tuner.propose(space, tuple(history), count=room, seed=seed, args=args, allowed=allowed):
+                clock += 1
+                running.append(len(history))
+                history.append(Record(parameters=parameters, asked=clock))
+        if not running or (not finish and len(history) == trials):
+            return history
+        clock += 1
+        number = chance.choice(running)
+        value = objective(history[number].parameters)
+        status = Status.FAILED if value is None else Status.SUCCEEDED
+        history[number] = replace(history[number], status=status, value=value, told=clock)
