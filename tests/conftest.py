@@ -25,9 +25,11 @@ FINAL += FINAL.replace("final()", "intermediate()").replace("FINAL", "PERIODICAL
 """Shell: `final 1.5` reports a final result, as nni does when a trial reports one; `intermediate 1` another one."""
 
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what it puts into the background so, and the tests that interrupt a process need it otherwise.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what it puts into the background with ^C ignored, and nohup ignores the end of the terminal; the tests
+# that interrupt a process need both as they are otherwise.
+for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, default)
 
 
 def _wait_until(condition, timeout_s=20):
