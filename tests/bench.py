@@ -85,6 +85,7 @@ trainingService:
 
 
 def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed amlc is compiled once, not at every start
     print("# Benchmarks\n")
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}, "
