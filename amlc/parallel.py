@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CHUNK = 500
+_CHUNK = 250
 _function: Callable[[Any], Any]
 
 
@@ -23,16 +23,13 @@ def in_chunks(
 ) -> Iterator[tuple[Sequence[Item], Result]]:
     """Yield each chunk of `items`, in order, with what `function` returns for it; few chunks are in memory at a time.
 
-    The first chunk is done here, so that a small work needs no other process. The others go to forked processes, one
-    for each processor: `function` is inherited, items and results are pickled.
+    A work of one chunk is done here. The chunks of a larger one go to forked processes, one for each processor:
+    `function` is inherited, items and results are pickled.
     """
     remaining = iter(items)
     chunk = tuple(islice(remaining, _CHUNK))
-    if chunk:
-        yield chunk, function(chunk)
     processors = _processors()
-    chunk = tuple(islice(remaining, _CHUNK))
-    if not chunk or processors == 1:
+    if len(chunk) < _CHUNK or processors == 1:
         while chunk:
             yield chunk, function(chunk)
             chunk = tuple(islice(remaining, _CHUNK))

@@ -13,7 +13,7 @@ from typing import Any
 
 from amlc.errors import AmlcError
 from amlc.model import Experiment, Parameters, Record, Trial
-from amlc.tuners import TUNERS, Tuner
+from amlc.tuners import Tuner, built_in
 from amlc.tuners.gridsearch import canonical
 
 _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -200,7 +200,7 @@ def adaptive(experiment: Experiment) -> bool:
 def _tuner(experiment: Experiment) -> Tuner:
     name = experiment.tuner.name
     if name is not None:
-        return TUNERS[name]
+        return built_in(name)
     from amlc.tuners import custom  # rarely needed
 
     return custom.tuner(experiment.tuner)

@@ -15,7 +15,7 @@ from typing import Any
 from amlc.config.arguments import NESTED, find
 from amlc.model import Choice, Document, Integer, Parameters, Space
 from amlc.space.parse import parse_space
-from amlc.tuners import TUNERS
+from amlc.tuners import TUNERS, built_in
 from tests.tuners.simulation import arguments, simulate
 
 TRIALS = 50
@@ -141,7 +141,7 @@ def best(task: tuple[str, int, int]) -> tuple[str, int, float, float]:
         _optuna(problem.parsed(), objective, seed)
     else:
         args = arguments(name, optimize_mode="minimize")
-        simulate(TUNERS[name], problem.parsed(), objective, trials=TRIALS, seed=seed, args=args)
+        simulate(built_in(name), problem.parsed(), objective, trials=TRIALS, seed=seed, args=args)
     return name, index, min(seen)[1], time.perf_counter() - start
 
 

@@ -7,12 +7,12 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from amlc.model import AmlTarget, BlobStorage, Experiment, SharedStorage, Trial
+from amlc.model import AmlTarget, BlobStorage, Experiment, Trial
 from amlc.names import job_name
 from amlc.plan import Job, PlanError
 
@@ -45,30 +45,56 @@ def as_json(value: Any) -> str:
     return inert(_compact(value))
 
 
-def job_mapping(experiment: Experiment, job: Job, *, revision: str) -> dict[str, Any]:
-    """Return the job file of `job` as plain values, `amlc.job` merged in. Keys that have no value are left out.
+def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str, Any]]:
+    """Return the function that gives the job file of a job as plain values, `amlc.job` merged in.
 
-    Raises PlanError when the parameters do not fit into an environment.
+    Keys that have no value are left out. It raises PlanError when the parameters do not fit into an environment.
     """
+    fixed = _fixed(experiment)
+    variables, tags = _variables(experiment), _tags(experiment, revision)
+    limit = experiment.trial_seconds
+    shown_name = experiment.name[:200]
+
+    def job_mapping(job: Job) -> dict[str, Any]:
+        first, last = job.trials[0].sequence, job.trials[-1].sequence
+        mapping = {
+            "name": job_name(experiment.name, job.id, revision),
+            "display_name": inert(f"{shown_name} #{first}" if first == last else f"{shown_name} #{first}-{last}"),
+            **fixed,
+            "environment_variables": variables(job),
+            "tags": tags(job),
+        }
+        if limit is not None:
+            mapping["limits"] = {"timeout": limit * len(job.trials)}
+        return merged(mapping, experiment.job) if experiment.job else mapping
+
+    return job_mapping
+
+
+def _fixed(experiment: Experiment) -> dict[str, Any]:
+    """Return what all jobs of an experiment share; their variables are in `_shared_variables`."""
     target = experiment.target
     compute = target.compute if isinstance(target, AmlTarget) else None
-    mapping: dict[str, Any] = {
-        "name": job_name(experiment.name, job.id, revision),
-        "display_name": _display_name(experiment, job),
+    fixed: dict[str, Any] = {
         "experiment_name": experiment_name(experiment),
         "code": "../code",
         "command": "python3 amlc_runner.py",
         "environment": _environment(experiment),
         "compute": f"azureml:{compute}" if compute else "local",
-        "environment_variables": _variables(experiment, job),
-        "tags": _tags(experiment, job, revision),
     }
-    if experiment.trial_seconds is not None:
-        mapping["limits"] = {"timeout": experiment.trial_seconds * len(job.trials)}
     store = blob_storage(experiment)
-    if store is not None and experiment.shared_storage is not None:
-        _mount(mapping, experiment, store, experiment.shared_storage)
-    return merged(mapping, experiment.job) if experiment.job else mapping
+    if store is not None:
+        path = f"azureml://datastores/{store.datastore}/paths/"
+        fixed["outputs"] = {_OUTPUT: {"type": "uri_folder", "mode": "rw_mount", "path": path}}
+        where = shlex.quote(_mount_point(experiment))
+        # AML mounts where it likes; the link puts it where the trial expects it.
+        link = f'mkdir -p "$(dirname {where})" && ln -sfn "${{{{outputs.{_OUTPUT}}}}}" {where}'
+        fixed["command"] = f"{link} && {fixed['command']}"
+    return fixed
+
+
+def _mount_point(experiment: Experiment) -> str:
+    return experiment.shared_storage.remote_mount_point.rstrip("/") if experiment.shared_storage else ""
 
 
 def blob_storage(experiment: Experiment) -> BlobStorage | None:
@@ -84,19 +110,6 @@ def blob_storage(experiment: Experiment) -> BlobStorage | None:
         container_name=storage.container_name,
         key_variable=storage.key_variable,
     )
-
-
-def _mount(mapping: dict[str, Any], experiment: Experiment, store: BlobStorage, storage: SharedStorage) -> None:
-    """Mount the container at `remoteMountPoint`; below it lies what the trials write, in the places that NNI uses."""
-    point = storage.remote_mount_point
-    path = f"azureml://datastores/{store.datastore}/paths/"
-    mapping["outputs"] = {_OUTPUT: {"type": "uri_folder", "mode": "rw_mount", "path": path}}
-    where = shlex.quote(point.rstrip("/"))
-    # AML mounts where it likes; the link puts it where the trial expects it.
-    link = f'mkdir -p "$(dirname {where})" && ln -sfn "${{{{outputs.{_OUTPUT}}}}}" {where}'
-    mapping["command"] = f"{link} && {mapping['command']}"
-    root = f"{point.rstrip('/')}/nni/{experiment_name(experiment)}/trials"
-    mapping["environment_variables"]["AMLC_OUTPUT_ROOT"] = as_json(root)
 
 
 def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,12 +148,6 @@ def flattened(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]
     return flat
 
 
-def _display_name(experiment: Experiment, job: Job) -> str:
-    first, last = job.trials[0].sequence, job.trials[-1].sequence
-    numbers = f"#{first}" if first == last else f"#{first}-{last}"
-    return inert(f"{experiment.name[:200]} {numbers}")
-
-
 def _environment(experiment: Experiment) -> str | dict[str, str]:
     if experiment.environment:
         return experiment.environment
@@ -148,20 +155,28 @@ def _environment(experiment: Experiment) -> str | dict[str, str]:
     return {"image": image or _DEFAULT_IMAGE}
 
 
-def _variables(experiment: Experiment, job: Job) -> dict[str, str]:
-    variables = {"AMLC_EXPERIMENT": as_json(experiment.name), "AMLC_COMMAND": as_json(experiment.command)}
+def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
+    shared = {"AMLC_EXPERIMENT": as_json(experiment.name), "AMLC_COMMAND": as_json(experiment.command)}
     if experiment.gpus_per_trial is not None:
-        variables["AMLC_GPUS_PER_TRIAL"] = str(experiment.gpus_per_trial)
-        variables["AMLC_TRIALS_PER_GPU"] = str(experiment.target.trials_per_gpu)
-    for index, trial in enumerate(job.trials):
-        variables |= _trial_variables(index, trial)
-    size = sum(map(len, variables.values()))  # in characters, of which one takes four bytes at most
-    if size * 4 > _MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > _MOST_BYTES:
-        raise PlanError(
-            f"trial #{job.sequence}: its parameters take {size:,} bytes; a job's environment holds {_MOST_BYTES:,}. "
-            "Put large values into files of trialCodeDirectory and let the parameter name the file"
-            + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob.")
-        )
+        shared["AMLC_GPUS_PER_TRIAL"] = str(experiment.gpus_per_trial)
+        shared["AMLC_TRIALS_PER_GPU"] = str(experiment.target.trials_per_gpu)
+    if blob_storage(experiment) is not None:  # below it lies what the trials write, in the places that NNI uses
+        root = f"{_mount_point(experiment)}/nni/{experiment_name(experiment)}/trials"
+        shared["AMLC_OUTPUT_ROOT"] = as_json(root)
+
+    def variables(job: Job) -> dict[str, str]:
+        variables = shared.copy()
+        for index, trial in enumerate(job.trials):
+            variables |= _trial_variables(index, trial)
+        size = sum(map(len, variables.values()))  # in characters, of which one takes four bytes at most
+        if size * 4 > _MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > _MOST_BYTES:
+            raise PlanError(
+                f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds "
+                f"{_MOST_BYTES:,}. Put large values into files of trialCodeDirectory and let the parameter name the "
+                "file" + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob.")
+            )
+        return variables
+
     return variables
 
 
@@ -175,16 +190,21 @@ def _trial_variables(index: int, trial: Trial) -> dict[str, str]:
     return {name: parts[0]} | {f"{name}_{number}": part for number, part in enumerate(parts[1:], start=1)}
 
 
-def _tags(experiment: Experiment, job: Job, revision: str) -> dict[str, str]:
-    tags = {
-        "amlc.experiment": experiment_name(experiment),
-        "amlc.trial": _tag(",".join(trial.id for trial in job.trials), _OWN_TAG_LENGTH),
-        "amlc.sequence": _tag(",".join(str(trial.sequence) for trial in job.trials), _OWN_TAG_LENGTH),
-        "amlc.revision": revision[:6],
-    }
-    if len(job.trials) == 1:
-        for name, value in islice(flattened(job.trials[0].parameters).items(), _PARAMETER_TAGS):
-            tags.setdefault(_tag(name, _TAG_NAME_LENGTH), _tag(_text(value), _TAG_LENGTH))
+def _tags(experiment: Experiment, revision: str) -> Callable[[Job], dict[str, str]]:
+    name = experiment_name(experiment)
+
+    def tags(job: Job) -> dict[str, str]:
+        tags = {
+            "amlc.experiment": name,
+            "amlc.trial": _tag(",".join([trial.id for trial in job.trials]), _OWN_TAG_LENGTH),
+            "amlc.sequence": _tag(",".join([str(trial.sequence) for trial in job.trials]), _OWN_TAG_LENGTH),
+            "amlc.revision": revision[:6],
+        }
+        if len(job.trials) == 1:
+            for key, value in islice(flattened(job.trials[0].parameters).items(), _PARAMETER_TAGS):
+                tags.setdefault(_tag(key, _TAG_NAME_LENGTH), _tag(_text(value), _TAG_LENGTH))
+        return tags
+
     return tags
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
@@ -11,9 +11,10 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from amlc.errors import TemplateError
-from amlc.model import Experiment
+from amlc.model import Experiment, Trial
 from amlc.plan import Job
-from amlc.render.context import STANDARD_KEYS, job_mapping
+from amlc.render.context import STANDARD_KEYS, mapper
+from amlc.render.form import Blank, filled
 from amlc.render.readback import read_job
 from amlc.render.scalars import to_yaml
 from amlc.resources import templates_dir
@@ -30,23 +31,27 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
     when that does not carry the job's name, tags and environment variables unchanged.
     """
     template = _load(experiment.templates)
+    mapped = mapper(experiment, revision=revision)
 
-    def render(job: Job) -> bytes:
-        mapping = job_mapping(experiment, job, revision=revision)
+    def printed(mapping: Mapping[str, Any], trials: Sequence[Trial] = ()) -> str:
+        more = {key: value for key, value in mapping.items() if key not in STANDARD_KEYS}
         try:
-            text = template.render(
-                job=mapping, experiment=experiment, trials=job.trials, revision=revision, more=_more(mapping)
-            )
+            return template.render(job=mapping, experiment=experiment, trials=trials, revision=revision, more=more)
         except Exception as err:  # a template can raise anything, and every one of them is the template's fault
             raise _failure(template, err) from err
-        _check(text, mapping, f"{_name(template)}: job #{job.sequence}")
-        return text.encode()
+
+    def checked(mapping: Mapping[str, Any], trials: Sequence[Trial] = ()) -> str:
+        text = printed(mapping, trials)
+        _check(text, mapping, f"{_name(template)}: job {mapping.get('name')}")
+        return text
+
+    fill = filled(printed, checked) if experiment.templates is None else None
+
+    def render(job: Job) -> bytes:
+        mapping = mapped(job)
+        return (fill(mapping) if fill else checked(mapping, job.trials)).encode()
 
     return render
-
-
-def _more(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {key: value for key, value in mapping.items() if key not in STANDARD_KEYS}
 
 
 def template_files(folder: Path | None) -> tuple[Path, ...]:
@@ -67,7 +72,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _yaml(value: Any) -> str:
-    return str(value) if isinstance(value, jinja2.Undefined) else to_yaml(value)  # str() says what is undefined
+    # str() says what is undefined
+    return str(value) if isinstance(value, (jinja2.Undefined, Blank)) else to_yaml(value)
 
 
 def _load(folder: Path | None) -> jinja2.Template:
@@ -115,9 +121,11 @@ def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
         raise TemplateError(f"{where}: the output is not YAML: {' '.join(str(err).split())}") from err
     if not isinstance(job, dict):
         raise TemplateError(f"{where}: the output is not one mapping. Start from the blocks of amlc/{TEMPLATE}.")
-    _expect(where, "name", job.get("name"), mapping["name"])
+    _expect(where, "name", job.get("name"), mapping.get("name"))
     for section in ("environment_variables", "tags"):
         found = job.get(section)
+        if found == mapping[section]:
+            continue
         for key, value in mapping[section].items():
             if key.startswith(("AMLC_", "amlc.")):
                 _expect(where, f"{section}.{key}", found.get(key) if isinstance(found, dict) else None, value)

@@ -35,6 +35,16 @@ def read_job(text: str) -> Any:
         return from_yaml(text)
 
 
+def read_scalar(text: str) -> Any:
+    """Return the value of `text`, a scalar in YAML on one line, as `from_yaml` does. Raises yaml.YAMLError."""
+    try:
+        if not has_escaped(text):
+            return _scalar(text)
+    except _NotSimpleError:
+        pass
+    return from_yaml(f"x: {text}")["x"]
+
+
 def _simple(text: str) -> dict[str, Any]:
     job: dict[str, Any] = {}
     section: dict[str, Any] | None = None

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -22,8 +21,6 @@ _SIMPLE_KEY = 1000
 # Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML calls unprintable.
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
-_SHORT = 100  # keys and names recur from job to job
-
 
 def from_yaml(text: str | bytes) -> Any:
     """Parse YAML 1.1 with PyYAML's safe loader, the fast one where it is there. Raises yaml.YAMLError."""
@@ -36,7 +33,7 @@ def to_yaml(value: Any) -> str:  # noqa: PLR0911 - one line for each kind of val
     Raises TypeError for anything that is not JSON data.
     """
     if isinstance(value, str):  # first: nearly every value is
-        return _string(value) if len(value) > _SHORT else _short_string(value)
+        return _string(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -85,11 +82,6 @@ def _string(text: str) -> str:
     if '"' in text or "\\" in text:
         return "'" + text.replace("'", "''") + "'"
     return f'"{text}"'
-
-
-@lru_cache(maxsize=4096)
-def _short_string(text: str) -> str:
-    return _string(text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners import anneal, batch, bohb, dngo, evolution, gp, gridsearch, hyperband, metis, pbt, random, smac, tpe
 
 
 class Propose(Protocol):
@@ -48,19 +48,26 @@ class Tuner:
     ahead: Ahead | None = None
 
 
-TUNERS: Final[Mapping[str, Tuner]] = {
-    "Random": Tuner(random.propose),
-    "GridSearch": Tuner(gridsearch.propose),
-    "Batch": Tuner(batch.propose),
-    "TPE": Tuner(tpe.propose, tpe.ahead),
-    "TPE_legacy": Tuner(tpe.propose, tpe.ahead),
-    "GP": Tuner(gp.propose, gp.ahead),
-    "Hyperband": Tuner(hyperband.propose, hyperband.ahead),
-    "Anneal": Tuner(anneal.propose, anneal.ahead),
-    "Evolution": Tuner(evolution.propose, evolution.ahead),
-    "PBT": Tuner(pbt.propose, pbt.ahead),
-    "Metis": Tuner(metis.propose, metis.ahead),
-    "DNGO": Tuner(dngo.propose, dngo.ahead),
-    "SMAC": Tuner(smac.propose, smac.ahead),
-    "BOHB": Tuner(bohb.propose, bohb.ahead),
+TUNERS: Final[Mapping[str, str]] = {
+    "Random": "random",
+    "GridSearch": "gridsearch",
+    "Batch": "batch",
+    "TPE": "tpe",
+    "TPE_legacy": "tpe",
+    "GP": "gp",
+    "Hyperband": "hyperband",
+    "Anneal": "anneal",
+    "Evolution": "evolution",
+    "PBT": "pbt",
+    "Metis": "metis",
+    "DNGO": "dngo",
+    "SMAC": "smac",
+    "BOHB": "bohb",
 }
+"""The module of each tuner. Only the one that is asked for is imported: all of them take as long as reading a file."""
+
+
+def built_in(name: str) -> Tuner:
+    """Return the tuner of this name, a key of `TUNERS`."""
+    module = import_module(f"{__name__}.{TUNERS[name]}")
+    return Tuner(module.propose, getattr(module, "ahead", None))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Trial
 from amlc.plan import Job, PlanError
-from amlc.render.context import as_json, experiment_name, flattened, inert, job_mapping, merged
+from amlc.render.context import as_json, experiment_name, flattened, inert, mapper, merged
 
 REVISION = "a1b2c3d4e5f6" + "0" * 52
 
@@ -34,7 +34,7 @@ def job(*parameters: dict, first: int = 7) -> Job:
 
 
 def mapping(*parameters: dict, **changes: Any) -> dict[str, Any]:
-    return job_mapping(experiment(**changes), job(*(parameters or ({"lr": 0.1},))), revision=REVISION)
+    return mapper(experiment(**changes), revision=REVISION)(job(*(parameters or ({"lr": 0.1},))))
 
 
 def received(variables: dict[str, str], index: int = 0) -> Any:

@@ -13,7 +13,7 @@ import yaml
 from amlc.errors import TemplateError
 from amlc.model import Algorithm, AmlTarget, Experiment, Trial
 from amlc.plan import Job
-from amlc.render.context import job_mapping
+from amlc.render.context import mapper
 from amlc.render.engine import TEMPLATE, renderer, template_files
 from amlc.resources import templates_dir
 
@@ -58,7 +58,7 @@ def test_the_own_template_writes_the_whole_job() -> None:
     found = yaml.safe_load(render(one))
     assert found.pop("$schema") == "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
     assert found.pop("type") == "command"
-    assert found == job_mapping(one, job(PLAIN), revision=REVISION)
+    assert found == mapper(one, revision=REVISION)(job(PLAIN))
 
 
 def test_keys_without_a_value_are_left_out() -> None:
@@ -169,7 +169,7 @@ def test_a_bare_value_that_reads_back_otherwise_is_refused(templates, section, k
     block = f"{{% block {section} %}}\n{section}:\n{{% for k, v in job.{section}.items() %}}\n  {{{{ k }}}}: {{{{ v }}}}\n{{% endfor %}}\n{{% endblock %}}\n"
     with pytest.raises(TemplateError) as caught:
         render(user_template(templates, EXTENDS + block))
-    assert f"{TEMPLATE}: job #7: '{key}" in str(caught.value)
+    assert f"{TEMPLATE}: job exp-0123456789abcdef-a1b2c3: '{key}" in str(caught.value)
     assert "reads back as" in str(caught.value)
     assert "Print every value through '| yaml'." in str(caught.value)
 

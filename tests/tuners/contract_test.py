@@ -21,7 +21,7 @@ from amlc.config.arguments import NESTED, NUMERIC, filled, find
 from amlc.model import Algorithm, Choice, Document, Integer, Real, Record, Space, Status
 from amlc.space.parse import parse_space
 from amlc.space.points import axes, locate
-from amlc.tuners import TUNERS, Tuner, custom, random
+from amlc.tuners import TUNERS, Tuner, built_in, custom, random
 from amlc.tuners.brackets import BUDGET
 from amlc.tuners.gridsearch import canonical
 from amlc.tuners.pbt import LOAD, SAVE
@@ -97,9 +97,9 @@ TRIALS: Mapping[str, int] = {"Metis": 20, "GP": 22, "DNGO": 24, "SMAC": 20}
 """How many the longest simulation has: more than the random ones at the start; 36 for those not here."""
 
 each = pytest.mark.parametrize("name", EACH)
-built_in = pytest.mark.parametrize("name", [name for name in TUNERS if name != "Batch"])
+any_space = pytest.mark.parametrize("name", [name for name in TUNERS if name != "Batch"])
 """Those that take any results for theirs; a class of the user's own is asked again what it proposed before."""
-learning = pytest.mark.parametrize("name", [*(name for name in TUNERS if TUNERS[name].ahead is not None), OWN])
+learning = pytest.mark.parametrize("name", [*(name for name in TUNERS if built_in(name).ahead is not None), OWN])
 searching = pytest.mark.parametrize("name", [name for name in EACH if name not in REPEAT])
 
 
@@ -115,7 +115,7 @@ def own(tmp_path_factory) -> Algorithm:
 
 @pytest.fixture
 def tuner(name, own) -> Tuner:
-    return custom.tuner(own) if name == OWN else TUNERS[name]
+    return custom.tuner(own) if name == OWN else built_in(name)
 
 
 def parse(raw: Mapping[str, Any]) -> Space:
@@ -289,7 +289,7 @@ def test_it_goes_on_when_nothing_but_failures_came(name, tuner) -> None:
     assert propose(tuner, name, space, seen)
 
 
-@built_in
+@any_space
 def test_trials_that_ended_without_a_result_do_no_harm(name, tuner, history) -> None:
     statuses = [Status.SUCCEEDED, Status.FAILED, Status.EARLY_STOPPED, Status.CANCELED]
     without = [
@@ -299,7 +299,7 @@ def test_trials_that_ended_without_a_result_do_no_harm(name, tuner, history) -> 
     assert propose(tuner, name, parse(raw_space(name)), without)
 
 
-@built_in
+@any_space
 @pytest.mark.parametrize("values", [[0.0], [-1e300], [1e-300], [1e300, -1e300, 1e-300, 0.0, 1.0, -3.5, 2.5]], ids=str)
 def test_results_of_any_size_do_no_harm(name, tuner, history, values) -> None:
     changed = [replace(record, value=values[n % len(values)]) for n, record in enumerate(ended(history))]
@@ -307,7 +307,7 @@ def test_results_of_any_size_do_no_harm(name, tuner, history, values) -> None:
         assert_plain(parameters)
 
 
-@built_in
+@any_space
 def test_records_of_another_space_do_no_harm(name, tuner, history) -> None:
     if name == "PBT":  # whose individuals go on with what they have
         return
@@ -325,7 +325,7 @@ def test_imported_results_may_come_first(name, tuner) -> None:
     assert len(propose(tuner, name, space, imported, count=2)) == 2
 
 
-@built_in
+@any_space
 def test_the_largest_of_values_is_the_smallest_of_their_negatives(name, tuner, history) -> None:
     space = parse(raw_space(name))
     mirrored = [record if record.value is None else replace(record, value=-record.value) for record in history]
@@ -333,12 +333,12 @@ def test_the_largest_of_values_is_the_smallest_of_their_negatives(name, tuner, h
     assert largest == propose(tuner, name, space, mirrored, optimize_mode="minimize")
 
 
-@built_in
+@any_space
 def test_a_thousand_trials_are_not_too_many(name, tuner) -> None:
     space = parse(raw_space(name))
     history: list[Record] = []
     while len(history) < 1000:
-        source, whose = (tuner, name) if name in ("Hyperband", "BOHB", "PBT") else (TUNERS["Random"], "Random")
+        source, whose = (tuner, name) if name in ("Hyperband", "BOHB", "PBT") else (built_in("Random"), "Random")
         sets = propose(source, whose, space, history, count=1000 - len(history))
         history += [
             Record(parameters=p, status=Status.SUCCEEDED, value=number_of(p), asked=2 * n + 1, told=2 * n + 2)
@@ -390,11 +390,11 @@ import json, sys
 from pathlib import Path
 from amlc.model import Algorithm, Document, Record, Status
 from amlc.space.parse import parse_space
-from amlc.tuners import TUNERS, custom
+from amlc.tuners import TUNERS, built_in, custom
 for line in sys.stdin:
     name, folder, raw, rows, args = json.loads(line)
     own = Algorithm(class_name="climber.Climber", code_directory=Path(folder))
-    tuner = TUNERS.get(name) or custom.tuner(own)
+    tuner = built_in(name) if name in TUNERS else custom.tuner(own)
     space, _ = parse_space(Document(Path("s"), raw, {}, {}), (), tuner="Random")
     history = tuple(Record(**{**row, "status": Status(row["status"])}) for row in rows)
     found = tuner.propose(space, history, count=3, seed=5, args=args, allowed=lambda p: True)

@@ -16,7 +16,7 @@ import pytest
 
 from amlc.errors import AmlcError
 from amlc.model import Record, Status
-from amlc.tuners import TUNERS, random
+from amlc.tuners import built_in, random
 from amlc.tuners.gridsearch import canonical
 
 ARGS = {
@@ -50,7 +50,7 @@ each = pytest.mark.parametrize("name", ARGS)
 
 def propose(name, space, history, *, count=1, seed=0, allowed=lambda parameters: True, **args):
     return list(
-        TUNERS[name].propose(
+        built_in(name).propose(
             space, tuple(history), count=count, seed=seed, args={**ARGS[name], **args}, allowed=allowed
         )
     )
@@ -87,7 +87,7 @@ def test_it_begins_with_the_draws_of_random(name, parsed) -> None:
     space = parsed(MIXED)
     expected = list(random.propose(space, (), count=STARTUP[name], seed=3, args={}, allowed=lambda parameters: True))
     assert propose(name, space, (), count=STARTUP[name], seed=3) == expected
-    ahead = TUNERS[name].ahead
+    ahead = built_in(name).ahead
     assert ahead((), args=ARGS[name]) == STARTUP[name]
     history = drawn(space, STARTUP[name] + 2, bowl)
     assert [ahead(history[:n], args=ARGS[name]) for n in (1, STARTUP[name], len(history))] == [STARTUP[name] - 1, 0, 0]
@@ -175,11 +175,11 @@ import json, sys
 from pathlib import Path
 from amlc.model import Document, Record, Status
 from amlc.space.parse import parse_space
-from amlc.tuners import TUNERS
+from amlc.tuners import built_in
 name, raw, rows, args = json.load(sys.stdin)
 space, _ = parse_space(Document(Path("s"), raw, {}, {}), (), tuner="Random")
 history = [Record(parameters=p, status=Status.SUCCEEDED, value=v, told=i) for i, (p, v) in enumerate(rows)]
-found = TUNERS[name].propose(space, history, count=3, seed=5, args=args, allowed=lambda p: True)
+found = built_in(name).propose(space, history, count=3, seed=5, args=args, allowed=lambda p: True)
 print(json.dumps(list(found)))
 """
 
