@@ -36,6 +36,10 @@ that: 0.05 with 50. Chosen, as the numbers in kernels.py, for the best value aft
 a mixed space."""
 
 
+_STEEPNESS: Final = 10
+"""Of n good results the one of rank r, the best one's being 0, counts (1 - r/n)**_STEEPNESS."""
+
+
 def propose(
     space: Space,
     history: Sequence[Record],
@@ -195,7 +199,7 @@ def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args
         return None
     options = [len(axis.dimension.options) if isinstance(axis.dimension, Choice) else 0 for axis in space_axes]
     width, least_width = _WIDTH * len(ranking) ** -_SHRINK, args["min_bandwidth"]
-    weights = np.arange(len(good), 0, -1.0)  # the better, the more
+    weights = (1 - np.arange(len(good)) / len(good)) ** _STEEPNESS
     return _Model(
         space_axes,
         kernels(good, options, width=max(width, least_width), weights=weights),

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
 from amlc.tuners.cube import from_unit, rounded, to_unit
 from amlc.tuners.evidence import Evidence, Suggestion, stepwise
 from amlc.tuners.extras import missing
+from amlc.tuners.process import believing, expected, fitted, standard
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from numpy.typing import NDArray
     from sklearn.gaussian_process import GaussianProcessRegressor
 
-    Matrix: TypeAlias = NDArray[Any]
+    from amlc.tuners.process import Matrix
 
 _MOST_POINTS: Final = 150
 """How many results the process sees. Its time grows with their cube."""
@@ -28,8 +26,6 @@ _MOST_WORK: Final = 500_000
 
 _STEPS: Final = (0.1, 0.1, 0.03, 0.03, 0.01, 0.01, 0.003, 0.001, 0.0003)
 """The steps of the local search, as parts of an axis."""
-
-_ITERATIONS: Final = 40
 
 
 def propose(
@@ -60,8 +56,7 @@ def propose(
             import sklearn.gaussian_process  # noqa: F401  and scipy, without which it does not start
         except ModuleNotFoundError as err:
             raise missing(err, algorithm="GP", extra="tuners") from err
-        with _quiet():
-            vectors = _best(space_axes, evidence, rng, args)
+        vectors = _best(space_axes, evidence, rng, args)
         return (Suggestion(from_unit(space_axes, vector)) for vector in vectors)
 
     return stepwise(
@@ -88,10 +83,9 @@ def _best(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator, args: 
     import numpy as np
 
     seen = np.array([to_unit(space_axes, point) for point in evidence.points])
-    process = _fitted(seen, _standard(np.array(evidence.values)), args["nu"], args["alpha"])
+    process = fitted(seen, standard(np.array(evidence.values)), args["nu"], args["alpha"])
     lowest = float(process.predict(seen).min())  # not the lowest result, which may be so by noise
-    if evidence.running:
-        process = _believing(process, np.array([to_unit(space_axes, point) for point in evidence.running]))
+    process = believing(process, np.array([to_unit(space_axes, point) for point in evidence.running]))
 
     def utility(vectors: Matrix) -> Matrix:
         return _utility(process, vectors, lowest, args)
@@ -111,85 +105,15 @@ def _best(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator, args: 
     return np.vstack([vectors[np.argsort(-score, kind="stable")], reserve])
 
 
-def _standard(values: Matrix) -> Matrix:
-    values = values / max(float(abs(values).max()), 1.0)  # or the squares of enormous ones were infinite
-    spread = float(values.std())
-    standard: Matrix = (values - values.mean()) / (spread if spread > 0 else 1.0)
-    return standard
-
-
-_FITS: Final[dict[tuple[bytes, bytes, float, float], GaussianProcessRegressor]] = {}
-"""The last process: the trials that are proposed until another result comes share it."""
-
-
-def _fitted(seen: Matrix, values: Matrix, nu: float, alpha: float) -> GaussianProcessRegressor:
-    key = (seen.tobytes(), values.tobytes(), nu, alpha)
-    if key not in _FITS:
-        process = _fit(seen, values, nu, alpha)
-        _FITS.clear()
-        _FITS[key] = process
-    return _FITS[key]
-
-
-def _fit(seen: Matrix, values: Matrix, nu: float, alpha: float) -> GaussianProcessRegressor:
-    """Return the process with the most probable hyper-parameters."""
-    import numpy as np
-    from scipy.optimize import minimize
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-    width = seen.shape[1]
-    lengths = Matern(np.ones(width), (0.02, 50.0), nu=nu)
-    kernel = ConstantKernel(1.0, (0.05, 50.0)) * lengths + WhiteKernel(1e-4, (1e-7, 1.0))
-    # Without prior beliefs a dozen results often make one length infinite. All are of logarithms: of the amplitude,
-    # of the lengths, which grow with the number of axes as distances do, and of the variance of the noise.
-    mean = np.array([0.0, *[np.log(0.5 * width**0.5)] * width, np.log(1e-4)])
-    spread = np.array([1.5, *[1.0] * width, 2.0])
-
-    def optimizer(likelihood: Callable[..., Any], _: Matrix, bounds: Matrix) -> tuple[Matrix, float]:
-        def loss(theta: Matrix) -> tuple[float, Matrix]:
-            value, gradient = likelihood(theta)
-            off = (theta - mean) / spread
-            return float(value + off @ off / 2), gradient + off / spread
-
-        fit = minimize(
-            loss, mean, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "ftol": 1e-6}
-        )
-        return fit.x, float(fit.fun)
-
-    return GaussianProcessRegressor(kernel, alpha=alpha, optimizer=optimizer).fit(seen, values)
-
-
-def _believing(process: GaussianProcessRegressor, running: Matrix) -> GaussianProcessRegressor:
-    """Return the process that knows more about where trials run, but expects what it expected."""
-    import numpy as np
-    from sklearn.gaussian_process import GaussianProcessRegressor
-
-    seen = np.vstack([process.X_train_, running])
-    values = np.concatenate([process.y_train_, process.predict(running)])
-    return GaussianProcessRegressor(process.kernel_, alpha=process.alpha, optimizer=None).fit(seen, values)
-
-
 def _utility(process: GaussianProcessRegressor, vectors: Matrix, lowest: float, args: Mapping[str, Any]) -> Matrix:
     """Return how much is to be expected of each vector, for results of which the lowest is best."""
     import numpy as np
     from scipy.special import ndtr
 
-    mean, deviation = process.predict(vectors, return_std=True)
-    noise = process.kernel_.k2.noise_level  # that of the next result is no reason to go there
-    deviation = np.sqrt(np.maximum(deviation**2 - noise, 1e-12))
+    mean, deviation = expected(process, vectors)
     z: Matrix = (lowest - args["xi"] - mean) / deviation
     bound: Matrix = args["kappa"] * deviation - mean
-    improvement: Matrix = deviation * (z * ndtr(z) + np.exp(-z * z / 2) / np.sqrt(2 * np.pi))
+    with np.errstate(under="ignore"):
+        improvement: Matrix = deviation * (z * ndtr(z) + np.exp(-z * z / 2) / np.sqrt(2 * np.pi))
     # the probability of an improvement grows with z, which does not underflow
     return {"ucb": bound, "poi": z, "ei": improvement}[args["utility"]]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep scikit-learn from warning of lengths at their bounds, and of a search that was cut short."""
-    import numpy as np
-
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield

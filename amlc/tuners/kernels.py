@@ -17,7 +17,7 @@ _CROSSING: Final = 0.2
 _NARROW: Final = 0.4
 """How often a coordinate is drawn from a kernel as wide as it is: in many dimensions, a draw that goes far in every
 coordinate is near nothing."""
-_PRIOR: Final = 1.0
+_PRIOR: Final = 0.3
 """How many points the uniform density counts for: it keeps the ratio of two densities finite where no point is."""
 _STANDARD: Final = NormalDist()
 

@@ -14,9 +14,11 @@ from amlc.tuners.climb import climb
 from amlc.tuners.cube import from_unit, rounded, to_unit
 from amlc.tuners.evidence import Evidence, Suggestion, stepwise
 from amlc.tuners.extras import require
+from amlc.tuners.process import believing, expected, extended, fitted, standard
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+    from sklearn.gaussian_process import GaussianProcessRegressor
 
     from amlc.tuners.climb import Matrix
 
@@ -38,6 +40,7 @@ _OUTLIERS: Final = 4
 _COMPONENTS: Final = 5
 _CLIMBS: Final = 5
 _STEPS: Final = 30
+_SMOOTHNESS: Final = 1.5
 _NUGGET: Final = 1e-6
 
 
@@ -61,8 +64,9 @@ def propose(
     from the 5 best of which it climbs on.
 
     Running trials count as what the model expects of them, failed ones not at all. Of more than 100 results the
-    model sees the best and the latest. Unlike NNI's, it knows one length scale for each parameter and scales them to
-    the unit interval; an outlier is told without fitting the model anew for each trial.
+    model sees the best and the latest. Unlike NNI's, it knows one length scale for each parameter, scales them to the
+    unit interval, and takes a part of the results' spread for noise; an outlier is told without fitting the model anew
+    for each trial.
     Source: NNI 3.0, `algorithms/hpo/metis_tuner/`; Li et al. 2018, "Metis: robustly tuning tail latencies of cloud
     systems".
     """
@@ -92,7 +96,7 @@ def _suggest(
 
     samples = _Samples.of(_vectors(space_axes, evidence.points), evidence.values)
     running = _vectors(space_axes, evidence.running)
-    process = _Process.fit(samples.units, samples.values, seed=int(rng.integers(2**31))).believing(running)
+    process = believing(fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET), running)
     draws = int(args["selection_num_starting_points"])
     starts = rounded(space_axes, rng.random((max(draws, 1), len(space_axes))))
 
@@ -102,12 +106,12 @@ def _suggest(
         return end
 
     tried = {row.tobytes() for row in np.vstack([samples.units, running])}
-    optimum = highest(lambda units: -process.mean(units), np.vstack([starts, samples.units]))
+    optimum = highest(lambda units: -process.predict(units), np.vstack([starts, samples.units]))
     best = [] if optimum.tobytes() in tried else [Suggestion(from_unit(space_axes, optimum.tolist()))]
     if rng.random() > args["exploration_probability"]:
         yield from best
     if not args["no_candidates"]:
-        explored = highest(lambda units: process.predict(units)[1], starts)
+        explored = highest(lambda units: expected(process, units)[1], starts)
         exploited = _likely_good(space_axes, samples, len(starts), rng)
         fresh = [row for row in (explored, *exploited) if row.tobytes() not in tried]
         again = [] if args["no_resampling"] else _outliers(process, samples)
@@ -149,11 +153,11 @@ class _Samples:
 
 
 def _promising(
-    process: _Process, candidates: Sequence[tuple[Matrix, bool]], among: Matrix
+    process: GaussianProcessRegressor, candidates: Sequence[tuple[Matrix, bool]], among: Matrix
 ) -> Iterator[tuple[Matrix, bool]]:
     """Yield the candidates with which the lowest mean may fall, the one with which it may fall most first."""
-    lowest = process.mean(among).min()
-    gains = [lowest - process.hope(row, among) for row, _ in candidates]
+    lowest = process.predict(among).min()
+    gains = [lowest - _hope(process, row, among) for row, _ in candidates]
     for index in sorted(range(len(candidates)), key=lambda index: -gains[index]):
         if gains[index] > 0:
             yield candidates[index]
@@ -180,89 +184,37 @@ def _likely_good(space_axes: Sequence[Axis], samples: _Samples, count: int, rng:
     return drawn[[ratio.argmax()]]
 
 
-def _outliers(process: _Process, samples: _Samples) -> list[Matrix]:
+def _outliers(process: GaussianProcessRegressor, samples: _Samples) -> list[Matrix]:
     """Return the trials that are to be run again, whose results the others do not let expect."""
     import numpy as np
 
     if len(samples.units) < _RESAMPLE_FROM:
         return []
-    distance = np.where(samples.runs < _MOST_RUNS, process.surprise()[: len(samples.units)], 0.0)
+    distance = np.where(samples.runs < _MOST_RUNS, _surprise(process)[: len(samples.units)], 0.0)
     farthest = np.argsort(-distance, kind="stable")[:_OUTLIERS]
     return [samples.units[index] for index in farthest if distance[index] > _OUTLIER_SIGMAS]
 
 
-@dataclass(frozen=True, slots=True)
-class _Process:
-    """A Gaussian process: scikit-learn's regressor, and the samples that it goes through."""
+def _hope(process: GaussianProcessRegressor, row: Matrix, among: Matrix) -> float:
+    """Return the lowest mean at `row` and `among`, if the result at `row` were at the better end of likely ones.
 
-    model: Any
-    units: Matrix
-    values: Matrix
+    NNI looks at the worse end, too, and takes the lower one of both, which is this one.
+    """
+    import numpy as np
 
-    @classmethod
-    def fit(cls, units: Matrix, values: Matrix, *, seed: int) -> _Process:
-        """Return the process with the likeliest amplitude and length scales."""
-        import numpy as np
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import ConstantKernel, Matern
-
-        kernel = ConstantKernel(1.0, (1e-3, 1e3)) * Matern(np.ones(units.shape[1]), (1e-2, 1e1), nu=1.5)
-        model = GaussianProcessRegressor(
-            kernel, alpha=_NUGGET, normalize_y=True, n_restarts_optimizer=1, random_state=seed
-        )
-        return cls(_fitted(model, units, values), units, values)
-
-    def given(self, units: Matrix, values: Matrix) -> _Process:
-        """Return the process that goes through more samples, with the same kernel."""
-        import numpy as np
-        from sklearn.base import clone
-
-        model = clone(self.model).set_params(kernel=self.model.kernel_, optimizer=None)
-        units, values = np.vstack([self.units, units]), np.concatenate([self.values, values])
-        return _Process(_fitted(model, units, values), units, values)
-
-    def believing(self, units: Matrix) -> _Process:
-        """Return the process for which samples at `units` are as it expects them."""
-        return self.given(units, self.mean(units)) if len(units) else self
-
-    def mean(self, units: Matrix) -> Matrix:
-        """Return what it expects at each row."""
-        mean: Matrix = self.model.predict(units)
-        return mean
-
-    def predict(self, units: Matrix) -> tuple[Matrix, Matrix]:
-        """Return mean and standard deviation at each row."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # variances that are negative by a rounding error, and become 0
-            mean, sigma = self.model.predict(units, return_std=True)
-        return mean, sigma
-
-    def hope(self, unit: Matrix, among: Matrix) -> float:
-        """Return the lowest mean at `unit` and `among`, if the result at `unit` were at the better end of likely ones.
-
-        NNI looks at the worse end, too, and takes the lower one of both, which is this one.
-        """
-        import numpy as np
-
-        mean, sigma = self.predict(unit[None])
-        better = self.given(unit[None], mean - _HOPE_SIGMAS * sigma)
-        return float(better.mean(np.vstack([among, unit])).min())
-
-    def surprise(self) -> Matrix:
-        """Return for each sample how many standard deviations it is from what the other ones let expect.
-
-        Source: Rasmussen and Williams 2006, eq. 5.12.
-        """
-        import numpy as np
-
-        covariance = self.model.kernel_(self.units) + _NUGGET * np.eye(len(self.units))
-        inverse = np.linalg.inv(covariance)
-        values = (self.values - self.values.mean()) / (self.values.std() or 1.0)
-        distance: Matrix = np.abs(inverse @ values) / np.sqrt(np.diag(inverse))
-        return distance
+    mean, sigma = expected(process, row[None])
+    better = extended(process, row[None], mean - _HOPE_SIGMAS * sigma)
+    return float(better.predict(np.vstack([among, row])).min())
 
 
-def _fitted(model: Any, units: Matrix, values: Matrix) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a length scale at the end of its range is no news to the user
-        return model.fit(units, values)
+def _surprise(process: GaussianProcessRegressor) -> Matrix:
+    """Return for each result how many standard deviations it is from what the other ones let expect.
+
+    Source: Rasmussen and Williams 2006, eq. 5.12.
+    """
+    import numpy as np
+
+    seen = process.X_train_
+    inverse = np.linalg.inv(process.kernel_(seen) + process.alpha * np.eye(len(seen)))
+    distance: Matrix = np.abs(inverse @ process.y_train_) / np.sqrt(np.diag(inverse))
+    return distance
