@@ -29,7 +29,7 @@ def create(path: str, content: bytes, *, mode: int = 0o644) -> None:
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        _write(descriptor, content)
+        _write(descriptor, content, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(path)
@@ -39,14 +39,16 @@ def create(path: str, content: bytes, *, mode: int = 0o644) -> None:
 def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Replace `path` by a file with `content`, atomically for every reader."""
     with replacing(path) as temporary:
-        _write(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), content)
+        _write(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), content, path)
 
 
-def _write(descriptor: int, content: bytes) -> None:
+def _write(descriptor: int, content: bytes, path: str | Path) -> None:
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
+    except OSError as err:  # of a full disk, for example, which names no file
+        raise OSError(err.errno, err.strerror, str(path)) from err
     finally:
         os.close(descriptor)
 
@@ -61,7 +63,10 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.parent / f".{name}.{os.getpid()}.tmp"
     try:
         yield temporary
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except OSError as err:  # such as of a folder that is there; it would name the temporary file
+            raise OSError(err.errno, err.strerror, str(path)) from err
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
@@ -85,6 +90,19 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
+_locks: set[int] = set()
+
+
+def _leave_locks() -> None:
+    """Close what a forked process inherits: a lock is its parent's, and has to end with that."""
+    for descriptor in _locks:
+        os.close(descriptor)
+    _locks.clear()
+
+
+os.register_at_fork(after_in_child=_leave_locks)
+
+
 @contextmanager
 def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
     """Hold the lock file `path` for this process; the folder is made.
@@ -94,6 +112,7 @@ def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    _locks.add(descriptor)
     try:
         deadline = time.monotonic() + patience_s
         while not _locked(descriptor):
@@ -105,6 +124,7 @@ def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
         os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
         yield
     finally:
+        _locks.discard(descriptor)
         os.close(descriptor)
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any, TypeVar
+
+from amlc.errors import AmlcError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,13 +22,19 @@ _CHUNK = 250
 _function: Callable[[Any], Any]
 
 
+class WorkerError(AmlcError):
+    """A worker process was killed."""
+
+    exit_code = 1
+
+
 def in_chunks(
     function: Callable[[Sequence[Item]], Result], items: Iterable[Item]
 ) -> Iterator[tuple[Sequence[Item], Result]]:
     """Yield each chunk of `items`, in order, with what `function` returns for it; few chunks are in memory at a time.
 
     A work of one chunk is done here. The chunks of a larger one go to forked processes, one for each processor:
-    `function` is inherited, items and results are pickled.
+    `function` is inherited, items and results are pickled. Raises WorkerError when one of them is killed.
     """
     remaining = iter(items)
     chunk = tuple(islice(remaining, _CHUNK))
@@ -35,15 +45,20 @@ def in_chunks(
             chunk = tuple(islice(remaining, _CHUNK))
         return
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(processors, context, initializer=_begin, initargs=(function,)) as pool:
-        waiting: deque[tuple[Sequence[Item], Future[Result]]] = deque()
-        while chunk or waiting:
-            if chunk:
-                waiting.append((chunk, pool.submit(_call, chunk)))
-                chunk = tuple(islice(remaining, _CHUNK))
-            if len(waiting) > 2 * processors or not chunk:
-                done, future = waiting.popleft()
-                yield done, future.result()
+    try:
+        with ProcessPoolExecutor(processors, context, initializer=_begin, initargs=(function,)) as pool:
+            waiting: deque[tuple[Sequence[Item], Future[Result]]] = deque()
+            while chunk or waiting:
+                if chunk:
+                    waiting.append((chunk, pool.submit(_call, chunk)))
+                    chunk = tuple(islice(remaining, _CHUNK))
+                if len(waiting) > 2 * processors or not chunk:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+    except BrokenProcessPool as err:
+        raise WorkerError(
+            "a worker process was killed, by the system perhaps, for want of memory. Nothing is lost: do it again."
+        ) from err
 
 
 def _processors() -> int:
@@ -56,6 +71,15 @@ def _begin(function: Callable[[Any], Any]) -> None:
     global _function  # noqa: PLW0603 - the only way to hand a function over without pickling it
     _function = function
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is for the parent, which ends the pool
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the parent: a worker of one that was killed would wait for more work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(chunk: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Evolution: of two individuals at random the worse one leaves, and the better one has a mutated child."""
+"""Evolution: of some individuals at random the worst one leaves, and the best one has a mutated child."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 # Streams of random numbers beside Random's. They end in no 0, for default_rng([seed, 0]) is default_rng(seed).
-_DUELS, _CHILDREN = 1, 2
+_TOURNAMENTS, _CHILDREN = 1, 2
+_AT_ONCE = 64
 _TRIES = 64  # mutations of a parent that may be old or refused before a draw at random takes their place
 
 
@@ -31,14 +32,16 @@ def propose(
 ) -> Iterator[Parameters]:
     """Yield `population_size` draws of Random's sequence, then one child for each place that is free.
 
-    A child is the winner of a tournament of two with one active parameter drawn anew; a nested choice, with all that
-    its branch holds. The loser leaves for it, and it joins the population with its result. A trial that ends without
-    one leaves its place to a draw at random. The population is what these rules make of the history, in the order of
-    its events.
+    A child is the winner of a tournament with one active parameter drawn anew; a nested choice, with all that its
+    branch holds. The loser leaves for it, and it joins the population with its result. A trial that ends without one
+    leaves its place to a draw at random. The population is what these rules make of the history, in the order of its
+    events.
 
-    NNI fails when more trials run at once than the population has; here the further ones are draws at random, and the
-    worst leaves while there are more results than places. In a finite space no trial comes twice: an old child is
-    mutated again. Imported results, the best `population_size` of them, take the places of first draws.
+    Half the population meets in a tournament. In NNI two do, whatever its size: with the default of 32, dozens of
+    children are hardly better than draws at random. NNI fails when more trials run at once than the population has;
+    here the further ones are draws at random, and the worst leaves while there are more results than places. In a
+    finite space no trial comes twice: an old child is mutated again. Imported results, the best `population_size` of
+    them, take the places of first draws.
     Source: NNI 3.0, `algorithms/hpo/evolution_tuner.py`; Real et al. 2017, arXiv 1703.01041.
     """
     from numpy.random import default_rng
@@ -71,11 +74,11 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
 class _Population:
     """Who lives: the score, of which greater is better, and the place in the history, in the order of the results.
 
-    duels: two numbers in [0, 1) for each child. vacant: how many places a draw at random has to fill.
+    lots: for each child one number for each place. vacant: how many places a draw at random has to fill.
     """
 
     size: int
-    duels: Iterator[Sequence[float]]
+    lots: Iterator[Sequence[float]]
     living: list[tuple[float, int]] = field(default_factory=list)
     vacant: int = 0
 
@@ -90,15 +93,14 @@ class _Population:
 
     def ask(self) -> int | None:
         """Return whose child is next, for which the loser leaves; None if it is to be a draw at random."""
-        u, v = next(self.duels)
+        lots = next(self.lots)
         if self.vacant:
             self.vacant -= 1
             return None
         if len(self.living) < 2:
             return self.living[0][1] if self.living else None
-        first = int(u * len(self.living))
-        second = (first + 1 + int(v * (len(self.living) - 1))) % len(self.living)
-        loser, winner = sorted((second, first), key=lambda place: self.living[place][0])
+        rivals = sorted(range(len(self.living)), key=lots.__getitem__)[: max(len(self.living) // 2, 2)]
+        loser, *_, winner = sorted(rivals, key=lambda place: self.living[place][0])
         parent = self.living[winner][1]
         del self.living[loser]
         return parent
@@ -106,7 +108,8 @@ class _Population:
 
 def _replay(history: Sequence[Record], *, space: Space, seed: int, args: Mapping[str, Any]) -> _Population:
     """Return the population after `history`; what was asked for behind the first draws were children."""
-    population = _Population(max(int(args["population_size"]), 1), _duels(seed, len(history)))
+    size = max(int(args["population_size"]), 1)
+    population = _Population(size, _lots(seed, size))
     names = {dimension.name for dimension in space}
     sign = 1.0 if args["optimize_mode"] == "maximize" else -1.0
 
@@ -130,14 +133,13 @@ def _replay(history: Sequence[Record], *, space: Space, seed: int, args: Mapping
     return population
 
 
-def _duels(seed: int, known: int) -> Iterator[Sequence[float]]:
-    """Yield pairs of numbers in [0, 1), always the same; the first `known` together, because that is faster."""
+def _lots(seed: int, size: int) -> Iterator[Sequence[float]]:
+    """Yield `size` numbers in [0, 1) again and again, always the same; many at once, because that is faster."""
     from numpy.random import default_rng
 
-    rng = default_rng([seed, _DUELS])
-    yield from rng.random((known, 2)).tolist()
+    rng = default_rng([seed, _TOURNAMENTS])
     while True:
-        yield rng.random(2).tolist()
+        yield from rng.random((_AT_ONCE, size)).tolist()
 
 
 def _children(space_axes: Sequence[Axis], parent: Point, rng: Generator) -> Iterator[Point]:

@@ -89,7 +89,7 @@ def test_a_child_is_one_of_the_population_with_one_parameter_drawn_anew(mode, pa
         assert any(len(changed(space, record.parameters, older.parameters)) == 1 for older in history[:number])
 
 
-def test_the_better_of_two_is_the_parent(parsed) -> None:
+def test_the_best_of_half_the_population_is_the_parent(parsed) -> None:
     space = parsed(PLANE)
     history = run(space, hill, 8)
     best, worst = (pick(history, key=lambda record: record.value).parameters for pick in (max, min))
@@ -98,8 +98,8 @@ def test_the_better_of_two_is_the_parent(parsed) -> None:
         (child,) = ask(space, history, seed=seed)
         parents.update(i for i, record in enumerate(history) if len(changed(space, child, record.parameters)) == 1)
     assert parents[[r.parameters for r in history].index(worst)] == 0
-    # one of 8 wins all of its tournaments: it takes part in a quarter of them
-    assert 30 <= parents[[r.parameters for r in history].index(best)] <= 70
+    # one of 8 wins all of its tournaments: it takes part in half of them
+    assert 80 <= parents[[r.parameters for r in history].index(best)] <= 120
 
 
 def test_minimize_is_maximize_of_the_negative(parsed) -> None:

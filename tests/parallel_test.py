@@ -1,0 +1,78 @@
+"""Worker processes: they end with the command that started them, however that ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+EXPERIMENT = """\
+experimentName: large
+searchSpace: {x: {_type: uniform, _value: [0, 1]}}
+trialCommand: 'true'
+trialCodeDirectory: code
+trialConcurrency: 1
+maxTrialNumber: 20000
+tuner: {name: Random}
+trainingService: {platform: local}
+"""
+COMPILE = [sys.executable, "-m", "amlc", "compile", "experiment.yml"]
+
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc"),
+    pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors"),
+]
+
+
+def workers_of(process: subprocess.Popen, patience_s: float = 30) -> list[int]:
+    """Wait for the worker processes of a command, and return their numbers."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and process.poll() is None:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        found = [int(pid) for pid in children.read_text().split()]
+        if len(found) >= 2:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("no workers")
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "experiment.yml").write_text(EXPERIMENT)
+    (tmp_path / "code").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_a_killed_compile_and_do_not_keep_its_lock(project, how):
+    with subprocess.Popen(COMPILE, cwd=project, stderr=subprocess.DEVNULL) as first:
+        workers = workers_of(first)
+        first.send_signal(how)
+        first.wait()
+    assert subprocess.run(COMPILE, check=False, cwd=project, stderr=subprocess.DEVNULL).returncode == 0
+    deadline = time.monotonic() + 10
+    while any(map(runs, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(runs, workers))
+    assert len(list((project / "build/large/jobs").iterdir())) == 20_000
+
+
+def test_a_killed_worker_is_one_line(project):
+    with subprocess.Popen(COMPILE, cwd=project, stderr=subprocess.PIPE, text=True) as compile_:
+        os.kill(workers_of(compile_)[0], signal.SIGKILL)
+        _, stderr = compile_.communicate()
+    assert compile_.returncode == 1
+    assert stderr.startswith("error: a worker process was killed")
+    assert stderr.count("\n") == 1
