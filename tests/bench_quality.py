@@ -33,8 +33,8 @@ With noise (of 0.2, where the values lie between -3.32 and 0) what counts is the
 best. Optuna's own loop is `study.optimize` with its default sampler. Hyperband and BOHB repeat trials with other
 budgets, and these functions ignore TRIAL_BUDGET: what the two gain by cheap trials does not show, and Hyperband, which
 draws at random, has no goal. Left out: GridSearch and Batch, which do not draw; TPE_legacy, which is TPE; PBT, whose
-individuals go on from checkpoints. A tuner is better, or worse, than another where the one-sided rank test of Mann and
-Whitney says so at 5 %; a p in brackets is the probability that values so far behind come by chance.
+individuals go on from checkpoints. Better than Random: the median is. Not worse than Optuna: the median is not, or so
+little that chance may do it. p: the probability that it does, by the one-sided rank test of Mann and Whitney.
 """
 
 
@@ -212,16 +212,21 @@ def _searches_branches(name: str) -> bool:
 def _verdict(name: str, found: Mapping[tuple[str, int], list[float]]) -> str:
     if name in (LIBRARY, "Random", "Hyperband"):
         return " | "
-    pairs = {problem.name: index for index, problem in enumerate(PROBLEMS) if (name, index) in found}
-    if name in BAR:
-        behind = {problem: _chance(found[name, index], found[LIBRARY, index]) for problem, index in pairs.items()}
-        missed = [f"{problem} (p = {p:.2f})" for problem, p in behind.items() if p < LIKELY]
-        close = [f"{problem} (p = {p:.2f})" for problem, p in behind.items() if LIKELY <= p < 0.5]
-        met = f"met; behind by chance on {', '.join(close)}" if close else "met"
-        return f"not worse than Optuna | {'**missed** on ' + ', '.join(missed) if missed else met}"
-    chances = {problem: _chance(found["Random", index], found[name, index]) for problem, index in pairs.items()}
-    missed = [f"{problem} (p = {p:.2f})" for problem, p in chances.items() if p >= LIKELY]
-    return f"better than Random | {'**missed** on ' + ', '.join(missed) if missed else 'met'}"
+    bar = name in BAR
+    other, goal = (LIBRARY, "not worse than Optuna") if bar else ("Random", "better than Random")
+    missed, notes = [], []
+    for index, problem in enumerate(PROBLEMS):
+        if (name, index) not in found:
+            continue
+        values, others = found[name, index], found[other, index]
+        behind = statistics.median(values) > statistics.median(others)
+        chance = _chance(values, others) if behind else _chance(others, values)
+        if behind and (not bar or chance < LIKELY):
+            missed.append(f"{problem.name} (p = {chance:.2f})")
+        elif chance >= LIKELY and (behind or not bar):
+            notes.append(f"{problem.name} (p = {chance:.2f})")
+    verdict = f"**missed** on {', '.join(missed)}" if missed else "met"
+    return f"{goal} | {verdict}{'; by chance perhaps: ' + ', '.join(notes) if notes else ''}"
 
 
 def _chance(behind: list[float], ahead: list[float]) -> float:
