@@ -260,8 +260,16 @@ def check_budget(experiment: Experiment, count: int) -> None:
 
 
 def _nodes(experiment: Experiment) -> int:
-    resources = experiment.job.get("resources") or {}
-    return int(resources.get("instance_count") or 1)
+    resources = experiment.job.get("resources")
+    count = resources.get("instance_count") if isinstance(resources, Mapping) else resources
+    if count is None:
+        return 1
+    if type(count) is not int or count < 1:
+        raise PlanError(
+            f"{experiment.source}: amlc.job.resources.instance_count must be a whole number of at least 1, "
+            f"got {count!r}. For example `resources: {{instance_count: 2}}`."
+        )
+    return count
 
 
 def _allowed(experiment: Experiment) -> Callable[[Parameters], bool]:

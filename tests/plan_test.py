@@ -289,6 +289,16 @@ def test_a_constraint_that_nothing_satisfies_ends_on_an_endless_space() -> None:
             "6 trials may take 12 node-hours",
             id="every node counts",
         ),
+        pytest.param(
+            {"budget": Budget(node_hours=11), "trial_seconds": 3600, "job": {"resources": {"instance_count": "two"}}},
+            "instance_count must be a whole number of at least 1, got 'two'",
+            id="nodes that are no number",
+        ),
+        pytest.param(
+            {"budget": Budget(node_hours=11), "trial_seconds": 3600, "job": {"resources": [2]}},
+            "instance_count must be a whole number of at least 1, got [2]",
+            id="resources that are no mapping",
+        ),
         pytest.param({"budget": Budget(trials=11), "replicates": 2}, "amlc.budget.trials is 11", id="replicates count"),
     ],
 )

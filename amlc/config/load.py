@@ -22,6 +22,7 @@ _JSON_ESCAPE = re.compile(
     r"|[\x7f-\x9f\u2028\u2029\ufeff]",  # what JSON allows as it stands and YAML does not
     re.DOTALL,
 )
+_LONGEST_KEY = 1_000  # YAML readers refuse keys beyond 1,024, their quotes and spaces counted
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 _ADVICE = (
@@ -124,8 +125,17 @@ def _explain(error: yaml.YAMLError, text: str, file: Path, *, kind: str) -> NoRe
         if 0 < number <= len(lines) and lines[number - 1].strip() == "...":
             message = "a line '...' ends a YAML document, but more follows. Write the keys that it stands for."
             _refuse(file, number, lines[number - 1].index("...") + 1, message, "E-syntax")
+    if kind == "JSON" and mark and text[mark.index : mark.index + 1] == ":" and (key := _long_key(text, mark.index)):
+        message = f"not JSON that YAML readers take: a key of {len(key[0]) - 2:,} characters, where they take 1,000. "
+        _refuse(file, *_place(text, key.start()), f"{message}Shorten it.", "E-syntax")
     advice = next((text for fragment, text in _ADVICE if fragment in found), f"{found}. Check the lines around it.")
     _refuse(file, line, column, f"not {kind}: {advice}", "E-syntax")
+
+
+def _long_key(text: str, end: int) -> re.Match[str] | None:
+    """Return the JSON string of more than 1,000 characters between which and `end` is only space."""
+    strings = (piece for piece in _JSON_PIECE.finditer(text, 0, end) if len(piece[0]) > _LONGEST_KEY)
+    return next((piece for piece in strings if not text[piece.end() : end].strip()), None)
 
 
 def _place(text: str, index: int) -> tuple[int, int]:

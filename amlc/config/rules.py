@@ -9,6 +9,7 @@ from typing import Any
 
 from amlc.config.arguments import find
 from amlc.config.durations import parse_time
+from amlc.config.job import check_job
 from amlc.config.service import gpu_indices
 from amlc.config.spelling import Config
 from amlc.errors import Problem, did_you_mean
@@ -24,6 +25,7 @@ _NO_EFFECT = {
 _DEFAULTS = {"debug": False, "logLevel": "info"}
 _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
 _LONGEST_NAME = 200
+_EXPRESSION = re.compile(r"\$(\{\{|\[\[)")
 _STORAGE = {"AzureBlob": ("storageAccountName", "containerName"), "NFS": ("nfsServer", "exportedDirectory")}
 
 
@@ -42,6 +44,7 @@ def check_rules(config: Config) -> Iterator[Problem]:
     yield from _check_no_effect(config)
     yield from _check_indices(config)
     yield from _check_seeds(config)
+    yield from check_job(config)
 
 
 def _check_name(config: Config) -> Iterator[Problem]:
@@ -104,6 +107,9 @@ def _check_storage(config: Config) -> Iterator[Problem]:
     elif kind == "NFS":
         text = "NFS cannot be mounted into AML jobs. Use storageType AzureBlob, or name a datastore in 'amlc.job'."
         yield config.problem(path, "E-storage", text)
+    elif _EXPRESSION.search(str(config.get("sharedStorage", "remoteMountPoint"))):
+        text = "'remoteMountPoint' must not have '${{' or '$[[', which Azure ML would replace. Write the path itself."
+        yield config.problem(("sharedStorage", "remoteMountPoint"), "E-storage", text)
 
 
 def _check_no_effect(config: Config) -> Iterator[Problem]:

@@ -123,10 +123,10 @@ def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
         raise TemplateError(f"{where}: the output is not one mapping. Start from the blocks of amlc/{TEMPLATE}.")
     _expect(where, "name", job.get("name"), mapping.get("name"))
     for section in ("environment_variables", "tags"):
-        found = job.get(section)
-        if found == mapping[section]:
+        found, planned = job.get(section), mapping.get(section)
+        if found == planned or not isinstance(planned, Mapping):
             continue
-        for key, value in mapping[section].items():
+        for key, value in planned.items():
             if key.startswith(("AMLC_", "amlc.")):
                 _expect(where, f"{section}.{key}", found.get(key) if isinstance(found, dict) else None, value)
     for key in ("command", "environment"):

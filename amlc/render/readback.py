@@ -14,6 +14,7 @@ from amlc.render.scalars import from_yaml, has_escaped, is_plain
 _LINE = re.compile(
     r"""(\ \ )?([A-Za-z_$][A-Za-z0-9_.$-]*|"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'):(?:\ (\S.*))?""", re.VERBOSE
 )
+_LONGEST_KEY = 1000  # YAML readers refuse longer ones, from 1,024 on
 _SHORT = 100  # such lines recur from job to job
 _SECTION = object()
 
@@ -66,7 +67,7 @@ def _simple(text: str) -> dict[str, Any]:
 def _line(line: str) -> tuple[bool, str, Any]:
     """Return whether `line` is indented, its key, and its value or _SECTION."""
     match = None if has_escaped(line) else _LINE.fullmatch(line)
-    if match is None:
+    if match is None or len(match[2]) > _LONGEST_KEY:
         raise _NotSimpleError
     indent, key, value = match[1], _key(match[2]), match[3]
     if not isinstance(key, str) or (indent and not value):

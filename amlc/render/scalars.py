@@ -24,7 +24,11 @@ _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\
 
 def from_yaml(text: str | bytes) -> Any:
     """Parse YAML 1.1 with PyYAML's safe loader, the fast one where it is there. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+    try:
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as err:
+        # PyYAML lets these through where a scalar does not fit its tag or its date, and for lone surrogates.
+        raise yaml.YAMLError(f"{type(err).__name__}: {err}") from err
 
 
 def to_yaml(value: Any) -> str:  # noqa: PLR0911 - one line for each kind of value

@@ -129,6 +129,18 @@ def test_json_agrees_with_the_json_module() -> None:
         assert parse_document(text, FILE).data == data
 
 
+@pytest.mark.parametrize("text", ['{"%s": 1}', '{"a": {\n"b": "c", "%s" : 1}}', '{"a": "%s:", "%s": [1]}'])
+def test_a_json_key_that_is_too_long_is_named_so(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_document(text.replace("%s", "k" * 1023), FILE)
+    assert "a key of 1,023 characters, where they take 1,000. Shorten it." in str(caught.value)
+
+
+def test_a_long_json_value_before_a_mistake_is_no_long_key() -> None:
+    with pytest.raises(ConfigError, match="an item without ','"):
+        parse_document('{"a": "%s" "b": 1}' % ("k" * 1023), FILE)
+
+
 def test_yaml_flow_mapping_is_no_less_yaml() -> None:
     assert parse_document("{a: 1, b: 'it''s', c: [x, y]} # end\n", FILE).data == {"a": 1, "b": "it's", "c": ["x", "y"]}
 

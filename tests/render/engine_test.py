@@ -174,6 +174,12 @@ def test_a_bare_value_that_reads_back_otherwise_is_refused(templates, section, k
     assert "Print every value through '| yaml'." in str(caught.value)
 
 
+@pytest.mark.parametrize("section", ["environment_variables", "tags"])
+def test_a_section_that_the_job_has_not_needs_not_be_in_the_output(templates, section) -> None:
+    one = user_template(templates, EXTENDS + f"{{% block {section} %}}{{% endblock %}}")
+    assert section not in yaml.safe_load(render(replace(one, job={section: None})))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -185,6 +191,10 @@ def test_a_bare_value_that_reads_back_otherwise_is_refused(templates, section, k
         pytest.param("just text\n", "the output is not one mapping", id="text"),
         pytest.param("a: [1\n", "the output is not YAML", id="not YAML"),
         pytest.param("a: 1\n---\nb: 2\n", "the output is not YAML", id="two documents"),
+        pytest.param("x: 2020-99-99\n", "the output is not YAML: ValueError", id="a date that is none"),
+        pytest.param('x: !!int ""\n', "the output is not YAML: IndexError", id="a tag that does not fit"),
+        pytest.param("x: !!bool maybe\n", "the output is not YAML: KeyError", id="a bool that is none"),
+        pytest.param("x: {{ '\\ud800' }}\n", "the output is not YAML", id="half a surrogate pair"),
         pytest.param(
             "a: !!python/object/apply:os.getcwd []\n", "the output is not YAML", id="a tag that would run code"
         ),

@@ -62,6 +62,11 @@ def test_any_text_reads_back_as_pyyaml_reads_it(text, start):
         pytest.param("a: 'b' 'c'\n", id="two scalars on a line"),
         pytest.param("a: b\r\n", id="carriage return"),
         pytest.param("---\na: b\n", id="document start"),
+        pytest.param(f"{'a' * 1000}: 1\n", id="a long key"),
+        pytest.param(f"{'a' * 1025}: 1\n", id="a key that is too long"),
+        pytest.param(f'"{"a" * 1025}":\n  b: c\n', id="a section whose key is too long"),
+        pytest.param("a: 2020-99-99\n", id="a date that is none"),
+        pytest.param("a: 2020-99-99\n  b\n", id="text that starts like a date"),
         pytest.param("a: 1e-5\nb: 012\nc: 1:30\n", id="numbers of YAML 1.1"),
     ],
 )
