@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from amlc.history import scalar
 from amlc.ledger import Attempt, Ledger, fold, latest
 from amlc.manifest import Entry, Manifest
 from amlc.model import Metric, Status, Trial
@@ -15,6 +17,9 @@ from amlc.render.context import flattened
 
 _TRIAL_COLUMNS = ("sequence", "trial", "status", "attempt", "job", "revision", "started", "ended", "duration_s")
 _HISTORY_COLUMNS = ("sequence", "trial", "attempt", "job", "step", "at")
+
+_MOST_KINDS = 3
+_MOST_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,29 @@ def verdict(results: Results) -> Verdict:
         if status is Status.SUCCEEDED and not results.result(trial, attempt):
             without_final += 1
     return Verdict(sum(statuses.values()), {status: statuses[status] for status in Status}, without_final)
+
+
+def without_number(results: Results) -> str | None:
+    """Say in one line how many trials ended well and reported no number that a tuner can learn from; None: none did."""
+    finals = [
+        results.result(trial, attempt) for trial, attempt, status in results.trials() if status is Status.SUCCEEDED
+    ]
+    odd = [final for final in finals if final and scalar(final) is None]
+    if not odd:
+        return None
+    kinds = list(dict.fromkeys(map(_reported, odd)))
+    shown = "; ".join(kinds[:_MOST_KINDS]) + ("; …" if len(kinds) > _MOST_KINDS else "")
+    return (
+        f"{len(odd)} without a number as 'default' (they reported: {shown}). "
+        "Report a finite number, or a dict with 'default'."
+    )
+
+
+def _reported(final: Mapping[str, Any]) -> str:
+    """Return the names of a final result, or its `default` if there is one."""
+    text = json.dumps(final["default"]) if "default" in final else ", ".join(map(str, final))
+    text = " ".join(text.split())
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def trials_table(results: Results) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from amlc.errors import UsageError
 from amlc.history import History, scalar
 from amlc.ledger import FILE_NAME, Event, Ledger, fold, read_ledger
-from amlc.model import Choice, Integer, Parameters, Space
+from amlc.model import Choice, Integer, Parameters, Space, Trial
 from amlc.render.context import flattened
 from amlc.report.tables import cell
 from amlc.space.points import Axis, Key, axes, locate
@@ -27,32 +27,54 @@ Found: TypeAlias = "tuple[str, Parameters | None, float | None]"
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Parameter sets of the search space with their results. unfit: where those stand that are none of the space."""
+    """Parameter sets of the search space with their results.
+
+    unfit: where those stand that are none of the space. numberless: where those stand whose result is no finite number.
+    """
 
     rows: tuple[tuple[Parameters, float], ...]
-    unfit: tuple[str, ...]
+    unfit: tuple[str, ...] = ()
+    numberless: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> str:
+        """How many were left out and why, each with the first of them; empty if none was."""
+        why = {"have no number as result": self.numberless, "are no points of the space": self.unfit}
+        return ", ".join(f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places)
 
 
 def read_results_from(path: Path, space: Space) -> Results:
-    """Read finished trials from a file or a state folder; those without a result are left out.
+    """Read finished trials from a file or a state folder; those without a number as result are left out.
 
-    Raises UsageError when it is neither, or when none of its trials fits the space.
+    Raises UsageError when it is neither, or when none of its trials can be used.
     """
     rows: list[tuple[Parameters, float]] = []
     unfit: list[str] = []
+    numberless: list[str] = []
     space_axes = axes(space)
     for where, parameters, value in _read(path, space_axes):
         if value is None:
-            continue
-        own = {name: item for name, item in (parameters or {}).items() if name not in _ADDED}
-        if parameters is None or locate(space_axes, own) is None:
+            numberless.append(where)
+        elif parameters is None or not _is_point(space_axes, parameters):
             unfit.append(where)
         else:
             rows.append((parameters, value))
+    results = Results(tuple(rows), tuple(unfit), tuple(numberless))
     if not rows:
-        reason = f"{unfit[0]} and all others are no points of the search space" if unfit else "it has no results"
+        reason = f"no result can be used: {results.left_out}" if results.left_out else "it has no results"
         raise UsageError(f"--from {path}: {reason}. Expected a results.csv, NNI's JSON export, or a ledger.")
-    return Results(tuple(rows), tuple(unfit))
+    return results
+
+
+def outside(space: Space, trials: Iterable[Trial]) -> int:
+    """Return how many of the trials have parameters that are no point of the space."""
+    space_axes = axes(space)
+    return sum(not _is_point(space_axes, trial.parameters) for trial in trials)
+
+
+def _is_point(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
+    own = {name: value for name, value in parameters.items() if name not in _ADDED}
+    return locate(space_axes, own) is not None
 
 
 def record_results(ledger: Ledger, results: Results, *, at: float) -> bool:
@@ -120,8 +142,12 @@ def _of_table(path: Path, text: str, space_axes: Sequence[Axis]) -> Iterator[Fou
     if "metric.default" not in (reader.fieldnames or ()):
         raise UsageError(f"--from {path}: it has no column 'metric.default'. Expected what amlc collect writes.")
     for row in reader:
-        cells = {name.removeprefix("param."): text for name, text in row.items() if name and name.startswith("param.")}
-        value = _number(row["metric.default"])
+        cells = {
+            name.removeprefix("param."): text or ""  # None where the line is too short
+            for name, text in row.items()
+            if name and name.startswith("param.")
+        }
+        value = _number(row["metric.default"] or "")
         yield f"{path}:{reader.line_num}", _parameters(cells, space_axes), None if value is None else scalar(value)
 
 

@@ -59,18 +59,27 @@ def test_an_export_of_nni(some, space, tmp_path):
         {"parameter": {"lr": 7}, "value": 1},
         {"nothing": 1},
         {"parameter": json.dumps(some[9]), "value": '{"default": 3}'},
+        "no mapping",
     ]
     (tmp_path / "export.json").write_text(json.dumps(rows))
     found = read_results_from(tmp_path / "export.json", space)
     assert found.rows == ((some[0], 0.5), (some[1], 0.5), (some[3], 2.0), (some[9], 3.0))
     assert found.unfit == (f"{tmp_path}/export.json: item 4",)
+    assert found.numberless == tuple(f"{tmp_path}/export.json: item {number}" for number in (2, 5, 7))
+    assert found.left_out == (
+        f"3 have no number as result ({tmp_path}/export.json: item 2), "
+        f"1 are no points of the space ({tmp_path}/export.json: item 4)"
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "no column 'metric.default'"),
-        ("param.lr,metric.default\n0.5,1\n", "results:2 and all others are no points of the search space"),
+        ("param.lr,metric.default\n0.5,1\n", r"no result can be used: 1 are no points of the space \(.*results:2\)"),
+        ("param.lr,metric.default\n0.5\n0.5,\n0.5,x\n", r"used: 3 have no number as result \(.*results:2\)"),
+        ("metric.default,param.lr,param.units\n1\n", r"used: 1 are no points of the space \(.*results:2\)"),
+        ('["x", 3, {"value": "bad"}]', r"used: 3 have no number as result \(.*results: item 0\)"),
         ("param.lr,metric.default\n", "it has no results"),
         ("[{", "not JSON"),
         ("[]", "it has no results"),
@@ -100,10 +109,11 @@ def test_the_same_results_count_once(some, space, tmp_path):
 
 def test_a_run_learns_from_them_and_goes_on_without_being_told_again(make_project, tmp_path):
     one_axis = {"x": {"_type": "uniform", "_value": [0, 1]}}
-    (tmp_path / "old.csv").write_text("param.x,metric.default\n0.25,0.5\n0.75,0.25\n9,1\n")
+    (tmp_path / "old.csv").write_text("param.x,metric.default\n0.25,0.5\n0.75,0.25\n9,1\n0.5,\n")
     project = make_project().write("final 1\nexit 0", searchSpace=one_axis, tuner=EVOLUTION, maxTrialNumber=6)
     out = project.amlc("run", "experiment.yml", "--from", str(tmp_path / "old.csv"))
-    assert "old.csv: 2 results learnt from, 1 are no points of the space" in out.stderr
+    assert "old.csv: 2 results learnt from, left out: 1 have no number as result (" in out.stderr
+    assert "old.csv:5), 1 are no points of the space (" in out.stderr
     assert len(project.trials) == 6
     again = project.amlc("run", "experiment.yml")
     assert again.stdout == out.stdout

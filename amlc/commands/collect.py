@@ -7,7 +7,7 @@ import time
 from typing import BinaryIO, TextIO
 
 from amlc.backends import Remote, open_backend
-from amlc.collect import Results, history_table, number, trials_table, verdict
+from amlc.collect import Results, history_table, number, trials_table, verdict, without_number
 from amlc.commands.look import looked_up
 from amlc.errors import IncompleteError
 from amlc.ledger import Event, Ledger
@@ -17,10 +17,19 @@ from amlc.report.tables import WRITERS, finite
 
 
 def collect(
-    *, target: str | None, places: Places, format_: str, history: bool, out: BinaryIO, err: TextIO, quiet: bool
+    *,
+    target: str | None,
+    places: Places,
+    format_: str,
+    history: bool,
+    out: BinaryIO,
+    err: TextIO,
+    quiet: bool,
+    numbers: bool = True,
 ) -> int:
     """Write one row for each compiled trial (with `history`, for each intermediate result) to `out`.
 
+    numbers: say so when final results are no numbers, which only a tuner that learns cannot do without.
     Returns 4 when some trial has not come to a good end.
     """
     manifest = places.manifest(target)
@@ -31,6 +40,9 @@ def collect(
         WRITERS[format_](table, out)
         out.flush()
         end = verdict(results)
+        remark = without_number(results) if numbers else None
+    if remark and not quiet:
+        print(f"{manifest.header.experiment}: {remark}", file=err)
     if end.complete:
         if not quiet:
             print(f"{manifest.header.experiment}: {end}", file=err)
@@ -57,8 +69,12 @@ def best(*, target: str | None, places: Places, mode: str | None, out: TextIO, e
     mode = mode or manifest.header.optimize_mode
     with looked_up(manifest, places) as (results, _):
         scores = _scores(results)
+        remark = without_number(results)
     if not scores:
-        raise IncompleteError(f"{manifest.header.experiment}: no trial has a numeric final result yet.")
+        why = f": {remark}" if remark else "."
+        raise IncompleteError(f"{manifest.header.experiment}: no trial has a numeric final result yet{why}")
+    if remark and not quiet:
+        print(f"{manifest.header.experiment}: {remark}", file=err)
     sign = 1.0 if mode == "maximize" else -1.0
     score, trial = max(scores, key=lambda pair: (sign * pair[0], -pair[1].sequence))
     print(json.dumps(finite(trial.parameters), ensure_ascii=False, indent=2), file=out)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
@@ -13,10 +14,11 @@ from amlc.config import load_experiment
 from amlc.files import lock
 from amlc.history import History
 from amlc.ledger import fold, open_ledger, read_ledger
-from amlc.model import AmlTarget, Experiment
+from amlc.model import AmlTarget, Experiment, Trial
 from amlc.names import slug
 from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
+from amlc.warm_start import outside
 from amlc.write import OnChange, Summary, write
 
 
@@ -55,6 +57,8 @@ def compile_experiment(
     is_adaptive = adaptive(experiment)
     with open_ledger(path) if is_adaptive and not check else read_ledger(path) as ledger:
         past = History(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
+    if is_adaptive:
+        _warn_of_other_space(experiment, past.groups)
     with nullcontext() if check else lock(places.build / slug(experiment.name) / ".lock"):
         return write(
             experiment,
@@ -68,6 +72,20 @@ def compile_experiment(
             check=check,
             on_change=on_change,
         )
+
+
+def _warn_of_other_space(experiment: Experiment, groups: Sequence[Sequence[Trial]]) -> None:
+    if experiment.tuner.name is None:
+        return  # a class of the user's own may propose what it likes
+    trials = [trial for group in groups for trial in group]
+    count = outside(experiment.space, trials)
+    if count:
+        text = (
+            f"{count} of {len(trials)} trials on record are no points of the search space as it is now: they count "
+            "towards maxTrialNumber and teach the tuner nothing. Raise maxTrialNumber, or give the experiment another "
+            "experimentName."
+        )
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 def tell(experiment: Experiment, summary: Summary, what: str, err: TextIO) -> None:

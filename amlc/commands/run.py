@@ -55,7 +55,16 @@ def run(
             most=_most_jobs(experiment),
         )
     with suppress(IncompleteError) if failed else nullcontext():  # which submit has said already
-        collect(target=str(file), places=places, format_=format_, history=False, out=out, err=err, quiet=options.quiet)
+        collect(
+            target=str(file),
+            places=places,
+            format_=format_,
+            history=False,
+            out=out,
+            err=err,
+            quiet=options.quiet,
+            numbers=adaptive(experiment),
+        )
     return failed
 
 
@@ -65,7 +74,7 @@ def _learn(experiment: Experiment, path: Path, places: Places, err: TextIO) -> N
     results = read_results_from(path, experiment.space)
     with open_ledger(places.ledger(experiment.name)) as ledger:
         is_new = record_results(ledger, results, at=time.time())
-    left_out = f", {len(results.unfit)} are no points of the space ({results.unfit[0]})" if results.unfit else ""
+    left_out = f", left out: {results.left_out}" if results.left_out else ""
     print(f"{path}: {len(results.rows)} results {'learnt from' if is_new else 'known already'}{left_out}", file=err)
 
 

@@ -239,7 +239,7 @@ class _Replay:
                 proposal = self._side.ask()
                 if proposal is None:
                     return None
-                parameters = _plain(proposal.parameters)
+            parameters = self._received(proposal)
             if not isinstance(parameters, dict):
                 raise UserCodeError(
                     f"{self._stage.where}: it proposed {parameters!r:.60}, which is no mapping by name."
@@ -252,6 +252,15 @@ class _Replay:
             f"amlc.constraints: {_MOST_REFUSED} proposals in a row of {self._stage.where} were excluded. "
             "Loosen the constraint, or let the class know it."
         )
+
+    def _received(self, proposal: _Proposal) -> Any:
+        try:
+            return _plain(proposal.parameters)
+        except (TypeError, ValueError) as err:
+            raise UserCodeError(
+                f"{self._stage.where}: it proposed {_culprit(proposal.parameters)}, which is no JSON value. "
+                "Propose finite numbers, strings, booleans, None, lists and mappings of them."
+            ) from err
 
     def _tell(self, proposal: _Proposal, parameters: Parameters, event: str, value: float | None) -> None:
         with self._stage.open("taking the result of a trial"):
@@ -272,6 +281,20 @@ class _Replay:
 def _plain(value: Any) -> Any:
     """Return what a trial receives: JSON values instead of tuples and numpy's numbers."""
     return json.loads(json.dumps(value, default=_number, allow_nan=False))
+
+
+def _culprit(parameters: Any) -> str:
+    """Return in one line what JSON cannot carry: the first such parameter, or all of a proposal that is no mapping."""
+    for name, value in parameters.items() if isinstance(parameters, Mapping) else ():
+        try:
+            _plain({name: value})
+        except (TypeError, ValueError):
+            return f"{name!r} = {_shown(value)}"
+    return _shown(parameters)
+
+
+def _shown(value: Any) -> str:
+    return " ".join(repr(value).split())[:60]
 
 
 def _number(value: Any) -> Any:

@@ -55,11 +55,33 @@ def test_best_is(best, finals, mode, expected):
     assert done.stderr.endswith(f"the best by {mode}\n")
 
 
-@pytest.mark.parametrize("finals", [[], [...], [math.nan], ["text"]], ids=str)
-def test_without_a_number_there_is_no_best(best, finals):
+@pytest.mark.parametrize(
+    ("finals", "reported"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param([...], None, id="none-reported"),
+        pytest.param(
+            [math.nan, -math.inf], "2 without a number as 'default' (they reported: NaN; -Infinity)", id="nan"
+        ),
+        pytest.param(["0.5"], "1 without a number as 'default' (they reported: \"0.5\")", id="text"),
+        pytest.param(
+            [{"acc": 1, "f1\n": 2}] * 2, "2 without a number as 'default' (they reported: acc, f1)", id="names"
+        ),
+        pytest.param(
+            ["a", "b", "c", "d" * 50], '4 without a number as \'default\' (they reported: "a"; "b"; "c"; …)', id="many"
+        ),
+    ],
+)
+def test_without_a_number_there_is_no_best(best, finals, reported):
     done = best(finals, code=4)
     assert done.stdout == b""
-    assert done.stderr == "error: probe: no trial has a numeric final result yet.\n"
+    why = f": {reported}. Report a finite number, or a dict with 'default'" if reported else ""
+    assert done.stderr == f"error: probe: no trial has a numeric final result yet{why}.\n"
+
+
+def test_best_says_which_results_it_left_out(best):
+    err = best([1, {"acc": 2}]).stderr
+    assert err.startswith("probe: 1 without a number as 'default' (they reported: acc). Report a finite number")
 
 
 def test_the_files_optimize_mode_is_the_default(project):

@@ -545,7 +545,9 @@ def test_a_module_that_fails_to_import_shows_where(project, space):
         pytest.param("mine.Hill", {"size": 1}, "classArgs do not fit: got an unexpected keyword argument 'size'. It takes (step=0.1).", id="arguments"),
         pytest.param("mine.Odd", {}, "is neither a Tuner (nni.tuner.Tuner) nor an Advisor of NNI.", id="other class"),
         pytest.param("mine.List", {}, "it proposed [1], which is no mapping by name.", id="no mapping"),
-        pytest.param("mine.Text", {}, "ValueError: Out of range float values are not JSON compliant", id="NaN"),
+        pytest.param("mine.Text", {}, "it proposed 'x' = nan, which is no JSON value. Propose finite numbers", id="NaN"),
+        pytest.param("mine.Deep", {}, "it proposed 'n' = {'a': [inf]}, which is no JSON value.", id="deep"),
+        pytest.param("mine.Object", {}, "it proposed 'x' = {1}, which is no JSON value.", id="no JSON"),
         pytest.param("mine.Quits", {}, "SystemExit: 3", id="exit"),
     ],
 )  # fmt: skip
@@ -556,6 +558,10 @@ def test_what_cannot_be_used_is_said(project, space, name, arguments, message):
         def generate_parameters(self, *args, **kwargs): return [1]
     class Text(Hill):
         def generate_parameters(self, *args, **kwargs): return {"x": float("nan")}
+    class Deep(Hill):
+        def generate_parameters(self, *args, **kwargs): return {"x": 1, "n": {"a": [float("inf")]}}
+    class Object(Hill):
+        def generate_parameters(self, *args, **kwargs): return {"x": {1}}
     class Quits(Hill):
         def generate_parameters(self, *args, **kwargs): raise SystemExit(3)
     """
@@ -564,6 +570,7 @@ def test_what_cannot_be_used_is_said(project, space, name, arguments, message):
         propose(project.tuner(name, **arguments), space, [])
     assert str(caught.value).startswith(f"tuner {name} ({project.folder})")
     assert message in str(caught.value)
+    assert ("\n" in str(caught.value)) == (name == "mine.Quits")
 
 
 def test_without_nni_the_error_says_what_to_install(project, space, monkeypatch):
