@@ -27,9 +27,10 @@ def check_job(config: Config) -> Iterator[Problem]:
     job = config.get(*map(str, _JOB))
     if not isinstance(job, Mapping):
         return
-    for name in _FIXED.keys() & job.keys():
-        text = f"'{name}' cannot be set in 'amlc.job': {_FIXED[name]}. Remove it."
-        yield config.problem((*_JOB, name), "E-job", text, key=True)
+    for name, reason in _FIXED.items():
+        if name in job:
+            text = f"'{name}' cannot be set in 'amlc.job': {reason}. Remove it."
+            yield config.problem((*_JOB, name), "E-job", text, key=True)
     for name in _NEEDED:
         if name in job and job[name] is None:
             text = f"'{name}' cannot be removed from a job by null: every job needs it. Remove the key, or set a value."

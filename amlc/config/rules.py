@@ -26,6 +26,13 @@ _DEFAULTS = {"debug": False, "logLevel": "info"}
 _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
 _LONGEST_NAME = 200
 _EXPRESSION = re.compile(r"\$(\{\{|\[\[)")
+# They stand in job files as they are; everywhere else amlc writes the dollar in another way.
+_UNQUOTED = (
+    ("trainingService", "dockerImage"),
+    ("trainingService", "computeTarget"),
+    ("sharedStorage", "remoteMountPoint"),
+    ("amlc", "environment"),
+)
 _STORAGE = {"AzureBlob": ("storageAccountName", "containerName"), "NFS": ("nfsServer", "exportedDirectory")}
 
 
@@ -41,6 +48,7 @@ def check_rules(config: Config) -> Iterator[Problem]:
     yield from _check_folders(config)
     yield from _check_durations(config)
     yield from _check_storage(config)
+    yield from _check_expressions(config)
     yield from _check_no_effect(config)
     yield from _check_indices(config)
     yield from _check_seeds(config)
@@ -107,9 +115,15 @@ def _check_storage(config: Config) -> Iterator[Problem]:
     elif kind == "NFS":
         text = "NFS cannot be mounted into AML jobs. Use storageType AzureBlob, or name a datastore in 'amlc.job'."
         yield config.problem(path, "E-storage", text)
-    elif _EXPRESSION.search(str(config.get("sharedStorage", "remoteMountPoint"))):
-        text = "'remoteMountPoint' must not have '${{' or '$[[', which Azure ML would replace. Write the path itself."
-        yield config.problem(("sharedStorage", "remoteMountPoint"), "E-storage", text)
+
+
+def _check_expressions(config: Config) -> Iterator[Problem]:
+    for path in _UNQUOTED:
+        if _EXPRESSION.search(str(config.get(*path))):
+            text = (
+                f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace. Write what it stands for."
+            )
+            yield config.problem(path, "E-expression", text)
 
 
 def _check_no_effect(config: Config) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amlc.model import Trial
@@ -30,6 +30,7 @@ def copied_templates(folder: Path) -> Path:
     return folder
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(PARAMETERS, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_filled_in_and_printed_are_the_same_bytes(tmp_path_factory, groups):
     folder = copied_templates(tmp_path_factory.mktemp("templates"))
