@@ -101,7 +101,6 @@ def test_a_tuner_that_gets_no_numbers_is_said(learning, tuner, said):
     err = project.amlc("run", "experiment.yml").stderr
     assert "3 of 3 trials done\n" in err
     assert (text in err) == said
-    assert text in project.amlc("collect").stderr
 
 
 def test_trials_outside_an_edited_space_are_said(learning):

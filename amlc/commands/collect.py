@@ -25,7 +25,7 @@ def collect(
     out: BinaryIO,
     err: TextIO,
     quiet: bool,
-    numbers: bool = True,
+    numbers: bool = False,
 ) -> int:
     """Write one row for each compiled trial (with `history`, for each intermediate result) to `out`.
 

@@ -174,6 +174,8 @@ def coordinate_of(dimension: Dimension, value: Any) -> int | float | None:
 
 
 def _draw_of(dimension: Real, value: float) -> float | None:
+    if dimension.log and dimension.normal and dimension.q is not None and value == 0:
+        return math.log(dimension.q / 4)  # one of those that are rounded to 0
     if (dimension.log and value <= 0) or not (dimension.normal or dimension.a <= value <= dimension.b):
         return None
     x = math.log(value) if dimension.log else float(value)

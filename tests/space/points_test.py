@@ -7,7 +7,7 @@ import math
 import pytest
 
 from amlc.model import Choice, Integer, Real
-from amlc.space.points import SpaceError, axes, deliver, endless, value_at
+from amlc.space.points import SpaceError, axes, coordinate_of, deliver, endless, value_at
 
 UNIFORM = Real("u", 0.0, 1.0)
 
