@@ -78,3 +78,11 @@ def test_axes_are_depth_first_and_only_the_chosen_branch_is_delivered() -> None:
 )
 def test_only_an_unrounded_parameter_outside_branches_never_repeats(space, expected) -> None:
     assert endless(space) is expected
+
+
+def test_a_value_that_was_rounded_to_0_is_a_point_of_the_space() -> None:
+    dimension = Real("x", 0.0, 2.0, normal=True, log=True, q=0.5)
+    coordinate = coordinate_of(dimension, 0.0)
+    assert coordinate is not None
+    assert value_at(dimension, coordinate) == 0
+    assert coordinate_of(dimension, -0.5) is None
