@@ -72,7 +72,7 @@ def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str
 
 
 def _fixed(experiment: Experiment) -> dict[str, Any]:
-    """Return what all jobs of an experiment share; their variables are in `_shared_variables`."""
+    """Return what all jobs of an experiment share, but for their environment variables."""
     target = experiment.target
     compute = target.compute if isinstance(target, AmlTarget) else None
     fixed: dict[str, Any] = {
