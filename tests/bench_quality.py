@@ -226,7 +226,8 @@ def _verdict(name: str, found: Mapping[tuple[str, int], list[float]]) -> str:
         elif chance >= LIKELY and (behind or not bar):
             notes.append(f"{problem.name} (p = {chance:.2f})")
     verdict = f"**missed** on {', '.join(missed)}" if missed else "met"
-    return f"{goal} | {verdict}{'; by chance perhaps: ' + ', '.join(notes) if notes else ''}"
+    how = "behind" if bar else "ahead"
+    return f"{goal} | {verdict}{f'; {how} perhaps by chance on ' + ', '.join(notes) if notes else ''}"
 
 
 def _chance(behind: list[float], ahead: list[float]) -> float:
