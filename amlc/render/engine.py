@@ -72,7 +72,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _yaml(value: Any) -> str:
-    # str() says what is undefined
+    # What is undefined says so when it is printed, and a blank prints as its place.
     return str(value) if isinstance(value, (jinja2.Undefined, Blank)) else to_yaml(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from amlc.model import Choice
 from amlc.space.points import Axis
@@ -11,10 +11,8 @@ from amlc.tuners.cube import rounded
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from numpy.typing import NDArray
 
-    Matrix: TypeAlias = NDArray[Any]
-    """Vectors of the unit cube as rows, or one number for each."""
+    from amlc.tuners.cube import Matrix
 
 _NEIGHBOURS: Final = 4
 """How many steps along each axis are looked at before the best one is taken."""

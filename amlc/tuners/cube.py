@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amlc.model import Choice, Real
 from amlc.space.points import Axis, Point, coordinate_of, coordinates, value_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Matrix: TypeAlias = NDArray[Any]
+    """Vectors of the unit cube as rows, or one number for each."""
 
 _STANDARD = NormalDist()
 _EDGE = 1e-12

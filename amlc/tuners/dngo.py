@@ -16,7 +16,7 @@ from amlc.tuners.extras import require
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from amlc.tuners.climb import Matrix
+    from amlc.tuners.cube import Matrix
 
     Layers = tuple[tuple[Matrix, Matrix], ...]
 

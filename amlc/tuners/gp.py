@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from sklearn.gaussian_process import GaussianProcessRegressor
 
-    from amlc.tuners.process import Matrix
+    from amlc.tuners.cube import Matrix
 
 _MOST_POINTS: Final = 150
 """How many results the process sees. Its time grows with their cube."""

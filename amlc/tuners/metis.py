@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from sklearn.gaussian_process import GaussianProcessRegressor
 
-    from amlc.tuners.climb import Matrix
+    from amlc.tuners.cube import Matrix
 
 _MOST: Final = 100
 """How many results the Gaussian process sees at most: its cost grows with their third power."""

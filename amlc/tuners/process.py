@@ -5,14 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from sklearn.gaussian_process import GaussianProcessRegressor
 
-    Matrix: TypeAlias = NDArray[Any]
-    """Vectors of the unit cube as rows, or one number for each."""
+    from amlc.tuners.cube import Matrix
 
 _ITERATIONS: Final = 40
 

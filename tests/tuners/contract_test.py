@@ -402,22 +402,25 @@ for line in sys.stdin:
 """
 
 
-@pytest.fixture(scope="module")
-def fresh(own):
-    """Return what a process proposes that has seen nothing else, in another order of hashes."""
+@pytest.fixture
+def fresh(own, tmp_path):
+    """Return what a process proposes that has seen nothing else, in another order of hashes, and leaves no trace."""
     environ = {**os.environ, "PYTHONHASHSEED": "123", "PYTHONPATH": str(Path(__file__).parents[2])}
 
     def ask(name: str, history: Sequence[Record]) -> list[dict[str, Any]]:
         rows = [asdict(replace(record, parameters=dict(record.parameters))) for record in history]
         message = json.dumps([name, str(own.code_directory), raw_space(name), rows, args_of(name)])
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", FRESH],
+            [sys.executable, "-W", "ignore" if name == OWN else "error", "-c", FRESH],  # importing nni warns
             input=message,
             capture_output=True,
             text=True,
             check=True,
+            cwd=tmp_path,
             env=environ,
         )
+        assert not done.stderr
+        assert not list(tmp_path.iterdir())
         return json.loads(done.stdout)
 
     return ask

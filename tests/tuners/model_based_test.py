@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -168,39 +164,6 @@ def test_records_of_another_space_teach_nothing_but_count(name, parsed) -> None:
     strange = [replace(record, parameters={"other": 1}) for record in history]
     assert len(propose(name, parsed(MIXED), strange, count=2)) == 2
     assert len(propose(name, parsed(MIXED), [*history, *strange])) == 1
-
-
-FRESH = """
-import json, sys
-from pathlib import Path
-from amlc.model import Document, Record, Status
-from amlc.space.parse import parse_space
-from amlc.tuners import built_in
-name, raw, rows, args = json.load(sys.stdin)
-space, _ = parse_space(Document(Path("s"), raw, {}, {}), (), tuner="Random")
-history = [Record(parameters=p, status=Status.SUCCEEDED, value=v, told=i) for i, (p, v) in enumerate(rows)]
-found = built_in(name).propose(space, history, count=3, seed=5, args=args, allowed=lambda p: True)
-print(json.dumps(list(found)))
-"""
-
-
-@each
-def test_a_fresh_process_proposes_the_same_and_leaves_no_trace(name, parsed, tmp_path) -> None:
-    history = drawn(parsed(MIXED), 26, bowl)
-    message = json.dumps([name, MIXED, [(record.parameters, record.value) for record in history], ARGS[name]])
-    environment = {**os.environ, "PYTHONHASHSEED": "123", "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FRESH],
-        input=message,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env=environment,
-    )
-    assert json.loads(done.stdout) == propose(name, parsed(MIXED), history, count=3, seed=5)
-    assert not done.stderr
-    assert not list(tmp_path.iterdir())
 
 
 @each
