@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from amlc.errors import AmlcError
-from amlc.model import Metric, Observation, Outcome, Status, Trial
+from amlc.model import End, Metric, Observation, Outcome, Status, Trial
 
 FILE_NAME = "ledger.db"
 _SCHEMA = """
@@ -83,11 +83,28 @@ class Attempt:
         return not self.latest.status.ended
 
     def status(self, trial: str) -> Status:
-        """Return the status of one of its trials: in a packed job, each has its own end."""
-        outcome = self.outcomes.get(trial)
-        if outcome is None or outcome.exit_code is None or len(self.trials) == 1:
-            return self.latest.status
-        return Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED
+        """Return the status of one of its trials: each has its own end, which counts before that of the job."""
+        outcome, job = self.outcomes.get(trial), self.latest.status
+        if outcome is not None and outcome.end in _OWN_ENDS:
+            return _OWN_ENDS[outcome.end] or (Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED)
+        if not job.ended or job in (Status.CANCELED, Status.EARLY_STOPPED):
+            return job
+        # The job ended and the trial did not, unless nobody wrote down how any of its trials ended.
+        is_cut_short = self.latest.infrastructure or bool(self.outcomes)
+        return Status.UNFINISHED if is_cut_short else job
+
+    def error(self, trial: str) -> str | None:
+        """Return in one line why one of its trials did not end well, or None."""
+        outcome, status = self.outcomes.get(trial), self.status(trial)
+        if status is Status.SUCCEEDED:
+            return None
+        if outcome is not None and outcome.end is not End.TERMINATED:
+            code = outcome.exit_code
+            return outcome.error or (f"exit code {code}" if code else self.latest.error)
+        return self.latest.error or (outcome.error if outcome else None)
+
+
+_OWN_ENDS = {End.EXITED: None, End.TIME_LIMIT: Status.EARLY_STOPPED, End.REFUSED: Status.FAILED}
 
 
 def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) -> dict[str, Attempt]:
@@ -145,7 +162,7 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         return _with(attempt, canceling=True, stopping=True)
     if event.kind == "observed":
         data = dict(event.data)
-        outcomes = {o["trial"]: Outcome(**o) for o in data.pop("outcomes", ())}
+        outcomes = {o["trial"]: _outcome(o) for o in data.pop("outcomes", ())}
         status = Status(data["status"])
         if status is Status.CANCELED and attempt.stopping:
             status = Status.EARLY_STOPPED
@@ -172,10 +189,24 @@ def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome]
             data[name] = getattr(observation, name)
     if observation.infrastructure:
         data["infrastructure"] = True
-    rows = [{"trial": o.trial, "exit_code": o.exit_code, "started": o.started, "ended": o.ended} for o in outcomes]
+    rows = [_outcome_row(outcome) for outcome in outcomes]
     if rows:
         data["outcomes"] = rows
     return Event(kind="observed", at=at, job=observation.job, data=data)
+
+
+def _outcome_row(outcome: Outcome) -> dict[str, Any]:
+    row = {name: getattr(outcome, name) for name in ("trial", "exit_code", "started", "ended")}
+    if outcome.end is not End.EXITED:
+        row["end"] = outcome.end.value
+    if outcome.error is not None:
+        row["error"] = outcome.error
+    return row
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    never_ran = End.TERMINATED if row["exit_code"] is None else End.EXITED  # as written before there was an `end`
+    return Outcome(**{**row, "end": End(row.get("end", never_ran))})
 
 
 class Ledger:

@@ -110,7 +110,11 @@ class Machine:
         self._call()
         trial = job.split("-")[1]
         metrics = [Metric(trial=trial, kind="final", sequence=0, value=1.5, at=self.clock())]
-        return Fetched(metrics, [Outcome(trial=trial, exit_code=0, started=1.0, ended=2.0)])
+        seen = self._seen(job)
+        if seen.infrastructure or seen.status not in (Status.SUCCEEDED, Status.FAILED):
+            return Fetched(metrics, [])
+        code = 0 if seen.status is Status.SUCCEEDED else 3
+        return Fetched(metrics, [Outcome(trial=trial, exit_code=code, started=1.0, ended=2.0)])
 
     def log(self, job, *, follow):
         raise NotImplementedError
