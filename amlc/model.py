@@ -208,6 +208,15 @@ class Trial:
     sequence: int
     parameters: Parameters
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as manifests and ledgers hold it."""
+        return {"id": self.id, "sequence": self.sequence, "parameters": self.parameters}
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Trial:
+        """Return the trial that `as_dict` made `value` of. Raises KeyError."""
+        return cls(value["id"], value["sequence"], value["parameters"])
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle in a third of the time that a frozen dataclass with slots takes: there may be a million."""
         return Trial, (self.id, self.sequence, self.parameters)

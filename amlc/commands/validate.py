@@ -12,20 +12,22 @@ from amlc.config import load_experiment
 from amlc.errors import ConfigError, Problem, Severity
 
 
-def validate(*, files: Sequence[Path], backend: str | None, format_: str, out: TextIO, err: TextIO) -> int:
+def validate(*, files: Sequence[Path], backend: str | None, format_: str, out: TextIO, err: TextIO, quiet: bool) -> int:
     """Check every file; text goes to `err`, the others, which are data, to `out`. Returns 1 if one has errors."""
     problems: list[Problem] = []
     for file in files:
         try:
             experiment, found = load_experiment(file, backend=backend, environ=os.environ)
             problems += found
-            if format_ == "text":
+            if format_ == "text" and not quiet:
                 print(f"{file}: {experiment.name} is valid", file=err)
         except ConfigError as error:
             problems += error.problems
     write, stream = (_text, err) if format_ == "text" else (FORMATS[format_], out)
-    write(problems, stream)
-    return int(any(problem.severity is Severity.ERROR for problem in problems))
+    failed = any(problem.severity is Severity.ERROR for problem in problems)
+    if failed or not (quiet and format_ == "text"):
+        write(problems, stream)
+    return int(failed)
 
 
 def _text(problems: Sequence[Problem], out: TextIO) -> None:
