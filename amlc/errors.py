@@ -47,10 +47,10 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.position} {self.path}".rstrip()
         label = "" if self.severity is Severity.ERROR else f"{self.severity.value}: "
-        return _printable(f"{where}: {label}{self.message} [{self.code}]")
+        return printable(f"{where}: {label}{self.message} [{self.code}]")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text with line ends and control characters, which a key of the user may hold, written as escapes."""
     if text.isprintable():
         return text

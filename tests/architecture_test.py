@@ -19,7 +19,7 @@ PACKAGE = ROOT / "amlc"
 LAYERS = {
     "errors": 0, "model": 0,
     "resources": 1, "files": 1, "names": 1, "parallel": 1,
-    "config": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "ledger": 2,
+    "config": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2, "ledger": 2,
     "plan": 3, "history": 3, "render": 3, "backends": 3, "places": 3,
     "write": 4, "reconcile": 4, "drive": 4, "assessing": 4, "warm_start": 4, "collect": 4, "report": 4,
     "commands": 5,

@@ -21,6 +21,7 @@ from amlc.errors import TemplateError
 from amlc.manifest import read_manifest
 from amlc.places import Places
 from amlc.plan import PlanError, plan
+from amlc.revision import differences, read_contents
 from amlc.write import CutShortError, Summary, job_text, write
 
 SPACE = {"x": {"_type": "choice", "_value": [1, 2, 3]}}
@@ -216,6 +217,32 @@ def test_the_experiment_file_beside_the_code_is_not_in_the_revision(project) -> 
     project.put("space.json", json.dumps({"x": {"_type": "choice", "_value": [9]}}))
     assert project.write(trialConcurrency=5).revision == before
     assert (project.folder / "code" / "experiment.yml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        pytest.param(lambda p: p.put("code/trial.py", "print(2)\n"), "changed: trial.py", id="content"),
+        pytest.param(lambda p: (p.root / "code" / "trial.py").chmod(0o755), "changed: trial.py", id="mode"),
+        pytest.param(lambda p: p.put("code/lib/new.py", ""), "new: lib/new.py", id="new"),
+        pytest.param(lambda p: (p.root / "code" / "lib" / "a b.py").unlink(), "gone: lib/a b.py", id="gone"),
+        pytest.param(lambda p: p.keys.update(trialCommand="x"), "trialCommand changed", id="command"),
+        pytest.param(lambda p: p.keys.update(amlc={"environment": "azureml:e:1"}), "environment changed", id="env"),
+    ],
+)
+def test_the_build_says_what_made_its_revision_change(project, edit, line) -> None:
+    before, old = project.write().revision, read_contents(project.folder)
+    edit(project)
+    assert project.write().revision != before
+    assert differences(old, read_contents(project.folder)) == [line]
+
+
+def test_what_does_not_count_into_the_revision_is_not_among_its_contents(project) -> None:
+    project.write(trialCodeDirectory=".", tuner={"name": "Random"}, maxTrialNumber=1)
+    contents = read_contents(project.folder)
+    assert contents.files.keys() == {"code/trial.py", "code/lib/a b.py"}
+    project.write(trialConcurrency=4)
+    assert read_contents(project.folder) == contents
 
 
 # --- check and diff -------------------------------------------------------------------------------------------------------

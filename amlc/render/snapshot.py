@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,15 +69,21 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = ()) -> Snapshot:
     return Snapshot(tuple(everything), tuple(folders))
 
 
-def digest(files: Sequence[SnapshotFile], *, without: Sequence[Path] = ()) -> str:
-    """Return the SHA-256 (hex) of names, modes and contents of the user's files, the runner and `without` left out."""
-    total = hashlib.sha256()
+def counted(files: Sequence[SnapshotFile], *, without: Sequence[Path] = ()) -> list[tuple[SnapshotFile, str]]:
+    """Return the user's files, the runner and `without` left out, each with the SHA-256 (hex) of its content."""
     skipped = {os.path.realpath(path) for path in without}
     own = _runner_files()
-    for file in files:
-        if file.name in own or os.path.realpath(file.source) in skipped:
-            continue
-        content = _content_digest(file.source)
+    return [
+        (file, _content_digest(file.source))
+        for file in files
+        if file.name not in own and os.path.realpath(file.source) not in skipped
+    ]
+
+
+def digest(counted_files: Iterable[tuple[SnapshotFile, str]]) -> str:
+    """Return the SHA-256 (hex) of names, modes and contents of what `counted` returns."""
+    total = hashlib.sha256()
+    for file, content in counted_files:
         total.update(f"{len(file.name.encode())}:{file.name}:{int(file.executable)}:{content}\n".encode())
     return total.hexdigest()
 

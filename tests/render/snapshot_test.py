@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from amlc.render.snapshot import SnapshotError, digest, snapshot
+from amlc.render.snapshot import SnapshotError, counted, digest, snapshot
 
 RUNNER = {
     "amlc_runner.py",
@@ -213,7 +213,7 @@ def test_a_file_that_vanishes_meanwhile_is_an_error_that_names_it(code) -> None:
     files = snapshot(code).files
     (code / "gone.txt").unlink()
     with pytest.raises(SnapshotError, match=r"gone\.txt: cannot be read"):
-        digest(files)
+        counted(files)
 
 
 # --- limits -------------------------------------------------------------------------------------------------------------
@@ -250,20 +250,20 @@ def test_the_digest_changes_with_names_modes_and_contents_only(code, tmp_path) -
     put(code / "a.py", "1")
     put(code / "experiment.yml", "x")
     without = [code / "experiment.yml"]
-    before = digest(snapshot(code).files, without=without)
+    before = digest(counted(snapshot(code).files, without=without))
     put(code / "experiment.yml", "y")
     os.utime(code / "a.py", (1, 1))
-    assert digest(snapshot(code).files, without=without) == before
+    assert digest(counted(snapshot(code).files, without=without)) == before
     moved = tmp_path / "moved"
     shutil.copytree(code, moved)
-    assert digest(snapshot(moved).files, without=[moved / "experiment.yml"]) == before
+    assert digest(counted(snapshot(moved).files, without=[moved / "experiment.yml"])) == before
     digests = {before}
     (code / "a.py").chmod(0o755)
-    digests.add(digest(snapshot(code).files, without=without))
+    digests.add(digest(counted(snapshot(code).files, without=without)))
     put(code / "a.py", "2")
-    digests.add(digest(snapshot(code).files, without=without))
+    digests.add(digest(counted(snapshot(code).files, without=without)))
     (code / "a.py").rename(code / "b.py")
-    digests.add(digest(snapshot(code).files, without=without))
+    digests.add(digest(counted(snapshot(code).files, without=without)))
     put(code / "empty")
-    digests.add(digest(snapshot(code).files, without=without))
+    digests.add(digest(counted(snapshot(code).files, without=without)))
     assert len(digests) == 5
