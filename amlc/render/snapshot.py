@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amlc.errors import AmlcError
+from amlc.render.written import output_finder
 from amlc.resources import runner_dir
 
 if TYPE_CHECKING:
@@ -53,13 +54,14 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = ()) -> Snapshot:
     """Return the trial code below `code` and the runner, less what ignore files and `leave_out` (absolute) exclude.
 
     `.gitignore`, `.amlignore` and `.nniignore` work as git's do, in every folder; a later one of the three wins, and
-    all of them win over the defaults. Links are followed.
+    all of them win over the defaults, of which one is that amlc's own output is no trial code. Links are followed.
     Raises SnapshotError beyond NNI's limits, for a broken link, and for a file in the runner's place.
     """
     folders: list[Path] = []
     excluded = frozenset(os.path.realpath(path) for path in leave_out)
     own = _runner_files()
-    files = {file.name: file for file in _walk(code, "", [_spec(_DEFAULT_IGNORES)], excluded, folders, ())}
+    found = _walk(code, "", [_spec(_DEFAULT_IGNORES)], excluded, output_finder(), folders, ())
+    files = {file.name: file for file in found}
     tops = {name.partition("/")[0] for name in own}
     clash = next((name for name in files if name.partition("/")[0] in tops), None)
     if clash is not None:
@@ -111,6 +113,7 @@ def _walk(
     prefix: str,
     specs: list[tuple[str, GitIgnoreSpec]],
     excluded: frozenset[str],
+    is_output: Callable[[os.DirEntry[str]], bool],
     folders: list[Path],
     above: tuple[str, ...],
 ) -> Iterator[SnapshotFile]:
@@ -123,7 +126,8 @@ def _walk(
     for entry in entries:
         name = prefix + entry.name
         is_folder = os.path.isdir(entry.path)  # entry.is_dir() raises for a link to itself
-        if _ignored(here, name + "/" if is_folder else name) or os.path.realpath(entry.path) in excluded:
+        ignored = _verdict(here, name + "/" if is_folder else name)
+        if ignored or os.path.realpath(entry.path) in excluded:
             continue
         if is_folder and os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
             continue  # a virtual environment, whatever its name
@@ -131,8 +135,10 @@ def _walk(
             real = os.path.realpath(entry.path)
             if real in above:
                 raise SnapshotError(f"{entry.path}: this link leads into itself. List it in .amlignore.")
-            yield from _walk(Path(entry.path), name + "/", here, excluded, folders, (*above, real))
+            yield from _walk(Path(entry.path), name + "/", here, excluded, is_output, folders, (*above, real))
         elif os.path.isfile(entry.path):
+            if ignored is None and is_output(entry):
+                continue
             yield _file(Path(entry.path), name)
         elif entry.is_symlink():
             raise SnapshotError(f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore.")
@@ -162,12 +168,13 @@ def _spec(lines: Sequence[str], prefix: str = "") -> tuple[str, GitIgnoreSpec]:
     return prefix, GitIgnoreSpec.from_lines(lines)
 
 
-def _ignored(specs: Sequence[tuple[str, GitIgnoreSpec]], name: str) -> bool:
+def _verdict(specs: Sequence[tuple[str, GitIgnoreSpec]], name: str) -> bool | None:
+    """Return whether ignore files leave `name` out (True) or bring it back (False), None if none of them names it."""
     for prefix, spec in reversed(specs):
         verdict = spec.check_file(name[len(prefix) :]).include
         if verdict is not None:
             return verdict
-    return False
+    return None
 
 
 def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:
