@@ -17,10 +17,10 @@ import pytest
 
 from amlc.commands.compile import compile_
 from amlc.config import load_experiment
-from amlc.errors import TemplateError
+from amlc.errors import PlanError, TemplateError
 from amlc.manifest import read_manifest
 from amlc.places import Places
-from amlc.plan import PlanError, plan
+from amlc.plan import plan
 from amlc.revision import differences, read_contents
 from amlc.write import CutShortError, Summary, job_text, write
 
@@ -163,7 +163,8 @@ def test_files_that_fell_out_are_removed_and_empty_folders_too(project) -> None:
     project.write(searchSpace={"x": {"_type": "choice", "_value": [1]}})
     assert not (project.folder / "code" / "lib").exists()
     assert len(list((project.folder / "jobs").iterdir())) == 1
-    project.write(amlc={"constraints": ["x > 1"]})
+    project.write(tuner={"name": "TPE"}, maxTrialNumber=1)
+    write(project.experiment, project.build, backend="local", room=0)
     assert not (project.folder / "jobs").exists()
     assert list(read_manifest(project.folder).entries()) == []
 

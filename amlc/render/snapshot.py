@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amlc.errors import AmlcError
+from amlc.errors import RefusedError
 from amlc.render.written import output_finder
 from amlc.resources import runner_dir
 
@@ -26,10 +27,11 @@ _DEFAULT_IGNORES = (
 )
 
 
-class SnapshotError(AmlcError):
+class SnapshotError(RefusedError):
     """The trial code cannot be taken along as it is."""
 
-    exit_code = 1
+    code = "E-snapshot"
+    path = ("trialCodeDirectory",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,12 @@ def _content_digest(path: Path) -> str:
             while chunk := stream.read(1 << 20):
                 total.update(chunk)
     except OSError as err:
-        raise SnapshotError(f"{path}: cannot be read: {err.strerror}. Mend it, or list it in .amlignore.") from err
+        raise _unreadable(path, err.strerror) from err
     return total.hexdigest()
+
+
+def _unreadable(path: Path, reason: str | None) -> SnapshotError:
+    return SnapshotError(f"{path}: cannot be read: {reason}. Mend it, or list it in .amlignore.")
 
 
 def _runner_files() -> dict[str, SnapshotFile]:
@@ -122,7 +128,7 @@ def _walk(
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as err:
-        raise SnapshotError(f"{folder}: cannot be read: {err.strerror}. Mend it, or list it in .amlignore.") from err
+        raise _unreadable(folder, err.strerror) from err
     for entry in entries:
         name = prefix + entry.name
         is_folder = os.path.isdir(entry.path)  # entry.is_dir() raises for a link to itself
@@ -149,6 +155,8 @@ def _file(path: Path, name: str) -> SnapshotFile:
         name.encode()
     except UnicodeEncodeError as err:
         raise SnapshotError(f"{name!r}: this file name is not UTF-8. Rename it, or list it in .amlignore.") from err
+    if not os.access(path, os.R_OK):
+        raise _unreadable(path, os.strerror(errno.EACCES))
     status = path.stat()
     return SnapshotFile(name, path, status.st_size, bool(status.st_mode & 0o100))
 
@@ -182,8 +190,8 @@ def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:
     if len(files) <= MOST_FILES and size <= MOST_BYTES:
         return
     largest = sorted(files, key=lambda file: (-file.size, file.name))[:10]
-    rows = "".join(f"\n  {file.size:>13,}  {file.name}" for file in largest)
+    rows = ", ".join(f"{file.name} ({file.size:,})" for file in largest)
     raise SnapshotError(
         f"{code}: {len(files):,} files with {size:,} bytes; a snapshot holds at most {MOST_FILES:,} files and "
-        f"{MOST_BYTES:,} bytes. List what the trial does not need in .amlignore. The largest (bytes):{rows}"
+        f"{MOST_BYTES:,} bytes. List what the trial does not need in .amlignore. The largest, with their bytes: {rows}."
     )
