@@ -170,8 +170,15 @@ def validate(settings: _Settings, /, files: tuple[Path, ...], backend: str | Non
     """Say what is wrong with experiment files, all of it at once."""
     from amlc.commands.validate import validate as run
 
-    quiet = settings.quiet
-    return run(files=files, backend=backend, format_=format_, out=sys.stdout, err=sys.stderr, quiet=quiet)
+    return run(
+        files=files,
+        backend=backend,
+        format_=format_,
+        out=sys.stdout,
+        err=sys.stderr,
+        quiet=settings.quiet,
+        places=settings.places,
+    )
 
 
 @main.command("compile")

@@ -167,6 +167,7 @@ class Experiment:
 
     inputs: every file that decided the result, the experiment file first.
     *_seconds: whole seconds; None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone.
+    file: `source` as the user named it, for messages; None: by `source`.
     job: deep-merged into every job file. environment: `azureml:name:version`, or None for the image.
     """
 
@@ -195,6 +196,7 @@ class Experiment:
     retries: int = 2
     budget: Budget = field(default_factory=Budget)
     templates: Path | None = None
+    file: Path | None = field(default=None, compare=False)
 
 
 # --- trials, jobs and what became of them -----------------------------------------------------------------------

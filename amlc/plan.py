@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, repeat
 from typing import Any
 
-from amlc.errors import AmlcError
+from amlc.constraints import Gate
+from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.tuners import Tuner, built_in
 
@@ -19,14 +20,6 @@ _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 # A folder with a million entries could not be removed in ten minutes.
 _FOLDER = 10_000
-# With constraints that nothing satisfies, an endless space would be searched for ever.
-_MOST_REJECTED = 100_000
-
-
-class PlanError(AmlcError):
-    """The experiment is well-formed but cannot be expanded: over budget, or a constraint that fails."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +138,8 @@ def packed(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[Job]:
 
 def proposed(experiment: Experiment) -> Iterator[Trial]:
     """Yield the trials of an open loop, each parameter set `replicates` times, at most `max_trials`."""
-    parameter_sets = _propose(experiment, (), sys.maxsize)
+    allowed = Gate(experiment.constraints)
+    parameter_sets = allowed.some(_propose(experiment, (), sys.maxsize, allowed))
     trials = _numbered(experiment, parameter_sets)
     return islice(_within_budget(experiment, trials), experiment.max_trials)
 
@@ -228,14 +222,16 @@ def _tuner(experiment: Experiment) -> Tuner:
     return custom.tuner(experiment.tuner)
 
 
-def _propose(experiment: Experiment, history: Sequence[Record], count: int) -> Iterator[Parameters]:
+def _propose(
+    experiment: Experiment, history: Sequence[Record], count: int, allowed: Gate | None = None
+) -> Iterator[Parameters]:
     return _tuner(experiment).propose(
         experiment.space,
         history,
         count=count,
         seed=experiment.seed,
         args=experiment.tuner.class_args,
-        allowed=_allowed(experiment),
+        allowed=allowed or Gate(experiment.constraints),
     )
 
 
@@ -256,23 +252,30 @@ def check_budget(experiment: Experiment, count: int) -> None:
     """Raise PlanError if `count` trials may cost more than `amlc.budget` allows."""
     budget = experiment.budget
     if budget.trials is not None and count > budget.trials:
-        raise PlanError(
-            f"{experiment.source}: amlc.budget.trials is {budget.trials}, and the space has more trials than that. "
-            "Lower maxTrialNumber, narrow the space, or raise the budget."
+        raise _over(
+            f"amlc.budget.trials is {budget.trials}, and the experiment may have more trials than that. "
+            "Lower maxTrialNumber, narrow the space, or raise the budget.",
+            "trials",
         )
     if budget.node_hours is None:
         return
     if experiment.trial_seconds is None:
-        raise PlanError(
-            f"{experiment.source}: amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has "
-            "no upper bound."
+        raise _over(
+            "amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has no upper bound. "
+            "Set maxTrialDuration.",
+            "nodeHours",
         )
     hours = count * experiment.trial_seconds * _nodes(experiment) / 3600
     if hours > budget.node_hours:
-        raise PlanError(
-            f"{experiment.source}: {count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is "
-            f"{budget.node_hours:g}. Lower maxTrialNumber or maxTrialDuration, or raise the budget."
+        raise _over(
+            f"{count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is {budget.node_hours:g}. "
+            "Lower maxTrialNumber or maxTrialDuration, or raise the budget.",
+            "nodeHours",
         )
+
+
+def _over(message: str, key: str) -> PlanError:
+    return PlanError(message, path=("amlc", "budget", key), code="E-budget")
 
 
 def _nodes(experiment: Experiment) -> int:
@@ -282,55 +285,12 @@ def _nodes(experiment: Experiment) -> int:
         return 1
     if type(count) is not int or count < 1:
         raise PlanError(
-            f"{experiment.source}: amlc.job.resources.instance_count must be a whole number of at least 1, "
-            f"got {count!r}. For example `resources: {{instance_count: 2}}`."
+            "amlc.job.resources.instance_count must be a whole number of at least 1, "
+            f"got {count!r}. For example `resources: {{instance_count: 2}}`.",
+            path=("amlc", "job", "resources", "instance_count"),
+            code="E-job",
         )
     return count
-
-
-def _allowed(experiment: Experiment) -> Callable[[Parameters], bool]:
-    """Return whether all constraints hold; it raises PlanError once nothing seems to satisfy them."""
-    if not experiment.constraints:
-        return lambda parameters: True
-    conditions = [(text, _condition(experiment, text)) for text in experiment.constraints]
-    rejected = 0
-
-    def allowed(parameters: Parameters) -> bool:
-        nonlocal rejected
-        broken = next((text for text, holds in conditions if not holds(parameters)), None)
-        rejected = 0 if broken is None else rejected + 1
-        if rejected == _MOST_REJECTED:
-            raise PlanError(
-                f"amlc.constraints: {rejected} parameter sets in a row were excluded, the last by {broken!r}. "
-                "Loosen the constraint, or set a smaller maxTrialNumber."
-            )
-        return broken is None
-
-    return allowed
-
-
-def _condition(experiment: Experiment, text: str) -> Callable[[Parameters], bool]:
-    """Compile a constraint: a Jinja expression, which can compute but reach nothing outside the parameters."""
-    import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
-    where = f"{experiment.source}: amlc.constraints: {text!r}"
-    try:
-        evaluate = environment.compile_expression(text, undefined_to_none=False)
-    except jinja2.TemplateSyntaxError as err:
-        raise PlanError(f"{where} is not an expression: {err.message}. Example: 'lr * batch_size <= 3.2'.") from err
-
-    def holds(parameters: Mapping[str, Any]) -> bool:
-        try:
-            return bool(evaluate({**parameters, "parameters": parameters}))
-        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as err:
-            raise PlanError(
-                f"{where} failed for {json.dumps(parameters)}: {err}. Names are those of the search space; guard a "
-                "nested parameter with 'NAME is defined'."
-            ) from err
-
-    return holds
 
 
 def _job(trials: Iterable[Trial]) -> Job:

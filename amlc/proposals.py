@@ -38,6 +38,9 @@ def note_exhausted(manifest: Manifest, ledger: Ledger, *, at: float) -> None:
 
     The record counts for as long as neither the trials nor the search change.
     """
-    data = {"search": manifest.header.search, "trials": manifest.trials}
+    header = manifest.header
+    if header.max_trials is not None and manifest.trials >= header.max_trials:
+        return  # it was not asked for more
+    data = {"search": header.search, "trials": manifest.trials}
     if all(event.data != data for event in ledger.events(kind="exhausted")):
         ledger.append([Event(kind="exhausted", at=at, data=data)])

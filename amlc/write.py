@@ -23,7 +23,9 @@ from amlc.parallel import in_chunks
 from amlc.plan import Job, adaptive, plan
 from amlc.render.context import blob_storage
 from amlc.render.engine import renderer, template_files
-from amlc.render.snapshot import Snapshot, SnapshotFile, digest, snapshot
+from amlc.render.snapshot import Snapshot, SnapshotFile, counted, digest, snapshot
+from amlc.revision import FILE_NAME as REVISION_FILE
+from amlc.revision import Contents, contents_text, file_mark
 
 _MAKE_PLAIN = frozenset(string.ascii_letters + string.digits + "_./+,@-")
 
@@ -63,7 +65,7 @@ def write(
     """
     folder = build / slug(experiment.name)
     code = snapshot(experiment.code, leave_out=[*leave_out, build])
-    revision = _revision(experiment, code.files)
+    revision, contents = revision_of(experiment, code.files)
     header = _header(experiment, backend, revision, folder)
     tree = _Tree(folder, check=check, on_change=on_change)
     with tempfile.TemporaryFile() as manifest:
@@ -71,6 +73,7 @@ def write(
         tree.keep_only("code", {f"code/{file.name}" for file in code.files})
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
+        tree.put(REVISION_FILE, contents_text(contents).encode())
         names: set[str] = set()
         trials = 0
         for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted, history, room=room)):
@@ -88,14 +91,15 @@ def write(
     return Summary(folder=folder, revision=revision, trials=trials, jobs=len(names), changes=tree.changes)
 
 
-def _revision(experiment: Experiment, code: Sequence[SnapshotFile]) -> str:
+def revision_of(experiment: Experiment, code: Sequence[SnapshotFile]) -> tuple[str, Contents]:
+    """Return the revision, 64 hex digits, of an experiment with this trial code, and what it is made of."""
     target = experiment.target
-    identity = {
-        "code": digest(code, without=experiment.inputs),
-        "command": experiment.command,
-        "environment": experiment.environment or (target.image if isinstance(target, AmlTarget) else None),
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    environment = experiment.environment or (target.image if isinstance(target, AmlTarget) else None)
+    files_ = counted(code, without=experiment.inputs)
+    identity = {"code": digest(files_), "command": experiment.command, "environment": environment}
+    revision = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    marks = {file.name: file_mark(content, executable=file.executable) for file, content in files_}
+    return revision, Contents(command=experiment.command, environment=environment, files=marks)
 
 
 def _search(experiment: Experiment) -> str | None:

@@ -21,6 +21,7 @@ from amlc.names import slug
 from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
 from amlc.proposals import note_exhausted
+from amlc.refusals import check_ahead, located
 from amlc.warm_start import outside
 from amlc.write import OnChange, Summary, write
 
@@ -54,8 +55,23 @@ def compile_experiment(
 ) -> Summary:
     """Compile what the experiment and its ledger determine. Of an adaptive one, the caller holds the lock.
 
-    room: as for `plan`.
+    room: as for `plan`. Raises ConfigError with the position of all that stops it.
     """
+    leave_out = [places.state, places.build]
+    with located(experiment, leave_out=leave_out):
+        check_ahead(experiment)
+        return _compile(experiment, backend, places, room=room, check=check, on_change=on_change)
+
+
+def _compile(
+    experiment: Experiment,
+    backend: str | None,
+    places: Places,
+    *,
+    room: int | None,
+    check: bool,
+    on_change: OnChange | None,
+) -> Summary:
     path = places.ledger(experiment.name)
     is_adaptive = adaptive(experiment)
     with open_ledger(path) if is_adaptive and not check else read_ledger(path) as ledger:

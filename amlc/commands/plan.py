@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, TextIO
 
 from amlc.collect import Results, Tally, Verdict
 from amlc.commands.submit import Options, failures, policy
+from amlc.errors import UsageError
 from amlc.ledger import read_ledger
 from amlc.manifest import Manifest
 from amlc.places import Places
 from amlc.reconcile import Reason, Submit, decide
+from amlc.revision import differences, parse_contents, read_contents
 
 _MOST_SHOWN = 20
+_MOST_CHANGES = 5
 
 
 @dataclass(slots=True)
@@ -48,15 +53,28 @@ def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -
             ended = (one for trial, one in last.items() if one.status(trial).ended)
             revisions.update(one.revision for one in ended if one.revision != manifest.header.revision)
         end = tally.verdict
+        made_of = {event.data["revision"]: event.data["contents"] for event in ledger.events(kind="revision")}
     print(f"{manifest.header.experiment}: {end}", file=out)
     for revision, count in revisions.items():
-        print(f"{count} ended at revision {revision[:6]}, current {manifest.header.revision[:6]} "
-              "(--retry changed runs them again)", file=out)  # fmt: skip
+        print(f"{count} ended at revision {revision[:6]}, current {manifest.header.revision[:6]}"
+              f"{_changes(made_of.get(revision), manifest)} (--retry changed runs them again)", file=out)  # fmt: skip
     for reason, submissions in due.items():
         if submissions.jobs:
             _show(reason, submissions, out)
     _show_rest(manifest, end, any(submissions.jobs for submissions in due.values()), places, out)
     return 0
+
+
+def _changes(old: Mapping[str, Any] | None, manifest: Manifest) -> str:
+    """Return what became different since an older revision, as far as that is known, behind a colon."""
+    if old is None:
+        return ""
+    try:
+        found = differences(parse_contents(json.dumps(old)), read_contents(manifest.folder))
+    except (UsageError, ValueError):
+        return ""
+    more = f", and {len(found) - _MOST_CHANGES} more" if len(found) > _MOST_CHANGES else ""
+    return f": {', '.join(found[:_MOST_CHANGES])}{more}" if found else ""
 
 
 def _show(reason: Reason, due: _Due, out: TextIO) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,13 +23,14 @@ from amlc.config import load_experiment
 from amlc.drive import CANCELED, Limits, More, Progress, drive
 from amlc.errors import UsageError
 from amlc.files import lock
-from amlc.ledger import open_ledger
+from amlc.ledger import Event, Ledger, open_ledger
 from amlc.manifest import Header, Manifest, read_manifest
 from amlc.model import Experiment, Status
 from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
 from amlc.proposals import following, note_exhausted
 from amlc.reconcile import Policy, is_retried
+from amlc.revision import contents_text, read_contents
 
 RETRYABLE = ("failed", "unfinished", "canceled", "early_stopped", "missing", "changed")
 _INCOMPLETE = 4
@@ -87,6 +90,7 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
     follows = experiment is not None and adaptive(experiment) and options.rounds is None
     with open_ledger(places.ledger(header.experiment)) as ledger:
         backend = open_backend(header, places.runs(header.experiment), parallel=options.parallel)
+        _note_revision(manifest, ledger)
         limits = _limits(manifest, backend, options)
         more: More = lambda attempts, room: ()  # noqa: E731
         if experiment is not None and follows:
@@ -118,6 +122,16 @@ def _exit_code(progress: Progress, end: Verdict, stopped: str | None, options: O
     if not options.wait or options.rounds is not None or options.only or stopped is not None:
         return 0  # it was asked to leave something to do
     return 0 if end.submitted else _INCOMPLETE
+
+
+def _note_revision(manifest: Manifest, ledger: Ledger) -> None:
+    """Record what the compiled revision is made of, so that `amlc plan` can say later what became different."""
+    revision = manifest.header.revision
+    if all(event.data["revision"] != revision for event in ledger.events(kind="revision")):
+        with suppress(UsageError):  # a build folder of `amlc refresh` does not say
+            text = contents_text(read_contents(manifest.folder))
+            data = {"revision": revision, "contents": json.loads(text)}
+            ledger.append([Event(kind="revision", at=time.time(), data=data)])
 
 
 def _source(manifest: Manifest, options: Options, err: TextIO) -> Experiment | None:

@@ -8,18 +8,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from amlc import refusals
 from amlc.config import load_experiment
 from amlc.errors import ConfigError, Problem, Severity
+from amlc.places import Places
 
 
-def validate(*, files: Sequence[Path], backend: str | None, format_: str, out: TextIO, err: TextIO, quiet: bool) -> int:
-    """Check every file; text goes to `err`, the others, which are data, to `out`. Returns 1 if one has errors."""
+def validate(
+    *,
+    files: Sequence[Path],
+    backend: str | None,
+    format_: str,
+    out: TextIO,
+    err: TextIO,
+    quiet: bool,
+    places: Places,
+) -> int:
+    """Check every file; text goes to `err`, the others, which are data, to `out`. Returns 1 if one has errors.
+
+    places: whose folders are no trial code.
+    """
     problems: list[Problem] = []
     for file in files:
         try:
             experiment, found = load_experiment(file, backend=backend, environ=os.environ)
-            problems += found
-            if format_ == "text" and not quiet:
+            refused = refusals.problems(experiment, leave_out=[places.state, places.build])
+            problems += [*found, *refused]
+            if format_ == "text" and not refused and not quiet:
                 print(f"{file}: {experiment.name} is valid", file=err)
         except ConfigError as error:
             problems += error.problems

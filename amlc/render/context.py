@@ -12,9 +12,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from amlc.errors import PlanError
 from amlc.model import AmlTarget, BlobStorage, Experiment, Trial
 from amlc.names import job_name
-from amlc.plan import Job, PlanError
+from amlc.plan import Job
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _spaced = json.JSONEncoder(ensure_ascii=False).encode
@@ -24,7 +25,7 @@ _EXPRESSION = re.compile(r"\$(?=\{\{|\[\[)")
 _DEFAULT_IMAGE = "msranni/nni:latest"
 # Linux refuses one environment string of 128 KiB or more, and 2 MiB of them all under the usual stack limit.
 _PART_BYTES = 100_000
-_MOST_BYTES = 1_500_000
+MOST_BYTES = 1_500_000
 # Azure ML's limits: 50 tags with keys of 100 and values of 1,000 characters.
 _TAG_LENGTH = 256
 _TAG_NAME_LENGTH = 100
@@ -169,15 +170,27 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
         for index, trial in enumerate(job.trials):
             variables |= _trial_variables(index, trial)
         size = sum(map(len, variables.values()))  # in characters, of which one takes four bytes at most
-        if size * 4 > _MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > _MOST_BYTES:
-            raise PlanError(
-                f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds "
-                f"{_MOST_BYTES:,}. Put large values into files of trialCodeDirectory and let the parameter name the "
-                "file" + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob.")
-            )
+        if size * 4 > MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > MOST_BYTES:
+            raise _too_large(job, variables, size)
         return variables
 
     return variables
+
+
+def _too_large(job: Job, variables: Mapping[str, str], size: int) -> PlanError:
+    """Return the error for a job whose variables take `size` bytes; it blames the largest parameter, or the command."""
+    if len(variables["AMLC_COMMAND"]) > size // 2:
+        text = f"trialCommand: it takes {size:,} bytes, and a job's environment holds {MOST_BYTES:,}. Put it in a file."
+        return PlanError(text, path=("trialCommand",), code="E-size")
+    values = (item for trial in job.trials for item in trial.parameters.items())
+    name, _ = max(values, key=lambda item: len(_compact(item[1])), default=("", None))
+    return PlanError(
+        f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds {MOST_BYTES:,}. "
+        "Put large values into files of trialCodeDirectory and let the parameter name the file"
+        + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob."),
+        path=("searchSpace", name),
+        code="E-size",
+    )
 
 
 def _trial_variables(index: int, trial: Trial) -> dict[str, str]:

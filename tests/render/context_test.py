@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amlc.errors import PlanError
 from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Trial
-from amlc.plan import Job, PlanError
+from amlc.plan import Job
 from amlc.render.context import as_json, experiment_name, flattened, inert, mapper, merged
 
 REVISION = "a1b2c3d4e5f6" + "0" * 52
