@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -548,6 +549,9 @@ def _open_missing_streams() -> None:
     os.close(descriptor)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):  # PYTHONUNBUFFERED: a raw write may write a part, of which nobody would hear
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), write_through=True)
 
 
 def _complain(text: str, code: int) -> int:

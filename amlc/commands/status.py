@@ -45,7 +45,8 @@ def status(*, target: str | None, places: Places, format_: str, everything: bool
             causes.count(row)
             if everything or len(shown) < _MOST_ROWS:
                 shown.append(row)
-    _show(manifest, tally.verdict, shown, causes, places, out)
+        end = tally.verdict
+    _show(manifest, end, shown, causes, places, out)
     return 0
 
 
