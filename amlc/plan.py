@@ -8,16 +8,18 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any
 
 from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.gridsearch import canonical
 
 _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+# A folder with a million entries could not be removed in ten minutes.
+_FOLDER = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,9 @@ class Job:
 
     @property
     def file_name(self) -> str:
-        """The name of its file, which sorts in the order of the trials."""
-        return f"{self.sequence:05d}-{self.id}.yml"
+        """The name of its file, which sorts in the order of the trials; a folder has at most 10,000 of them."""
+        folder = f"{self.sequence // _FOLDER:03d}/" if self.sequence >= _FOLDER else ""
+        return f"{folder}{self.sequence:05d}-{self.id}.yml"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as `Trial` does."""
@@ -45,9 +48,28 @@ class Job:
 def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) -> str:
     """Return the trial's public id: 16 hex digits of SHA-256 over canonical JSON. Never change it: people pay twice.
 
-    occurrence: how many equal parameter sets stand before this one.
+    occurrence: how many equal parameter sets have an id already.
     """
     return _trial_id(experiment, _canonical_json(parameters), occurrence)
+
+
+class _Ids:
+    """Gives each parameter set the first of its ids that no other trial has: 1, 1.0 and true are three values."""
+
+    def __init__(self, experiment: Experiment, taken: Iterable[Trial] = ()) -> None:
+        self._experiment = experiment
+        self._taken = {trial.id for trial in taken}
+        self._occurrences: dict[bytes, int] = {}
+
+    def trial(self, sequence: int, parameters: Parameters) -> Trial:
+        """Return trial number `sequence`, whose id is taken from now on."""
+        text = _canonical_json(parameters)
+        key = hashlib.sha256(text.encode()).digest()[:16]  # short: there may be millions
+        occurrence = self._occurrences.get(key, 0)
+        while (found := _trial_id(self._experiment, text, occurrence)) in self._taken:
+            occurrence += 1
+        self._occurrences[key] = occurrence + 1
+        return Trial(found, sequence, parameters)
 
 
 def _trial_id(experiment: Experiment, parameters: str, occurrence: int) -> str:
@@ -130,18 +152,31 @@ def upcoming(
     room: how many of them there may be at most, but for the last ones' replicates. None: all that no result to come
     can change, and beyond them as many as find room beside those that run.
     """
-    missing = _missing_replicates(experiment, known)
+    ids = _Ids(experiment, known)
+    gaps = _missing_replicates(experiment, known)
     if room is None:
         ahead = _tuner(experiment).ahead
         assert ahead is not None  # the caller has seen to that
         running = sum(not record.status.ended for record in history)
-        free = _sets(experiment, experiment.concurrency * experiment.trials_per_job) - running - len(missing)
+        free = _sets(experiment, _in_flight(experiment) - len(gaps)) - running
         count = max(ahead(history, args=experiment.tuner.class_args), free, 0)
     else:
-        count = _sets(experiment, max(room - len(missing), 0))
-    fresh = _following(experiment, known, _propose(experiment, history, count)) if count else ()
+        count = _sets(experiment, room - len(gaps))
+    fresh = _following(experiment, known, _propose(experiment, history, count)) if count > 0 else ()
+    trials = (ids.trial(sequence, parameters) for sequence, parameters in chain(gaps, fresh))
     left = None if experiment.max_trials is None else max(experiment.max_trials - len(known), 0)
-    return islice(_within_budget(experiment, chain(missing, fresh)), left)
+    return islice(_within_budget(experiment, trials), left)
+
+
+def abreast(experiment: Experiment) -> int:
+    """Return how many trials of one packed job run side by side at the most: without GPUs they take turns."""
+    return experiment.concurrency if experiment.gpus_per_trial else 1
+
+
+def _in_flight(experiment: Experiment) -> int:
+    """Return how many trials are submitted at once: those of a packed job that wait for their turn count too."""
+    width = min(experiment.trials_per_job, abreast(experiment))
+    return experiment.concurrency // width * experiment.trials_per_job
 
 
 def _sets(experiment: Experiment, trials: int) -> int:
@@ -149,40 +184,28 @@ def _sets(experiment: Experiment, trials: int) -> int:
     return -(-trials // experiment.replicates)
 
 
-def _missing_replicates(experiment: Experiment, known: Sequence[Trial]) -> list[Trial]:
-    """Return the trials of known parameter sets that a submit was cut short of."""
+def _missing_replicates(experiment: Experiment, known: Sequence[Trial]) -> list[tuple[int, Parameters]]:
+    """Return number and parameters of the trials of known parameter sets that a submit was cut short of."""
     if experiment.replicates == 1:
         return []
     first = {trial.sequence // experiment.replicates: trial for trial in reversed(known)}
     there = {trial.sequence for trial in known}
     return [
-        Trial(
-            trial_id(experiment, trial.parameters, _occurrences(trial.parameters, known, before=sequence)),
-            sequence,
-            trial.parameters,
-        )
+        (sequence, trial.parameters)
         for number, trial in sorted(first.items())
         for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates)
         if sequence not in there
     ]
 
 
-def _following(experiment: Experiment, known: Sequence[Trial], parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:
-    """Yield new trials numbered behind the `known` ones, whose missing replicates count as known."""
+def _following(
+    experiment: Experiment, known: Sequence[Trial], parameter_sets: Iterable[Parameters]
+) -> Iterator[tuple[int, Parameters]]:
+    """Yield number and parameters of new trials behind the `known` ones, whose missing replicates count as known."""
     sets = max((trial.sequence // experiment.replicates for trial in known), default=-1) + 1
-    fresh: list[Trial] = []
     for number, parameters in enumerate(parameter_sets, start=sets):
         for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates):
-            occurrence = _occurrences(parameters, [*known, *fresh], before=sequence)
-            trial = Trial(trial_id(experiment, parameters, occurrence), sequence, parameters)
-            fresh.append(trial)
-            yield trial
-
-
-def _occurrences(parameters: Parameters, trials: Iterable[Trial], *, before: int) -> int:
-    """Return how many trials before number `before` have the same parameters; 1, 1.0 and true are three values."""
-    alike = (trial for trial in trials if trial.parameters == parameters and trial.sequence < before)
-    return sum(canonical(trial.parameters) == canonical(parameters) for trial in alike)
+            yield sequence, parameters
 
 
 def adaptive(experiment: Experiment) -> bool:
@@ -213,16 +236,10 @@ def _propose(
 
 
 def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:
-    occurrences: dict[bytes, int] = {}
-    sequence = 0
-    for parameters in parameter_sets:
-        text = _canonical_json(parameters)
-        key = hashlib.sha256(text.encode()).digest()[:16]  # short: there may be millions
-        for _ in range(experiment.replicates):
-            occurrence = occurrences.get(key, 0)
-            occurrences[key] = occurrence + 1
-            yield Trial(_trial_id(experiment, text, occurrence), sequence, parameters)
-            sequence += 1
+    ids = _Ids(experiment)
+    repeated = chain.from_iterable(repeat(parameters, experiment.replicates) for parameters in parameter_sets)
+    for sequence, parameters in enumerate(repeated):
+        yield ids.trial(sequence, parameters)
 
 
 def _within_budget(experiment: Experiment, trials: Iterator[Trial]) -> Iterator[Trial]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from amlc.collect import read_results
+from amlc.collect import Results
 from amlc.commands.compile import compile_
 from amlc.ledger import fold, open_ledger
 from amlc.manifest import read_manifest
@@ -137,7 +137,7 @@ class Project:
     def statuses(self):
         """The trials' statuses as recorded, in order."""
         with self.ledger() as ledger:
-            return [status.value for _, _, status in read_results(self.manifest, ledger).trials()]
+            return [row.status.value for row in Results(self.manifest, ledger).rows()]
 
     def run_folder(self, trial):
         """The run folder of a trial's only attempt."""

@@ -18,11 +18,11 @@ import pytest
 from amlc.commands.compile import compile_
 from amlc.config import load_experiment
 from amlc.errors import PlanError, TemplateError
-from amlc.manifest import read_manifest
+from amlc.manifest import CutShortError, job_text, read_manifest
 from amlc.places import Places
 from amlc.plan import plan
 from amlc.revision import differences, read_contents
-from amlc.write import CutShortError, Summary, job_text, write
+from amlc.write import Summary, write
 
 SPACE = {"x": {"_type": "choice", "_value": [1, 2, 3]}}
 

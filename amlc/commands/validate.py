@@ -21,29 +21,28 @@ def validate(
     format_: str,
     out: TextIO,
     err: TextIO,
-    places: Places | None = None,
+    quiet: bool,
+    places: Places,
 ) -> int:
     """Check every file; text goes to `err`, the others, which are data, to `out`. Returns 1 if one has errors.
 
-    places: whose folders are no trial code; None: the usual ones.
+    places: whose folders are no trial code.
     """
-    places = places or Places(
-        Path(os.environ.get("AMLC_BUILD", "build")),
-        Path(os.environ.get("AMLC_STATE", ".amlc")),
-    )
     problems: list[Problem] = []
     for file in files:
         try:
             experiment, found = load_experiment(file, backend=backend, environ=os.environ)
             refused = refusals.problems(experiment, leave_out=[places.state, places.build])
             problems += [*found, *refused]
-            if format_ == "text" and not refused:
+            if format_ == "text" and not refused and not quiet:
                 print(f"{file}: {experiment.name} is valid", file=err)
         except ConfigError as error:
             problems += error.problems
     write, stream = (_text, err) if format_ == "text" else (FORMATS[format_], out)
-    write(problems, stream)
-    return int(any(problem.severity is Severity.ERROR for problem in problems))
+    failed = any(problem.severity is Severity.ERROR for problem in problems)
+    if failed or not (quiet and format_ == "text"):
+        write(problems, stream)
+    return int(failed)
 
 
 def _text(problems: Sequence[Problem], out: TextIO) -> None:

@@ -39,6 +39,7 @@ STATUS_COLOURS: Final[Mapping[Status, str]] = {
     Status.PENDING: "#9aa3ad",
     Status.CANCELED: "#b08968",
     Status.FAILED: "#d1495b",
+    Status.UNFINISHED: "#e9a23b",
     Status.UNKNOWN: "#8e6bbf",
 }
 _PLAIN = "#4f8fbf"

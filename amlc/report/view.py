@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amlc.collect import Results, named, number, trials_table, verdict
-from amlc.ledger import Attempt, Ledger
-from amlc.model import Status, Trial
+from amlc import collect
+from amlc.collect import Results, Tally, named, number, trials_table
+from amlc.ledger import Ledger
+from amlc.model import Status
 
 MOST_STEPS = 500
 
@@ -79,9 +80,12 @@ class Curve:
 
 def read_view(results: Results) -> View:
     """Return what the report shows of `results`."""
-    table = trials_table(results)
     header = results.manifest.header
-    end = verdict(results)
+    tally = Tally(results)
+    rows = list(tally.counted(results.rows()))
+    end = tally.verdict
+    with trials_table(rows) as table:
+        columns, cells = table.columns, list(table.rows)
     return View(
         experiment=header.experiment,
         verdict=str(end),
@@ -89,9 +93,9 @@ def read_view(results: Results) -> View:
         backend=header.backend,
         maximize=header.optimize_mode == "maximize",
         statuses=end.statuses,
-        parameters=_named(table.columns, "param."),
-        metrics=_named(table.columns, "metric."),
-        rows=tuple(_row(cells, *known) for cells, known in zip(table.rows, results.trials(), strict=True)),
+        parameters=_named(columns, "param."),
+        metrics=_named(columns, "metric."),
+        rows=tuple(map(_row, cells, rows)),
     )
 
 
@@ -151,12 +155,12 @@ def _named(columns: Iterable[str], prefix: str) -> tuple[str, ...]:
     return tuple(name.removeprefix(prefix) for name in columns if name.startswith(prefix))
 
 
-def _row(cells: Mapping[str, Any], trial: Trial, attempt: Attempt | None, status: Status) -> Row:
+def _row(cells: Mapping[str, Any], known: collect.Row) -> Row:
     metrics = {name.removeprefix("metric."): cells[name] for name in cells if name.startswith("metric.")}
     return Row(
-        sequence=trial.sequence,
-        trial=trial.id,
-        status=status,
+        sequence=known.trial.sequence,
+        trial=known.trial.id,
+        status=known.status,
         attempt=cells.get("attempt"),
         job=cells.get("job", ""),
         revision=cells.get("revision", ""),
@@ -166,16 +170,8 @@ def _row(cells: Mapping[str, Any], trial: Trial, attempt: Attempt | None, status
         parameters={name.removeprefix("param."): cells[name] for name in cells if name.startswith("param.")},
         metrics=metrics,
         score=number(metrics.get("default")),
-        error=_error(trial, attempt, status),
+        error=known.error or "",
     )
-
-
-def _error(trial: Trial, attempt: Attempt | None, status: Status) -> str:
-    if attempt is None or status is Status.SUCCEEDED:
-        return ""
-    outcome = attempt.outcomes.get(trial.id)
-    code = outcome.exit_code if outcome else attempt.latest.exit_code
-    return attempt.latest.error or (f"exit code {code}" if code else "")
 
 
 def _curves(ledger: Ledger, job: str, wanted: Mapping[str, Row]) -> list[Curve]:

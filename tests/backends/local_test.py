@@ -13,8 +13,8 @@ import pytest
 from amlc.backends import Submission
 from amlc.backends.local import LocalBackend
 from amlc.errors import BackendError
+from amlc.manifest import job_text
 from amlc.model import Status
-from amlc.write import job_text
 
 GATE = 'while [ ! -e "$PROBE/go" ]; do sleep 0.02; done'
 

@@ -48,7 +48,7 @@ def test_retry_changed_runs_what_was_done_with_other_code(project):
     first = rows(project)[0]["revision"]
     project.write("true # changed", values=range(2)).compile()
     plan = project.amlc("plan").stdout.decode()
-    assert f"2 done at revision {first}, current " in plan
+    assert f"2 ended at revision {first}, current " in plan
     assert "nothing to submit" in plan
     assert "0 submitted" in project.amlc("submit").stderr
     assert "2 submitted" in project.amlc("submit", "--retry", "changed").stderr
