@@ -105,9 +105,14 @@ def found_by_compile(**options: Any) -> list[dict[str, Any]]:
     return []
 
 
+def run_validate(format_: str, *, out: io.StringIO, err: io.StringIO) -> int:
+    places = Places(Path("build"), Path(".amlc"))
+    return validate(files=[Path("experiment.yml")], backend=None, format_=format_, out=out, err=err, places=places)
+
+
 def found_by_validate() -> list[dict[str, Any]]:
     out = io.StringIO()
-    code = validate(files=[Path("experiment.yml")], backend=None, format_="json", out=out, err=io.StringIO())
+    code = run_validate("json", out=out, err=io.StringIO())
     problems = json.loads(out.getvalue())["problems"]
     errors = [problem for problem in problems if problem.pop("severity") == "error"]
     assert code == int(bool(errors))
@@ -135,7 +140,7 @@ def test_validate_finds_what_compile_refuses_at_the_same_place(name) -> None:
 def test_problems_are_exactly_those_recorded(name, tmp_path) -> None:
     prepare(name)
     err = io.StringIO()
-    assert validate(files=[Path("experiment.yml")], backend=None, format_="text", out=io.StringIO(), err=err) == 1
+    assert run_validate("text", out=io.StringIO(), err=err) == 1
     found = err.getvalue().replace(str(tmp_path), "FOLDER")
     expected = REFUSED / f"{name}.txt"
     if os.environ.get("AMLC_GOLDEN") == "1":
