@@ -107,7 +107,9 @@ def found_by_compile(**options: Any) -> list[dict[str, Any]]:
 
 def run_validate(format_: str, *, out: io.StringIO, err: io.StringIO) -> int:
     places = Places(Path("build"), Path(".amlc"))
-    return validate(files=[Path("experiment.yml")], backend=None, format_=format_, out=out, err=err, places=places)
+    return validate(
+        files=[Path("experiment.yml")], backend=None, format_=format_, out=out, err=err, quiet=False, places=places
+    )
 
 
 def found_by_validate() -> list[dict[str, Any]]:
