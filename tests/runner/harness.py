@@ -98,3 +98,15 @@ def is_alive(pid):
     except (ProcessLookupError, FileNotFoundError):
         return False
     return state != "Z"
+
+
+def interpreters():
+    """Return the path of every Python from 3.6 on that this machine has, this one at least, by its version."""
+    found = {f"3.{sys.version_info.minor}": sys.executable}
+    for version in (f"3.{minor}" for minor in range(6, 20)):
+        pyenv = sorted(Path(os.environ.get("PYENV_ROOT", "/nowhere"), "versions").glob(f"{version}.*/bin/python"))
+        for python in [*map(str, pyenv), shutil.which(f"python{version}")]:
+            # pyenv's shims are there for versions that are not.
+            if python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+                found.setdefault(version, python)
+    return found
