@@ -162,7 +162,11 @@ class _Loop:
         if not batch:
             return False
         submissions = [
-            Submission(_name(action), job_text(self.manifest.folder, action.entry), self.manifest.folder)
+            Submission(
+                _name(action),
+                job_text(self.manifest.folder, action.entry),
+                (self.manifest.folder / action.entry.file).parent,
+            )
             for action in batch
         ]
         self.ledger.append([self._intent(action) for action in batch])

@@ -15,11 +15,14 @@ from amlc.model import Metric, Observation, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job to create: the name of this attempt, its compiled file's content, and the build folder it lies in."""
+    """A job to create: the name of this attempt, its compiled file's content, and the folder which that lies in.
+
+    Relative paths in the file count from that folder.
+    """
 
     job: str
     content: bytes
-    build: Path
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)

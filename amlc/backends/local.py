@@ -143,7 +143,7 @@ class LocalBackend:
         job: dict[str, Any] = from_yaml(submission.content)
         for name in ("work", "outputs", "user_logs"):  # leftovers of a start that was cut short
             shutil.rmtree(run / name, ignore_errors=True)
-        shutil.copytree(submission.build / "jobs" / str(job["code"]), run / "work")
+        shutil.copytree(submission.folder / str(job["code"]), run / "work")
         for name in ("outputs", "user_logs"):  # they outlive the working copy, with what the snapshot has in them
             if (run / "work" / name).is_dir():
                 (run / "work" / name).rename(run / name)

@@ -37,7 +37,7 @@ class Here:
     def submission(self, number=0, edit=lambda text: text, name=None):
         entry = self.entries[number]
         content = edit(job_text(self.manifest.folder, entry))
-        return Submission(name or entry.name, content, self.manifest.folder)
+        return Submission(name or entry.name, content, (self.manifest.folder / entry.file).parent)
 
     def submit(self, *numbers, **options):
         return [answer.job for answer in self.backend.submit([self.submission(n, **options) for n in numbers or [0]])]
