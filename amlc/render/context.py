@@ -73,7 +73,7 @@ def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str
 
 
 def backstop_s(trial_seconds: int, *, trials: int) -> int:
-    """Return the time limit of a job, in seconds: one that only a job reaches whose runner does not hold the trials'."""
+    """Return a job's own time limit in seconds, which stands behind those that its runner holds for each trial."""
     # The runner ends each trial at its limit. Beside that it needs time to copy the code for it and to see to its end
     # (a minute, also with a large snapshot), and at its start and its end (four). Trials of a job may run one by one.
     return (trial_seconds + 60) * trials + 240
