@@ -206,9 +206,10 @@ class LocalBackend:
         for name, value in variables.items():
             environment[name.encode()] = str(value).encode()
         if self._gpus:
-            shares = self._shared(len(trials_in(variables)), run)
+            trials = len(trials_in(variables))
+            shares = self._shared(trials, run)
             environment[b"CUDA_VISIBLE_DEVICES"] = ",".join(map(str, shares)).encode()
-            if sum(shares.values()) > self._per_trial:
+            if trials > 1:
                 environment[b"AMLC_GPU_SHARES"] = json.dumps({str(gpu): n for gpu, n in shares.items()}).encode()
         return environment
 
@@ -350,8 +351,8 @@ def _metrics(run: Path, trial: str) -> Iterator[Metric]:
 
 
 def _exit_code(run: Path) -> int | None:
-    code = _number(run / "exit_code")
-    return code if code is not None and code < 256 else None
+    content = _read(run / "exit_code", 5).removesuffix(b"\n")
+    return int(content) if len(content) <= 3 and content.isdigit() else None
 
 
 def _said(run: Path, code: int) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from amlc.ledger import Attempt
-from tests.backends.endings import ALONE, ERRORS, HANG, SCRIPTS, experiment, expected
+from tests.backends.endings import ALONE, ERRORS, HANG, SCRIPTS, expected, experiment
 from tests.backends.local_test import Here
 
 
