@@ -203,7 +203,7 @@ class _Loop:
         content = job_text(folder, entry)
         if action.trials != entry.trials:
             content = part(content, [trial.id for trial in action.trials])
-        return Submission(action.name, content, folder)
+        return Submission(action.name, content, (folder / entry.file).parent)
 
     def _take(self, answer: Submitted) -> None:
         self.ledger.append([answered(answer, self.clock())])

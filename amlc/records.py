@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from amlc.model import End, Metric, Outcome
 
@@ -16,6 +16,7 @@ _LARGEST_SEQUENCE: Final = 2**63 - 1  # what the ledger's database holds
 _LONGEST_LINE: Final = 4_000_000  # characters; the runner keeps lines of a million bytes, escapes make them longer
 _DEEPEST: Final = 100
 _LONGEST_ERROR: Final = 500
+LONGEST_RESULT: Final = 1_000_000  # bytes of a result.json; the runner writes some hundred
 
 
 def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
@@ -35,6 +36,15 @@ def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
     if bad:
         text = f"trial {trial}: {bad} of its reports left out, they cannot be read."
         warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def lines_of(file: BinaryIO) -> Iterator[str]:
+    """Yield the lines of a file, with their ends; of one that is too long for a report, a part that is so too."""
+    while line := file.readline(_LONGEST_LINE + 1):
+        text, part = line.decode("utf-8", "replace"), line
+        while part and not part.endswith(b"\n"):
+            part = file.readline(_LONGEST_LINE)
+        yield text + "\n" if part and part is not line else text
 
 
 def _metric(trial: str, line: str) -> Metric | None:

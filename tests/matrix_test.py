@@ -128,7 +128,5 @@ def test_every_way_ends_with_every_trial(make_project, tuner, way, shape):
     if shape == "replicates":
         sets = [(row["param.x"], row["param.c"]) for row in rows]
         assert sets[0::3] == sets[1::3] == sets[2::3]
-    assert project.amlc("plan").stdout.decode() == (
-        f"probe: {COUNT} of {COUNT} trials done\nnothing to submit\n"
-    )
+    assert project.amlc("plan").stdout.decode() == (f"probe: {COUNT} of {COUNT} trials done\nnothing to submit\n")
     assert project.amlc("submit").stderr == f"0 submitted, {COUNT} of {COUNT} trials done\n"
