@@ -55,11 +55,7 @@ class Row:
     trial: Trial
     attempt: Attempt | None = None
     final: tuple[Any, ...] = ()
-
-    @property
-    def status(self) -> Status:
-        """Its status."""
-        return Status.PENDING if self.attempt is None else self.attempt.status(self.trial.id)
+    status: Status = Status.PENDING
 
     @property
     def result(self) -> Mapping[str, Any]:
@@ -240,8 +236,10 @@ def _piece(entries: Iterator[Entry]) -> list[Entry]:
 
 
 def _row(trial: Trial, attempt: Attempt | None, final: Mapping[tuple[str, str], Any]) -> Row:
-    key = (attempt.job if attempt else "", trial.id)
-    return Row(trial, attempt, (final[key],) if key in final else ())
+    if attempt is None:
+        return Row(trial)
+    key = attempt.job, trial.id
+    return Row(trial, attempt, (final[key],) if key in final else (), attempt.status(trial.id))
 
 
 def named(value: Any) -> Mapping[str, Any]:
@@ -274,14 +272,12 @@ def trials_table(rows: Iterable[Row]) -> Iterator[Table]:
     metrics: set[str] = set()
     with spooled() as spool:
         for row in rows:
-            cells = _cells(row)
-            for name in cells:
-                if name.startswith("param."):
-                    parameters[name] = None
-                elif name.startswith("metric."):
-                    metrics.add(name.removeprefix("metric."))
-            spool.put(cells)
-        yield Table((*_TRIAL_COLUMNS, *parameters, *_metric_columns(metrics)), spool.rows())
+            values, result = flattened(row.trial.parameters), row.result
+            parameters |= dict.fromkeys(values)
+            metrics.update(map(str, result))
+            spool.put(_cells(row, values, result))
+        columns = (*_TRIAL_COLUMNS, *(f"param.{name}" for name in parameters), *_metric_columns(metrics))
+        yield Table(columns, spool.rows())
 
 
 @contextmanager
@@ -342,7 +338,8 @@ def _history_row(trial: Trial, attempt: Attempt, metric: Metric) -> Mapping[str,
     }
 
 
-def _cells(row: Row) -> Mapping[str, Any]:
+def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the cells of a row. values: its parameters, flattened."""
     trial, attempt = row.trial, row.attempt
     cells: dict[str, Any] = {"sequence": trial.sequence, "trial": trial.id, "status": row.status.value}
     if attempt is not None:
@@ -351,8 +348,8 @@ def _cells(row: Row) -> Mapping[str, Any]:
         cells |= {"started": started, "ended": ended, "error": row.error}
         if started is not None and ended is not None:
             cells["duration_s"] = round(ended - started, 3)
-    cells |= {f"param.{name}": value for name, value in flattened(trial.parameters).items()}
-    cells |= {f"metric.{name}": value for name, value in row.result.items()}
+    cells |= {f"param.{name}": value for name, value in values.items()}
+    cells |= {f"metric.{name}": value for name, value in result.items()}
     return cells
 
 
