@@ -18,40 +18,50 @@ KEEP_RESULTS = if [ -s $(RESULTS).tmp ]; then mv $(RESULTS).tmp $(RESULTS); else
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run compile submit collect report status test check golden bench clean
+.PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden bench lock clean
 
 help: ## List the targets
 	@echo 'Variables: EXPERIMENT=$(EXPERIMENT) BACKEND=$(BACKEND) BUILD=$(BUILD)'
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 run: $(VENV)/.run $(AZURE) ## Compile, submit, follow and collect EXPERIMENT; the results go to results.csv
 	$(AMLC) run $(EXPERIMENT) --backend $(BACKEND) > $(RESULTS).tmp; code=$$?; $(KEEP_RESULTS)
 
 # --- the environment -----------------------------------------------------------------------------------------------
 
-$(VENV)/.run: pyproject.toml
+# Versions and hashes are fixed in requirements/, so that a new machine gets what was tested; `make lock` renews them.
+# What is there as source only, and amlc itself, is built by what run.txt has: nothing comes unlocked.
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+LOCKED := $(PIP) --require-hashes --no-build-isolation --requirement
+
+$(VENV)/.run: pyproject.toml requirements/run.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/bin/python -m pip install --quiet --editable '.[report]' --group example
+	$(LOCKED) requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.azure: pyproject.toml $(VENV)/.run
-	$(VENV)/bin/python -m pip install --quiet --editable '.[azure,report]'
+$(VENV)/.azure: requirements/azure.txt $(VENV)/.run
+	$(LOCKED) requirements/azure.txt
 	touch $@
 
-$(VENV)/.test: pyproject.toml $(VENV)/.run
-	$(VENV)/bin/python -m pip install --quiet --group test --group example
+$(VENV)/.test: requirements/test.txt $(VENV)/.run
+	$(LOCKED) requirements/test.txt
 	touch $@
 
-# The oldest clients of Azure that the extra allows, over everything else as it is; one walk is done with them too.
-OLDEST := $(if $(filter true,$(CI)),$(VENV)/.azure-oldest)
-$(VENV)/.azure-oldest: pyproject.toml $(VENV)/.test
-	$(VENV)/bin/python -m venv --clear --without-pip $(VENV)/azure-oldest
-	purelib='import sysconfig; print(sysconfig.get_path("purelib"))'; \
-		$(VENV)/bin/python -c "$$purelib" > "$$($(VENV)/azure-oldest/bin/python -c "$$purelib")/newest.pth"
-	$(VENV)/bin/python -m pip --python $(VENV)/azure-oldest/bin/python install --quiet --no-deps --ignore-installed \
-		$$(sed -n 's/^azure = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",' | sed 's/>=/==/g')
+# uv resolves for every Python at once, and fills the two environments below in seconds.
+$(VENV)/.lock: requirements/lock.txt
+	$(PYTHON) -m venv --clear $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+UV := $(VENV)/lock/bin/uv pip
+
+$(VENV)/.lowest: pyproject.toml requirements/lowest.txt $(VENV)/.lock
+	$(PYTHON) -m venv --clear --without-pip $(VENV)/lowest
+	$(UV) install --quiet --python $(VENV)/lowest --require-hashes --build-constraints requirements/run.txt \
+		--requirement requirements/lowest.txt
+	$(UV) install --quiet --python $(VENV)/lowest --no-deps --no-build-isolation --editable .
 	touch $@
 
 # --- the experiment ------------------------------------------------------------------------------------------------
@@ -86,8 +96,22 @@ clean: ## Remove what was compiled; ledgers and runs in .amlc/ stay
 
 # --- the project itself --------------------------------------------------------------------------------------------
 
-test: $(VENV)/.test $(OLDEST) ## Run the tests
+test: $(VENV)/.test ## Run the tests; those that need a browser or Azurite skip where it is missing
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+test-all: $(VENV)/.test ## Install what the tests use besides Python, and run all of them
+	tests/install
+	CI=true $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+test-lowest: $(VENV)/.lowest ## Run the quick tests with the lowest versions that pyproject.toml allows
+	PATH="$(CURDIR)/$(VENV)/lowest/bin:$$PATH" $(VENV)/lowest/bin/python -m pytest $(PYTEST_ARGS) -m 'not long'
+
+test-newest: $(VENV)/.lock ## Run the quick tests with the newest versions that there are today
+	$(PYTHON) -m venv --clear --without-pip $(VENV)/newest
+	$(UV) install --quiet --python $(VENV)/newest --upgrade --requirement pyproject.toml --all-extras \
+		--group build --group test --group example
+	$(UV) install --quiet --python $(VENV)/newest --no-deps --no-build-isolation --editable .
+	PATH="$(CURDIR)/$(VENV)/newest/bin:$$PATH" $(VENV)/newest/bin/python -m pytest $(PYTEST_ARGS) -m 'not long'
 
 check: $(VENV)/.test ## Check style and types
 	$(VENV)/bin/ruff check .
@@ -100,3 +124,17 @@ golden: $(VENV)/.test ## Write the golden files anew; review the difference befo
 bench: $(VENV)/.test ## Measure speed beside the machine's own floor
 	$(VENV)/bin/python tests/bench.py > .bench.tmp || { rm .bench.tmp; exit 1; }
 	cat .bench.tmp && mv .bench.tmp docs/benchmarks.md
+
+# test.txt has everything; what run and azure share with it has the same versions there.
+LOCK_ARGS ?= --upgrade
+RESOLVE := $(UV) compile --quiet --universal --python-version 3.10 --generate-hashes --annotation-style line
+RESOLVE += --custom-compile-command 'make lock' $(LOCK_ARGS)
+EVERYTHING := pyproject.toml --all-extras --group build --group example --group test
+RUN := pyproject.toml --extra report --group build --group example --constraints requirements/test.txt
+
+lock: $(VENV)/.lock ## Renew requirements/ to the newest versions; LOCK_ARGS= changes only what pyproject.toml asks for
+	$(RESOLVE) $(EVERYTHING) --group check --output-file requirements/test.txt
+	$(RESOLVE) $(RUN) --output-file requirements/run.txt
+	$(RESOLVE) $(RUN) --extra azure --output-file requirements/azure.txt
+	$(RESOLVE) $(EVERYTHING) --resolution lowest-direct --output-file requirements/lowest.txt
+	$(RESOLVE) requirements/lock.in --output-file requirements/lock.txt

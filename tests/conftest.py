@@ -19,10 +19,23 @@ from amlc.places import Places
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT_S = 60
+BRINGS = "is missing: make test-all"
+"""What a reason to skip says when `make test-all` installs what is missing."""
 WEIRD = 'it\'s a "weird" $(path) & ünïcödé ✓ #1 %d'
 FINAL = """final() { printf "NNISDK_MEb'%s'\\n" '{"type":"FINAL","sequence":0,"value":"'"$1"'"}'; }\n"""
 FINAL += FINAL.replace("final()", "intermediate()").replace("FINAL", "PERIODICAL")
 """Shell: `final 1.5` reports a final result, as nni does when a trial reports one; `intermediate 1` another one."""
+
+LONG = (
+    "adaptive_test.py", "architecture_test.py", "azure/adaptive_test.py", "azure/emulator_test.py",
+    "azure/submit_test.py", "backends/local_test.py", "commands/cancel_test.py", "commands/submit_test.py",
+    "config/fuzz_test.py", "crash_test.py", "drive_test.py", "ledger_test.py", "metamorphic_test.py",
+    "parallel_test.py", "pbt_example_test.py", "render/form_test.py", "runner_test.py", "tuners/model_based_test.py",
+    "warm_start_test.py",
+    "azure/walk_test.py::test_refresh", "azure/walk_test.py::test_results_are_those", "cli_test.py::test_init",
+    "tuners/gridsearch_test.py::test_any_space", "tuners/random_test.py::test_any_space",
+)  # fmt: skip
+"""What `-m 'not long'` leaves out: the slowest files, and those that the versions of libraries mean little to."""
 
 
 # A shell starts what it puts into the background with ^C ignored, and nohup ignores the end of the terminal; the tests
@@ -164,6 +177,31 @@ class Project:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what is named in LONG."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(LONG):
+            item.add_marker("long")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Let a test fail that skips under CI=true: there, everything that tests need has to be installed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"CI must not skip: {report.longrepr[2]}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say in one line what was skipped because something is not installed, and what installs it."""
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ())]
+    found = [words.removeprefix("Skipped: ").partition(" is missing: ") for words in reasons if BRINGS in words]
+    if found:
+        names = " and ".join(sorted({name for name, _, _ in found}))
+        terminalreporter.write_line(f"Skipped {len(found)} tests for want of {names}. Run them too: make test-all")
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.put("pyproject.toml", "")
+        for name in ("pyproject.toml", "requirements/run.txt", "requirements/test.txt"):
+            self.put(name, "")
         shutil.copy(ROOT / "Makefile", root)
         amlc = self.put(
             ".venv/bin/amlc", f'#!/bin/sh\necho "$@" >> "{root}/calls"\nexec "{sys.executable}" -m amlc "$@"\n'

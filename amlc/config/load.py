@@ -1,4 +1,4 @@
-"""Reads a YAML or JSON file into a Document, and explains in plain words why a text is neither."""
+"""Reads a YAML or JSON file into a Document, or says why its text is neither."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import yaml
 
+from amlc.config.syntax import explain
 from amlc.config.tree import build_document
 from amlc.errors import ConfigError, Position, Problem, UsageError
 from amlc.model import Document
@@ -24,24 +25,6 @@ _JSON_ESCAPE = re.compile(
 )
 _LONGEST_KEY = 1_000  # YAML readers refuse keys beyond 1,024, their quotes and spaces counted
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-
-_ADVICE = (
-    ("cannot start any token", "a tab, '@', '%' or '`' where a value starts. Indent with spaces; quote the value."),
-    ("violates indentation", "a tab in the indentation. Indent with spaces."),
-    ("mapping values are not allowed", "a ':' where no key can be. Check the indentation, or quote the value."),
-    ("could not find expected ':'", "a key without ':'. Write 'key: value'."),
-    ("did not find expected key", "a line that is no 'key: value' of its block. Check indentation and quotes."),
-    ("expected <block end>", "a line that is no 'key: value' of its block. Check indentation and quotes."),
-    ("did not find expected '-' indicator", "a line that is no '- item' of its list. Check the indentation."),
-    ("did not find expected ',' or", "an item without ',' or closing bracket after it. Check commas and brackets."),
-    ("expected ',' or", "an item without ',' or closing bracket after it. Check commas and brackets."),
-    ("did not find expected node content", "a bracket or comma where a value should be. Check commas and brackets."),
-    ("expected the node content", "a bracket or comma where a value should be. Check commas and brackets."),
-    ("unexpected end of stream", "a quote that is never closed. Close it."),
-    ("found unknown escape character", "an unknown '\\' escape in double quotes. Write '\\\\', or use single quotes."),
-    ("invalid Unicode character escape", "a '\\u' escape that is no character. Write the character itself."),
-    ("found duplicate anchor", "an anchor that is defined twice. Rename one."),
-)
 
 
 def load_document(file: Path) -> Document:
@@ -114,22 +97,17 @@ def _escape(found: re.Match[str], text: str, start: int, file: Path) -> str:
 
 def _explain(error: yaml.YAMLError, text: str, file: Path, *, kind: str) -> NoReturn:
     """Raise the ConfigError that says in our words what the YAML reader stumbled on."""
-    found = getattr(error, "problem", None) or "the text cannot be read"
-    marks = [getattr(error, "problem_mark", None), getattr(error, "context_mark", None)]
-    if "unexpected end of stream" in found:
-        marks.reverse()
-    mark = marks[0] or marks[1]
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    lines = text.splitlines()
+    index, advice = explain(error, text)
+    line, _ = _place(text, index)
+    lines = _BREAK.split(text)
     for number in (line, line - 1):
-        if 0 < number <= len(lines) and lines[number - 1].strip() == "...":
+        if number > 0 and lines[number - 1].strip() == "...":
             message = "a line '...' ends a YAML document, but more follows. Write the keys that it stands for."
             _refuse(file, number, lines[number - 1].index("...") + 1, message, "E-syntax")
-    if kind == "JSON" and mark and text[mark.index : mark.index + 1] == ":" and (key := _long_key(text, mark.index)):
+    if kind == "JSON" and text[index : index + 1] == ":" and (key := _long_key(text, index)):
         message = f"not JSON that YAML readers take: a key of {len(key[0]) - 2:,} characters, where they take 1,000. "
         _refuse(file, *_place(text, key.start()), f"{message}Shorten it.", "E-syntax")
-    advice = next((text for fragment, text in _ADVICE if fragment in found), f"{found}. Check the lines around it.")
-    _refuse(file, line, column, f"not {kind}: {advice}", "E-syntax")
+    _refuse(file, *_place(text, index), f"not {kind}: {advice}", "E-syntax")
 
 
 def _long_key(text: str, end: int) -> re.Match[str] | None:

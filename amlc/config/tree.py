@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,6 +12,7 @@ from typing import Any, NoReturn
 import yaml
 
 from amlc.config.scalars import resolve
+from amlc.config.syntax import mark_index
 from amlc.errors import ConfigError, Position, Problem, Severity
 from amlc.model import Document, JsonPath
 
@@ -28,6 +31,7 @@ _TAGGED: dict[str, tuple[type, ...]] = {
     _CORE + "bool": (bool,),
     _CORE + "null": (type(None),),
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SECRET = ("key", "password", "passwd", "token", "secret", "passphrase")
 
 
@@ -127,6 +131,8 @@ class _Reader:
         """Return the node of a scalar: quoted or tagged text as it stands, plain text by its meaning."""
         node = _Node("scalar", line, column, value=event.value)
         tag = event.tag
+        if _SURROGATE.search(event.value):  # libyaml refuses these itself
+            self.add(line, column, "E-text", "a '\\u' escape that is half of a character. Write the character itself.")
         if event.implicit[0] or (tag is not None and tag.startswith(_CORE) and tag != _CORE + "str"):
             node.plain = event.value
             try:
@@ -264,13 +270,39 @@ def secret(path: JsonPath) -> bool:
     return folded.endswith(_SECRET)
 
 
+def _events(text: str) -> Iterator[Any]:
+    """Yield what the YAML reader finds, in order. Raises yaml.YAMLError."""
+    try:
+        yield from yaml.parse(text, Loader=_Loader)
+    except ValueError as error:  # without libyaml, PyYAML lets Python convert what may be no character, or too long
+        raise yaml.YAMLError from error
+
+
+def _refuse_depth(text: str, file: Path) -> None:
+    """Raise ConfigError if a text that ends before a mistake is nested too deep already.
+
+    libyaml looks a line ahead, and from 0.2.6 on gives up by itself at 1,000 levels: then the events that would have
+    shown the depth never came.
+    """
+    with suppress(yaml.YAMLError):
+        try:
+            _Reader(file, json_words=False).read(_events(text))
+        except ConfigError as error:
+            if any(problem.code == "E-depth" for problem in error.problems):
+                raise
+
+
 def build_document(text: str, file: Path, *, json_words: bool) -> Document | None:
     """Return the one document of a YAML text, None if it holds none.
 
     Raises ConfigError with every problem found, and yaml.YAMLError where the text is not YAML.
     """
     reader = _Reader(file, json_words=json_words)
-    root = reader.read(yaml.parse(text, Loader=_Loader))
+    try:
+        root = reader.read(_events(text))
+    except yaml.YAMLError as error:
+        _refuse_depth(text[: mark_index(error) or 0], file)
+        raise
     if root is None:
         return None
     builder = _Builder(file)

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 from amlc.ledger import fold, open_ledger
 from amlc.manifest import read_manifest
@@ -19,19 +19,11 @@ TIMEOUT_S = 240  # the machine may be busy
 
 
 class Parent:
-    """The process that forks the clients; one for each Python and process of pytest."""
+    """The process that forks the clients; one for each process of pytest."""
 
-    _all: ClassVar[dict] = {}
-
-    @classmethod
-    def get(cls, python):
-        if python not in cls._all:
-            cls._all[python] = cls(python)
-        return cls._all[python]
-
-    def __init__(self, python):
+    def __init__(self):
         self._process = subprocess.Popen(
-            [python, __file__],
+            [sys.executable, __file__],
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -54,15 +46,17 @@ class Parent:
         return answer
 
 
+@cache
+def parent():
+    """Start the parent of all clients, once."""
+    return Parent()
+
+
 class AzureProject:
-    """A folder with an experiment on the emulator's workspace, and amlc to run in it, pointed there from outside.
+    """A folder with an experiment on the emulator's workspace, and amlc to run in it, pointed there from outside."""
 
-    python: what amlc is run with; by default the one that AMLC_CLIENT_PYTHON names, or this one.
-    """
-
-    def __init__(self, root, azure, *, recipe="proxy", python=None, **environ):
+    def __init__(self, root, azure, *, recipe="proxy", **environ):
         self.root, self.azure = root, azure
-        self.python = str(python or os.environ.get("AMLC_CLIENT_PYTHON", sys.executable))
         root.mkdir(parents=True, exist_ok=True)
         self.environ = azure.environ(recipe, **environ)
         self.places = Places(root / "build", root / ".amlc")
@@ -100,11 +94,10 @@ class AzureProject:
 
     def start(self, *arguments, env=None):
         """Start amlc; returns its process id and a function that waits for its end."""
-        parent = Parent.get(self.python)
-        pid = parent.start(arguments, {**self.environ, **(env or {})}, self.root)
+        pid = parent().start(arguments, {**self.environ, **(env or {})}, self.root)
 
         def wait():
-            code, out, err = parent.wait()
+            code, out, err = parent().wait()
             return subprocess.CompletedProcess(arguments, code, out, err)
 
         return pid, wait

@@ -50,9 +50,9 @@ def find_azurite() -> tuple[str, Path]:
     version = re.search(r'"azurite": "(.*?)"', package)[1]
     program = cache / version / "node_modules/azurite/dist/src/blob/main.js"
     if node is None:
-        raise MissingAzurite("Node.js is missing: install it, then run tests/azure/install")
+        raise MissingAzurite("Node.js is missing: make test-all brings it")
     if not program.exists():
-        raise MissingAzurite("Azurite is missing: run tests/azure/install")
+        raise MissingAzurite("Azurite is missing: make test-all brings it")
     return node, program
 
 

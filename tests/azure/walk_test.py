@@ -3,17 +3,10 @@
 import csv
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 
 import pytest
-
-from tests.azure.client_process import ROOT
-
-OLDEST = ROOT / ".venv/azure-oldest/bin/python"
 
 SEED = """
 experimentName: example_mnist
@@ -67,33 +60,17 @@ def rows(project, *options, code=0):
     return list(csv.DictReader(io.StringIO(project.amlc("collect", *options, code=code).stdout)))
 
 
-@pytest.fixture(params=["newest", "oldest"])
-def client(request):
-    """A Python with PyPI's newest azure-ai-ml, and one with the oldest that is supported."""
-    if request.param == "newest":
-        return sys.executable
-    if not OLDEST.exists():
-        reason = "no oldest azure-ai-ml: make .venv/.azure-oldest"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    asked = "import azure.ai.ml; print(azure.ai.ml.__version__)"
-    found = subprocess.run([OLDEST, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
-    assert f'"azure-ai-ml>={found.removesuffix(".0")}"' in (ROOT / "pyproject.toml").read_text()
-    return OLDEST
-
-
 @pytest.mark.parametrize(
     ("keys", "recipe"), [pytest.param(CAMEL, "proxy", id="camelCase"), pytest.param(SNAKE, "metadata", id="snake_case")]
 )
-def test_the_seeds_experiment_goes_from_submit_to_results(make_azure, make_project, client, keys, recipe):
+def test_the_seeds_experiment_goes_from_submit_to_results(make_azure, make_project, keys, recipe):
     azure = make_azure()
     variables = {
         "SUBSCRIPTION": azure.subscription,
         "RESOURCE_GROUP": azure.resource_group,
         "WORKSPACE": azure.workspace,
     }
-    project = make_project(azure, recipe=recipe, python=client, **variables)
+    project = make_project(azure, recipe=recipe, **variables)
     names = dict(zip(("subscription", "group", "workspace", "compute", "image", "most"), keys, strict=True))
     (project.root / "config.yml").write_text(SEED.format(**names))
     (project.root / "search_space.json").write_text('{"lr": {"_type": "uniform", "_value": [0.1, 1]}}')

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from amlc.config import load_experiment
 from amlc.errors import AmlcError
@@ -37,6 +40,20 @@ def test_problems_are_exactly_those_recorded(case: Path, monkeypatch: pytest.Mon
         expected.write_text(found, encoding="utf-8")
     assert found, "the file has no problem"
     assert expected.read_text(encoding="utf-8") == found
+
+
+@pytest.mark.parametrize("case", sorted(INVALID.glob("yaml-*.yml")), ids=lambda case: case.stem)
+def test_no_message_depends_on_the_words_of_the_yaml_reader(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(*arguments: Any, **options: Any) -> Iterator[Any]:
+        try:
+            yield from found(*arguments, **options)
+        except yaml.MarkedYAMLError as error:
+            raise type(error)("other", error.context_mark, "words", error.problem_mark, "here") from None
+
+    found = yaml.parse
+    monkeypatch.setattr(yaml, "parse", parse)
+    monkeypatch.chdir(INVALID)
+    assert expected_file(case).read_text(encoding="utf-8") == problems(case.relative_to(INVALID))
 
 
 def test_every_recorded_message_has_its_file() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from amlc.config import tree
 from amlc.config.load import load_document, parse_document
 from amlc.errors import ConfigError, Position, UsageError
 
@@ -174,10 +175,63 @@ def test_five_megabytes_of_text_are_read_at_once() -> None:
     assert time.process_time() - start < 5
 
 
-@pytest.mark.parametrize("opening", ["[", "{a: ", "- "], ids=["lists", "mappings", "blocks"])
-def test_nesting_beyond_reason_is_refused(opening: str) -> None:
-    with pytest.raises(ConfigError, match=r"more than 300 levels"):
-        parse_document(opening * 20_000, FILE)
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"])
+def _either_loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with libyaml, and as PyYAML does without it."""
+    monkeypatch.setattr(tree, "_Loader", getattr(yaml, request.param))
+
+
+DEEP = [
+    pytest.param("[", "x.yml:1:302: ", id="lists"),
+    pytest.param("{a: ", "x.yml:1:1202: ", id="mappings"),
+    pytest.param("- ", "x.yml:1:603: ", id="blocks"),
+]
+
+
+@pytest.mark.usefixtures("_either_loader")
+@pytest.mark.parametrize("levels", [302, 1_100, 5_000])
+@pytest.mark.parametrize(("opening", "place"), DEEP)
+def test_nesting_beyond_reason_is_refused(opening: str, place: str, levels: int) -> None:
+    with pytest.raises(ConfigError, match=r"more than 300 levels") as caught:
+        parse_document(opening * levels, FILE)
+    assert str(caught.value).startswith(place)
+
+
+NO_YAML = [
+    pytest.param("a: 1\n\tb: 2", "2:1", "a tab", id="tab"),
+    pytest.param("a: |\n\tb", "2:1", "a tab", id="tab in a block"),
+    pytest.param("a: - b", "1:4", "a '- item' where no list can be", id="list on the line of its key"),
+    pytest.param("a: *.py", "1:4", "a '*' repeats a named value", id="wildcard"),
+    pytest.param("a: && b", "1:4", "an '&' names a value", id="ampersand"),
+    pytest.param("a: !<b c", "1:4", "a '!' begins a tag", id="tag"),
+    pytest.param("a: !b!c d", "1:4", "a '!' begins a tag", id="tag of no handle"),
+    pytest.param("a: |b", "1:4", "a '|' begins a block of lines", id="block"),
+    pytest.param("a: [>b]", "1:5", "a '>' begins a block of lines", id="block in a list"),
+    pytest.param("%YAML 1.1\na: 1", "2:1", "a line that starts with '%'", id="directive"),
+    pytest.param("a: 'b\n---\nc: 1", "1:4", "a quote that is never closed", id="quote before a document"),
+    pytest.param("a: '''", "1:4", "a quote that is never closed", id="quote before a quoted quote"),
+    pytest.param("b: 1\n'a'\n", "3:1", "a key without ':'", id="quoted key without a colon at the end"),
+    pytest.param('a: "\\x1"', "1:5", "a '\\u' escape that is no character", id="short escape"),
+    pytest.param('a: "\\U00200000"', "1:5", "a '\\u' escape that is no character", id="escape beyond Unicode"),
+    pytest.param("a: ]", "1:4", "a bracket or comma where a value should be", id="bracket"),
+    pytest.param("{a: 1}}", "1:7", "text after the end of the document", id="bracket too many"),
+    pytest.param(":", "1:1", "a ':' where no key can be", id="colon alone"),
+]
+
+
+@pytest.mark.usefixtures("_either_loader")
+@pytest.mark.parametrize(("text", "place", "said"), NO_YAML)
+def test_what_is_no_yaml_is_named_at_its_place(text: str, place: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_document(text, FILE)
+    assert str(caught.value).startswith(f"x.yml:{place}: not ")
+    assert said in str(caught.value)
+
+
+@pytest.mark.usefixtures("_either_loader")
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"x\.yml:1:[45]: .*a '\\u' escape that is .*Write the character itself"):
+        parse_document('a: "\\ud800"', FILE)
 
 
 def test_nesting_through_aliases_is_refused() -> None:

@@ -26,7 +26,6 @@ from amlc.render.scalars import from_yaml, to_yaml
 # What differs from job to job; the client checks the rest once for all jobs that have it in common.
 _OWN = ("name", "display_name", "environment_variables", "tags", "properties")
 _MAPPINGS = {"environment_variables": "environmentVariables", "tags": "tags", "properties": "properties"}
-_TAKEN = ("already exists", "immutable", "cannot be changed")
 _TRIES = 3
 # What of a header the job says elsewhere, or matters on this machine only.
 _SAID = ("workspace", "backend", "experiment", "revision", "gpu_indices", "use_active_gpu")
@@ -147,13 +146,15 @@ class Submitter:
             try:
                 return Submitted(submission.job, url=self._put(values, submission.folder))
             except Exception as err:  # the client's errors have no common root
-                error = _classified(err, submission.job)
-                if not isinstance(error, (TransientError, _TakenError)):
+                error, status = _classified(err, submission.job), getattr(err, "status_code", None)
+                again = isinstance(error, TransientError) or status == 409
+                if not again and status != 400:
                     raise error from err
+                # The job may be there already; whether it is does not depend on how the service words it.
                 found = get_job(self._client, submission.job)
                 if found is not None:
                     return adopted(found, _sha256(submission.content), self._client.tenant)
-                if attempt == _TRIES:
+                if not again or attempt == _TRIES:
                     raise error from err
         raise AssertionError
 
@@ -184,10 +185,6 @@ class _Pattern:
         return {**self.sent, "properties": properties}
 
 
-class _TakenError(BackendError):
-    """The service says that there is a job of this name."""
-
-
 class _NotAcceptedError(BackendError):
     """The service, or its client, has something against the job file."""
 
@@ -207,12 +204,8 @@ def _classified(err: Exception, job: str) -> BackendError:
     cut_short = assets.unreadable(err)
     if cut_short is not None:
         return cut_short
-    if isinstance(err, HttpResponseError) and err.status_code in (400, 409):
-        code, message = reason(err)
-        if any(word in f"{code} {message}".lower() for word in _TAKEN):
-            return _TakenError(message)
-        if err.status_code == 400:
-            return _NotAcceptedError(job, message)
+    if isinstance(err, HttpResponseError) and err.status_code == 400:
+        return _NotAcceptedError(job, reason(err)[1])
     if isinstance(err, HttpResponseError) or type(err).__module__.startswith("azure."):
         return explained(err, f"job '{job}'")
     raise err

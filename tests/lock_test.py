@@ -1,0 +1,78 @@
+"""What `make lock` wrote fits pyproject.toml: nothing is missing, nothing is older than promised or from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    import tomli as tomllib  # type: ignore[import-not-found,no-redef]
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "requirements").glob("*.txt"))
+_PIN = re.compile(r"([A-Za-z0-9._-]+)==([^ ;]+)(?: ; [^\\]+)? \\")
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
+EXTRAS = PROJECT["optional-dependencies"]
+RUN = [*PROJECT["dependencies"], *EXTRAS["report"], *GROUPS["build"], *GROUPS["example"]]
+QUICK = [*PROJECT["dependencies"], *(found for extra in EXTRAS.values() for found in extra)]
+QUICK += [*GROUPS["build"], *GROUPS["example"], *GROUPS["test"]]
+
+
+def pins(name: str) -> dict[str, set[Version]]:
+    """Return the versions of each package in one file, several where they differ by Python version."""
+    found: dict[str, set[Version]] = {}
+    for package, version in _PIN.findall((ROOT / "requirements" / name).read_text(encoding="utf-8")):
+        found.setdefault(canonicalize_name(package), set()).add(Version(version))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        pytest.param("run.txt", RUN, id="run"),
+        pytest.param("azure.txt", [*RUN, *EXTRAS["azure"]], id="azure"),
+        pytest.param("test.txt", [*QUICK, *GROUPS["check"]], id="test"),
+        pytest.param("lowest.txt", QUICK, id="lowest"),
+    ],
+)
+def test_all_that_is_asked_for_is_locked_in_a_version_that_is_allowed(name, wanted) -> None:
+    locked = pins(name)
+    for requirement in map(Requirement, wanted):
+        versions = locked.get(canonicalize_name(requirement.name), set())
+        assert versions, f"{requirement.name} is not in requirements/{name}: make lock LOCK_ARGS="
+        assert all(map(requirement.specifier.contains, versions)), f"{requirement}: {versions}. make lock LOCK_ARGS="
+
+
+def test_each_lower_bound_is_a_version_that_is_tested() -> None:
+    locked = pins("lowest.txt")
+    for requirement in map(Requirement, QUICK):
+        bounds = {Version(part.version) for part in requirement.specifier if part.operator in (">=", "==")}
+        assert locked[canonicalize_name(requirement.name)] == bounds, f"{requirement}: raise the bound, or make lock"
+
+
+@pytest.mark.parametrize("name", ["run.txt", "azure.txt"])
+def test_what_runs_is_what_is_tested(name) -> None:
+    tested = pins("test.txt")
+    assert {package: versions for package, versions in pins(name).items() if tested.get(package) != versions} == {}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_lock_holds_versions_and_hashes_and_nothing_else(file) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert "://" not in text
+    line = re.compile(r"\s*#.*|[A-Za-z0-9._-]+==\S+(?: ; [^\\]+)? \\|    --hash=sha256:[0-9a-f]{64}(?: \\)?")
+    assert [found for found in text.splitlines() if not line.fullmatch(found)] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_amlc_itself_never_comes_from_a_registry(file) -> None:
+    assert "amlc" not in pins(file.name)
