@@ -50,7 +50,7 @@ def collect(
     if numbers and tally.without_number and not quiet:
         print(f"{manifest.header.experiment}: {tally.without_number}", file=err)
     if not end.complete:
-        goes_on = hint(end, manifest.header, places)
+        goes_on = hint(end, manifest, places)
         raise IncompleteError(f"{manifest.header.experiment}: {end}{goes_on}. The rows are written all the same.")
     if not quiet:
         print(f"{manifest.header.experiment}: {end}", file=err)

@@ -102,7 +102,7 @@ def _show(
     stream = io.TextIOWrapper(out, encoding="utf-8", errors="replace")
     console = Console(file=stream, highlight=False)
     header = manifest.header
-    console.print(f"{header.experiment}: {end}{hint(end, header, places)}", markup=False, soft_wrap=True)
+    console.print(f"{header.experiment}: {end}{hint(end, manifest, places)}", markup=False, soft_wrap=True)
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for name, justify in (("#", "right"), ("trial", "left"), ("status", "left"), ("try", "right"), ("time", "right")):
         grid.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]

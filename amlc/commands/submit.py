@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
 from amlc.proposals import following, note_exhausted
 from amlc.reconcile import Policy, is_retried
+from amlc.refusals import located
 from amlc.revision import contents_text, read_contents
 
 RETRYABLE = ("failed", "unfinished", "canceled", "early_stopped", "missing", "changed")
@@ -95,7 +96,8 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
         more: More = lambda attempts, room: ()  # noqa: E731
         if experiment is not None and follows:
             more = following(experiment, manifest, ledger, abreast=limits.abreast)
-        with watching(manifest, most=_expected(manifest), quiet=options.quiet, err=err) as watch:
+        refused = located(experiment, leave_out=[places.state, places.build]) if experiment else nullcontext()
+        with refused, watching(manifest, most=_expected(manifest), quiet=options.quiet, err=err) as watch:
             progress, stopped = drive(
                 manifest,
                 ledger,
@@ -112,7 +114,7 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
             note_exhausted(manifest, ledger, at=time.time())
         end = verdict(Results(manifest, ledger))
     if not options.quiet:
-        _report(progress, stopped, end, header, options, places, err)
+        _report(progress, stopped, end, manifest, places, err)
     return _exit_code(progress, end, stopped, options)
 
 
@@ -136,13 +138,12 @@ def _note_revision(manifest: Manifest, ledger: Ledger) -> None:
 
 def _source(manifest: Manifest, options: Options, err: TextIO) -> Experiment | None:
     """Return the experiment that the tuner has to be asked about, or None, and say so, when its files are not here."""
-    header = manifest.header
-    file = (manifest.folder / header.source).resolve() if header.source else None
-    if file is None or not file.is_file():
-        where = f"{_short(file)} is not here" if file else "the experiment's own file is not here"
+    header, file = manifest.header, source(manifest)
+    if file is None:
+        name = header.source or "the experiment's own file"
         print(
-            f"warning: {where}, so that the tuner cannot be asked for more trials: only what is compiled is run. "
-            "Bring the experiment's files along, or run it where they are.",
+            f"warning: {name} is not here, so that the tuner cannot be asked for more trials: only what is compiled is "
+            "run. Bring the experiment's files along, or run it where they are.",
             file=err,
         )
         return None
@@ -230,23 +231,32 @@ def _report(
     progress: Progress,
     stopped: str | None,
     end: Verdict,
-    header: Header,
-    options: Options,
+    manifest: Manifest,
     places: Places,
     err: TextIO,
 ) -> None:
     if stopped is not None:
         print(f"stopped: {stopped}", file=err)
-    print(f"{progress.submitted} submitted, {end}{hint(end, header, places, stopped=stopped)}", file=err)
+    print(f"{progress.submitted} submitted, {end}{hint(end, manifest, places, stopped=stopped)}", file=err)
     if end.failed:
-        print(failures(end, header, places), file=err)
+        print(failures(end, manifest.header, places), file=err)
 
 
-def hint(end: Verdict, header: Header, places: Places, *, stopped: str | None = None) -> str:
+def hint(end: Verdict, manifest: Manifest, places: Places, *, stopped: str | None = None) -> str:
     """Return the end of a verdict's line: which command goes on, if one does."""
     if end.submitted or (stopped or "").startswith("maxExperimentDuration"):
         return ""
-    return f": {places.advice('submit', header.experiment)} goes on"
+    command = places.advice("submit", manifest.header.experiment)
+    if end.statuses.get(Status.PENDING) or source(manifest) is not None:
+        return f": {command} goes on"
+    return f": {command} goes on where the experiment's file is"
+
+
+def source(manifest: Manifest) -> Path | None:
+    """Return the experiment's own file if it is here."""
+    name = manifest.header.source
+    file = (manifest.folder / name).resolve() if name else None
+    return file if file is not None and file.is_file() else None
 
 
 def failures(end: Verdict, header: Header, places: Places) -> str:
