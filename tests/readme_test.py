@@ -216,6 +216,13 @@ def test_every_block_runs_as_printed(block, tmp_path, request):
     RUN[block.language](block, tmp_path, request)
 
 
+def test_no_block_is_overlooked():
+    fences = [
+        line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines() if re.search("```|~~~", line)
+    ]
+    assert len(fences) == 2 * len(BLOCKS) > 10
+
+
 def test_what_is_not_run_is_there():
     lines = {bare(line) for block in BLOCKS if block.language == "sh" for line in block.text.splitlines()}
     assert NOT_RUN.keys() <= lines
