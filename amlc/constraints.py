@@ -16,6 +16,7 @@ from amlc.tuners.random import distinct, draws, sample
 # With constraints that nothing satisfies, an endless space would be searched for ever.
 _MOST_REJECTED = 100_000
 _LONGEST_SHOWN = 300
+_MOST_BITS = 100_000
 _PATH: JsonPath = ("amlc", "constraints")
 _DRAWS = 200
 _FAILURES = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
@@ -123,7 +124,17 @@ def _condition(text: str, path: JsonPath) -> _Condition:
     import jinja2
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
+    class Bounded(ImmutableSandboxedEnvironment):
+        """Refuses a power that would take hours; what takes memory instead fails by itself."""
+
+        intercepted_binops = frozenset({"**"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if isinstance(left, int) and isinstance(right, int) and left.bit_length() * right > _MOST_BITS:
+                raise OverflowError("the power has too many digits")
+            return super().call_binop(context, operator, left, right)
+
+    environment = Bounded(undefined=jinja2.StrictUndefined)
     where = f"amlc.constraints: {text!r}"
     try:
         evaluate = environment.compile_expression(text, undefined_to_none=False)

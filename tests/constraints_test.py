@@ -67,3 +67,13 @@ def test_the_only_parameter_set_is_called_so() -> None:
 def test_spaces_whose_draws_may_be_too_large_are_known(dimension, expected) -> None:
     assert may_overflow((dimension,)) is expected
     assert may_overflow((Choice("c", ("a", "b"), ((), (dimension,))),)) is expected
+
+
+@pytest.mark.parametrize("text", ["x ** 999999999 > 1", "(x ** x) ** (x ** x) > 1", "'a' * 10 ** 30 > 'b'"])
+def test_a_constraint_that_would_take_hours_fails_at_once(text) -> None:
+    with pytest.raises(PlanError, match="failed for"):
+        Gate([text])({"x": 1000})
+
+
+def test_ordinary_powers_hold() -> None:
+    assert Gate(["2 ** x == 1024", "0.5 ** x < 1", "x ** -1 < 1"])({"x": 10})
