@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from amlc.backends import Remote, open_backend
-from amlc.collect import Row, Table, Tally, Verdict, trials_table
+from amlc.collect import Causes, Row, Table, Tally, Verdict, trials_table
 from amlc.commands.look import looked_up
 from amlc.commands.submit import hint
 from amlc.manifest import Manifest
@@ -18,9 +17,6 @@ from amlc.report.tables import WRITERS
 
 _FIXED_WIDTH = 48
 _MOST_ROWS = 40
-_MOST_CAUSES = 10
-_MOST_NAMED = 5
-_MOST_KEPT = 1_000
 _STYLES = {
     Status.FAILED: "red",
     Status.UNFINISHED: "magenta",
@@ -39,7 +35,7 @@ def status(*, target: str | None, places: Places, format_: str, everything: bool
                 columns = tuple(name for name in table.columns if not name.startswith(("param.", "metric.")))
                 WRITERS[format_](Table(columns, table.rows), out)
             return 0
-        tally, causes = Tally(results), _Causes()
+        tally, causes = Tally(results), Causes()
         shown: list[Row] = []
         for row in tally.counted(results.rows()):
             causes.count(row)
@@ -48,35 +44,6 @@ def status(*, target: str | None, places: Places, format_: str, everything: bool
         end = tally.verdict
     _show(manifest, end, shown, causes, places, out)
     return 0
-
-
-class _Causes:
-    """Why trials failed: how many for each reason, and the first of them."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, list[int]] = {}
-        self._counts: Counter[str] = Counter()
-
-    def count(self, row: Row) -> None:
-        """Count the reason of a trial that failed or was left unfinished."""
-        if row.status not in (Status.FAILED, Status.UNFINISHED):
-            return
-        why = " ".join((row.error or "no reason is known").split())
-        if why not in self._counts and len(self._counts) >= _MOST_KEPT:
-            why = "other reasons"
-        self._counts[why] += 1
-        numbers = self._numbers.setdefault(why, [])
-        if len(numbers) <= _MOST_NAMED:
-            numbers.append(row.trial.sequence)
-
-    def lines(self) -> Iterator[str]:
-        """Yield one line for each reason, the most frequent first."""
-        for why, count in self._counts.most_common(_MOST_CAUSES):
-            named = ", ".join(map(str, self._numbers[why][:_MOST_NAMED])) + (", …" if count > _MOST_NAMED else "")
-            yield f"{count} failed: {why} (trial{'s' if count > 1 else ''} {named})"
-        rest = len(self._counts) - _MOST_CAUSES
-        if rest > 0:
-            yield f"… and for {rest} more reasons: amlc collect has them in its column 'error'"
 
 
 def _reasons(manifest: Manifest, rows: Sequence[Row], places: Places) -> Mapping[str, str]:
@@ -90,9 +57,7 @@ def _reasons(manifest: Manifest, rows: Sequence[Row], places: Places) -> Mapping
     return backend.reasons(jobs) if isinstance(backend, Remote) else {}
 
 
-def _show(
-    manifest: Manifest, end: Verdict, rows: Sequence[Row], causes: _Causes, places: Places, out: BinaryIO
-) -> None:
+def _show(manifest: Manifest, end: Verdict, rows: Sequence[Row], causes: Causes, places: Places, out: BinaryIO) -> None:
     import io
 
     from rich.console import Console
