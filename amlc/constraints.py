@@ -138,9 +138,10 @@ def _condition(text: str, path: JsonPath) -> _Condition:
     where = f"amlc.constraints: {text!r}"
     try:
         evaluate = environment.compile_expression(text, undefined_to_none=False)
-    except jinja2.TemplateSyntaxError as err:
+    except (jinja2.TemplateSyntaxError, SyntaxError, MemoryError, RecursionError) as err:  # the last three: too deep
+        why = getattr(err, "message", None) or "it is nested too deep"
         raise PlanError(
-            f"{where} is not an expression: {err.message}. Example: 'lr * batch_size <= 3.2'.",
+            f"{where} is not an expression: {why.rstrip('.')}. Example: 'lr * batch_size <= 3.2'.",
             path=path,
             code="E-constraint",
         ) from err
@@ -152,7 +153,7 @@ def _condition(text: str, path: JsonPath) -> _Condition:
             advice = "Write it so that it can be told for such values too."
             if isinstance(err, jinja2.UndefinedError):
                 advice = "Names are those of the search space; guard a nested parameter with 'NAME is defined'."
-            why = f"{where} failed for {_shown(parameters)}: {err}. {advice}"
+            why = f"{where} failed for {_shown(parameters)}: {str(err).rstrip('.')}. {advice}"
             raise PlanError(why, path=path, code="E-constraint") from err
 
     return _Condition(text, path, holds)

@@ -141,7 +141,8 @@ def proposed(experiment: Experiment) -> Iterator[Trial]:
     allowed = Gate(experiment.constraints)
     parameter_sets = allowed.some(_propose(experiment, (), sys.maxsize, allowed))
     trials = _numbered(experiment, parameter_sets)
-    return islice(_within_budget(experiment, trials), experiment.max_trials)
+    most = None if experiment.max_trials is None else min(experiment.max_trials, sys.maxsize)
+    return islice(_within_budget(experiment, trials), most)
 
 
 def upcoming(
@@ -164,7 +165,7 @@ def upcoming(
         count = _sets(experiment, room - len(gaps))
     fresh = _following(experiment, known, _propose(experiment, history, count)) if count > 0 else ()
     trials = (ids.trial(sequence, parameters) for sequence, parameters in chain(gaps, fresh))
-    left = None if experiment.max_trials is None else max(experiment.max_trials - len(known), 0)
+    left = None if experiment.max_trials is None else min(max(experiment.max_trials - len(known), 0), sys.maxsize)
     return islice(_within_budget(experiment, trials), left)
 
 
@@ -237,7 +238,9 @@ def _propose(
 
 def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:
     ids = _Ids(experiment)
-    repeated = chain.from_iterable(repeat(parameters, experiment.replicates) for parameters in parameter_sets)
+    repeated = chain.from_iterable(
+        repeat(parameters, min(experiment.replicates, sys.maxsize)) for parameters in parameter_sets
+    )
     for sequence, parameters in enumerate(repeated):
         yield ids.trial(sequence, parameters)
 

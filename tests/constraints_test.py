@@ -77,3 +77,8 @@ def test_a_constraint_that_would_take_hours_fails_at_once(text) -> None:
 
 def test_ordinary_powers_hold() -> None:
     assert Gate(["2 ** x == 1024", "0.5 ** x < 1", "x ** -1 < 1"])({"x": 10})
+
+
+def test_a_constraint_that_is_nested_too_deep_is_no_expression() -> None:
+    with pytest.raises(PlanError, match="is not an expression"):
+        Gate(["(" * 5000 + "x" + ")" * 5000])

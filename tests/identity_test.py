@@ -156,7 +156,7 @@ def test_missing_replicates_get_the_ids_that_their_set_lacks(missing) -> None:
     assert {trial.id for trial in found} == {trial.id for trial in whole if trial.sequence in missing}
 
 
-@given(st.integers(1, 4), st.integers(1, 30), st.sampled_from(["GridSearch", "Random"]))
+@given(st.integers(1, 4), st.integers(1, 30) | st.just(10**30), st.sampled_from(["GridSearch", "Random"]))
 def test_an_open_loop_numbers_without_a_gap(replicates, count, tuner) -> None:
     space = (Choice("x", (1, 1.0, True, "1")), Choice("y", (1, 2, 3)))
     one = replace(experiment("endless", tuner), space=space, replicates=replicates, max_trials=count)
