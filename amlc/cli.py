@@ -223,7 +223,7 @@ def plan(settings: _Settings, /, experiment: str | None, **options: Any) -> int:
 @click.option("--dry-run", is_flag=True, help="The same as amlc plan.")
 @click.pass_obj
 def submit(settings: _Settings, /, experiment: str | None, dry_run: bool, **options: Any) -> int:
-    """Run what is compiled and was not run yet; go on where an earlier submit stopped."""
+    """Run what was not run yet, and what the tuner proposes from the results; go on where an earlier submit stopped."""
     given = _options(settings, **options)
     if dry_run:
         from amlc.commands.plan import plan as show
