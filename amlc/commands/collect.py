@@ -15,6 +15,7 @@ from amlc.commands.submit import hint
 from amlc.errors import IncompleteError
 from amlc.ledger import Event, open_ledger
 from amlc.manifest import Manifest
+from amlc.model import Status
 from amlc.places import Places
 from amlc.replicates import aggregate_table, best_set, by_set
 from amlc.report.tables import WRITERS, finite
@@ -107,5 +108,7 @@ def best(*, target: str | None, places: Places, mode: str | None, out: TextIO, e
         if len(rows) > 1:
             numbers = ", ".join(f"#{row.trial.sequence}" for row in rows)
             which = f"trials {numbers}: mean default = {score:g}"
-        print(f"{which}, the best by {mode}", file=err)
+        bad = next((row for row in rows if row.status in (Status.FAILED, Status.UNFINISHED)), None)
+        remark = f"; but #{bad.trial.sequence} is {bad.status.value}: {bad.error}" if bad else ""
+        print(f"{which}, the best by {mode}{remark}", file=err)
     return 0
