@@ -346,14 +346,14 @@ def exit_code_of(trials):
 
 # --- The last words of a trial ---------------------------------------------------------------------------------------
 
-# CSI and OSC sequences (ECMA-48), and the short ones.
-ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
-PROGRESS = re.compile(r"\d ?%|\d ?/ ?\d|[\u2588\u2501]")
+# CSI and OSC sequences (ECMA-48), and the short ones. Compiled where needed: most trials end well.
+ESCAPE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
+PROGRESS = r"\d ?%|\d ?/ ?\d|[\u2588\u2501]"
 
 
 def printable(text):
     """Return `text` as one line without escape sequences, control characters and halves of surrogate pairs."""
-    kept = (character for character in ESCAPE.sub("", text) if character.isprintable() or character.isspace())
+    kept = (character for character in re.sub(ESCAPE, "", text) if character.isprintable() or character.isspace())
     return " ".join("".join(kept).split())
 
 
@@ -376,7 +376,7 @@ class LastWords:
             drawn = [words for words in map(printable, line.split("\r")) if words]
             if not drawn:
                 continue
-            if "\r" not in line or (has_ended and not PROGRESS.search(drawn[-1])):
+            if "\r" not in line or (has_ended and not re.search(PROGRESS, drawn[-1])):
                 return drawn[-1][:LAST_WORDS_LENGTH]
             last_bar = last_bar or drawn[-1][:LAST_WORDS_LENGTH]
         return last_bar
