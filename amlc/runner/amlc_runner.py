@@ -44,7 +44,8 @@ Out: stdout carries the trials' stdout byte for byte, stderr their stderr, betwe
   result.json             {"trial", "end", "exit_code", "signal", "started", "ended", "intermediate", "final", "error"},
                           written in one step at the end of each trial, however it ends, and if it never began; what
                           an earlier life of the job left there is removed first.
-                          exit_code is 128 + n for signal n and null when nothing ran. error is null or a sentence.
+                          exit_code is 128 + n for signal n, null when nothing ran or nobody saw its end. error is null
+                          or a sentence.
                           end is one of
     exited                the shell ended by itself; exit_code says how. Unless that is 0, error is the last line that
                           the trial printed to stderr, or else the exit code or the signal in words
