@@ -44,7 +44,8 @@ Out: stdout carries the trials' stdout byte for byte, stderr their stderr, betwe
   result.json             {"trial", "end", "exit_code", "signal", "started", "ended", "intermediate", "final", "error"},
                           written in one step at the end of each trial, however it ends, and if it never began; what
                           an earlier life of the job left there is removed first.
-                          exit_code is 128 + n for signal n and null when nothing ran. error is null or a sentence.
+                          exit_code is 128 + n for signal n, null when nothing ran or nobody saw its end. error is null
+                          or a sentence.
                           end is one of
     exited                the shell ended by itself; exit_code says how. Unless that is 0, error is the last line that
                           the trial printed to stderr, or else the exit code or the signal in words
@@ -346,14 +347,14 @@ def exit_code_of(trials):
 
 # --- The last words of a trial ---------------------------------------------------------------------------------------
 
-# CSI and OSC sequences (ECMA-48), and the short ones.
-ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
-PROGRESS = re.compile(r"\d ?%|\d ?/ ?\d|[\u2588\u2501]")
+# CSI and OSC sequences (ECMA-48), and the short ones. Compiled where needed: most trials end well.
+ESCAPE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
+PROGRESS = r"\d ?%|\d ?/ ?\d|[\u2588\u2501]"
 
 
 def printable(text):
     """Return `text` as one line without escape sequences, control characters and halves of surrogate pairs."""
-    kept = (character for character in ESCAPE.sub("", text) if character.isprintable() or character.isspace())
+    kept = (character for character in re.sub(ESCAPE, "", text) if character.isprintable() or character.isspace())
     return " ".join("".join(kept).split())
 
 
@@ -376,7 +377,7 @@ class LastWords:
             drawn = [words for words in map(printable, line.split("\r")) if words]
             if not drawn:
                 continue
-            if "\r" not in line or (has_ended and not PROGRESS.search(drawn[-1])):
+            if "\r" not in line or (has_ended and not re.search(PROGRESS, drawn[-1])):
                 return drawn[-1][:LAST_WORDS_LENGTH]
             last_bar = last_bar or drawn[-1][:LAST_WORDS_LENGTH]
         return last_bar

@@ -64,7 +64,7 @@ def all_refused(error, code, **more):
 TRACEBACK = (
     "try:\n    {}['learning_rate']\nexcept KeyError:\n    import traceback; traceback.print_exc(); raise SystemExit(3)"
 )
-LIMIT = {"AMLC_TRIAL_SECONDS": "1"}
+LIMIT = {"AMLC_TRIAL_SECONDS": "2"}  # a busy machine takes a second to start a shell
 NO_LONG_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
 NO_SUCH_PROCESS = """\
 real = runner.spawn
@@ -236,7 +236,7 @@ def at_home(job, identifier, record):
 
 
 def test_time_limit_counts_from_the_trials_own_start(job):
-    done = job.run("sleep 0.6", trials=trials(3), env=LIMIT)
+    done = job.run("sleep 0.8", trials=trials(3), env=LIMIT)
     assert done.code == 0, done.err
     assert [job.result(trial["id"])["end"] for trial in trials(3)] == ["exited"] * 3
 
@@ -281,7 +281,7 @@ def test_nine_side_by_side_do_not_affect_each_other(job):
     (job.root / "output").write_text("".join(metric_line(n, sequence=n) + "\n" for n in range(50)))
     (job.home(trials(9)[7]["id"]) / "parameter.cfg").mkdir(parents=True)
     patch = "runner.STOP_GRACE_S = 0.2"
-    done = job.run(MIXED, trials=trials(9), env={**SIDE_BY_SIDE, "AMLC_TRIAL_SECONDS": "3"}, patch=patch)
+    done = job.run(MIXED, trials=trials(9), env={**SIDE_BY_SIDE, "AMLC_TRIAL_SECONDS": "5"}, patch=patch)
     results = [job.result(trial["id"]) for trial in trials(9)]
     assert [result["end"] for result in results] == MIXED_ENDS
     assert [result["exit_code"] for result in results] == MIXED_CODES
@@ -309,9 +309,38 @@ def test_stuck_reader_holds_up_neither_limits_nor_the_other_stream(job, stream):
     assert process.returncode == 1
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_trial_waits_for_a_stuck_reader(job, stream):
+    command = f"echo ready; exec yes {'>&2' if stream == 'stderr' else ''}"
+    with job.start(command) as process:
+        assert process.stdout.read(6) == b"ready\n"
+        time.sleep(0.5)
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        process.terminate()
+        process.wait(timeout=TIMEOUT_S)
+        process.communicate()
+    assert high_water_kb(status) < 50000
+
+
+def test_metrics_of_a_trial_that_is_told_to_stop_do_not_wait_for_a_stuck_reader(job):
+    (job.root / "outputs").mkdir()
+    (job.root / "outputs" / "last").write_text(metric_line(1, kind="FINAL") + "\n")
+    command = f"trap 'head -c 3000000 /dev/zero; echo; cat outputs/last; exit 0' TERM; echo ready; {LOOP}"
+    with job.start(command) as process:
+        assert process.stdout.read(6) == b"ready\n"
+        process.terminate()
+        process.wait(timeout=TIMEOUT_S)
+        process.communicate()
+    assert job.values() == [("final", 0, 1)]
+    assert (job.result()["end"], job.result()["exit_code"]) == ("terminated", 0)
+
+
+def high_water_kb(status):
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+
+
 def test_stuck_reader_does_not_make_the_runner_grow(job):
-    patch = "import atexit\natexit.register(lambda: open('status', 'w').write(open('/proc/self/status').read()))"
-    with job.start("head -c 60000 /dev/zero >&2", trials=trials(100), patch=patch) as process:
+    with job.start("head -c 60000 /dev/zero >&2", trials=trials(100)) as process:
         wait_until(lambda: job.home(trials(100)[15]["id"]).exists())
         time.sleep(1)
         assert not job.home(trials(100)[30]["id"]).exists()
@@ -448,8 +477,7 @@ def test_fifty_megabytes_of_stderr_pass_intact(job):
         out, err = process.communicate(timeout=TIMEOUT_S)
     assert hashlib.sha256(err).digest() == hashlib.sha256(block * 800).digest()
     assert (process.returncode, out) == (0, b"")
-    high_water = next(line for line in (job.root / "status").read_text().splitlines() if line.startswith("VmHWM"))
-    assert int(high_water.split()[1]) < 50000
+    assert high_water_kb((job.root / "status").read_text()) < 50000
 
 
 def test_both_streams_pass_side_by_side(job):
