@@ -249,8 +249,8 @@ def test_failures_with_one_cause_are_shown_once(tmp_path):
     unfinished = trial({"x": 11}, status=Status.UNFINISHED, error="the job was cut short")
     html = page(experiment(tmp_path, [*failed, unfinished, trial({"x": 12})])).decode()
     text = " ".join("".join(Elements(html).text).split())
-    assert "Why trials failed 6exit code 1#0, #2, #4, #6, #8, … 5exit code 2#1, #3, #5, #7, #9" in text
-    assert "1the job was cut short#11" in text
+    assert "Why trials failed 6exit code 1 #0, #2, #4, #6, #8, … 5exit code 2 #1, #3, #5, #7, #9" in text
+    assert "1the job was cut short #11" in text
     assert "1 unfinished" in text
     assert "no final result" in text
 
