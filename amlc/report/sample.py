@@ -77,10 +77,13 @@ class Steps:
         return tuple(zip(self._sequences, self._scores, strict=True))
 
     def _thin(self) -> None:
-        steps = self.found
-        while len(steps) > self._most:
+        while len(steps := self._spaced()) > self._most:
             self._stride *= 2
-            spans = {sequence // self._stride: (sequence, score) for sequence, score in reversed(self.found)}
-            steps = tuple(sorted({*spans.values(), self.found[-1]}))
         self._sequences = [sequence for sequence, _ in steps]
         self._scores = [score for _, score in steps]
+
+    def _spaced(self) -> tuple[tuple[int, float], ...]:
+        """Return the first step of each span, and the last of all."""
+        steps = self.found
+        spans = {sequence // self._stride: (sequence, score) for sequence, score in reversed(steps)}
+        return tuple(sorted({*spans.values(), steps[-1]}))

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,12 +36,13 @@ def trial(parameters, final=None, *, curve=(), status=Status.SUCCEEDED, error=No
     return SimpleNamespace(parameters=parameters, final=final, curve=curve, status=status, error=error, seconds=seconds)
 
 
-def experiment(root, trials, *, name="tiny", mode="maximize"):
+def experiment(root, trials, *, name="tiny", mode="maximize", replicates=1):
     """Write the build folder and the ledger of an experiment whose trials became what `trials` say."""
     places = Places(root / "build", root / "state")
     header = Header(
         experiment=name, backend="local", revision=REVISION, concurrency=2, retries=2, max_seconds=None,
         optimize_mode=mode, gpus_per_trial=None, trials_per_gpu=1, gpu_indices=None, use_active_gpu=False,
+        replicates=replicates,
     )  # fmt: skip
     entries = [entry(index, given) for index, given in enumerate(trials)]
     folder = root / "build" / "tiny"
@@ -204,6 +206,59 @@ def test_charts_are_valid_for_plotly(tmp_path):
         Figure(data=list(chart.traces), layout=chart.layout)  # raises for an attribute that there is not
 
 
+def replicated(*sets):
+    """Return the trials of parameter sets from the results of each."""
+    return [trial({"x": index}, value) for index, values in enumerate(sets) for value in values]
+
+
+def test_replicates_are_one_point_with_their_mean_and_a_row_each(tmp_path):
+    trials = replicated((0.9, 0.1, 0.2), (0.5, 0.6, 0.7), (0.3, None, 0.5))
+    places = experiment(tmp_path, trials, replicates=3)
+    view, charts = drawn(places)
+    assert (view.best.sequence, view.best.origin) == (3, "mean of 3 trials: #3, #4, #5")
+    points, line = charts["metric"].traces
+    assert (points["x"], points["y"]) == ([0, 3, 6], [0.4, 0.6, 0.4])
+    assert points["text"][2].startswith("mean of 2 of 3 trials: #6, #8<br>default = 0.4")
+    assert (line["x"], line["y"]) == ([0, 3, 6], [0.4, 0.6, 0.6])
+    assert charts["parameters"].traces[0]["dimensions"][-1]["values"] == [0.4, 0.6, 0.4]
+    for key in ("metric", "parameters"):
+        assert "is a parameter set, with the mean of its trials' results" in charts[key].note
+    html = page(places).decode()
+    assert "mean of 3 trials: #3, #4, #5" in html
+    assert html.count("<tr id=") == 9
+
+
+def test_best_set_is_one_whose_trials_have_all_ended(tmp_path):
+    trials = [*replicated((0.5, 0.5)), trial({"x": 1}, 0.9), trial({"x": 1}, status=Status.RUNNING)]
+    view, charts = drawn(experiment(tmp_path, trials, replicates=2))
+    assert view.best.origin == "mean of 2 trials: #0, #1"
+    assert charts["metric"].traces[0]["y"] == [0.5, 0.9]
+    assert charts["metric"].traces[1]["y"][-1] == 0.5
+
+
+def test_curve_of_a_replicate_below_zero_has_a_colour_on_a_scale_of_decades(tmp_path):
+    trials = replicated((-0.001, 0.003), *((2.0**k, 2.0**k) for k in range(9)))
+    trials[0].curve = [1, 2]
+    _, charts = drawn(experiment(tmp_path, trials, mode="minimize", replicates=2))
+    assert charts["metric"].layout["yaxis"]["type"] == "log"
+    assert charts["intermediate"].traces[0]["line"]["color"].startswith("#")
+
+
+def test_failures_with_one_cause_are_shown_once(tmp_path):
+    failed = [trial({"x": index}, status=Status.FAILED, error=f"exit code {1 + index % 2}") for index in range(11)]
+    unfinished = trial({"x": 11}, status=Status.UNFINISHED, error="the job was cut short")
+    html = page(experiment(tmp_path, [*failed, unfinished, trial({"x": 12})])).decode()
+    text = " ".join("".join(Elements(html).text).split())
+    assert "Why trials failed 6exit code 1 #0, #2, #4, #6, #8, … 5exit code 2 #1, #3, #5, #7, #9" in text
+    assert "1the job was cut short #11" in text
+    assert "1 unfinished" in text
+    assert "no final result" in text
+
+
+def test_page_without_failures_has_no_list_of_causes(tmp_path):
+    assert "Why trials failed" not in page(experiment(tmp_path, [trial({"x": 1}, 0.5)])).decode()
+
+
 # --- what it withstands -----------------------------------------------------------------------------------------
 
 
@@ -305,6 +360,27 @@ def test_page_of_10000_trials_is_bounded_and_says_what_it_leaves_out(many):
     assert len(charts["metric"]["data"][0]["x"]) == 5_000
     assert max(charts["metric"]["data"][0]["y"]) == 996  # the best are always among them
     assert len(charts["intermediate"]["data"]) <= 200
+
+
+def test_what_is_held_of_10000_trials_is_bounded_and_the_totals_are_true(many):
+    view, charts = drawn(many)
+    assert len(view.rows) <= 7_500
+    assert (view.sample.every, view.scored.every, view.totals.attempted, view.totals.timed) == (10_000,) * 4
+    assert view.totals.seconds == 100_000
+    assert (view.best.sequence, view.best.score) == (996, 996)
+    assert view.steps == tuple((index, index) for index in range(997))
+    assert charts["metric"].traces[1]["x"][-1] == 9_999
+    assert "1,000 of 10,000 trials that have ended" in charts["durations"].note
+    assert all(count <= 10 for count in Counter(row.sequence // 10 for row in view.rows).values())
+    assert {row.sequence // 10 for row in view.rows} == set(range(1_000))
+
+
+def test_page_with_few_results_among_many_trials_shows_them_all(tmp_path):
+    trials = [trial({"x": index}, index / 7 if index % 10 == 0 else None) for index in range(6_000)]
+    html = page(experiment(tmp_path, trials)).decode()
+    charts = charts_in(html)
+    assert charts["metric"]["data"][0]["x"] == list(range(0, 6_000, 10))
+    assert "2,000 of 6,000 trials" in html
 
 
 def test_long_curve_keeps_its_ends_and_its_spikes(tmp_path):
