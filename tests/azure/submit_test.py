@@ -327,7 +327,7 @@ def test_a_job_file_that_is_not_accepted_concerns_its_job_alone(make_azure, make
     assert "does not accept the job file" in error
     assert f"{name}1" in error or "v1" in error, error
     assert len(azure.jobs) == 2
-    assert "0 submitted" in project.amlc("submit").stderr
+    assert "0 submitted" in project.amlc("submit", code=1).stderr
 
 
 @pytest.mark.parametrize("name", ["inputs.v", "outputs.w"])
