@@ -6,7 +6,6 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from typing import Any, BinaryIO, Final
 
 from amlc.model import End, Metric, Outcome
@@ -48,16 +47,21 @@ def lines_of(file: BinaryIO) -> Iterator[str]:
 
 
 def _metric(trial: str, line: str) -> Metric | None:
-    if len(line) > _LONGEST_LINE or _depth(line) > _DEEPEST:
+    if len(line) > _LONGEST_LINE:
         return None
     try:
         record = json.loads(line)
         kind, sequence, at = record["type"], record["sequence"], record["at"]
         is_report = kind in _KINDS and _is_count(sequence) and _is_time(at)
         value = record["value"]
+        is_deep = line.count("[") + line.count("{") > _DEEPEST and _depth(value) > _DEEPEST
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
-    return Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=float(at)) if is_report else None
+    return (
+        Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=float(at))
+        if is_report and not is_deep
+        else None
+    )
 
 
 def read_outcome(trial: str, text: str) -> Outcome | None:
@@ -85,8 +89,10 @@ def _is_time(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < 1e12 and math.isfinite(value)
 
 
-def _depth(text: str) -> int:
-    """Return how deep the brackets of a line are nested at the most; those in strings count too."""
-    if text.count("[") + text.count("{") <= _DEEPEST:
-        return 0
-    return max(accumulate((character in "[{") - (character in "]}") for character in text))
+def _depth(value: Any) -> int:
+    """Return how many lists and mappings lie in one another at the most."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, (list, dict))]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,8 +13,17 @@ from amlc.errors import UsageError
 from amlc.history import ParameterSet, parameter_set
 from amlc.render.context import flattened
 
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of at least one finite number, also where their sum is none."""
+    try:
+        return statistics.fmean(values)
+    except OverflowError:
+        return math.fsum(value / len(values) for value in values)
+
+
 AGGREGATES: Final[Mapping[str, Callable[[Sequence[float]], float | None]]] = {
-    "mean": lambda values: statistics.fmean(values) if values else None,
+    "mean": lambda values: mean(values) if values else None,
     "std": lambda values: statistics.stdev(values) if len(values) > 1 else None,  # of a sample
     "min": lambda values: min(values, default=None),
     "max": lambda values: max(values, default=None),
@@ -39,7 +49,7 @@ def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
 def score(rows: Sequence[Row]) -> float | None:
     """Return the mean of the `default` results of a parameter set that are finite numbers; None: there is none."""
     values = [value for row in rows if (value := number(row.result.get("default"))) is not None]
-    return statistics.fmean(values) if values else None
+    return mean(values) if values else None
 
 
 def best_set(sets: Iterable[Sequence[Row]], *, maximize: bool) -> tuple[Sequence[Row], float] | None:

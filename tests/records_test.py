@@ -49,7 +49,7 @@ def test_a_last_line_that_was_cut_short_is_not_worth_a_note():
     assert [metric.value for metric in found] == [1.5]
 
 
-@pytest.mark.parametrize("value", [None, True, "x", {"default": 1}, 2**70, 1e400, json.loads(deep(90))])
+@pytest.mark.parametrize("value", [None, True, "x", {"default": 1}, 2**70, 1e400, json.loads(deep(100)), "[" * 300])
 def test_every_ordinary_value_comes_back(value):
     (metric,) = read_metrics("t", [json.dumps({**GOOD, "value": value}) + "\n"])
     assert metric.value == value

@@ -175,7 +175,7 @@ def test_what_is_large_keeps_to_the_limits_and_is_the_same_after_refresh(make_az
 def test_a_job_of_very_many_trials_keeps_to_the_limits(make_azure, make_project):
     azure = make_azure(mode="instant")
     project = make_project(azure).write(values=range(70), amlc={"trialsPerJob": 70})
-    assert "1 submitted, 70 of 70 trials done" in project.amlc("submit").stderr
+    assert "70 submitted, 70 of 70 trials done" in project.amlc("submit").stderr
 
 
 def test_a_storm_of_429_is_no_failed_trial(make_azure, make_project):
@@ -250,7 +250,7 @@ def test_cancel_ends_one_or_all_jobs(make_azure, make_project):
     project.amlc("cancel", "#1")
     assert list(azure.statuses().values()).count("Canceled") == 1
     assert azure.statuses()[project.names[1]] == "Canceled"
-    project.amlc("cancel")
+    project.amlc("cancel", "--all")
     assert set(azure.statuses().values()) == {"Canceled"}
     assert {attempt.latest.status.value for attempt in project.attempts()} == {"canceled"}
 
