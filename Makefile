@@ -78,7 +78,7 @@ compile: $(MANIFEST) ## Write the job files into BUILD, if an input changed
 $(MANIFEST): $(VENV)/.run
 	$(AMLC) compile $(EXPERIMENT) --backend $(BACKEND)
 
-submit: compile $(AZURE) ## Run what is compiled and was not run yet
+submit: compile $(AZURE) ## Run what was not run yet, to the end of the experiment
 	$(AMLC) submit $(EXPERIMENT) --backend $(BACKEND)
 
 # With -j too, what is asked for together happens in order.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -45,10 +47,16 @@ def _submit_options(command: Command) -> Command:
             "--retry",
             default="",
             metavar="STATUS,…",
-            help="Run these again: failed, canceled, early_stopped, missing, changed.",
+            help="Run these again: failed, unfinished, canceled, early_stopped, missing, changed.",
         ),
         click.option("--fail-fast", is_flag=True, help="Submit no more after the first failure."),
-        click.option("--max-failures", metavar="N[%]", help="Submit no more after N failures, or N% of the jobs."),
+        click.option("--max-failures", metavar="N[%]", help="Submit no more after N failures, or N% of the trials."),
+        click.option(
+            "--rounds",
+            type=click.IntRange(1),
+            metavar="N",
+            help="So many times: submit what is compiled, and follow it to its end; a tuner is asked in between.",
+        ),
         click.option("--no-wait", is_flag=True, help="Submit as many as may run side by side, and return."),
         _parallel,
     ):
@@ -57,16 +65,63 @@ def _submit_options(command: Command) -> Command:
 
 
 class _Settings:
-    """What holds for every command."""
+    """What holds for every command, and what is known of this one: its name, and the experiment that it was given."""
 
-    def __init__(self, build: Path, state: Path, *, quiet: bool) -> None:
+    def __init__(self) -> None:
+        self.quiet = False
+        self.verb = ""
+        self.target: str | None = None
+        self.held: list[str] = []  # warnings, for the case that all does not go well
+
+    def place(self, build: Path, state: Path) -> None:
+        """Take up where everything is."""
         from amlc.places import Places
 
         self.places = Places(build, state)
-        self.quiet = quiet
+
+    def warn(self, text: str) -> None:
+        """Say a warning, or hold it back."""
+        if self.quiet:
+            self.held.append(text)
+        else:
+            _say(text)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _be_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
+    settings = context.find_object(_Settings)
+    if value and settings is not None:
+        settings.quiet = True
+
+
+_QUIET = click.Option(
+    ["-q", "--quiet"],
+    is_flag=True,
+    expose_value=False,
+    callback=_be_quiet,
+    help="Say nothing but errors and data.",
+)
+
+
+class _Verb(click.Command):
+    """A command that takes `-q` too, and leaves its name for who has to give advice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_QUIET)
+
+    def invoke(self, context: click.Context) -> Any:
+        settings = context.find_object(_Settings)
+        if settings is not None:
+            given = context.params.get("experiment") or context.params.get("file")
+            settings.verb, settings.target = self.name or "", str(given) if given else None
+        return super().invoke(context)
+
+
+class _Verbs(click.Group):
+    command_class = _Verb
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option(
     "--build",
@@ -84,9 +139,8 @@ class _Settings:
     envvar="AMLC_STATE",
     help="The folder of ledgers and local runs.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and data.")
-@click.pass_context
-def main(context: click.Context, build: Path, state: Path, quiet: bool) -> None:
+@click.pass_obj
+def main(settings: _Settings, /, build: Path, state: Path) -> None:
     """Compile NNI experiment files into Azure ML jobs, run them, and gather the metrics.
 
     EXPERIMENT is an experiment file or the name of a compiled one; with exactly one compiled, leave it out.
@@ -95,7 +149,10 @@ def main(context: click.Context, build: Path, state: Path, quiet: bool) -> None:
     Exit codes: 0 ok · 1 problems found, or a trial failed · 2 wrong usage · 3 --check found a difference ·
     4 results incomplete · 5 back end, sign-in or network · 130 interrupted
     """  # noqa: D301 - click reads the backspace as: leave these lines as they are
-    context.obj = _Settings(build, state, quiet=quiet)
+    settings.place(build, state)
+
+
+main.params.append(_QUIET)
 
 
 @main.command()
@@ -109,11 +166,20 @@ def main(context: click.Context, build: Path, state: Path, quiet: bool) -> None:
     show_default=True,
     help="How to write the problems; all but text go to stdout.",
 )
-def validate(files: tuple[Path, ...], backend: str | None, format_: str) -> int:
+@click.pass_obj
+def validate(settings: _Settings, /, files: tuple[Path, ...], backend: str | None, format_: str) -> int:
     """Say what is wrong with experiment files, all of it at once."""
     from amlc.commands.validate import validate as run
 
-    return run(files=files, backend=backend, format_=format_, out=sys.stdout, err=sys.stderr)
+    return run(
+        files=files,
+        backend=backend,
+        format_=format_,
+        out=sys.stdout,
+        err=sys.stderr,
+        quiet=settings.quiet,
+        places=settings.places,
+    )
 
 
 @main.command("compile")
@@ -145,7 +211,7 @@ def compile_(settings: _Settings, /, file: Path, backend: str | None, check: boo
 @click.pass_obj
 def plan(settings: _Settings, /, experiment: str | None, **options: Any) -> int:
     """Print what submit would do, and do nothing."""
-    from amlc.commands.submit import plan as run
+    from amlc.commands.plan import plan as run
 
     return run(target=experiment, options=_options(settings, **options), places=settings.places, out=sys.stdout)
 
@@ -157,13 +223,15 @@ def plan(settings: _Settings, /, experiment: str | None, **options: Any) -> int:
 @click.option("--dry-run", is_flag=True, help="The same as amlc plan.")
 @click.pass_obj
 def submit(settings: _Settings, /, experiment: str | None, dry_run: bool, **options: Any) -> int:
-    """Run what is compiled and was not run yet; go on where an earlier submit stopped."""
-    from amlc.commands import submit as verbs
-
+    """Run what was not run yet, and what the tuner proposes from the results; go on where an earlier submit stopped."""
     given = _options(settings, **options)
     if dry_run:
-        return verbs.plan(target=experiment, options=given, places=settings.places, out=sys.stdout)
-    return verbs.submit(target=experiment, options=given, places=settings.places, err=sys.stderr)
+        from amlc.commands.plan import plan as show
+
+        return show(target=experiment, options=given, places=settings.places, out=sys.stdout)
+    from amlc.commands.submit import submit as run
+
+    return run(target=experiment, options=given, places=settings.places, err=sys.stderr)
 
 
 @main.command()
@@ -175,7 +243,7 @@ def submit(settings: _Settings, /, experiment: str | None, dry_run: bool, **opti
 def retry(
     settings: _Settings, /, trials: tuple[str, ...], experiment: str | None, backend: str | None, parallel: int
 ) -> int:
-    """Run trials again, whatever became of them. TRIALS are starts of ids, or '#NUMBER'."""
+    """Run trials again, whatever became of them. TRIALS are numbers, or starts of ids."""
     from amlc.commands.submit import Options
     from amlc.commands.submit import submit as run
 
@@ -234,7 +302,7 @@ def status(settings: _Settings, /, experiment: str | None, format_: str, everyth
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
 @click.pass_obj
 def logs(settings: _Settings, /, trial: str, experiment: str | None, follow: bool) -> int:
-    """Show what a trial printed. TRIAL is the start of its id, or '#NUMBER'."""
+    """Show what a trial printed. TRIAL is its number, or the start of its id."""
     from amlc.commands.logs import logs as run
 
     return run(trial=trial, target=experiment, places=settings.places, follow=follow, out=sys.stdout.buffer)
@@ -243,28 +311,46 @@ def logs(settings: _Settings, /, trial: str, experiment: str | None, follow: boo
 @main.command()
 @click.argument("trials", nargs=-1)
 @click.option("-e", "--experiment", help="The experiment's file or name.")
+@click.option("--all", "everything", is_flag=True, help="All jobs, and what a running submit has not submitted yet.")
 @click.pass_obj
-def cancel(settings: _Settings, /, trials: tuple[str, ...], experiment: str | None) -> int:
-    """Cancel the jobs of TRIALS; without any, all jobs, and what a running submit has not submitted yet."""
+def cancel(settings: _Settings, /, trials: tuple[str, ...], experiment: str | None, everything: bool) -> int:
+    """Cancel the jobs of TRIALS, each a trial's number or the start of its id."""
     from amlc.commands.cancel import cancel as run
 
-    return run(trials=trials, target=experiment, places=settings.places, err=sys.stderr, quiet=settings.quiet)
+    return run(
+        trials=trials,
+        everything=everything,
+        target=experiment,
+        places=settings.places,
+        err=sys.stderr,
+        quiet=settings.quiet,
+    )
 
 
 @main.command()
 @_target
 @click.option("--format", "format_", type=_FORMATS, default="csv", show_default=True)
 @click.option("--history", is_flag=True, help="One row for each intermediate result instead of each trial.")
+@click.option(
+    "--aggregate",
+    metavar="FUNCTION,…",
+    help="One row for each parameter set with these of its results: mean, std, min, max, count.",
+)
 @click.pass_obj
-def collect(settings: _Settings, /, experiment: str | None, format_: str, history: bool) -> int:
+def collect(settings: _Settings, /, experiment: str | None, format_: str, history: bool, aggregate: str | None) -> int:
     """Write the results to stdout: one row for each compiled trial, whatever became of it."""
     from amlc.commands.collect import collect as run
+    from amlc.replicates import functions
+
+    if history and aggregate is not None:
+        raise UsageError("--history and --aggregate are two tables: give one of them.")
 
     return run(
         target=experiment,
         places=settings.places,
         format_=format_,
         history=history,
+        aggregate=functions(aggregate) if aggregate is not None else (),
         out=sys.stdout.buffer,
         err=sys.stderr,
         quiet=settings.quiet,
@@ -306,7 +392,7 @@ def report(settings: _Settings, /, experiment: str | None) -> int:
 @click.option("-e", "--experiment", help="The experiment's file or name.")
 @click.pass_obj
 def open_(settings: _Settings, /, trial: str, experiment: str | None) -> int:
-    """Print the address of a trial's page in Azure ML's studio. TRIAL is the start of its id, or '#NUMBER'."""
+    """Print the address of a trial's page in Azure ML's studio. TRIAL is its number, or the start of its id."""
     from amlc.commands.open_ import open_ as run
 
     return run(trial=trial, target=experiment, places=settings.places, out=sys.stdout)
@@ -355,20 +441,22 @@ def refresh(
 
 @main.command()
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
-def init(folder: Path) -> int:
+@click.pass_obj
+def init(settings: _Settings, /, folder: Path) -> int:
     """Write a first experiment into FOLDER, to be changed into your own."""
     from amlc.commands.init import init as run
 
-    return run(folder=folder, err=sys.stderr)
+    return run(folder=folder, err=sys.stderr, quiet=settings.quiet)
 
 
 @main.command()
 @click.argument("file", type=_FILE)
-def migrate(file: Path) -> int:
+@click.pass_obj
+def migrate(settings: _Settings, /, file: Path) -> int:
     """Print an experiment file of NNI v1 in the keys of v3."""
     from amlc.commands.migrate import migrate as run
 
-    return run(file=file, out=sys.stdout, err=sys.stderr)
+    return run(file=file, out=sys.stdout, err=sys.stderr, quiet=settings.quiet)
 
 
 @main.command()
@@ -387,6 +475,7 @@ def _options(
     retry: str,
     fail_fast: bool,
     max_failures: str | None,
+    rounds: int | None,
     no_wait: bool,
     parallel: int,
 ) -> Any:
@@ -400,6 +489,7 @@ def _options(
         backend=backend,
         retry=statuses,
         max_failures="1" if fail_fast else max_failures,
+        rounds=rounds,
         wait=not no_wait,
         parallel=parallel,
         quiet=settings.quiet,
@@ -413,21 +503,19 @@ def entry_point() -> NoReturn:
         with suppress(AttributeError):
             encoding = "utf-8" if stream is sys.stdout and not stream.isatty() else None  # JSON and CSV are UTF-8
             stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
-    warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
+    settings = _Settings()
+    warnings.showwarning = lambda message, *_: settings.warn(f"warning: {message}")
     try:
-        code = main.main(prog_name="amlc", standalone_mode=False)
+        code = main.main(prog_name="amlc", standalone_mode=False, obj=settings)
         sys.stdout.flush()
+        if code:
+            _say_held(settings)
         sys.exit(code or 0)
     except AmlcError as err:
+        _say_held(settings)
         sys.exit(_complain(str(err), err.exit_code))
     except click.exceptions.Abort:
-        sys.exit(
-            _complain(
-                "interrupted. Jobs that were submitted go on: amlc status shows them, amlc submit takes "
-                "them up again, amlc cancel ends them.",
-                130,
-            )
-        )
+        sys.exit(_complain(_interrupted(settings), 130))
     except click.ClickException as err:
         err.show()
         sys.exit(err.exit_code)
@@ -439,6 +527,21 @@ def entry_point() -> NoReturn:
         sys.exit(_complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2))
 
 
+def _say_held(settings: _Settings) -> None:
+    for text in settings.held:
+        _say(text)
+
+
+def _interrupted(settings: _Settings) -> str:
+    if settings.verb not in ("run", "submit", "retry"):
+        return "interrupted."
+    advice, target = settings.places.advice, settings.target
+    return (
+        f"interrupted. Jobs that were submitted go on. {shlex.join(['amlc', *sys.argv[1:]])} takes them up again, "
+        f"{advice('status', target)} shows them, {advice('cancel', target, '--all')} ends them."
+    )
+
+
 def _open_missing_streams() -> None:
     """Give a stream that the caller closed (`>&-`) a place to go, before a file of ours gets its number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -446,6 +549,9 @@ def _open_missing_streams() -> None:
     os.close(descriptor)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):  # PYTHONUNBUFFERED: a raw write may write a part, of which nobody would hear
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), write_through=True)
 
 
 def _complain(text: str, code: int) -> int:

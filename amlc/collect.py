@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from amlc.history import scalar
-from amlc.ledger import Attempt, Ledger, fold, latest
+from amlc.ledger import Attempt, Ledger, elapsed_s
 from amlc.manifest import Entry, Manifest
-from amlc.model import Metric, Status, Trial
+from amlc.model import Metric, Outcome, Status, Trial
 from amlc.render.context import flattened
 
-_TRIAL_COLUMNS = ("sequence", "trial", "status", "attempt", "job", "revision", "started", "ended", "duration_s")
+_TRIAL_COLUMNS = (
+    "sequence",
+    "trial",
+    "status",
+    "attempt",
+    "job",
+    "revision",
+    "started",
+    "ended",
+    "duration_s",
+    "error",
+)
 _HISTORY_COLUMNS = ("sequence", "trial", "attempt", "job", "step", "at")
 
+_PIECE = 500  # trials
 _MOST_KINDS = 3
 _MOST_SHOWN = 40
+_MOST_CAUSES = 10
+_MOST_NAMED = 5  # trials of one cause
+_MOST_KEPT = 1_000  # causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +52,75 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """One compiled trial and what became of it. attempt: the last that has it. final: its report, as a 1-tuple."""
+
+    trial: Trial
+    attempt: Attempt | None = None
+    final: tuple[Any, ...] = ()
+    status: Status = Status.PENDING
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """Its final result by metric name; a bare number goes by `default`. Empty: there is none."""
+        return named(self.final[0]) if self.final else {}
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended, if its runner got to say."""
+        return None if self.attempt is None else self.attempt.outcomes.get(self.trial.id)
+
+    @property
+    def times(self) -> tuple[float | None, float | None]:
+        """When it started and ended, in seconds since the epoch; its job's times where its own are not known."""
+        if self.attempt is None:
+            return None, None
+        latest, outcome = self.attempt.latest, self.outcome
+        started, ended = (outcome.started, outcome.ended) if outcome else (None, None)
+        return started or latest.started, ended or latest.ended
+
+    @property
+    def error(self) -> str | None:
+        """Why it did not end well, or that it ended well without a final result, in one line; None: all is well."""
+        if self.status is Status.SUCCEEDED:
+            return None if self.final else "no final result"
+        return None if self.attempt is None else self.attempt.error(self.trial.id)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """How complete the results are. statuses: how many trials have each; without_final: ended well, reported none."""
+    """How complete the results are.
+
+    trials: how many are compiled. statuses: how many of them have each. without_final: how many ended well and
+    reported no final result. to_propose: how many trials the tuner is still to propose; None: nobody knows how many.
+    """
 
     trials: int
     statuses: Mapping[Status, int]
     without_final: int
+    to_propose: int | None = 0
+
+    @property
+    def done(self) -> int:
+        """How many trials came to a good end; an early stop is one."""
+        return self.statuses.get(Status.SUCCEEDED, 0) + self.statuses.get(Status.EARLY_STOPPED, 0)
+
+    @property
+    def failed(self) -> int:
+        """How many trials stand failed, or unfinished after all that was tried."""
+        return self.statuses.get(Status.FAILED, 0) + self.statuses.get(Status.UNFINISHED, 0)
 
     @property
     def complete(self) -> bool:
-        """Whether every trial came to a good end; an early stop is one."""
-        return self.statuses.get(Status.SUCCEEDED, 0) + self.statuses.get(Status.EARLY_STOPPED, 0) == self.trials
+        """Whether the experiment has all its trials and every one came to a good end."""
+        return self.done == self.trials and self.to_propose == 0
+
+    @property
+    def submitted(self) -> bool:
+        """Whether every trial that the experiment is going to have was proposed and submitted."""
+        return self.to_propose == 0 and not self.statuses.get(Status.PENDING, 0)
 
     def __str__(self) -> str:
-        good = self.statuses.get(Status.SUCCEEDED, 0) + self.statuses.get(Status.EARLY_STOPPED, 0)
         others = [
             f"{count} {status.value}"
             for status, count in self.statuses.items()
@@ -55,36 +128,171 @@ class Verdict:
         ]
         if self.without_final:
             others.append(f"{self.without_final} without a final result")
-        return f"{good} of {self.trials} trials done" + (f": {', '.join(others)}" if others else "")
+        if self.to_propose is None:
+            others.append("more not proposed yet")
+        elif self.to_propose:
+            others.append(f"{self.to_propose} not proposed yet")
+        return f"{self.done} of {self.trials + (self.to_propose or 0)} trials done" + (
+            f": {', '.join(others)}" if others else ""
+        )
+
+
+class Tally:
+    """Counts rows on their way, so that a reader of all of them need not read them twice."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._statuses: Counter[Status] = Counter()
+        self._without_final = 0
+        self._odd: Counter[str] = Counter()
+        self._without_number = 0
+
+    def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows and count each."""
+        for row in rows:
+            self.count(row)
+            yield row
+
+    def count(self, row: Row) -> None:
+        """Count one row."""
+        status = row.status
+        self._statuses[status] += 1
+        if status is not Status.SUCCEEDED:
+            return
+        if not row.final:
+            self._without_final += 1
+        elif scalar(row.final[0]) is None:
+            self._without_number += 1
+            if len(self._odd) <= _MOST_KINDS:
+                self._odd[_reported(row.result)] += 1
+
+    @property
+    def verdict(self) -> Verdict:
+        """How complete the results are, by the rows that were counted."""
+        trials = sum(self._statuses.values())
+        statuses = {status: self._statuses[status] for status in Status}
+        return Verdict(trials, statuses, self._without_final, self._results.to_propose(trials))
+
+    @property
+    def without_number(self) -> str | None:
+        """How many trials ended well and reported no number that a tuner can learn from, in one line; None: none."""
+        if not self._without_number:
+            return None
+        kinds = list(self._odd)
+        shown = "; ".join(kinds[:_MOST_KINDS]) + ("; …" if len(kinds) > _MOST_KINDS else "")
+        return (
+            f"{self._without_number} without a number as 'default' (they reported: {shown}). "
+            "Report a finite number, or a dict with 'default'."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason why trials failed or were left unfinished. count: of all of them. numbers: the first of them."""
+
+    why: str
+    count: int
+    numbers: tuple[int, ...]
+
+
+class Causes:
+    """Counts why trials failed on their way, as Tally does."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, list[int]] = {}
+        self._counts: Counter[str] = Counter()
+
+    def count(self, row: Row) -> None:
+        """Count the reason of a trial that failed or was left unfinished."""
+        if row.status not in (Status.FAILED, Status.UNFINISHED):
+            return
+        why = " ".join((row.error or "no reason is known").split())
+        if why not in self._counts and len(self._counts) >= _MOST_KEPT:
+            why = "other reasons"
+        self._counts[why] += 1
+        numbers = self._numbers.setdefault(why, [])
+        if len(numbers) < _MOST_NAMED:
+            numbers.append(row.trial.sequence)
+
+    @property
+    def found(self) -> tuple[Cause, ...]:
+        """The reasons that are shown, the most frequent first."""
+        return tuple(
+            Cause(why, count, tuple(self._numbers[why])) for why, count in self._counts.most_common(_MOST_CAUSES)
+        )
+
+    @property
+    def rest(self) -> str:
+        """A remark on the reasons that are not shown; empty: there are none."""
+        more = len(self._counts) - _MOST_CAUSES
+        return f"… and for {more} more reasons: amlc collect has them in its column 'error'" if more > 0 else ""
+
+    def lines(self) -> Iterator[str]:
+        """Yield one line for each reason that is shown, and the remark on the others."""
+        for cause in self.found:
+            named = ", ".join(map(str, cause.numbers)) + (", …" if cause.count > len(cause.numbers) else "")
+            yield f"{cause.count} failed: {cause.why} (trial{'s' if cause.count > 1 else ''} {named})"
+        if self.rest:
+            yield self.rest
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What is known of an experiment, read from its ledger at one moment."""
+    """What is known of an experiment. Nothing is held: each call reads the manifest and the ledger anew, in pieces."""
 
     manifest: Manifest
-    attempts: Mapping[str, Attempt]
-    final: Mapping[tuple[str, str], Any]
-    entries: tuple[Entry, ...]
+    ledger: Ledger
 
-    def trials(self) -> Iterator[tuple[Trial, Attempt | None, Status]]:
-        """Yield every compiled trial with its last attempt and its status."""
-        for entry in self.entries:
-            attempt = self.attempts.get(entry.id)
-            for trial in entry.trials:
-                yield trial, attempt, Status.PENDING if attempt is None else attempt.status(trial.id)
+    def jobs(self) -> Iterator[tuple[Entry, tuple[Row, ...]]]:
+        """Yield every compiled job with the rows of its trials, in order."""
+        entries = self.manifest.entries()
+        while piece := _piece(entries):
+            attempts = self.ledger.attempts(trial.id for entry in piece for trial in entry.trials)
+            final = self.ledger.finals({attempt.job for attempt in attempts.values()})
+            for entry in piece:
+                yield entry, tuple(_row(trial, attempts.get(trial.id), final) for trial in entry.trials)
 
-    def result(self, trial: Trial, attempt: Attempt | None) -> Mapping[str, Any]:
-        """Return the trial's final result by metric name; a bare number goes by `default`."""
-        key = (attempt.job if attempt else "", trial.id)
-        return named(self.final[key]) if key in self.final else {}
+    def rows(self) -> Iterator[Row]:
+        """Yield every compiled trial, in order."""
+        for _, rows in self.jobs():
+            yield from rows
+
+    def to_propose(self, trials: int) -> int | None:
+        """Return how many trials the tuner is still to propose when `trials` are compiled; None: nobody knows."""
+        header = self.manifest.header
+        if header.search is None or (header.max_trials is not None and trials >= header.max_trials):
+            return 0
+        exhausted = max(self.ledger.events(kind="exhausted"), key=lambda event: event.number, default=None)
+        if exhausted is not None and exhausted.data == {"search": header.search, "trials": trials}:
+            return 0
+        if header.max_seconds is not None and elapsed_s(self.ledger.times()) >= header.max_seconds:
+            return 0
+        return None if header.max_trials is None else header.max_trials - trials
 
 
-def read_results(manifest: Manifest, ledger: Ledger) -> Results:
-    """Read what the ledger knows of the compiled trials."""
-    attempts = latest(fold(ledger.events()))
-    final = {(job, metric.trial): metric.value for job, metric in ledger.metrics("final")}
-    return Results(manifest, attempts, final, tuple(manifest.entries()))
+def verdict(results: Results) -> Verdict:
+    """Count all trials by status."""
+    tally = Tally(results)
+    for row in results.rows():
+        tally.count(row)
+    return tally.verdict
+
+
+def _piece(entries: Iterator[Entry]) -> list[Entry]:
+    """Return the next entries, of so many trials that asking for them together is quick and takes little memory."""
+    piece: list[Entry] = []
+    left = _PIECE
+    while left > 0 and (entry := next(entries, None)) is not None:
+        piece.append(entry)
+        left -= len(entry.trials)
+    return piece
+
+
+def _row(trial: Trial, attempt: Attempt | None, final: Mapping[tuple[str, str], Any]) -> Row:
+    if attempt is None:
+        return Row(trial)
+    key = attempt.job, trial.id
+    return Row(trial, attempt, (final[key],) if key in final else (), attempt.status(trial.id))
 
 
 def named(value: Any) -> Mapping[str, Any]:
@@ -103,33 +311,6 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def verdict(results: Results) -> Verdict:
-    """Count the trials by status."""
-    statuses: Counter[Status] = Counter()
-    without_final = 0
-    for trial, attempt, status in results.trials():
-        statuses[status] += 1
-        if status is Status.SUCCEEDED and not results.result(trial, attempt):
-            without_final += 1
-    return Verdict(sum(statuses.values()), {status: statuses[status] for status in Status}, without_final)
-
-
-def without_number(results: Results) -> str | None:
-    """Say in one line how many trials ended well and reported no number that a tuner can learn from; None: none did."""
-    finals = [
-        results.result(trial, attempt) for trial, attempt, status in results.trials() if status is Status.SUCCEEDED
-    ]
-    odd = [final for final in finals if final and scalar(final) is None]
-    if not odd:
-        return None
-    kinds = list(dict.fromkeys(map(_reported, odd)))
-    shown = "; ".join(kinds[:_MOST_KINDS]) + ("; …" if len(kinds) > _MOST_KINDS else "")
-    return (
-        f"{len(odd)} without a number as 'default' (they reported: {shown}). "
-        "Report a finite number, or a dict with 'default'."
-    )
-
-
 def _reported(final: Mapping[str, Any]) -> str:
     """Return the names of a final result, or its `default` if there is one."""
     text = json.dumps(final["default"]) if "default" in final else ", ".join(map(str, final))
@@ -137,32 +318,65 @@ def _reported(final: Mapping[str, Any]) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
-def trials_table(results: Results) -> Table:
-    """Return one row for each compiled trial; times are in seconds since the epoch."""
+@contextmanager
+def trials_table(rows: Iterable[Row]) -> Iterator[Table]:
+    """Give one row for each trial; times are in seconds since the epoch. The rows wait on disk, not in memory."""
     parameters: dict[str, None] = {}
     metrics: set[str] = set()
-    for trial, attempt, _ in results.trials():
-        parameters |= dict.fromkeys(flattened(trial.parameters))
-        metrics.update(map(str, results.result(trial, attempt)))
-    columns = (*_TRIAL_COLUMNS, *(f"param.{name}" for name in parameters), *_metric_columns(metrics))
-    return Table(columns, (_trial_row(results, *row) for row in results.trials()))
+    with spooled() as spool:
+        for row in rows:
+            values, result = flattened(row.trial.parameters), row.result
+            parameters |= dict.fromkeys(values)
+            metrics.update(map(str, result))
+            spool.put(_cells(row, values, result))
+        columns = (*_TRIAL_COLUMNS, *(f"param.{name}" for name in parameters), *_metric_columns(metrics))
+        yield Table(columns, spool.rows())
 
 
-def history_table(results: Results, ledger: Ledger) -> Table:
-    """Return one row for each intermediate result of each trial's last attempt, by trial and step."""
+@contextmanager
+def history_table(rows: Iterable[Row], ledger: Ledger) -> Iterator[Table]:
+    """Give one row for each intermediate result of each trial's last attempt, by trial and step."""
     names: set[str] = set()
-    for _, metric in ledger.metrics("intermediate"):
-        names.update(map(str, named(metric.value)))
-    return Table((*_HISTORY_COLUMNS, *_metric_columns(names)), _history_rows(results, ledger))
+    with spooled() as spool:
+        for row in rows:
+            for cells in _history_rows(ledger, row):
+                names.update(name.removeprefix("metric.") for name in cells if name.startswith("metric."))
+                spool.put(cells)
+        yield Table((*_HISTORY_COLUMNS, *_metric_columns(names)), spool.rows())
 
 
-def _history_rows(results: Results, ledger: Ledger) -> Iterator[Mapping[str, Any]]:
-    for trial, attempt, _ in results.trials():
-        if attempt is None:
-            continue
-        for _, metric in ledger.metrics("intermediate", job=attempt.job):
-            if metric.trial == trial.id:
-                yield _history_row(trial, attempt, metric)
+class Spool:
+    """Rows that wait on disk, since which columns a table has is known after the last of them only."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def put(self, row: Mapping[str, Any]) -> None:
+        """Add a row."""
+        pickle.dump(row, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows in their order."""
+        self._file.seek(0)
+        with suppress(EOFError):
+            while True:
+                yield pickle.load(self._file)  # noqa: S301 - written above, into a file without a name
+
+
+@contextmanager
+def spooled() -> Iterator[Spool]:
+    """Give a place on disk for rows, gone in the end."""
+    with tempfile.TemporaryFile() as file:
+        yield Spool(file)
+
+
+def _history_rows(ledger: Ledger, row: Row) -> Iterator[Mapping[str, Any]]:
+    trial, attempt = row.trial, row.attempt
+    if attempt is None:
+        return
+    for _, metric in ledger.metrics("intermediate", job=attempt.job):
+        if metric.trial == trial.id:
+            yield _history_row(trial, attempt, metric)
 
 
 def _history_row(trial: Trial, attempt: Attempt, metric: Metric) -> Mapping[str, Any]:
@@ -177,19 +391,19 @@ def _history_row(trial: Trial, attempt: Attempt, metric: Metric) -> Mapping[str,
     }
 
 
-def _trial_row(results: Results, trial: Trial, attempt: Attempt | None, status: Status) -> Mapping[str, Any]:
-    row: dict[str, Any] = {"sequence": trial.sequence, "trial": trial.id, "status": status.value}
+def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the cells of a row. values: its parameters, flattened."""
+    trial, attempt = row.trial, row.attempt
+    cells: dict[str, Any] = {"sequence": trial.sequence, "trial": trial.id, "status": row.status.value}
     if attempt is not None:
-        outcome = attempt.outcomes.get(trial.id)
-        started = (outcome and outcome.started) or attempt.latest.started
-        ended = (outcome and outcome.ended) or attempt.latest.ended
-        row |= {"attempt": attempt.number, "job": attempt.job, "revision": attempt.revision[:6]}
-        row |= {"started": started, "ended": ended}
+        started, ended = row.times
+        cells |= {"attempt": attempt.number, "job": attempt.job, "revision": attempt.revision[:6]}
+        cells |= {"started": started, "ended": ended, "error": row.error}
         if started is not None and ended is not None:
-            row["duration_s"] = round(ended - started, 3)
-    row |= {f"param.{name}": value for name, value in flattened(trial.parameters).items()}
-    row |= {f"metric.{name}": value for name, value in results.result(trial, attempt).items()}
-    return row
+            cells["duration_s"] = round(ended - started, 3)
+    cells |= {f"param.{name}": value for name, value in values.items()}
+    cells |= {f"metric.{name}": value for name, value in result.items()}
+    return cells
 
 
 def _metric_columns(names: Iterable[str]) -> list[str]:

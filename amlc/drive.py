@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from amlc.assessing import Assessing, Assessor
-from amlc.backends import Backend, Remote, Submission, Submitted
+from amlc.backends import Backend, Submission, Submitted
 from amlc.errors import TransientError
-from amlc.ledger import Attempt, Clock, Event, Ledger, elapsed_s, fold, latest, observed
-from amlc.manifest import Entry, Manifest
-from amlc.model import Observation, Status
-from amlc.reconcile import Policy, Submit, decide, reconcile, succeeded
-from amlc.write import job_text
+from amlc.ledger import Attempt, Clock, Event, Ledger, by_trial, elapsed_s, fold
+from amlc.manifest import Entry, Manifest, job_text
+from amlc.model import Status, Trial
+from amlc.observe import answered, record, settle
+from amlc.reconcile import Policy, Submit, decide, failed, reconcile
+from amlc.render.part import part
+
+CANCELED: Final = "it was canceled"
+"""Why a run stopped that `amlc cancel --all` told to."""
 
 _POLL_S = 1.0  # how long to sit still at most: a cancel from another process is seen within this time
 _LONGEST_S = 20.0  # between two attempts to submit while the service is down
@@ -23,30 +28,44 @@ _TICK_S = 30.0  # how often to note that the loop is at work, for the sake of ma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What bounds a run. concurrency: jobs side by side. max_seconds: of work, over all submits. None is unlimited."""
+    """What bounds a run. None is unlimited.
+
+    concurrency: trials side by side. abreast: how many trials of one packed job run side by side at the most.
+    max_seconds: of work, over all submits. max_failures: of trials.
+    """
 
     concurrency: int
+    abreast: int = 1
     max_seconds: float | None = None
     max_failures: int | None = None
     wait: bool = True
 
+    def width(self, trials: Sequence[Trial]) -> int:
+        """Return how many of the trials of a job run side by side: so much of `concurrency` the job takes."""
+        return min(len(trials), self.abreast)
+
 
 @dataclass(slots=True)
 class Progress:
-    """Counts of jobs of this run, for who watches. outage: why nothing is heard of the running jobs now, or None."""
+    """Counts of trials, for who watches.
+
+    submitted, ended, failed: in this run. before: those that had ended before it and are not run again. total: all that
+    are compiled. outage: why nothing is heard of the running jobs now, or None.
+    """
 
     submitted: int = 0
     ended: int = 0
     failed: int = 0
     running: int = 0
+    before: int = 0
     total: int = 0
     outage: str | None = None
 
 
 Watch = Callable[[Progress], None]
 More = Callable[[Mapping[str, Attempt], int], Sequence[Entry]]
-"""Compiles the jobs that follow, now that the attempts (by job name) have come this far, at most as many as there is
-room for; none: not before more news."""
+"""Compiles the jobs that follow, now that the attempts (by job name) have come this far, for at most as many trials as
+there is room for; none: not before more news."""
 
 
 def drive(
@@ -54,7 +73,7 @@ def drive(
     ledger: Ledger,
     backend: Backend,
     *,
-    policy: Policy,
+    policy: Callable[[], Policy],
     limits: Limits,
     clock: Clock,
     watch: Watch = lambda progress: None,
@@ -63,35 +82,26 @@ def drive(
 ) -> tuple[Progress, str | None]:
     """Submit what `reconcile` asks for and follow it to its end; return the counts, and why it stopped early or None.
 
-    more: where the jobs come from when there is room and all compiled ones were submitted. assessor: says which
-    running jobs to stop. It can be killed at any moment and called again: what was recorded as intended is looked up
-    by name first.
+    policy: asked once what the ledger says is settled. more: where the jobs come from when there is room and all
+    compiled ones were submitted. assessor: says which running jobs to stop. It can be killed at any moment and called
+    again: what was recorded as intended is looked up by name first.
     """
-    loop = _Loop(manifest, ledger, backend, policy, clock, more, everything=assessor is not None)
+    loop = _Loop(manifest, ledger, backend, limits, clock, more, everything=assessor is not None)
     assessing = Assessing(ledger, backend, assessor, clock) if assessor else None
-    loop.begin()
+    loop.begin(policy)
     started = clock()
     while True:
         stopped = loop.stopped or _exhausted(limits, loop, clock() - started)
-        submitted = not stopped and loop.submit(limits.concurrency - len(loop.live), patient=limits.wait)
+        submitted = not stopped and loop.submit(patient=limits.wait)
         watch(loop.progress)
         if not limits.wait or not (loop.live or submitted):
             loop.note("tick")
             return loop.progress, stopped
-        if not loop.live or (submitted and len(loop.live) < limits.concurrency):
+        if not loop.live or (submitted and loop.room > 0):
             continue  # all of them were refused, or there is still room
         loop.observe(_POLL_S)
         if assessing:
             assessing.stop(loop.live)
-
-
-def observe_once(ledger: Ledger, backend: Backend, name: str, *, clock: Clock) -> None:
-    """Record what became of the jobs that were at work on the back end of that name when somebody last looked."""
-    live = _live(fold(ledger.events()), name)
-    _settle(ledger, backend, live, clock)
-    live = _live(fold(ledger.events()), name)
-    if live:
-        _record(ledger, backend, live, backend.poll(live, timeout_s=0), clock)
 
 
 def _exhausted(limits: Limits, loop: _Loop, session_s: float) -> str | None:
@@ -110,7 +120,7 @@ class _Loop:
         manifest: Manifest,
         ledger: Ledger,
         backend: Backend,
-        policy: Policy,
+        limits: Limits,
         clock: Clock,
         more: More,
         *,
@@ -119,7 +129,8 @@ class _Loop:
         self.manifest = manifest
         self.ledger = ledger
         self.backend = backend
-        self.policy = policy
+        self.limits = limits
+        self.policy = Policy()
         self.clock = clock
         self.more = more
         self.everything = everything
@@ -131,42 +142,48 @@ class _Loop:
         self._attempts: dict[str, Attempt] = {}
         self._last: dict[str, Attempt] = {}
         self._entries: dict[str, Entry] = {}
-        self._again: list[Submit] = []
+        self._again: dict[str, Entry] = {}
         self._unanswered: dict[str, Submit] = {}
         self._pause_s = 0.0
         self._queue: Iterator[Submit] = iter(())
         self._noted = 0.0
         self._news = True
 
-    def begin(self) -> None:
+    def begin(self, policy: Callable[[], Policy]) -> None:
         """Take up the recorded state: settle what was intended and never confirmed, then queue what is missing."""
-        self.elapsed_before_s = elapsed_s(self.ledger.events())
+        self.elapsed_before_s = elapsed_s(self.ledger.times())
         for number, event in self.ledger.numbered():
             self._seen = number
             fold([event], self._attempts)
-        self._last = latest(self._attempts)
-        self.live = _live(self._attempts, self.manifest.header.backend)
+        backend = self.manifest.header.backend
+        self._last = by_trial(self._attempts.values())
+        self.live = {job: one for job, one in self._attempts.items() if one.working and one.backend == backend}
         self.note("session")
-        for job in _settle(self.ledger, self.backend, self.live, self.clock):
-            self.ledger.append([Event(kind="void", at=self.clock(), job=job)])
+        self._void(settle(self.ledger, self.backend, self.live, self.clock))
         self._catch_up()
-        self.progress.total = len(self.live) + sum(1 for _ in self._needed())
+        self.policy = policy()
+        due = sum(len(action.trials) for action in self._needed())
+        self.progress.total = self.manifest.trials
+        self.progress.before = self.manifest.trials - due - sum(len(one.trials) for one in self.live.values())
         self._queue = self._needed()
 
-    def submit(self, room: int, *, patient: bool) -> bool:
-        """Submit up to `room` jobs: first all intents, on disk, then the calls, then their answers. Tell if any.
+    @property
+    def room(self) -> int:
+        """For how many more trials there is room beside the live ones."""
+        return self.limits.concurrency - sum(self.limits.width(attempt.trials) for attempt in self.live.values())
+
+    def submit(self, *, patient: bool) -> bool:
+        """Submit what there is room for: first all intents, on disk, then the calls, then their answers. Tell if any.
 
         patient: once this run has submitted a job, an outage of the service is waited out.
         """
-        batch = self._next(room) or self._fresh(room)
+        batch = self._next() or self._fresh()
         if not batch:
             return False
-        submissions = [
-            Submission(_name(action), job_text(self.manifest.folder, action.entry), self.manifest.folder)
-            for action in batch
-        ]
-        self.ledger.append([self._intent(action) for action in batch])
-        self._unanswered = {_name(action): action for action in batch}
+        submissions = [self._submission(action) for action in batch]
+        pairs = zip(batch, submissions, strict=True)
+        self.ledger.append([self._intent(action, submission.content) for action, submission in pairs])
+        self._unanswered = {action.name: action for action in batch}
         try:
             for answer in self.backend.submit(submissions):
                 self._take(answer)
@@ -181,10 +198,16 @@ class _Loop:
         self._end_unwanted(s.job for s in submissions)
         return True
 
+    def _submission(self, action: Submit) -> Submission:
+        entry, folder = action.entry, self.manifest.folder
+        content = job_text(folder, entry)
+        if action.trials != entry.trials:
+            content = part(content, [trial.id for trial in action.trials])
+        return Submission(action.name, content, (folder / entry.file).parent)
+
     def _take(self, answer: Submitted) -> None:
-        self.progress.submitted += 1
-        self.ledger.append([_answered(answer, self.clock())])
-        self._unanswered.pop(answer.job, None)
+        self.ledger.append([answered(answer, self.clock())])
+        self.progress.submitted += len(self._unanswered.pop(answer.job).trials)
 
     def _end_unwanted(self, jobs: Iterable[str]) -> None:
         """End the jobs that another process canceled between the intent and the call."""
@@ -201,14 +224,17 @@ class _Loop:
         """Find out what became of the jobs that were to be created when the service went down; the rest comes again."""
         if not self._unanswered:
             return
-        never = _settle(self.ledger, self.backend, self.live, self.clock)
-        self.ledger.append([Event(kind="void", at=self.clock(), job=job) for job in never])
-        self._again += [action for job, action in self._unanswered.items() if job in never]
-        there = [job for job in self._unanswered if job not in never]
-        self.progress.submitted += len(there)
+        never = settle(self.ledger, self.backend, self.live, self.clock)
+        self._void(never)
+        self._again |= {action.entry.id: action.entry for job, action in self._unanswered.items() if job in never}
+        there = {job: action for job, action in self._unanswered.items() if job not in never}
+        self.progress.submitted += sum(len(action.trials) for action in there.values())
         self._unanswered = {}
         self._catch_up()
         self._end_unwanted(there)
+
+    def _void(self, jobs: Iterable[str]) -> None:
+        self.ledger.append([Event(kind="void", at=self.clock(), job=job) for job in jobs])
 
     def note(self, kind: str) -> None:
         """Record that the loop is at work, for the sake of `elapsed_s`."""
@@ -220,7 +246,7 @@ class _Loop:
         try:
             self._settle_unanswered()
             seen = self.backend.poll(self.live, timeout_s=timeout_s)
-            _record(self.ledger, self.backend, self.live, seen, self.clock, everything=self.everything)
+            record(self.ledger, self.backend, self.live, seen, self.clock, everything=self.everything)
             self.progress.outage = None
         except TransientError as err:  # the jobs go on without the service, and are paid for
             self.progress.outage = str(err)
@@ -231,131 +257,95 @@ class _Loop:
     def _needed(self) -> Iterator[Submit]:
         return reconcile(self.manifest.entries(), self._last, self.policy)
 
-    def _next(self, room: int) -> list[Submit]:
-        batch = self._again[: max(room, 0)]
-        known = {action.entry.id for action in self._again}  # the queue may come to a job that was lost meanwhile
-        del self._again[: len(batch)]
-        fresh = (action for action in self._queue if action.entry.id not in known)
-        batch += islice(fresh, max(room - len(batch), 0))
-        for action in batch:
+    def _next(self) -> list[Submit]:
+        """Take the submissions that are due and find room."""
+        batch: dict[str, Submit] = {}
+        room = self.room
+        while room > 0 and (action := self._due(batch)) is not None:
+            if (width := self.limits.width(action.trials)) > room:
+                self._again = {action.entry.id: action.entry, **self._again}
+                break
+            room -= width
+            batch[action.entry.id] = action
             self._entries[action.entry.id] = action.entry
-        return batch
+        return list(batch.values())
 
-    def _fresh(self, room: int) -> list[Submit]:
+    def _due(self, taken: Collection[str]) -> Submit | None:
+        """Return the next submission: what is to be tried again comes first. taken: the job ids of this batch."""
+        while self._again:
+            entry = self._again.pop(next(iter(self._again)))
+            action = decide(entry, self._last, self.policy)
+            if action is not None:
+                return action
+        # The queue may come to a job that was tried again just now.
+        return next((action for action in self._queue if action.entry.id not in taken), None)
+
+    def _fresh(self) -> list[Submit]:
         """Ask for more jobs, unless nothing happened since the last time."""
-        if room <= 0 or not self._news:
+        room = self.room
+        if room <= 0 or self._again or not self._news:
             return []
         self._news = False
         entries = self.more(self._attempts, room)
-        self.progress.total += len(entries)
+        self.progress.total += sum(len(entry.trials) for entry in entries)
         self._queue = reconcile(entries, self._last, self.policy)
-        return self._next(room)
+        return self._next()
 
-    def _intent(self, action: Submit) -> Event:
-        entry = action.entry
+    def _intent(self, action: Submit, content: bytes) -> Event:
         data = {
-            "id": entry.id,
+            "id": action.entry.id,
             "attempt": action.number,
-            "sha256": entry.sha256,
-            "trials": [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials],
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "trials": [trial.as_dict() for trial in action.trials],
             "revision": self.manifest.header.revision,
             "backend": self.manifest.header.backend,
             "losses": action.losses,
         }
-        return Event(kind="intent", at=self.clock(), job=_name(action), data=data)
+        return Event(kind="intent", at=self.clock(), job=action.name, data=data)
 
     def _catch_up(self) -> None:
         for number, event in self.ledger.numbered(after=self._seen):
             self._seen = number
             self._news = self._news or event.kind != "tick"
             if event.kind == "stop":
-                self.stopped = "it was canceled"
+                self.stopped = CANCELED
             fold([event], self._attempts)
             if event.job:
                 self._follow(event.job)
-        self.progress.running = len(self.live)
+        self.progress.running = sum(len(attempt.trials) for attempt in self.live.values())
 
     def _follow(self, job: str) -> None:
         attempt = self._attempts.get(job)
         if attempt is None:  # a void intent
             self.live.pop(job, None)
-            self._last = latest(self._attempts)
+            self._last = by_trial(self._attempts.values())
             return
-        if self._last.get(attempt.id, attempt).number <= attempt.number:
-            self._last[attempt.id] = attempt
+        for trial in attempt.trials:
+            if self._last.get(trial.id, attempt).number <= attempt.number:
+                self._last[trial.id] = attempt
         if attempt.working and attempt.backend == self.manifest.header.backend:
             self.live[job] = attempt
         elif self.live.pop(job, None) is not None:
             self._ended(attempt)
 
     def _ended(self, attempt: Attempt) -> None:
-        self.progress.ended += 1
-        if self._last[attempt.id] is not attempt:
-            return  # its status was unknown for so long that the user retried it
-        entry = self._entries.pop(attempt.id, None) or _entry(self.manifest, attempt.id)
-        action = decide(entry, attempt, self.policy) if entry else None
-        if action is not None and attempt.latest.infrastructure:
-            self._again.append(action)
-        elif not succeeded(attempt):
-            self.progress.failed += 1
+        # Its status may have been unknown for so long that the user retried it.
+        trials = {trial.id for trial in attempt.trials if self._last[trial.id] is attempt}
+        again = self._to_be_tried_again(attempt)
+        self.progress.ended += len(trials - again)
+        self.progress.failed += len({trial.id for trial in failed(attempt)} & trials - again)
 
-
-def _live(attempts: Mapping[str, Attempt], backend: str) -> dict[str, Attempt]:
-    return {job: attempt for job, attempt in attempts.items() if attempt.working and attempt.backend == backend}
-
-
-def _settle(ledger: Ledger, backend: Backend, live: Mapping[str, Attempt], clock: Clock) -> set[str]:
-    """Record the answer for jobs that were intended and never confirmed; return those that never were."""
-    unconfirmed = {job for job, attempt in live.items() if attempt.submitted is None}
-    intents = (event for event in ledger.events() if event.kind == "intent" and event.job in unconfirmed)
-    files = {event.job: event.data.get("sha256") for event in intents} if unconfirmed else {}
-    for answer in backend.adopt(files):
-        ledger.append([_answered(answer, clock())])
-        unconfirmed.discard(answer.job)
-    return unconfirmed
-
-
-def _answered(answer: Submitted, at: float) -> Event:
-    if answer.refused is None:
-        return Event(kind="submitted", at=at, job=answer.job, data={"url": answer.url})
-    return observed(Observation(job=answer.job, status=Status.FAILED, error=answer.refused), at=at)
-
-
-def _record(
-    ledger: Ledger,
-    backend: Backend,
-    live: Mapping[str, Attempt],
-    seen: list[Observation],
-    clock: Clock,
-    *,
-    everything: bool = False,
-) -> None:
-    """Append what is new in `seen`, with the metrics of what has ended; with `everything`, intermediate ones too."""
-    known = {observation.job for observation in seen}
-    gone = [
-        Observation(job=job, status=Status.FAILED, error="the back end does not have it", infrastructure=True)
-        for job, attempt in live.items()
-        if job not in known and attempt.submitted is not None  # else it never was: the next submit finds that out
-    ]
-    for observation in [*seen, *gone]:
-        attempt = live[observation.job]
-        if replace(observation, url=observation.url or attempt.latest.url) == attempt.latest:
-            continue
-        if not observation.status.ended:
-            ledger.append([observed(observation, at=clock())])
-            continue
-        fetched = backend.fetch(observation.job)
-        metrics = fetched.metrics
-        events = [observed(observation, at=clock(), outcomes=fetched.outcomes)]
-        if everything and isinstance(backend, Remote):
-            ((_, metrics),) = backend.history([observation.job])
-            events.append(Event(kind="history", at=clock(), job=observation.job))
-        ledger.append(events, metrics, job=observation.job)
+    def _to_be_tried_again(self, attempt: Attempt) -> set[str]:
+        """Queue what was cut short, and return the ids of these trials."""
+        if not any(attempt.status(trial.id) is Status.UNFINISHED for trial in attempt.trials):
+            return set()
+        entry = self._entries.get(attempt.id) or _entry(self.manifest, attempt.id)
+        action = decide(entry, self._last, self.policy) if entry else None
+        if entry is None or action is None:
+            return set()
+        self._again[entry.id] = entry
+        return {trial.id for trial in action.trials}
 
 
 def _entry(manifest: Manifest, job: str) -> Entry | None:
     return next((entry for entry in manifest.entries() if entry.id == job), None)
-
-
-def _name(action: Submit) -> str:
-    return action.entry.name if action.number == 1 else f"{action.entry.name}-{action.number}"

@@ -47,10 +47,10 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.position} {self.path}".rstrip()
         label = "" if self.severity is Severity.ERROR else f"{self.severity.value}: "
-        return _printable(f"{where}: {label}{self.message} [{self.code}]")
+        return printable(f"{where}: {label}{self.message} [{self.code}]")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text with line ends and control characters, which a key of the user may hold, written as escapes."""
     if text.isprintable():
         return text
@@ -92,8 +92,31 @@ class ConfigError(AmlcError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-class TemplateError(AmlcError):
+class RefusedError(AmlcError):
+    """The experiment file is in order, and still cannot be compiled.
+
+    code: as in `Problem`. path: the key of the experiment file that is the cause, in camelCase, from its top.
+    """
+
+    exit_code = 1
+    code = "E-refused"
+    path: tuple[str | int, ...] = ()
+
+    def __init__(self, message: str, *, path: tuple[str | int, ...] | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.path = self.path if path is None else path
+        self.code = code or self.code
+
+
+class PlanError(RefusedError):
+    """The experiment cannot be expanded: it is over budget, a constraint fails, a trial does not fit into a job."""
+
+
+class TemplateError(RefusedError):
     """A job template failed, or rendered something else than the plan; says template, line and value."""
+
+    code = "E-template"
+    path = ("amlc", "templates")
 
 
 class LockedError(AmlcError):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 from amlc.ledger import Attempt, Ledger
-from amlc.model import Record, Status, Trial
+from amlc.model import Parameters, Record, Status, Trial
 from amlc.tuners.gridsearch import canonical
 
 
@@ -30,13 +29,13 @@ class _Tried:
 
 
 class History:
-    """The past of one experiment. Attempts that did not change since the last call cost next to nothing."""
+    """The past of one experiment. Trials of which nothing is new since the last call cost next to nothing."""
 
     def __init__(self, ledger: Ledger, *, replicates: int) -> None:
         self._ledger = ledger
         self._replicates = replicates
         self._imported = tuple(imported(ledger))
-        self._known: dict[str, tuple[Attempt, list[_Tried]]] = {}
+        self._known: dict[str, tuple[Attempt, _Tried]] = {}
 
     def past(self, attempts: Mapping[str, Attempt]) -> Past:
         """Return the past; `attempts`: those of the ledger by job name, in the order of their intents.
@@ -44,22 +43,27 @@ class History:
         The result of a trial is its final one; a trial that was stopped early has none, as in NNI. The result of a
         replicated parameter set is the mean of those of its trials, once all of them ended.
         """
+        groups: dict[str, tuple[Trial, ...]] = {}
         first: dict[str, int] = {}
-        last: dict[str, Attempt] = {}
+        last: dict[str, tuple[Attempt, Trial]] = {}
         for attempt in attempts.values():
-            first.setdefault(attempt.id, attempt.asked)
-            last[attempt.id] = attempt
-        tried = [one for attempt in last.values() for one in self._tried(attempt, first[attempt.id])]
-        groups = tuple(attempt.trials for attempt in last.values())
-        return Past(groups, (*self._imported, *_records(tried, self._replicates)))
+            if len(attempt.trials) > len(groups.get(attempt.id, ())):  # a later one may have what was left of a pack
+                groups[attempt.id] = attempt.trials
+            for trial in attempt.trials:
+                first.setdefault(trial.id, attempt.asked)
+                last[trial.id] = attempt, trial
+        new = {attempt.job: attempt for attempt, trial in last.values() if self._is_new(attempt, trial)}
+        values = {job: _results(self._ledger, attempt) for job, attempt in new.items() if attempt.told is not None}
+        for attempt, trial in last.values():
+            if attempt.job in new:
+                value = values.get(attempt.job, {}).get(trial.id)
+                self._known[trial.id] = attempt, _tried(attempt, trial, value, first[trial.id])
+        tried = [self._known[trial][1] for trial in last]
+        return Past(tuple(groups.values()), (*self._imported, *_records(tried, self._replicates)))
 
-    def _tried(self, attempt: Attempt, asked: int) -> list[_Tried]:
-        known = self._known.get(attempt.id)
-        if known is None or known[0] is not attempt:
-            values = _results(self._ledger, attempt) if attempt.told is not None else {}
-            tried = [_tried(attempt, trial, values.get(trial.id), asked) for trial in attempt.trials]
-            known = self._known[attempt.id] = (attempt, tried)
-        return known[1]
+    def _is_new(self, attempt: Attempt, trial: Trial) -> bool:
+        known = self._known.get(trial.id)
+        return known is None or known[0] is not attempt
 
 
 def scalar(value: Any) -> float | None:
@@ -98,16 +102,26 @@ def _tried(attempt: Attempt, trial: Trial, value: float | None, asked: int) -> _
 
 
 def _records(tried: Sequence[_Tried], replicates: int) -> Iterator[Record]:
-    """Yield the records in order; trials are replicates of one another that lie in one block of numbers."""
+    """Yield the records in order, those of replicates as one."""
     ordered = sorted(tried, key=lambda one: one.sequence)
     if replicates == 1:
         yield from (one.record for one in ordered)
         return
-    for _, block in groupby(ordered, key=lambda one: one.sequence // replicates):
-        sets: dict[bytes, list[Record]] = {}  # more than one after an edit of the space
-        for one in block:
-            sets.setdefault(canonical(one.record.parameters), []).append(one.record)
-        yield from map(_merged, sets.values())
+    sets: dict[ParameterSet, list[Record]] = {}
+    for one in ordered:
+        sets.setdefault(parameter_set(one.sequence, one.record.parameters, replicates), []).append(one.record)
+    yield from map(_merged, sets.values())
+
+
+ParameterSet: TypeAlias = "tuple[int, bytes]"
+
+
+def parameter_set(sequence: int, parameters: Parameters, replicates: int) -> ParameterSet:
+    """Return what the trials of one replicated parameter set have in common: their block of numbers, and the values.
+
+    A block has more than one set after an edit of the space.
+    """
+    return sequence // replicates, canonical(parameters)
 
 
 def _merged(replicates: Sequence[Record]) -> Record:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from amlc.errors import AmlcError
-from amlc.model import Metric, Observation, Outcome, Status, Trial
+from amlc.model import End, Metric, Observation, Outcome, Status, Trial
 
 FILE_NAME = "ledger.db"
 _SCHEMA = """
@@ -22,7 +22,21 @@ CREATE TABLE IF NOT EXISTS metrics (
     value TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS metrics_by_kind ON metrics (kind, job);
 """
-
+# So that readers find what they need of a million trials; made of the events, also for a ledger that had none yet.
+_INDEXES = """
+CREATE INDEX IF NOT EXISTS events_by_job ON events (job, number);
+CREATE TABLE IF NOT EXISTS trials (trial TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (trial, job)) WITHOUT ROWID;
+INSERT OR IGNORE INTO trials SELECT json_extract(one.value, '$.id'), events.job
+    FROM events, json_each(events.data, '$.trials') AS one WHERE events.kind = 'intent';
+PRAGMA user_version = 1;
+"""
+_ENDS = ", ".join(f"'{status.value}'" for status in Status if status.ended)
+# An intent after which neither an end nor that it was void is recorded.
+_WORKING = f"""
+SELECT DISTINCT job FROM events AS intent WHERE kind = 'intent' AND NOT EXISTS (
+    SELECT 1 FROM events AS later WHERE later.job = intent.job AND later.number > intent.number AND (
+        later.kind = 'void' OR (later.kind = 'observed' AND json_extract(later.data, '$.status') IN ({_ENDS}))))
+"""  # noqa: S608 - no input
 
 _OF_SUBMIT = frozenset({"session", "tick", "intent", "submitted", "void"})  # what no other command records
 
@@ -39,7 +53,8 @@ class Event:
     kind: `session` (a submit began) · `tick` (it was still at work) · `intent` (about to submit; written before the
     call) · `submitted` · `void` (the intent never reached the back end) · `observed` · `cancel` (was
     asked for) · `early_stop` (the assessor asked for it) · `stop` (submit no more) · `history` (its intermediate
-    results were fetched) · `import` (results from elsewhere, for the tuner to learn from).
+    results were fetched) · `import` (results from elsewhere, for the tuner to learn from) · `exhausted` (the tuner has
+    no more to propose) · `revision` (what a revision is made of).
     """
 
     kind: str
@@ -83,11 +98,28 @@ class Attempt:
         return not self.latest.status.ended
 
     def status(self, trial: str) -> Status:
-        """Return the status of one of its trials: in a packed job, each has its own end."""
-        outcome = self.outcomes.get(trial)
-        if outcome is None or outcome.exit_code is None or len(self.trials) == 1:
-            return self.latest.status
-        return Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED
+        """Return the status of one of its trials: each has its own end, which counts before that of the job."""
+        outcome, job = self.outcomes.get(trial), self.latest.status
+        if outcome is not None and outcome.end in _OWN_ENDS:
+            return _OWN_ENDS[outcome.end] or (Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED)
+        if not job.ended or job in (Status.CANCELED, Status.EARLY_STOPPED):
+            return job
+        # The job ended and the trial did not, unless nobody wrote down how any of its trials ended.
+        is_cut_short = self.latest.infrastructure or bool(self.outcomes)
+        return Status.UNFINISHED if is_cut_short else job
+
+    def error(self, trial: str) -> str | None:
+        """Return in one line why one of its trials did not end well, or None."""
+        outcome, status = self.outcomes.get(trial), self.status(trial)
+        if status is Status.SUCCEEDED:
+            return None
+        if outcome is not None and outcome.end is not End.TERMINATED:
+            code = outcome.exit_code
+            return outcome.error or (f"exit code {code}" if code else self.latest.error)
+        return self.latest.error or (outcome.error if outcome else None)
+
+
+_OWN_ENDS = {End.EXITED: None, End.TIME_LIMIT: Status.EARLY_STOPPED, End.REFUSED: Status.FAILED}
 
 
 def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) -> dict[str, Attempt]:
@@ -103,20 +135,23 @@ def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) ->
     return result
 
 
-def latest(attempts: Mapping[str, Attempt]) -> dict[str, Attempt]:
-    """Return the last attempt of each job id."""
-    return {attempt.id: attempt for attempt in attempts.values()}
+def by_trial(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
+    """Return the last attempt of each trial id; a later attempt of a packed job need not have all of its trials."""
+    return {trial.id: attempt for attempt in attempts for trial in attempt.trials}
 
 
-def elapsed_s(events: Iterable[Event]) -> float:
-    """Return for how long a submit has been at work on the experiment; the pauses between submits do not count."""
+def elapsed_s(events: Iterable[tuple[str, float]]) -> float:
+    """Return for how long a submit has been at work on the experiment; the pauses between submits do not count.
+
+    events: the kind and the time of each, in order.
+    """
     total, start, last = 0.0, None, 0.0
-    for event in events:
-        if event.kind == "session":
+    for kind, at in events:
+        if kind == "session":
             total += last - start if start is not None else 0.0
-            start = event.at
-        if event.kind in _OF_SUBMIT:
-            last = event.at
+            start = at
+        if kind in _OF_SUBMIT:
+            last = at
     return total + (last - start if start is not None else 0.0)
 
 
@@ -125,7 +160,7 @@ def _intended(event: Event) -> Attempt:
     return Attempt(
         id=data["id"],
         number=data["attempt"],
-        trials=tuple(Trial(t["id"], t["sequence"], t["parameters"]) for t in data["trials"]),
+        trials=tuple(map(Trial.of, data["trials"])),
         revision=data["revision"],
         backend=data["backend"],
         losses=data["losses"],
@@ -145,7 +180,7 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         return _with(attempt, canceling=True, stopping=True)
     if event.kind == "observed":
         data = dict(event.data)
-        outcomes = {o["trial"]: Outcome(**o) for o in data.pop("outcomes", ())}
+        outcomes = {o["trial"]: _outcome(o) for o in data.pop("outcomes", ())}
         status = Status(data["status"])
         if status is Status.CANCELED and attempt.stopping:
             status = Status.EARLY_STOPPED
@@ -172,10 +207,24 @@ def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome]
             data[name] = getattr(observation, name)
     if observation.infrastructure:
         data["infrastructure"] = True
-    rows = [{"trial": o.trial, "exit_code": o.exit_code, "started": o.started, "ended": o.ended} for o in outcomes]
+    rows = [_outcome_row(outcome) for outcome in outcomes]
     if rows:
         data["outcomes"] = rows
     return Event(kind="observed", at=at, job=observation.job, data=data)
+
+
+def _outcome_row(outcome: Outcome) -> dict[str, Any]:
+    row = {name: getattr(outcome, name) for name in ("trial", "exit_code", "started", "ended")}
+    if outcome.end is not End.EXITED:
+        row["end"] = outcome.end.value
+    if outcome.error is not None:
+        row["error"] = outcome.error
+    return row
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    never_ran = End.TERMINATED if row["exit_code"] is None else End.EXITED  # as written before there was an `end`
+    return Outcome(**{**row, "end": End(row.get("end", never_ran))})
 
 
 class Ledger:
@@ -187,9 +236,12 @@ class Ledger:
 
     def append(self, events: Iterable[Event], metrics: Iterable[Metric] = (), *, job: str = "") -> int:
         """Record `events`, and `metrics` in place of those that `job` had; all or nothing. Returns the last number."""
+        events = tuple(events)
         rows = [(e.at, e.kind, e.job, json.dumps(e.data, separators=(",", ":"))) for e in events]
+        trials = [(trial["id"], e.job) for e in events if e.kind == "intent" for trial in e.data["trials"]]
         with self._transaction() as connection:
             connection.executemany("INSERT INTO events (at, kind, job, data) VALUES (?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR IGNORE INTO trials VALUES (?, ?)", trials)
             if job:
                 connection.execute("DELETE FROM metrics WHERE job = ?", (job,))
                 connection.executemany(
@@ -208,8 +260,43 @@ class Ledger:
         """Yield (number, event) in order, those beyond number `after`, of one kind or of all."""
         which, values = ("", (after,)) if kind is None else (" AND kind = ?", (after, kind))
         query = f"SELECT number, at, kind, job, data FROM events WHERE number > ?{which} ORDER BY number"  # noqa: S608 - no input
-        for number, at, kind_, job, data in self._read(query, values):
-            yield number, Event(kind=kind_, at=at, job=job, data=json.loads(data), number=number)
+        for event in map(_event, self._read(query, values)):
+            yield event.number, event
+
+    def times(self) -> Iterator[tuple[str, float]]:
+        """Yield the kind and the time of every event in order, as `elapsed_s` wants them."""
+        yield from self._read("SELECT kind, at FROM events ORDER BY number", ())
+
+    def attempts(self, trials: Iterable[str]) -> dict[str, Attempt]:
+        """Return the last attempt of each of `trials` (ids) that was ever submitted."""
+        query = """
+            SELECT number, at, kind, job, data FROM events WHERE job IN (
+                SELECT trials.job FROM json_each(?) AS wanted JOIN trials ON trials.trial = wanted.value)
+            ORDER BY number"""
+        return by_trial(fold(map(_event, self._read(query, (json.dumps(list(trials)),)))).values())
+
+    def working(self) -> dict[str, Attempt]:
+        """Return the attempts, by job name, that a back end may still be at work on."""
+        query = f"SELECT number, at, kind, job, data FROM events WHERE job IN ({_WORKING}) ORDER BY number"  # noqa: S608
+        return {name: one for name, one in fold(map(_event, self._read(query, ()))).items() if one.working}
+
+    def finals(self, jobs: Iterable[str]) -> dict[tuple[str, str], Any]:
+        """Return the final result, as it was reported, by job name and trial id; that of each trial's last report."""
+        query = """
+            SELECT job, trial, value FROM metrics
+            WHERE kind = 'final' AND job IN (SELECT value FROM json_each(?)) ORDER BY rowid"""
+        rows = self._read(query, (json.dumps(list(jobs)),))
+        return {(job, trial): json.loads(value) for job, trial, value in rows}
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Show this reader the ledger as it is now, whatever is appended meanwhile. Nothing can be appended inside."""
+        with self._errors():
+            self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
 
     def metrics(self, kind: str, *, job: str | None = None) -> Iterator[tuple[str, Metric]]:
         """Yield (job name, metric) for the metrics of a kind, of one job or of all; those of a job in order."""
@@ -242,6 +329,17 @@ class Ledger:
             raise LedgerError(f"{self._path}: {err}. What was recorded is kept; mend the cause and go on.") from err
 
 
+def _event(row: tuple[Any, ...]) -> Event:
+    number, at, kind, job, data = row
+    return Event(kind=kind, at=at, job=job, data=json.loads(data), number=number)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.executescript(_SCHEMA)
+    if connection.execute("PRAGMA user_version").fetchone() == (0,):
+        connection.executescript(f"BEGIN IMMEDIATE;{_INDEXES}COMMIT;")
+
+
 @contextmanager
 def open_ledger(path: Path) -> Iterator[Ledger]:
     """Open the ledger at `path`, and make it if it is not there. Raises LedgerError when that fails."""
@@ -255,7 +353,7 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
             connection.execute("PRAGMA journal_mode = WAL")
             # FULL: an intent has to outlive a power cut, or a job could be paid for twice.
             connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(_SCHEMA)
+            _prepare(connection)
         except sqlite3.Error as err:
             raise LedgerError(f"{path}: {err}. Is it a ledger of amlc, on a disk that can be written?") from err
         yield Ledger(connection, path)
@@ -271,7 +369,7 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
             yield ledger
         return
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(_SCHEMA)
+    _prepare(connection)
     try:
         yield Ledger(connection, path)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,24 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from amlc import files
-from amlc.errors import UsageError
+from amlc.errors import AmlcError, UsageError
 from amlc.model import Algorithm, BlobStorage, Trial, Workspace
 
 FILE_NAME = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 _OPEN = '"jobs": ['
 _CLOSE = "],"
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_OPTIONAL = ("workspace", "storage", "assessor")
+_OPTIONAL = ("workspace", "storage", "assessor", "source", "search")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What holds for the whole build, and all that running it needs to know of the experiment.
 
-    revision: 64 hex digits, of which names and tables show six. max_seconds: None is unlimited.
-    gpu_indices: the local GPUs to use, None for all. workspace, storage: on AML only. assessor: if it is a class of the
-    user's own, its folder is relative to the build folder.
+    revision: 64 hex digits, of which names and tables show six. concurrency: of trials. max_seconds, max_trials: None
+    is unlimited. replicates: trials of each parameter set. search: 16 hex digits of what decides which trials a tuner
+    that learns proposes; None when all trials are compiled at once. gpu_indices: the local GPUs to use, None for all.
+    workspace, storage: on AML only. source: the experiment file; it and the folder of an assessor class of the user's
+    own are relative to the build folder.
     """
 
     experiment: str
@@ -42,6 +45,10 @@ class Header:
     trials_per_gpu: int
     gpu_indices: tuple[int, ...] | None
     use_active_gpu: bool
+    replicates: int = 1
+    max_trials: int | None = None
+    search: str | None = None
+    source: str | None = None
     workspace: Workspace | None = None
     storage: BlobStorage | None = None
     assessor: Algorithm | None = None
@@ -67,7 +74,7 @@ def head_lines(header: Header) -> str:
 
 def entry_line(entry: Entry, *, first: bool) -> str:
     """Return the line of one job; every line but the first begins with the comma that separates them."""
-    trials = [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials]
+    trials = [trial.as_dict() for trial in entry.trials]
     value = {"id": entry.id, "name": entry.name, "file": entry.file, "sha256": entry.sha256, "trials": trials}
     return ("" if first else ",") + _compact(value) + "\n"
 
@@ -166,5 +173,25 @@ def _without_jobs(path: Path) -> str:
 
 
 def _entry(value: dict[str, Any]) -> Entry:
-    trials = tuple(Trial(t["id"], t["sequence"], t["parameters"]) for t in value["trials"])
+    trials = tuple(map(Trial.of, value["trials"]))
     return Entry(value["id"], value["name"], value["file"], value["sha256"], trials)
+
+
+class CutShortError(AmlcError):
+    """A job file is not the one that the manifest names."""
+
+    exit_code = 1
+
+
+def job_text(folder: Path, entry: Entry) -> bytes:
+    """Return the content of a compiled job file, checked against the manifest.
+
+    Raises CutShortError when it is missing or another: edited by hand, or a compile is under way or was cut short.
+    """
+    content = files.read_or_none(folder / entry.file)
+    if content is None or hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise CutShortError(
+            f"{folder / entry.file}: not the file that was compiled. Compile again; a change by hand belongs into "
+            "amlc.job or a template."
+        )
+    return content

@@ -167,6 +167,7 @@ class Experiment:
 
     inputs: every file that decided the result, the experiment file first.
     *_seconds: whole seconds; None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone.
+    file: `source` as the user named it, for messages; None: by `source`.
     job: deep-merged into every job file. environment: `azureml:name:version`, or None for the image.
     """
 
@@ -195,6 +196,7 @@ class Experiment:
     retries: int = 2
     budget: Budget = field(default_factory=Budget)
     templates: Path | None = None
+    file: Path | None = field(default=None, compare=False)
 
 
 # --- trials, jobs and what became of them -----------------------------------------------------------------------
@@ -208,13 +210,22 @@ class Trial:
     sequence: int
     parameters: Parameters
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as manifests and ledgers hold it."""
+        return {"id": self.id, "sequence": self.sequence, "parameters": self.parameters}
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Trial:
+        """Return the trial that `as_dict` made `value` of. Raises KeyError."""
+        return cls(value["id"], value["sequence"], value["parameters"])
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle in a third of the time that a frozen dataclass with slots takes: there may be a million."""
         return Trial, (self.id, self.sequence, self.parameters)
 
 
 class Status(str, Enum):
-    """What is known of a trial."""
+    """What is known of a trial. `unfinished`: its job ended before it did, through no fault of the trial's."""
 
     PENDING = "pending"
     WAITING = "waiting"
@@ -223,6 +234,7 @@ class Status(str, Enum):
     FAILED = "failed"
     CANCELED = "canceled"
     EARLY_STOPPED = "early_stopped"
+    UNFINISHED = "unfinished"
     UNKNOWN = "unknown"
 
     @property
@@ -231,7 +243,7 @@ class Status(str, Enum):
         return self in _ENDED
 
 
-_ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EARLY_STOPPED})
+_ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EARLY_STOPPED, Status.UNFINISHED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,11 +294,26 @@ class Observation:
     infrastructure: bool = False
 
 
+class End(str, Enum):
+    """What ended a trial."""
+
+    EXITED = "exited"  # itself; its exit code says how
+    TIME_LIMIT = "time_limit"  # the runner did, at maxTrialDuration
+    TERMINATED = "terminated"  # the runner was told to end while it ran, or before it began
+    LOST = "lost"  # the machine: it could not be started, or a result could not be recorded
+    REFUSED = "refused"  # it can never run as it is described: wrong input, fewer GPUs than it needs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one trial of a job ended, as its runner wrote it down."""
+    """How one trial of a job ended, as its runner wrote it down.
+
+    exit_code: None if nothing ran. error: one line for people, such as the last one that the trial printed to stderr.
+    """
 
     trial: str
     exit_code: int | None
     started: float | None
     ended: float | None
+    end: End = End.EXITED
+    error: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ PATIENCE_S = 2.0  # how long to wait for a lock: a command that only looks holds
 class Places:
     """The two folders that hold everything, one folder for each experiment in both."""
 
-    build: Path
-    state: Path
+    build: Path = Path("build")
+    state: Path = Path(".amlc")
 
     def ledger(self, experiment: str) -> Path:
         """Return the ledger's path."""
@@ -30,6 +31,14 @@ class Places:
     def runs(self, experiment: str) -> Path:
         """Return where the local back end keeps its run folders."""
         return self.state / slug(experiment) / "runs"
+
+    def advice(self, verb: str, experiment: str | None, *more: str) -> str:
+        """Return the command that a user would type here; it names the experiment where several are compiled."""
+        options = (("--build", self.build, Path("build")), ("--state", self.state, Path(".amlc")))
+        words = ["amlc", *(word for name, path, usual in options if path != usual for word in (name, str(path))), verb]
+        if experiment is not None and len(self._compiled()) > 1:
+            words += ["-e", experiment] if verb in ("logs", "cancel", "retry", "open") else [experiment]
+        return shlex.join([*words, *more])
 
     def prepare_state(self) -> None:
         """Make the state folder, which git never takes along."""

@@ -5,27 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any
 
-from amlc.errors import AmlcError
+from amlc.constraints import Gate
+from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.gridsearch import canonical
 
 _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
-# With constraints that nothing satisfies, an endless space would be searched for ever.
-_MOST_REJECTED = 100_000
-
-
-class PlanError(AmlcError):
-    """The experiment is well-formed but cannot be expanded: over budget, or a constraint that fails."""
-
-    exit_code = 1
+# A folder with a million entries could not be removed in ten minutes.
+_FOLDER = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +36,9 @@ class Job:
 
     @property
     def file_name(self) -> str:
-        """The name of its file, which sorts in the order of the trials."""
-        return f"{self.sequence:05d}-{self.id}.yml"
+        """The name of its file, which sorts in the order of the trials; a folder has at most 10,000 of them."""
+        folder = f"{self.sequence // _FOLDER:03d}/" if self.sequence >= _FOLDER else ""
+        return f"{folder}{self.sequence:05d}-{self.id}.yml"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as `Trial` does."""
@@ -53,9 +48,28 @@ class Job:
 def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) -> str:
     """Return the trial's public id: 16 hex digits of SHA-256 over canonical JSON. Never change it: people pay twice.
 
-    occurrence: how many equal parameter sets stand before this one.
+    occurrence: how many equal parameter sets have an id already.
     """
     return _trial_id(experiment, _canonical_json(parameters), occurrence)
+
+
+class _Ids:
+    """Gives each parameter set the first of its ids that no other trial has: 1, 1.0 and true are three values."""
+
+    def __init__(self, experiment: Experiment, taken: Iterable[Trial] = ()) -> None:
+        self._experiment = experiment
+        self._taken = {trial.id for trial in taken}
+        self._occurrences: dict[bytes, int] = {}
+
+    def trial(self, sequence: int, parameters: Parameters) -> Trial:
+        """Return trial number `sequence`, whose id is taken from now on."""
+        text = _canonical_json(parameters)
+        key = hashlib.sha256(text.encode()).digest()[:16]  # short: there may be millions
+        occurrence = self._occurrences.get(key, 0)
+        while (found := _trial_id(self._experiment, text, occurrence)) in self._taken:
+            occurrence += 1
+        self._occurrences[key] = occurrence + 1
+        return Trial(found, sequence, parameters)
 
 
 def _trial_id(experiment: Experiment, parameters: str, occurrence: int) -> str:
@@ -124,9 +138,11 @@ def packed(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[Job]:
 
 def proposed(experiment: Experiment) -> Iterator[Trial]:
     """Yield the trials of an open loop, each parameter set `replicates` times, at most `max_trials`."""
-    parameter_sets = _propose(experiment, (), sys.maxsize)
+    allowed = Gate(experiment.constraints)
+    parameter_sets = allowed.some(_propose(experiment, (), sys.maxsize, allowed))
     trials = _numbered(experiment, parameter_sets)
-    return islice(_within_budget(experiment, trials), experiment.max_trials)
+    most = None if experiment.max_trials is None else min(experiment.max_trials, sys.maxsize)
+    return islice(_within_budget(experiment, trials), most)
 
 
 def upcoming(
@@ -137,18 +153,31 @@ def upcoming(
     room: how many of them there may be at most, but for the last ones' replicates. None: all that no result to come
     can change, and beyond them as many as find room beside those that run.
     """
-    missing = _missing_replicates(experiment, known)
+    ids = _Ids(experiment, known)
+    gaps = _missing_replicates(experiment, known)
     if room is None:
         ahead = _tuner(experiment).ahead
         assert ahead is not None  # the caller has seen to that
         running = sum(not record.status.ended for record in history)
-        free = _sets(experiment, experiment.concurrency * experiment.trials_per_job) - running - len(missing)
+        free = _sets(experiment, _in_flight(experiment) - len(gaps)) - running
         count = max(ahead(history, args=experiment.tuner.class_args), free, 0)
     else:
-        count = _sets(experiment, max(room - len(missing), 0))
-    fresh = _following(experiment, known, _propose(experiment, history, count)) if count else ()
-    left = None if experiment.max_trials is None else max(experiment.max_trials - len(known), 0)
-    return islice(_within_budget(experiment, chain(missing, fresh)), left)
+        count = _sets(experiment, room - len(gaps))
+    fresh = _following(experiment, known, _propose(experiment, history, count)) if count > 0 else ()
+    trials = (ids.trial(sequence, parameters) for sequence, parameters in chain(gaps, fresh))
+    left = None if experiment.max_trials is None else min(max(experiment.max_trials - len(known), 0), sys.maxsize)
+    return islice(_within_budget(experiment, trials), left)
+
+
+def abreast(experiment: Experiment) -> int:
+    """Return how many trials of one packed job run side by side at the most: without GPUs they take turns."""
+    return experiment.concurrency if experiment.gpus_per_trial else 1
+
+
+def _in_flight(experiment: Experiment) -> int:
+    """Return how many trials are submitted at once: those of a packed job that wait for their turn count too."""
+    width = min(experiment.trials_per_job, abreast(experiment))
+    return experiment.concurrency // width * experiment.trials_per_job
 
 
 def _sets(experiment: Experiment, trials: int) -> int:
@@ -156,40 +185,28 @@ def _sets(experiment: Experiment, trials: int) -> int:
     return -(-trials // experiment.replicates)
 
 
-def _missing_replicates(experiment: Experiment, known: Sequence[Trial]) -> list[Trial]:
-    """Return the trials of known parameter sets that a submit was cut short of."""
+def _missing_replicates(experiment: Experiment, known: Sequence[Trial]) -> list[tuple[int, Parameters]]:
+    """Return number and parameters of the trials of known parameter sets that a submit was cut short of."""
     if experiment.replicates == 1:
         return []
     first = {trial.sequence // experiment.replicates: trial for trial in reversed(known)}
     there = {trial.sequence for trial in known}
     return [
-        Trial(
-            trial_id(experiment, trial.parameters, _occurrences(trial.parameters, known, before=sequence)),
-            sequence,
-            trial.parameters,
-        )
+        (sequence, trial.parameters)
         for number, trial in sorted(first.items())
         for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates)
         if sequence not in there
     ]
 
 
-def _following(experiment: Experiment, known: Sequence[Trial], parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:
-    """Yield new trials numbered behind the `known` ones, whose missing replicates count as known."""
+def _following(
+    experiment: Experiment, known: Sequence[Trial], parameter_sets: Iterable[Parameters]
+) -> Iterator[tuple[int, Parameters]]:
+    """Yield number and parameters of new trials behind the `known` ones, whose missing replicates count as known."""
     sets = max((trial.sequence // experiment.replicates for trial in known), default=-1) + 1
-    fresh: list[Trial] = []
     for number, parameters in enumerate(parameter_sets, start=sets):
         for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates):
-            occurrence = _occurrences(parameters, [*known, *fresh], before=sequence)
-            trial = Trial(trial_id(experiment, parameters, occurrence), sequence, parameters)
-            fresh.append(trial)
-            yield trial
-
-
-def _occurrences(parameters: Parameters, trials: Iterable[Trial], *, before: int) -> int:
-    """Return how many trials before number `before` have the same parameters; 1, 1.0 and true are three values."""
-    alike = (trial for trial in trials if trial.parameters == parameters and trial.sequence < before)
-    return sum(canonical(trial.parameters) == canonical(parameters) for trial in alike)
+            yield sequence, parameters
 
 
 def adaptive(experiment: Experiment) -> bool:
@@ -206,28 +223,26 @@ def _tuner(experiment: Experiment) -> Tuner:
     return custom.tuner(experiment.tuner)
 
 
-def _propose(experiment: Experiment, history: Sequence[Record], count: int) -> Iterator[Parameters]:
+def _propose(
+    experiment: Experiment, history: Sequence[Record], count: int, allowed: Gate | None = None
+) -> Iterator[Parameters]:
     return _tuner(experiment).propose(
         experiment.space,
         history,
         count=count,
         seed=experiment.seed,
         args=experiment.tuner.class_args,
-        allowed=_allowed(experiment),
+        allowed=allowed or Gate(experiment.constraints),
     )
 
 
 def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:
-    occurrences: dict[bytes, int] = {}
-    sequence = 0
-    for parameters in parameter_sets:
-        text = _canonical_json(parameters)
-        key = hashlib.sha256(text.encode()).digest()[:16]  # short: there may be millions
-        for _ in range(experiment.replicates):
-            occurrence = occurrences.get(key, 0)
-            occurrences[key] = occurrence + 1
-            yield Trial(_trial_id(experiment, text, occurrence), sequence, parameters)
-            sequence += 1
+    ids = _Ids(experiment)
+    repeated = chain.from_iterable(
+        repeat(parameters, min(experiment.replicates, sys.maxsize)) for parameters in parameter_sets
+    )
+    for sequence, parameters in enumerate(repeated):
+        yield ids.trial(sequence, parameters)
 
 
 def _within_budget(experiment: Experiment, trials: Iterator[Trial]) -> Iterator[Trial]:
@@ -240,23 +255,30 @@ def check_budget(experiment: Experiment, count: int) -> None:
     """Raise PlanError if `count` trials may cost more than `amlc.budget` allows."""
     budget = experiment.budget
     if budget.trials is not None and count > budget.trials:
-        raise PlanError(
-            f"{experiment.source}: amlc.budget.trials is {budget.trials}, and the space has more trials than that. "
-            "Lower maxTrialNumber, narrow the space, or raise the budget."
+        raise _over(
+            f"amlc.budget.trials is {budget.trials}, and the experiment may have more trials than that. "
+            "Lower maxTrialNumber, narrow the space, or raise the budget.",
+            "trials",
         )
     if budget.node_hours is None:
         return
     if experiment.trial_seconds is None:
-        raise PlanError(
-            f"{experiment.source}: amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has "
-            "no upper bound."
+        raise _over(
+            "amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has no upper bound. "
+            "Set maxTrialDuration.",
+            "nodeHours",
         )
     hours = count * experiment.trial_seconds * _nodes(experiment) / 3600
     if hours > budget.node_hours:
-        raise PlanError(
-            f"{experiment.source}: {count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is "
-            f"{budget.node_hours:g}. Lower maxTrialNumber or maxTrialDuration, or raise the budget."
+        raise _over(
+            f"{count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is {budget.node_hours:g}. "
+            "Lower maxTrialNumber or maxTrialDuration, or raise the budget.",
+            "nodeHours",
         )
+
+
+def _over(message: str, key: str) -> PlanError:
+    return PlanError(message, path=("amlc", "budget", key), code="E-budget")
 
 
 def _nodes(experiment: Experiment) -> int:
@@ -266,55 +288,12 @@ def _nodes(experiment: Experiment) -> int:
         return 1
     if type(count) is not int or count < 1:
         raise PlanError(
-            f"{experiment.source}: amlc.job.resources.instance_count must be a whole number of at least 1, "
-            f"got {count!r}. For example `resources: {{instance_count: 2}}`."
+            "amlc.job.resources.instance_count must be a whole number of at least 1, "
+            f"got {count!r}. For example `resources: {{instance_count: 2}}`.",
+            path=("amlc", "job", "resources", "instance_count"),
+            code="E-job",
         )
     return count
-
-
-def _allowed(experiment: Experiment) -> Callable[[Parameters], bool]:
-    """Return whether all constraints hold; it raises PlanError once nothing seems to satisfy them."""
-    if not experiment.constraints:
-        return lambda parameters: True
-    conditions = [(text, _condition(experiment, text)) for text in experiment.constraints]
-    rejected = 0
-
-    def allowed(parameters: Parameters) -> bool:
-        nonlocal rejected
-        broken = next((text for text, holds in conditions if not holds(parameters)), None)
-        rejected = 0 if broken is None else rejected + 1
-        if rejected == _MOST_REJECTED:
-            raise PlanError(
-                f"amlc.constraints: {rejected} parameter sets in a row were excluded, the last by {broken!r}. "
-                "Loosen the constraint, or set a smaller maxTrialNumber."
-            )
-        return broken is None
-
-    return allowed
-
-
-def _condition(experiment: Experiment, text: str) -> Callable[[Parameters], bool]:
-    """Compile a constraint: a Jinja expression, which can compute but reach nothing outside the parameters."""
-    import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
-    where = f"{experiment.source}: amlc.constraints: {text!r}"
-    try:
-        evaluate = environment.compile_expression(text, undefined_to_none=False)
-    except jinja2.TemplateSyntaxError as err:
-        raise PlanError(f"{where} is not an expression: {err.message}. Example: 'lr * batch_size <= 3.2'.") from err
-
-    def holds(parameters: Mapping[str, Any]) -> bool:
-        try:
-            return bool(evaluate({**parameters, "parameters": parameters}))
-        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as err:
-            raise PlanError(
-                f"{where} failed for {json.dumps(parameters)}: {err}. Names are those of the search space; guard a "
-                "nested parameter with 'NAME is defined'."
-            ) from err
-
-    return holds
 
 
 def _job(trials: Iterable[Trial]) -> Job:

@@ -2,103 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from amlc.ledger import Attempt
 from amlc.manifest import Entry
-from amlc.model import Status
+from amlc.model import Status, Trial
 
 
 class Reason(str, Enum):
     """Why a job is submitted."""
 
     NEW = "new"
-    LOST = "lost"  # the machine went away under it
+    LOST = "lost"  # it was cut short: the machine went away under it, or its job ended before it began
     RETRY = "retry"  # the user asked for it
 
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Submit `entry` as attempt `number`; `losses` as in `Attempt`."""
+    """Submit `trials` of `entry`, all of them or what is left to do, as attempt `number`; `losses` as in `Attempt`."""
 
     entry: Entry
+    trials: tuple[Trial, ...]
     number: int
     losses: int
     reason: Reason
+
+    @property
+    def name(self) -> str:
+        """The job's name: the key by which it is found again."""
+        return self.entry.name if self.number == 1 else f"{self.entry.name}-{self.number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What the user allows beyond submitting what was never submitted.
 
-    retry: names of ended jobs to try again, chosen once at the start, so that a job that fails again is not retried
-    for ever. losses: how often a job may be submitted again because the machine went away. only: the ids of the jobs
-    that count; None is all.
+    retry: (job name, trial id) of ended trials to run again, chosen once at the start, so that one that fails again is
+    not retried for ever. losses: how often a trial may be submitted again because it was cut short. only: the ids of
+    the trials that count; None is all.
     """
 
     losses: int = 2
-    retry: Collection[str] = field(default_factory=frozenset)
+    retry: Collection[tuple[str, str]] = field(default_factory=frozenset)
     only: Collection[str] | None = None
 
 
-def decide(entry: Entry, last: Attempt | None, policy: Policy) -> Submit | None:
-    """Return what to do about one compiled job, of which `last` is the latest attempt; None is nothing."""
-    if last is None:
-        return Submit(entry, 1, 0, Reason.NEW)
-    if last.job in policy.retry:
-        return Submit(entry, last.number + 1, last.losses, Reason.RETRY)
-    if last.working:
+def decide(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Submit | None:
+    """Return what to do about one compiled job, given the last attempt of each trial by its id; None is nothing.
+
+    What has ended well, and what a back end may still be at work on, is never submitted.
+    """
+    chosen = [(trial, reason) for trial in entry.trials if (reason := _reason(trial, last, policy)) is not None]
+    if not chosen:
         return None
-    if last.latest.infrastructure and last.losses < policy.losses and not last.canceling:
-        return Submit(entry, last.number + 1, last.losses + 1, Reason.LOST)
-    return None
+    attempts = [last[trial.id] for trial in entry.trials if trial.id in last]
+    number = max((attempt.number for attempt in attempts if attempt.id == entry.id), default=0) + 1
+    losses = max(
+        (last[trial.id].losses + (reason is Reason.LOST) for trial, reason in chosen if trial.id in last), default=0
+    )
+    return Submit(entry, tuple(trial for trial, _ in chosen), number, losses, chosen[0][1])
+
+
+def _reason(trial: Trial, last: Mapping[str, Attempt], policy: Policy) -> Reason | None:
+    if policy.only is not None and trial.id not in policy.only:
+        return None
+    attempt = last.get(trial.id)
+    if attempt is None:
+        return Reason.NEW
+    if (attempt.job, trial.id) in policy.retry:
+        return Reason.RETRY
+    if attempt.working or attempt.canceling or attempt.losses >= policy.losses:
+        return None
+    return Reason.LOST if attempt.status(trial.id) is Status.UNFINISHED else None
 
 
 def reconcile(desired: Iterable[Entry], observed: Mapping[str, Attempt], policy: Policy) -> Iterator[Submit]:
-    """Yield the submissions that bring `observed` (the last attempt by job id) to `desired`, in order, lazily.
+    """Yield the submissions that bring `observed` (the last attempt by trial id) to `desired`, in order, lazily.
 
     How many of them run side by side is the caller's business. After all of them were submitted, a second call yields
     nothing.
     """
     for entry in desired:
-        if policy.only is not None and entry.id not in policy.only:
-            continue
-        action = decide(entry, observed.get(entry.id), policy)
+        action = decide(entry, observed, policy)
         if action is not None:
             yield action
 
 
-def retryable(
-    entries: Iterable[Entry],
-    observed: Mapping[str, Attempt],
-    statuses: Collection[str],
-    *,
-    with_result: Collection[str],
-    revision: str,
-) -> frozenset[str]:
-    """Return the names of the jobs that `statuses` selects among those that no back end is at work on.
+def is_retried(trial: Trial, attempt: Attempt, statuses: Collection[str], *, has_result: bool, revision: str) -> bool:
+    """Tell whether `statuses` select a trial, of which `attempt` is the last, to be run again.
 
-    statuses: `failed`, `canceled`, `early_stopped`, `missing` (no final result, or `unknown`) and `changed` (done at
-    another revision). with_result: ids of the trials that have a final result.
+    statuses: `succeeded`, `failed`, `canceled`, `early_stopped`, `unfinished`, `missing` (no final result, or
+    `unknown`) and `changed` (done at another revision). What a back end is at work on is never selected.
     """
-    chosen = set()
-    for entry in entries:
-        last = observed.get(entry.id)
-        if last is None or (last.working and last.latest.status is not Status.UNKNOWN):
-            continue
-        found = {last.status(trial.id).value for trial in last.trials}
-        if any(trial.id not in with_result for trial in last.trials):
-            found.add("missing")
-        if last.revision != revision:
-            found.add("changed")
-        if found & set(statuses):
-            chosen.add(last.job)
-    return frozenset(chosen)
+    if attempt.working and attempt.latest.status is not Status.UNKNOWN:
+        return False
+    return (
+        attempt.status(trial.id).value in statuses
+        or ("missing" in statuses and not has_result)
+        or ("changed" in statuses and attempt.revision != revision)
+    )
 
 
-def succeeded(attempt: Attempt) -> bool:
-    """Tell whether every trial of the attempt ended well; an early stop is a good end."""
+def failed(attempt: Attempt) -> Sequence[Trial]:
+    """Return the trials of an ended attempt that did not come to a good end; an early stop is one."""
     good = (Status.SUCCEEDED, Status.EARLY_STOPPED)
-    return all(attempt.status(trial.id) in good for trial in attempt.trials)
+    return [trial for trial in attempt.trials if attempt.status(trial.id) not in good]

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from amlc import files
-from amlc.errors import AmlcError
 from amlc.manifest import FILE_NAME, Entry, Header, Manifest, add_entries, entry_line, head_lines, tail_lines
 from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Record, Trial, Workspace
 from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
-from amlc.plan import Job, plan
+from amlc.plan import Job, adaptive, plan
 from amlc.render.context import blob_storage
 from amlc.render.engine import renderer, template_files
-from amlc.render.snapshot import Snapshot, SnapshotFile, digest, snapshot
+from amlc.render.snapshot import Snapshot, SnapshotFile, counted, digest, snapshot
+from amlc.revision import FILE_NAME as REVISION_FILE
+from amlc.revision import Contents, contents_text, file_mark
 
 _MAKE_PLAIN = frozenset(string.ascii_letters + string.digits + "_./+,@-")
 
@@ -64,7 +65,7 @@ def write(
     """
     folder = build / slug(experiment.name)
     code = snapshot(experiment.code, leave_out=[*leave_out, build])
-    revision = _revision(experiment, code.files)
+    revision, contents = revision_of(experiment, code.files)
     header = _header(experiment, backend, revision, folder)
     tree = _Tree(folder, check=check, on_change=on_change)
     with tempfile.TemporaryFile() as manifest:
@@ -72,6 +73,7 @@ def write(
         tree.keep_only("code", {f"code/{file.name}" for file in code.files})
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
+        tree.put(REVISION_FILE, contents_text(contents).encode())
         names: set[str] = set()
         trials = 0
         for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted, history, room=room)):
@@ -89,14 +91,24 @@ def write(
     return Summary(folder=folder, revision=revision, trials=trials, jobs=len(names), changes=tree.changes)
 
 
-def _revision(experiment: Experiment, code: Sequence[SnapshotFile]) -> str:
+def revision_of(experiment: Experiment, code: Sequence[SnapshotFile]) -> tuple[str, Contents]:
+    """Return the revision, 64 hex digits, of an experiment with this trial code, and what it is made of."""
     target = experiment.target
-    identity = {
-        "code": digest(code, without=experiment.inputs),
-        "command": experiment.command,
-        "environment": experiment.environment or (target.image if isinstance(target, AmlTarget) else None),
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    environment = experiment.environment or (target.image if isinstance(target, AmlTarget) else None)
+    files_ = counted(code, without=experiment.inputs)
+    identity = {"code": digest(files_), "command": experiment.command, "environment": environment}
+    revision = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    marks = {file.name: file_mark(content, executable=file.executable) for file, content in files_}
+    return revision, Contents(command=experiment.command, environment=environment, files=marks)
+
+
+def _search(experiment: Experiment) -> str | None:
+    """Return 16 hex digits of what decides which trials a tuner that learns proposes, or None for one that does not."""
+    if not adaptive(experiment):
+        return None
+    tuner = experiment.tuner
+    what = (experiment.space, tuner.name, tuner.class_name, dict(tuner.class_args), experiment.constraints)
+    return hashlib.sha256(repr((*what, experiment.seed, experiment.replicates)).encode()).hexdigest()[:16]
 
 
 def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:
@@ -113,6 +125,10 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         trials_per_gpu=experiment.target.trials_per_gpu,
         gpu_indices=local.gpu_indices,
         use_active_gpu=local.use_active_gpu,
+        replicates=experiment.replicates,
+        max_trials=experiment.max_trials,
+        search=_search(experiment),
+        source=os.path.relpath(experiment.source, folder.resolve()),
         workspace=_workspace(experiment),
         storage=blob_storage(experiment),
         assessor=_assessor(experiment, folder),
@@ -294,23 +310,3 @@ def _make_path(path: Path) -> str:
     """Return `path` for make, every character that means something there as the wildcard that also matches it."""
     text = os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd().resolve()) else str(path)
     return re.sub(r"[\x00-\x7f]", lambda match: match[0] if match[0] in _MAKE_PLAIN else "?", text)
-
-
-class CutShortError(AmlcError):
-    """A job file is not the one that the manifest names."""
-
-    exit_code = 1
-
-
-def job_text(folder: Path, entry: Entry) -> bytes:
-    """Return the content of a compiled job file, checked against the manifest.
-
-    Raises CutShortError when it is missing or another: edited by hand, or a compile is under way or was cut short.
-    """
-    content = files.read_or_none(folder / entry.file)
-    if content is None or hashlib.sha256(content).hexdigest() != entry.sha256:
-        raise CutShortError(
-            f"{folder / entry.file}: not the file that was compiled. Compile again; a change by hand belongs into "
-            "amlc.job or a template."
-        )
-    return content

@@ -83,7 +83,7 @@ def test_compile_submit_and_collect_in_a_loop_do_the_same_step_by_step(learning)
     for _ in range(20):
         project.amlc("compile", "experiment.yml")
         counts.append(len(project.trials))
-        project.amlc("submit")
+        project.amlc("submit", "--rounds", "1")
         if len(project.starts) == 10:
             break
     assert counts == [4, 5, 6, 7, 8, 9, 10]  # the start-up at once, then each from the results before it

@@ -18,10 +18,11 @@ PACKAGE = ROOT / "amlc"
 # docs/design.md, "Layers": a module imports only from layers below it, or from its own layer without a cycle.
 LAYERS = {
     "errors": 0, "model": 0,
-    "resources": 1, "files": 1, "names": 1, "parallel": 1,
-    "config": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "ledger": 2,
-    "plan": 3, "history": 3, "render": 3, "backends": 3, "places": 3,
-    "write": 4, "reconcile": 4, "drive": 4, "assessing": 4, "warm_start": 4, "collect": 4, "report": 4,
+    "resources": 1, "files": 1, "names": 1, "parallel": 1, "records": 1,
+    "config": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2, "ledger": 2,
+    "constraints": 3, "plan": 3, "history": 3, "render": 3, "backends": 3, "places": 3,
+    "write": 4, "refusals": 4, "reconcile": 4, "observe": 4, "drive": 4, "assessing": 4, "proposals": 4,
+    "warm_start": 4, "collect": 4, "replicates": 4, "report": 4,
     "commands": 5,
     "cli": 6, "__init__": 6, "__main__": 6,
 }  # fmt: skip

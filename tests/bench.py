@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -18,12 +19,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from amlc.commands.run import _following
 from amlc.config import load_experiment
 from amlc.ledger import Event, fold, observed, open_ledger
 from amlc.manifest import Entry, Manifest, read_manifest
 from amlc.model import Metric, Observation, Status
 from amlc.places import Places
+from amlc.proposals import following
 
 AMLC = [sys.executable, "-m", "amlc", "-q"]
 ROOT = Path(__file__).parents[1].resolve()
@@ -51,7 +52,7 @@ from azure.ai.ml import MLClient, load_job
 from azure.identity import AzureCliCredential
 count, *where = sys.argv[1:]
 client = MLClient(AzureCliCredential(), *where)
-files = sorted(pathlib.Path("build/bench/jobs").iterdir())[: int(count)]
+files = sorted(pathlib.Path("build/bench/jobs").rglob("*.yml"))[: int(count)]
 start = time.perf_counter()
 for file in files:
     job = load_job(file)
@@ -101,7 +102,9 @@ def main() -> None:
         compile_10_000,
         compile_100_000,
         dispatch,
+        dispatch_on_gpus,
         collect_10_000,
+        readers,
         azure_1_000,
         learn_1_000,
         learn_10_000,
@@ -139,7 +142,7 @@ def compile_10_000() -> None:
     for _ in range(ROUNDS):  # in turns, because the disk is not equally fast all the time
         shutil.rmtree("build", ignore_errors=True)
         amlc.append(seconds(lambda: run([*AMLC, "compile", "experiment.yml"]), rounds=1))
-        contents = [path.read_bytes() for path in sorted(Path("build/bench/jobs").iterdir())]
+        contents = [path.read_bytes() for path in sorted(Path("build/bench/jobs").rglob("*.yml"))]
         shutil.rmtree("floor", ignore_errors=True)
         Path("floor").mkdir()
         floor.append(seconds(lambda files=contents: write_files(files), rounds=1))
@@ -190,6 +193,60 @@ def dispatch(count: int = 200) -> None:
         row("", "", f"submitit's local executor: {other * 1e3:.0f} ms each", "", None)
 
 
+SMI = """#!/bin/sh
+case "$1" in
+    --query-gpu=index,uuid) for i in 0 1 2 3; do echo "$i, GPU-$i"; done;;
+    -L) for i in 0 1 2 3; do echo "GPU $i: fake (UUID: GPU-$i)"; done;;
+esac
+"""
+
+
+def dispatch_on_gpus() -> None:
+    """With four GPUs that are none: four times the trials should take four times as long, and no more."""
+    Path("nvidia-smi").write_text(SMI)
+    Path("nvidia-smi").chmod(0o755)
+    environ = {**os.environ, "PATH": f"{Path.cwd()}:{os.environ['PATH']}"}
+    each = {}
+    for count in (200, 800):
+        shutil.rmtree(".amlc", ignore_errors=True)
+        experiment(count, "'true'", concurrency=4)
+        file = Path("experiment.yml")
+        service = "trialGpuNumber: 1\ntrainingService: {platform: local, useActiveGpu: true}"
+        file.write_text(file.read_text().replace("trainingService: {platform: local}", service))
+        run([*AMLC, "compile", "experiment.yml"])
+        each[count] = seconds(lambda: run([*AMLC, "submit"], environ=environ), rounds=1) / count
+    row(
+        "run no-op trials on four GPUs, 200 and 800 of them",
+        f"{each[200] * 1e3:.1f} and {each[800] * 1e3:.1f} ms each",
+        "",
+        "linear",
+        each[800] < 1.3 * each[200],
+        f"{each[800] / each[200]:.2f} times",
+    )
+
+
+def readers() -> None:
+    """Peak memory and time of what reads everything, of so many trials that have all ended."""
+    for count in (10_000, 100_000):
+        experiment(count, "python3 train.py")
+        run([*AMLC, "compile", "experiment.yml"])
+        pretend_all_ran()
+        found = {verb: peak([*AMLC, verb]) for verb in ("plan", "status", "collect", "best", "report")}
+        shown = ", ".join(f"{verb} {took:.1f} s {megabytes:.0f} MB" for verb, (took, megabytes) in found.items())
+        most = max(megabytes for _, megabytes in found.values())
+        row(f"read {count:,} trials, one run", shown, "", "< 100 MB", most < 100)
+        shutil.rmtree(".amlc")
+
+
+def peak(command: list[str]) -> tuple[float, float]:
+    """Return how long a command takes, in seconds, and its peak memory in megabytes."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, command
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
 def learn_1_000() -> None:
     learn(1_000, goal_s=0.05)
 
@@ -210,7 +267,7 @@ def learn(count: int, *, goal_s: float, rounds: int = 20) -> None:
         attempts = fold(ledger.events())
         manifest = read_manifest(Path("build/bench"))
         entries = list(manifest.entries())[count:]
-        more = _following(loaded)(manifest, ledger)
+        more = following(loaded, manifest, ledger, abreast=1)
         times = []
         for _ in range(rounds + 1):
             (entry,) = entries
@@ -329,11 +386,21 @@ def submitit_each(count: int) -> float | None:
 
 def pretend_all_ran() -> None:
     manifest = read_manifest(Path("build/bench"))
-    with open_ledger(Places(Path("build"), Path(".amlc")).ledger("bench")) as ledger:
+    path = Places(Path("build"), Path(".amlc")).ledger("bench")
+    with open_ledger(path) as ledger:
         entries = list(manifest.entries())
-        ledger.append([event for entry in entries for event in success(entry, manifest)])
-        for entry in entries:
-            ledger.append([], [result(entry)], job=entry.name)
+        for start in range(0, len(entries), 1_000):
+            part = entries[start : start + 1_000]
+            ledger.append([event for entry in part for event in success(entry, manifest)])
+    # Past the ledger's own door, which takes the results of one job at a time and waits for the disk.
+    rows = (
+        (entry.name, m.trial, m.kind, m.sequence, m.at, json.dumps(m.value))
+        for entry in entries
+        for m in [result(entry)]
+    )
+    with sqlite3.connect(path) as connection:
+        connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+    connection.close()
 
 
 def success(entry: Entry, manifest: Manifest) -> list[Event]:
@@ -341,7 +408,7 @@ def success(entry: Entry, manifest: Manifest) -> list[Event]:
     data = {
         "id": entry.id,
         "attempt": 1,
-        "trials": [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in entry.trials],
+        "trials": [trial.as_dict() for trial in entry.trials],
         "revision": manifest.header.revision,
         "backend": "local",
         "losses": 0,

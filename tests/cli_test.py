@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import amlc.cli
+from amlc.collect import Row
+from amlc.commands.trials import chosen
+from amlc.errors import UsageError
+from amlc.model import Trial
 
 COMMANDS = [
     "init",
@@ -70,9 +75,10 @@ def test_0_when_all_went_well(project, cli):
     cli("best", code=0)
 
 
-def test_1_when_a_trial_failed_in_this_run(done, cli):
-    cli("submit", "--retry", "failed", code=1)
-    cli("submit", code=0)  # nothing was to be done, and nothing failed
+def test_1_while_a_trial_stands_failed_whoever_submitted_it(done, cli):
+    for arguments in (["submit", "--retry", "failed"], ["submit"], ["submit", "-q"]):
+        _, out, err = cli(*arguments, code=1)
+        assert (out, "amlc submit --retry failed runs it again\n" in err) == ("", "-q" not in arguments)
 
 
 def test_1_or_2_when_the_experiment_is_wrong(project, cli):
@@ -127,12 +133,17 @@ def test_2_when_it_cannot_be_done(project, cli, arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["logs", "nope"], "nope: no trial has this id or number", id="unknown-trial"),
-        pytest.param(["logs", "#7"], "#7: no trial has this id or number", id="unknown-number"),
-        pytest.param(["logs", "#"], "#: no trial has this id or number", id="no-number"),
-        pytest.param(["logs", ""], ": no trial has this id or number", id="empty"),
-        pytest.param(["retry", "nope"], "nope: no trial has this id or number", id="retry"),
-        pytest.param(["cancel", "#9"], "#9: no trial has this id or number", id="cancel"),
+        pytest.param(["logs", "nope"], "nope: no trial has this number or id", id="unknown-trial"),
+        pytest.param(["logs", "#7"], "#7: no trial has this number or id", id="unknown-number"),
+        pytest.param(["logs", "#"], "#: no trial has this number or id", id="no-number"),
+        pytest.param(["logs", ""], "an empty name: no trial has this number or id", id="empty"),
+        pytest.param(["retry", "nope"], "nope: no trial has this number or id", id="retry"),
+        pytest.param(["cancel", "#9"], "#9: no trial has this number or id", id="cancel"),
+        pytest.param(["cancel", "9"], "9: no trial has this number or id", id="cancel-number"),
+        pytest.param(
+            ["cancel"], "name the trials to cancel, such as `amlc cancel 7`, or give --all", id="cancel-nothing"
+        ),
+        pytest.param(["cancel", "0", "--all"], "name the trials to cancel", id="cancel-some-and-all"),
         pytest.param(["collect", "other"], "other: neither a file nor a compiled experiment", id="experiment"),
         pytest.param(["submit", "--max-failures", "many"], "--max-failures many: expected a number", id="max-failures"),
         pytest.param(["submit", "--max-failures", "²"], "--max-failures ²: expected a number", id="max-failures-digit"),
@@ -148,15 +159,33 @@ def test_what_is_wrong_is_said(done, cli, arguments, message):
     assert out == ""
 
 
-def test_an_ambiguous_start_of_an_id_is_said_and_one_more_digit_helps(project, cli):
-    project.write(values=range(40)).compile()
-    first = project.trials[0]
-    same = [trial for trial in project.trials if trial[0] == first[0]]
-    assert len(same) > 1
-    _, _, err = cli("logs", first[0], code=2)
-    assert err.startswith(f"error: {first[0]}: {len(same)} trials have an id that starts so")
-    _, _, err = cli("logs", first.upper(), code=2)
-    assert "it was not submitted yet" in err
+def test_a_trial_goes_by_its_number_or_four_digits_of_its_id_that_are_its_own(project, cli):
+    project.write(values=range(600)).compile()
+    by_start = Counter(trial[:4] for trial in project.trials)
+    twice, once = (next(t for t in project.trials if (by_start[t[:4]] > 1) == many and not t[:4].isdecimal())
+                   for many in (True, False))  # fmt: skip
+    assert "2 trials have this number, or an id that starts so" in cli("logs", twice[:4], code=2)[2]
+    assert "no trial has this number or id" in cli("logs", once[:3], code=2)[2]
+    number = project.trials.index(once)
+    for name in (once[:4], once, once.upper(), str(number), f"#{number}"):
+        assert cli("logs", name, code=2)[2].startswith(f"error: trial {once}: it was not submitted yet")
+
+
+@pytest.mark.parametrize("digits", ["12345678", "0012"])
+def test_a_number_is_never_the_start_of_an_id(digits):
+    rows = [Row(Trial("1234567890123456", 0, {})), Row(Trial("0012345678901234", 1, {})), Row(Trial("f" * 16, 12, {}))]
+
+    class Three:
+        def rows(self):
+            return iter(rows)
+
+    found = {"12345678": [], "0012": [rows[2]]}[digits]
+    if found:
+        assert chosen(Three(), [digits]) == found
+    else:
+        with pytest.raises(UsageError, match="no trial has this number"):
+            chosen(Three(), [digits])
+    assert chosen(Three(), ["1234567890123456"]) == [rows[0]]
 
 
 def test_several_experiments_have_to_be_named(project, cli):
@@ -199,8 +228,8 @@ def test_a_ledger_that_is_none_is_said(project, cli):
     project.write().compile()
     project.places.ledger("probe").parent.mkdir(parents=True)
     project.places.ledger("probe").write_text("hello" * 1000)
-    for command in ("submit", "collect", "status", "cancel", "plan"):
-        _, _, err = cli(command, code=2)
+    for command in (["submit"], ["collect"], ["status"], ["cancel", "--all"], ["plan"]):
+        _, _, err = cli(*command, code=2)
         assert "ledger.db: file is not a database" in err
 
 
@@ -236,20 +265,33 @@ def test_stdout_has_the_data_and_nothing_else(done, cli):
     assert [json.loads(line)["sequence"] for line in cli("collect", "--format", "jsonl")[1].splitlines()] == [0, 1, 2]
 
 
-def test_quiet_says_nothing_but_errors_and_data(project, cli):
-    project.write(values=range(2))
-    for arguments in (["compile", "experiment.yml"], ["submit"], ["cancel"], ["retry", "#1"]):
-        assert cli("-q", *arguments, code=0)[1:] == ("", "")
-    code, out, err = cli("-q", "collect")
-    assert (code, err) == (0, "")
-    assert len(out.splitlines()) == 3
-    assert cli("-q", "best")[2] == ""
-    assert cli("-q", "logs", "nope", code=2)[2].startswith("error: ")
+@pytest.mark.parametrize("is_first", [True, False], ids=["before-the-verb", "behind-the-verb"])
+def test_quiet_says_nothing_but_errors_and_data(project, cli, is_first, tmp_path):
+    def quiet(*arguments, **options):
+        return cli("-q", *arguments, **options) if is_first else cli(*arguments, "-q", **options)
+
+    project.write(values=range(2), logLevel="debug")  # which has no effect, and that is a note
+    silent = (["init", str(tmp_path / "new")], ["validate", "experiment.yml"], ["compile", "experiment.yml"], ["submit"],
+              ["cancel", "--all"], ["retry", "1"], ["submit", "--retry", "missing"])  # fmt: skip
+    for arguments in silent:
+        assert quiet(*arguments, code=0)[1:] == ("", ""), arguments
+    for arguments, lines in ((["collect"], 3), (["run", "experiment.yml"], 3), (["best"], 3), (["status"], 4)):
+        code, out, err = quiet(*arguments)
+        assert (code, err, len(out.splitlines())) == (0, "", lines), arguments
+    assert quiet("report", code=0)[2] == ""
+    assert quiet("logs", "nope", code=2)[2].startswith("error: ")
 
 
 def test_a_closed_pipe_is_no_traceback(project):
     project.write(values=range(1500)).compile()
-    for command in (["collect"], ["collect", "--format", "jsonl"], ["status", "--all"], ["status", "--format", "csv"]):
+    for command in (
+        ["collect"],
+        ["collect", "--format", "jsonl"],
+        ["status", "--all"],
+        ["status", "--format", "csv"],
+        ["collect", "--history"],
+        ["report"],
+    ):
         with project.start(*command) as process:
             process.stdout.readline()
             process.stdout.close()
@@ -289,7 +331,7 @@ def test_without_stdout_there_is_no_traceback(done, command):
                              stderr=subprocess.PIPE, text=True, timeout=30, check=False)  # fmt: skip
     assert "Traceback" not in process.stderr
     assert "Exception ignored" not in process.stderr
-    assert process.returncode in (0, 2, 4)
+    assert process.returncode in (0, 1, 2, 4)
 
 
 # --- surroundings ----------------------------------------------------------------------------------------------------
@@ -304,11 +346,12 @@ def test_status_fits_into_80_columns(project, cli, monkeypatch):
     cli("submit", code=1)
     _, out, _ = cli("status", code=0)
     lines = out.splitlines()
-    assert len(lines) == 4  # the verdict, the header, two trials
+    assert len(lines) == 5  # the verdict, the header, two trials, why one of them failed
     assert all(len(line) <= 80 for line in lines)
     assert lines[0] == "probe: 1 of 2 trials done: 1 failed"
     assert lines[1].split() == ["#", "trial", "status", "try", "time", "result,", "or", "why", "there", "is", "none"]
     assert lines[3].rstrip().endswith("exit code 3")
+    assert lines[4] == "1 failed: exit code 3 (trial 1)"
     assert "\x1b" not in out
 
 

@@ -7,12 +7,12 @@ import math
 
 import pytest
 
-from amlc.collect import history_table, read_results, trials_table, verdict
+from amlc.collect import Results, history_table, trials_table, verdict
 from amlc.ledger import Event, observed
 from amlc.model import Metric, Observation, Outcome, Status
 from amlc.report.tables import WRITERS
 
-FIXED = ["sequence", "trial", "status", "attempt", "job", "revision", "started", "ended", "duration_s"]
+FIXED = ["sequence", "trial", "status", "attempt", "job", "revision", "started", "ended", "duration_s", "error"]
 HISTORY = ["sequence", "trial", "attempt", "job", "step", "at"]
 
 
@@ -43,9 +43,10 @@ class Story:
 
     def table(self, *, history=False, format_="csv"):
         with self.project.ledger() as ledger:
-            results = read_results(self.project.manifest, ledger)
+            rows = Results(self.project.manifest, ledger).rows()
             out = io.BytesIO()
-            WRITERS[format_](history_table(results, ledger) if history else trials_table(results), out)
+            with history_table(rows, ledger) if history else trials_table(rows) as table:
+                WRITERS[format_](table, out)
         return out.getvalue()
 
     def rows(self, **options):
@@ -53,7 +54,7 @@ class Story:
 
     def verdict(self):
         with self.project.ledger() as ledger:
-            return verdict(read_results(self.project.manifest, ledger))
+            return verdict(Results(self.project.manifest, ledger))
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_nested_choices_are_flattened_with_dots(story):
         {"_name": "none"},
     ]}, "opt": {"_type": "choice", "_value": [{"a": {"b": [1, "x"]}}, 'ad"am,\n']}}  # fmt: skip
     rows = story(searchSpace=space).rows()
-    assert list(rows[0])[9:] == ["param.layer._name", "param.layer.size", "param.opt.a.b", "param.opt"]
+    assert list(rows[0])[len(FIXED) :] == ["param.layer._name", "param.layer.size", "param.opt.a.b", "param.opt"]
     assert {row["param.layer._name"] for row in rows} == {"conv", "none"}
     assert {row["param.layer.size"] for row in rows} == {"3", ""}
     assert {row["param.opt.a.b"] for row in rows} == {'[1, "x"]', ""}
@@ -223,8 +224,8 @@ def test_each_trial_of_a_packed_job_has_its_own_end(project):
                 for n, (t, c) in enumerate(zip(trials, codes, strict=True))]  # fmt: skip
     with project.ledger() as ledger:
         ledger.append([Event(kind="intent", at=1, job=entry.name, data=data), observed(seen, at=2, outcomes=outcomes)])
-        table = trials_table(read_results(project.manifest, ledger))
-        rows = list(table.rows)
+        with trials_table(Results(project.manifest, ledger).rows()) as table:
+            rows = list(table.rows)
     assert [row["status"] for row in rows] == ["succeeded", "failed", "succeeded"]
     assert [row["duration_s"] for row in rows] == [5, 5, 5]
     assert len({row["job"] for row in rows}) == 1

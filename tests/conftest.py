@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from amlc.collect import read_results
+from amlc.collect import Results
 from amlc.commands.compile import compile_
 from amlc.ledger import fold, open_ledger
 from amlc.manifest import read_manifest
@@ -28,9 +28,11 @@ FINAL += FINAL.replace("final()", "intermediate()").replace("FINAL", "PERIODICAL
 
 LONG = (
     "adaptive_test.py", "architecture_test.py", "azure/adaptive_test.py", "azure/emulator_test.py",
-    "azure/submit_test.py", "backends/local_test.py", "commands/cancel_test.py", "commands/submit_test.py",
-    "config/fuzz_test.py", "crash_test.py", "drive_test.py", "ledger_test.py", "metamorphic_test.py",
-    "parallel_test.py", "pbt_example_test.py", "render/form_test.py", "runner_test.py", "tuners/model_based_test.py",
+    "azure/endings_test.py", "azure/matrix_test.py", "azure/submit_test.py", "backends/endings_test.py",
+    "backends/faults_test.py", "backends/local_test.py", "commands/cancel_test.py", "commands/submit_test.py",
+    "config/fuzz_test.py", "crash_test.py", "drive_test.py", "ledger_test.py", "matrix_test.py",
+    "metamorphic_test.py", "packs_test.py", "parallel_test.py", "pbt_example_test.py", "render/form_test.py", "runner/",
+    "runner_test.py", "tuners/model_based_test.py",
     "warm_start_test.py",
     "azure/walk_test.py::test_refresh", "azure/walk_test.py::test_results_are_those", "cli_test.py::test_init",
     "tuners/gridsearch_test.py::test_any_space", "tuners/random_test.py::test_any_space",
@@ -150,7 +152,7 @@ class Project:
     def statuses(self):
         """The trials' statuses as recorded, in order."""
         with self.ledger() as ledger:
-            return [status.value for _, _, status in read_results(self.manifest, ledger).trials()]
+            return [row.status.value for row in Results(self.manifest, ledger).rows()]
 
     def run_folder(self, trial):
         """The run folder of a trial's only attempt."""

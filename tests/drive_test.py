@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from amlc.backends import Fetched, Submitted
-from amlc.drive import Limits, drive, observe_once
+from amlc.drive import Limits, drive
 from amlc.errors import BackendError, TransientError
-from amlc.ledger import Event, fold, latest, open_ledger
+from amlc.ledger import Event, by_trial, fold, open_ledger
 from amlc.model import Metric, Observation, Outcome, Status
+from amlc.observe import observe_once
 from amlc.reconcile import Policy
 
 LOST = {"status": Status.FAILED, "infrastructure": True}
@@ -110,7 +111,12 @@ class Machine:
         self._call()
         trial = job.split("-")[1]
         metrics = [Metric(trial=trial, kind="final", sequence=0, value=1.5, at=self.clock())]
-        return Fetched(metrics, [Outcome(trial=trial, exit_code=0, started=1.0, ended=2.0)])
+        seen = self._seen(job)
+        is_known = seen.status in (Status.SUCCEEDED, Status.FAILED) and self.jobs[job].end != GONE
+        if seen.infrastructure or not is_known:
+            return Fetched(metrics, [])
+        code = 0 if seen.status is Status.SUCCEEDED else 3
+        return Fetched(metrics, [Outcome(trial=trial, exit_code=code, started=1.0, ended=2.0)])
 
     def log(self, job, *, follow):
         raise NotImplementedError
@@ -149,7 +155,7 @@ class Bench:
 
     def drive(self, *, policy=None, watch=lambda progress: None, **limits):
         with open_ledger(self.path) as ledger:
-            return drive(self.manifest, ledger, self.machine, policy=policy or Policy(), clock=self.clock,
+            return drive(self.manifest, ledger, self.machine, policy=lambda: policy or Policy(), clock=self.clock,
                          limits=Limits(concurrency=self.room, **limits), watch=watch)  # fmt: skip
 
     def attempts(self):
@@ -434,13 +440,13 @@ def test_a_job_of_unknown_status_that_was_retried_and_ends_after_all_is_not_subm
             machine.jobs[name].end = LOST
 
     b.machine.on_poll = first_comes_back
-    progress, _ = b.drive(policy=Policy(retry={name}))
+    progress, _ = b.drive(policy=Policy(retry={(name, b.entries[0].id)}))
     assert sorted(b.machine.jobs) == [name, f"{name}-2"]
     assert {job.creations for job in b.machine.jobs.values()} == {1}
     assert progress.submitted == 1
-    assert latest(b.attempts())[b.entries[0].id].latest.status is Status.SUCCEEDED
+    assert by_trial(b.attempts().values())[b.entries[0].id].latest.status is Status.SUCCEEDED
     assert b.drive()[0].submitted == 0
-    assert b.drive(policy=Policy(retry={name}))[0].submitted == 0
+    assert b.drive(policy=Policy(retry={(name, b.entries[0].id)}))[0].submitted == 0
 
 
 def test_a_refused_submission_is_a_failure_that_is_not_repeated(bench):
@@ -596,7 +602,7 @@ def test_progress_counts_what_the_run_has_to_do(bench):
     b.drive(policy=Policy(only={b.entries[0].id}))
     seen = []
     b.drive(watch=lambda p: seen.append((p.total, p.submitted, p.ended, p.running)))
-    assert {total for total, *_ in seen} == {5}
+    assert {total for total, *_ in seen} == {6}
     assert seen[0][1:] == (2, 0, 2)
     assert seen[-1][1:] == (5, 5, 0)
     assert all(submitted - ended == running for _, submitted, ended, running in seen)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amlc.ledger import Event, LedgerError, elapsed_s, fold, latest, observed, open_ledger, read_ledger
+from amlc.ledger import Event, LedgerError, by_trial, elapsed_s, fold, observed, open_ledger, read_ledger
 from amlc.model import Metric, Observation, Outcome, Status
 
 JOBS = ("p-1", "p-2", "p-2-2")
@@ -66,7 +66,8 @@ def test_every_prefix_of_the_events_is_a_valid_state(events):
             assert attempt.job == job
             assert attempt.status("t1") in Status
             assert attempt.working == (not attempt.latest.status.ended)
-        assert set(latest(attempts)) == {attempt.id for attempt in attempts.values()}
+        last = by_trial(attempts.values())
+        assert set(last) == {trial.id for attempt in attempts.values() for trial in attempt.trials}
 
 
 @given(st.lists(EVENTS, max_size=20))
@@ -150,7 +151,7 @@ def at(kind, when, job=""):
     ],
 )  # fmt: skip
 def test_pauses_between_submits_do_not_count(events, expected):
-    assert elapsed_s(events) == expected
+    assert elapsed_s((event.kind, event.at) for event in events) == expected
 
 
 # --- on disk ---------------------------------------------------------------------------------------------------------

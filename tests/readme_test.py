@@ -1,37 +1,277 @@
-"""The README's tour is run as it stands."""
+"""Everything in README.md and docs/ that can be typed is run as it stands, and every option that they name is there."""
 
+import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import click
+import pytest
+import yaml
+
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # so that `tests.azure` is found however pytest is started
+
+from amlc.cli import main  # noqa: E402
+from tests.azure.conftest import missing  # noqa: E402
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TIMEOUT_S = 240
+
+# Every line of a command block runs but these: a line (without its comment), what runs in its place, and why.
+NOT_RUN = {
+    "make run": ("make -n run", "installs from a package index; .ci/run runs it"),
+    "make test": ("make -n test", "this is it; .ci/run runs it"),
+    "pip install '.[azure]'": ("", "installs from a package index; what it installs is what these tests run with"),
+    "az login": ("", "a person signs in, in a browser; the emulator's az is signed in"),
+}
 
 
-def tour():
-    """Yield (command with its continuation lines, expected lines of output) from the README's console block."""
-    block = re.search(r"```console\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    for part in re.split(r"^\$ ", block[1], flags=re.MULTILINE)[1:]:
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page; number: which of its page's, from 1."""
+
+    page: Path
+    number: int
+    language: str
+    text: str
+
+    def __str__(self):
+        return f"{self.page.stem}-{self.number}-{self.language or 'without-a-language'}"
+
+
+def blocks():
+    for page in PAGES:
+        found = re.findall(r"^```(.*?)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        for number, (language, text) in enumerate(found, start=1):
+            yield Block(page, number, language.strip(), text)
+
+
+BLOCKS = list(blocks())
+
+
+def commands(block):
+    """Yield (command with its continuation lines, expected lines of output) from a console block."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
         more = [line.removeprefix(">").removeprefix(" ") for line in lines[1:] if line.startswith(">")]
         yield "\n".join([lines[0], *more]), [line for line in lines[1:] if not line.startswith(">")]
 
 
-def test_the_tour_of_the_readme_runs_as_printed(tmp_path):
-    script = "set -e\n" + "\n".join(f"echo '=== {n}'\n{command}" for n, (command, _) in enumerate(tour()))
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+def bare(line):
+    """A line of a shell block without its comment."""
+    return re.sub(r"(^|\s+)#.*", "", line).strip()
+
+
+def as_run(text):
+    """A shell block with what stands for it in place of each line that is not run."""
+    return "\n".join(NOT_RUN.get(bare(line), (line,))[0] for line in text.splitlines()) + "\n"
+
+
+class Folder:
+    """Where a block is run: as new as a user's, with an amlc on the PATH."""
+
+    def __init__(self, root, environ=None):
+        self.root = root
+        root.mkdir()
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("AMLC_", "NNI_"))}
+        environ = own if environ is None else environ
+        before, _, rest = environ["PATH"].partition(os.pathsep)  # the emulator's `az` comes first
+        path = os.pathsep.join([before, str(Path(sys.executable).parent), rest])
+        self.environ = {**environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+
+    def run(self, *command, code=0):
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def prepare(self, **keys):
+        """Write the experiment of `amlc init`, with `keys` in place of its own."""
+        self.run("amlc", "init")
+        file = self.root / "experiment.yml"
+        config = {**yaml.safe_load(file.read_text(encoding="utf-8")), "maxTrialNumber": 6, **keys}
+        file.write_text(yaml.safe_dump(config), encoding="utf-8")
+        for name in ("Makefile", "pyproject.toml"):  # as in a checkout
+            shutil.copy(ROOT / name, self.root)
+        shutil.copytree(ROOT / "examples", self.root / "examples")
+        return self
+
+    @property
+    def jobs(self):
+        files = sorted(self.root.glob("build/*/jobs/*.yml"))
+        return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+
+
+@pytest.fixture
+def azure(tmp_path):
+    """An emulated workspace with the names that docs/azure.md gives it."""
+    if reason := missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from tests.azure.emulator import Emulator
+
+    (tmp_path / "emulator").mkdir()
+    service = azure_service()
+    names = {"resource_group": service["resourceGroup"], "workspace": service["workspaceName"]}
+    with Emulator(tmp_path / "emulator", **names) as emulator:
+        yield emulator
+    assert emulator.crashes == []
+
+
+def azure_service():
+    """The trainingService that docs/azure.md shows."""
+    (found,) = [yaml.safe_load(block.text) for block in BLOCKS if block.text.startswith("trainingService:")]
+    return found["trainingService"]
+
+
+def on_azure(tmp_path, request, **keys):
+    """A folder whose experiment runs on the emulator."""
+    azure = request.getfixturevalue("azure")
+    environ = azure.environ("proxy", AZURE_SUBSCRIPTION_ID=azure.subscription)
+    return Folder(tmp_path / "folder", environ).prepare(**{"trainingService": azure_service(), **keys})
+
+
+def statuses(table):
+    with table.open(encoding="utf-8", newline="") as file:
+        return [row["status"] for row in csv.DictReader(file)]
+
+
+def run_sh(block, tmp_path, request):
+    """What a shell block leaves behind in results.csv are the results of the whole experiment."""
+    is_azure = block.page.stem == "azure"
+    folder = on_azure(tmp_path, request) if is_azure else Folder(tmp_path / "folder").prepare()
+    script = as_run(block.text)
+    done = folder.run("sh", "-e", "-c", re.sub(r"\bFILE\b", "experiment.yml", script))
+    if "> results.csv" in script:
+        assert statuses(folder.root / "results.csv") == ["succeeded"] * 6
+        assert "6 of 6 trials done\n" in done.stderr
+    if "make -n run" in script:
+        assert "amlc --build build run examples/digits/experiment.yml" in done.stdout
+        assert "-m pytest" in done.stdout
+
+
+def run_console(block, tmp_path, request):
+    """Each command prints the lines that stand below it."""
+    folder = Folder(tmp_path / "folder")
+    parts = list(commands(block))
+    assert parts
+    script = [f"echo '=== {n}'; echo '=== {n}' >&2\n{command}" for n, (command, _) in enumerate(parts)]
+    done = folder.run("bash", "-e", "-c", "\n".join(script))
+    out, err = (
+        [part.splitlines() for part in re.split(r"^=== \d+\n", text, flags=re.MULTILINE)[1:]]
+        for text in (done.stdout, done.stderr)
     )
-    assert done.returncode == 0, done.stderr
-    printed = done.stdout.splitlines() + done.stderr.splitlines()
-    for _, expected in tour():
+    for n, (_, expected) in enumerate(parts):
         for line in expected:
-            assert line in printed
-    assert (tmp_path / "tour" / "results.csv").read_bytes().count(b"\r\n") == 5
-    assert len(list(tour())) > 8
+            assert line in out[n] + err[n]
+    for table in folder.root.glob("**/results.csv"):
+        assert set(statuses(table)) == {"succeeded"}
+
+
+def run_yaml(block, tmp_path, request):
+    """It is part of an experiment on Azure ML, which takes the jobs."""
+    folder = on_azure(tmp_path, request, tuner={"name": "Random"}, maxTrialNumber=2, **yaml.safe_load(block.text))
+    azure = request.getfixturevalue("azure")
+    assert folder.run("amlc", "validate", "experiment.yml").stderr == "experiment.yml: first is valid\n"
+    folder.run("amlc", "compile", "experiment.yml")
+    folder.run("amlc", "submit", "--no-wait")
+    assert azure.count("PUT", "/jobs/") == 2
+
+
+def run_jinja(block, tmp_path, request):
+    """It is a template that an experiment's jobs are made of."""
+    space = {"lr": {"_type": "choice", "_value": [0.01, 0.5]}}
+    folder = Folder(tmp_path / "folder").prepare(
+        searchSpace=space, tuner={"name": "GridSearch"}, trainingService=azure_service(), amlc={"templates": "mine"}
+    )
+    folder.environ["AZURE_SUBSCRIPTION_ID"] = "00000000-0000-0000-0000-000000000001"
+    (folder.root / "mine").mkdir()
+    (folder.root / "mine" / "command-job.yml.j2").write_text(block.text, encoding="utf-8")
+    folder.run("amlc", "compile", "experiment.yml")
+    assert [job["compute"] for job in folder.jobs] == ["azureml:cpu", "azureml:gpu"]
+
+
+# A block in any other language fails: nothing that can be typed is forgotten. `text` is a drawing.
+RUN = {"sh": run_sh, "console": run_console, "yaml": run_yaml, "jinja": run_jinja, "text": lambda *_: None}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_every_block_runs_as_printed(block, tmp_path, request):
+    assert block.language in RUN, f"{block}: say what it is, and how it is run"
+    RUN[block.language](block, tmp_path, request)
+
+
+def test_no_block_is_overlooked():
+    fences = [
+        line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines() if re.search("```|~~~", line)
+    ]
+    assert len(fences) == 2 * len(BLOCKS) > 10
+
+
+def test_what_is_not_run_is_there():
+    lines = {bare(line) for block in BLOCKS if block.language == "sh" for line in block.text.splitlines()}
+    assert NOT_RUN.keys() <= lines
+    assert all(reason for _, reason in NOT_RUN.values())
 
 
 def test_the_tour_is_short():
-    assert sum(command.count("\n") + 1 for command, _ in tour()) <= 30
+    (tour,) = [block for block in BLOCKS if block.language == "console"]
+    assert sum(command.count("\n") + 1 for command, _ in commands(tour)) <= 30
+    assert len(list(commands(tour))) > 8
+
+
+def options(command):
+    """The options that a command's --help lists."""
+    text = command.get_help(click.Context(command, info_name=command.name, help_option_names=["-h", "--help"]))
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
+
+
+OPTIONS = {verb: options(command) for verb, command in main.commands.items()}
+
+
+def rows_of_commands():
+    """Yield the verbs and the whole text of each row of the README's command table."""
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `amlc "):
+            yield re.findall(r"`amlc ([a-z]+)", line.split("|")[1]), line
+
+
+def test_the_table_of_commands_lists_every_command():
+    listed = [verb for verbs, _ in rows_of_commands() for verb in verbs]
+    assert set(listed) == set(main.commands)
+
+
+def test_the_options_of_a_row_are_those_of_its_command():
+    for verbs, line in rows_of_commands():
+        for option in re.findall(r"`(--?[a-z][a-z-]*)", line):
+            for verb in verbs:
+                assert option in OPTIONS[verb], f"{verb} {option}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_option_that_a_page_names_is_one_of_the_commands(page):
+    text = page.read_text(encoding="utf-8")
+    everything = set().union(*OPTIONS.values(), options(main))
+    fenced = [line for block in BLOCKS if block.page == page for line in block.text.splitlines()]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+    for piece in [*map(bare, fenced), *spans]:
+        words = piece.split()
+        named = [re.sub(r"=.*", "", word) for word in words if re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word)]
+        verbs = [after for before, after in zip(["amlc", *words], words, strict=False) if before == "amlc"]
+        known = OPTIONS.get(verbs[0], everything) if verbs else everything
+        assert set(named) <= known, piece

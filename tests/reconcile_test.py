@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amlc.ledger import Attempt, latest
+from amlc.ledger import Attempt, by_trial
 from amlc.manifest import Entry
-from amlc.model import Observation, Outcome, Status, Trial
+from amlc.model import End, Observation, Outcome, Status, Trial
 from amlc.names import job_name
-from amlc.reconcile import Policy, Reason, decide, reconcile, retryable, succeeded
+from amlc.reconcile import Policy, Reason, decide, failed, is_retried, reconcile
 
 REVISION = "a1b2c3"
-ENDS = ("failed", "canceled", "early_stopped", "missing", "changed")
+ENDS = ("failed", "unfinished", "canceled", "early_stopped", "missing", "changed")
 
 
 def entry(number):
@@ -50,7 +50,8 @@ def histories(draw):
 
 @st.composite
 def policies(draw, history):
-    retry = draw(st.frozensets(st.sampled_from(sorted(history)))) if history else frozenset()
+    pairs = sorted((job, trial.id) for job, one in history.items() for trial in one.trials)
+    retry = draw(st.frozensets(st.sampled_from(pairs))) if history else frozenset()
     ids = [of.id for of in ENTRIES]
     only = draw(st.none() | st.frozensets(st.sampled_from(ids)))
     return Policy(losses=draw(st.integers(0, 3)), retry=retry, only=only)
@@ -71,39 +72,39 @@ def applied(history, action):
 @given(situations())
 def test_after_its_actions_there_is_nothing_left_to_do(situation):
     history, policy = situation
-    for action in list(reconcile(ENTRIES, latest(history), policy)):
+    for action in list(reconcile(ENTRIES, by_trial(history.values()), policy)):
         history = applied(history, action)
-    assert list(reconcile(ENTRIES, latest(history), policy)) == []
+    assert list(reconcile(ENTRIES, by_trial(history.values()), policy)) == []
 
 
 @given(situations())
 def test_stopping_after_any_action_and_starting_again_does_the_same_in_the_end(situation):
     history, policy = situation
-    planned = list(reconcile(ENTRIES, latest(history), policy))
+    planned = list(reconcile(ENTRIES, by_trial(history.values()), policy))
     for done in range(len(planned)):
         partly = history
         for action in planned[:done]:
             partly = applied(partly, action)
-        assert list(reconcile(ENTRIES, latest(partly), policy)) == planned[done:]
+        assert list(reconcile(ENTRIES, by_trial(partly.values()), policy)) == planned[done:]
 
 
 @given(situations())
 def test_a_job_at_work_is_left_alone_unless_the_user_named_it(situation):
     history, policy = situation
-    working = {a.id for a in latest(history).values() if a.working and a.job not in policy.retry}
-    assert not working & {action.entry.id for action in reconcile(ENTRIES, latest(history), policy)}
+    working = {a.id for a in by_trial(history.values()).values() if a.working and (a.job, a.id) not in policy.retry}
+    assert not working & {action.entry.id for action in reconcile(ENTRIES, by_trial(history.values()), policy)}
 
 
 @given(situations())
 def test_what_ended_is_submitted_again_only_when_lost_or_asked_for(situation):
     history, policy = situation
-    last = latest(history)
+    last = by_trial(history.values())
     for action in reconcile(ENTRIES, last, policy):
         before = last.get(action.entry.id)
         assert (action.reason is Reason.NEW) == (before is None)
-        assert (action.reason is Reason.RETRY) == (before is not None and before.job in policy.retry)
+        assert (action.reason is Reason.RETRY) == (before is not None and (before.job, before.id) in policy.retry)
         if action.reason is Reason.LOST:
-            assert before.latest.infrastructure
+            assert before.status(before.id) is Status.UNFINISHED
             assert not before.canceling
             assert before.losses < policy.losses
 
@@ -111,15 +112,15 @@ def test_what_ended_is_submitted_again_only_when_lost_or_asked_for(situation):
 @given(situations())
 def test_only_restricts_to_the_named_jobs_and_changes_nothing_about_them(situation):
     history, policy = situation
-    everything = list(reconcile(ENTRIES, latest(history), replace(policy, only=None)))
+    everything = list(reconcile(ENTRIES, by_trial(history.values()), replace(policy, only=None)))
     expected = [a for a in everything if policy.only is None or a.entry.id in policy.only]
-    assert list(reconcile(ENTRIES, latest(history), policy)) == expected
+    assert list(reconcile(ENTRIES, by_trial(history.values()), policy)) == expected
 
 
 @given(st.integers(0, 5))
 def test_a_job_that_is_lost_each_time_is_submitted_losses_times_more(losses):
     of, policy, history, submitted = ENTRIES[0], Policy(losses=losses), {}, 0
-    while actions := list(reconcile([of], latest(history), policy)):
+    while actions := list(reconcile([of], by_trial(history.values()), policy)):
         (action,) = actions
         submitted += 1
         history = applied(history, action)
@@ -129,10 +130,10 @@ def test_a_job_that_is_lost_each_time_is_submitted_losses_times_more(losses):
 
 
 def test_a_retried_job_that_fails_again_is_not_retried_for_ever():
-    policy = Policy(retry={ENTRIES[0].name})
-    action = decide(ENTRIES[0], attempt(ENTRIES[0], 1, Status.FAILED), policy)
+    policy = Policy(retry={(ENTRIES[0].name, ENTRIES[0].id)})
+    action = decide(ENTRIES[0], {ENTRIES[0].id: attempt(ENTRIES[0], 1, Status.FAILED)}, policy)
     assert (action.number, action.reason) == (2, Reason.RETRY)
-    assert decide(ENTRIES[0], attempt(ENTRIES[0], 2, Status.FAILED), policy) is None
+    assert decide(ENTRIES[0], {ENTRIES[0].id: attempt(ENTRIES[0], 2, Status.FAILED)}, policy) is None
 
 
 def test_reconcile_reads_the_desired_jobs_lazily():
@@ -163,9 +164,7 @@ def test_reconcile_reads_the_desired_jobs_lazily():
 def test_retry_selects(status, has_result, revision, selected_by):
     one = attempt(ENTRIES[0], 1, status, revision=revision)
     found = {
-        word
-        for word in ENDS
-        if retryable(ENTRIES, {one.id: one}, [word], with_result={one.id} if has_result else set(), revision=REVISION)
+        word for word in ENDS if is_retried(ENTRIES[0].trials[0], one, [word], has_result=has_result, revision=REVISION)
     }
     assert found == selected_by
 
@@ -174,19 +173,103 @@ def outcome(trial, exit_code):
     return Outcome(trial=trial, exit_code=exit_code, started=1.0, ended=2.0)
 
 
-def test_a_packed_job_is_selected_by_any_of_its_trials():
-    trials = tuple(Trial(f"{n:016x}", n, {}) for n in range(3))
-    packed = Entry("p", "probe-p", "", "", trials)
-    one = replace(attempt(packed, 1, Status.FAILED), outcomes={
-        trials[0].id: outcome(trials[0].id, 0),
-        trials[1].id: outcome(trials[1].id, 3),
-        trials[2].id: outcome(trials[2].id, 0),
-    })  # fmt: skip
-    assert [one.status(trial.id).value for trial in trials] == ["succeeded", "failed", "succeeded"]
-    assert retryable([packed], {"p": one}, ["failed"], with_result=[], revision=REVISION) == {"probe-p"}
-    assert not succeeded(one)
+PACK = Entry("p", "probe-p", "", "", tuple(Trial(f"{n:016x}", n, {}) for n in range(4)))
+
+
+def packed(status=Status.FAILED, *, number=1, trials=PACK.trials, ends, **fields):
+    """An attempt at a pack. ends: the Outcome's fields of those of its trials that have one."""
+    one = attempt(PACK, number, status, **fields)
+    outcomes = {trials[n].id: Outcome(trial=trials[n].id, started=1.0, ended=2.0, **end) for n, end in ends.items()}
+    return replace(one, trials=trials, outcomes=outcomes)
+
+
+DONE, CRASHED = {"exit_code": 0}, {"exit_code": 3, "error": "KeyError: 'lr'"}
+LATE = {"exit_code": 143, "end": End.TIME_LIMIT, "error": "stopped at its time limit"}
+CUT = {"exit_code": None, "end": End.TERMINATED, "error": "terminated before it started"}
+LOST = {"exit_code": 0, "end": End.LOST, "error": "a metric could not be recorded"}
+NEVER = {"exit_code": None, "end": End.REFUSED, "error": "a trial needs 4 GPUs"}
+
+
+@pytest.mark.parametrize(
+    ("job", "infrastructure", "end", "expected", "error"),
+    [
+        pytest.param(Status.RUNNING, False, None, Status.RUNNING, None, id="running"),
+        pytest.param(Status.SUCCEEDED, False, DONE, Status.SUCCEEDED, None, id="good"),
+        pytest.param(Status.FAILED, False, DONE, Status.SUCCEEDED, None, id="good in a failed job"),
+        pytest.param(Status.FAILED, True, DONE, Status.SUCCEEDED, None, id="good in a lost job"),
+        pytest.param(Status.CANCELED, False, DONE, Status.SUCCEEDED, None, id="good in a canceled job"),
+        pytest.param(Status.FAILED, False, CRASHED, Status.FAILED, "KeyError: 'lr'", id="crashed"),
+        pytest.param(Status.FAILED, True, CRASHED, Status.FAILED, "KeyError: 'lr'", id="crashed in a lost job"),
+        pytest.param(Status.FAILED, False, LATE, Status.EARLY_STOPPED, "stopped at its time limit", id="late"),
+        pytest.param(Status.FAILED, False, CUT, Status.UNFINISHED, "why", id="cut short"),
+        pytest.param(Status.CANCELED, False, CUT, Status.CANCELED, "why", id="canceled"),
+        pytest.param(Status.EARLY_STOPPED, False, CUT, Status.EARLY_STOPPED, "why", id="given up"),
+        pytest.param(Status.FAILED, False, LOST, Status.UNFINISHED, "a metric could not be recorded", id="lost"),
+        pytest.param(Status.SUCCEEDED, False, LOST, Status.UNFINISHED, "a metric could not be recorded", id="lost at last"),
+        pytest.param(Status.FAILED, False, NEVER, Status.FAILED, "a trial needs 4 GPUs", id="refused"),
+        pytest.param(Status.FAILED, False, None, Status.UNFINISHED, "why", id="no word of it but of others"),
+        pytest.param(Status.FAILED, True, None, Status.UNFINISHED, "why", id="no word of it in a lost job"),
+        pytest.param(Status.UNKNOWN, False, None, Status.UNKNOWN, "why", id="unknown"),
+    ],
+)  # fmt: skip
+def test_a_trial_of_a_pack_has_its_own_end(job, infrastructure, end, expected, error):
+    ends = {1: DONE} | ({0: end} if end else {})
+    one = packed(job, infrastructure=infrastructure, ends=ends)
+    one = replace(one, latest=replace(one.latest, error="why" if error else None))
+    assert (one.status(PACK.trials[0].id), one.error(PACK.trials[0].id)) == (expected, error)
+
+
+def test_a_job_of_which_nothing_is_known_but_that_it_failed_failed():
+    one = attempt(PACK, 1, Status.FAILED)
+    assert {one.status(trial.id) for trial in PACK.trials} == {Status.FAILED}
+
+
+def test_of_a_pack_that_was_cut_short_exactly_what_is_unfinished_runs_again():
+    first = packed(ends={0: DONE, 1: CRASHED, 2: LATE})
+    last = by_trial([first])
+    action = decide(PACK, last, Policy())
+    assert (action.trials, action.number, action.losses, action.reason) == (PACK.trials[3:], 2, 1, Reason.LOST)
+    assert action.name == "probe-p-2"
+    again = packed(number=2, trials=PACK.trials[3:], losses=1, ends={0: DONE})
+    last = by_trial([first, again])
+    assert [last[trial.id].number for trial in PACK.trials] == [1, 1, 1, 2]
+    assert decide(PACK, last, Policy()) is None
+
+
+def test_retry_of_a_pack_runs_the_failed_ones_only():
+    first = packed(ends={0: DONE, 1: CRASHED, 2: LATE, 3: CRASHED})
+    last = by_trial([first])
+    names = {
+        (first.job, trial.id)
+        for trial in PACK.trials
+        if is_retried(trial, first, ["failed"], has_result=False, revision=REVISION)
+    }
+    action = decide(PACK, last, Policy(retry=names))
+    assert action.trials == (PACK.trials[1], PACK.trials[3])
+    assert [trial.id for trial in failed(first)] == [PACK.trials[1].id, PACK.trials[3].id]
+
+
+def test_while_a_part_of_a_pack_runs_again_the_rest_is_left_alone():
+    first = packed(ends={0: DONE, 1: CRASHED})
+    again = packed(Status.RUNNING, number=2, trials=PACK.trials[2:], losses=1, ends={})
+    assert decide(PACK, by_trial([first, again]), Policy()) is None
+    retried = decide(PACK, by_trial([first, again]), Policy(retry={(first.job, PACK.trials[1].id)}))
+    assert (retried.trials, retried.number) == (PACK.trials[1:2], 3)
+
+
+@pytest.mark.parametrize("losses", [0, 1, 2])
+def test_what_is_unfinished_runs_again_so_often_and_then_stays_unfinished(losses):
+    one = packed(losses=losses, ends={0: DONE, 1: DONE, 2: DONE})
+    action = decide(PACK, by_trial([one]), Policy(losses=2))
+    assert (action is None) == (losses == 2)
+    assert one.status(PACK.trials[3].id) is Status.UNFINISHED
+
+
+def test_what_was_canceled_is_not_cut_short():
+    one = packed(Status.CANCELED, canceling=True, ends={0: DONE, 1: CUT})
+    assert decide(PACK, by_trial([one]), Policy()) is None
 
 
 def test_an_early_stop_is_a_good_end():
-    assert succeeded(attempt(ENTRIES[0], 1, Status.EARLY_STOPPED))
-    assert not succeeded(attempt(ENTRIES[0], 1, Status.CANCELED))
+    assert not failed(attempt(ENTRIES[0], 1, Status.EARLY_STOPPED))
+    assert failed(attempt(ENTRIES[0], 1, Status.CANCELED))

@@ -20,101 +20,27 @@ from pathlib import Path
 
 import pytest
 
-RUNNER = Path(__file__).parents[1] / "amlc" / "runner"
+from tests.runner.harness import (
+    ID,
+    PARAMETERS,
+    PYTHON,
+    RUNNER,
+    TIMEOUT_S,
+    JobFolder,
+    interpreters,
+    is_alive,
+    metric_line,
+    one_trial,
+    trials,
+    wait_until,
+)
+
 HERE = Path(__file__).parent / "runner"
-ID = "0123456789abcdef"
-PARAMETERS = {"lr": 1, "name": 'it\'s "#1" // \\" # a'}
-PYTHON = shlex.quote(sys.executable)
-BARE = f"{PYTHON} -S"  # without site-packages: quick to start, and no nni
-TIMEOUT_S = 120
-
-
-class JobFolder:
-    """A job's working directory, and the way to run the runner in it."""
-
-    def __init__(self, root):
-        self.root = root
-        root.mkdir(parents=True)
-        shutil.copy(RUNNER / "amlc_runner.py", root)
-        shutil.copytree(RUNNER / "amlc_standin", root / "amlc_standin", ignore=shutil.ignore_patterns("__pycache__"))
-
-    def environment(self, command, trials, env):
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AMLC_", "MLFLOW_", "NNI_", "AZUREML_"))}
-        inherited.pop("CUDA_VISIBLE_DEVICES", None)
-        own = {"AMLC_EXPERIMENT": json.dumps("it's an ex"), "AMLC_COMMAND": json.dumps(command)}
-        own.update({f"AMLC_TRIAL_{i}": json.dumps(trial) for i, trial in enumerate(trials)})
-        merged = {**inherited, **own, **(env or {})}
-        return {name: value for name, value in merged.items() if value is not None}
-
-    def start(self, command, *, trials=None, env=None, python=sys.executable, patch=None, **popen):
-        """Start the runner; `patch` is code that runs first, with the module as `runner`."""
-        trials = [one_trial()] if trials is None else trials
-        arguments = [python, "amlc_runner.py"]
-        if patch:
-            arguments = [python, "-c", f"import sys, amlc_runner as runner\n{patch}\nsys.exit(runner.main())"]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen}
-        return subprocess.Popen(arguments, cwd=self.root, env=self.environment(command, trials, env), **streams)
-
-    def run(self, command, **options):
-        with self.start(command, **options) as process:
-            out, err = process.communicate(timeout=TIMEOUT_S)
-        return Done(process.returncode, out, err.decode())
-
-    def script(self, text, name="trial.py"):
-        (self.root / name).write_text(text, encoding="utf-8")
-        return f"{BARE} {name}"
-
-    def home(self, identifier=ID):
-        return self.root / "outputs" / "amlc" / identifier
-
-    def result(self, identifier=ID):
-        return json.loads((self.home(identifier) / "result.json").read_text())
-
-    def metrics(self, identifier=ID):
-        lines = (self.home(identifier) / "metrics.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
-
-    def values(self, identifier=ID):
-        return [(record["type"], record["sequence"], record["value"]) for record in self.metrics(identifier)]
-
-
-class Done:
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
 
 
 @pytest.fixture
 def job(tmp_path):
     return JobFolder(tmp_path / "it's a job \u00e9")
-
-
-def one_trial(identifier=ID, sequence=7, parameters=PARAMETERS):
-    return {"id": identifier, "sequence": sequence, "parameters": parameters}
-
-
-def trials(count):
-    return [one_trial(f"{i:016x}", i, {"n": i}) for i in range(count)]
-
-
-def metric_line(value, *, kind="PERIODICAL", sequence=0):
-    message = {"parameter_id": 7, "trial_job_id": ID, "type": kind, "sequence": sequence, "value": json.dumps(value)}
-    return f"NNISDK_MEb'{json.dumps(message)}'"
-
-
-def wait_until(condition):
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-
-
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return state != "Z"
 
 
 # --- What a trial finds ----------------------------------------------------------------------------------------------
@@ -136,7 +62,7 @@ def test_trial_finds_nni_variables_and_files(job):
         "NNI_CODE_DIR": str(job.root),
     }
     assert "MULTI_PHASE" not in env
-    assert not [name for name in env if name.startswith("AMLC_")]
+    assert {name: env[name] for name in env if name.startswith("AMLC_")} == {"AMLC_REPLICATE": "0"}
     assert env["PYTHONPATH"] == f"{job.root / 'amlc_standin'}:/x"
     assert (job.home() / "nnioutput").is_dir()
     assert (job.home() / ".nni").is_dir()
@@ -237,7 +163,15 @@ def test_result_of_a_good_trial(job):
     )
     result = job.result()
     assert before <= result.pop("started") <= result.pop("ended") <= time.time()
-    assert result == {"trial": ID, "exit_code": 0, "signal": None, "intermediate": 1, "final": 1, "error": None}
+    assert result == {
+        "trial": ID,
+        "end": "exited",
+        "exit_code": 0,
+        "signal": None,
+        "intermediate": 1,
+        "final": 1,
+        "error": None,
+    }
     assert all(before <= record["at"] <= time.time() for record in job.metrics())
     assert set(job.metrics()[0]) == {"type", "sequence", "value", "at"}
     assert done.err == ""
@@ -287,6 +221,10 @@ def test_hundred_thousand_intermediates_keep_their_order(job):
     assert job.result()["intermediate"] == 100000
 
 
+def deep(depth):
+    return json.loads("[" * depth + "]" * depth)
+
+
 LINES = [
     pytest.param(f"50%|####    |{metric_line(1)}\n", [1], id="after a progress bar"),
     pytest.param(f"10%\r20%\r{metric_line(1)}\r\n", [1], id="after carriage returns"),
@@ -299,6 +237,11 @@ LINES = [
     pytest.param(f"x{'y' * 3000000}{metric_line(1)}\n", [1], id="at the end of a very long line"),
     pytest.param(metric_line("x" * 900000) + "\n", ["x" * 900000], id="as long as NNI allows"),
     pytest.param(metric_line([[[None]], True, -0.5]) + "\n", [[[[None]], True, -0.5]], id="any JSON"),
+    pytest.param(metric_line(deep(100)) + "\n", [deep(100)], id="as deep as may be"),
+    pytest.param(metric_line("[" * 1000) + "\n", ["[" * 1000], id="brackets that are text"),
+    pytest.param(metric_line(1, sequence=2**63 - 1) + "\n", [1], id="the last sequence number"),
+    pytest.param(metric_line("\ud800") + "\n", ["\ud800"], id="half of a surrogate pair"),
+    pytest.param(metric_line(10**4299) + "\n", [10**4299], id="an integer of 4300 digits"),
     pytest.param('NNISDK_MEb\'{"type": "REQUEST_PARAMETER", "sequence": 0}\'\n', [], id="a request for parameters"),
     pytest.param("NNISDK_MEb'\nNNISDK_MEb''\n", [], id="an empty one"),
 ]
@@ -309,6 +252,7 @@ def test_metric_line(job, output, expected):
     (job.root / "output").write_text(output, encoding="utf-8", newline="")
     done = job.run("cat output")
     assert [record["value"] for record in job.metrics()] == expected
+    assert (job.home() / "metrics.jsonl").read_bytes().isascii()
     assert done.out.decode() == output
     assert done.code == 0
 
@@ -327,7 +271,15 @@ BAD_LINES = [
     pytest.param("""NNISDK_MEb'{"type": "FINAL", "sequence": 0, "value": "{"}'""", id="value is no json"),
     pytest.param("""NNISDK_MEb'{"type": "OTHER", "sequence": 0, "value": "1"}'""", id="unknown type"),
     pytest.param("""NNISDK_MEb'{"type": "FINAL", "sequence": "0", "value": "1"}'""", id="sequence is no integer"),
-    pytest.param("NNISDK_MEb'" + "[" * 100000 + "'", id="too deep"),
+    pytest.param("NNISDK_MEb'" + "[" * 100000 + "'", id="too deep for json"),
+    pytest.param(metric_line(deep(101)), id="too deep"),
+    pytest.param(metric_line({"default": deep(100)}), id="too deep in an object"),
+    pytest.param(metric_line(1, sequence=2**63), id="sequence too great"),
+    pytest.param(metric_line(1, sequence=-1), id="sequence below zero"),
+    pytest.param(metric_line(1).replace('"sequence": 0', '"sequence": true'), id="sequence is a boolean"),
+    pytest.param(metric_line("x" * 1000000), id="too long for NNI"),
+    pytest.param(metric_line("x" * 5000000), id="far too long"),
+    pytest.param(metric_line(1).replace('"1"', f'"{"1" * 4301}"'), id="an integer too long"),
 ]
 
 
@@ -412,12 +364,10 @@ def test_process_outside_the_group_does_not_hold_the_runner_up(job):
         "    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(100)"
     )
     command = f"{job.script(program)} & until [ -s pid ]; do sleep 0.02; done; echo done"
-    # The process left over holds stderr open too, and communicate() would wait for that.
-    with job.start(command, stderr=subprocess.DEVNULL) as process:
-        out, _ = process.communicate(timeout=TIMEOUT_S)
+    done = job.run(command)
     with contextlib.suppress(ProcessLookupError):
         os.kill(int((job.root / "pid").read_text()), signal.SIGKILL)
-    assert (process.returncode, out) == (0, b"done\n")
+    assert (done.code, done.out) == (0, b"done\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -507,6 +457,26 @@ BAD_INPUT = [
     pytest.param(
         {"AMLC_TRIALS_PER_GPU": "0"}, "AMLC_TRIALS_PER_GPU must be at least 1, found 0", id="trials per gpu 0"
     ),
+    pytest.param({"AMLC_TRIAL_SECONDS": "0"}, "AMLC_TRIAL_SECONDS must be at least 1, found 0", id="no time"),
+    pytest.param({"AMLC_TRIAL_SECONDS": "1.5"}, "AMLC_TRIAL_SECONDS must be an integer, found 1.5", id="half seconds"),
+    pytest.param({"AMLC_CONCURRENCY": "0"}, "AMLC_CONCURRENCY must be at least 1, found 0", id="concurrency 0"),
+    pytest.param({"AMLC_GPU_SHARES": "[0]"}, "AMLC_GPU_SHARES must be an object, found [0]", id="shares in a list"),
+    *(
+        pytest.param(
+            {"AMLC_GPU_SHARES": json.dumps({name: room})},
+            f"AMLC_GPU_SHARES must give GPUs integers of at least 1, found {name!r}: {room!r}",
+            id=f"share {name!r} {room!r}",
+        )
+        for name, room in [("0", 0), ("0", True), ("0", "1"), ("0,1", 1), ("", 1), ("\u00e9", 1)]
+    ),
+    *(
+        pytest.param(
+            {"AMLC_TRIAL_0": json.dumps({**one_trial(), "replicate": replicate})},
+            f"AMLC_TRIAL_0 needs a replicate of at least 0, found {replicate!r}",
+            id=f"replicate {replicate!r}",
+        )
+        for replicate in (-1, True, "1", None)
+    ),
 ]
 
 
@@ -520,7 +490,7 @@ def test_wrong_input_is_said_in_one_line(job, env, message):
 
 def test_wrong_input_gives_results_for_the_trials_it_names(job):
     job.run("echo ran", env={"AMLC_COMMAND": None})
-    assert job.result()["exit_code"] is None
+    assert (job.result()["exit_code"], job.result()["end"]) == (None, "refused")
     assert job.result()["error"] == "the environment variable AMLC_COMMAND is missing"
 
 
@@ -612,6 +582,55 @@ def test_too_few_gpus_fail_all_trials(job, gpus):
     for trial in trials(2):
         assert job.result(trial["id"])["exit_code"] is None
         assert job.result(trial["id"])["error"] == "a trial needs 3 GPUs, this machine offers 2"
+
+
+@pytest.mark.parametrize(("shares", "count"), [({}, 0), ({"0": 4}, 1)])
+def test_too_few_gpus_to_share_fail_all_trials(job, gpus, shares, count):
+    env = {**gpus(4), "AMLC_GPUS_PER_TRIAL": "2", "AMLC_GPU_SHARES": json.dumps(shares)}
+    done = job.run("echo ran", env=env)
+    assert (done.code, done.out) == (1, b"")
+    assert done.err == f"amlc: a trial needs 2 GPUs, AMLC_GPU_SHARES offers {count}\n"
+    assert (job.result()["end"], job.result()["exit_code"]) == ("refused", None)
+
+
+SHARES = [
+    pytest.param({"0": 1, "1": 1}, 1, None, ["0", "1"], id="one on each"),
+    pytest.param({"0": 2, "1": 1}, 1, None, ["0", "1", "0"], id="two on one of them"),
+    pytest.param({"1": 3, "GPU-ab": 1}, 1, 2, ["1", "GPU-ab"], id="fewer than there is room for"),
+    pytest.param({"1": 3, "GPU-ab": 1}, 1, 9, ["1", "GPU-ab", "1", "1"], id="no more than there is room for"),
+    pytest.param({"0": 2, "1": 2, "2": 2}, 2, None, ["0,1", "2,0", "1,2"], id="two for each trial"),
+    pytest.param({"0": 9, "1": 1}, 2, None, ["0,1"], id="never the same one twice"),
+    pytest.param({"3": 1}, 1, None, ["3"], id="one"),
+    pytest.param({"0": 9}, 1, 1, ["0"], id="one at a time"),
+    pytest.param({"0": 9}, None, 5, ["7,8"], id="no GPUs asked for"),
+    pytest.param({"0": 9}, 0, 5, [""], id="no GPUs wanted"),
+    pytest.param(None, 1, 1, ["7"], id="the machine's, one at a time"),
+    pytest.param(None, 1, 3, ["7", "8", "7"], id="the machine's, three at a time"),
+    pytest.param(None, 1, None, ["7", "8", "7", "8"], id="the machine's"),
+]
+
+
+@pytest.mark.parametrize(("shares", "wanted", "concurrency", "expected"), SHARES)
+def test_side_by_side(job, shares, wanted, concurrency, expected):
+    # Each waits until as many have begun as may run together; two more come after them.
+    command = (
+        'cd "$NNI_SYS_DIR/.."; printf %s "$CUDA_VISIBLE_DEVICES" > "$NNI_SYS_DIR/gpus"; echo >> began; '
+        f"until [ $(wc -l < began) -ge {len(expected)} ]; do sleep 0.02; done; sleep 0.1"
+    )
+    env = {"CUDA_VISIBLE_DEVICES": "7,8", "AMLC_TRIALS_PER_GPU": "2"}
+    given = {"AMLC_GPU_SHARES": shares, "AMLC_GPUS_PER_TRIAL": wanted, "AMLC_CONCURRENCY": concurrency}
+    env.update({name: json.dumps(value) for name, value in given.items() if value is not None})
+    all_of_them = trials(len(expected) + 2)
+    done = job.run(command, trials=all_of_them, env=env)
+    assert done.code == 0, done.err
+    homes = [job.home(trial["id"]) for trial in all_of_them[: len(expected)]]
+    assert [(home / "gpus").read_text() for home in homes] == expected
+    assert most_at_a_time(job.result(trial["id"]) for trial in all_of_them) == len(expected)
+
+
+def most_at_a_time(results):
+    steps = [step for result in results for step in ((result["started"], 1), (result["ended"], -1))]
+    return max(itertools.accumulate(change for _, change in sorted(steps)))
 
 
 @pytest.mark.parametrize(("per_gpu", "together"), [(None, 2), ("2", 4)])
@@ -1028,21 +1047,9 @@ def test_standin_alone_behaves_like_nni_alone(job, standin_only):
 # --- Interpreters ----------------------------------------------------------------------------------------------------
 
 
-def interpreters():
-    """Return the path of every Python from 3.6 on that this machine has, this one at least, by version."""
-    found = {f"3.{sys.version_info.minor}": sys.executable}
-    for version in (f"3.{minor}" for minor in range(6, 20)):
-        pyenv = sorted(Path(os.environ.get("PYENV_ROOT", "/nowhere"), "versions").glob(f"{version}.*/bin/python"))
-        for python in [*map(str, pyenv), shutil.which(f"python{version}")]:
-            # pyenv's shims are there for versions that are not.
-            if python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
-                found.setdefault(version, python)
-    return [pytest.param(python, id=version) for version, python in sorted(found.items())]
-
-
-@pytest.fixture(params=interpreters())
+@pytest.fixture(params=interpreters().items(), ids=lambda item: item[0])
 def interpreter(request):
-    return request.param
+    return request.param[1]
 
 
 def test_runner_and_standin_run_on(interpreter, job):

@@ -17,11 +17,12 @@ import pytest
 
 from amlc.commands.compile import compile_
 from amlc.config import load_experiment
-from amlc.errors import TemplateError
-from amlc.manifest import read_manifest
+from amlc.errors import PlanError, TemplateError
+from amlc.manifest import CutShortError, job_text, read_manifest
 from amlc.places import Places
-from amlc.plan import PlanError, plan
-from amlc.write import CutShortError, Summary, job_text, write
+from amlc.plan import plan
+from amlc.revision import differences, read_contents
+from amlc.write import Summary, write
 
 SPACE = {"x": {"_type": "choice", "_value": [1, 2, 3]}}
 
@@ -162,7 +163,8 @@ def test_files_that_fell_out_are_removed_and_empty_folders_too(project) -> None:
     project.write(searchSpace={"x": {"_type": "choice", "_value": [1]}})
     assert not (project.folder / "code" / "lib").exists()
     assert len(list((project.folder / "jobs").iterdir())) == 1
-    project.write(amlc={"constraints": ["x > 1"]})
+    project.write(tuner={"name": "TPE"}, maxTrialNumber=1)
+    write(project.experiment, project.build, backend="local", room=0)
     assert not (project.folder / "jobs").exists()
     assert list(read_manifest(project.folder).entries()) == []
 
@@ -216,6 +218,32 @@ def test_the_experiment_file_beside_the_code_is_not_in_the_revision(project) -> 
     project.put("space.json", json.dumps({"x": {"_type": "choice", "_value": [9]}}))
     assert project.write(trialConcurrency=5).revision == before
     assert (project.folder / "code" / "experiment.yml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        pytest.param(lambda p: p.put("code/trial.py", "print(2)\n"), "changed: trial.py", id="content"),
+        pytest.param(lambda p: (p.root / "code" / "trial.py").chmod(0o755), "changed: trial.py", id="mode"),
+        pytest.param(lambda p: p.put("code/lib/new.py", ""), "new: lib/new.py", id="new"),
+        pytest.param(lambda p: (p.root / "code" / "lib" / "a b.py").unlink(), "gone: lib/a b.py", id="gone"),
+        pytest.param(lambda p: p.keys.update(trialCommand="x"), "trialCommand changed", id="command"),
+        pytest.param(lambda p: p.keys.update(amlc={"environment": "azureml:e:1"}), "environment changed", id="env"),
+    ],
+)
+def test_the_build_says_what_made_its_revision_change(project, edit, line) -> None:
+    before, old = project.write().revision, read_contents(project.folder)
+    edit(project)
+    assert project.write().revision != before
+    assert differences(old, read_contents(project.folder)) == [line]
+
+
+def test_what_does_not_count_into_the_revision_is_not_among_its_contents(project) -> None:
+    project.write(trialCodeDirectory=".", tuner={"name": "Random"}, maxTrialNumber=1)
+    contents = read_contents(project.folder)
+    assert contents.files.keys() == {"code/trial.py", "code/lib/a b.py"}
+    project.write(trialConcurrency=4)
+    assert read_contents(project.folder) == contents
 
 
 # --- check and diff -------------------------------------------------------------------------------------------------------

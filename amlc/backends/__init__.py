@@ -15,11 +15,14 @@ from amlc.model import Metric, Observation, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job to create: the name of this attempt, its compiled file's content, and the build folder it lies in."""
+    """A job to create: the name of this attempt, its compiled file's content, and the folder which that lies in.
+
+    Relative paths in the file count from that folder.
+    """
 
     job: str
     content: bytes
-    build: Path
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Backend(Protocol):
 
     @property
     def slots(self) -> int | None:
-        """How many jobs it can run side by side; None is no limit of its own."""
+        """How many trials, of whichever jobs, it can run side by side; None is no limit of its own."""
 
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         """Create the jobs, yielding each answer as it comes; a job that exists is left as it is."""
@@ -72,7 +75,7 @@ class Backend(Protocol):
         """Return what the trials of an ended or running job reported so far."""
 
     def log(self, job: str, *, follow: bool) -> Iterator[bytes]:
-        """Yield what the job printed so far and, with `follow`, what it prints until its end."""
+        """Yield what the job printed so far and, with `follow`, what it prints until its end; without metrics."""
 
 
 @runtime_checkable

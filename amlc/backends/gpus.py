@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 
 
@@ -25,12 +26,28 @@ def usable_gpus(
 
 
 def assign(load: Mapping[int, int], count: int) -> tuple[int, ...]:
-    """Return `count` GPUs, the least loaded first, ties by index. load: how many jobs each GPU has."""
+    """Return `count` GPUs, the least loaded first, ties by index. load: how many trials each GPU has."""
     return tuple(sorted(sorted(load, key=lambda gpu: (load[gpu], gpu))[:count]))
 
 
+def share(load: Mapping[int, int], *, width: int, per_trial: int, trials_per_gpu: int) -> tuple[int, ...]:
+    """Return the GPUs for `width` trials of `per_trial` GPUs each, a GPU as often as it is to take a trial.
+
+    They are for fewer trials where that would bring a GPU above `trials_per_gpu`, but always for one.
+    """
+    load, chosen = Counter(load), Counter[int]()
+    while width > 0:
+        next_ones = assign(load, per_trial)
+        if chosen and any(load[gpu] >= trials_per_gpu for gpu in next_ones):
+            break
+        load.update(next_ones)
+        chosen.update(next_ones)
+        width -= 1
+    return tuple(sorted(chosen.elements()))
+
+
 def slots(gpus: int, *, per_trial: int, trials_per_gpu: int) -> int:
-    """Return how many jobs of `per_trial` GPUs fit on `gpus` GPUs that take `trials_per_gpu` jobs each."""
+    """Return how many trials of `per_trial` GPUs fit on `gpus` GPUs that take `trials_per_gpu` trials each."""
     return 0 if gpus < per_trial else gpus * trials_per_gpu // per_trial
 
 

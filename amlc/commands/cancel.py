@@ -6,36 +6,54 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from amlc.collect import read_results
+from amlc.collect import Results
 from amlc.commands.look import backend_named, looked_up
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
-from amlc.ledger import Event, fold, open_ledger
+from amlc.ledger import Attempt, Event, open_ledger
 from amlc.places import Places
 
+_MOST_SHOWN = 10
 
-def cancel(*, trials: Sequence[str], target: str | None, places: Places, err: TextIO, quiet: bool) -> int:
-    """Cancel the jobs of `trials`; without any, all that are at work, and a submit that runs submits no more.
+
+def cancel(
+    *, trials: Sequence[str], everything: bool, target: str | None, places: Places, err: TextIO, quiet: bool
+) -> int:
+    """Cancel the jobs of `trials` or, with `everything`, all that are at work, and a submit that runs submits no more.
 
     Needs no lock, so that it works beside a submit, which sees the jobs end and records that.
+    Raises UsageError without either, or with both.
     """
+    if everything == bool(trials):
+        raise UsageError("name the trials to cancel, such as `amlc cancel 7`, or give --all for the whole experiment.")
     manifest = places.manifest(target)
     path = places.ledger(manifest.header.experiment)
     if not path.exists():
         raise UsageError(f"{manifest.header.experiment}: nothing was submitted yet.")
     with open_ledger(path) as ledger:
-        if not trials:  # first, so that a submit that runs sees it after each job that is not in the list
+        if everything:  # first, so that a submit that runs sees it after each job that is not in the list
             ledger.append([Event(kind="stop", at=time.time())])
-        working = {a.job: a for a in fold(ledger.events()).values() if a.working}
-        jobs = sorted(working)
+        working = ledger.working()
         if trials:
-            named = {attempt.job for _, attempt in chosen(read_results(manifest, ledger), trials) if attempt}
-            jobs = sorted(named & working.keys())
-        ledger.append([Event(kind="cancel", at=time.time(), job=job) for job in jobs])
-    for name in sorted({working[job].backend for job in jobs}):
-        backend_named(name, manifest, places).cancel([job for job in jobs if working[job].backend == name])
+            named = {row.attempt.job for row in chosen(Results(manifest, ledger), trials) if row.attempt}
+            working = {job: attempt for job, attempt in working.items() if job in named}
+        if not quiet:
+            print(f"{manifest.header.experiment}: {_described(list(working.values()))}", file=err)
+        ledger.append([Event(kind="cancel", at=time.time(), job=job) for job in sorted(working)])
+    for name in sorted({attempt.backend for attempt in working.values()}):
+        jobs = sorted(job for job, attempt in working.items() if attempt.backend == name)
+        backend_named(name, manifest, places).cancel(jobs)
     with looked_up(manifest, places):
         pass  # records the end where no submit is there to do so
-    if not quiet:
-        print(f"{manifest.header.experiment}: {len(jobs)} jobs canceled", file=err)
     return 0
+
+
+def _described(attempts: Sequence[Attempt]) -> str:
+    """Return in one line what is about to be canceled."""
+    numbers = sorted(trial.sequence for attempt in attempts for trial in attempt.trials)
+    if not numbers:
+        return "nothing is at work, so nothing is canceled"
+    shown = ", ".join(str(number) for number in numbers[:_MOST_SHOWN])
+    more = ", …" if len(numbers) > _MOST_SHOWN else ""
+    jobs = f"{len(attempts)} job{'s' if len(attempts) > 1 else ''}"
+    return f"canceling {jobs} with trial{'s' if len(numbers) > 1 else ''} {shown}{more}"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import BinaryIO, TextIO
 
 from amlc.backends import Remote, open_backend
-from amlc.collect import Results, history_table, number, trials_table, verdict, without_number
+from amlc.collect import Results, Table, Tally, history_table, trials_table
 from amlc.commands.look import looked_up
+from amlc.commands.submit import hint
 from amlc.errors import IncompleteError
-from amlc.ledger import Event, Ledger
-from amlc.model import Trial
+from amlc.ledger import Event, open_ledger
+from amlc.manifest import Manifest
+from amlc.model import Status
 from amlc.places import Places
+from amlc.replicates import aggregate_table, best_set, by_set
 from amlc.report.tables import WRITERS, finite
 
 
@@ -21,72 +26,89 @@ def collect(
     target: str | None,
     places: Places,
     format_: str,
-    history: bool,
     out: BinaryIO,
     err: TextIO,
     quiet: bool,
+    history: bool = False,
+    aggregate: Sequence[str] = (),
     numbers: bool = False,
 ) -> int:
-    """Write one row for each compiled trial (with `history`, for each intermediate result) to `out`.
+    """Write one row for each compiled trial to `out`.
 
-    numbers: say so when final results are no numbers, which only a tuner that learns cannot do without.
-    Returns 4 when some trial has not come to a good end.
+    history: one for each intermediate result instead. aggregate: one for each parameter set, see AGGREGATES. numbers:
+    say so when final results are no numbers, which only a tuner that learns cannot do without.
+    Raises IncompleteError when some trial has not come to a good end, or is not proposed yet.
     """
     manifest = places.manifest(target)
-    with looked_up(manifest, places) as (results, ledger):
-        if history:
-            _fetch_history(results, ledger, places)
-        table = history_table(results, ledger) if history else trials_table(results)
-        WRITERS[format_](table, out)
+    if history:
+        _fetch_history(manifest, places)
+    with looked_up(manifest, places) as results:
+        tally = Tally(results)
+        with _table(results, tally, history=history, aggregate=aggregate) as table:
+            WRITERS[format_](table, out)
         out.flush()
-        end = verdict(results)
-        remark = without_number(results) if numbers else None
-    if remark and not quiet:
-        print(f"{manifest.header.experiment}: {remark}", file=err)
-    if end.complete:
-        if not quiet:
-            print(f"{manifest.header.experiment}: {end}", file=err)
-        return 0
-    raise IncompleteError(f"{manifest.header.experiment}: {end}. The rows are written all the same.")
+        end = tally.verdict
+    if numbers and tally.without_number and not quiet:
+        print(f"{manifest.header.experiment}: {tally.without_number}", file=err)
+    if not end.complete:
+        goes_on = hint(end, manifest, places)
+        raise IncompleteError(f"{manifest.header.experiment}: {end}{goes_on}. The rows are written all the same.")
+    if not quiet:
+        print(f"{manifest.header.experiment}: {end}", file=err)
+    return 0
 
 
-def _fetch_history(results: Results, ledger: Ledger, places: Places) -> None:
+def _table(results: Results, tally: Tally, *, history: bool, aggregate: Sequence[str]) -> AbstractContextManager[Table]:
+    rows = tally.counted(results.rows())
+    if history:
+        return history_table(rows, results.ledger)
+    if aggregate:
+        return aggregate_table(rows, results.manifest.header.replicates, aggregate)
+    return trials_table(rows)
+
+
+def _fetch_history(manifest: Manifest, places: Places) -> None:
     """Record the intermediate results of ended jobs that a remote back end was not asked for yet."""
-    header = results.manifest.header
+    header = manifest.header
     backend = open_backend(header, places.runs(header.experiment))
     if not isinstance(backend, Remote):
         return
-    known = {event.job for event in ledger.events() if event.kind == "history"}
-    last = (attempt for attempt in results.attempts.values() if attempt.backend == header.backend)
-    jobs = [attempt.job for attempt in last if attempt.latest.status.ended and attempt.job not in known]
-    for job, metrics in backend.history(jobs):
-        ledger.append([Event(kind="history", at=time.time(), job=job)], metrics, job=job)
+    with looked_up(manifest, places) as results:
+        known = {event.job for event in results.ledger.events(kind="history")}
+        last = (row.attempt for row in results.rows() if row.attempt is not None)
+        jobs = dict.fromkeys(
+            attempt.job
+            for attempt in last
+            if attempt.backend == header.backend and attempt.latest.status.ended and attempt.job not in known
+        )
+    if jobs:
+        with open_ledger(places.ledger(header.experiment)) as ledger:
+            for job, metrics in backend.history(jobs):
+                ledger.append([Event(kind="history", at=time.time(), job=job)], metrics, job=job)
 
 
 def best(*, target: str | None, places: Places, mode: str | None, out: TextIO, err: TextIO, quiet: bool) -> int:
-    """Print the parameters of the best trial as JSON: that with the largest or smallest `default` result."""
+    """Print the parameters with the largest or smallest `default` result, the mean of replicates, as JSON."""
     manifest = places.manifest(target)
     mode = mode or manifest.header.optimize_mode
-    with looked_up(manifest, places) as (results, _):
-        scores = _scores(results)
-        remark = without_number(results)
-    if not scores:
+    with looked_up(manifest, places) as results:
+        tally = Tally(results)
+        found = best_set(by_set(tally.counted(results.rows()), manifest.header.replicates), maximize=mode == "maximize")
+    remark = tally.without_number
+    if found is None:
         why = f": {remark}" if remark else "."
         raise IncompleteError(f"{manifest.header.experiment}: no trial has a numeric final result yet{why}")
     if remark and not quiet:
         print(f"{manifest.header.experiment}: {remark}", file=err)
-    sign = 1.0 if mode == "maximize" else -1.0
-    score, trial = max(scores, key=lambda pair: (sign * pair[0], -pair[1].sequence))
+    rows, score = found
+    trial = rows[0].trial
     print(json.dumps(finite(trial.parameters), ensure_ascii=False, indent=2), file=out)
     if not quiet:
-        print(f"trial {trial.id} (#{trial.sequence}): default = {score:g}, the best by {mode}", file=err)
+        which = f"trial {trial.id} (#{trial.sequence}): default = {score:g}"
+        if len(rows) > 1:
+            numbers = ", ".join(f"#{row.trial.sequence}" for row in rows)
+            which = f"trials {numbers}: mean default = {score:g}"
+        bad = next((row for row in rows if row.status in (Status.FAILED, Status.UNFINISHED)), None)
+        remark = f"; but #{bad.trial.sequence} is {bad.status.value}: {bad.error}" if bad else ""
+        print(f"{which}, the best by {mode}{remark}", file=err)
     return 0
-
-
-def _scores(results: Results) -> list[tuple[float, Trial]]:
-    scores = []
-    for trial, attempt, _ in results.trials():
-        score = number(results.result(trial, attempt).get("default"))
-        if score is not None:
-            scores.append((score, trial))
-    return scores

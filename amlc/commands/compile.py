@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,10 +15,13 @@ from amlc.config import load_experiment
 from amlc.files import lock
 from amlc.history import History
 from amlc.ledger import fold, open_ledger, read_ledger
+from amlc.manifest import read_manifest
 from amlc.model import AmlTarget, Experiment, Trial
 from amlc.names import slug
 from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
+from amlc.proposals import note_exhausted
+from amlc.refusals import check_ahead, located
 from amlc.warm_start import outside
 from amlc.write import OnChange, Summary, write
 
@@ -27,7 +31,7 @@ def compile_(
 ) -> int:
     """Compile `file`; with `check` or `diff` write nothing and return 3 if anything would change."""
     experiment, problems = load_experiment(file, backend=backend, environ=os.environ)
-    for problem in problems:
+    for problem in () if quiet else problems:
         print(problem, file=err)
     if check or diff:
         show = _show(out, diff=diff)
@@ -51,16 +55,32 @@ def compile_experiment(
 ) -> Summary:
     """Compile what the experiment and its ledger determine. Of an adaptive one, the caller holds the lock.
 
-    room: as for `plan`.
+    room: as for `plan`. Raises ConfigError with the position of all that stops it.
     """
+    leave_out = [places.state, places.build]
+    with located(experiment, leave_out=leave_out):
+        check_ahead(experiment)
+        return _compile(experiment, backend, places, room=room, check=check, on_change=on_change)
+
+
+def _compile(
+    experiment: Experiment,
+    backend: str | None,
+    places: Places,
+    *,
+    room: int | None,
+    check: bool,
+    on_change: OnChange | None,
+) -> Summary:
     path = places.ledger(experiment.name)
     is_adaptive = adaptive(experiment)
     with open_ledger(path) if is_adaptive and not check else read_ledger(path) as ledger:
         past = History(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
+        is_at_work = bool(ledger.working())
     if is_adaptive:
         _warn_of_other_space(experiment, past.groups)
     with nullcontext() if check else lock(places.build / slug(experiment.name) / ".lock"):
-        return write(
+        summary = write(
             experiment,
             places.build,
             backend=backend or ("aml" if isinstance(experiment.target, AmlTarget) else "local"),
@@ -72,6 +92,11 @@ def compile_experiment(
             check=check,
             on_change=on_change,
         )
+    known = sum(map(len, past.groups))
+    if is_adaptive and not check and room is None and known == summary.trials and not is_at_work:
+        with open_ledger(path) as ledger:
+            note_exhausted(read_manifest(summary.folder), ledger, at=time.time())
+    return summary
 
 
 def _warn_of_other_space(experiment: Experiment, groups: Sequence[Sequence[Trial]]) -> None:

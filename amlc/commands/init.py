@@ -38,7 +38,7 @@ nni.report_final_result(quality)
 """
 
 
-def init(*, folder: Path, err: TextIO) -> int:
+def init(*, folder: Path, err: TextIO, quiet: bool) -> int:
     """Write `experiment.yml` and `trial.py` into `folder`; nothing that is there is replaced."""
     files = {folder / "experiment.yml": _EXPERIMENT, folder / "trial.py": _TRIAL}
     for path in files:
@@ -47,5 +47,8 @@ def init(*, folder: Path, err: TextIO) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
-    print(f"{folder / 'experiment.yml'} and trial.py are yours. Next: amlc run {folder / 'experiment.yml'}", file=err)
+    if not quiet:
+        print(
+            f"{folder / 'experiment.yml'} and trial.py are yours. Next: amlc run {folder / 'experiment.yml'}", file=err
+        )
     return 0

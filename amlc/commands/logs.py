@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from amlc.collect import read_results
+from amlc.collect import Results
 from amlc.commands.look import backend_named
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
@@ -16,10 +16,10 @@ def logs(*, trial: str, target: str | None, places: Places, follow: bool, out: B
     """Write the log of the trial's last attempt to `out`; with `follow`, until the job ends."""
     manifest = places.manifest(target)
     with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
-        ((found, attempt),) = chosen(read_results(manifest, ledger), [trial])
-    if attempt is None:
-        raise UsageError(f"trial {found.id}: it was not submitted yet, so there is no log.")
-    for chunk in backend_named(attempt.backend, manifest, places).log(attempt.job, follow=follow):
+        (row,) = chosen(Results(manifest, ledger), [trial])
+    if row.attempt is None:
+        raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so there is no log.")
+    for chunk in backend_named(row.attempt.backend, manifest, places).log(row.attempt.job, follow=follow):
         out.write(chunk)
         out.flush()
     return 0

@@ -8,24 +8,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from amlc.backends import Backend, open_backend
-from amlc.collect import Results, read_results
+from amlc.collect import Results
 from amlc.errors import LockedError
 from amlc.files import lock
-from amlc.ledger import Ledger, fold, open_ledger, read_ledger
+from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import Manifest
+from amlc.observe import observe_once
 from amlc.places import Places
 
 
 @contextmanager
-def looked_up(manifest: Manifest, places: Places) -> Iterator[tuple[Results, Ledger]]:
-    """Give the results as they are now, and the ledger that they come from, open for reading."""
-    path = places.ledger(manifest.header.experiment)
-    with read_ledger(path) as ledger:
-        results = read_results(manifest, ledger)
-        if any(attempt.working for attempt in results.attempts.values()):
+def looked_up(manifest: Manifest, places: Places) -> Iterator[Results]:
+    """Give the results as they are at one moment: now."""
+    with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
+        if ledger.working():
             _observe(manifest, places)
-            results = read_results(manifest, ledger)
-        yield results, ledger
+        with ledger.snapshot():
+            yield Results(manifest, ledger)
 
 
 def backend_named(name: str, manifest: Manifest, places: Places) -> Backend:
@@ -34,12 +33,10 @@ def backend_named(name: str, manifest: Manifest, places: Places) -> Backend:
 
 
 def _observe(manifest: Manifest, places: Places) -> None:
-    from amlc.drive import observe_once  # here, because it brings the templates, which reading needs not
-
     try:
         experiment = manifest.header.experiment
         with lock(places.lock(experiment)), open_ledger(places.ledger(experiment)) as ledger:
-            working = {attempt.backend for attempt in fold(ledger.events()).values() if attempt.working}
+            working = {attempt.backend for attempt in ledger.working().values()}
             for name in sorted(working):
                 observe_once(ledger, backend_named(name, manifest, places), name, clock=time.time)
     except LockedError:

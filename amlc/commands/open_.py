@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from amlc.collect import read_results
+from amlc.collect import Results
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.ledger import read_ledger
@@ -15,7 +15,8 @@ def open_(*, trial: str, target: str | None, places: Places, out: TextIO) -> int
     """Print the address of the trial's last attempt."""
     manifest = places.manifest(target)
     with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
-        ((found, attempt),) = chosen(read_results(manifest, ledger), [trial])
+        (row,) = chosen(Results(manifest, ledger), [trial])
+    found, attempt = row.trial, row.attempt
     if attempt is None:
         raise UsageError(f"trial {found.id}: it was not submitted yet, so it has no page.")
     if attempt.latest.url is None:

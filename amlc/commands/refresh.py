@@ -148,7 +148,7 @@ def _intent(job: Found, losses: int) -> Event:
     data = {
         "id": job.id,
         "attempt": job.number,
-        "trials": [{"id": t.id, "sequence": t.sequence, "parameters": t.parameters} for t in job.trials],
+        "trials": [trial.as_dict() for trial in job.trials],
         "revision": job.revision,
         "backend": "aml",
         "losses": losses,
@@ -163,9 +163,13 @@ def _rebuild(places: Places, jobs: Sequence[Found], workspace: Workspace) -> Non
     header = header_of(max(jobs, key=lambda job: job.created), workspace)
     folder = places.build / slug(header.experiment)
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    last = {job.id: job for job in jobs}
-    entries = [entry(job) for job in sorted(last.values(), key=lambda job: job.trials[0].sequence)]
+    whole: dict[str, Found] = {}  # by job; a later attempt may have what was left of a pack only
+    for job in jobs:
+        if len(job.trials) >= len(whole[job.id].trials if job.id in whole else ()):
+            whole[job.id] = job
+    entries = [entry(job) for job in sorted(whole.values(), key=lambda job: job.trials[0].sequence)]
     for each, content in entries:
+        (folder / each.file).parent.mkdir(parents=True, exist_ok=True)
         files.write_if_changed(folder / each.file, content)
     lines = [entry_line(each, first=number == 0) for number, (each, _) in enumerate(entries)]
     tail = tail_lines(jobs=len(entries), trials=sum(len(each.trials) for each, _ in entries))

@@ -19,8 +19,8 @@ def report(*, target: str | None, places: Places, out: BinaryIO, err: TextIO, qu
     manifest = places.manifest(target)
     if out.isatty():
         raise UsageError("the report is a large HTML page; write it to a file: amlc report > report.html")
-    with looked_up(manifest, places) as (results, ledger):
-        out.write(report_page(results, ledger))
+    with looked_up(manifest, places) as results:
+        out.write(report_page(results, results.ledger))
         out.flush()
         end = verdict(results)
     if not quiet:

@@ -3,49 +3,61 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from amlc.backends import Remote, open_backend
-from amlc.collect import Results, Table, named, trials_table, verdict
+from amlc.collect import Causes, Row, Table, Tally, Verdict, trials_table
 from amlc.commands.look import looked_up
-from amlc.ledger import Attempt
-from amlc.model import Status, Trial
+from amlc.commands.submit import hint
+from amlc.manifest import Manifest
+from amlc.model import Status
 from amlc.places import Places
 from amlc.report.tables import WRITERS
 
 _FIXED_WIDTH = 48
 _MOST_ROWS = 40
-_STYLES = {Status.FAILED: "red", Status.SUCCEEDED: "green", Status.RUNNING: "cyan", Status.EARLY_STOPPED: "yellow"}
+_STYLES = {
+    Status.FAILED: "red",
+    Status.UNFINISHED: "magenta",
+    Status.SUCCEEDED: "green",
+    Status.RUNNING: "cyan",
+    Status.EARLY_STOPPED: "yellow",
+}
 
 
 def status(*, target: str | None, places: Places, format_: str, everything: bool, out: BinaryIO) -> int:
-    """Write the status of each trial to `out`; as text, the verdict and a table of at most 40 rows."""
+    """Write the status of each trial to `out`; as text, the verdict, at most 40 rows, and why trials failed."""
     manifest = places.manifest(target)
-    with looked_up(manifest, places) as (results, _):
+    with looked_up(manifest, places) as results:
         if format_ != "text":
-            table = trials_table(results)
-            columns = tuple(name for name in table.columns if not name.startswith(("param.", "metric.")))
-            WRITERS[format_](Table(columns, table.rows), out)
-        else:
-            _show(results, everything=everything, reasons=_reasons(results, places), out=out)
+            with trials_table(results.rows()) as table:
+                columns = tuple(name for name in table.columns if not name.startswith(("param.", "metric.")))
+                WRITERS[format_](Table(columns, table.rows), out)
+            return 0
+        tally, causes = Tally(results), Causes()
+        shown: list[Row] = []
+        for row in tally.counted(results.rows()):
+            causes.count(row)
+            if everything or len(shown) < _MOST_ROWS:
+                shown.append(row)
+        end = tally.verdict
+    _show(manifest, end, shown, causes, places, out)
     return 0
 
 
-def _reasons(results: Results, places: Places) -> Mapping[str, str]:
-    """Return why waiting jobs wait, as far as the back end says so; asked for as many as the table shows."""
-    header = results.manifest.header
-    here = ((a, state) for _, a, state in results.trials() if a is not None and a.backend == header.backend)
-    waiting = dict.fromkeys(attempt.job for attempt, state in here if state is Status.WAITING)
-    jobs = list(islice(waiting, _MOST_ROWS))
+def _reasons(manifest: Manifest, rows: Sequence[Row], places: Places) -> Mapping[str, str]:
+    """Return why waiting jobs wait, as far as the back end says so."""
+    header = manifest.header
+    attempts = [row.attempt for row in rows if row.status is Status.WAITING and row.attempt is not None]
+    jobs = list(dict.fromkeys(attempt.job for attempt in attempts if attempt.backend == header.backend))[:_MOST_ROWS]
     if not jobs:
         return {}
     backend = open_backend(header, places.runs(header.experiment))
     return backend.reasons(jobs) if isinstance(backend, Remote) else {}
 
 
-def _show(results: Results, *, everything: bool, reasons: Mapping[str, str], out: BinaryIO) -> None:
+def _show(manifest: Manifest, end: Verdict, rows: Sequence[Row], causes: Causes, places: Places, out: BinaryIO) -> None:
     import io
 
     from rich.console import Console
@@ -54,46 +66,45 @@ def _show(results: Results, *, everything: bool, reasons: Mapping[str, str], out
 
     stream = io.TextIOWrapper(out, encoding="utf-8", errors="replace")
     console = Console(file=stream, highlight=False)
-    console.print(f"{results.manifest.header.experiment}: {verdict(results)}", markup=False)
+    header = manifest.header
+    console.print(f"{header.experiment}: {end}{hint(end, manifest, places)}", markup=False, soft_wrap=True)
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for name, justify in (("#", "right"), ("trial", "left"), ("status", "left"), ("try", "right"), ("time", "right")):
         grid.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     grid.add_column("result, or why there is none", overflow="ellipsis", no_wrap=True)
     room = max(console.width - _FIXED_WIDTH, 20)  # a long remark must not squeeze the columns before it
-    hidden = 0
-    for number, (trial, attempt, state) in enumerate(results.trials()):
-        if number >= _MOST_ROWS and not everything:
-            hidden += 1
-            continue
-        remark = _remark(results, trial, attempt) or (reasons.get(attempt.job, "") if attempt else "")
+    reasons = _reasons(manifest, rows, places)
+    for row in rows:
+        remark = _remark(row) or (reasons.get(row.attempt.job, "") if row.attempt else "")
         grid.add_row(
-            str(trial.sequence),
-            trial.id,
-            Text(state.value, style=_STYLES.get(state, "")),
-            str(attempt.number) if attempt else "",
-            _duration(attempt),
+            str(row.trial.sequence),
+            row.trial.id,
+            Text(row.status.value, style=_STYLES.get(row.status, "")),
+            str(row.attempt.number) if row.attempt else "",
+            _duration(row),
             Text(remark if len(remark) <= room else remark[: room - 1] + "…"),
         )
     console.print(grid)
-    if hidden:
-        console.print(f"… and {hidden} more: amlc status --all", markup=False)
+    if end.trials > len(rows):
+        console.print(f"… and {end.trials - len(rows)} more: amlc status --all", markup=False)
+    for line in causes.lines():
+        console.print(line, style="red", markup=False, soft_wrap=True)
     stream.flush()
     stream.detach()
 
 
-def _duration(attempt: Attempt | None) -> str:
-    if attempt is None or attempt.latest.started is None:
+def _duration(row: Row) -> str:
+    started, ended = row.times
+    if started is None:
         return ""
-    seconds = (attempt.latest.ended or time.time()) - attempt.latest.started
+    seconds = (ended or time.time()) - started
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def _remark(results: Results, trial: Trial, attempt: Attempt | None) -> str:
-    final = named(results.result(trial, attempt))
-    parts = [f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in final.items()]
-    if attempt is not None and attempt.latest.error:
-        parts.append(attempt.latest.error)
-    return " ".join(parts)
+def _remark(row: Row) -> str:
+    final = row.result.items()
+    parts = [f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in final]
+    return " ".join([*parts, *filter(None, [row.error])])

@@ -1,86 +1,174 @@
-"""`amlc submit`: run what is compiled and was not run yet, and go on where an earlier submit stopped."""
+"""`amlc submit`: run what is compiled and was not run yet, and what the tuner proposes next."""
 
 from __future__ import annotations
 
+import json
+import os
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TextIO
 
 from amlc.assessing import Assessor
 from amlc.assessors import ASSESSORS, custom
-from amlc.backends import PARALLEL, Backend, open_backend
-from amlc.collect import Results, Verdict, read_results, verdict
+from amlc.backends import PARALLEL, Backend, Remote, open_backend
+from amlc.collect import Results, Verdict, verdict
+from amlc.commands.compile import compile_experiment
+from amlc.commands.progress import watching
 from amlc.commands.trials import chosen
-from amlc.drive import Limits, More, Progress, Watch, drive
+from amlc.config import load_experiment
+from amlc.drive import CANCELED, Limits, More, Progress, drive
 from amlc.errors import UsageError
 from amlc.files import lock
-from amlc.ledger import Ledger, open_ledger, read_ledger
-from amlc.manifest import Manifest, read_manifest
+from amlc.ledger import Event, Ledger, open_ledger
+from amlc.manifest import Header, Manifest, read_manifest
+from amlc.model import Experiment, Status
 from amlc.places import PATIENCE_S, Places
-from amlc.reconcile import Policy, Reason, reconcile, retryable
+from amlc.plan import adaptive
+from amlc.proposals import following, note_exhausted
+from amlc.reconcile import Policy, is_retried
+from amlc.refusals import located
+from amlc.revision import contents_text, read_contents
 
-RETRYABLE = ("failed", "canceled", "early_stopped", "missing", "changed")
+RETRYABLE = ("failed", "unfinished", "canceled", "early_stopped", "missing", "changed")
+_INCOMPLETE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to submit. retry: statuses, see RETRYABLE. only: trials to retry and nothing else. wait: for the end."""
+    """How to submit.
+
+    retry: statuses, see RETRYABLE. only: trials to retry and nothing else. rounds: how often to submit what is compiled
+    and follow it to its end, the tuner asked in between; None: without rounds, to the experiment's end. wait: for it.
+    """
 
     backend: str | None = None
     retry: Collection[str] = ()
     only: Sequence[str] = ()
     max_failures: str | None = None
+    rounds: int | None = None
     wait: bool = True
     parallel: int = PARALLEL
     quiet: bool = False
 
 
 def submit(*, target: str | None, options: Options, places: Places, err: TextIO) -> int:
-    """Submit and follow to the end; return 0, or 1 if a trial of this run failed."""
+    """Submit and follow to the end; return 0, 1 while a compiled trial stands failed, 4 if some are not submitted."""
     manifest = places.manifest(target)
     places.prepare_state()
     with lock(places.lock(manifest.header.experiment), patience_s=PATIENCE_S):
-        return submit_locked(manifest, options=options, places=places, err=err)
+        experiment = None
+        if manifest.header.search is not None and not options.only and (options.rounds is None or options.rounds > 1):
+            experiment = _source(manifest, options, err)
+        if experiment is not None and options.rounds is None:
+            manifest = compiled(experiment, manifest, options, places)
+        return submit_locked(manifest, experiment, options=options, places=places, err=err)
 
 
 def submit_locked(
-    manifest: Manifest,
-    *,
-    options: Options,
-    places: Places,
-    err: TextIO,
-    follow: Callable[[Manifest, Ledger], More] | None = None,
-    most: int | None = None,
+    manifest: Manifest, experiment: Experiment | None, *, options: Options, places: Places, err: TextIO
 ) -> int:
     """Do what `submit` does; the caller holds the experiment's lock.
 
-    follow: gives what compiles the jobs that follow the compiled ones. most: how many there will be at most.
+    experiment: what the manifest was compiled of, to ask its tuner for what follows; None: nothing follows.
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
-    manifest = replace(manifest, header=header)
+    code = 0
+    for number in range(options.rounds or 1):
+        if number > 0:
+            if experiment is None:
+                break
+            manifest = compiled(experiment, manifest, options, places)
+        code = _round(replace(manifest, header=header), experiment, options=options, places=places, err=err)
+    return code
+
+
+def _round(manifest: Manifest, experiment: Experiment | None, *, options: Options, places: Places, err: TextIO) -> int:
+    header = manifest.header
+    follows = experiment is not None and adaptive(experiment) and options.rounds is None
     with open_ledger(places.ledger(header.experiment)) as ledger:
         backend = open_backend(header, places.runs(header.experiment), parallel=options.parallel)
-        results = read_results(manifest, ledger)
-        with _watching(manifest, quiet=options.quiet, most=most, err=err) as watch:
+        _note_revision(manifest, ledger)
+        limits = _limits(manifest, backend, options)
+        more: More = lambda attempts, room: ()  # noqa: E731
+        if experiment is not None and follows:
+            more = following(experiment, manifest, ledger, abreast=limits.abreast)
+        refused = located(experiment, leave_out=[places.state, places.build]) if experiment else nullcontext()
+        with refused, watching(manifest, most=_expected(manifest), quiet=options.quiet, err=err) as watch:
             progress, stopped = drive(
                 manifest,
                 ledger,
                 backend,
-                policy=_policy(results, options),
-                limits=_limits(manifest, backend, options),
+                policy=lambda: _policy(Results(manifest, ledger), options),
+                limits=limits,
                 clock=time.time,
                 watch=watch,
-                more=follow(manifest, ledger) if follow else lambda attempts, room: (),
+                more=more,
                 assessor=_assessor(manifest),
             )
-        end = verdict(read_results(read_manifest(manifest.folder), ledger))
+        manifest = read_manifest(manifest.folder)
+        if follows and options.wait and stopped is None:
+            note_exhausted(manifest, ledger, at=time.time())
+        end = verdict(Results(manifest, ledger))
     if not options.quiet:
-        _report(progress, stopped, end, err)
-    return int(progress.failed > 0)
+        _report(progress, stopped, end, manifest, places, err)
+    return _exit_code(progress, end, stopped, options)
+
+
+def _exit_code(progress: Progress, end: Verdict, stopped: str | None, options: Options) -> int:
+    if end.failed or progress.failed or stopped == CANCELED:
+        return 1
+    if not options.wait or options.rounds is not None or options.only or stopped is not None:
+        return 0  # it was asked to leave something to do
+    return 0 if end.submitted else _INCOMPLETE
+
+
+def _note_revision(manifest: Manifest, ledger: Ledger) -> None:
+    """Record what the compiled revision is made of, so that `amlc plan` can say later what became different."""
+    revision = manifest.header.revision
+    if all(event.data["revision"] != revision for event in ledger.events(kind="revision")):
+        with suppress(UsageError):  # a build folder of `amlc refresh` does not say
+            text = contents_text(read_contents(manifest.folder))
+            data = {"revision": revision, "contents": json.loads(text)}
+            ledger.append([Event(kind="revision", at=time.time(), data=data)])
+
+
+def _source(manifest: Manifest, options: Options, err: TextIO) -> Experiment | None:
+    """Return the experiment that the tuner has to be asked about, or None, and say so, when its files are not here."""
+    header, file = manifest.header, source(manifest)
+    if file is None:
+        name = header.source or "the experiment's own file"
+        print(
+            f"warning: {name} is not here, so that the tuner cannot be asked for more trials: only what is compiled is "
+            "run. Bring the experiment's files along, or run it where they are.",
+            file=err,
+        )
+        return None
+    experiment, problems = load_experiment(file, backend=options.backend or header.backend, environ=os.environ)
+    if experiment.name != header.experiment:
+        raise UsageError(
+            f"{_short(file)}: its experimentName is now '{experiment.name}', and '{header.experiment}' is compiled. "
+            f"Compile it: amlc compile {_short(file)}."
+        )
+    if not options.quiet:
+        for problem in problems:
+            print(problem, file=err)
+    return experiment
+
+
+def _short(file: Path) -> str:
+    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+
+
+def compiled(experiment: Experiment, manifest: Manifest, options: Options, places: Places) -> Manifest:
+    """Compile what is certain now; of a tuner that learns, only the next round where there are rounds."""
+    # Otherwise what follows is compiled when it is submitted: until then, any result may change it.
+    room = 0 if adaptive(experiment) and options.rounds is None else None
+    backend = options.backend or manifest.header.backend
+    return read_manifest(compile_experiment(experiment, backend=backend, places=places, room=room).folder)
 
 
 def _assessor(manifest: Manifest) -> Assessor | None:
@@ -94,120 +182,88 @@ def _assessor(manifest: Manifest) -> Assessor | None:
     return Assessor(partial(own, args=algorithm.class_args), shown=lambda value: value)
 
 
-def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -> int:
-    """Print what submit would do, and do nothing."""
-    manifest = places.manifest(target)
-    with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
-        results = read_results(manifest, ledger)
-    print(f"{manifest.header.experiment}: {verdict(results)}", file=out)
-    for line in _revisions(results):
-        print(line, file=out)
-    actions = list(reconcile(manifest.entries(), results.attempts, _policy(results, options)))
-    for reason in Reason:
-        group = [action for action in actions if action.reason is reason]
-        if group:
-            print(f"{len(group)} to submit ({reason.value}):", file=out)
-            for action in group[:20]:
-                print(f"  {action.entry.file}  attempt {action.number}", file=out)
-            if len(group) > 20:
-                print(f"  … and {len(group) - 20} more", file=out)
-    if not actions:
-        print("nothing to submit", file=out)
-    return 0
-
-
 def _policy(results: Results, options: Options) -> Policy:
-    with_result = {trial.id for trial, attempt, _ in results.trials() if results.result(trial, attempt)}
-    statuses = (*RETRYABLE, "succeeded") if options.only else options.retry
-    jobs = retryable(
-        results.manifest.entries(),
-        results.attempts,
-        statuses,
-        with_result=with_result,
-        revision=results.manifest.header.revision,
+    return policy(results, options, only=[row.trial.id for row in chosen(results, options.only)])
+
+
+def policy(results: Results, options: Options, *, only: Collection[str] = ()) -> Policy:
+    """Return what the options allow, given how the trials stand now. only: the ids of the trials to retry."""
+    header = results.manifest.header
+    statuses = (*RETRYABLE, Status.SUCCEEDED.value) if only else options.retry
+    retry = frozenset(
+        (row.attempt.job, row.trial.id)
+        for row in (results.rows() if statuses else ())
+        if row.attempt is not None
+        and is_retried(row.trial, row.attempt, statuses, has_result=bool(row.final), revision=header.revision)
     )
-    only = None
-    if options.only:
-        trials = {trial.id for trial, _ in chosen(results, options.only)}
-        only = frozenset(e.id for e in results.manifest.entries() if trials & {trial.id for trial in e.trials})
-    return Policy(losses=results.manifest.header.retries, retry=jobs, only=only)
+    return Policy(losses=header.retries, retry=retry, only=frozenset(only) if only else None)
 
 
 def _limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
-    concurrency = manifest.header.concurrency
-    if backend.slots is not None:
-        concurrency = min(concurrency, backend.slots)
+    header = manifest.header
+    concurrency = header.concurrency if backend.slots is None else min(header.concurrency, backend.slots)
+    shares = header.gpus_per_trial and (backend.slots is not None or isinstance(backend, Remote))
     return Limits(
         concurrency=concurrency,
-        max_seconds=manifest.header.max_seconds,
-        max_failures=_max_failures(options.max_failures, manifest.jobs),
+        abreast=concurrency if shares else 1,
+        max_seconds=header.max_seconds,
+        max_failures=_max_failures(options.max_failures, _expected(manifest) or manifest.trials),
         wait=options.wait,
     )
 
 
-def _max_failures(text: str | None, jobs: int) -> int | None:
+def _expected(manifest: Manifest) -> int | None:
+    """Return how many trials the experiment is going to have, if that is known."""
+    header = manifest.header
+    return manifest.trials if header.search is None else header.max_trials
+
+
+def _max_failures(text: str | None, trials: int) -> int | None:
     if text is None:
         return None
     number = text.removesuffix("%")
     if not number.isdecimal() or not int(number):
-        raise UsageError(f"--max-failures {text}: expected a number of jobs such as 3, or a part such as 10%.")
-    return max(1, int(number) * jobs // 100) if text.endswith("%") else int(number)
+        raise UsageError(f"--max-failures {text}: expected a number of trials such as 3, or a part such as 10%.")
+    return max(1, int(number) * trials // 100) if text.endswith("%") else int(number)
 
 
-def _revisions(results: Results) -> list[str]:
-    """Return a line for each revision that trials were done at, when it is not the compiled one."""
-    current = results.manifest.header.revision
-    done = Counter(a.revision[:6] for _, a, status in results.trials() if a and status.ended and a.revision != current)
-    return [
-        f"{count} done at revision {old}, current {current[:6]} (--retry changed runs them again)"
-        for old, count in done.items()
-    ]
-
-
-@contextmanager
-def _watching(manifest: Manifest, *, quiet: bool, most: int | None, err: TextIO) -> Iterator[Watch]:
-    """Give what shows the progress: a bar on a terminal; elsewhere, and with `quiet`, only that nothing is heard."""
-    if quiet or not err.isatty():
-        yield _outages(lambda text: print(text, file=err))
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = ("{task.description}", "{task.fields[running]} running, {task.fields[failed]} failed")
-    name, counts = map(TextColumn, columns)
-    with Bar(name, BarColumn(), MofNCompleteColumn(), counts, TimeElapsedColumn(), console=Console(file=err)) as bar:
-        task = bar.add_task(manifest.header.experiment, total=None, running=0, failed=0)
-        warn = _outages(lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True))
-
-        done_before: int | None = None
-
-        def show(progress: Progress) -> None:
-            nonlocal done_before
-            done_before = manifest.jobs - progress.total if done_before is None else done_before
-            total = max(progress.total, most - done_before) if most else progress.total
-            warn(progress)
-            bar.update(task, total=total, completed=progress.ended, running=progress.running, failed=progress.failed)
-
-        yield show
-
-
-def _outages(say: Callable[[str], None]) -> Watch:
-    """Return what says once for each outage that the back end does not answer."""
-    told = False
-
-    def watch(progress: Progress) -> None:
-        nonlocal told
-        if progress.outage is not None and not told:
-            say(f"{progress.outage} The jobs run on meanwhile; waiting until it answers.")
-        told = progress.outage is not None
-
-    return watch
-
-
-def _report(progress: Progress, stopped: str | None, end: Verdict, err: TextIO) -> None:
+def _report(
+    progress: Progress,
+    stopped: str | None,
+    end: Verdict,
+    manifest: Manifest,
+    places: Places,
+    err: TextIO,
+) -> None:
     if stopped is not None:
         print(f"stopped: {stopped}", file=err)
-    print(f"{progress.submitted} submitted, {end}", file=err)
-    if progress.failed:
-        print("amlc status says which, amlc logs TRIAL why; amlc submit --retry failed runs them again", file=err)
+    print(f"{progress.submitted} submitted, {end}{hint(end, manifest, places, stopped=stopped)}", file=err)
+    if end.failed:
+        print(failures(end, manifest.header, places), file=err)
+
+
+def hint(end: Verdict, manifest: Manifest, places: Places, *, stopped: str | None = None) -> str:
+    """Return the end of a verdict's line: which command goes on, if one does."""
+    if end.submitted or (stopped or "").startswith("maxExperimentDuration"):
+        return ""
+    command = places.advice("submit", manifest.header.experiment)
+    if end.statuses.get(Status.PENDING) or source(manifest) is not None:
+        return f": {command} goes on"
+    return f": {command} goes on where the experiment's file is"
+
+
+def source(manifest: Manifest) -> Path | None:
+    """Return the experiment's own file if it is here."""
+    name = manifest.header.source
+    file = (manifest.folder / name).resolve() if name else None
+    return file if file is not None and file.is_file() else None
+
+
+def failures(end: Verdict, header: Header, places: Places) -> str:
+    """Return the line that says what to do about trials that stand failed."""
+    found = [status.value for status in (Status.FAILED, Status.UNFINISHED) if end.statuses.get(status)]
+    again = places.advice("submit", header.experiment, "--retry", ",".join(found))
+    return (
+        f"{places.advice('status', header.experiment)} says why, {places.advice('logs', header.experiment, 'TRIAL')} "
+        f"shows more; {again} runs {'them' if end.failed > 1 else 'it'} again"
+    )

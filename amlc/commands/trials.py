@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amlc.collect import Results
+from amlc.collect import Results, Row
 from amlc.errors import UsageError
-from amlc.ledger import Attempt
-from amlc.model import Trial
+
+_SHORTEST = 4  # digits of an id; with fewer a slip would name a trial
 
 
-def chosen(results: Results, names: Sequence[str]) -> list[tuple[Trial, Attempt | None]]:
-    """Return the trial that each name stands for: the start of its id, or `#` and its sequence number.
+def chosen(results: Results, names: Sequence[str]) -> list[Row]:
+    """Return the trial that each name stands for: its number, with or without a `#`, or the start of its id.
 
     Raises UsageError for a name that fits no trial, or more than one.
     """
-    everything = [(trial, attempt) for trial, attempt, _ in results.trials()]
-    return [_one(name, everything) for name in names]
+    found: dict[str, list[Row]] = {name: [] for name in names}
+    for row in results.rows():
+        for name, rows in found.items():
+            if _is_named(row, name):
+                rows.append(row)
+    return [_one(name, found[name]) for name in names]
 
 
-def _one(name: str, everything: Sequence[tuple[Trial, Attempt | None]]) -> tuple[Trial, Attempt | None]:
-    if name.startswith("#"):
-        found = [row for row in everything if str(row[0].sequence) == name[1:]]
-    else:
-        found = [row for row in everything if name and row[0].id.startswith(name.lower())]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(f"{name}: no trial has this id or number. amlc status lists them.")
-    ids = ", ".join(trial.id for trial, _ in found[:4])
-    raise UsageError(f"{name}: {len(found)} trials have an id that starts so ({ids}…). Give more of it.")
+def _is_named(row: Row, name: str) -> bool:
+    number = name.removeprefix("#")
+    if number.isdecimal() and len(number) < len(row.trial.id):
+        return row.trial.sequence == int(number)
+    return len(name) >= _SHORTEST and row.trial.id.startswith(name.lower())
+
+
+def _one(name: str, rows: Sequence[Row]) -> Row:
+    if len(rows) == 1:
+        return rows[0]
+    if not rows:
+        what = "a trial's number, or four or more digits of the start of its id"
+        raise UsageError(f"{name or 'an empty name'}: no trial has this number or id. Give {what}: amlc status --all.")
+    ids = ", ".join(row.trial.id for row in rows[:_SHORTEST])
+    raise UsageError(f"{name}: {len(rows)} trials have this number, or an id that starts so ({ids}). Give the id.")

@@ -8,24 +8,41 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from amlc import refusals
 from amlc.config import load_experiment
 from amlc.errors import ConfigError, Problem, Severity
+from amlc.places import Places
 
 
-def validate(*, files: Sequence[Path], backend: str | None, format_: str, out: TextIO, err: TextIO) -> int:
-    """Check every file; text goes to `err`, the others, which are data, to `out`. Returns 1 if one has errors."""
+def validate(
+    *,
+    files: Sequence[Path],
+    backend: str | None,
+    format_: str,
+    out: TextIO,
+    err: TextIO,
+    quiet: bool,
+    places: Places,
+) -> int:
+    """Check every file; text goes to `err`, the others, which are data, to `out`. Returns 1 if one has errors.
+
+    places: whose folders are no trial code.
+    """
     problems: list[Problem] = []
     for file in files:
         try:
             experiment, found = load_experiment(file, backend=backend, environ=os.environ)
-            problems += found
-            if format_ == "text":
+            refused = refusals.problems(experiment, leave_out=[places.state, places.build])
+            problems += [*found, *refused]
+            if format_ == "text" and not refused and not quiet:
                 print(f"{file}: {experiment.name} is valid", file=err)
         except ConfigError as error:
             problems += error.problems
     write, stream = (_text, err) if format_ == "text" else (FORMATS[format_], out)
-    write(problems, stream)
-    return int(any(problem.severity is Severity.ERROR for problem in problems))
+    failed = any(problem.severity is Severity.ERROR for problem in problems)
+    if failed or not (quiet and format_ == "text"):
+        write(problems, stream)
+    return int(failed)
 
 
 def _text(problems: Sequence[Problem], out: TextIO) -> None:

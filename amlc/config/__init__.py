@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms, check_types
@@ -14,7 +14,7 @@ from amlc.config.rules import check_constraints, check_endless, check_rules
 from amlc.config.schema import check_schema, load_schema
 from amlc.config.service import check_service, read_service
 from amlc.config.spelling import Config, read_keys
-from amlc.errors import ConfigError, Problem, Severity, UsageError
+from amlc.errors import ConfigError, Problem, RefusedError, Severity, UsageError
 from amlc.model import Document, Experiment, JsonPath, Space
 from amlc.space.parse import parse_space
 
@@ -35,6 +35,24 @@ def load_experiment(
         raise ConfigError(config.problems)
     inputs = tuple(path for path in (space_file, workspace) if path is not None)
     return normalise(config, space, inputs), ConfigError(config.problems).problems
+
+
+def locate(refusals: Iterable[RefusedError], file: Path) -> tuple[Problem, ...]:
+    """Return refusals as problems with what stands in an experiment file, or in the file of its search space.
+
+    Raises as `load_experiment` does, when the file can no longer be read.
+    """
+    document, schema = load_document(file), load_schema()
+    config = read_service(read_keys(document, schema), schema, backend=None)
+    return ConfigError(_located(config, refusal) for refusal in refusals).problems
+
+
+def _located(config: Config, refusal: RefusedError) -> Problem:
+    if refusal.path[:1] == ("searchSpace",):
+        config, document, path, _ = _find_space(config)
+        if document is not None:
+            return document.problem((*path, *refusal.path[1:]), refusal.code, str(refusal))
+    return config.problem(refusal.path, refusal.code, str(refusal))
 
 
 def _checked(document: Document, environ: Mapping[str, str], *, backend: str | None) -> tuple[Config, Path | None]:

@@ -53,6 +53,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         retries=ours.get("retries", 2),
         budget=_budget(ours.get("budget") or {}),
         templates=resolve(config, ours["templates"]) if "templates" in ours else None,
+        file=config.document.file,
     )
 
 

@@ -191,9 +191,10 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
         path = ("amlc", "constraints", index)
         try:
             used = _variables(text)
-        except TemplateSyntaxError as error:
+        except (TemplateSyntaxError, RecursionError) as error:
             advice = "Write for example 'lr * batch_size <= 3.2'."
-            yield config.problem(path, "E-constraint", f"not an expression: {str(error.message).rstrip('.')}. {advice}")
+            why = str(getattr(error, "message", "it is nested too deep")).rstrip(".")
+            yield config.problem(path, "E-constraint", f"not an expression: {why}. {advice}")
             continue
         for name in sorted(used - names - {"parameters"}):  # all of them, for names that are no identifiers
             hint = did_you_mean(name, names) or f" Known: {', '.join(sorted(names)) or 'none'}."

@@ -12,9 +12,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from amlc.errors import PlanError
 from amlc.model import AmlTarget, BlobStorage, Experiment, Trial
 from amlc.names import job_name
-from amlc.plan import Job, PlanError
+from amlc.plan import Job
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _spaced = json.JSONEncoder(ensure_ascii=False).encode
@@ -24,7 +25,7 @@ _EXPRESSION = re.compile(r"\$(?=\{\{|\[\[)")
 _DEFAULT_IMAGE = "msranni/nni:latest"
 # Linux refuses one environment string of 128 KiB or more, and 2 MiB of them all under the usual stack limit.
 _PART_BYTES = 100_000
-_MOST_BYTES = 1_500_000
+MOST_BYTES = 1_500_000
 # Azure ML's limits: 50 tags with keys of 100 and values of 1,000 characters.
 _TAG_LENGTH = 256
 _TAG_NAME_LENGTH = 100
@@ -60,24 +61,36 @@ def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str
         mapping = {
             "name": job_name(experiment.name, job.id, revision),
             "display_name": inert(f"{shown_name} #{first}" if first == last else f"{shown_name} #{first}-{last}"),
+            "code": _code(job.file_name),
             **fixed,
             "environment_variables": variables(job),
             "tags": tags(job),
         }
         if limit is not None:
-            mapping["limits"] = {"timeout": limit * len(job.trials)}
+            mapping["limits"] = {"timeout": backstop_s(limit, trials=len(job.trials))}
         return merged(mapping, experiment.job) if experiment.job else mapping
 
     return job_mapping
 
 
+def backstop_s(trial_seconds: int, *, trials: int) -> int:
+    """Return a job's own time limit in seconds, which stands behind those that its runner holds for each trial."""
+    # The runner ends each trial at its limit. Beside that it needs time to copy the code for it and to see to its end
+    # (a minute, also with a large snapshot), and at its start and its end (four). Trials of a job may run one by one.
+    return (trial_seconds + 60) * trials + 240
+
+
+def _code(file_name: str) -> str:
+    """Return where the snapshot lies, seen from the job file of that name below `jobs/`."""
+    return "../" * (file_name.count("/") + 1) + "code"
+
+
 def _fixed(experiment: Experiment) -> dict[str, Any]:
-    """Return what all jobs of an experiment share, but for their environment variables."""
+    """Return what all jobs of an experiment share."""
     target = experiment.target
     compute = target.compute if isinstance(target, AmlTarget) else None
     fixed: dict[str, Any] = {
         "experiment_name": experiment_name(experiment),
-        "code": "../code",
         "command": "python3 amlc_runner.py",
         "environment": _environment(experiment),
         "compute": f"azureml:{compute}" if compute else "local",
@@ -160,29 +173,48 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
     if experiment.gpus_per_trial is not None:
         shared["AMLC_GPUS_PER_TRIAL"] = str(experiment.gpus_per_trial)
         shared["AMLC_TRIALS_PER_GPU"] = str(experiment.target.trials_per_gpu)
+    if experiment.trial_seconds is not None:
+        shared["AMLC_TRIAL_SECONDS"] = str(experiment.trial_seconds)
     if blob_storage(experiment) is not None:  # below it lies what the trials write, in the places that NNI uses
         root = f"{_mount_point(experiment)}/nni/{experiment_name(experiment)}/trials"
         shared["AMLC_OUTPUT_ROOT"] = as_json(root)
 
     def variables(job: Job) -> dict[str, str]:
         variables = shared.copy()
+        if experiment.gpus_per_trial and len(job.trials) > 1:  # without GPUs they run one by one
+            variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), experiment.concurrency))
         for index, trial in enumerate(job.trials):
-            variables |= _trial_variables(index, trial)
+            variables |= _trial_variables(index, trial, experiment.replicates)
         size = sum(map(len, variables.values()))  # in characters, of which one takes four bytes at most
-        if size * 4 > _MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > _MOST_BYTES:
-            raise PlanError(
-                f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds "
-                f"{_MOST_BYTES:,}. Put large values into files of trialCodeDirectory and let the parameter name the "
-                "file" + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob.")
-            )
+        if size * 4 > MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > MOST_BYTES:
+            raise _too_large(job, variables, size)
         return variables
 
     return variables
 
 
-def _trial_variables(index: int, trial: Trial) -> dict[str, str]:
+def _too_large(job: Job, variables: Mapping[str, str], size: int) -> PlanError:
+    """Return the error for a job whose variables take `size` bytes; it blames the largest parameter, or the command."""
+    if len(variables["AMLC_COMMAND"]) > size // 2:
+        text = f"trialCommand: it takes {size:,} bytes, and a job's environment holds {MOST_BYTES:,}. Put it in a file."
+        return PlanError(text, path=("trialCommand",), code="E-size")
+    values = (item for trial in job.trials for item in trial.parameters.items())
+    name, _ = max(values, key=lambda item: len(_compact(item[1])), default=("", None))
+    return PlanError(
+        f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds {MOST_BYTES:,}. "
+        "Put large values into files of trialCodeDirectory and let the parameter name the file"
+        + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob."),
+        path=("searchSpace", name),
+        code="E-size",
+    )
+
+
+def _trial_variables(index: int, trial: Trial, replicates: int) -> dict[str, str]:
     name = f"AMLC_TRIAL_{index}"
-    text = as_json({"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters})
+    record: dict[str, Any] = {"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}
+    if replicates > 1:
+        record["replicate"] = trial.sequence % replicates
+    text = as_json(record)
     if len(text) * 4 <= _PART_BYTES or len(text.encode()) <= _PART_BYTES:
         return {name: text}
     step = _PART_BYTES // 4  # a character takes at most four bytes

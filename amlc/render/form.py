@@ -37,9 +37,9 @@ def filled(printed: Print, checked: Print) -> Print:
 
     checked: prints, and reads back, as `printed` does not. Both have to print every value as it comes, alone on the
     rest of its line, without looking at it: that is known of amlc's own template, and of no other. The mappings may
-    differ in name, display name, environment variables, tags and limits only. A form is kept for each set of their
-    keys, which choices with branches change; it has to give what `checked` gives for its first mapping, and from then
-    on each value that goes into it is read back.
+    differ in name, display name, code, environment variables, tags and limits only. A form is kept for each code,
+    limits and set of keys, which choices with branches change; it has to give what `checked` gives for its first
+    mapping, and from then on each value that goes into it is read back.
     """
     forms: dict[tuple[Any, ...], _Form] = {}
 
@@ -49,7 +49,7 @@ def filled(printed: Print, checked: Print) -> Print:
         if not (name and shown_name and isinstance(variables, dict) and isinstance(tags, dict)):
             return checked(mapping)  # which says what is missing
         values = [name, shown_name, *variables.values(), *tags.values()]
-        shape = (*variables, None, *tags, str(mapping.get("limits")))
+        shape = (*variables, None, *tags, str(mapping.get("limits")), str(mapping.get("code")))
         form = forms.get(shape)
         if form is None:
             form = _form(printed(_opened(mapping, variables, tags)))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amlc.errors import AmlcError
+from amlc.errors import RefusedError
+from amlc.render.written import output_finder
 from amlc.resources import runner_dir
 
 if TYPE_CHECKING:
@@ -25,10 +27,11 @@ _DEFAULT_IGNORES = (
 )
 
 
-class SnapshotError(AmlcError):
+class SnapshotError(RefusedError):
     """The trial code cannot be taken along as it is."""
 
-    exit_code = 1
+    code = "E-snapshot"
+    path = ("trialCodeDirectory",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,14 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = ()) -> Snapshot:
     """Return the trial code below `code` and the runner, less what ignore files and `leave_out` (absolute) exclude.
 
     `.gitignore`, `.amlignore` and `.nniignore` work as git's do, in every folder; a later one of the three wins, and
-    all of them win over the defaults. Links are followed.
+    all of them win over the defaults, of which one is that amlc's own output is no trial code. Links are followed.
     Raises SnapshotError beyond NNI's limits, for a broken link, and for a file in the runner's place.
     """
     folders: list[Path] = []
     excluded = frozenset(os.path.realpath(path) for path in leave_out)
     own = _runner_files()
-    files = {file.name: file for file in _walk(code, "", [_spec(_DEFAULT_IGNORES)], excluded, folders, ())}
+    found = _walk(code, "", [_spec(_DEFAULT_IGNORES)], excluded, output_finder(), folders, ())
+    files = {file.name: file for file in found}
     tops = {name.partition("/")[0] for name in own}
     clash = next((name for name in files if name.partition("/")[0] in tops), None)
     if clash is not None:
@@ -69,15 +73,21 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = ()) -> Snapshot:
     return Snapshot(tuple(everything), tuple(folders))
 
 
-def digest(files: Sequence[SnapshotFile], *, without: Sequence[Path] = ()) -> str:
-    """Return the SHA-256 (hex) of names, modes and contents of the user's files, the runner and `without` left out."""
-    total = hashlib.sha256()
+def counted(files: Sequence[SnapshotFile], *, without: Sequence[Path] = ()) -> list[tuple[SnapshotFile, str]]:
+    """Return the user's files, the runner and `without` left out, each with the SHA-256 (hex) of its content."""
     skipped = {os.path.realpath(path) for path in without}
     own = _runner_files()
-    for file in files:
-        if file.name in own or os.path.realpath(file.source) in skipped:
-            continue
-        content = _content_digest(file.source)
+    return [
+        (file, _content_digest(file.source))
+        for file in files
+        if file.name not in own and os.path.realpath(file.source) not in skipped
+    ]
+
+
+def digest(counted_files: Iterable[tuple[SnapshotFile, str]]) -> str:
+    """Return the SHA-256 (hex) of names, modes and contents of what `counted` returns."""
+    total = hashlib.sha256()
+    for file, content in counted_files:
         total.update(f"{len(file.name.encode())}:{file.name}:{int(file.executable)}:{content}\n".encode())
     return total.hexdigest()
 
@@ -89,8 +99,12 @@ def _content_digest(path: Path) -> str:
             while chunk := stream.read(1 << 20):
                 total.update(chunk)
     except OSError as err:
-        raise SnapshotError(f"{path}: cannot be read: {err.strerror}. Mend it, or list it in .amlignore.") from err
+        raise _unreadable(path, err.strerror) from err
     return total.hexdigest()
+
+
+def _unreadable(path: Path, reason: str | None) -> SnapshotError:
+    return SnapshotError(f"{path}: cannot be read: {reason}. Mend it, or list it in .amlignore.")
 
 
 def _runner_files() -> dict[str, SnapshotFile]:
@@ -105,6 +119,7 @@ def _walk(
     prefix: str,
     specs: list[tuple[str, GitIgnoreSpec]],
     excluded: frozenset[str],
+    is_output: Callable[[os.DirEntry[str]], bool],
     folders: list[Path],
     above: tuple[str, ...],
 ) -> Iterator[SnapshotFile]:
@@ -113,11 +128,12 @@ def _walk(
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as err:
-        raise SnapshotError(f"{folder}: cannot be read: {err.strerror}. Mend it, or list it in .amlignore.") from err
+        raise _unreadable(folder, err.strerror) from err
     for entry in entries:
         name = prefix + entry.name
         is_folder = os.path.isdir(entry.path)  # entry.is_dir() raises for a link to itself
-        if _ignored(here, name + "/" if is_folder else name) or os.path.realpath(entry.path) in excluded:
+        ignored = _verdict(here, name + "/" if is_folder else name)
+        if ignored or os.path.realpath(entry.path) in excluded:
             continue
         if is_folder and os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
             continue  # a virtual environment, whatever its name
@@ -125,8 +141,10 @@ def _walk(
             real = os.path.realpath(entry.path)
             if real in above:
                 raise SnapshotError(f"{entry.path}: this link leads into itself. List it in .amlignore.")
-            yield from _walk(Path(entry.path), name + "/", here, excluded, folders, (*above, real))
+            yield from _walk(Path(entry.path), name + "/", here, excluded, is_output, folders, (*above, real))
         elif os.path.isfile(entry.path):
+            if ignored is None and is_output(entry):
+                continue
             yield _file(Path(entry.path), name)
         elif entry.is_symlink():
             raise SnapshotError(f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore.")
@@ -137,6 +155,8 @@ def _file(path: Path, name: str) -> SnapshotFile:
         name.encode()
     except UnicodeEncodeError as err:
         raise SnapshotError(f"{name!r}: this file name is not UTF-8. Rename it, or list it in .amlignore.") from err
+    if not os.access(path, os.R_OK):
+        raise _unreadable(path, os.strerror(errno.EACCES))
     status = path.stat()
     return SnapshotFile(name, path, status.st_size, bool(status.st_mode & 0o100))
 
@@ -156,12 +176,13 @@ def _spec(lines: Sequence[str], prefix: str = "") -> tuple[str, GitIgnoreSpec]:
     return prefix, GitIgnoreSpec.from_lines(lines)
 
 
-def _ignored(specs: Sequence[tuple[str, GitIgnoreSpec]], name: str) -> bool:
+def _verdict(specs: Sequence[tuple[str, GitIgnoreSpec]], name: str) -> bool | None:
+    """Return whether ignore files leave `name` out (True) or bring it back (False), None if none of them names it."""
     for prefix, spec in reversed(specs):
         verdict = spec.check_file(name[len(prefix) :]).include
         if verdict is not None:
             return verdict
-    return False
+    return None
 
 
 def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:
@@ -169,8 +190,8 @@ def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:
     if len(files) <= MOST_FILES and size <= MOST_BYTES:
         return
     largest = sorted(files, key=lambda file: (-file.size, file.name))[:10]
-    rows = "".join(f"\n  {file.size:>13,}  {file.name}" for file in largest)
+    rows = ", ".join(f"{file.name} ({file.size:,})" for file in largest)
     raise SnapshotError(
         f"{code}: {len(files):,} files with {size:,} bytes; a snapshot holds at most {MOST_FILES:,} files and "
-        f"{MOST_BYTES:,} bytes. List what the trial does not need in .amlignore. The largest (bytes):{rows}"
+        f"{MOST_BYTES:,} bytes. List what the trial does not need in .amlignore. The largest, with their bytes: {rows}."
     )

@@ -12,9 +12,8 @@ from typing import Any, Final
 from amlc.collect import number
 from amlc.model import Status
 from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
-from amlc.report.view import Curve, Row, View, chosen, evenly, shown
+from amlc.report.view import MOST_POINTS, Curve, Row, View, chosen, evenly, shown
 
-MOST_POINTS = 5_000
 MOST_CURVES = 200
 _MOST_BARS = 1_000
 _MOST_LINES = 2_000
@@ -39,6 +38,7 @@ STATUS_COLOURS: Final[Mapping[Status, str]] = {
     Status.PENDING: "#9aa3ad",
     Status.CANCELED: "#b08968",
     Status.FAILED: "#d1495b",
+    Status.UNFINISHED: "#e9a23b",
     Status.UNKNOWN: "#8e6bbf",
 }
 _PLAIN = "#4f8fbf"
@@ -59,16 +59,16 @@ class Figure:
 def default_metric(view: View, scale: Scale) -> Figure:
     """Draw the score of each trial, and the best so far."""
     title = "Default metric"
-    rows = view.scored
+    rows = view.scored.rows
     if not rows:
         return Figure(key="metric", title=title, note=_no_score(view))
-    drawn = chosen(view, rows, MOST_POINTS)
+    drawn = chosen(view, view.scored, rows, MOST_POINTS)
     scores = [plain(row.score) for row in drawn]
     trials = {
         **_by_trial(drawn),
         "type": "scatter",
         "mode": "markers",
-        "name": "trial",
+        "name": "trial" if view.replicates == 1 else "parameter set",
         "y": scores,
         "marker": {"color": _PLAIN, "size": 9 if len(drawn) <= _FEW_TRIALS else 5, "opacity": 0.85},
         "text": [_hover(row) for row in drawn],
@@ -76,24 +76,23 @@ def default_metric(view: View, scale: Scale) -> Figure:
     }
     layout = {
         "height": 360,
-        "xaxis": _trial_axis(rows),
-        "yaxis": {"title": {"text": "default"}, **_log(scale.log)},
+        "xaxis": _trial_axis(rows, "trial" if view.replicates == 1 else "first trial of the set"),
+        "yaxis": {"title": {"text": "default" if view.replicates == 1 else "default, mean"}, **_log(scale.log)},
         "legend": {"orientation": "h", "y": 1.12, "x": 0},
     }
-    note = _sentences(
-        _drawn_of(len(drawn), len(rows), "trials that have a result, half of them the best"), _unscored(view)
-    )
-    return Figure(key="metric", title=title, note=note, traces=(trials, _best_so_far(view)), layout=layout)
+    note = _sentences(_means(view, "point"), _scored_drawn(view, drawn, MOST_POINTS), _unscored(view))
+    traces = (trials, _best_so_far(view)) if view.steps else (trials,)
+    return Figure(key="metric", title=title, note=note, traces=traces, layout=layout)
 
 
 def hyperparameters(view: View, scale: Scale) -> Figure:
     """Draw each trial as a line through its parameters, coloured by its score."""
     title = "Hyperparameters"
     names, left_out = _axes(view)
-    if not view.scored or not names:
-        note = _no_score(view) if not view.scored else "The search space is empty."
+    if not view.scored.rows or not names:
+        note = _no_score(view) if not view.scored.rows else "The search space is empty."
         return Figure(key="parameters", title=title, note=note)
-    drawn = chosen(view, view.scored, _MOST_LINES)
+    drawn = chosen(view, view.scored, view.scored.rows, _MOST_LINES)
     most = _LABEL_LENGTH if len(names) <= _FEW_AXES else _TICK_LENGTH
     dimensions = [_dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names]
     dimensions.append(_numbers("default", [row.score for row in drawn], log=scale.log))
@@ -109,7 +108,8 @@ def hyperparameters(view: View, scale: Scale) -> Figure:
     note = _sentences(
         "Drag along an axis to pick a range, drag its name to move it",
         left_out,
-        _drawn_of(len(drawn), len(view.scored), "trials that have a result, half of them the best"),
+        _means(view, "line"),
+        _scored_drawn(view, drawn, _MOST_LINES),
     )
     margin = {"l": 110, "r": 40, "t": 56 if len(names) <= _FEW_AXES else 84, "b": 32}
     return Figure(key="parameters", title=title, note=note, traces=(trace,), layout={"height": 440, "margin": margin})
@@ -130,7 +130,7 @@ def intermediate(view: View, scale: Scale, curves: Sequence[Curve], *, candidate
         "yaxis": {"title": {"text": "default"}, **_log(log)},
     }
     note = _sentences(
-        "Coloured by the final result, from grey-blue (worst) to red (best)" if view.scored else "",
+        "Coloured by the final result, from grey-blue (worst) to red (best)" if view.scored.rows else "",
         f"{MOST_CURVES} of {candidates:,} trials were looked at, half of them the best"
         if candidates > MOST_CURVES
         else "",
@@ -143,7 +143,7 @@ def intermediate(view: View, scale: Scale, curves: Sequence[Curve], *, candidate
 
 def durations(view: View) -> Figure:
     """Draw how long each trial took, by its status."""
-    rows = [row for row in view.rows if row.duration_s is not None]
+    rows = [row for row in view.rows if row.duration_s is not None and row.sequence in view.sample.even]
     if not rows:
         return Figure(key="durations", title="Duration", note="No trial has ended yet.")
     drawn = evenly(rows, _MOST_BARS)
@@ -168,11 +168,11 @@ def durations(view: View) -> Figure:
         "height": 280,
         "barmode": "overlay",
         "showlegend": True,
-        "xaxis": _trial_axis(rows),
+        "xaxis": _trial_axis(rows, "trial"),
         "yaxis": {"title": {"text": unit}, "rangemode": "tozero"},
         "legend": {"orientation": "h", "y": 1.16, "x": 0},
     }
-    note = _drawn_of(len(drawn), len(rows), "trials that have ended")
+    note = _drawn_of(len(drawn), view.totals.timed, "trials that have ended")
     return Figure(key="durations", title="Duration", note=_sentences(note), traces=traces, layout=layout)
 
 
@@ -185,17 +185,13 @@ def _by_trial(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _best_so_far(view: View) -> dict[str, Any]:
-    steps: list[Row] = []
-    for row in view.scored:
-        if not steps or view.rank(row) < view.rank(steps[-1]):
-            steps.append(row)
-    steps = list(evenly(steps, MOST_POINTS))
+    steps = evenly(view.steps, MOST_POINTS)
     return {
         "type": "scatter",
         "mode": "lines",
         "name": "best so far",
-        "x": [*(row.sequence for row in steps), view.scored[-1].sequence],
-        "y": [plain(row.score) for row in [*steps, steps[-1]]],
+        "x": [*(sequence for sequence, _ in steps), view.last],
+        "y": [plain(score) for _, score in (*steps, steps[-1])],
         "line": {"color": _ACCENT, "width": 2, "shape": "hv"},
         "hoverinfo": "skip",
     }
@@ -287,12 +283,7 @@ def _names(label: str, values: Sequence[Any], *, key: Callable[[Any], Any] | Non
 
 def _axes(view: View) -> tuple[tuple[str, ...], str]:
     """Return the parameters that get an axis, those that vary first, and a note on those that get none."""
-    seen: dict[str, set[str]] = {name: set() for name in view.parameters}
-    for row in view.rows:
-        for name in view.parameters:
-            if len(seen[name]) <= 1:
-                seen[name].add(_name(row.parameters.get(name, _ABSENT)))
-    varying = tuple(name for name in view.parameters if len(seen[name]) > 1) or view.parameters
+    varying = view.varying or view.parameters
     constant = len(view.parameters) - len(varying)
     notes = (
         f"Left out: {constant} that never vary" if constant else "",
@@ -306,8 +297,8 @@ def _name(value: Any) -> str:
     return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
 
 
-def _trial_axis(rows: Sequence[Row]) -> dict[str, Any]:
-    return {"title": {"text": "trial"}, "tickformat": "d", **_whole(rows[-1].sequence - rows[0].sequence)}
+def _trial_axis(rows: Sequence[Row], title: str) -> dict[str, Any]:
+    return {"title": {"text": title}, "tickformat": "d", **_whole(rows[-1].sequence - rows[0].sequence)}
 
 
 def _whole(span: int) -> dict[str, Any]:
@@ -354,7 +345,7 @@ def _shortened(name: str, most: int) -> str:
 
 def _hover(row: Row) -> str:
     """Return what hovering tells of a trial; plotly reads it as markup, so that all of it is escaped."""
-    lines = [f"trial #{row.sequence} · {_readable(row.status)}"]
+    lines = [row.origin if row.trials else f"trial #{row.sequence} · {_readable(row.status)}"]
     if row.score is not None:
         lines.append(f"default = {shown(row.score, 60)}")
     named = list(row.parameters.items())
@@ -369,8 +360,18 @@ def _no_score(view: View) -> str:
 
 
 def _unscored(view: View) -> str:
-    odd = sum(1 for row in view.rows if row.metrics and row.score is None)
+    odd = view.totals.odd
     return f"{odd} {'trial reports' if odd == 1 else 'trials report'} something else" if odd else ""
+
+
+def _means(view: View, what: str) -> str:
+    return "" if view.replicates == 1 else f"Each {what} is a parameter set, with the mean of its trials' results"
+
+
+def _scored_drawn(view: View, drawn: Sequence[Row], most: int) -> str:
+    what = "trials that have a result" if view.replicates == 1 else "parameter sets that have a result"
+    best = "half" if len(drawn) == most else "most"  # where few of the evenly spaced ones have a result
+    return _drawn_of(len(drawn), view.scored.every, f"{what}, {best} of them the best")
 
 
 def _drawn_of(drawn: int, every: int, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,11 +75,11 @@ def report_page(results: Results, ledger: Ledger) -> bytes:
     plotly = _plotly()
     view = read_view(results)
     attempted = [row for row in view.rows if row.job]
-    curves = read_curves(ledger, chosen(view, attempted, MOST_CURVES))
-    charts = figures(view, curves, candidates=len(attempted))
+    curves = read_curves(ledger, chosen(view, view.sample, attempted, MOST_CURVES))
+    charts = figures(view, curves, candidates=view.totals.attempted)
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     best = view.best
-    text = _template().render(
+    parts = _template().generate(
         view=view,
         facts=tuple(_facts(view)),
         best=best,
@@ -92,13 +93,16 @@ def report_page(results: Results, ledger: Ledger) -> bytes:
         script=Markup(script),  # noqa: S704 - our own script
         version=__version__,
     )
-    return text.encode("utf-8", errors="replace")  # half a surrogate pair is valid in JSON and not in UTF-8
+    page = io.BytesIO()
+    for part in parts:  # so that the page is never there as text too, which takes up to four times as much
+        page.write(part.encode("utf-8", errors="replace"))  # half a surrogate pair is valid in JSON and not in UTF-8
+    return page.getvalue()
 
 
 def trial_table(view: View) -> TrialTable:
     """Return the table of trials, bounded in rows and columns."""
     metrics, parameters = view.metrics[:_MOST_METRICS], view.parameters[:_MOST_PARAMETERS]
-    rows = chosen(view, view.rows, MOST_ROWS)
+    rows = chosen(view, view.sample, view.rows, MOST_ROWS)
     groups = (("", len(_FIXED)), ("metrics", len(metrics)), ("parameters", len(parameters)), ("", 1))
     columns = (
         *(Column(name, "number" if name in _NUMBERS else "") for name in _FIXED),
@@ -108,8 +112,8 @@ def trial_table(view: View) -> TrialTable:
     )
     left_out = len(view.metrics) + len(view.parameters) - len(metrics) - len(parameters)
     notes = (
-        f"{len(rows):,} of {len(view.rows):,} trials: half of them the best, the others evenly spaced."
-        if len(rows) < len(view.rows)
+        f"{len(rows):,} of {view.sample.every:,} trials: half of them the best, the others evenly spaced."
+        if len(rows) < view.sample.every
         else "",
         f"{left_out:,} more columns are in amlc collect." if left_out else "",
     )
@@ -147,18 +151,16 @@ def _group(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[Cell]:
 
 def _facts(view: View) -> Iterator[tuple[str, str]]:
     yield "revision", view.revision
-    other = sum(1 for row in view.rows if row.revision not in ("", view.revision))
-    if other:
-        yield "of other revisions", f"{other:,} of the trials"
+    totals = view.totals
+    if totals.other_revisions:
+        yield "of other revisions", f"{totals.other_revisions:,} of the trials"
     yield "back end", view.backend
     yield "optimize_mode", "maximize" if view.maximize else "minimize"
-    started = [row.started for row in view.rows if row.started is not None]
-    ended = [row.ended for row in view.rows if row.ended is not None]
-    if started:
-        yield "first start", _time(min(started))
-    if ended:
-        yield "last end", _time(max(ended))
-        yield "time in trials", _duration(sum(row.duration_s or 0.0 for row in view.rows))
+    if totals.started is not None:
+        yield "first start", _time(totals.started)
+    if totals.ended is not None:
+        yield "last end", _time(totals.ended)
+        yield "time in trials", _duration(totals.seconds)
 
 
 def _time(at: float | None) -> str:

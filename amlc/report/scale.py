@@ -25,6 +25,8 @@ class Scale:
 
     def position(self, score: float) -> float:
         """Return where a score stands between `low` and `high`, or beyond them."""
+        if self.log and score <= 0:  # of a trial: the means of its set and of the others are positive
+            return self.low
         return plain(math.log10(score) if self.log else score)
 
     def colour(self, row: Row) -> str:
@@ -39,8 +41,12 @@ class Scale:
 
 def scale_of(view: View) -> Scale:
     """Return the scale of a view's scores; the worst tenth shares one colour, or an outlier would take them all."""
-    ranked = sorted(view.scored, key=view.rank)
-    scores = [row.score for row in ranked if row.score is not None]
+    sample = view.scored
+    # The evenly spaced ones, and the best: more of the best ones would tell nothing of the others.
+    scores = [row.score for row in sample.rows if row.score is not None]
+    even = [row.score for row in sample.rows if row.score is not None and row.sequence in sample.even]
+    extreme = max if view.maximize else min
+    scores = sorted(even if sample.is_complete else [extreme(scores), *even], reverse=view.maximize)
     log = not view.maximize and decades(scores)
     ends = (scores[0], scores[(len(scores) - 1) * 9 // 10]) if scores else (0.0, 0.0)
     low, high = widened(*sorted(plain(math.log10(score) if log else score) for score in ends))

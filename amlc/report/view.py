@@ -1,18 +1,27 @@
-"""What the report shows of an experiment, as frozen values: one row a trial, and the curves of some of them."""
+"""What the report shows of an experiment, as frozen values: totals of all trials, some of them, and their curves."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amlc.collect import Results, named, number, trials_table, verdict
-from amlc.ledger import Attempt, Ledger
-from amlc.model import Status, Trial
+from amlc import collect, replicates
+from amlc.collect import Cause, Causes, Results, Tally, named, number
+from amlc.ledger import Ledger
+from amlc.model import Status
+from amlc.render.context import flattened
+from amlc.report.sample import Sampler, Steps
 
 MOST_STEPS = 500
+MOST_POINTS = 5_000
+_MOST_BEST = MOST_POINTS // 2
+_MOST_NAMED = 8  # trials of one parameter set
+_encoded = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,52 +29,101 @@ class Row:
     """One trial and what became of it. Times are seconds since the epoch; absent ones are None.
 
     parameters: flattened, nested names joined with dots. score: the `default` metric, if it is a finite number.
+    A replicated parameter set is a row too, at the number of its first trial: score is the mean of its `trials` that
+    have one, `replicates` is how many trials it has, and what is known of single trials only is not set.
     """
 
     sequence: int
-    trial: str
-    status: Status
-    attempt: int | None
-    job: str
-    revision: str
-    started: float | None
-    ended: float | None
-    duration_s: float | None
     parameters: Mapping[str, Any]
     metrics: Mapping[str, Any]
     score: float | None
-    error: str
+    trial: str = ""
+    status: Status = Status.UNKNOWN
+    attempt: int | None = None
+    job: str = ""
+    revision: str = ""
+    started: float | None = None
+    ended: float | None = None
+    duration_s: float | None = None
+    error: str = ""
+    trials: tuple[int, ...] = ()
+    replicates: int = 1
+
+    @property
+    def origin(self) -> str:
+        """Of which trials a parameter set's score is the mean, as people read it."""
+        count, every = len(self.trials), self.replicates
+        of = f"{count}" if count == every else f"{count} of {every}"
+        numbers = ", ".join(f"#{trial}" for trial in self.trials[:_MOST_NAMED])
+        return f"mean of {of} trials: {numbers}{', …' if count > _MOST_NAMED else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows by sequence: all `every` of them, or the best and evenly spaced ones, whose sequences are `even`."""
+
+    rows: tuple[Row, ...]
+    even: frozenset[int]
+    every: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left out."""
+        return len(self.rows) == self.every
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What holds of all trials. odd: how many report something and no score. timed: how many have a duration."""
+
+    attempted: int
+    odd: int
+    other_revisions: int
+    timed: int
+    started: float | None
+    ended: float | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """An experiment at one moment. revision: six hex digits. parameters, metrics: every name, in column order."""
+    """An experiment at one moment. revision: six hex digits. parameters, metrics: every name, in column order.
+
+    varying: the parameters that have more than one value. sample: of all trials. scored: of those that have a score,
+    or of the parameter sets if each is tried more than once. steps: of the best so far, by sequence, up to `last`, the
+    last that has a score.
+    """
 
     experiment: str
     verdict: str
     revision: str
     backend: str
     maximize: bool
+    replicates: int
     statuses: Mapping[Status, int]
+    totals: Totals
+    causes: tuple[Cause, ...]
+    other_causes: str
     parameters: tuple[str, ...]
+    varying: tuple[str, ...]
     metrics: tuple[str, ...]
-    rows: tuple[Row, ...]
+    sample: Sample
+    scored: Sample
+    steps: tuple[tuple[int, float], ...]
+    last: int
+    best: Row | None
 
     @property
-    def best(self) -> Row | None:
-        """The trial with the best score; among equals, the first."""
-        return min(self.scored, key=self.rank, default=None)
+    def rows(self) -> tuple[Row, ...]:
+        """The trials that are shown, by sequence."""
+        return self.sample.rows
 
-    @property
-    def scored(self) -> tuple[Row, ...]:
-        """The trials that have a score, by sequence."""
-        return tuple(row for row in self.rows if row.score is not None)
-
-    def rank(self, row: Row) -> tuple[float, int]:
-        """Return a key that sorts the best trial first and those without a score last."""
+    def rank(self, row: Row) -> tuple[bool, float, int]:
+        """Return a key that sorts the best trials first, before them those of the best set, and scoreless ones last."""
+        is_best = self.best is not None and row.sequence in self.best.trials
         if row.score is None:
-            return math.inf, row.sequence
-        return -row.score if self.maximize else row.score, row.sequence
+            return not is_best, math.inf, row.sequence
+        return not is_best, -row.score if self.maximize else row.score, row.sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +136,61 @@ class Curve:
 
 
 def read_view(results: Results) -> View:
-    """Return what the report shows of `results`."""
-    table = trials_table(results)
+    """Return what the report shows of `results`, read in one go; how much is held does not depend on how many."""
     header = results.manifest.header
-    end = verdict(results)
+    maximize = header.optimize_mode == "maximize"
+    tally, causes, totals, names = Tally(results), Causes(), _Totals(header.revision[:6]), _Names()
+    trials, scored = _Rows(maximize=maximize), _Rows(maximize=maximize)
+
+    def watched(rows: Iterable[collect.Row]) -> Iterator[collect.Row]:
+        for known in tally.counted(rows):
+            values = flattened(known.trial.parameters)
+            row = _row(known, values)
+            causes.count(known)
+            totals.count(row)
+            names.count(row)
+            trials.offer(row, row.score)
+            if header.replicates == 1 and row.score is not None:
+                scored.offer(row, row.score)
+            yield known
+
+    def sets(rows: Iterable[collect.Row]) -> Iterator[tuple[collect.Row, ...]]:
+        for group in replicates.by_set(rows, header.replicates):
+            score = replicates.score(group)
+            if score is not None:
+                is_final = all(known.status.ended for known in group)
+                scored.offer(_set(group, score), score, is_step=is_final)
+            yield group
+
+    if header.replicates == 1:
+        for _ in watched(results.rows()):
+            pass
+        best = scored.best
+    else:
+        found = replicates.best_set(sets(watched(results.rows())), maximize=maximize)
+        best = None if found is None else _set(*found)
+        for known in found[0] if found else ():
+            trials.add(_row(known, flattened(known.trial.parameters)))
+    end = tally.verdict
     return View(
         experiment=header.experiment,
         verdict=str(end),
         revision=header.revision[:6],
         backend=header.backend,
-        maximize=header.optimize_mode == "maximize",
+        maximize=maximize,
+        replicates=header.replicates,
         statuses=end.statuses,
-        parameters=_named(table.columns, "param."),
-        metrics=_named(table.columns, "metric."),
-        rows=tuple(_row(cells, *known) for cells, known in zip(table.rows, results.trials(), strict=True)),
+        totals=totals.found,
+        causes=causes.found,
+        other_causes=causes.rest,
+        parameters=tuple(names.parameters),
+        varying=names.varying,
+        metrics=tuple(sorted(names.metrics, key=lambda name: (name != "default", name))),
+        sample=trials.sample,
+        scored=scored.sample,
+        steps=scored.steps,
+        last=scored.last,
+        best=best,
     )
 
 
@@ -115,13 +214,13 @@ def shown(value: Any, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def chosen(view: View, rows: Sequence[Row], most: int) -> tuple[Row, ...]:
-    """Return at most `most` of `rows` in their order: half of them the best, the others evenly spaced."""
-    if len(rows) <= most:
+def chosen(view: View, sample: Sample, rows: Sequence[Row], most: int) -> tuple[Row, ...]:
+    """Return at most `most` of `rows`, which are of `sample`, in their order: half the best, the others spaced."""
+    if len(rows) <= most and sample.is_complete:
         return tuple(rows)
     best = sorted((row for row in rows if row.score is not None), key=view.rank)[: most // 2]
     kept = {row.sequence for row in best}
-    others = [row for row in rows if row.sequence not in kept]
+    others = [row for row in rows if row.sequence not in kept and row.sequence in sample.even]
     kept |= {row.sequence for row in evenly(others, most - len(kept))}
     return tuple(row for row in rows if row.sequence in kept)
 
@@ -147,35 +246,147 @@ def thinned(points: Sequence[tuple[int, float]], most: int) -> tuple[tuple[int, 
     return tuple(sorted(kept))
 
 
-def _named(columns: Iterable[str], prefix: str) -> tuple[str, ...]:
-    return tuple(name.removeprefix(prefix) for name in columns if name.startswith(prefix))
+class _Rows:
+    """Some of the rows that were offered, and the steps of the best score."""
+
+    def __init__(self, *, maximize: bool) -> None:
+        self._sign = -1.0 if maximize else 1.0
+        self._sampler: Sampler[Row] = Sampler(even=MOST_POINTS, best=_MOST_BEST)
+        self._steps = Steps(MOST_POINTS)
+        self._added: dict[int, Row] = {}
+        self._best: tuple[tuple[float, int], Row] | None = None
+        self.last = 0
+
+    def offer(self, row: Row, score: float | None, *, is_step: bool = True) -> None:
+        """Take the next row or leave it. is_step: whether it can be the best so far."""
+        rank = None if score is None else self._sign * score
+        self._sampler.offer(row.sequence, rank, row)
+        if rank is None:
+            return
+        self.last = max(self.last, row.sequence)
+        if is_step:
+            self._steps.offer(row.sequence, rank)
+        if self._best is None or (rank, row.sequence) < self._best[0]:
+            self._best = (rank, row.sequence), row
+
+    def add(self, row: Row) -> None:
+        """Keep a row whatever its score is."""
+        self._added[row.sequence] = row
+
+    @property
+    def best(self) -> Row | None:
+        """The row with the best score; among equals, the first."""
+        return None if self._best is None else self._best[1]
+
+    @property
+    def steps(self) -> tuple[tuple[int, float], ...]:
+        """The steps of the best score so far."""
+        return tuple((sequence, self._sign * rank) for sequence, rank in self._steps.found)
+
+    @property
+    def sample(self) -> Sample:
+        """What was kept."""
+        rows = {row.sequence: row for row in self._sampler.kept} | self._added
+        ordered = tuple(rows[sequence] for sequence in sorted(rows))
+        return Sample(rows=ordered, even=self._sampler.even, every=self._sampler.offered)
 
 
-def _row(cells: Mapping[str, Any], trial: Trial, attempt: Attempt | None, status: Status) -> Row:
-    metrics = {name.removeprefix("metric."): cells[name] for name in cells if name.startswith("metric.")}
+class _Totals:
+    """Adds up what holds of all trials. revision: that of the build."""
+
+    def __init__(self, revision: str) -> None:
+        self._revision = revision
+        self._attempted = self._odd = self._others = self._timed = 0
+        self._started: float | None = None
+        self._ended: float | None = None
+        self._seconds = 0.0
+
+    def count(self, row: Row) -> None:
+        self._attempted += bool(row.job)
+        self._odd += bool(row.metrics) and row.score is None
+        self._others += row.revision not in ("", self._revision)
+        if row.started is not None:
+            self._started = row.started if self._started is None else min(self._started, row.started)
+        if row.ended is not None:
+            self._ended = row.ended if self._ended is None else max(self._ended, row.ended)
+        if row.duration_s is not None:
+            self._timed += 1
+            self._seconds += row.duration_s
+
+    @property
+    def found(self) -> Totals:
+        return Totals(
+            attempted=self._attempted,
+            odd=self._odd,
+            other_revisions=self._others,
+            timed=self._timed,
+            started=self._started,
+            ended=self._ended,
+            seconds=self._seconds,
+        )
+
+
+class _Names:
+    """Gathers the names of parameters and metrics, and which parameters vary."""
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, None] = {}
+        self.metrics: set[str] = set()
+        self._first: dict[str, str] = {}  # the first value of each parameter that did not vary so far
+        self._present: Counter[str] = Counter()
+        self._rows = 0
+
+    def count(self, row: Row) -> None:
+        self._rows += 1
+        self.metrics.update(row.metrics)
+        self._present.update(row.parameters.keys())
+        for name, value in row.parameters.items():
+            if name not in self.parameters:
+                self.parameters[name] = None
+                self._first[name] = _encoded(value)
+            elif name in self._first and _encoded(value) != self._first[name]:
+                del self._first[name]
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The parameters that have several values, or none in some trials."""
+        return tuple(name for name in self.parameters if name not in self._first or self._present[name] < self._rows)
+
+
+def _row(known: collect.Row, parameters: Mapping[str, Any]) -> Row:
+    attempt = known.attempt
+    started, ended = known.times
+    duration = None if started is None or ended is None else round(ended - started, 3)
     return Row(
-        sequence=trial.sequence,
-        trial=trial.id,
-        status=status,
-        attempt=cells.get("attempt"),
-        job=cells.get("job", ""),
-        revision=cells.get("revision", ""),
-        started=cells.get("started"),
-        ended=cells.get("ended"),
-        duration_s=cells.get("duration_s"),
-        parameters={name.removeprefix("param."): cells[name] for name in cells if name.startswith("param.")},
-        metrics=metrics,
-        score=number(metrics.get("default")),
-        error=_error(trial, attempt, status),
+        sequence=known.trial.sequence,
+        trial=known.trial.id,
+        status=known.status,
+        attempt=attempt.number if attempt else None,
+        job=attempt.job if attempt else "",
+        revision=attempt.revision[:6] if attempt else "",
+        started=started,
+        ended=ended,
+        duration_s=duration,
+        parameters={sys.intern(name): value for name, value in parameters.items()},
+        metrics={sys.intern(name): value for name, value in known.result.items()},
+        score=number(known.result.get("default")),
+        error=known.error or "",
     )
 
 
-def _error(trial: Trial, attempt: Attempt | None, status: Status) -> str:
-    if attempt is None or status is Status.SUCCEEDED:
-        return ""
-    outcome = attempt.outcomes.get(trial.id)
-    code = outcome.exit_code if outcome else attempt.latest.exit_code
-    return attempt.latest.error or (f"exit code {code}" if code else "")
+def _set(group: Sequence[collect.Row], score: float) -> Row:
+    """Return a replicated parameter set as one row."""
+    trials = tuple(known.trial.sequence for known in group if number(known.result.get("default")) is not None)
+    first = group[0].trial
+    parameters = {sys.intern(name): value for name, value in flattened(first.parameters).items()}
+    return Row(
+        sequence=first.sequence,
+        parameters=parameters,
+        metrics={},
+        score=score,
+        trials=trials,
+        replicates=len(group),
+    )
 
 
 def _curves(ledger: Ledger, job: str, wanted: Mapping[str, Row]) -> list[Curve]:

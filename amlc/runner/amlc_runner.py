@@ -7,11 +7,16 @@ imports it.
 In: environment variables. Each AMLC_ value is JSON in UTF-8.
   AMLC_EXPERIMENT         string, the experiment's name
   AMLC_COMMAND            string, the trial command, run by `/bin/sh -c`
-  AMLC_TRIAL_0, _1, ...   object {"id": string, "sequence": integer, "parameters": object}; Linux bounds one variable,
-                          so a long text goes on in AMLC_TRIAL_0_1, AMLC_TRIAL_0_2, ...
+  AMLC_TRIAL_0, _1, ...   object {"id": string, "sequence": integer, "parameters": object, "replicate": integer >= 0,
+                          optional, default 0}; Linux bounds one variable, so a long text goes on in AMLC_TRIAL_0_1,
+                          AMLC_TRIAL_0_2, ...
+  AMLC_TRIAL_SECONDS      integer >= 1, optional: how long each trial may take, from its own start
   AMLC_GPUS_PER_TRIAL     integer, optional. Absent: CUDA_VISIBLE_DEVICES is left alone. 0: it is set to nothing.
                           n: each trial gets n of the GPUs in CUDA_VISIBLE_DEVICES or, without it, of `nvidia-smi -L`
   AMLC_TRIALS_PER_GPU     integer, optional, default 1: how many trials may share a GPU
+  AMLC_GPU_SHARES         object {GPU's name or index: integer >= 1}, optional: these GPUs and no others, with room for
+                          so many trials each, whatever CUDA_VISIBLE_DEVICES, nvidia-smi and AMLC_TRIALS_PER_GPU say
+  AMLC_CONCURRENCY        integer >= 1, optional: at most so many trials side by side on the GPUs
   AMLC_OUTPUT_ROOT        string, optional: the directory for the trials' own output (shared storage)
   MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN or AZUREML_RUN_TOKEN, MLFLOW_RUN_ID or AZUREML_RUN_ID
                           optional: parameters and metrics go to this MLflow run too, as far as it answers, and at the
@@ -21,23 +26,38 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           reported; no tag when it would be too long
 
 What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR, NNI_EXP_ID,
-  NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH, no variable that begins with AMLC_,
-  no MULTI_PHASE, no NNI_TRIAL_COMMAND_CHANNEL; everything else as the job has it. stdin is empty, stderr is the job's.
+  NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH, AMLC_REPLICATE (its number in decimal)
+  and no other variable that begins with AMLC_, no MULTI_PHASE, no NNI_TRIAL_COMMAND_CHANNEL; everything else as the job
+  has it. stdin is empty; stdout and stderr are pipes to the runner.
   It runs in a process group of its own, in the runner's session; what is left of it when the shell ends is ended too.
+  A trial that is to end gets SIGTERM, and SIGKILL after 5 s, with its whole group.
   The only trial of a job runs in the job's directory. Several trials each run in a fresh copy of it, in which `outputs`
   is the job's own; they run side by side as far as the GPUs allow, and one after the other without GPUs.
 
-Out: stdout carries the trials' stdout byte for byte; stderr gets lines that begin with `amlc: `. In outputs/amlc/<id>/:
+Out: stdout carries the trials' stdout byte for byte, stderr their stderr, between lines that begin with `amlc: `.
+  Metrics are told from stdout only: a line that NNI would not take is said and left out, and so are a sequence outside
+  0 .. 2^63-1 and a value that is nested deeper than 100 or too long. In outputs/amlc/<id>/:
   parameter.cfg, .nni/    what NNI's trial library reads (this directory is NNI_SYS_DIR)
   nnioutput/              NNI_OUTPUT_DIR (with AMLC_OUTPUT_ROOT: <root>/<id>/nnioutput)
   metrics.jsonl           {"type": "intermediate" | "final", "sequence": n, "value": v, "at": epoch seconds} a line,
                           complete after each record
-  result.json             {"trial", "exit_code", "signal", "started", "ended", "intermediate", "final", "error"},
-                          written in one step at the end of each trial, however it ends, and if it never began.
-                          exit_code is 128 + n for signal n and null when nothing ran; error is null or a sentence
+  result.json             {"trial", "end", "exit_code", "signal", "started", "ended", "intermediate", "final", "error"},
+                          written in one step at the end of each trial, however it ends, and if it never began; what
+                          an earlier life of the job left there is removed first.
+                          exit_code is 128 + n for signal n, null when nothing ran or nobody saw its end. error is null
+                          or a sentence.
+                          end is one of
+    exited                the shell ended by itself; exit_code says how. Unless that is 0, error is the last line that
+                          the trial printed to stderr, or else the exit code or the signal in words
+    time_limit            the runner ended it after AMLC_TRIAL_SECONDS
+    terminated            the runner was told to end while it ran, or before it began
+    lost                  the machine's fault: it could not be started, a metric could not be recorded, its process does
+                          not die, the runner failed
+    refused               it can never run like this: wrong input, fewer GPUs than it needs
 
-Exit code: 143 after SIGTERM, SIGINT or SIGHUP (passed on as SIGTERM, SIGKILL after 5 s); 2 when the input is wrong;
-with one trial that trial's exit code (1 when it never ran); with several, 0 if all ended with 0 and 1 otherwise.
+Exit code: 143 after SIGTERM, SIGINT or SIGHUP, which end all trials; 2 when the input is wrong. With one trial that
+trial's exit code, or 1 in place of 0 if it is not `exited`; with several, 0 if all are `exited` with 0 and 1 otherwise.
+Never 0 when a result.json could not be written: whoever finds none takes the trial for unfinished.
 """
 
 import os
@@ -64,16 +84,28 @@ import signal
 import time
 
 MARKER = b"NNISDK_MEb'"
-KEPT_OF_A_LINE = 1 << 20  # bytes; NNI itself refuses metrics of a million characters
+KEPT_OF_A_LINE = 1 << 20  # bytes, more than METRIC_LENGTH
 READ_SIZE = 1 << 16  # what a pipe holds
 DRAIN_LIMIT = 1 << 21  # bytes; a process that left the group may write for ever
 ECHO_SIZE = 4096  # PIPE_BUF: after poll() says so, a write of this size does not block
+ECHO_LIMIT = 1 << 20  # bytes kept for a reader that is behind
 NOTES_PER_TRIAL = 10
+METRIC_LENGTH = 1000000  # bytes; NNI refuses a metric that is not shorter. As recorded it is four times that at most
+DEEPEST_METRIC = 100  # json itself gives up at a thousand or so, somewhere else in each version
+LARGEST_SEQUENCE = (1 << 63) - 1  # what databases hold, MLflow's too
+LONGEST_INTEGER = 4300  # digits; later versions of Python refuse to read more
+KEPT_OF_STDERR = 1 << 16  # bytes; some progress bars go on after the error
+LAST_WORDS_LENGTH = 300  # characters
 
 STOP_GRACE_S = 5.0  # Azure ML allows more, but not always
 LEFTOVER_GRACE_S = 1.0
 KILL_WAIT_S = 2.0
+LONGEST_TRIAL_S = 10**9  # 30 years; integers beyond what a clock or poll() takes mean no more
 TICK_S = 0.02
+LONGEST_WAIT_S = 3600.0
+SAY_WAIT_S = 1.0
+ECHO_CLOSE_WHEN_STOPPED_S = 1.0
+RESULT_WAIT_S = 1.0
 NVIDIA_SMI_TIMEOUT_S = 30
 
 TRACKING_TIMEOUT_S = 5
@@ -91,6 +123,9 @@ KEY_LENGTH = 250
 
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
+EXITED, TIME_LIMIT, TERMINATED = "exited", "time_limit", "terminated"
+LOST, REFUSED = "lost", "refused"
+
 EXIT_INPUT = 2
 EXIT_STOPPED = 143
 
@@ -100,30 +135,42 @@ class InputError(ValueError):
 
 
 def say(text):
-    """Write one line to stderr, whatever the locale; nobody listening is no reason to fail."""
-    line = "amlc: {}\n".format(" ".join(str(text).split()))
+    """Write one line to stderr, whatever the locale; nobody listening is no reason to fail, nor to wait for long."""
+    line = "amlc: {}".format(" ".join(str(text).split())).encode("utf-8", "backslashreplace")
+    poller = select.poll()
+    poller.register(2, select.POLLOUT)
     try:
-        os.write(2, line.encode("utf-8", "backslashreplace"))
+        if poller.poll(SAY_WAIT_S * 1000):
+            os.write(2, line[: ECHO_SIZE - 1] + b"\n")
     except OSError:
         pass
 
 
 # --- What to run -----------------------------------------------------------------------------------------------------
 
-Job = collections.namedtuple("Job", "experiment command trials gpus_per_trial trials_per_gpu output_root")
+Job = collections.namedtuple(
+    "Job", "experiment command trials trial_seconds concurrency gpus_per_trial trials_per_gpu gpu_shares output_root"
+)
 
 
 class Trial:
     """One trial: what to run, which never changes, and what became of it, filled in as it happens."""
 
-    def __init__(self, identifier, sequence, parameters):
+    def __init__(self, identifier, sequence, parameters, replicate):
         self.id = identifier
         self.sequence = sequence
         self.parameters = parameters
+        self.replicate = replicate
         self.home = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
-        self.started = self.ended = self.exit_code = self.signal = self.error = None
+        self.started = self.ended = self.exit_code = self.signal = None
         self.counts = {"intermediate": 0, "final": 0}
-        self.is_closed = False  # result.json is written
+        self.loss = None  # why a metric of it could not be recorded
+        self.end = self.error = None
+        self.is_saved = False  # result.json is written
+
+    @property
+    def has_succeeded(self):
+        return self.end == EXITED and self.exit_code == 0
 
 
 def decode_json(name, raw, kind, wanted):
@@ -153,6 +200,10 @@ def read_count(environ, name, least, default):
     return count
 
 
+def is_count(value, least):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def read_trials(environ):
     """Return the trials in AMLC_TRIAL_0, AMLC_TRIAL_1, ..., each joined from its continuations."""
     texts, used = [], 0
@@ -165,7 +216,7 @@ def read_trials(environ):
         texts.append(b"".join(parts))
     if not texts:
         raise InputError("the environment variable AMLC_TRIAL_0 is missing")
-    if used != sum(name.startswith(b"AMLC_TRIAL_") for name in environ):
+    if used != sum(re.match(rb"AMLC_TRIAL_\d", name) is not None for name in environ):
         raise InputError("the AMLC_TRIAL_ variables are not numbered without a gap")
     trials = [_read_trial(f"AMLC_TRIAL_{i}", text) for i, text in enumerate(texts)]
     if len({trial.id for trial in trials}) != len(trials):
@@ -182,7 +233,10 @@ def _read_trial(name, text):
         raise InputError(f"{name} needs an integer sequence, found {sequence!r:.80}")
     if not isinstance(record.get("parameters"), dict):
         raise InputError(f"{name} needs an object of parameters")
-    return Trial(identifier, sequence, record["parameters"])
+    replicate = record.get("replicate", 0)
+    if not is_count(replicate, 0):
+        raise InputError(f"{name} needs a replicate of at least 0, found {replicate!r:.80}")
+    return Trial(identifier, sequence, record["parameters"], replicate)
 
 
 def read_job(environ, trials):
@@ -190,8 +244,11 @@ def read_job(environ, trials):
         experiment=_as_bytes("AMLC_EXPERIMENT", read_value(environ, "AMLC_EXPERIMENT", str, "a string")),
         command=_as_bytes("AMLC_COMMAND", read_value(environ, "AMLC_COMMAND", str, "a string")),
         trials=trials,
+        trial_seconds=read_count(environ, "AMLC_TRIAL_SECONDS", 1, None),
+        concurrency=read_count(environ, "AMLC_CONCURRENCY", 1, None),
         gpus_per_trial=read_count(environ, "AMLC_GPUS_PER_TRIAL", 0, None),
         trials_per_gpu=read_count(environ, "AMLC_TRIALS_PER_GPU", 1, 1),
+        gpu_shares=_read_gpu_shares(environ),
         output_root=_read_output_root(environ),
     )
 
@@ -207,6 +264,16 @@ def _as_bytes(name, text):
     return raw
 
 
+def _read_gpu_shares(environ):
+    if b"AMLC_GPU_SHARES" not in environ:
+        return None
+    shares = read_value(environ, "AMLC_GPU_SHARES", dict, "an object")
+    for gpu, room in shares.items():
+        if not re.match(r"[0-9A-Za-z][0-9A-Za-z_./:-]*\Z", gpu) or not is_count(room, 1):
+            raise InputError(f"AMLC_GPU_SHARES must give GPUs integers of at least 1, found {gpu!r:.80}: {room!r:.80}")
+    return shares
+
+
 def _read_output_root(environ):
     if b"AMLC_OUTPUT_ROOT" not in environ:
         return None
@@ -217,12 +284,31 @@ def _read_output_root(environ):
 # --- What became of it -----------------------------------------------------------------------------------------------
 
 
-def write_result(trial):
-    """Write the trial's result.json, once, in one step."""
-    if trial.is_closed:
+def forget_earlier_life(trial):
+    """Remove what says how the trial ended when the job ran before: a job may be killed and started again."""
+    for name in ("result.json", "metrics.jsonl"):
+        try:
+            os.remove(os.path.join(trial.home, name))
+        except OSError:
+            pass  # it is not there; or else the new one cannot be written either, which the exit code tells
+
+
+def close_trial(trial, end, error):
+    """Settle how the trial ended, once, and write it down."""
+    if trial.end is not None:
         return
+    trial.end, trial.error = end, error and printable(error)
+    try:
+        write_result(trial)
+    except OSError as problem:
+        say(f"trial {trial.id}: cannot write its result.json: {problem}")
+
+
+def write_result(trial):
+    """Write the trial's result.json in one step."""
     record = {
         "trial": trial.id,
+        "end": trial.end,
         "exit_code": trial.exit_code,
         "signal": trial.signal,
         "started": trial.started,
@@ -232,28 +318,78 @@ def write_result(trial):
         "error": trial.error,
     }
     path = os.path.join(trial.home, "result.json")
-    try:
-        os.makedirs(trial.home, exist_ok=True)
-        with open(path + ".part", "w") as file:
-            file.write(json.dumps(record) + "\n")
-        os.replace(path + ".part", path)
-    except OSError as error:
-        say(f"cannot write {path}: {error}")
-    trial.is_closed = True
+    os.makedirs(trial.home, exist_ok=True)
+    with open(path + ".part", "w") as file:
+        file.write(json.dumps(record) + "\n")
+    os.replace(path + ".part", path)
+    trial.is_saved = True
 
 
-def fail(trial, error):
-    """Close a trial that did not get as far as running, or not to its own end."""
-    if trial.is_closed:
-        return
-    trial.error = trial.error or error
-    write_result(trial)
+def write_missing_results(trials):
+    """Try for a moment to write what could not be written before; return whether all results are there."""
+    last = time.monotonic() + RESULT_WAIT_S
+    while True:
+        for trial in trials:
+            try:
+                if not trial.is_saved:
+                    write_result(trial)
+            except OSError:
+                pass
+        if all(trial.is_saved for trial in trials) or time.monotonic() > last:
+            return all(trial.is_saved for trial in trials)
+        time.sleep(RESULT_WAIT_S / 10)
 
 
 def exit_code_of(trials):
-    if len(trials) > 1:
-        return int(any(trial.exit_code != 0 for trial in trials))
-    return 1 if trials[0].exit_code is None else trials[0].exit_code
+    codes = [0 if trial.has_succeeded else trial.exit_code or 1 for trial in trials]
+    return codes[0] if len(codes) == 1 else int(any(codes))
+
+
+# --- The last words of a trial ---------------------------------------------------------------------------------------
+
+# CSI and OSC sequences (ECMA-48), and the short ones. Compiled where needed: most trials end well.
+ESCAPE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
+PROGRESS = r"\d ?%|\d ?/ ?\d|[\u2588\u2501]"
+
+
+def printable(text):
+    """Return `text` as one line without escape sequences, control characters and halves of surrogate pairs."""
+    kept = (character for character in re.sub(ESCAPE, "", text) if character.isprintable() or character.isspace())
+    return " ".join("".join(kept).split())
+
+
+class LastWords:
+    """Keep the end of a trial's stderr, in bounded memory, and find there what it died of."""
+
+    def __init__(self):
+        self._tail = bytearray()
+
+    def feed(self, data):
+        self._tail += data
+        if len(self._tail) > 2 * KEPT_OF_STDERR:
+            del self._tail[:-KEPT_OF_STDERR]
+
+    def find(self):
+        """Return the last line that says something, or "": progress bars, which are drawn over and over, do not."""
+        *lines, unended = re.sub(r"\r+\n", "\n", self._tail.decode("utf-8", "replace")).split("\n")
+        last_bar = ""
+        for line, has_ended in [(unended, False)] + [(line, True) for line in reversed(lines)]:
+            drawn = [words for words in map(printable, line.split("\r")) if words]
+            if not drawn:
+                continue
+            if "\r" not in line or (has_ended and not re.search(PROGRESS, drawn[-1])):
+                return drawn[-1][:LAST_WORDS_LENGTH]
+            last_bar = last_bar or drawn[-1][:LAST_WORDS_LENGTH]
+        return last_bar
+
+
+def how_it_exited(trial, last_words):
+    """Return the error of a trial that ended by itself, or None."""
+    if trial.signal:
+        return f"killed by {trial.signal}; its last words: {last_words}" if last_words else f"killed by {trial.signal}"
+    if trial.exit_code:
+        return last_words or f"exit code {trial.exit_code}"
+    return None
 
 
 # --- Metrics ---------------------------------------------------------------------------------------------------------
@@ -275,11 +411,18 @@ class Lines:
         if cut < 0:
             self._rest += data
             if len(self._rest) > 2 * KEPT_OF_A_LINE:
-                del self._rest[:-KEPT_OF_A_LINE]  # a metric can only be at the end
+                self._shorten()
             return []
         whole = bytes(self._rest) + data[:cut]
         self._rest = bytearray(data[cut + 1 :])
         return _payloads(whole)
+
+    def _shorten(self):
+        # A metric can only be at the end; of one that is too long the beginning stays, so that it is refused.
+        has_begun = MARKER in self._rest
+        del self._rest[:-KEPT_OF_A_LINE]
+        if has_begun and MARKER not in self._rest:
+            self._rest[:0] = MARKER
 
     def close(self):
         """Return the payloads of a last line without an end."""
@@ -317,17 +460,42 @@ def decode_metrics(payload):
 
 
 def _decode_metric(payload):
-    message = json.loads(payload.decode("utf-8"))
+    if len(payload) >= METRIC_LENGTH:
+        raise ValueError("too long")
+    message = decode_bounded(payload.decode("utf-8"))
     if not isinstance(message, dict):
         raise ValueError("not an object")  # noqa: TRY004
     if message.get("type") == "REQUEST_PARAMETER":
         return None
     kind = {"PERIODICAL": "intermediate", "FINAL": "final"}.get(str(message.get("type")))
     sequence = message.get("sequence")
-    if kind is None or "value" not in message or not isinstance(sequence, int) or isinstance(sequence, bool):
+    if kind is None or "value" not in message or not is_count(sequence, 0) or sequence > LARGEST_SEQUENCE:
         raise ValueError("not a metric")
     value = message["value"]
-    return kind, sequence, json.loads(value) if isinstance(value, str) else value
+    value = decode_bounded(value) if isinstance(value, str) else value
+    if depth_of(value) > DEEPEST_METRIC:
+        raise ValueError("too deep")
+    return kind, sequence, value
+
+
+def _read_integer(digits):
+    if len(digits) > LONGEST_INTEGER:
+        raise ValueError("a number too long")
+    return int(digits)
+
+
+decode_bounded = json.JSONDecoder(parse_int=_read_integer).decode
+
+
+def depth_of(value):
+    """Return how deep the lists and objects of a JSON value are nested."""
+    depth, level = 0, [value]
+    while True:
+        level = [item for item in level if isinstance(item, (list, dict))]
+        if not level:
+            return depth
+        depth += 1
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
 
 
 class MetricLog:
@@ -338,8 +506,10 @@ class MetricLog:
         self._tracker = tracker
         self._lines = Lines()
         self._notes = 0
+        self._size = 0  # bytes of whole lines
+        self._path = os.path.join(trial.home, "metrics.jsonl")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-        self._file = os.open(os.path.join(trial.home, "metrics.jsonl"), flags, 0o666)
+        self._file = os.open(self._path, flags, 0o666)
 
     def feed(self, data):
         for payload in self._lines.feed(data):
@@ -348,7 +518,12 @@ class MetricLog:
     def close(self):
         for payload in self._lines.close():
             self._take(payload)
-        os.close(self._file)
+        if self._size and not os.path.exists(self._path):
+            self._lose("the trial removed metrics.jsonl")
+        try:
+            os.close(self._file)
+        except OSError as error:  # network file systems tell it only now
+            self._lose(error)
 
     def _take(self, payload):
         for metric in decode_metrics(payload):
@@ -360,15 +535,28 @@ class MetricLog:
     def _record(self, kind, sequence, value):
         now = time.time()
         record = {"type": kind, "sequence": sequence, "value": value, "at": now}
+        line = (json.dumps(record) + "\n").encode()
         try:
-            write_all(self._file, (json.dumps(record) + "\n").encode())
-        except (OSError, RecursionError) as error:
-            self._trial.error = f"a metric could not be recorded: {error}"
-            self._note(self._trial.error)
+            write_all(self._file, line)
+        except OSError as error:
+            self._remove_what_is_not_whole()
+            self._lose(error)
             return
+        self._size += len(line)
         self._trial.counts[kind] += 1
         if self._tracker:
             self._tracker.log_metric(self._trial, kind, sequence, value, now)
+
+    def _remove_what_is_not_whole(self):
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            pass
+
+    def _lose(self, reason):
+        text = f"a metric could not be recorded: {reason}"
+        self._trial.loss = self._trial.loss or text
+        self._note(text)
 
     def _note(self, text):
         self._notes += 1
@@ -423,17 +611,19 @@ class Tracker:
 
     def log_parameters(self, trial):
         try:
-            leaves = list(flatten(trial.parameters))
+            leaves = [
+                (name, value if isinstance(value, str) else json.dumps(value))
+                for name, value in flatten(trial.parameters)
+            ]
         except RecursionError:
             return
-        for name, value in leaves:
-            text = value if isinstance(value, str) else json.dumps(value)
+        for name, text in leaves:
             self._add("params", {"key": self._key(trial, name), "value": text[:PARAM_LENGTH]})
 
     def log_metric(self, trial, kind, sequence, value, now):
         # MLflow shows the value with the highest step as the last one: that has to be the final result.
         step = self._next_step.get(trial.id, 0) if kind == "final" else sequence
-        self._next_step[trial.id] = max(self._next_step.get(trial.id, 0), step + 1)
+        self._next_step[trial.id] = min(max(self._next_step.get(trial.id, 0), step + 1), LARGEST_SEQUENCE)
         nothing = {"final": [], "step": None, "names": [], "integers": [], "whole": True}
         result = self._results.setdefault(trial.id, nothing)
         reported = value if isinstance(value, dict) else {"default": value}
@@ -601,16 +791,16 @@ class OneAtATime:
 
 
 class Gpus:
-    """The slots of a job whose trials need `per_trial` GPUs each, at most `sharing` trials on one GPU."""
+    """The slots of a job whose trials need `per_trial` GPUs each; `room` says for how many trials each GPU has room."""
 
-    def __init__(self, names, per_trial, sharing):
-        self._load = collections.OrderedDict((name, 0) for name in names)
+    def __init__(self, room, per_trial):
+        self._room = room
+        self._load = dict.fromkeys(room, 0)
         self._per_trial = per_trial
-        self._sharing = sharing
 
     def take(self):
         """Return a Slot with the least loaded GPUs, or None as long as there are not enough."""
-        free = [name for name, load in self._load.items() if load < self._sharing]
+        free = [name for name, room in self._room.items() if self._load[name] < room]
         chosen = sorted(free, key=self._load.get)[: self._per_trial]
         if len(chosen) < self._per_trial:
             return None
@@ -630,13 +820,16 @@ def make_slots(job, environ):
         return OneAtATime(None)
     if wanted == 0:
         return OneAtATime("")
-    names = visible_gpus(environ.get("CUDA_VISIBLE_DEVICES"))
-    if not names:
-        say(f"no GPU found ({wanted} per trial wanted): trials run one at a time, CUDA_VISIBLE_DEVICES stays")
-        return OneAtATime(None)
-    if len(names) < wanted:
-        raise LookupError(f"a trial needs {wanted} GPUs, this machine offers {len(names)}")
-    return Gpus(names, wanted, job.trials_per_gpu)
+    room = job.gpu_shares
+    if room is None:
+        room = dict.fromkeys(visible_gpus(environ.get("CUDA_VISIBLE_DEVICES")), job.trials_per_gpu)
+        if not room:
+            say(f"no GPU found ({wanted} per trial wanted): trials run one at a time, CUDA_VISIBLE_DEVICES stays")
+            return OneAtATime(None)
+    if len(room) < wanted:
+        offered = "this machine offers" if job.gpu_shares is None else "AMLC_GPU_SHARES offers"
+        raise LookupError(f"a trial needs {wanted} GPUs, {offered} {len(room)}")
+    return Gpus(room, wanted)
 
 
 def visible_gpus(visible):
@@ -736,9 +929,6 @@ def prepare_home(trial, output_root):
     text = json.dumps(record).replace("#", "\\u0023").replace("/", "\\u002f")
     with open(os.path.join(trial.home, "parameter.cfg"), "w") as file:
         file.write(text)
-    # A restarted job finds the files of its first life: an old result must not speak for the new run.
-    if os.path.exists(os.path.join(trial.home, "result.json")):
-        os.remove(os.path.join(trial.home, "result.json"))
     return output
 
 
@@ -756,6 +946,7 @@ def trial_environment(environ, job, trial, *, output, folder, visible):
             b"NNI_TRIAL_JOB_ID": trial.id.encode(),
             b"NNI_TRIAL_SEQ_ID": str(trial.sequence).encode(),
             b"NNI_CODE_DIR": os.fsencode(folder),
+            b"AMLC_REPLICATE": str(trial.replicate).encode(),
         }
     )
     if visible is not None:
@@ -796,73 +987,144 @@ class Signals:
 
 
 class Echo:
-    """Copy the trials' stdout to the runner's own.
+    """Copy the trials' stdout or stderr (`fd`) to the runner's own, without ever waiting for its reader.
 
-    A reader that is gone is no reason to fail, and one that is stuck no reason to stay when the runner has to stop.
+    While the reader is behind, nothing more is read for it, so that the trials wait as they would for a reader of their
+    own. Once the runner has to stop, they do not, and what does not fit is dropped: their last metrics matter more.
+    A reader that is gone is no reason to fail.
     """
 
-    def __init__(self, signals):
+    def __init__(self, fd, signals):
+        self.fd = fd
         self._signals = signals
-        self._is_open = True
+        self._pending = bytearray()
+
+    @property
+    def is_behind(self):
+        return bool(self._pending)
+
+    @property
+    def is_far_behind(self):
+        return len(self._pending) >= ECHO_LIMIT
+
+    @property
+    def takes_more(self):
+        return not self._pending or self._signals.stopped_by
 
     def write(self, data):
-        view = memoryview(data)
-        while view and self._is_open:
-            if not self._is_writable():
+        while self.is_far_behind and self._signals.stopped_by:
+            before = len(self._pending)
+            self.flush(TICK_S)
+            if len(self._pending) == before:
                 return
-            try:
-                view = view[os.write(1, view[:ECHO_SIZE]) :]
-            except BlockingIOError:
-                continue
-            except OSError:
-                self._is_open = False
+        self._pending += data
+        self.flush()
 
-    def _is_writable(self):
+    def flush(self, wait_s=0.0):
+        """Write as much as the reader takes without waiting, or what it takes first within `wait_s`."""
         poller = select.poll()
-        poller.register(1, select.POLLOUT)
-        poller.register(self._signals.wake, select.POLLIN)
-        while True:
-            ready = dict(poller.poll(TICK_S * 1000 if self._signals.stopped_by else None))
-            if 1 in ready:
-                return True
-            if self._signals.stopped_by:
-                return False
-            self._signals.clear()  # the loop looks at the children before it waits again
+        poller.register(self.fd, select.POLLOUT)
+        while self._pending and poller.poll(wait_s * 1000):
+            wait_s = 0.0
+            try:
+                del self._pending[: os.write(self.fd, self._pending[:ECHO_SIZE])]
+            except BlockingIOError:
+                return
+            except OSError:
+                self._pending.clear()
+
+    def close(self):
+        """Write what is left, however long that takes; not for long if the runner has to stop."""
+        last = time.monotonic() + ECHO_CLOSE_WHEN_STOPPED_S
+        while self._pending and not (self._signals.stopped_by and time.monotonic() > last):
+            self.flush(TICK_S)
+
+
+class Stream:
+    """The pipe from a trial's stdout or stderr: what comes is passed on to `echo`, and shown to `look`."""
+
+    def __init__(self, echo, look):
+        self.echo = echo
+        self._look = look
+        self.fd = None  # the reading end, while there may be more
+
+    def open(self):
+        """Return the writing end of a new pipe."""
+        self.fd, write_end = os.pipe()
+        os.set_blocking(self.fd, False)
+        return write_end
+
+    def pass_on(self):
+        """Pass on one piece; return its size, 0 at the end."""
+        try:
+            data = os.read(self.fd, READ_SIZE)
+        except BlockingIOError:
+            return 1
+        self.echo.write(data)
+        self._look(data)
+        return len(data)
+
+    def drain(self):
+        """Read what is there but do not wait for the end: a process outside the group may hold the pipe open."""
+        left = DRAIN_LIMIT
+        while self.fd is not None and left > 0 and self._has_more():
+            size = self.pass_on()
+            left -= size or left
+        self.close()
+
+    def close(self):
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+    def _has_more(self):
+        poller = select.poll()  # select() takes no descriptor beyond 1023
+        poller.register(self.fd, select.POLLIN)
+        return poller.poll(0)
 
 
 class Process:
     """A running trial: its shell, the shell's process group, and the way to their end."""
 
-    def __init__(self, trial, slot, folder, log):
+    def __init__(self, trial, slot, folder, log, echoes):
         self.trial, self.slot, self.folder, self.log = trial, slot, folder, log
-        self.pid = self.fd = None  # the shell, and the reading end of its stdout
+        self.last_words = LastWords()
+        self.streams = [Stream(echoes[0], log.feed), Stream(echoes[1], self.last_words.feed)]
+        self.pid = None  # of the shell
         self.status = None  # of the shell: exit code, or -n for signal n
+        self.limit = None  # when its time is up
         self.deadline = None  # set once the group was asked to end
-        self.was_stopped = False  # asked while the shell was still running
+        self.asked = None  # why the shell was asked to end: TIME_LIMIT or TERMINATED
         self._is_killed = False
 
-    def spawn(self, command, env, cwd):
-        self.fd, write_end = os.pipe()
+    def spawn(self, command, env, cwd, limit_s):
+        write_ends = []
         try:
-            self.pid = spawn([b"/bin/sh", b"-c", command], env, cwd, stdout=write_end)
+            for stream in self.streams:
+                write_ends.append(stream.open())
+            self.pid = spawn([b"/bin/sh", b"-c", command], env, cwd, stdout=write_ends[0], stderr=write_ends[1])
         except BaseException:
-            os.close(self.fd)
+            for stream in self.streams:
+                stream.close()
             raise
         finally:
-            os.close(write_end)
-        os.set_blocking(self.fd, False)
+            for fd in write_ends:
+                os.close(fd)
+        if limit_s is not None:
+            self.limit = time.monotonic() + min(limit_s, LONGEST_TRIAL_S)
 
     def advance(self, now, stopped_by):
         """Do what is due; return whether it is all over."""
         self._look()
         is_shell_alive = self.status is None
-        if is_shell_alive and not stopped_by:
+        reason = self._reason_to_end(now, stopped_by)
+        if is_shell_alive and not reason:
             return False
         if not is_shell_alive and not self._is_group_alive():
             return True
         if self.deadline is None:
             self._signal(signal.SIGTERM)
-            self.was_stopped = is_shell_alive
+            self.asked = reason if is_shell_alive else None
             self.deadline = now + (STOP_GRACE_S if is_shell_alive else LEFTOVER_GRACE_S)
         elif now >= self.deadline:
             if self._is_killed:
@@ -871,6 +1133,19 @@ class Process:
             self._is_killed = True
             self.deadline = now + KILL_WAIT_S
         return False
+
+    def patience_s(self, now):
+        """Return how long the runner may wait before it looks at this trial, if nothing is heard of it."""
+        if self.deadline is not None:
+            return TICK_S
+        return LONGEST_WAIT_S if self.limit is None else max(0.0, min(self.limit - now, LONGEST_WAIT_S))
+
+    def _reason_to_end(self, now, stopped_by):
+        if self.asked:
+            return self.asked
+        if self.limit is not None and now >= self.limit:
+            return TIME_LIMIT
+        return TERMINATED if stopped_by else None
 
     def kill(self):
         """End it at once, for when the runner itself is broken."""
@@ -904,7 +1179,7 @@ class Process:
         return True
 
 
-def spawn(command, env, cwd, *, stdout):
+def spawn(command, env, cwd, *, stdout, stderr):
     """Start a process in a group of its own, without stdin, and return its id.
 
     Not subprocess: importing it costs as much as everything else here before the trial runs.
@@ -912,13 +1187,13 @@ def spawn(command, env, cwd, *, stdout):
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if hasattr(os, "posix_spawn"):  # 3.8
-            return _posix_spawn(command, env, cwd, stdin=stdin, stdout=stdout)
-        return _fork(command, env, cwd, stdin=stdin, stdout=stdout)
+            return _posix_spawn(command, env, cwd, (stdin, stdout, stderr))
+        return _fork(command, env, cwd, (stdin, stdout, stderr))
     finally:
         os.close(stdin)
 
 
-def _posix_spawn(command, env, cwd, *, stdin, stdout):
+def _posix_spawn(command, env, cwd, streams):
     here = os.getcwd()
     os.chdir(cwd)  # posix_spawn has no cwd, and no other thread of the runner uses a relative path
     try:
@@ -926,7 +1201,7 @@ def _posix_spawn(command, env, cwd, *, stdin, stdout):
             command[0],
             command,
             env,
-            file_actions=[(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1)],  # novm
+            file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)],  # novm
             setpgroup=0,
             setsigdef=IGNORED_BY_PYTHON,
         )
@@ -934,29 +1209,38 @@ def _posix_spawn(command, env, cwd, *, stdin, stdout):
         os.chdir(here)
 
 
-def _fork(command, env, cwd, *, stdin, stdout):
-    pid = os.fork()
-    if pid:
+def _fork(command, env, cwd, streams):
+    failure, failed = os.pipe()
+    with open(failure, "rb") as report:
         try:
-            os.setpgid(pid, pid)  # on both sides: whoever comes first
-        except OSError:
-            pass
-        return pid
+            pid = os.fork()
+            if not pid:
+                _become(command, env, cwd, streams, failed)
+        finally:
+            os.close(failed)
+        number = int(report.read() or 0)  # the child's end is closed once the command runs
+    if number:
+        os.waitpid(pid, 0)
+        raise OSError(number, os.strerror(number))
+    return pid
+
+
+def _become(command, env, cwd, streams, failed):
     try:
-        os.setpgid(0, 0)
-        os.dup2(stdin, 0)
-        os.dup2(stdout, 1)
+        os.setpgid(0, 0)  # the parent goes on only after this
+        for number, fd in enumerate(streams):
+            os.dup2(fd, number)
         for number in IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
         os.chdir(cwd)
         os.execve(command[0], command, env)
-    except BaseException as error:  # noqa: BLE001 - must not go back into the loop
-        say(f"the trial could not be started: {error}")
+    except OSError as error:
+        os.write(failed, b"%d" % error.errno)
     finally:
-        os._exit(127)
+        os._exit(127)  # whatever it is, it must not go back into the loop
 
 
-def start(job, trial, slot, tracker):
+def start(job, trial, slot, tracker, echoes):
     """Start a trial and return its Process. Raises OSError if it cannot be started."""
     output = prepare_home(trial, job.output_root)
     folder = make_work_folder() if len(job.trials) > 1 else None
@@ -964,10 +1248,10 @@ def start(job, trial, slot, tracker):
     log = None
     try:
         log = MetricLog(trial, tracker)
-        process = Process(trial, slot, folder, log)
+        process = Process(trial, slot, folder, log, echoes)
         env = trial_environment(os.environb, job, trial, output=output, folder=cwd, visible=slot.visible)
         started = time.time()
-        process.spawn(job.command, env, cwd)
+        process.spawn(job.command, env, cwd, job.trial_seconds)
     except BaseException:
         if log:
             log.close()
@@ -983,97 +1267,110 @@ class Runner:
 
     def __init__(self, job, slots, signals, tracker):
         self._job, self._slots, self._signals, self._tracker = job, slots, signals, tracker
-        self._echo = Echo(signals)
+        self._echoes = [Echo(1, signals), Echo(2, signals)]
         self._waiting = collections.deque(job.trials)
         self._running = []
-        self._poller = select.poll()
-        self._poller.register(signals.wake, select.POLLIN)
 
     def run(self):
         while self._running or (self._waiting and not self._signals.stopped_by):
             self._start_what_fits()
-            self._read_what_is_there()
+            self._pass_on(self._wait())
             # After the reading, which may swallow the news of a child's end, and before the next wait.
             for process in list(self._running):
                 if process.advance(time.monotonic(), self._signals.stopped_by):
                     self._finish(process)
+
+    def close(self):
+        """Pass on what the readers of the output were too slow for."""
+        for echo in self._echoes:
+            echo.close()
 
     def kill_all(self):
         for process in self._running:
             process.kill()
 
     def _start_what_fits(self):
-        while self._waiting and not self._signals.stopped_by:
+        while self._waiting and not self._signals.stopped_by and self._has_room():
             slot = self._slots.take()
             if slot is None:
                 return
             self._start(self._waiting.popleft(), slot)
 
+    def _has_room(self):
+        # What an ended trial leaves unread is kept: with a reader that is stuck that must not grow trial by trial.
+        is_bounded = self._job.concurrency is not None and len(self._running) >= self._job.concurrency
+        return not is_bounded and not any(echo.is_far_behind for echo in self._echoes)
+
     def _start(self, trial, slot):
         try:
-            process = start(self._job, trial, slot, self._tracker)
-        except OSError as error:
+            process = start(self._job, trial, slot, self._tracker, self._echoes)
+        except (OSError, RecursionError) as error:
             self._slots.give_back(slot)
             say(f"trial {trial.id} could not be started: {error}")
-            fail(trial, f"could not be started: {error}")
+            close_trial(trial, LOST, f"could not be started: {error}")
             return
         self._running.append(process)
-        self._poller.register(process.fd, select.POLLIN)
         if self._tracker:
             self._tracker.log_parameters(trial)
 
-    def _read_what_is_there(self):
-        if not self._running:
-            return
-        is_ending = any(process.deadline is not None for process in self._running)
-        ready = {fd for fd, _ in self._poller.poll(TICK_S * 1000 if is_ending else None)}
+    def _wait(self):
+        """Wait until there is something to do; return the descriptors that are ready."""
+        behind = [echo for echo in self._echoes if echo.is_behind]
+        if not self._running and not behind:
+            return set()
+        poller = select.poll()
+        poller.register(self._signals.wake, select.POLLIN)
+        for echo in behind:
+            poller.register(echo.fd, select.POLLOUT)
+        for stream in self._streams():
+            if stream.echo.takes_more:
+                poller.register(stream.fd, select.POLLIN)
+        now = time.monotonic()
+        patience_s = min([process.patience_s(now) for process in self._running] or [LONGEST_WAIT_S])
+        return {fd for fd, _ in poller.poll(patience_s * 1000)}
+
+    def _streams(self):
+        return [stream for process in self._running for stream in process.streams if stream.fd is not None]
+
+    def _pass_on(self, ready):
         if self._signals.wake in ready:
             self._signals.clear()
-        for process in self._running:
-            if process.fd in ready and not self._pass_on(process):
-                self._hang_up(process)
-
-    def _pass_on(self, process):
-        """Pass on one piece of output; return its size, 0 at the end."""
-        try:
-            data = os.read(process.fd, READ_SIZE)
-        except BlockingIOError:
-            return 1
-        self._echo.write(data)
-        process.log.feed(data)
-        return len(data)
+        for echo in self._echoes:
+            if echo.fd in ready:
+                echo.flush()
+        # One piece of each, so that none that writes much keeps the others waiting.
+        for stream in self._streams():
+            if stream.fd in ready and not stream.pass_on():
+                stream.close()
 
     def _finish(self, process):
-        self._drain(process)
+        for stream in process.streams:
+            stream.drain()
         process.log.close()
         trial, code = process.trial, process.status
         trial.ended = time.time()
-        if process.was_stopped:
-            trial.error = f"terminated: the runner got {self._signals.stopped_by}"
-        if code is None:
-            trial.error = "its process does not die"
-        else:
+        if code is not None:
             trial.exit_code = code if code >= 0 else 128 - code
             trial.signal = None if code >= 0 else signal_name(-code)
-        write_result(trial)
+        close_trial(trial, *self._how_it_ended(process))
         self._running.remove(process)
         self._slots.give_back(process.slot)
         if process.folder:
             remove_folder(process.folder)
 
-    def _drain(self, process):
-        """Read what is there but do not wait for the end: a process outside the group may hold the pipe open."""
-        left = DRAIN_LIMIT
-        while process.fd is not None and left > 0 and select.select([process.fd], [], [], 0)[0]:
-            size = self._pass_on(process)
-            left -= size or left
-        self._hang_up(process)
-
-    def _hang_up(self, process):
-        if process.fd is not None:
-            self._poller.unregister(process.fd)
-            os.close(process.fd)
-            process.fd = None
+    def _how_it_ended(self, process):
+        """Return the trial's end and its error."""
+        if process.trial.loss:
+            return LOST, process.trial.loss
+        if process.status is None:
+            return LOST, "its process does not die"
+        if process.asked == TIME_LIMIT:
+            return TIME_LIMIT, "stopped at its time limit (maxTrialDuration)"
+        # Who ends the runner may send the same signal to everything there is.
+        stopped_by = self._signals.stopped_by
+        if process.asked == TERMINATED or (stopped_by and process.trial.signal == stopped_by):
+            return TERMINATED, f"terminated: the runner got {stopped_by}"
+        return EXITED, how_it_exited(process.trial, process.last_words.find())
 
 
 def signal_name(number):
@@ -1084,13 +1381,13 @@ def signal_name(number):
 
 
 def run_job(job, signals):
-    """Run all trials and return the exit code; each trial has its result.json afterwards."""
+    """Run all trials and return the exit code; each trial has its end afterwards."""
     try:
         slots = make_slots(job, os.environ)
     except LookupError as error:
         say(error)
         for trial in job.trials:
-            fail(trial, str(error))
+            close_trial(trial, REFUSED, str(error))
         return 1
     tracker = make_tracker(os.environ, is_prefixed=len(job.trials) > 1)
     runner = Runner(job, slots, signals, tracker)
@@ -1100,9 +1397,10 @@ def run_job(job, signals):
         runner.kill_all()
         raise
     for trial in job.trials:
-        fail(trial, "terminated before it started")
+        close_trial(trial, TERMINATED, "terminated before it started")
     if tracker:
         tracker.close(TRACKING_CLOSE_WHEN_STOPPED_S if signals.stopped_by else TRACKING_CLOSE_S)
+    runner.close()
     return EXIT_STOPPED if signals.stopped_by else exit_code_of(job.trials)
 
 
@@ -1121,21 +1419,29 @@ def main():
     open_missing_streams()
     signals = Signals()
     trials = []
+    code = run_what_is_asked_for(signals, trials)
+    return code if write_missing_results(trials) else code or 1
+
+
+def run_what_is_asked_for(signals, trials):
+    """Fill `trials`, run them and return the exit code; whatever happens, each of them has its end afterwards."""
     try:
         trials.extend(read_trials(os.environb))
+        for trial in trials:
+            forget_earlier_life(trial)
         return run_job(read_job(os.environb, trials), signals)
     except InputError as error:
         say(f"the job's input is wrong: {error}")
         for trial in trials:
-            fail(trial, str(error))
+            close_trial(trial, REFUSED, str(error))
         return EXIT_INPUT
-    except BaseException as error:  # noqa: BLE001 - whatever it is, each trial of the job gets its result
+    except BaseException as error:  # noqa: BLE001
+        for trial in trials:
+            close_trial(trial, LOST, f"the runner failed: {error!r}")
         import traceback
 
         traceback.print_exc()
         say(f"the runner failed: {error!r}")
-        for trial in trials:
-            fail(trial, f"the runner failed: {error!r}")
         return 1
 
 

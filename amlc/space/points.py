@@ -13,14 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from amlc.errors import AmlcError
+from amlc.errors import RefusedError
 from amlc.model import Choice, Dimension, Integer, Real, Space
 
 
-class SpaceError(AmlcError):
+class SpaceError(RefusedError):
     """A draw of the search space is no number that a computer has."""
 
-    exit_code = 1
+    code = "E-space"
 
 
 Key: TypeAlias = "tuple[str | int, ...]"
@@ -79,6 +79,21 @@ def endless(space: Space) -> bool:
     return any(isinstance(dimension, Real) and dimension.q is None for dimension in space)
 
 
+def may_overflow(space: Space) -> bool:
+    """Tell whether some draw of `space` may be no number that a computer has: then `deliver` raises SpaceError."""
+    return any(isinstance(axis.dimension, Real) and _may_overflow(axis.dimension) for axis in axes(space))
+
+
+def _may_overflow(dimension: Real) -> bool:
+    low, high = coordinates(dimension)
+    if dimension.normal:  # of a normal draw, no generator gives more than 40 sigma
+        low, high = low - 40 * high, low + 40 * high
+    try:
+        return not all(math.isfinite(_real(dimension, x)) for x in (low, high))
+    except SpaceError:
+        return True
+
+
 def deliver(space_axes: Sequence[Axis], point: Point) -> dict[str, Any]:
     """Return the parameters that a trial receives for `point`, in the order of the space."""
     parameters: dict[str, Any] = {}
@@ -109,7 +124,8 @@ def _real(dimension: Real, x: float) -> float:
         x = round(x / dimension.q) * dimension.q
     except OverflowError as err:
         raise SpaceError(
-            f"searchSpace: '{dimension.name}' has draws beyond the largest number, about 1.8e308. Narrow its bounds."
+            f"searchSpace: '{dimension.name}' has draws beyond the largest number, about 1.8e308. Narrow its bounds.",
+            path=("searchSpace", dimension.name),
         ) from err
     return x if dimension.normal else min(max(x, dimension.a), dimension.b)
 

@@ -110,6 +110,7 @@ _EVENTS: Final[Mapping[Status, str]] = {
     Status.FAILED: "FAILED",
     Status.CANCELED: "USER_CANCELED",
     Status.EARLY_STOPPED: "EARLY_STOPPED",
+    Status.UNFINISHED: "SYS_CANCELED",
 }
 
 

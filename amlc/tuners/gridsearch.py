@@ -6,15 +6,17 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
-from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amlc.model import Parameters, Real, Record, Space
 from amlc.space.points import Axis, Point, axes, coordinates, deliver, value_at
 
+if TYPE_CHECKING:
+    from statistics import NormalDist
+
 _sorted_json = json.JSONEncoder(sort_keys=True).encode
-_STANDARD = NormalDist()
 
 
 def propose(
@@ -152,10 +154,17 @@ class _Column:
         return _Column(self.at, self.value, coordinates, known, intervals), changed
 
 
+@cache
+def _standard() -> NormalDist:
+    from statistics import NormalDist  # here, because it takes long to import, and few spaces need it
+
+    return NormalDist()
+
+
 def _quantile(dimension: Real, p: float) -> float:
     a, b = coordinates(dimension)
     if not dimension.normal:
         return a + (b - a) * p
     if p in (0.0, 1.0):
         return math.inf if p else -math.inf
-    return a + b * _STANDARD.inv_cdf(p)
+    return a + b * _standard().inv_cdf(p)

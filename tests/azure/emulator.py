@@ -142,10 +142,12 @@ class Emulator:
         page_size: int = 100,
         metrics: Callable[[Job], dict[str, list[float]]] | None = None,
         port: int = 0,
+        resource_group: str = "emulated-rg",
+        workspace: str = "emulated-ws",
     ):
         assert mode in ("execute", "instant", "manual"), mode
         self.subscription = "00000000-0000-0000-0000-0000000000a1"
-        self.resource_group, self.workspace = "emulated-rg", "emulated-ws"
+        self.resource_group, self.workspace = resource_group, workspace
         self.workspace_id = "00000000-0000-0000-0000-0000000000b1"
         self.tenant, self.account = TENANT, ACCOUNT
         self.mode, self.latency_s, self.page_size, self.metrics = mode, latency_s, page_size, metrics

@@ -126,14 +126,25 @@ def test_a_packed_job_gives_each_trial_its_own_end_and_values(make_azure, make_p
 
 
 def test_the_users_failure_is_not_retried_and_says_why_and_logs_show_it(make_azure, make_project):
-    project = make_project(make_azure()).write(values=range(1), script="echo oh dear\nfinal 0.5\nexit 3")
+    script = "echo oh dear\nfinal 0.5\necho \"KeyError: 'lr'\" >&2\nexit 3"
+    project = make_project(make_azure()).write(values=range(1), script=script)
     project.amlc("submit", code=1)
     (attempt,) = project.attempts()
-    assert "exited with status code 3" in attempt.latest.error
+    assert attempt.latest.error == "KeyError: 'lr'"
+    assert attempt.latest.exit_code == 3
     assert not attempt.latest.infrastructure
-    assert project.amlc("logs", "#0").stdout.startswith("oh dear\n")
-    assert "UserError: Execution failed" in project.amlc("status", env={"COLUMNS": "200"}).stdout
+    lines = project.amlc("logs", "#0").stdout.splitlines()
+    assert sorted(lines) == ["KeyError: 'lr'", "oh dear"]
+    assert "KeyError: 'lr'" in project.amlc("status", env={"COLUMNS": "200"}).stdout
     assert project.azure.workspace in project.amlc("open", "#0").stdout
+
+
+def test_a_failure_before_any_trial_is_said_in_azures_words(make_azure, make_project):
+    project = make_project(make_azure()).write(values=range(1), amlc={"job": {"command": "exit 127"}})
+    project.amlc("submit", code=1)
+    (attempt,) = project.attempts()
+    assert "UserError: Execution failed. User process exited with status code 127" in attempt.latest.error
+    assert not attempt.latest.infrastructure
 
 
 @pytest.mark.parametrize("together", [1, 3], ids=["a job each", "packed"])

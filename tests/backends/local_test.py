@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import pytest
 from amlc.backends import Submission
 from amlc.backends.local import LocalBackend
 from amlc.errors import BackendError
+from amlc.manifest import job_text
 from amlc.model import Status
-from amlc.write import job_text
 
 GATE = 'while [ ! -e "$PROBE/go" ]; do sleep 0.02; done'
 
@@ -37,7 +38,7 @@ class Here:
     def submission(self, number=0, edit=lambda text: text, name=None):
         entry = self.entries[number]
         content = edit(job_text(self.manifest.folder, entry))
-        return Submission(name or entry.name, content, self.manifest.folder)
+        return Submission(name or entry.name, content, (self.manifest.folder / entry.file).parent)
 
     def submit(self, *numbers, **options):
         return [answer.job for answer in self.backend.submit([self.submission(n, **options) for n in numbers or [0]])]
@@ -49,6 +50,15 @@ class Here:
             assert time.monotonic() < deadline, seen
             seen = {one.job: one for one in backend.poll(jobs, timeout_s=1)}
         return [seen[job] for job in jobs]
+
+    def follow_or_lose(self, job):
+        """Wait for the end of a job; return its observation, or None if it turns out that it never began."""
+        deadline = time.monotonic() + 30
+        while True:
+            assert time.monotonic() < deadline
+            found = self.backend.poll([job], timeout_s=1)
+            if not found or found[0].status.ended:
+                return found[0] if found else None
 
     def run(self, **options):
         return self.follow(*self.submit(**options))[0]
@@ -84,7 +94,8 @@ def test_a_job_gets_a_copy_of_the_code_its_environment_and_outputs_and_leaves_it
     assert f"{run}/work\n" in log
     assert "a 'b' \"c\" $HOME ü|from the user's shell\n" in log
     assert "error\n" in log
-    assert here.log(seen.job) == log
+    assert "NNISDK_ME" in log
+    assert here.log(seen.job) == "".join(line for line in log.splitlines(keepends=True) if "NNISDK_ME" not in line)
     assert (run / "job.yml").read_bytes() == here.submission().content
     assert not (here.manifest.folder / "code" / "copy").exists()
     assert not (run / "work").exists(), "the working copy of a job that ended well is not kept"
@@ -170,8 +181,9 @@ def test_inputs_that_cannot_be_had_are_a_clear_error(here, job, message):
     [
         pytest.param("exit 3", 3, "exit code 3", id="exit-3"),
         pytest.param("exit 127", 127, "exit code 127", id="exit-127"),
-        pytest.param("kill -SEGV $$", 139, "killed by signal 11", id="segfault"),
-        pytest.param("kill -KILL $$", 137, "killed by signal 9", id="killed"),
+        pytest.param("echo oops >&2; exit 3", 3, "oops", id="says-why"),
+        pytest.param("kill -SEGV $$", 139, "Segmentation fault", id="segfault"),
+        pytest.param("kill -KILL $$", 137, "Killed", id="killed"),
     ],
 )
 def test_a_failure_says_how(here, script, code, error):
@@ -223,7 +235,8 @@ def test_poll_returns_when_a_job_ends_and_not_before_the_timeout_otherwise(here,
 def test_a_broken_metrics_line_is_skipped_and_the_rest_is_read(here):
     h = here('printf \'{"type": "fin\\n[1]\\n{"type": "final"}\\n\' >> "$NNI_SYS_DIR/metrics.jsonl"; final 2.5')
     seen = h.run()
-    assert [m.value for m in h.backend.fetch(seen.job).metrics] == [2.5, 1.5]
+    with pytest.warns(RuntimeWarning, match="3 of its reports left out"):
+        assert [m.value for m in h.backend.fetch(seen.job).metrics] == [2.5, 1.5]
 
 
 # --- and leaves nothing behind ---------------------------------------------------------------------------------------
@@ -379,7 +392,7 @@ GPU_JOB = f'echo "$CUDA_VISIBLE_DEVICES" > "$PROBE/gpus-$NNI_TRIAL_SEQ_ID"\n{GAT
 def gpus(project, monkeypatch):
     """Make a project on a machine with so many GPUs, of which some are in use by others."""
 
-    def make(count, *, active=(), per_trial=1, **service):
+    def make(count, *, active=(), per_trial=1, trialsPerJob=1, concurrency=6, **service):
         folder = project.root / "bin"
         folder.mkdir()
         (folder / "nvidia-smi").write_text(SMI.format(count=count, active=" ".join(map(str, active))))
@@ -387,7 +400,8 @@ def gpus(project, monkeypatch):
         project.environ["PATH"] = f"{folder}:{project.environ['PATH']}"
         monkeypatch.setenv("PATH", project.environ["PATH"])
         monkeypatch.setenv("PROBE", str(project.root))
-        project.write(GPU_JOB, values=range(6), trialConcurrency=6, trialGpuNumber=per_trial,
+        project.write(GPU_JOB, values=range(6), trialConcurrency=concurrency, trialGpuNumber=per_trial,
+                      amlc={"trialsPerJob": trialsPerJob},
                       trainingService={"platform": "local", "useActiveGpu": False, **service})  # fmt: skip
         return Here(project.compile())
 
@@ -418,6 +432,54 @@ def test_gpus_are_shared_out_evenly_up_to_trials_per_gpu(gpus, project, wait_unt
     assert sorted(given(project).values()) == ["0", "0", "1", "1"]
     (project.root / "go").touch()
     h.follow(*[entry.name for entry in h.entries[:4]])
+
+
+@pytest.mark.parametrize("sharing", [1, 2])
+def test_a_pack_has_no_more_trials_on_a_gpu_than_single_trials_have(gpus, project, wait_until, sharing):
+    """With NNI's maxTrialNumberPerGpu K, K trials are on a GPU, packed or not."""
+    h = gpus(2, maxTrialNumberPerGpu=sharing, trialsPerJob=3)
+    assert h.backend.slots == 2 * sharing
+    h.submit(0)
+    wait_until(lambda: len(given(project)) == min(3, 2 * sharing))
+    h.submit(1)
+    wait_until(lambda: len(given(project)) == min(3, 2 * sharing) + 1)
+    time.sleep(0.5)  # for one too many
+    counts = Counter(given(project).values())
+    if sharing == 2:
+        assert counts == {"0": 2, "1": 2}
+    else:  # the caller's count was wrong: at least one trial of each job runs
+        assert counts == {"0": 2, "1": 1}
+    assert (h.folder(h.entries[0].name) / "gpus").read_text() == ("0,1" if sharing == 1 else "0,0,1")
+    (project.root / "go").touch()
+    h.follow(*[entry.name for entry in h.entries])
+    assert len(given(project)) == 6
+
+
+def test_a_pack_is_as_wide_as_the_experiment_allows(gpus, project, wait_until):
+    h = gpus(4, trialsPerJob=6, concurrency=3)
+    h.submit(0)
+    wait_until(lambda: len(given(project)) == 3)
+    time.sleep(0.5)
+    assert sorted(given(project).values()) == ["0", "1", "2"]
+    (project.root / "go").touch()
+    h.follow(h.entries[0].name)
+
+
+def test_what_a_submit_costs_does_not_grow_with_what_was_run_before(gpus, project, monkeypatch):
+    h = gpus(2)
+    (project.root / "go").touch()
+    asked = []
+    alive = LocalBackend._alive
+    monkeypatch.setattr(LocalBackend, "_alive", lambda self, job: asked.append(job) or alive(self, job))
+    costs = []
+    for number in range(12):
+        asked.clear()
+        with monkeypatch.context() as patch:
+            if number:
+                patch.setattr(Path, "glob", None)  # the run folders are listed once
+            h.follow(*h.submit(0, name=f"{h.entries[0].name}-{number + 2}"))
+        costs.append(len(asked))
+    assert max(costs) <= 3, costs
 
 
 def test_a_job_can_have_several_gpus(gpus, project, wait_until):

@@ -93,4 +93,6 @@ def test_the_files_optimize_mode_is_the_default(project):
 
 def test_a_failed_trial_with_a_result_counts(best):
     """It reported the number before it failed; whether to believe it is the user's business, status says failed."""
-    assert json.loads(best([1, 2], status=Status.FAILED).stdout) == {"x": 1}
+    done = best([1, 2], status=Status.FAILED)
+    assert json.loads(done.stdout) == {"x": 1}
+    assert "the best by maximize; but #1 is failed: " in done.stderr

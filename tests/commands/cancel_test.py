@@ -9,10 +9,13 @@ def test_cancel_ends_everything_and_the_submit_that_runs_submits_no_more(project
     project.write("exec sleep 600", values=range(6)).compile()
     with project.start("submit") as submit:
         wait_until(lambda: len(project.starts) == 2)
-        assert project.amlc("cancel").stderr == "probe: 2 jobs canceled\n"
+        assert project.amlc("cancel", "--all").stderr == "probe: canceling 2 jobs with trials 0, 1\n"
         _, err = submit.communicate(timeout=20)
     assert submit.returncode == 1
-    assert "stopped: it was canceled\n2 submitted, 0 of 6 trials done: 4 pending, 2 canceled\n" in err.decode()
+    assert (
+        "stopped: it was canceled\n2 submitted, 0 of 6 trials done: 4 pending, 2 canceled: amlc submit goes on\n"
+        in err.decode()
+    )
     assert project.statuses() == ["canceled"] * 2 + ["pending"] * 4
     wait_until(lambda: not project.processes(), 5)
 
@@ -21,7 +24,7 @@ def test_cancel_without_a_submit_records_the_end_itself(project, wait_until):
     project.write("exec sleep 600", values=range(3)).compile()
     project.amlc("submit", "--no-wait")
     wait_until(lambda: len(project.starts) == 2)
-    project.amlc("cancel")
+    project.amlc("cancel", "--all")
     assert project.statuses() == ["canceled", "canceled", "pending"]
     wait_until(lambda: not project.processes(), 5)
 
@@ -30,7 +33,7 @@ def test_cancel_of_one_trial_leaves_the_others_and_the_submit(project, wait_unti
     project.write(WAIT, values=range(3)).compile()
     with project.start("submit") as submit:
         wait_until(lambda: len(project.starts) == 2)
-        assert project.amlc("cancel", "#0", project.trials[2]).stderr == "probe: 1 jobs canceled\n"
+        assert project.amlc("cancel", "0", project.trials[2]).stderr == "probe: canceling 1 job with trial 0\n"
         wait_until(lambda: len(project.starts) == 3)  # its place is taken by the next
         (project.root / "go").touch()
         submit.communicate(timeout=20)
@@ -41,7 +44,7 @@ def test_canceled_trials_run_again_only_when_asked(project, wait_until):
     project.write(WAIT, values=range(2)).compile()
     project.amlc("submit", "--no-wait")
     wait_until(lambda: len(project.starts) == 2)
-    project.amlc("cancel")
+    project.amlc("cancel", "--all")
     (project.root / "go").touch()
     assert "0 submitted" in project.amlc("submit").stderr
     assert "2 submitted, 2 of 2 trials done" in project.amlc("submit", "--retry", "canceled").stderr
@@ -50,7 +53,7 @@ def test_canceled_trials_run_again_only_when_asked(project, wait_until):
 def test_cancel_is_no_error_when_all_is_over(project):
     project.write(values=range(1)).compile()
     project.amlc("submit")
-    assert project.amlc("cancel").stderr == "probe: 0 jobs canceled\n"
+    assert project.amlc("cancel", "--all").stderr == "probe: nothing is at work, so nothing is canceled\n"
     assert project.statuses() == ["succeeded"]
 
 
@@ -60,7 +63,7 @@ def test_cancel_at_any_moment_of_a_submit_leaves_no_process_and_no_open_job(proj
         with project.start("submit", stderr=subprocess.DEVNULL) as submit:
             started = len(project.starts)
             wait_until(lambda: len(project.starts) > started)  # noqa: B023
-            project.amlc("cancel")
+            project.amlc("cancel", "--all")
             submit.communicate(timeout=20)
         wait_until(lambda: not project.processes(), 5)
         assert not [attempt for attempt in project.attempts() if attempt.working]

@@ -2,8 +2,11 @@
 
 import csv
 import io
+import shutil
 
 import pytest
+
+from amlc.ledger import Event
 
 FAIL = (
     'echo "$NNI_TRIAL_SEQ_ID says sorry"; case "$NNI_TRIAL_SEQ_ID" in {which}) [ -e "$PROBE/mended" ] || exit 3;; esac'
@@ -48,7 +51,7 @@ def test_retry_changed_runs_what_was_done_with_other_code(project):
     first = rows(project)[0]["revision"]
     project.write("true # changed", values=range(2)).compile()
     plan = project.amlc("plan").stdout.decode()
-    assert f"2 done at revision {first}, current " in plan
+    assert f"2 ended at revision {first}, current " in plan
     assert "nothing to submit" in plan
     assert "0 submitted" in project.amlc("submit").stderr
     assert "2 submitted" in project.amlc("submit", "--retry", "changed").stderr
@@ -170,3 +173,77 @@ def test_another_folder_is_no_obstacle(weird_project):
     weird_project.amlc(*where, "collect")
     weird_project.root = old
     assert len(weird_project.starts) == 2
+
+
+# --- an experiment whose tuner learns ------------------------------------------------------------------------------------
+
+TPE = {"name": "TPE", "classArgs": {"tpe_args": {"n_startup_jobs": 3}}}
+SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}}
+
+
+@pytest.fixture
+def learning(project):
+    return project.write(searchSpace=SPACE, tuner=TPE, maxTrialNumber=6, trialConcurrency=1).compile()
+
+
+def test_where_only_the_build_folder_is_the_compiled_round_is_run_and_that_is_said(learning, make_project):
+    there = make_project("there")
+    shutil.copytree(learning.root / "build", there.root / "build")
+    done = there.amlc("submit", code=4)
+    assert done.stderr.startswith("warning: ../../experiment.yml is not here, so that the tuner cannot be asked")
+    assert (
+        "3 submitted, 3 of 6 trials done: 3 not proposed yet: amlc submit goes on where the experiment's file is\n"
+        in (done.stderr)
+    )
+    assert "3 not proposed yet" in there.amlc("collect", code=4).stderr
+    there.amlc("submit", "--rounds", "1")  # which asks for no more than that, and says nothing of the tuner
+    (there.root / "experiment.yml").write_text((learning.root / "experiment.yml").read_text())
+    shutil.copytree(learning.root / "code", there.root / "code")
+    assert "3 submitted, 6 of 6 trials done\n" in there.amlc("submit").stderr
+
+
+def test_rounds_compile_in_between(learning):
+    assert "3 submitted, 3 of 6 trials done: 3 not proposed yet" in learning.amlc("submit", "--rounds", "1").stderr
+    said = [line for line in learning.amlc("submit", "--rounds", "3").stderr.splitlines() if "submitted" in line]
+    assert [line.split(":")[0] for line in said] == [
+        "0 submitted, 3 of 6 trials done",
+        "1 submitted, 4 of 6 trials done",
+        "1 submitted, 5 of 6 trials done",
+    ]
+
+
+def test_the_plan_says_what_is_to_be_proposed_and_what_changed(learning):
+    assert learning.amlc("plan").stdout.decode().endswith("3 to be proposed by the tuner, from the results\n")
+    learning.amlc("submit")
+    assert learning.amlc("plan").stdout.decode() == "probe: 6 of 6 trials done\nnothing to submit\n"
+    first = learning.manifest.header.revision[:6]
+    (learning.root / "code" / "trial.sh").write_text("exit 0\n")
+    (learning.root / "code" / "new.sh").write_text("exit 0\n")
+    learning.compile()
+    now = learning.manifest.header.revision[:6]
+    said = f"6 ended at revision {first}, current {now}: changed: trial.sh, new: new.sh (--retry changed runs them again)\n"
+    assert said in learning.amlc("plan").stdout.decode()
+
+
+def test_a_tuner_that_has_no_more_to_propose_is_not_waited_for(project):
+    project.write(searchSpace={"x": {"_type": "choice", "_value": [1, 2, 3, 4]}}, tuner=TPE, maxTrialNumber=9).compile()
+    assert "4 submitted, 4 of 4 trials done\n" in project.amlc("submit").stderr
+    assert project.amlc("collect").stderr == "probe: 4 of 4 trials done\n"
+    project.write(
+        searchSpace={"x": {"_type": "choice", "_value": [1, 2, 3, 4, 5]}}, tuner=TPE, maxTrialNumber=9
+    ).compile()
+    assert "not proposed yet" in project.amlc("collect", code=4).stderr or len(project.trials) == 5
+    assert "1 submitted, 5 of 5 trials done\n" in project.amlc("submit").stderr
+
+
+def test_a_retry_that_was_cut_short_is_done_by_the_same_command_again(project):
+    project.write('[ -e "$PROBE/mended" ] || exit 3', values=range(2)).compile()
+    project.amlc("submit", code=1)
+    (project.root / "mended").touch()
+    first = project.attempts()[0]
+    data = {"id": first.id, "attempt": 2, "trials": [trial.as_dict() for trial in first.trials], "backend": "local",
+            "revision": first.revision, "losses": 0}  # fmt: skip
+    with project.ledger() as ledger:  # as a kill between the intent and the call leaves it
+        ledger.append([Event(kind="intent", at=1.0, job=f"{first.job}-2", data=data)])
+    assert "2 submitted, 2 of 2 trials done\n" in project.amlc("submit", "--retry", "failed").stderr
+    assert len(project.starts) == 4

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amlc.errors import PlanError
 from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Trial
-from amlc.plan import Job, PlanError
+from amlc.plan import Job
 from amlc.render.context import as_json, experiment_name, flattened, inert, mapper, merged
 
 REVISION = "a1b2c3d4e5f6" + "0" * 52
@@ -64,9 +65,10 @@ def test_a_job_says_what_the_design_page_shows() -> None:
         "environment_variables": {
             "AMLC_EXPERIMENT": '"example_mnist"',
             "AMLC_COMMAND": '"python3 trial.py"',
+            "AMLC_TRIAL_SECONDS": "3600",
             "AMLC_TRIAL_0": '{"id":"0000000000000000","sequence":7,"parameters":{"lr":0.01,"batch_size":32}}',
         },
-        "limits": {"timeout": 3600},
+        "limits": {"timeout": 3900},
         "tags": {
             "amlc.experiment": "example_mnist", "amlc.trial": "0000000000000000", "amlc.sequence": "7",
             "amlc.revision": "a1b2c3", "lr": "0.01", "batch_size": "32",
@@ -77,7 +79,7 @@ def test_a_job_says_what_the_design_page_shows() -> None:
 def test_a_packed_job_carries_all_its_trials_and_their_time() -> None:
     found = mapping({"a": 1}, {"a": 2}, {"a": 3}, trial_seconds=60)
     assert found["display_name"] == "exp #7-9"
-    assert found["limits"] == {"timeout": 180}
+    assert found["limits"] == {"timeout": 600}
     assert [received(found["environment_variables"], index)["parameters"] for index in range(3)] == [
         {"a": 1},
         {"a": 2},
@@ -117,6 +119,41 @@ def test_gpus_are_said_only_when_asked_for() -> None:
     assert not [name for name in mapping()["environment_variables"] if "GPU" in name]
     asked = mapping(gpus_per_trial=2, target=LocalTarget(trials_per_gpu=3))["environment_variables"]
     assert (asked["AMLC_GPUS_PER_TRIAL"], asked["AMLC_TRIALS_PER_GPU"]) == ("2", "3")
+
+
+@pytest.mark.parametrize("trials", [1, 2, 64])
+@pytest.mark.parametrize("limit", [1, 60, 86_400])
+def test_the_limit_of_a_job_stands_behind_those_of_its_trials(limit, trials) -> None:
+    found = mapping(*[{"a": number} for number in range(trials)], trial_seconds=limit)
+    assert found["environment_variables"]["AMLC_TRIAL_SECONDS"] == str(limit)
+    assert found["limits"]["timeout"] >= (limit + 60) * trials
+
+
+def test_without_a_limit_of_the_trials_there_is_none_at_all() -> None:
+    assert "limits" not in mapping()
+    assert "AMLC_TRIAL_SECONDS" not in mapping()["environment_variables"]
+
+
+@pytest.mark.parametrize(
+    ("trials", "gpus", "concurrency", "expected"),
+    [
+        pytest.param(3, 1, 8, "3", id="all of them"),
+        pytest.param(3, 2, 2, "2", id="trialConcurrency"),
+        pytest.param(3, 0, 8, None, id="no GPUs"),
+        pytest.param(3, None, 8, None, id="GPUs left alone"),
+        pytest.param(1, 1, 8, None, id="a trial alone"),
+    ],
+)
+def test_a_pack_with_gpus_says_how_many_run_side_by_side(trials, gpus, concurrency, expected) -> None:
+    found = mapping(*[{"a": n} for n in range(trials)], gpus_per_trial=gpus, concurrency=concurrency)
+    assert found["environment_variables"].get("AMLC_CONCURRENCY") == expected
+
+
+def test_a_trial_learns_which_replicate_it_is_where_there_are_any() -> None:
+    alone = mapping({"a": 1}, {"a": 1})["environment_variables"]
+    assert [received(alone, index).keys() for index in range(2)] == [{"id", "sequence", "parameters"}] * 2
+    several = mapping({"a": 1}, {"a": 1}, {"a": 1}, replicates=3)["environment_variables"]
+    assert [received(several, index)["replicate"] for index in range(3)] == [1, 2, 0]  # their numbers begin with 7
 
 
 # --- expressions of AML are inert ----------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +43,23 @@ def test_filled_in_and_printed_are_the_same_bytes(tmp_path_factory, groups):
         trials = tuple(Trial(f"{number:08x}{index:08x}", index, one) for index, one in enumerate(group))
         one = Job(trials[0].id, trials)
         assert fast(one) == slow(one)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(9_990, 10_010), min_size=2, max_size=6), PARAMETERS)
+def test_the_snapshot_is_found_from_every_folder_of_job_files(tmp_path_factory, sequences, parameters):
+    """Beyond so many jobs their files lie one folder deeper."""
+    folder = copied_templates(tmp_path_factory.mktemp("templates"))
+    fast, slow = renderer(experiment(), revision=REVISION), renderer(experiment(folder), revision=REVISION)
+    depth = property(lambda job: ("001/" if job.sequence >= 10_000 else "") + f"{job.sequence:05d}-{job.id}.yml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Job, "file_name", depth)
+        for number, sequence in enumerate(sequences):
+            one = Job(f"{number:016x}", (Trial(f"{number:016x}", sequence, parameters),))
+            text = fast(one)
+            assert text == slow(one)
+            found = Path("/build/exp/jobs", one.file_name).parent / yaml.safe_load(text)["code"]
+            assert os.path.normpath(found) == "/build/exp/code"
 
 
 def test_the_template_is_printed_once_for_each_set_of_keys():

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from amlc.collect import read_results
+from amlc.collect import Results
 from amlc.commands.report import report
 from amlc.errors import UsageError
 from amlc.ledger import Event, observed, open_ledger, read_ledger
@@ -95,7 +95,7 @@ def drawn(places):
     """Return the view and the charts by key."""
     manifest = places.manifest(None)
     with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
-        view = read_view(read_results(manifest, ledger))
+        view = read_view(Results(manifest, ledger))
         curves = read_curves(ledger, view.rows)
     return view, {chart.key: chart for chart in figures(view, curves, candidates=len(view.rows))}
 

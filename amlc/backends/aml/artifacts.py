@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from amlc.backends.aml.client import WORKSPACE_VERSION, Client
 from amlc.backends.aml.trouble import explained
 from amlc.model import Metric, Outcome
+from amlc.records import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 
 _STORE = "workspaceartifactstore"
+_RECORDS = "outputs/amlc"
 
 
 class Artifacts:
@@ -75,33 +78,26 @@ class _errors:  # noqa: N801 - reads as what it is: a context
             raise explained(err, self._doing) from err
 
 
-def records(artifacts: Artifacts, job: str) -> tuple[list[Metric], list[Outcome]]:
-    """Return what the runner wrote down in `outputs/amlc/`: every report of each trial, and how each one ended."""
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the runner of a job wrote down. outcomes: how trials ended. began: the runner came as far as a trial."""
+
+    metrics: Sequence[Metric] = ()
+    outcomes: Sequence[Outcome] = ()
+    began: bool = False
+
+
+def records(artifacts: Artifacts, job: str, trials: Collection[str]) -> Records:
+    """Return what the runner wrote down in `outputs/amlc/`: every report of `trials`, and how each of them ended."""
     metrics: list[Metric] = []
     outcomes: list[Outcome] = []
-    for path in sorted(artifacts.names(job, "outputs/amlc/")):
-        trial, _, name = path.removeprefix("outputs/amlc/").partition("/")
-        if name == "metrics.jsonl":
-            metrics += _metrics(trial, artifacts.read(job, path))
-        elif name == "result.json":
-            outcomes += _outcome(trial, artifacts.read(job, path))
-    return metrics, outcomes
-
-
-def _metrics(trial: str, content: bytes) -> Iterator[Metric]:
-    for line in content.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue  # cut short when the job was killed
-        yield Metric(
-            trial=trial, kind=record["type"], sequence=record["sequence"], value=record["value"], at=record["at"]
-        )
-
-
-def _outcome(trial: str, content: bytes) -> Iterator[Outcome]:
-    try:
-        record = json.loads(content)
-    except ValueError:
-        return
-    yield Outcome(trial=trial, exit_code=record["exit_code"], started=record["started"], ended=record["ended"])
+    sizes = artifacts.names(job, f"{_RECORDS}/")
+    for trial in trials:
+        folder = f"{_RECORDS}/{trial}"
+        if f"{folder}/metrics.jsonl" in sizes:
+            content = artifacts.read(job, f"{folder}/metrics.jsonl")
+            metrics += read_metrics(trial, lines_of(io.BytesIO(content)))
+        if sizes.get(f"{folder}/result.json", LONGEST_RESULT) < LONGEST_RESULT:
+            text = artifacts.read(job, f"{folder}/result.json").decode("utf-8", "replace")
+            outcomes += filter(None, [read_outcome(trial, text)])
+    return Records(metrics, outcomes, began=bool(sizes))

@@ -57,6 +57,11 @@ def environment_id(client: Client, environment: Any, base: Path) -> str:
     return reference
 
 
+def names_files(environment: Any) -> bool:
+    """Tell whether a job's `environment` names files, which lie where the job file says."""
+    return isinstance(environment, Mapping) and bool(environment.keys() & {"build", "conda_file"})
+
+
 def _make_environment(client: Client, environment: Mapping[str, Any], base: Path, *, name: str, version: str) -> None:
     from azure.ai.ml import load_environment
 

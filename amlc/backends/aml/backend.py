@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from amlc.backends.aml.artifacts import Artifacts
 from amlc.backends.aml.client import Client
 from amlc.backends.aml.jobs import Submitter, adopted, cancel_jobs, get_job
 from amlc.backends.aml.observe import Observer
+from amlc.backends.printed import Printed
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Metric, Observation, Status
@@ -91,18 +93,20 @@ class AmlBackend:
         return self.observer.reasons(jobs)
 
     def log(self, job: str, *, follow: bool) -> Iterator[bytes]:
-        shown: dict[str, int] = {}
+        sizes: Counter[str] = Counter()
+        printed: defaultdict[str, Printed] = defaultdict(Printed)
         while True:
             found = get_job(self.client, job)  # asked before reading, so that the last words are not missed
             if found is None:
                 raise BackendError(f"job '{job}': the workspace does not have it (any more).")
             names = [name for prefix in _LOGS for name in self._artifacts.names(job, prefix)]
             for name in sorted(names):
-                chunk = self._artifacts.read(job, name, start=shown.get(name, 0))
-                shown[name] = shown.get(name, 0) + len(chunk)
-                if chunk:
-                    yield chunk
+                chunk = self._artifacts.read(job, name, start=sizes[name])
+                sizes[name] += len(chunk)
+                if text := printed[name].feed(chunk):
+                    yield text
             if not follow or found.status.ended:
+                yield from filter(None, [one.close() for one in printed.values()])
                 return
             time.sleep(_FOLLOW_S)
 

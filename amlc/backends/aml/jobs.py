@@ -75,7 +75,7 @@ class Submitter:
     def _prepared(self, submission: Submission) -> dict[str, Any]:
         """Return the job's values with the ids of what it shares with others in place of what they stand for."""
         values = _read(submission)
-        folder = submission.build / "jobs"
+        folder = submission.folder
         compute = values.get("compute")
         self._once("compute", compute, lambda: assets.check_compute(self._client, compute))
         if self._header.storage is not None:
@@ -84,9 +84,13 @@ class Submitter:
             self._once("storage", storage.datastore, lambda: ensure(self._client, storage, self._environ))
         code, environment = values.get("code"), values.get("environment")
         if isinstance(code, str) and not code.startswith(("azureml:", "/subscriptions/")):
-            values["code"] = self._once("code", code, lambda: assets.code_id(self._client, folder / code))
+            snapshot = (folder / code).resolve()  # the same, seen from another folder of job files
+            values["code"] = self._once("code", str(snapshot), lambda: assets.code_id(self._client, snapshot))
+        seen_from = str(folder) if assets.names_files(environment) else None
         values["environment"] = self._once(
-            "environment", environment, lambda: assets.environment_id(self._client, environment, folder)
+            "environment",
+            [environment, seen_from],
+            lambda: assets.environment_id(self._client, environment, folder),
         )
         return self._marked(values, submission)
 
@@ -112,7 +116,7 @@ class Submitter:
         from azure.ai.ml import load_job
 
         try:
-            return load_job(io.StringIO(to_yaml(values)), relative_origin=str(base / "jobs" / "job.yml"))
+            return load_job(io.StringIO(to_yaml(values)), relative_origin=str(base / "job.yml"))
         except Exception as err:  # the client's errors have no common root
             raise _NotAcceptedError(values["name"], field_errors(str(err))) from err
 
@@ -140,7 +144,7 @@ class Submitter:
         """Create one job; after an answer that says neither yes nor no, look whether it is there."""
         for attempt in range(1, _TRIES + 1):
             try:
-                return Submitted(submission.job, url=self._put(values, submission.build))
+                return Submitted(submission.job, url=self._put(values, submission.folder))
             except Exception as err:  # the client's errors have no common root
                 error, status = _classified(err, submission.job), getattr(err, "status_code", None)
                 again = isinstance(error, TransientError) or status == 409

@@ -9,16 +9,16 @@ from typing import Any
 
 from amlc.backends import Fetched
 from amlc.backends.aml import runs
-from amlc.backends.aml.artifacts import Artifacts, records
+from amlc.backends.aml.artifacts import Artifacts, Records, records
 from amlc.backends.aml.assets import waiting_reason
 from amlc.backends.aml.client import WORKSPACE_VERSION, Client
 from amlc.backends.aml.jobs import get_job, list_jobs
 from amlc.backends.aml.views import Cause, View, cause, trials_of
+from amlc.backends.ends import Known, ended
 from amlc.errors import BackendError
 from amlc.model import Metric, Observation, Outcome, Status, Trial
 
 _BEFORE = ("Provisioning", "Preparing", "Starting")  # each says by itself what the job waits for
-_GOOD = (Status.SUCCEEDED, Status.EARLY_STOPPED)
 
 
 class Observer:
@@ -62,7 +62,8 @@ class Observer:
             if found is None:
                 return Fetched((), ())
             run = runs.get(self._client, job)
-            return self._results(found, run, found.status)
+            kept = self._kept(found, run)
+            return _results(found, run, kept)
         return self.ended[job][1]
 
     def reasons(self, jobs: Collection[str]) -> dict[str, str]:
@@ -99,7 +100,7 @@ class Observer:
             return ()
         told = None if run is None else run.reports
         if found.status.ended and (told is None or not all(report.whole for report in told.values())):
-            kept = records(self._artifacts, job)[0]
+            kept = records(self._artifacts, job, [trial.id for trial in trials_of(found)]).metrics
             if kept or run is None:
                 return kept
         if run is None:
@@ -115,20 +116,24 @@ class Observer:
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="look") as pool:
             return list(pool.map(call, items))
 
-    def _take_in(self, ended: Sequence[View]) -> None:
+    def _take_in(self, jobs: Sequence[View]) -> None:
         """Remember the ended jobs with their times and results."""
-        if not ended:
+        if not jobs:
             return
-        found = self._runs(ended)
-        bad = [job for job in ended if job.status is Status.FAILED or (job.status not in _GOOD and _began(job, found))]
+        found = self._runs(jobs)
+        bad = [
+            job for job in jobs if job.status is Status.FAILED or (not _is_well(job) and _began(found.get(job.name)))
+        ]
         causes = dict(zip([job.name for job in bad], self._each(self._cause, bad), strict=True))
 
         def settle(job: View) -> tuple[str, tuple[Observation, Fetched]]:
             run, why = found.get(job.name), causes.get(job.name)
-            seen = _ended(job, run, why, self._client.tenant)
-            return job.name, (seen, self._results(job, run, seen.status))
+            kept = self._kept(job, run)
+            fetched = _results(job, run, kept)
+            seen = _ended(job, run, why, fetched.outcomes, began=kept is not None and kept.began)
+            return job.name, (replace(seen, url=job.url(self._client.tenant)), fetched)
 
-        self.ended.update(self._each(settle, ended))
+        self.ended.update(self._each(settle, jobs))
 
     def _runs(self, ended: Sequence[View]) -> dict[str, runs.Run]:
         """Return the runs of ended jobs; few are asked for one by one, many by a search through their experiment."""
@@ -142,8 +147,7 @@ class Observer:
         bare = [
             job.name
             for job in ended
-            if job.name not in found
-            or (job.status in _GOOD and found[job.name].reports is None)  # perhaps a moment behind
+            if job.name not in found or (_is_well(job) and found[job.name].reports is None)  # perhaps a moment behind
         ]
         found.update({run.job: run for run in self._each(lambda job: runs.get(self._client, job), bare) if run})
         return found
@@ -155,17 +159,14 @@ class Observer:
         url = f"/history/v1.0{self._client.scope}/experiments/{job.experiment}/runs/{job.name}/details"
         return self._client.api.call("GET", url, doing=f"details of '{job.name}'", missing=True) or {}
 
-    def _results(self, job: View, run: runs.Run | None, status: Status) -> Fetched:
-        """Return the results of a job; the runner's records are read only where MLflow cannot tell."""
+    def _kept(self, job: View, run: runs.Run | None) -> Records | None:
+        """Return the runner's records of a job; they are read only where MLflow cannot tell."""
         trials = trials_of(job)
-        if not trials or (status not in _GOOD and (run is None or run.started is None)):
-            return Fetched((), ())
-        if run is not None and run.reports is not None and status in _GOOD:
-            return Fetched(list(runs.final_metrics(run, trials)), _all_well(trials))
-        metrics, outcomes = records(self._artifacts, job.name)
-        if not outcomes and status is Status.SUCCEEDED:
-            outcomes = _all_well(trials)
-        return Fetched(metrics, outcomes if len(trials) > 1 else ())
+        if not trials or (_is_well(job) and run is not None and run.reports is not None):
+            return None
+        if not (_is_well(job) or _began(run)):
+            return None
+        return records(self._artifacts, job.name, [trial.id for trial in trials])
 
     def _unended(self, job: View) -> Observation:
         remark = None
@@ -174,28 +175,51 @@ class Observer:
         return Observation(job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant))
 
 
-def _began(job: View, found: Mapping[str, runs.Run]) -> bool:
-    return job.name in found and found[job.name].started is not None
+def _is_well(job: View) -> bool:
+    return job.status is Status.SUCCEEDED
 
 
-def _ended(job: View, run: runs.Run | None, why: Cause | None, tenant: str | None) -> Observation:
+def _began(run: runs.Run | None) -> bool:
+    return run is not None and run.started is not None
+
+
+def _was_cut_short(job: View, run: runs.Run | None) -> bool:
+    return not _is_well(job) and _began(run)
+
+
+def _results(job: View, run: runs.Run | None, kept: Records | None) -> Fetched:
+    """Return the results of a job by its runner's records or, where those were not read, by its run."""
+    trials = trials_of(job)
+    if kept is not None:
+        return Fetched(kept.metrics, kept.outcomes or (_all_well(trials) if _is_well(job) else ()))
+    if run is None or not _is_well(job):
+        return Fetched((), ())
+    return Fetched(list(runs.final_metrics(run, trials)), _all_well(trials))
+
+
+def _ended(
+    job: View, run: runs.Run | None, why: Cause | None, outcomes: Sequence[Outcome], *, began: bool
+) -> Observation:
     seen = Observation(
         job=job.name,
         status=job.status,
         started=run.started if run else None,
         ended=run.ended if run else None,
-        url=job.url(tenant),
     )
-    if why is None or job.status in _GOOD:
+    if _is_well(job):
         return seen
-    if why.late:
-        return replace(seen, status=Status.EARLY_STOPPED, error="stopped at its time limit (maxTrialDuration)")
-    infrastructure = why.infrastructure and job.status is Status.FAILED
-    return replace(seen, error=why.text, infrastructure=infrastructure)
+    late = why is not None and why.late
+    known = Known(
+        code=why.code if why else None,
+        canceled=job.status is Status.CANCELED and not late,
+        late=late,
+        began=began,
+        gone=why.text if why and why.infrastructure else None,
+        said=why.text if why else None,
+    )
+    return ended(seen, [trial.id for trial in trials_of(job)], outcomes, known)
 
 
 def _all_well(trials: Sequence[Trial]) -> list[Outcome]:
-    """Return the outcomes of a packed job that succeeded: its runner ends with 0 only if every trial did."""
-    if len(trials) == 1:
-        return []
+    """Return the outcomes of a job that succeeded: its runner ends with 0 only if every trial did so by itself."""
     return [Outcome(trial=trial.id, exit_code=0, started=None, ended=None) for trial in trials]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from amlc.backends.trials import trials_in
 from amlc.model import Status, Trial
 
 EXPERIMENT = "amlc.experiment"
@@ -34,6 +35,7 @@ _STATUSES = {
 
 _FAULTS_OF_THE_SERVICE = frozenset({"serviceerror", "systemerror", "internalerror", "preempted", "nodelost"})
 _LOSSES = ("preempt", "evicted", "node lost", "node was lost", "lost node", "node failure", "unhealthy node")
+_EXIT_CODE = re.compile(r"\b(?:status|exit) code:? ([0-9]{1,3})\b")
 _TIME_LIMITS = ("time limit", "timed out", "timeout", "max run duration", "maximum duration", "exceeded the limit")
 
 
@@ -94,27 +96,21 @@ def view(resource: Mapping[str, Any]) -> View:
 
 
 def trials_of(job: View) -> tuple[Trial, ...]:
-    """Return the trials that a job carries in its environment variables, in order; none for a foreign job."""
-    trials: list[Trial] = []
-    while (text := job.variables.get(f"AMLC_TRIAL_{len(trials)}")) is not None:
-        part = 1
-        while (more := job.variables.get(f"AMLC_TRIAL_{len(trials)}_{part}")) is not None:
-            text, part = text + more, part + 1
-        try:
-            value = json.loads(text)
-            trials.append(Trial(value["id"], value["sequence"], value["parameters"]))
-        except (ValueError, KeyError, TypeError):
-            break
-    return tuple(trials)
+    """Return the trials that a job carries, in order; none for a foreign job."""
+    return trials_in(job.variables)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a job ended badly. infrastructure: not through the user's code. late: at its time limit."""
+    """Why a job ended badly. infrastructure: not through the user's code. late: at its time limit.
+
+    code: the exit code of its command, if that is said.
+    """
 
     text: str
     infrastructure: bool
     late: bool
+    code: int | None = None
 
 
 def cause(details: Mapping[str, Any]) -> Cause | None:
@@ -135,4 +131,10 @@ def cause(details: Mapping[str, Any]) -> Cause | None:
     lost = bool(folded & _FAULTS_OF_THE_SERVICE) or any(word in lower for word in _LOSSES)
     late = any(word in lower for word in _TIME_LIMITS)
     text = f"{codes[0]}: {message}" if codes and codes[0] else message
-    return Cause(text[:1000], infrastructure=lost and not users and not late, late=late)
+    code = _EXIT_CODE.search(message)
+    return Cause(
+        text[:1000],
+        infrastructure=lost and not users and not late,
+        late=late,
+        code=int(code[1]) if code else None,
+    )

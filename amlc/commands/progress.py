@@ -1,0 +1,79 @@
+"""Show how far a run has come, to whoever watches a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from amlc.drive import Progress, Watch
+from amlc.manifest import Manifest
+
+
+@contextmanager
+def watching(manifest: Manifest, *, most: int | None, quiet: bool, err: TextIO) -> Iterator[Watch]:
+    """Give what shows the progress: a bar on a terminal; elsewhere, and with `quiet`, only that nothing is heard.
+
+    most: how many trials the experiment is going to have, if that is known.
+    """
+    if quiet or not err.isatty():
+        yield _outages(lambda text: print(text, file=err))
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    shown = (
+        "{task.description}",
+        "{task.fields[running]} running, {task.fields[failed]} failed",
+        "{task.fields[pace]}",
+    )
+    name, counts, pace = map(TextColumn, shown)
+    columns = (name, BarColumn(bar_width=20), MofNCompleteColumn(), counts, TimeElapsedColumn(), pace)
+    with Bar(*columns, console=Console(file=err)) as bar:
+        task = bar.add_task(manifest.header.experiment, total=most, running=0, failed=0, pace="")
+        warn = _outages(lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True))
+
+        def show(progress: Progress) -> None:
+            warn(progress)
+            done = progress.before + progress.ended
+            elapsed = bar.tasks[0].elapsed or 0.0
+            bar.update(
+                task,
+                total=most,
+                completed=done,
+                running=progress.running,
+                failed=progress.failed,
+                pace=_pace(progress.ended, None if most is None else most - done, elapsed),
+            )
+
+        yield show
+
+
+def _pace(ended: int, left: int | None, elapsed_s: float) -> str:
+    """Return the rate of this run and, if it is known, how long the rest takes at that rate."""
+    if not ended or elapsed_s <= 0:
+        return ""
+    each_s = elapsed_s / ended
+    rate = (
+        f"{1 / each_s:.1f}/s" if each_s < 1 else f"{60 / each_s:.1f}/min" if each_s < 60 else f"{3600 / each_s:.1f}/h"
+    )
+    return rate if left is None else f"{rate}, {_clock(left * each_s)} left"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def _outages(say: Callable[[str], None]) -> Watch:
+    """Return what says once for each outage that the back end does not answer."""
+    told = False
+
+    def watch(progress: Progress) -> None:
+        nonlocal told
+        if progress.outage is not None and not told:
+            say(f"{progress.outage} The jobs run on meanwhile; waiting until it answers.")
+        told = progress.outage is not None
+
+    return watch

@@ -1,0 +1,46 @@
+"""Compile the jobs that a tuner proposes while the experiment runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+from amlc.drive import More
+from amlc.history import History
+from amlc.ledger import Attempt, Event, Ledger
+from amlc.manifest import Entry, Manifest
+from amlc.model import Experiment
+from amlc.plan import packed, upcoming
+from amlc.write import extender
+
+
+def following(experiment: Experiment, manifest: Manifest, ledger: Ledger, *, abreast: int) -> More:
+    """Return what compiles the jobs that the tuner proposes next and adds them to the build folder of `manifest`.
+
+    abreast: how many trials of one packed job run side by side at the most.
+    """
+    history = History(ledger, replicates=experiment.replicates)
+    extend = extender(experiment, manifest)
+    width = min(experiment.trials_per_job, abreast)
+
+    def more(attempts: Mapping[str, Attempt], room: int) -> Sequence[Entry]:
+        jobs = room // width
+        past = history.past(attempts)
+        known = [trial for group in past.groups for trial in group]
+        trials = upcoming(experiment, known, past.records, room=jobs * experiment.trials_per_job)
+        return extend(islice(packed(experiment, trials), jobs))
+
+    return more
+
+
+def note_exhausted(manifest: Manifest, ledger: Ledger, *, at: float) -> None:
+    """Record that the tuner, asked with nothing at work, had no more trials to propose than are compiled.
+
+    The record counts for as long as neither the trials nor the search change.
+    """
+    header = manifest.header
+    if header.max_trials is not None and manifest.trials >= header.max_trials:
+        return  # it was not asked for more
+    data = {"search": header.search, "trials": manifest.trials}
+    if all(event.data != data for event in ledger.events(kind="exhausted")):
+        ledger.append([Event(kind="exhausted", at=at, data=data)])

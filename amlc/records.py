@@ -1,0 +1,92 @@
+"""Read what a job's runner wrote down: the reports of its trials, and how each of them ended."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Any, BinaryIO, Final
+
+from amlc.model import End, Metric, Outcome
+
+_KINDS: Final = ("intermediate", "final")
+_LARGEST_SEQUENCE: Final = 2**63 - 1  # what the ledger's database holds
+_LONGEST_LINE: Final = 4_000_000  # characters; the runner keeps lines of a million bytes, escapes make them longer
+_DEEPEST: Final = 100
+_LONGEST_ERROR: Final = 500
+LONGEST_RESULT: Final = 1_000_000  # bytes of a result.json; the runner writes some hundred
+
+
+def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
+    """Yield the reports in the lines of a trial's `metrics.jsonl`.
+
+    Whatever a trial can make its runner write is bounded here: a line that is no report is left out, and a warning
+    says how many were. The last line may have been cut short by a kill or a full disk, which is not worth one.
+    """
+    bad, last_is_bad = 0, False
+    for line in lines:
+        metric = _metric(trial, line)
+        last_is_bad = metric is None and not line.endswith("\n")
+        if metric is not None:
+            yield metric
+        elif not last_is_bad:
+            bad += 1
+    if bad:
+        text = f"trial {trial}: {bad} of its reports left out, they cannot be read."
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def lines_of(file: BinaryIO) -> Iterator[str]:
+    """Yield the lines of a file, with their ends; of one that is too long for a report, a part that is so too."""
+    while line := file.readline(_LONGEST_LINE + 1):
+        text, part = line.decode("utf-8", "replace"), line
+        while part and not part.endswith(b"\n"):
+            part = file.readline(_LONGEST_LINE)
+        yield text + "\n" if part and part is not line else text
+
+
+def _metric(trial: str, line: str) -> Metric | None:
+    if len(line) > _LONGEST_LINE or _depth(line) > _DEEPEST:
+        return None
+    try:
+        record = json.loads(line)
+        kind, sequence, at = record["type"], record["sequence"], record["at"]
+        is_report = kind in _KINDS and _is_count(sequence) and _is_time(at)
+        value = record["value"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=float(at)) if is_report else None
+
+
+def read_outcome(trial: str, text: str) -> Outcome | None:
+    """Return how a trial ended by its `result.json`, or None if that does not say."""
+    try:
+        record = json.loads(text)
+        code = record["exit_code"]
+        end = End(record["end"])
+        started, ended, error = (record[name] for name in ("started", "ended", "error"))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    if not all(time is None or _is_time(time) for time in (started, ended)):
+        return None
+    if not (code is None or _is_count(code)) or (end is End.EXITED and code is None):
+        return None
+    short = " ".join(error.split())[:_LONGEST_ERROR] if isinstance(error, str) else None
+    return Outcome(trial=trial, exit_code=code, started=started, ended=ended, end=end, error=short)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST_SEQUENCE
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e12 and math.isfinite(value)
+
+
+def _depth(text: str) -> int:
+    """Return how deep the brackets of a line are nested at the most; those in strings count too."""
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return 0
+    return max(accumulate((character in "[{") - (character in "]}") for character in text))

@@ -1,0 +1,158 @@
+"""Find what stops an experiment from being compiled, all of it at once, without writing or running anything."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from amlc import constraints
+from amlc.config import locate
+from amlc.errors import ConfigError, PlanError, Problem, RefusedError
+from amlc.model import Budget, Choice, Experiment, Space, Trial
+from amlc.plan import Job, adaptive, check_budget, packed, plan, trial_id
+from amlc.render.context import MOST_BYTES, mapper
+from amlc.render.snapshot import snapshot
+from amlc.space.points import may_overflow
+from amlc.tuners.random import sample
+
+_NO_REVISION = "0" * 64
+_NUMBER_BYTES = 30
+_TRIAL_BYTES = 1_000  # its id, and what tuners add to its parameters
+_DRAWS = 200
+
+
+def problems(experiment: Experiment, *, leave_out: Sequence[Path]) -> tuple[Problem, ...]:
+    """Return what compile refuses in an experiment, each with its position; nothing when it compiles.
+
+    leave_out: as for `snapshot`. A class of the user's own is not run: what that raises, compile alone finds.
+    """
+    found = _refusals(experiment, leave_out)
+    return locate(found, experiment.file or experiment.source) if found else ()
+
+
+@contextmanager
+def located(experiment: Experiment, *, leave_out: Sequence[Path]) -> Iterator[None]:
+    """Turn a refusal by what is done inside into the ConfigError that `problems` makes of it and all others."""
+    try:
+        yield
+    except RefusedError as err:
+        found = _refusals(experiment, leave_out)
+        if not any((other.path, other.code) == (err.path, err.code) for other in found):
+            found.append(err)
+        raise ConfigError(locate(found, experiment.file or experiment.source)) from err
+
+
+def check_ahead(experiment: Experiment) -> None:
+    """Raise the first refusal that is known before the trials are: of what an adaptive tuner may propose, a sample."""
+    for error in _ahead(experiment, _NO_REVISION):
+        raise error
+
+
+def _refusals(experiment: Experiment, leave_out: Sequence[Path]) -> list[RefusedError]:
+    found: list[RefusedError] = []
+    revision = _NO_REVISION
+    try:
+        files = snapshot(experiment.code, leave_out=leave_out).files
+        if experiment.templates:
+            from amlc.write import revision_of  # here, because it brings the templates, which few experiments have
+
+            revision, _ = revision_of(experiment, files)
+    except RefusedError as err:
+        found.append(err)
+    ahead = _ahead(experiment, revision)
+    return found + (ahead or _planned(experiment, revision))
+
+
+def _ahead(experiment: Experiment, revision: str) -> list[RefusedError]:
+    is_adaptive = adaptive(experiment)
+    found: list[RefusedError] = []
+    try:
+        check_budget(experiment, experiment.max_trials or 1 if is_adaptive else 1)
+    except PlanError as err:
+        found.append(err)
+    try:
+        found += constraints.check(experiment, adaptive=is_adaptive)
+        check = _job_check(experiment, revision)
+        if is_adaptive and not found and (check or may_overflow(experiment.space)):
+            _try(_sampled(experiment), check)
+    except RefusedError as err:
+        found.append(err)
+    return found
+
+
+def _planned(experiment: Experiment, revision: str) -> list[RefusedError]:
+    """Go through the plan of an open loop as compile does, if there is something to check in it."""
+    if adaptive(experiment):
+        return []
+    try:
+        check = _job_check(experiment, revision)
+        if check or experiment.constraints or may_overflow(experiment.space) or _may_exceed_budget(experiment):
+            _try(plan(experiment), check)
+    except RefusedError as err:
+        return [err]
+    return []
+
+
+def _try(jobs: Iterable[Job], check: Callable[[Job], object] | None) -> None:
+    if check is None:
+        for _ in jobs:
+            pass
+        return
+    from amlc.parallel import in_chunks  # here, because it takes long to import
+
+    for _ in in_chunks(lambda chunk: [check(job) for job in chunk] and None, jobs):
+        pass
+
+
+def _may_exceed_budget(experiment: Experiment) -> bool:
+    if experiment.budget == Budget():
+        return False
+    try:
+        check_budget(experiment, experiment.max_trials or sys.maxsize)
+    except PlanError:
+        return True  # if the space has as many
+    return False
+
+
+def _job_check(experiment: Experiment, revision: str) -> Callable[[Job], object] | None:
+    """Return what raises for a job that cannot be written, None when every one can be."""
+    if experiment.templates is not None:
+        from amlc.render.engine import renderer
+
+        return renderer(experiment, revision=revision)
+    return mapper(experiment, revision=revision) if _most_bytes(experiment) > MOST_BYTES else None
+
+
+def _most_bytes(experiment: Experiment) -> int:
+    """Return an upper bound of the bytes in a job's environment."""
+    trial = _TRIAL_BYTES + _space_bytes(experiment.space)
+    return trial * experiment.trials_per_job + 6 * (len(experiment.command) + len(experiment.name)) + _TRIAL_BYTES
+
+
+def _space_bytes(space: Space) -> int:
+    """Return an upper bound of the bytes that one parameter set takes, in JSON without live expressions."""
+    total = 0
+    for dimension in space:
+        total += _text_bytes(dimension.name)
+        if isinstance(dimension, Choice):
+            total += max(map(_text_bytes, dimension.options), default=0)
+            total += max(map(_space_bytes, dimension.branches), default=0)
+        else:
+            total += _NUMBER_BYTES
+    return total
+
+
+def _text_bytes(value: object) -> int:
+    return 3 * len(json.dumps(value)) + 10  # ASCII, in which a `${{` becomes two and a half times as long
+
+
+def _sampled(experiment: Experiment) -> Iterator[Job]:
+    """Yield jobs of what an adaptive tuner may propose."""
+    count = max(_DRAWS, experiment.trials_per_job)
+    draws = sample(experiment.space, seed=experiment.seed, count=count, flat=True)
+    allowed = filter(constraints.Gate(experiment.constraints), draws)
+    trials = (Trial(trial_id(experiment, p, 0), number, p) for number, p in enumerate(allowed))
+    return packed(experiment, trials)

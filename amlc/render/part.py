@@ -1,0 +1,56 @@
+"""Make the job file of some of a compiled job's trials: what is left of a packed job to run again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from amlc.render.scalars import from_yaml, to_yaml
+
+_TRIAL: Final = re.compile(r"AMLC_TRIAL_(\d+)(?:_(\d+))?")
+_LISTS: Final = ("amlc.trial", "amlc.sequence")
+_TAG_LENGTH: Final = 1_000
+
+
+def part(content: bytes, trials: Collection[str]) -> bytes:
+    """Return the compiled job file `content` with no trials but those of the ids `trials`; all else stays as it is.
+
+    Its limit stays too: it is far behind that of each trial.
+    """
+    job = from_yaml(content)
+    variables = job["environment_variables"]
+    kept = [parts for parts in _trials(variables) if _trial(parts)["id"] in trials]
+    job["environment_variables"] = {
+        **{name: value for name, value in variables.items() if not _TRIAL.fullmatch(name)},
+        **{_name(index, n): text for index, parts in enumerate(kept) for n, text in enumerate(parts)},
+    }
+    values = [_trial(parts) for parts in kept]
+    lists = (",".join(value["id"] for value in values), ",".join(str(value["sequence"]) for value in values))
+    tags = job.get("tags") or {}
+    job["tags"] = {**tags, **{name: _short(text) for name, text in zip(_LISTS, lists, strict=True)}}
+    return "".join(f"{name}: {to_yaml(value)}\n" for name, value in job.items()).encode()
+
+
+def _trials(variables: Mapping[str, str]) -> list[list[str]]:
+    """Return the variables of each trial, in order: a long text goes on in further ones."""
+    found: dict[int, dict[int, str]] = {}
+    for name, text in variables.items():
+        if match := _TRIAL.fullmatch(name):
+            found.setdefault(int(match[1]), {})[int(match[2] or 0)] = text
+    return [[parts[n] for n in sorted(parts)] for _, parts in sorted(found.items())]
+
+
+def _trial(parts: list[str]) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads("".join(parts))
+    return value
+
+
+def _name(index: int, part_: int) -> str:
+    return f"AMLC_TRIAL_{index}" if part_ == 0 else f"AMLC_TRIAL_{index}_{part_}"
+
+
+def _short(text: str) -> str:
+    """Return a tag's text within Azure ML's limit; the variables hold the whole."""
+    return text if len(text) <= _TAG_LENGTH else f"{text[: _TAG_LENGTH - 1]}…"

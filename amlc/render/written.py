@@ -1,0 +1,68 @@
+"""Know the files that amlc itself wrote: they may lie among the trial code, and are none."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+
+_SUFFIXES = frozenset(
+    {"", ".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".html", ".htm", ".txt", ".log", ".out", ".err", ".tmp"}
+)
+_HEAD = 512
+_SHORTEST = 20
+# The tables of collect and status (a row has its columns in their order in each format), the report, and the first
+# line of what status, plan, submit, run and compile say.
+_BEGINNING = re.compile(
+    rb"""
+    sequence,trial,(?:status|attempt),
+    | (?:\[\n)? \{"sequence":\ \d+,\ "trial":\ "[0-9a-f]{16}",\ "(?:status|attempt)":
+    | <!DOCTYPE\ html>\n<!--\ written\ by\ amlc\ report\ -->
+    | [^\n]{0,250}? \d\ of\ [\d,]+\ trials\ done
+    | [^\n]{1,250}? :\ [\d,]+\ trials?\ in\ [\d,]+\ jobs?,\ revision\ [0-9a-f]{6},
+    """,
+    re.VERBOSE,
+)
+_PARQUET = b"PAR1"
+_PARQUET_COLUMNS = re.compile(rb"sequence.{1,40}trial.{1,40}(?:status|attempt)", re.DOTALL)
+
+
+def output_finder() -> Callable[[os.DirEntry[str]], bool]:
+    """Return the function that says whether a file is output of amlc's, by one of two rules.
+
+    It is what this process's stdout or stderr goes to, which the shell has just opened; or a table, a report or a text
+    that amlc wrote, known by how it begins: of files with the suffixes that such a file gets, the first bytes are read.
+    """
+    streams = frozenset(filter(None, map(_file_behind, (1, 2))))
+
+    def is_output(entry: os.DirEntry[str]) -> bool:
+        status = entry.stat()
+        if (status.st_dev, status.st_ino) in streams:
+            return True
+        fits = status.st_size >= _SHORTEST and os.path.splitext(entry.name)[1].lower() in _SUFFIXES
+        return fits and _begins_as_ours(entry.path)
+
+    return is_output
+
+
+def _file_behind(descriptor: int) -> tuple[int, int] | None:
+    """Return device and inode of the regular file that a descriptor writes to; None for anything else."""
+    with suppress(OSError):  # it is closed
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            return status.st_dev, status.st_ino
+    return None
+
+
+def _begins_as_ours(path: str) -> bool:
+    with suppress(OSError), open(path, "rb", buffering=0) as file:  # the snapshot says what cannot be read
+        head = file.read(_HEAD)
+        if not head.startswith(_PARQUET):
+            return _BEGINNING.match(head) is not None
+        file.seek(-8, os.SEEK_END)  # a Parquet file names its columns at its end
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(-min(length + 8, os.path.getsize(path)), os.SEEK_END)
+        return _PARQUET_COLUMNS.search(file.read(_HEAD)) is not None
+    return False

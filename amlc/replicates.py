@@ -1,0 +1,103 @@
+"""Take the trials of one replicated parameter set together."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from amlc.collect import Row, Table, number, spooled
+from amlc.errors import UsageError
+from amlc.history import ParameterSet, parameter_set
+from amlc.render.context import flattened
+
+AGGREGATES: Final[Mapping[str, Callable[[Sequence[float]], float | None]]] = {
+    "mean": lambda values: statistics.fmean(values) if values else None,
+    "std": lambda values: statistics.stdev(values) if len(values) > 1 else None,  # of a sample
+    "min": lambda values: min(values, default=None),
+    "max": lambda values: max(values, default=None),
+    "count": len,
+}
+
+
+def by_set(rows: Iterable[Row], replicates: int) -> Iterator[tuple[Row, ...]]:
+    """Yield the rows of each parameter set together, once the last of them came; those with gaps come in the end."""
+    waiting: dict[ParameterSet, list[Row]] = {}
+    for row in rows:
+        key = parameter_set(row.trial.sequence, row.trial.parameters, replicates) if replicates > 1 else (0, b"")
+        waiting.setdefault(key, []).append(row)
+        if len(waiting[key]) == replicates:
+            yield _in_order(waiting.pop(key))
+    yield from map(_in_order, waiting.values())
+
+
+def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: row.trial.sequence))
+
+
+def score(rows: Sequence[Row]) -> float | None:
+    """Return the mean of the `default` results of a parameter set that are finite numbers; None: there is none."""
+    values = [value for row in rows if (value := number(row.result.get("default"))) is not None]
+    return statistics.fmean(values) if values else None
+
+
+def best_set(sets: Iterable[Sequence[Row]], *, maximize: bool) -> tuple[Sequence[Row], float] | None:
+    """Return the parameter set with the best score, and that; among equals, the first.
+
+    A set of which not every trial has ended counts only where no other has a score.
+    """
+    best: tuple[tuple[bool, float, int], Sequence[Row], float] | None = None
+    for rows in sets:
+        value = score(rows)
+        if value is None:
+            continue
+        is_open = not all(row.status.ended for row in rows)
+        key = (is_open, -value if maximize else value, rows[0].trial.sequence)
+        if best is None or key < best[0]:
+            best = key, rows, value
+    return None if best is None else best[1:]
+
+
+@contextmanager
+def aggregate_table(rows: Iterable[Row], replicates: int, functions: Sequence[str]) -> Iterator[Table]:
+    """Give one row for each parameter set, with `functions` of AGGREGATES of the numbers of each metric."""
+    parameters: dict[str, None] = {}
+    metrics: set[str] = set()
+    with spooled() as spool:
+        for group in by_set(rows, replicates):
+            values = flattened(group[0].trial.parameters)
+            parameters |= dict.fromkeys(values)
+            numbers = _numbers(group)
+            metrics |= numbers.keys()
+            spool.put(
+                {
+                    "sequence": group[0].trial.sequence,
+                    "trials": len(group),
+                    **{f"param.{name}": value for name, value in values.items()},
+                    **{
+                        f"metric.{name}.{f}": AGGREGATES[f](found) for name, found in numbers.items() for f in functions
+                    },
+                }
+            )
+        named = sorted(metrics, key=lambda name: (name != "default", name))
+        columns = ("sequence", "trials", *(f"param.{name}" for name in parameters))
+        yield Table((*columns, *(f"metric.{name}.{f}" for name in named for f in functions)), spool.rows())
+
+
+def _numbers(rows: Sequence[Row]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.result.items():
+            if (one := number(value)) is not None:
+                found.setdefault(str(name), []).append(one)
+    return found
+
+
+def functions(text: str) -> tuple[str, ...]:
+    """Return the functions of AGGREGATES that a list with commas names. Raises UsageError for any other word."""
+    names = tuple(word.strip() for word in text.split(","))
+    for name in names:
+        if name not in AGGREGATES:
+            raise UsageError(f"--aggregate {text}: '{name}' is not one of {', '.join(AGGREGATES)}.")
+    return names

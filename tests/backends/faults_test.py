@@ -1,0 +1,262 @@
+"""A fault at every write of the supervisor and at every file that the local back end opens, lists, makes or removes.
+
+No trial that ended well runs again, nothing raises but BackendError, and one job's damage is that job's alone.
+"""
+
+import errno
+import os
+import re
+import sys
+import time
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from amlc.backends import local
+from amlc.errors import BackendError
+from amlc.model import Status
+from tests.backends.local_test import Here
+
+SUPERVISOR = Path(local.__file__).with_name("supervise.sh").read_text()
+WRITES = {
+    "the process id": ('write supervisor.tmp "$$"', "supervisor.tmp"),
+    "the beginning": ('write started "$$"', "started"),
+    "the exit code": ('write exit_code.tmp "$code"', "exit_code.tmp"),
+    "the time limit": ("true > timed_out", "timed_out"),
+    "the process id's name": ("mv -f supervisor.tmp supervisor", None),
+    "the exit code's name": ("mv -f exit_code.tmp exit_code", None),
+}
+PLACES = {"full": "/dev/full", "no folder": "/nonexistent/file", "a folder": "."}
+FAULTS = [(name, place) for name, (_, file) in WRITES.items() for place in PLACES if file or place == "full"]
+ENDS = {
+    "": Status.SUCCEEDED,
+    "echo why >&2; exit 3": Status.FAILED,
+    "sleep 60": Status.EARLY_STOPPED,
+}
+
+
+def faulty(write, place, *, times):
+    """The supervisor with a write that fails always or, with `times`, so often; it does not wait long for better."""
+    line, file = WRITES[write]
+    bad = line.replace(file, PLACES[place]) if file else "false"
+    text = SUPERVISOR.replace("sleep 1\n", "sleep 0.01\n").replace("tries=20", "tries=4")
+    assert line in text
+    if not times:
+        return text.replace(line, bad)
+    ask = f"fail() {{ [ -e ../failed.{times} ] || {{ touch ../failed.{times}; return 0; }}; return 1; }}\n"
+    if "again " + line in text:
+        name = re.sub(r"\W", "_", write)
+        return ask + f"{name}() {{ if fail; then {bad}; false; else {line}; fi; }}\n" + text.replace(line, name)
+    return ask + text.replace(line, f"fail || {line}")
+
+
+def test_every_write_of_the_supervisor_is_struck():
+    code = re.sub(r"#.*|\S*> /dev/null|>&1|write\(\).*", "", SUPERVISOR)
+    files = re.findall(r"> ?(\S+)|\bwrite (\S+)", code)
+    assert sorted(filter(None, (file for _, file in WRITES.values()))) == sorted(a or b for a, b in files)
+    assert len(re.findall(r"\bmv ", SUPERVISOR)) == 2
+
+
+@pytest.mark.parametrize("script", ENDS, ids=["succeeds", "fails", "exceeds its time"])
+@pytest.mark.parametrize(("write", "place"), FAULTS, ids=lambda value: value.replace(" ", "-"))
+def test_a_write_of_the_supervisor_that_fails_costs_no_result(project, monkeypatch, tmp_path, write, place, script):
+    script_file = tmp_path / "supervise.sh"
+    script_file.write_text(faulty(write, place, times=0))
+    here = Here(project.write(script, values=[1], maxTrialDuration="1s").compile())
+    monkeypatch.setattr(local, "_SUPERVISOR", script_file)
+    seen = here.follow_or_lose(*here.submit())
+    if write in ("the process id", "the beginning"):
+        assert (seen, project.starts) == (None, []), "what cannot be recorded does not begin"
+        return
+    assert (seen.status, seen.infrastructure) == (ENDS[script], False)
+    assert len(project.starts) == 1
+    assert here.again().poll([seen.job], timeout_s=0) == [seen]
+
+
+def test_a_job_without_its_process_id_can_be_canceled_by_who_started_it(project, monkeypatch, tmp_path, wait_until):
+    script_file = tmp_path / "supervise.sh"
+    script_file.write_text(faulty("the process id's name", "full", times=0))
+    here = Here(project.write("sleep 60", values=[1]).compile())
+    monkeypatch.setattr(local, "_SUPERVISOR", script_file)
+    monkeypatch.setattr(local, "_GRACE_S", 1.0)
+    (job,) = here.submit()
+    wait_until(lambda: project.starts)
+    here.backend.cancel([job])
+    assert here.follow(job)[0].status is Status.CANCELED
+
+
+@pytest.mark.parametrize("write", [name for name in WRITES if name != "the time limit"])
+def test_a_disk_that_is_full_for_a_moment_costs_nothing(project, monkeypatch, tmp_path, write):
+    script_file = tmp_path / "supervise.sh"
+    script_file.write_text(faulty(write, "full", times=1))
+    here = Here(project.write(values=[1]).compile())
+    monkeypatch.setattr(local, "_SUPERVISOR", script_file)
+    seen = here.follow_or_lose(*here.submit())
+    assert (seen.status, seen.exit_code) == (Status.SUCCEEDED, 0)
+    assert list(project.root.rglob("failed.1")), "it was struck"
+
+
+# --- exit codes that are odd -----------------------------------------------------------------------------------------
+
+ODD = {
+    "missing": None, "empty": b"", "half": b"1x\n", "text": b"\xff\xfe", "large": b"4096", "negative": b"-1",
+    "endless": b"0" * 10_000_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=list(ODD))
+def test_an_odd_exit_code_is_the_loss_of_that_job_alone_and_only_where_nothing_else_says_its_end(project, content):
+    here = Here(project.write(values=range(3)).compile())
+    jobs = here.submit(0, 1, 2)
+    here.follow(*jobs)
+    for job in jobs[:2]:
+        path = here.folder(job) / "exit_code"
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+    trial = here.entries[1].trials[0].id
+    (here.folder(jobs[1]) / "outputs" / "amlc" / trial / "result.json").unlink()
+    ended, lost, other = here.again().poll(jobs, timeout_s=0)
+    assert (ended.status, ended.exit_code, other.status) == (Status.SUCCEEDED, 0, Status.SUCCEEDED)
+    assert (lost.status, lost.infrastructure) == (Status.FAILED, True)
+    assert lost.error
+
+
+@pytest.mark.parametrize("name", ["exit_code", "job.yml", "lock", "supervisor", "canceled", "outputs", "gpus"])
+@pytest.mark.parametrize("kind", ["folder", "loop", "gone"])
+@pytest.mark.filterwarnings("ignore:.*its reports are left out")
+def test_a_damaged_run_folder_is_no_error_and_its_trial_does_not_run_again(project, name, kind):
+    here = Here(project.write(values=range(2), trialGpuNumber=0).compile())
+    jobs = here.submit(0, 1)
+    here.follow(*jobs)
+    path = here.folder(jobs[0]) / name
+    if path.is_dir():
+        path.rename(path.with_name("away"))
+    else:
+        path.unlink(missing_ok=True)
+    if kind == "folder":
+        path.mkdir()
+    if kind == "loop":
+        path.symlink_to(name)
+    backend = here.again()
+    first, second = backend.poll(jobs, timeout_s=0)
+    canceled = name == "canceled" and kind == "folder" and not first.exit_code
+    assert first.status is Status.SUCCEEDED or canceled
+    assert second.status is Status.SUCCEEDED
+    assert [answer.job for answer in backend.adopt(dict.fromkeys(jobs))] == jobs
+    backend.cancel(jobs)
+    fetched = [backend.fetch(job) for job in jobs]
+    assert [metric.value for metric in fetched[1].metrics] == [1.5]
+    assert bool(fetched[0].metrics) == (name != "outputs")
+    for job in jobs:
+        assert b"".join(backend.log(job, follow=False)) == b""
+
+
+# --- every file operation --------------------------------------------------------------------------------------------
+
+EFFECTS = {"open", "os.mkdir", "os.rename", "os.symlink", "os.link", "os.listdir", "os.scandir", "os.remove",
+           "os.rmdir", "os.chmod", "os.utime", "os.truncate", "fcntl.flock", "subprocess.Popen"}  # fmt: skip
+
+
+class Strike:
+    """Fails the effect number `at` below `folder`, in whichever thread."""
+
+    def __init__(self, folder, at, number):
+        self.folder, self.left, self.number = str(folder), at, number
+
+    def __call__(self, event, arguments):
+        if event not in EFFECTS or not arguments:
+            return
+        where = arguments[0]
+        if event not in ("fcntl.flock", "subprocess.Popen") and not (
+            isinstance(where, (str, bytes, os.PathLike)) and os.fsdecode(where).startswith(self.folder)
+        ):
+            return
+        self.left -= 1
+        if self.left == 0:
+            raise OSError(self.number, os.strerror(self.number), str(where))
+
+
+STRIKES = []
+
+
+def _hook(event, arguments):
+    for strike in STRIKES:
+        strike(event, arguments)
+
+
+@pytest.fixture
+def strike(monkeypatch):
+    if not getattr(sys, "amlc_hook", False):
+        sys.addaudithook(_hook)  # for as long as the process lives
+        sys.amlc_hook = True
+    yield STRIKES
+    STRIKES.clear()
+
+
+def go_through(here, jobs, backend):
+    """Submit both jobs and follow them to their end, as submit does; return the last that was said of each."""
+    list(backend.submit([here.submission(0), here.submission(1)]))
+    seen, deadline = {}, time.monotonic() + 20
+    while any(job not in seen or not seen[job].status.ended for job in jobs):
+        assert time.monotonic() < deadline, seen
+        found = {one.job: one for one in backend.poll(jobs, timeout_s=1)}
+        if len(found) < len(jobs):
+            return found
+        seen.update(found)
+    for job in jobs:
+        backend.fetch(job)
+        if not seen[job].infrastructure:
+            list(backend.log(job, follow=True))
+    return seen
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
+@pytest.mark.filterwarnings("ignore:.*its reports are left out")
+def test_a_fault_at_every_file_operation_costs_one_job_at_the_most(make_project, strike, number):
+    struck = 0
+    for at in count(1):
+        project = make_project(f"fault{at}").write(values=range(2)).compile()
+        here = Here(project)
+        jobs = [entry.name for entry in here.entries]
+        fault = Strike(project.places.runs("probe"), at, number)
+        strike[:] = [fault]
+        seen, said = {}, os.strerror(number)
+        try:
+            seen = go_through(here, jobs, here.backend)
+        except BackendError as err:
+            said = str(err)
+        strike.clear()
+        assert os.strerror(number) in said
+        if fault.left > 0:
+            break
+        struck += 1
+        backend = here.again()  # the next submit
+        there = [answer.job for answer in backend.adopt(dict.fromkeys(jobs))]
+        if missing := [n for n, job in enumerate(jobs) if job not in there and job not in seen]:
+            list(backend.submit([here.submission(n) for n in missing]))
+        found = here.follow(*[job for n, job in enumerate(jobs) if job in there or n in missing], backend=backend)
+        bad = [one for one in found if one.status is not Status.SUCCEEDED]
+        lost = [one for one in seen.values() if one.infrastructure]
+        about = (at, seen, found)
+        assert not bad, about
+        assert len(lost) <= 1, about
+        assert len(set(project.starts)) == len(project.starts), about
+        for one in lost:  # it will run again: then it did not run
+            assert one.job not in there, about
+    assert struck > 40
+
+
+def test_a_damaged_folder_is_that_jobs_loss_and_the_others_are_submitted(project):
+    here = Here(project.write(values=range(3)).compile())
+    jobs = [entry.name for entry in here.entries]
+    here.folder(jobs[1]).parent.mkdir(parents=True)
+    here.folder(jobs[1]).write_text("in the way")
+    assert here.submit(0, 1, 2) == jobs
+    first, lost, last = here.follow(*jobs)
+    assert (first.status, last.status) == (Status.SUCCEEDED, Status.SUCCEEDED)
+    assert (lost.status, lost.infrastructure) == (Status.FAILED, True)
+    assert "File exists" in lost.error
+    found = here.again().poll(jobs, timeout_s=0)
+    assert [one.job for one in found] == [jobs[0], jobs[2]], "for another process it never was there"

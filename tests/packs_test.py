@@ -1,0 +1,131 @@
+"""Many trials in few jobs, and everything that can happen to some of them: each has its own end, and none runs twice."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+
+import pytest
+
+SMI = """#!/bin/sh
+case "$1" in
+    --query-gpu=index,uuid) for i in 0 1 2 3; do echo "$i, GPU-$i"; done;;
+    --query-compute-apps*) ;;
+    -L) for i in 0 1 2 3; do echo "GPU $i: fake (UUID: GPU-$i)"; done;;
+esac
+"""
+TRIAL = """
+note() { echo "$NNI_TRIAL_SEQ_ID $CUDA_VISIBLE_DEVICES $1" >> "$PROBE/uses"; }
+note start
+case "$NNI_TRIAL_SEQ_ID" in
+    5) if [ ! -e "$PROBE/mended" ]; then
+           echo "Traceback (most recent call last):" >&2; echo "KeyError: 'learning_rate'" >&2; note end; exit 1
+       fi;;
+    20) trap 'note end; exit 1' TERM; sleep 600 & wait;;
+    40) if [ ! -e "$PROBE/killed" ]; then
+            : > "$PROBE/killed"
+            pid=$PPID
+            until tr '\\0' ' ' < "/proc/$pid/cmdline" | grep -q amlc_runner.py; do
+                pid=$(sed 's/.*) . \\([0-9]*\\) .*/\\1/' "/proc/$pid/stat")
+            done
+            kill -9 "$pid"; sleep 600
+        fi;;
+esac
+sleep 0.2
+note end
+"""
+LATE, CRASHED, KILLER = 20, 5, 40
+
+
+@pytest.fixture
+def packs(project):
+    """64 trials, 16 to a job, on four GPUs that take two trials each."""
+    folder = project.root / "bin"
+    folder.mkdir()
+    (folder / "nvidia-smi").write_text(SMI)
+    (folder / "nvidia-smi").chmod(0o755)
+    project.environ["PATH"] = f"{folder}:{project.environ['PATH']}"
+    service = {"platform": "local", "maxTrialNumberPerGpu": 2, "useActiveGpu": True}
+    return project.write(
+        TRIAL, values=range(64), trialConcurrency=6, trialGpuNumber=1, maxTrialDuration="4s", trainingService=service,
+        amlc={"trialsPerJob": 16},
+    )  # fmt: skip
+
+
+def rows(project, *, code):
+    out = project.amlc("collect", code=code).stdout.decode()
+    return list(csv.DictReader(io.StringIO(out)))
+
+
+def uses(project):
+    """Return what the trials noted, in order: number, GPUs, start or end."""
+    return [line.split() for line in (project.root / "uses").read_text().splitlines()]
+
+
+def test_each_trial_of_a_pack_comes_to_its_own_end_and_exactly_the_unfinished_run_again(packs):
+    packs.compile()
+    assert "64 to submit in 4 jobs (new):" in packs.amlc("plan").stdout.decode()
+    err = packs.amlc("submit", code=1).stderr
+    assert "64 submitted" not in err  # some were submitted twice
+    assert "63 of 64 trials done: 1 failed, 1 early_stopped\n" in err
+    found = rows(packs, code=4)
+    assert len(found) == 64
+    assert {row["sequence"]: row["status"] for row in found if row["status"] != "succeeded"} == {
+        str(CRASHED): "failed",
+        str(LATE): "early_stopped",
+    }
+    assert found[CRASHED]["error"] == "KeyError: 'learning_rate'"
+    assert found[LATE]["error"] == "stopped at its time limit (maxTrialDuration)"
+    assert [row["metric.default"] for row in found].count("1.5") == 62
+    # The third job was cut short. What had ended in it stays, the rest went into one job under the next name.
+    first, second = [a for a in packs.attempts() if a.id == packs.attempts()[2].id]
+    assert (second.number, second.losses) == (2, 1)
+    ended = {trial for trial, outcome in first.outcomes.items() if outcome.exit_code == 0}
+    assert {trial.id for trial in second.trials} == {trial.id for trial in first.trials} - ended
+    assert ended
+    assert len(packs.attempts()) == 5
+    again = {trial.sequence for trial in second.trials}
+    assert {int(row["sequence"]) for row in found if row["attempt"] == "2"} == again
+    starts = Counter(int(number) for number, _, what in uses(packs) if what == "start")
+    assert {number for number, count in starts.items() if count > 1} <= again
+    assert max(starts.values()) <= 2
+    ends = Counter(int(number) for number, _, what in uses(packs) if what == "end")
+    assert set(ends) == set(range(64))
+    assert max(ends.values()) == 1, "no trial that came to its end ran again"
+
+
+def test_no_more_trials_at_once_than_asked_for_nor_on_one_gpu_than_it_takes(packs):
+    (packs.root / "killed").touch()
+    (packs.root / "mended").touch()
+    packs.compile()
+    packs.amlc("submit")
+    running: dict[str, str] = {}
+    most = Counter()
+    together = 0
+    for number, gpus, what in uses(packs):
+        if what == "end":
+            running.pop(number)
+            continue
+        running[number] = gpus
+        together = max(together, len(running))
+        most |= Counter(running.values())
+    assert together == 6
+    assert max(most.values()) == 2
+    assert set(most) <= {"0", "1", "2", "3"}
+
+
+def test_retry_failed_runs_the_failed_trial_of_a_pack_alone(packs):
+    (packs.root / "killed").touch()
+    packs.compile()
+    packs.amlc("submit", code=1)
+    before = len(uses(packs))
+    assert packs.amlc("submit", code=1).stderr.startswith(
+        "0 submitted, 63 of 64 trials done: 1 failed, 1 early_stopped"
+    )
+    assert "1 to submit (retry):" in packs.amlc("plan", "--retry", "failed").stdout.decode()
+    assert "attempt 2, 1 of its trials" in packs.amlc("plan", "--retry", "failed").stdout.decode()
+    (packs.root / "mended").touch()
+    assert packs.amlc("submit", "--retry", "failed").stderr.startswith("1 submitted, 64 of 64 trials done")
+    assert [(number, what) for number, _, what in uses(packs)[before:]] == [("5", "start"), ("5", "end")]
+    assert len(rows(packs, code=0)) == 64

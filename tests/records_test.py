@@ -1,0 +1,75 @@
+"""What a runner wrote down is read within bounds, whatever a trial made it write."""
+
+import json
+import warnings
+
+import pytest
+
+from amlc.model import End
+from amlc.records import read_metrics, read_outcome
+
+GOOD = {"type": "final", "sequence": 0, "value": 1.5, "at": 1.0}
+RESULT = {"trial": "t", "exit_code": 0, "started": 1.0, "ended": 2.0, "end": "exited", "error": None}
+
+
+def deep(levels):
+    return "[" * levels + "]" * levels
+
+
+BAD_LINES = [
+    pytest.param("not json", id="no JSON"),
+    pytest.param("[]", id="no object"),
+    pytest.param(json.dumps({**GOOD, "sequence": 2**63}), id="a sequence that no database holds"),
+    pytest.param(json.dumps({**GOOD, "sequence": -1}), id="a negative sequence"),
+    pytest.param(json.dumps({**GOOD, "sequence": True}), id="a sequence that is a truth value"),
+    pytest.param(json.dumps({**GOOD, "sequence": "0"}), id="a sequence that is text"),
+    pytest.param(json.dumps({**GOOD, "type": "other"}), id="an unknown type"),
+    pytest.param(json.dumps({**GOOD, "type": ["final"]}), id="a type that is a list"),
+    pytest.param(json.dumps({**GOOD, "at": None}), id="no time"),
+    pytest.param(json.dumps({**GOOD, "at": float("nan")}), id="a time that is no number"),
+    pytest.param(json.dumps({"type": "final", "sequence": 0, "at": 1.0}), id="no value"),
+    pytest.param(f'{{"type": "final", "sequence": 0, "at": 1.0, "value": {deep(101)}}}', id="a deep value"),
+    pytest.param(f'{{"type": "final", "sequence": 0, "at": 1.0, "value": {"9" * 5000}}}', id="a number without end"),
+    pytest.param(json.dumps({**GOOD, "value": "x" * 4_000_001}), id="a long value"),
+]
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_bad_record_costs_one_note_and_nothing_else(line):
+    lines = [json.dumps(GOOD), line, line, json.dumps({**GOOD, "sequence": 1})]
+    with pytest.warns(RuntimeWarning, match="trial t: 2 of its reports left out"):
+        found = list(read_metrics("t", [f"{text}\n" for text in lines]))
+    assert [metric.sequence for metric in found] == [0, 1]
+
+
+def test_a_last_line_that_was_cut_short_is_not_worth_a_note():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = list(read_metrics("t", [json.dumps(GOOD) + "\n", json.dumps(GOOD)[:-9]]))
+    assert [metric.value for metric in found] == [1.5]
+
+
+@pytest.mark.parametrize("value", [None, True, "x", {"default": 1}, 2**70, 1e400, json.loads(deep(90))])
+def test_every_ordinary_value_comes_back(value):
+    (metric,) = read_metrics("t", [json.dumps({**GOOD, "value": value}) + "\n"])
+    assert metric.value == value
+
+
+@pytest.mark.parametrize("end", End)
+def test_each_end_is_read(end):
+    found = read_outcome("t", json.dumps({**RESULT, "end": end.value, "error": "a\nb"}))
+    assert (found.end, found.error) == (end, "a b")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"exit_code": None}, {"exit_code": "0"}, {"end": "other"}, {"end": None}, {"started": "x"}, {"ended": 1e300}],
+    ids=str,
+)
+def test_an_odd_result_is_none(change):
+    assert read_outcome("t", json.dumps({**RESULT, **change})) is None
+
+
+@pytest.mark.parametrize("text", ["", "null", "[1]", "{", "{}", deep(100_000)], ids=lambda text: text[:9])
+def test_no_result_is_none(text):
+    assert read_outcome("t", text) is None

@@ -1,0 +1,164 @@
+"""What stops a compile: `validate` finds it too, at the same place; each with its messages, AMLC_GOLDEN=1 rewrites them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amlc.commands.compile import compile_
+from amlc.commands.validate import validate
+from amlc.errors import ConfigError
+from amlc.places import Places
+
+REFUSED = Path(__file__).parent / "refused"
+CASES = Path(__file__).parent / "cases"
+NAMES = sorted(path.stem for path in REFUSED.glob("*.yml"))
+TEMPLATE = "templates/command-job.yml.j2"
+EXTENDS = '{% extends "amlc/command-job.yml.j2" %}\n'
+
+
+def put(name: str, text: str = "") -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def many_files() -> None:
+    for number in range(2001):
+        put(f"code/{number:04d}")
+
+
+def many_bytes() -> None:
+    with put("code/data.bin").open("wb") as stream:
+        stream.truncate(300_000_001)  # sparse: takes no space
+
+
+def not_utf8() -> None:
+    with open(b"code/\xff.py", "wb"):
+        pass
+
+
+def filled_in() -> None:
+    text = Path("experiment.yml").read_text()
+    put("experiment.yml", text.replace("LARGE", "x" * 1_600_000).replace("HALF", "x" * 800_000))
+
+
+def block(text: str) -> Callable[[], Any]:
+    return lambda: put(TEMPLATE, f"{EXTENDS}{{% block more %}}\n{text}\n{{% endblock %}}\n")
+
+
+LARGE = {"a": {"_type": "choice", "_value": [1]}, "text": {"_type": "choice", "_value": ["x" * 1_600_000]}}
+
+# What a case needs beside its experiment.
+PREPARE: dict[str, Callable[[], Any]] = {
+    "code-broken-link": lambda: Path("code/link").symlink_to("nowhere"),
+    "code-link-into-itself": lambda: Path("code/link").symlink_to("."),
+    "code-many-files": many_files,
+    "code-many-bytes": many_bytes,
+    "code-runner": lambda: put("code/amlc_runner.py"),
+    "code-runner-default-folder": lambda: put("amlc_runner.py"),
+    "code-not-utf8": not_utf8,
+    "code-in-service": lambda: put("code/amlc_standin/x.py"),
+    "code-and-budget": lambda: put("code/amlc_runner.py"),
+    "large-parameters": filled_in,
+    "large-parameters-packed": filled_in,
+    "large-parameters-adaptive": filled_in,
+    "large-parameters-space-file": lambda: put("space.json", json.dumps(LARGE, indent=1)),
+    "template-syntax": block("x: {% if %}"),
+    "template-undefined": block("x: {{ nope }}"),
+    "template-fails-late": block("x: {{ 1 / (4 - trials[0].sequence) }}"),
+    "template-other-name": lambda: put(TEMPLATE, EXTENDS + "{% block identity %}\nname: mine\n{% endblock %}\n"),
+    "template-no-mapping": lambda: put(TEMPLATE, "- a list\n"),
+    "template-adaptive": block("x: {{ 'rare'.nope if trials[0].parameters.a == 'rare' else 1 }}"),
+    "template-and-code": lambda: (put(TEMPLATE, "{{ x"), put("code/amlc_runner.py")),
+}
+
+
+def prepare(name: str) -> None:
+    shutil.copy(REFUSED / f"{name}.yml", "experiment.yml")
+    Path("code").mkdir()
+    PREPARE.get(name, lambda: None)()
+
+
+def found_by_compile(**options: Any) -> list[dict[str, Any]]:
+    """Return the errors that stop a compile, as `validate --format json` writes them."""
+    settings = {"backend": None, "check": False, "diff": False, "quiet": True, **options}
+    places = Places(Path("build"), Path(".amlc"))
+    try:
+        compile_(file=Path("experiment.yml"), places=places, out=io.StringIO(), err=io.StringIO(), **settings)
+    except ConfigError as error:
+        keys = ("code", "message", "path")
+        return [
+            {"file": str(p.position.file), "line": p.position.line, "column": p.position.column}
+            | {key: getattr(p, key) for key in keys}
+            for p in error.problems
+            if p.severity.value == "error"
+        ]
+    return []
+
+
+def run_validate(format_: str, *, out: io.StringIO, err: io.StringIO) -> int:
+    places = Places(Path("build"), Path(".amlc"))
+    return validate(
+        files=[Path("experiment.yml")], backend=None, format_=format_, out=out, err=err, quiet=False, places=places
+    )
+
+
+def found_by_validate() -> list[dict[str, Any]]:
+    out = io.StringIO()
+    code = run_validate("json", out=out, err=io.StringIO())
+    problems = json.loads(out.getvalue())["problems"]
+    errors = [problem for problem in problems if problem.pop("severity") == "error"]
+    assert code == int(bool(errors))
+    return errors
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("amlc.constraints._MOST_REJECTED", 1_000)  # a hundredth, for speed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_validate_finds_what_compile_refuses_at_the_same_place(name) -> None:
+    prepare(name)
+    found = found_by_validate()
+    assert found
+    assert not Path("build").exists()
+    assert found_by_compile() == found
+    assert found_by_compile(check=True) == found
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", NAMES)
+def test_problems_are_exactly_those_recorded(name, tmp_path) -> None:
+    prepare(name)
+    err = io.StringIO()
+    assert run_validate("text", out=io.StringIO(), err=err) == 1
+    found = err.getvalue().replace(str(tmp_path), "FOLDER")
+    expected = REFUSED / f"{name}.txt"
+    if os.environ.get("AMLC_GOLDEN") == "1":
+        expected.write_text(found, encoding="utf-8")
+    assert expected.read_text(encoding="utf-8") == found
+
+
+def test_every_recorded_message_has_its_experiment() -> None:
+    assert {path.stem for path in REFUSED.glob("*.txt")} == set(NAMES) >= PREPARE.keys()
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in CASES.glob("*/experiment.yml")))
+def test_validate_admits_what_compiles(name, monkeypatch) -> None:
+    monkeypatch.setenv("STORAGE_KEY", "x")
+    for path in (CASES / name).iterdir():
+        if path.name != "expected":
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, path.name)
+    assert found_by_validate() == []
+    assert found_by_compile() == []

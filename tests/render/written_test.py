@@ -1,0 +1,136 @@
+"""amlc's own output is no trial code: which files are known as such, and which are not."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amlc.collect import Table
+from amlc.render.snapshot import snapshot
+from amlc.report.tables import WRITERS
+
+ROWS = [
+    {"sequence": 0, "trial": "3f9c1a2b4d5e6f70", "status": "succeeded", "attempt": 1, "param.x": 1, "metric.default": 2.5},
+    {"sequence": 1, "trial": "4f9c1a2b4d5e6f70", "status": "pending", "param.x": 2},
+]  # fmt: skip
+STEPS = [{"sequence": 0, "trial": "3f9c1a2b4d5e6f70", "attempt": 1, "job": "x", "step": 0, "at": 0.0}]
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "train.py").write_text("print(1)\n")
+    return folder
+
+
+def names(code: Path) -> set[str]:
+    return {file.name for file in snapshot(code).files if not file.name.startswith("amlc_")}
+
+
+def table(rows: list[dict[str, Any]], format_: str) -> bytes:
+    stream = io.BytesIO()
+    WRITERS[format_](Table(tuple(rows[0]), rows), stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("format_", WRITERS)
+@pytest.mark.parametrize("rows", [ROWS, STEPS, ROWS * 500], ids=["trials", "history", "many trials"])
+@pytest.mark.parametrize("name", ["out.{}", "sub/all.results.{}", "results", "results.{}.tmp", "OUT.TXT"])
+def test_tables_that_amlc_wrote_are_left_out(code, format_, rows, name) -> None:
+    path = code / name.format(format_)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(table(rows, format_))
+    assert names(code) == {"train.py"}
+
+
+OWN = {
+    "a table with other columns": ("data.csv", "sequence,label\n1,2\n2,3\n3,4\n"),
+    "a table of proteins": ("data.csv", "sequence,trial,outcome\nACGT,1,good\n"),
+    "our columns, not at the beginning": ("data.csv", "# my results\nsequence,trial,status,attempt\n0,a,b,1\n"),
+    "JSON": ("data.json", '[\n{"sequence": "ACGT", "trial": "first", "status": "good"}\n]\n'),
+    "JSON lines": ("data.jsonl", '{"sequence": 1, "trial": "x", "attempt": 2}\n'),
+    "a page": ("page.html", '<!DOCTYPE html>\n<html lang="en">\n<title>amlc report</title>\n'),
+    "a text": ("notes.txt", "The first run had:\nprobe: 4 of 4 trials done\n"),
+    "a script that makes such a table": ("make.py", "sequence,trial,status,attempt = 0, 1, 2, 3\n"),
+    "an empty file": ("empty.csv", ""),
+    "PAR1 and nothing else": ("x.parquet", "PAR1" * 10),
+    "another Parquet file": ("x.parquet", "PAR1" + "\0" * 30 + "\x04schema\x08feature\x05label" + "\x17\0\0\0PAR1"),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), OWN.values(), ids=OWN)
+def test_a_file_of_the_users_own_is_trial_code(code, name, text) -> None:
+    (code / name).write_bytes(text.encode())
+    assert names(code) == {"train.py", name}
+
+
+def test_a_table_of_the_users_own_by_the_name_of_the_default_is_left_out_as_ever(code) -> None:
+    (code / "results.csv").write_text("a,b\n1,2\n")
+    (code / "sub").mkdir()
+    (code / "sub" / "results.csv").write_text("a,b\n1,2\n")
+    assert names(code) == {"train.py", "sub/results.csv"}
+
+
+@pytest.mark.parametrize("ignores", ["!earlier.csv\n", "*.csv\n!earlier.csv\n", "!*.csv\n"])
+@pytest.mark.parametrize("file", [".amlignore", ".gitignore", ".nniignore"])
+def test_an_ignore_file_can_bring_it_back(code, file, ignores) -> None:
+    (code / "earlier.csv").write_bytes(table(ROWS, "csv"))
+    (code / file).write_text(ignores)
+    assert names(code) == {file, "train.py", "earlier.csv"}
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_what_stdout_and_stderr_go_to_is_left_out(code, descriptor) -> None:
+    saved = os.dup(descriptor)
+    try:
+        with (code / "anything.py").open("wb") as stream:
+            os.dup2(stream.fileno(), descriptor)
+        found = names(code)
+    finally:
+        os.dup2(saved, descriptor)
+        os.close(saved)
+    assert found == {"train.py"}
+    assert names(code) == {"train.py", "anything.py"}
+
+
+def test_a_link_to_what_stdout_goes_to_is_left_out_too(code, tmp_path) -> None:
+    saved = os.dup(1)
+    (code / "link.txt").symlink_to(tmp_path / "out.txt")
+    try:
+        with (tmp_path / "out.txt").open("wb") as stream:
+            os.dup2(stream.fileno(), 1)
+        found = names(code)
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+    assert found == {"train.py"}
+
+
+def test_closed_streams_are_no_matter(code) -> None:
+    saved = os.dup(2)
+    os.close(2)
+    try:
+        assert names(code) == {"train.py"}
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def test_only_beginnings_of_fitting_files_are_read(code, monkeypatch) -> None:
+    for name in ("a.py", "b.bin", "c.csv", "d.txt"):
+        (code / name).write_bytes(b"x" * 100_000)
+    read = []
+    original = open
+
+    def noting(path, *arguments, **options):
+        read.append(os.path.basename(path))
+        return original(path, *arguments, **options)
+
+    monkeypatch.setattr("builtins.open", noting)
+    snapshot(code)
+    assert sorted(read) == ["c.csv", "d.txt"]
