@@ -197,8 +197,10 @@ def pytest_runtest_makereport(item):
     return report
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter):
-    """Say in one line what was skipped because something is not installed, and what installs it."""
+    """Say at the end, in one line, what was skipped because something is not installed, and what installs it."""
+    yield
     reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ())]
     found = [words.removeprefix("Skipped: ").partition(" is missing: ") for words in reasons if BRINGS in words]
     if found:
