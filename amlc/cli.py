@@ -550,8 +550,9 @@ def _open_missing_streams() -> None:
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     raw = getattr(sys.stdout, "buffer", None)
-    if isinstance(raw, io.RawIOBase):  # PYTHONUNBUFFERED: a raw write may write a part, of which nobody would hear
-        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), write_through=True)
+    if isinstance(raw, io.RawIOBase) and raw.fileno() == 1:
+        # PYTHONUNBUFFERED: a raw write may write a part only, of which nobody would hear.
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
 
 
 def _complain(text: str, code: int) -> int:
