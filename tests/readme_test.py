@@ -105,6 +105,7 @@ class Folder:
         file = self.root / "experiment.yml"
         config = {**yaml.safe_load(file.read_text(encoding="utf-8")), "maxTrialNumber": 6, **keys}
         file.write_text(yaml.safe_dump(config), encoding="utf-8")
+        shutil.copytree(ROOT / "requirements", self.root / "requirements")
         for name in ("Makefile", "pyproject.toml"):  # as in a checkout
             shutil.copy(ROOT / name, self.root)
         shutil.copytree(ROOT / "examples", self.root / "examples")
