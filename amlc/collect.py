@@ -91,8 +91,9 @@ class Row:
 class Verdict:
     """How complete the results are.
 
-    trials: how many are compiled. statuses: how many of them have each. without_final: how many ended well and
-    reported no final result. to_propose: how many trials the tuner is still to propose; None: nobody knows how many.
+    trials: how many are compiled. statuses: how many of them have each. without_final: how many ended well, or at
+    their time limit, and reported no final result. to_propose: how many trials the tuner is still to propose; None:
+    nobody knows how many.
     """
 
     trials: int
@@ -157,6 +158,8 @@ class Tally:
         """Count one row."""
         status = row.status
         self._statuses[status] += 1
+        if status is Status.EARLY_STOPPED and not row.final and row.attempt and not row.attempt.stopping:
+            self._without_final += 1  # at its time limit; what an assessor gave up has no final result to give
         if status is not Status.SUCCEEDED:
             return
         if not row.final:

@@ -208,6 +208,11 @@ def test_the_verdict_counts_the_trials(story, statuses, complete, text):
     assert str(s.verdict()) == text
 
 
+def test_a_trial_that_ran_out_of_time_without_a_result_is_said(story):
+    s = story(values=range(2)).tell(0, Status.SUCCEEDED, 1).tell(1, Status.EARLY_STOPPED)
+    assert str(s.verdict()) == "2 of 2 trials done: 1 early_stopped, 1 without a final result"
+
+
 def test_the_verdict_says_how_many_ended_well_without_a_result(story):
     s = story(values=range(2)).tell(0, Status.SUCCEEDED, 1).tell(1, Status.SUCCEEDED)
     assert str(s.verdict()) == "2 of 2 trials done: 1 without a final result"

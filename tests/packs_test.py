@@ -68,7 +68,7 @@ def test_each_trial_of_a_pack_comes_to_its_own_end_and_exactly_the_unfinished_ru
     assert "64 to submit in 4 jobs (new):" in packs.amlc("plan").stdout.decode()
     err = packs.amlc("submit", code=1).stderr
     assert "64 submitted" not in err  # some were submitted twice
-    assert "63 of 64 trials done: 1 failed, 1 early_stopped\n" in err
+    assert "63 of 64 trials done: 1 failed, 1 early_stopped, 1 without a final result\n" in err
     found = rows(packs, code=4)
     assert len(found) == 64
     assert {row["sequence"]: row["status"] for row in found if row["status"] != "succeeded"} == {
