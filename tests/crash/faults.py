@@ -43,7 +43,9 @@ class Fault:
         return self.left == 0
 
     def audit(self, event, arguments):
-        writes = event == "open" and arguments[2] & WRITING and arguments[0] != os.devnull
+        # A descriptor that is open already (a stream under PYTHONUNBUFFERED) is wrapped, not opened.
+        named = event == "open" and not isinstance(arguments[0], int) and arguments[0] != os.devnull
+        writes = named and arguments[2] & WRITING
         if (writes or event in EFFECTS) and self.effect():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
 
