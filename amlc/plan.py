@@ -239,13 +239,13 @@ def _propose(
             intermediate=experiment.include_intermediate,
         )
 
-    def propose(allowed: Callable[[Parameters], bool], count: int) -> Iterator[Parameters]:
+    def propose(history: Sequence[Record], count: int, allowed: Callable[[Parameters], bool]) -> Iterator[Parameters]:
         return tuner.propose(experiment.space, history, count=count, seed=experiment.seed, args=args, allowed=allowed)
 
     if not experiment.initial:
-        return propose(gate, count)
+        return propose(history, count, gate)
     if tuner.ahead is None:
-        return initial.first(experiment, propose(gate, count), allowed=gate)
+        return initial.first(experiment, propose(history, count, gate), allowed=gate)
     return initial.before(experiment, history, propose, count=count, allowed=gate)
 
 
