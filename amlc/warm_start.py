@@ -53,11 +53,13 @@ def read_results_from(path: Path, space: Space) -> Results:
     unfit: list[str] = []
     numberless: list[str] = []
     space_axes = axes(space)
+    names = {dimension.name for dimension in space}
     for where, parameters, value in _read(path, space_axes):
         if value is None:
             numberless.append(where)
         elif parameters is None or not _is_point(space_axes, parameters):
-            unfit.append(where)
+            unknown = [name for name in parameters or () if name not in _ADDED and name not in names]
+            unfit.append(f"{where}: the space has no {unknown[0]!r}" if unknown else where)
         else:
             rows.append((parameters, value))
     results = Results(tuple(rows), tuple(unfit), tuple(numberless))
@@ -149,7 +151,18 @@ def _of_table(path: Path, text: str, space_axes: Sequence[Axis]) -> Iterator[Fou
             if name and name.startswith("param.")
         }
         value = _number(row["metric.default"] or "")
-        yield f"{path}:{reader.line_num}", _parameters(cells, space_axes), None if value is None else scalar(value)
+        found = _parameters(cells, space_axes)
+        strange = next((name for name, text in cells.items() if text and _is_strange(name, space_axes)), None)
+        place = f"{path}:{reader.line_num}{f': the space has no {strange!r}' if strange and found is None else ''}"
+        yield place, found, None if value is None else scalar(value)
+
+
+def _is_strange(column: str, space_axes: Sequence[Axis]) -> bool:
+    """Tell whether no parameter is written into a column: neither itself, nor a part of a mapping."""
+    if column in _ADDED:
+        return False
+    known = (".".join(name for name in axis.key if isinstance(name, str)) for axis in space_axes)
+    return not any(column == name or column.startswith(f"{name}.") for name in known)
 
 
 def _parameters(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> Parameters | None:

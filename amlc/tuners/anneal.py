@@ -40,8 +40,8 @@ def propose(
 ) -> Iterator[Parameters]:
     """Yield draws of Random's sequence while there is no result, then what hyperopt's `anneal` suggests.
 
-    Failed trials are ignored. So are running ones, unless `parallel_optimize`: then they count, after the first 20
-    trials, with the `constant_liar_type` of the results (of the raw ones: "min" is a bad lie when maximizing, as in
+    Trials without a value are ignored, running ones too, unless `parallel_optimize`: then these count, after the first
+    20 trials, with the `constant_liar_type` of the results (of the raw ones: "min" is a bad lie when maximizing, as in
     NNI). In a finite space no trial comes twice.
 
     All results count for how far the search has cooled down, and it draws near the best 100 of them. With more, how

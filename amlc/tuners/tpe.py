@@ -61,7 +61,7 @@ def propose(
     """Yield NNI's start-up draws, bit for bit, and behind them samples of Optuna's multivariate TPE.
 
     Start-up: `n_startup_jobs` random draws, less what was imported, and others while there are not half as many
-    results. What has no result and does not run, or does not fit the space, teaches nothing.
+    results. What has no value and does not run, or does not fit the space, teaches nothing.
 
     `args`, where they mean something else than in NNI:
     - n_ei_candidates: of points, for the parameters of one branch are modelled together; NNI's are of single values.
