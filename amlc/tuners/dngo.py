@@ -42,7 +42,7 @@ def propose(
 
     The best one has the largest expected improvement. The network is trained anew whenever there are
     `trials_per_update` results more, with `num_epochs_per_training` passes over them; the regression on its last
-    hidden layer knows every result. Running trials count as what it expects of them, those without a value nothing. Of more
+    hidden layer knows every result. Running trials count as what it expects of them, valueless ones nothing. Of more
     than 500 results the model sees the best and the latest.
 
     Unlike NNI's: the improvement is over the best result (NNI compares with 0.95, and looks for the least one if

@@ -65,7 +65,7 @@ def propose(
     that was tried, and with `no_candidates`. `selection_num_starting_points` draws are where a minimum is looked for,
     from the 5 best of which it climbs on.
 
-    Running trials count as what the model expects of them, those without a value nothing. Of more than 100 results the
+    Running trials count as what the model expects of them, valueless ones nothing. Of more than 100 results the
     model sees the best and the latest. Unlike NNI's, it knows one length scale for each parameter, scales them to the
     unit interval, and takes a part of the results' spread for noise; an outlier is told without fitting the model anew
     for each trial.

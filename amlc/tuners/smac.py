@@ -47,7 +47,7 @@ def propose(
 
     The forest is smac's, and so are its settings and the scale of the results. Its loop is not: one proposal takes the
     facade 2 s, and its local search depends on the order of a Python set, which no two processes share. Running trials
-    count as average, those without a value nothing. `config_dedup` changes nothing: no trial of a finite space comes twice,
+    count as average, valueless ones nothing. `config_dedup` changes nothing: no trial of a finite space comes twice,
     and those of others differ anyway. Of more than 2,000 results the forest sees the best and the latest.
 
     NNI begins with the lowest values of all parameters, and from the second trial on every other one is a draw.
