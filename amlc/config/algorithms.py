@@ -211,7 +211,8 @@ def _check_value(config: Config, path: JsonPath, value: Any, argument: Argument)
         text = f"'{key}' must be {', '.join(most)} or {last}, got {show(config, path, value)}.{hint}"
         yield config.problem(path, "E-argument", text)
     elif bound := _beyond(value, argument):
-        example = argument.default if argument.default is not None else f"{argument.low:g}"
+        examples = (argument.default, argument.low, None if argument.above is None else argument.above + 1)
+        example = next(one for one in examples if one is not None)
         text = f"'{key}' must be {bound}, got {show(config, path, value)}. Write for example {example}."
         yield config.problem(path, "E-argument", text)
     elif argument.instead and value not in argument.exact:

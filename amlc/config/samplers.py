@@ -42,7 +42,7 @@ def _argument(key: str, parameter: Any) -> Argument:
     names = str(parameter.annotation).split(" | ")
     if not _TYPES.keys() >= set(names):
         kind = names[0].split("[")[0].rpartition(".")[2]
-        return Argument(refused=f"it is a {kind} of Python's, which amlc cannot make of an experiment file")
+        return Argument(refused=f"Optuna wants a {kind}, which amlc does not hand on")
     kinds = tuple(kind for name in names for kind in _TYPES[name])
     return Argument(kinds=kinds, default=parameter.default, **_BOUNDS.get(key, {}))
 
@@ -77,7 +77,7 @@ def check_grid(sampler: Any, space: Space, document: Document, path: JsonPath) -
     for axis in axes(space):
         if optuna_samplers.continuous(axis):
             text = (
-                f"{sampler} cannot search '{axis.dimension.name}', which has no end of values. "
+                f"{sampler} cannot search '{axis.dimension.name}', whose values it cannot count. "
                 "It takes choice, randint, and quniform with at most 1,000 values."
             )
             yield document.problem((*path, axis.key[0]), "E-space-tuner", text, key=True)
