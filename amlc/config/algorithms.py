@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from amlc.config.arguments import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, find
+from amlc.config.arguments import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn, find
 from amlc.config.sentences import show, wrong_type
 from amlc.config.spelling import Config
 from amlc.errors import Problem, did_you_mean
@@ -86,8 +86,24 @@ def _check(config: Config, kind: str) -> Iterator[Problem]:
         yield config.problem((kind, "name"), "E-tuner-unsupported", text)
     else:
         found = config.get(kind, "classArgs")
-        if isinstance(found, Mapping):
+        if isinstance(found, Mapping) and known.open:
+            yield from _check_sampler(config, (kind, "classArgs"), found, known)
+        elif isinstance(found, Mapping):
             yield from _compare(config, (kind, "classArgs"), found, known.arguments, known.name)
+
+
+def _check_sampler(config: Config, path: JsonPath, found: Mapping[str, Any], known: BuiltIn) -> Iterator[Problem]:
+    """Yield what is wrong with a sampler of Optuna and its arguments."""
+    from amlc.config import samplers  # here, because importing Optuna takes longer than validating a file
+
+    sampler = found.get("sampler", known.arguments["sampler"].default)
+    theirs = samplers.sampler_arguments(sampler)
+    yield from samplers.check_sampler(config, sampler)
+    ours = found if theirs is not None else {key: found[key] for key in found if key in known.arguments}
+    wrong = list(_compare(config, path, ours, {**known.arguments, **(theirs or {})}, f"Optuna's {sampler}"))
+    yield from wrong
+    if theirs is not None and not wrong:
+        yield from samplers.check_construction(config, {**found, "sampler": sampler})
 
 
 def _unknown(name: str, kind: str) -> str:
@@ -167,8 +183,12 @@ def _compare(
         here = (*path, key)
         argument = wanted.get(key)
         if argument is None:
-            allowed = f"It takes {', '.join(wanted)}." if wanted else "It takes none; remove it."
-            text = f"{owner} has no argument '{key}'.{did_you_mean(str(key), wanted)} {allowed}"
+            taken = [name for name, one in wanted.items() if not one.refused]
+            allowed = f"It takes {', '.join(taken)}." if taken else "It takes none; remove it."
+            text = f"{owner} has no argument '{key}'.{did_you_mean(str(key), taken)} {allowed}"
+            yield config.problem(here, "E-argument", text, key=True)
+        elif argument.refused:
+            text = f"'{key}' cannot be given: {argument.refused}. Remove it."
             yield config.problem(here, "E-argument", text, key=True)
         elif not argument.nested:
             yield from _check_value(config, here, value, argument)
@@ -191,7 +211,8 @@ def _check_value(config: Config, path: JsonPath, value: Any, argument: Argument)
         text = f"'{key}' must be {', '.join(most)} or {last}, got {show(config, path, value)}.{hint}"
         yield config.problem(path, "E-argument", text)
     elif bound := _beyond(value, argument):
-        example = argument.default if argument.default is not None else f"{argument.low:g}"
+        examples = (argument.default, argument.low, None if argument.above is None else argument.above + 1)
+        example = next(one for one in examples if one is not None)
         text = f"'{key}' must be {bound}, got {show(config, path, value)}. Write for example {example}."
         yield config.problem(path, "E-argument", text)
     elif argument.instead and value not in argument.exact:
@@ -217,6 +238,10 @@ def check_types(config: Config, space: Space, document: Document, path: JsonPath
     tuner = find(config.get("tuner", "name"), "tuner") if is_set(config, "tuner") else None
     if tuner is None or tuner.refused:
         return
+    if tuner.open:
+        from amlc.config import samplers
+
+        yield from samplers.check_grid(config.get("tuner", "classArgs", "sampler"), space, document, path)
     for dimension in space:
         if dimension.name in tuner.adds:
             text = f"{tuner.name} itself gives each trial a parameter '{dimension.name}'. Rename this one."

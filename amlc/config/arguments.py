@@ -1,4 +1,4 @@
-"""NNI's tuners and assessors as data: their arguments with defaults and bounds, and the spaces they can search."""
+"""Tuners and assessors as data, NNI's and Optuna's: their arguments with defaults and bounds, and their spaces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Argument:
 
     low, high: inclusive bounds. above: an exclusive lower bound. one_of: the only texts it may be. nested: it is a
     mapping with these keys. instead: what amlc does where NNI would heed the value; a warning says so, unless the
-    value is one of `exact`.
+    value is one of `exact`. refused: why it cannot be given at all.
     """
 
     kinds: tuple[type, ...] = ()
@@ -25,6 +25,7 @@ class Argument:
     nested: Mapping[str, Argument] = field(default_factory=dict)
     instead: str = ""
     exact: tuple[Any, ...] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class BuiltIn:
     """A tuner or assessor of NNI. refused: why amlc does not have it. types: what its space may hold.
 
     adds: the parameters that it gives each trial. ends: whether it ends by itself when the space is exhausted.
-    schedules: it decides itself how far a trial runs.
+    schedules: it decides itself how far a trial runs. open: it takes further arguments, checked where it is.
     """
 
     name: str
@@ -42,6 +43,7 @@ class BuiltIn:
     adds: tuple[str, ...] = ()
     ends: bool = True
     schedules: bool = False
+    open: bool = False
     refused: str = ""
 
 
@@ -201,6 +203,12 @@ TUNERS: Final = (
         adds=("TRIAL_BUDGET",),
         ends=False,
         schedules=True,
+    ),
+    BuiltIn(
+        name="Optuna",
+        arguments={**_MINIMIZE, **_SEED, "sampler": Argument(kinds=(str,), default="TPESampler")},
+        types=_ALL,
+        open=True,
     ),
     BuiltIn(name="PPO", alias="PPOTuner", refused=_NAS),
     BuiltIn(name="NetworkMorphism", refused=_NAS),

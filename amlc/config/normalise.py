@@ -79,7 +79,7 @@ def _algorithm(config: Config, kind: str) -> Algorithm:
     if known is None:
         folder = resolve(config, config.get(kind, "codeDirectory"))
         return Algorithm(class_name=config.get(kind, "className"), code_directory=folder, class_args=given)
-    arguments = filled(known.arguments, given)
+    arguments = {**(given if known.open else {}), **filled(known.arguments, given)}
     if known.name == "PBT" and arguments["all_checkpoint_dir"] is None:
         arguments = {**arguments, "all_checkpoint_dir": _checkpoints(config)}
     return Algorithm(name=known.name, class_args=arguments)

@@ -67,6 +67,7 @@ TUNERS: Final[Mapping[str, str]] = {
     "DNGO": "dngo",
     "SMAC": "smac",
     "BOHB": "bohb",
+    "Optuna": "optuna_samplers",
 }
 """The module of each tuner. Only the one that is asked for is imported: all of them take as long as reading a file."""
 
