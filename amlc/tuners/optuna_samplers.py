@@ -53,6 +53,8 @@ EXHAUSTIVE: Final = frozenset({"BruteForceSampler"})
 _TRIES: Final = 8
 """How many proposals of the sampler may be refused or repeat a trial before a draw at random takes their place."""
 
+BY_VALUE: Final = True
+
 _KEPT: Final = 4
 _HUGE: Final = 1e100
 _SAMPLER, _DRAW = 1, 2  # streams of random numbers
