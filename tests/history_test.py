@@ -157,7 +157,10 @@ def test_one_history_sees_what_a_new_one_sees(story):
 def test_outcomes_decide_before_the_job_does(story):
     """A trial of a pack that failed after it had reported keeps its report, and has no value."""
     story.asks("ab")
-    outcome = [Outcome(trial="a", exit_code=3, started=1.0, ended=2.0), Outcome(trial="b", exit_code=0, started=1.0, ended=2.0)]
+    outcome = [
+        Outcome(trial="a", exit_code=3, started=1.0, ended=2.0),
+        Outcome(trial="b", exit_code=0, started=1.0, ended=2.0),
+    ]
     metrics = [Metric(trial=one, kind="final", sequence=0, value=1, at=0.0) for one in "ab"]
     event = observed(Observation(job="ab-1", status=Status.FAILED), at=0.0, outcomes=outcome)
     story.ledger.append([event], metrics, job="ab-1")
