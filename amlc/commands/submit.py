@@ -78,6 +78,10 @@ def submit_locked(
     experiment: what the manifest was compiled of, to ask its tuner for what follows; None: nothing follows.
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
+    if not options.quiet:
+        with open_ledger(places.ledger(header.experiment)) as ledger:
+            for line in _withheld(experiment, manifest, ledger, options):
+                print(f"warning: {line}", file=err)
     code = 0
     for number in range(options.rounds or 1):
         if number > 0:
@@ -102,9 +106,6 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
             more = following(experiment, manifest, history, abreast=limits.abreast)
             if experiment.replicates == 1 and _follows(experiment, manifest, ledger):
                 given_up = advised(experiment, history)
-        if not options.quiet:
-            for line in _withheld(experiment, manifest, ledger, options):
-                print(f"warning: {line}", file=err)
         refused = located(experiment, leave_out=[places.state, places.build]) if experiment else nullcontext()
         with refused, watching(manifest, most=_expected(manifest), quiet=options.quiet, err=err) as watch:
             progress, stopped = drive(

@@ -8,6 +8,8 @@ import textwrap
 import pytest
 
 from amlc.collect import Results
+from amlc.commands.submit import Options, _withheld
+from amlc.config import load_experiment
 
 # Reports (x - 0.3)² three times and then as its result, as mappings; one that is stuck waits to be stopped.
 TRIAL = """
@@ -165,3 +167,94 @@ def test_killed_and_gone_on_with_it_is_what_the_calm_run_is(make_project, wait_u
     assert "does not propose the same" not in project.amlc("run", "experiment.yml").stderr
     assert outcome(project) == found
     assert project.starts == calm.starts
+
+
+BROKEN = """
+    import os
+    from nni.tuner import Tuner
+
+    class Broken(Tuner):
+        def update_search_space(self, space):
+            self.results = []
+        def generate_parameters(self, parameter_id, **kwargs):
+            return {"x": 0.1 * parameter_id + sum(self.results)}
+        def receive_trial_result(self, parameter_id, parameters, value, **kwargs):
+            if parameter_id == 2 and os.path.exists("broken"):
+                raise KeyError("accuracy")
+            self.results.append(value["default"])
+"""
+
+
+def test_an_error_of_a_class_names_the_trial_and_loses_nothing(make_project):
+    def made(name):
+        project = make_project(name)
+        (project.root / "classes").mkdir()
+        (project.root / "classes" / "zoo.py").write_text(textwrap.dedent(BROKEN))
+        return project.write(TRIAL.format(stuck="0"), tuner=own("zoo.Broken"), trialConcurrency=1, maxTrialNumber=5)
+
+    calm, project = made("calm"), made("project")
+    calm.amlc("run", "experiment.yml")
+    (project.root / "broken").touch()
+    with project.start("run", "experiment.yml") as run:
+        err = run.communicate(timeout=60)[1].decode()
+    assert run.returncode == 1
+    assert "tuner zoo.Broken" in err
+    assert ": taking the end of trial 2 failed.\n" in err
+    assert "KeyError: 'accuracy'" in err
+    assert len(project.starts) == 3
+    (project.root / "broken").unlink()
+    project.amlc("run", "experiment.yml")
+    assert outcome(project) == outcome(calm)
+    assert project.starts == calm.starts
+
+
+@pytest.mark.parametrize(
+    ("keys", "options", "line"),
+    [
+        pytest.param({}, Options(), None, id="nothing withheld"),
+        pytest.param(
+            {"amlc": {"trialsPerJob": 2}}, Options(),
+            "the KillTrialJob of the Advisor zoo.Racing ends no trial: amlc.trialsPerJob packs several into a job.",
+            id="packed",
+        ),
+        pytest.param(
+            {"amlc": {"replicates": 2}}, Options(),
+            "the Advisor zoo.Racing gets no intermediate results, and its KillTrialJob ends no trial: "
+            "amlc.replicates rules that out.",
+            id="replicates",
+        ),
+        pytest.param(
+            {}, Options(rounds=2),
+            "the Advisor zoo.Racing gets no intermediate results, and its KillTrialJob ends no trial: "
+            "--rounds rules that out.",
+            id="rounds",
+        ),
+        pytest.param(
+            {"tuner": {"name": "GridSearch"}, "searchSpace": {"x": {"_type": "choice", "_value": [0.3, 0.4]}}, "assessor": own("zoo.Patience")}, Options(),
+            "the assessor zoo.Patience is told the end of trials that succeeded, and of no others.",
+            id="assessor",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_class_is_not_given(project, keys, options, line):
+    write_racing(project, **keys).compile()
+    experiment, _ = load_experiment(project.root / "experiment.yml", environ={})
+    with project.ledger() as ledger:
+        said = list(_withheld(experiment, project.manifest, ledger, options))
+    assert said == ([line] if line else [])
+
+
+def write_racing(project, **keys):
+    (project.root / "classes").mkdir()
+    source = textwrap.dedent(CLASSES).replace('assert (data["event"] ==', 'None and (data["event"] ==')
+    (project.root / "classes" / "zoo.py").write_text(source)
+    keys = {"tuner": own("zoo.Racing"), "searchSpace": SPACE, "maxTrialNumber": 2, **keys}
+    return project.write(TRIAL.format(stuck="0"), trialConcurrency=2, **keys)
+
+
+def test_what_a_class_is_not_given_is_said_in_one_line_while_there_is_something_to_do(project):
+    write_racing(project, amlc={"trialsPerJob": 2})
+    assert (
+        project.amlc("run", "experiment.yml").stderr.count("warning: the KillTrialJob of the Advisor zoo.Racing") == 1
+    )
+    assert "zoo." not in project.amlc("run", "experiment.yml").stderr
