@@ -85,6 +85,8 @@ def test_the_trials_of_a_pack_have_curves_of_their_own(story):
     story.asks("ab")
     number = story.reports("ab", a=[1], b=[2, 3])
     assert [record.curve for record in story.records()] == [((number, 1),), ((number, 2), (number, 3))]
+    later = story.reports("ab", b=[4])
+    assert [record.curve for record in story.records()] == [((number, 1),), ((number, 2), (number, 3), (later, 4))]
 
 
 def test_a_trial_that_was_stopped_has_what_it_had_reported_though_nobody_asked_before(story):
@@ -119,7 +121,7 @@ def test_the_curve_of_a_trial_that_runs_again(story, end, expected):
     [
         pytest.param([1, 2], 1.5, 1.5, id="numbers"),
         pytest.param(
-            [{"default": 1, "n": 4, "s": "x"}, {"default": 2, "n": 8, "t": 1}], 1.5, {"default": 1.5, "n": 6.0}, id="mappings"
+            [{"default": 1, "n": 4, "s": "x", "u": 1}, {"default": 2, "n": 8, "t": 1}], 1.5, {"default": 1.5, "n": 6.0}, id="mappings"
         ),
         pytest.param([{"default": 1}, 2], 1.5, 1.5, id="one of each"),
         pytest.param([{"default": 1, "n": 2}, {"n": 3}], 1.0, {"default": 1.0, "n": 2.0}, id="one without a number"),

@@ -771,6 +771,16 @@ def test_an_advisor_is_told_intermediate_results_where_they_happened(project, sp
     ]
 
 
+def test_at_the_same_number_proposals_come_first_and_ends_last(project, space):
+    project.write(ADVISOR)
+    history = [
+        Record(parameters={"i": 0}, status=Status.EARLY_STOPPED, asked=1, told=5, curve=((5, 0.5),)),
+        Record(parameters={"i": 1}, asked=5),
+    ]
+    given_up(project.tuner("mine.Mine"), space, history)
+    assert [call[0] for call in sys.modules["mine"].Mine.calls] == ["space", "ask", "ask", "PERIODICAL", "end"]
+
+
 @pytest.mark.parametrize(
     ("status", "curve", "expected"),
     [
