@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, repeat
@@ -223,7 +223,16 @@ def _tuner(experiment: Experiment) -> Tuner:
         return built_in(name)
     from amlc.tuners import custom  # rarely needed
 
-    return custom.tuner(experiment.tuner)
+    return custom.tuner(experiment.tuner, replicates=experiment.replicates)
+
+
+def given_up(experiment: Experiment, history: Sequence[Record]) -> Collection[int] | None:
+    """Return which running parameter sets the tuner wants to end, by place; None: it looks at no running ones."""
+    ask = _tuner(experiment).given_up
+    if ask is None:
+        return None
+    args, allowed = experiment.tuner.class_args, Gate(experiment.constraints)
+    return ask(experiment.space, history, seed=experiment.seed, args=args, allowed=allowed)
 
 
 def _propose(
