@@ -14,11 +14,10 @@ from amlc.tuners.climb import climb
 from amlc.tuners.cube import from_unit, rounded, to_unit
 from amlc.tuners.evidence import Evidence, Suggestion, stepwise
 from amlc.tuners.extras import require
-from amlc.tuners.process import believing, expected, extended, fitted, standard
+from amlc.tuners.process import Process, fitted, standard, steady
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from sklearn.gaussian_process import GaussianProcessRegressor
 
     from amlc.tuners.cube import Matrix
 
@@ -96,7 +95,7 @@ def _suggest(
 
     samples = _Samples.of(_vectors(space_axes, evidence.points), evidence.values)
     running = _vectors(space_axes, evidence.running)
-    process = believing(fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET), running)
+    process = fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET).believing(running)
     draws = int(args["selection_num_starting_points"])
     starts = rounded(space_axes, rng.random((max(draws, 1), len(space_axes))))
 
@@ -106,12 +105,12 @@ def _suggest(
         return end
 
     tried = {row.tobytes() for row in np.vstack([samples.units, running])}
-    optimum = highest(lambda units: -process.predict(units), np.vstack([starts, samples.units]))
+    optimum = highest(lambda units: steady(-process.mean(units)), np.vstack([starts, samples.units]))
     best = [] if optimum.tobytes() in tried else [Suggestion(from_unit(space_axes, optimum.tolist()))]
     if rng.random() > args["exploration_probability"]:
         yield from best
     if not args["no_candidates"]:
-        explored = highest(lambda units: expected(process, units)[1], starts)
+        explored = highest(lambda units: steady(process.expected(units)[1]), starts)
         exploited = _likely_good(space_axes, samples, len(starts), rng)
         fresh = [row for row in (explored, *exploited) if row.tobytes() not in tried]
         again = [] if args["no_resampling"] else _outliers(process, samples)
@@ -153,11 +152,11 @@ class _Samples:
 
 
 def _promising(
-    process: GaussianProcessRegressor, candidates: Sequence[tuple[Matrix, bool]], among: Matrix
+    process: Process, candidates: Sequence[tuple[Matrix, bool]], among: Matrix
 ) -> Iterator[tuple[Matrix, bool]]:
     """Yield the candidates with which the lowest mean may fall, the one with which it may fall most first."""
-    lowest = process.predict(among).min()
-    gains = [lowest - _hope(process, row, among) for row, _ in candidates]
+    lowest = process.mean(among).min()
+    gains = [float(steady(lowest - _hope(process, row, among))) for row, _ in candidates]
     for index in sorted(range(len(candidates)), key=lambda index: -gains[index]):
         if gains[index] > 0:
             yield candidates[index]
@@ -184,37 +183,24 @@ def _likely_good(space_axes: Sequence[Axis], samples: _Samples, count: int, rng:
     return drawn[[ratio.argmax()]]
 
 
-def _outliers(process: GaussianProcessRegressor, samples: _Samples) -> list[Matrix]:
+def _outliers(process: Process, samples: _Samples) -> list[Matrix]:
     """Return the trials that are to be run again, whose results the others do not let expect."""
     import numpy as np
 
     if len(samples.units) < _RESAMPLE_FROM:
         return []
-    distance = np.where(samples.runs < _MOST_RUNS, _surprise(process)[: len(samples.units)], 0.0)
+    distance = np.where(samples.runs < _MOST_RUNS, process.surprise()[: len(samples.units)], 0.0)
     farthest = np.argsort(-distance, kind="stable")[:_OUTLIERS]
     return [samples.units[index] for index in farthest if distance[index] > _OUTLIER_SIGMAS]
 
 
-def _hope(process: GaussianProcessRegressor, row: Matrix, among: Matrix) -> float:
+def _hope(process: Process, row: Matrix, among: Matrix) -> float:
     """Return the lowest mean at `row` and `among`, if the result at `row` were at the better end of likely ones.
 
     NNI looks at the worse end, too, and takes the lower one of both, which is this one.
     """
     import numpy as np
 
-    mean, sigma = expected(process, row[None])
-    better = extended(process, row[None], mean - _HOPE_SIGMAS * sigma)
-    return float(better.predict(np.vstack([among, row])).min())
-
-
-def _surprise(process: GaussianProcessRegressor) -> Matrix:
-    """Return for each result how many standard deviations it is from what the other ones let expect.
-
-    Source: Rasmussen and Williams 2006, eq. 5.12.
-    """
-    import numpy as np
-
-    seen = process.X_train_
-    inverse = np.linalg.inv(process.kernel_(seen) + process.alpha * np.eye(len(seen)))
-    distance: Matrix = np.abs(inverse @ process.y_train_) / np.sqrt(np.diag(inverse))
-    return distance
+    mean, sigma = process.expected(row[None])
+    better = process.extended(row[None], mean - _HOPE_SIGMAS * sigma)
+    return float(better.mean(np.vstack([among, row])).min())
