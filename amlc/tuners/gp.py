@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
-from amlc.tuners.cube import from_unit, rounded, to_unit
+from amlc.tuners.cube import from_unit, matrix, rounded
 from amlc.tuners.evidence import Evidence, Suggestion, stepwise
 from amlc.tuners.extras import missing
 from amlc.tuners.process import Process, fitted, standard, steady
@@ -81,10 +81,10 @@ def _best(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator, args: 
     """Return vectors in the cube, the most promising first."""
     import numpy as np
 
-    seen = np.array([to_unit(space_axes, point) for point in evidence.points])
+    seen = matrix(space_axes, evidence.points)
     process = fitted(seen, standard(np.array(evidence.values)), args["nu"], args["alpha"])
     lowest = float(process.mean(seen).min())  # not the lowest result, which may be so by noise
-    process = process.believing(np.array([to_unit(space_axes, point) for point in evidence.running]))
+    process = process.believing(matrix(space_axes, evidence.running))
 
     def utility(vectors: Matrix) -> Matrix:
         return steady(_utility(process, vectors, lowest, args))

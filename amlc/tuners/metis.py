@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
-from amlc.space.points import Axis, Point
+from amlc.space.points import Axis
 from amlc.tuners.climb import climb
-from amlc.tuners.cube import from_unit, rounded, to_unit
+from amlc.tuners.cube import from_unit, matrix, rounded
 from amlc.tuners.evidence import Evidence, Suggestion, stepwise
 from amlc.tuners.extras import require
 from amlc.tuners.process import Process, fitted, standard, steady
@@ -37,6 +38,7 @@ _OUTLIERS: Final = 4
 """How many outliers are considered in one call, the farthest first."""
 
 _COMPONENTS: Final = 5
+_GRID: Final = 2.0**30
 _CLIMBS: Final = 5
 _STEPS: Final = 30
 _SMOOTHNESS: Final = 1.5
@@ -93,8 +95,8 @@ def _suggest(
 ) -> Iterator[Suggestion]:
     import numpy as np
 
-    samples = _Samples.of(_vectors(space_axes, evidence.points), evidence.values)
-    running = _vectors(space_axes, evidence.running)
+    samples = _Samples.of(rounded(space_axes, matrix(space_axes, evidence.points)), evidence.values)
+    running = rounded(space_axes, matrix(space_axes, evidence.running))
     process = fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET).believing(running)
     draws = int(args["selection_num_starting_points"])
     starts = rounded(space_axes, rng.random((max(draws, 1), len(space_axes))))
@@ -122,13 +124,6 @@ def _suggest(
         yield Suggestion(from_unit(space_axes, row.tolist()))
 
 
-def _vectors(space_axes: Sequence[Axis], points: Iterable[Point]) -> Matrix:
-    import numpy as np
-
-    units = np.array([to_unit(space_axes, point) for point in points])
-    return rounded(space_axes, units.reshape(-1, len(space_axes)))
-
-
 @dataclass(frozen=True, slots=True)
 class _Samples:
     """Different trials: the vector of each, the median of its results, and how many they are."""
@@ -146,7 +141,7 @@ class _Samples:
             groups.setdefault(row.tobytes(), []).append(index)
         return cls(
             units=units[[group[0] for group in groups.values()]],
-            values=np.array([np.median([values[index] for index in group]) for group in groups.values()]),
+            values=np.array([median(values[index] for index in group) for group in groups.values()]),
             runs=np.array([len(group) for group in groups.values()]),
         )
 
@@ -175,11 +170,18 @@ def _likely_good(space_axes: Sequence[Axis], samples: _Samples, count: int, rng:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of equal trials there are fewer clusters than wanted
         good, bad = (
-            GaussianMixture(min(len(rows) - 1, _COMPONENTS), reg_covar=1e-3, random_state=state).fit(rows)
+            GaussianMixture(
+                min(len(rows) - 1, _COMPONENTS),
+                covariance_type="diag",
+                init_params="k-means++",
+                reg_covar=1e-3,
+                random_state=state,
+            ).fit(rows)
             for rows in (samples.units[order[:split]], samples.units[order[split:]])
         )
-        drawn = rounded(space_axes, np.clip(good.sample(count)[0], 0.0, 1.0))
-    ratio = good.score_samples(drawn) - bad.score_samples(drawn)
+        # The last digits of the mixture are those of the processor.
+        drawn = rounded(space_axes, np.clip(np.round(good.sample(count)[0] * _GRID) / _GRID, 0.0, 1.0))
+    ratio = steady(good.score_samples(drawn) - bad.score_samples(drawn))
     return drawn[[ratio.argmax()]]
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from amlc.model import Parameters, Space
-from amlc.space.points import Point, axes, deliver, endless
+from amlc.space.points import Point, deliver, endless
 from amlc.tuners.gridsearch import canonical
+from amlc.tuners.memory import axes, digest
 from amlc.tuners.random import distinct, draws
 
 if TYPE_CHECKING:
@@ -15,14 +16,25 @@ if TYPE_CHECKING:
 
 
 class Novelty:
-    """The parameter sets that were proposed so far, and the choice of the next one."""
+    """The parameter sets that were proposed so far, and the choice of the next one.
 
-    def __init__(self, space: Space, taken: Iterable[Parameters], *, allowed: Callable[[Parameters], bool]) -> None:
+    digits: see `deliver`.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        taken: Iterable[Parameters],
+        *,
+        allowed: Callable[[Parameters], bool],
+        digits: int | None = None,
+    ) -> None:
         self.space = space
         self.axes = axes(space)
         self.allowed = allowed
+        self.digits = digits
         self._taken = list(taken)
-        self._seen = None if endless(space) else {canonical(parameters) for parameters in self._taken}
+        self._seen = None if endless(space) else set(map(digest, self._taken))
 
     def pick(self, candidates: Iterable[Point], rng: Generator) -> Parameters | None:
         """Return the first of `candidates` (finitely many) that may be proposed, and take it.
@@ -30,7 +42,7 @@ class Novelty:
         When none of them may, it is a draw of `rng`, or a point of the grid when draws only repeat what was; None when
         the space is exhausted. What is refused leaves no trace: the choice depends on what was proposed alone.
         """
-        delivered = (deliver(self.axes, point) for point in candidates)
+        delivered = (deliver(self.axes, point, digits=self.digits) for point in candidates)
         parameters: Parameters | None = next(filter(self._may, delivered), None)
         if parameters is None:
             fallback = distinct(self.space, draws(rng, self.axes), self._taken)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.model import Choice, Parameters, Real, Record, Space
-from amlc.space.points import Axis, Key, Point, axes, coordinates, deliver, endless, locate
+from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, axes, coordinates, deliver, endless, locate
 from amlc.tuners.gridsearch import canonical
 from amlc.tuners.random import distinct, draws
 
@@ -159,7 +159,7 @@ def _following(
     results = sum(record.value is not None for record in records)
     if results and 2 * results >= settings.n_startup_jobs:
         for point in islice(_samples(space_axes, records, settings, rng), _TRIES):
-            parameters = deliver(space_axes, point)
+            parameters = deliver(space_axes, point, digits=MODEL_DIGITS)
             if (endless(space) or not _repeats(records, parameters)) and allowed(parameters):
                 return parameters
     fresh = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
