@@ -94,8 +94,7 @@ def _suggest(
     if not trained_on.points:
         return
     basis, known, running = (
-        matrix(space_axes, points)
-        for points in (trained_on.points, evidence.points, evidence.running)
+        matrix(space_axes, points) for points in (trained_on.points, evidence.points, evidence.running)
     )
     values = np.array(evidence.values)
     sample = rounded(space_axes, rng.random((sample_size, len(space_axes))))

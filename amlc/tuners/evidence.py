@@ -183,7 +183,7 @@ def _one_thread() -> AbstractContextManager[object]:
 
 
 @cache
-def _libraries(with_openmp: bool) -> ThreadpoolController:  # noqa: ARG001, FBT001  it is what is found that differs
+def _libraries(with_openmp: bool) -> ThreadpoolController:  # noqa: FBT001  what is found differs
     """Return the libraries that have threads; to find them takes 10 ms."""
     from threadpoolctl import ThreadpoolController
 

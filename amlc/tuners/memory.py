@@ -1,4 +1,4 @@
-"""What was computed of a parameter set is kept: with each proposal the whole history is read again, one record longer."""
+"""What was computed of a parameter set is kept, for each proposal reads the whole history again, one record longer."""
 
 from __future__ import annotations
 

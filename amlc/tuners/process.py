@@ -191,9 +191,7 @@ def _fit(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
     )
 
 
-def _improbability(
-    seen: Matrix, values: Matrix, nu: float, alpha: float
-) -> Callable[[Matrix], tuple[float, Matrix]]:
+def _improbability(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Callable[[Matrix], tuple[float, Matrix]]:
     """Return a function of the logarithms of amplitude, lengths and noise: how unlikely they make the values.
 
     It returns the negative logarithm of the likelihood, and its gradient. Source: Rasmussen and Williams 2006, eq. 5.9.
