@@ -152,10 +152,10 @@ def _optuna(space: Space, objective: Callable[[Parameters], float], seed: int) -
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    study.optimize(lambda trial: objective(_suggested(trial, space, "")), n_trials=TRIALS)
+    study.optimize(lambda trial: objective(optuna_asks(trial, space)), n_trials=TRIALS)
 
 
-def _suggested(trial: Any, space: Space, prefix: str) -> dict[str, Any]:
+def optuna_asks(trial: Any, space: Space, prefix: str = "") -> dict[str, Any]:
     """Return parameters as somebody who writes for Optuna asks for them."""
     found: dict[str, Any] = {}
     for d in space:
@@ -163,7 +163,7 @@ def _suggested(trial: Any, space: Space, prefix: str) -> dict[str, Any]:
         if isinstance(d, Choice) and d.branches:
             option = trial.suggest_categorical(name, d.options)
             branch = d.branches[d.options.index(option)]
-            found[d.name] = {"_name": option, **_suggested(trial, branch, f"{name}.{option}.")}
+            found[d.name] = {"_name": option, **optuna_asks(trial, branch, f"{name}.{option}.")}
         elif isinstance(d, Choice):
             found[d.name] = trial.suggest_categorical(name, d.options)
         elif isinstance(d, Integer):

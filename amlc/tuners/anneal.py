@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Choice, Integer, Parameters, Real, Record, Space
-from amlc.space.points import Axis, Key, Point, coordinates, locate
+from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, coordinates, locate
 from amlc.tuners import random
 from amlc.tuners.extras import missing
 from amlc.tuners.novelty import Novelty
@@ -54,7 +54,7 @@ def propose(
         return
     from numpy.random import default_rng
 
-    novelty = Novelty(space, history, allowed=allowed)
+    novelty = Novelty(space, history, allowed=allowed, digits=MODEL_DIGITS)
     running = [record.parameters for record in history if not record.status.ended]
     lie = _LIES[args["constant_liar_type"]]([value for value, _ in results]) if args["parallel_optimize"] else None
     model: _Model | None = None

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Choice, Parameters, Record, Space
-from amlc.space.points import Axis, Point, axes, deliver, endless, locate
+from amlc.space.points import MODEL_DIGITS, Axis, Point, axes, deliver, endless, locate
 from amlc.tuners.brackets import BUDGET, Ladder, Table, configuration, cycle, fresh
 from amlc.tuners.cube import from_unit, to_unit
 from amlc.tuners.failures import elsewhere
@@ -185,7 +185,7 @@ class _Model:
         drawn = self.good.sample(args["num_samples"], rng, factor=args["bandwidth_factor"])
         promise = self.good.log_density(drawn) - self.bad.log_density(drawn)
         for row in (-promise).argsort(kind="stable"):
-            yield deliver(self.space_axes, _point(self.space_axes, drawn[row]))
+            yield deliver(self.space_axes, _point(self.space_axes, drawn[row]), digits=MODEL_DIGITS)
 
 
 def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args: Mapping[str, Any]) -> _Model | None:

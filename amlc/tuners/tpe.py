@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.model import Choice, Parameters, Real, Record, Space
-from amlc.space.points import Axis, Key, Point, axes, coordinates, deliver, endless, locate
+from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, axes, coordinates, deliver, endless, locate
 from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
 from amlc.tuners.random import distinct, draws
@@ -163,7 +163,7 @@ def _following(
     if results and 2 * results >= settings.n_startup_jobs:
         apart = elsewhere(space_axes, records)
         for point in islice(_samples(space_axes, records, settings, rng), _TRIES):
-            parameters = deliver(space_axes, point)
+            parameters = deliver(space_axes, point, digits=MODEL_DIGITS)
             fresh = apart(parameters) if endless(space) else not _repeats(records, parameters)
             if fresh and allowed(parameters):
                 return parameters

@@ -13,7 +13,7 @@ from amlc.tuners.failures import elsewhere, lessons
 from tests.tuners.simulation import arguments, simulate
 
 LEARNING = [name for name in TUNERS if built_in(name).by_value]
-EXTRAS = {"Anneal": "hyperopt", "SMAC": "smac", "GP": "sklearn", "Metis": "sklearn", "DNGO": "sklearn"}
+EXTRAS = {"Anneal": "hyperopt", "SMAC": "sklearn", "GP": "sklearn", "Metis": "sklearn", "DNGO": "sklearn"}
 
 
 def record(value=None, status=Status.SUCCEEDED, curve=(), x=0.5):
