@@ -1,4 +1,4 @@
-"""NNI's tuners and assessors as data: their arguments with defaults and bounds, and the spaces they can search."""
+"""The tuners and assessors, NNI's and ASHA, as data: their arguments with defaults and bounds, and the spaces they can search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltIn:
-    """A tuner or assessor of NNI. refused: why amlc does not have it. types: what its space may hold.
+    """A tuner or assessor. refused: why amlc does not have it. types: what its space may hold.
 
     adds: the parameters that it gives each trial. ends: whether it ends by itself when the space is exhausted.
     schedules: it decides itself how far a trial runs.
@@ -96,6 +96,7 @@ _TPE_LEGACY = {
     "parallel_optimize": _flag(default=False),
     "constant_liar_type": replace(_LIAR, instead=_LIES, exact=("max",)),
 }
+_ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(1), "max_budget": _whole(None)}
 
 TUNERS: Final = (
     BuiltIn(name="Random", arguments={**_MINIMIZE, **_SEED}, types=_ALL),
@@ -202,6 +203,7 @@ TUNERS: Final = (
         ends=False,
         schedules=True,
     ),
+    BuiltIn(name="ASHA", arguments=_ASHA, types=_ALL),
     BuiltIn(name="PPO", alias="PPOTuner", refused=_NAS),
     BuiltIn(name="NetworkMorphism", refused=_NAS),
     BuiltIn(name="RegularizedEvolutionTuner", refused=_NAS),
@@ -217,6 +219,7 @@ ASSESSORS: Final = (
             "gap": _whole(1, high=9999),
         },
     ),
+    BuiltIn(name="ASHA", arguments=_ASHA),
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amlc.config.algorithms import assesses
+from amlc.config.algorithms import assesses, canonical_name
 from amlc.config.arguments import filled, find
 from amlc.config.durations import parse_time
 from amlc.config.placeholders import key_variable
@@ -34,7 +34,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         inputs=(source, *(file.resolve() for file in inputs)),
         space=space,
         tuner=_algorithm(config, "tuner"),
-        assessor=_algorithm(config, "assessor") if assesses(config) else None,
+        assessor=_assessor(config),
         command=config.get("trialCommand"),
         code=resolve(config, config.get("trialCodeDirectory") or "."),
         concurrency=config.get("trialConcurrency"),
@@ -80,6 +80,13 @@ def _algorithm(config: Config, kind: str) -> Algorithm:
     if known.name == "PBT" and arguments["all_checkpoint_dir"] is None:
         arguments = {**arguments, "all_checkpoint_dir": _checkpoints(config)}
     return Algorithm(name=known.name, class_args=arguments)
+
+
+def _assessor(config: Config) -> Algorithm | None:
+    """Return what stops trials: an assessor that takes effect, or ASHA's own, whose arguments are those of the tuner."""
+    if canonical_name(config, "tuner") == "ASHA":
+        return _algorithm(config, "tuner")
+    return _algorithm(config, "assessor") if assesses(config) else None
 
 
 def _checkpoints(config: Config) -> str:

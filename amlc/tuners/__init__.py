@@ -63,6 +63,7 @@ TUNERS: Final[Mapping[str, str]] = {
     "DNGO": "dngo",
     "SMAC": "smac",
     "BOHB": "bohb",
+    "ASHA": "asha",
 }
 """The module of each tuner. Only the one that is asked for is imported: all of them take as long as reading a file."""
 

@@ -227,14 +227,15 @@ def configuration(parameters: Parameters) -> bytes:
 
 
 def fresh(
-    space: Space, seed: int, drawn: Mapping[bytes, int], allowed: Callable[[Parameters], bool]
+    space: Space, seed: int, drawn: Mapping[bytes, int], allowed: Callable[[Parameters], bool], *, laps: int | None = None
 ) -> Iterator[Parameters]:
     """Yield the configurations of Random's sequence that are not among those `drawn` before, without a budget.
 
     A finite space begins again when it is exhausted, since the brackets go on for ever; its order is then another.
+    laps: how often it is gone through at the most.
     """
     left = Counter(drawn)
-    for lap in count():
+    for lap in count() if laps is None else range(laps):
         useful = False
         for digest, parameters in _sequence(space, seed, lap):
             if left[digest]:

@@ -1,0 +1,34 @@
+"""ASHA: random configurations, of which a trial goes on for as long as it is among the best: see `amlc.assessors.asha`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from amlc.model import Parameters, Record, Space
+from amlc.tuners.brackets import fresh
+from amlc.tuners.gridsearch import canonical
+
+
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
+    """Yield what the Random tuner does: no result changes it, only how far each trial goes.
+
+    Source: Li et al. 2020, "A system for massively parallel hyperparameter tuning".
+    """
+    drawn = Counter(canonical(record.parameters) for record in history if not record.imported)
+    return islice(fresh(space, seed, drawn, allowed, laps=1), count)
+
+
+def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
+    """Return 0: how many trials there will be, `maxExperimentDuration` may say, and how many of them are stopped."""
+    return 0
