@@ -17,8 +17,8 @@ from amlc.model import Choice, Integer, Parameters, Space, Trial
 from amlc.render.context import flattened
 from amlc.report.tables import cell
 from amlc.space.points import Axis, Key, axes, locate
+from amlc.tuners.brackets import ADDED, BUDGET
 
-_ADDED = ("TRIAL_BUDGET", "load_checkpoint_dir", "save_checkpoint_dir")  # by tuners, to what the space has
 _SQLITE = b"SQLite format 3\0"
 
 Found: TypeAlias = "tuple[str, Parameters | None, float | None]"
@@ -73,7 +73,7 @@ def outside(space: Space, trials: Iterable[Trial]) -> int:
 
 
 def _is_point(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
-    own = {name: value for name, value in parameters.items() if name not in _ADDED}
+    own = {name: value for name, value in parameters.items() if name not in ADDED}
     return locate(space_axes, own) is not None
 
 
@@ -153,7 +153,7 @@ def _of_table(path: Path, text: str, space_axes: Sequence[Axis]) -> Iterator[Fou
 
 def _parameters(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> Parameters | None:
     """Return the parameters of one row; None if a cell is missing, left over, or no value of its parameter."""
-    filled = {name: text for name, text in cells.items() if text != "" and name not in _ADDED}
+    filled = {name: text for name, text in cells.items() if text != "" and name not in ADDED}
     point: dict[Key, int | float] = {}
     parameters: dict[str, Any] = {}
     used: set[str] = set()
@@ -171,8 +171,8 @@ def _parameters(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> Paramet
         for name in names[:-1]:
             place = place[name]
         place[names[-1]] = value
-    budget = _number(cells.get("TRIAL_BUDGET", ""))
-    return None if filled.keys() - used else {**parameters, **({"TRIAL_BUDGET": int(budget)} if budget else {})}
+    budget = _number(cells.get(BUDGET, ""))
+    return None if filled.keys() - used else {**parameters, **({BUDGET: int(budget)} if budget else {})}
 
 
 def _option(axis: Axis, names: Sequence[str], cells: Mapping[str, str]) -> tuple[int, Any, set[str]] | None:

@@ -1,7 +1,7 @@
 """What tuners find for the same cost when results depend on the budget: `budgeted()` prints the table.
 
-    python -m tests.bench_budget          print the table, 30 seeds
-    python -m tests.bench_budget tables   compute tests/data/learning_curves.npz anew, with scikit-learn
+python -m tests.bench_budget          print the table, 30 seeds
+python -m tests.bench_budget tables   compute tests/data/learning_curves.npz anew, with scikit-learn
 """
 
 from __future__ import annotations
@@ -110,9 +110,7 @@ PROBLEMS = (
         },
         crossing,
     ),
-    Problem(
-        "diverging, 6 parameters", {f"x{i}": {"_type": "uniform", "_value": [0, 1]} for i in range(6)}, diverging
-    ),
+    Problem("diverging, 6 parameters", {f"x{i}": {"_type": "uniform", "_value": [0, 1]} for i in range(6)}, diverging),
     Problem(
         "linear on digits", {name: _steps(count) for name, count in LINEAR.items()}, tabled("linear", list(LINEAR))
     ),

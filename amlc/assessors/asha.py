@@ -25,7 +25,7 @@ def assess(curve: Sequence[float], others: Sequence[Sequence[float]], *, args: M
     sign = -1.0 if args["optimize_mode"] == "maximize" else 1.0
     own, *losses = (_loss(sign * results[step - 1]) for results in (curve, *others))
     better = sum(loss < own for loss in losses)
-    return better >= max((1 + len(losses)) // args["eta"], 1)
+    return bool(better >= max((1 + len(losses)) // args["eta"], 1))
 
 
 def _is_rung(step: int, args: Mapping[str, Any]) -> bool:

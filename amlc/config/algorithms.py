@@ -138,20 +138,21 @@ def _check_together(config: Config) -> Iterator[Problem]:
 
 
 def _check_checkpoints(config: Config) -> Iterator[Problem]:
-    """Yield why PBT's trials would have no checkpoint to go on from."""
-    if canonical_name(config, "tuner") != "PBT":
+    """Yield why there would be no checkpoint for trials to go on from, where the tuner lets them."""
+    name = canonical_name(config, "tuner")
+    folder = config.get("tuner", "classArgs", "all_checkpoint_dir")
+    if not (name == "PBT" or (name in ("Hyperband", "BOHB") and folder)):
         return
     remote = config.get("trainingService", "platform") != "local" and not config.get("sharedStorage")
-    if remote and config.get("tuner", "classArgs", "all_checkpoint_dir") is None:
+    if remote and not isinstance(folder, str):
         text = (
-            "PBT's trials go on from each other's checkpoints, and without shared storage they see no common folder. "
-            "Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."
+            f"{name}'s trials go on from each other's checkpoints, and without shared storage they see no common "
+            "folder. Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."
         )
         yield config.problem(("tuner",), "E-checkpoints", text, key=True)
     if config.get("amlc", "replicates") not in (None, 1):
-        text = (
-            "replicates would overwrite each other's PBT checkpoints. Remove 'amlc.replicates', or use another tuner."
-        )
+        advice = "Remove 'amlc.replicates', or use another tuner."
+        text = f"replicates would overwrite each other's {name} checkpoints. {advice}"
         yield config.problem(("amlc", "replicates"), "E-checkpoints", text)
 
 

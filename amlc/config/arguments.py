@@ -1,4 +1,4 @@
-"""The tuners and assessors, NNI's and ASHA, as data: their arguments with defaults and bounds, and the spaces they can search."""
+"""The tuners and assessors, NNI's and ASHA, as data: arguments with defaults and bounds, and what they can search."""
 
 from __future__ import annotations
 
@@ -96,6 +96,8 @@ _TPE_LEGACY = {
     "parallel_optimize": _flag(default=False),
     "constant_liar_type": replace(_LIAR, instead=_LIES, exact=("max",)),
 }
+_FOLDERS = ("load_checkpoint_dir", "save_checkpoint_dir")
+_CHECKPOINTS = {"all_checkpoint_dir": Argument(kinds=(str, bool, type(None)), default=None)}
 _ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(1), "max_budget": _whole(None)}
 
 TUNERS: Final = (
@@ -155,7 +157,7 @@ TUNERS: Final = (
             "fraction": _number(0.2, low=0, high=1),
         },
         types=_FLAT,
-        adds=("load_checkpoint_dir", "save_checkpoint_dir"),
+        adds=_FOLDERS,
         ends=False,
         schedules=True,
     ),
@@ -177,9 +179,10 @@ TUNERS: Final = (
             "R": _whole(60),
             "eta": _whole(3, low=2),
             "exec_mode": Argument(kinds=(str,), default="parallelism", one_of=("parallelism", "serial")),
+            **_CHECKPOINTS,
         },
         types=_FLAT,
-        adds=("TRIAL_BUDGET",),
+        adds=("TRIAL_BUDGET", *_FOLDERS),
         ends=False,
         schedules=True,
     ),
@@ -197,9 +200,10 @@ TUNERS: Final = (
             "bandwidth_factor": _number(3.0, above=0),
             "min_bandwidth": _number(1e-3, above=0),
             "config_space": Argument(kinds=(str, type(None)), instead="the experiment's search space is searched"),
+            **_CHECKPOINTS,
         },
         types=_FLAT,
-        adds=("TRIAL_BUDGET",),
+        adds=("TRIAL_BUDGET", *_FOLDERS),
         ends=False,
         schedules=True,
     ),

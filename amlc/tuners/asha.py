@@ -1,4 +1,4 @@
-"""ASHA: random configurations, of which a trial goes on for as long as it is among the best: see `amlc.assessors.asha`."""
+"""ASHA: random configurations, each of which is trained for as long as it is among the best (assessors/asha.py)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Choice, Parameters, Record, Space
 from amlc.space.points import Axis, Point, axes, deliver, endless, locate
-from amlc.tuners.brackets import BUDGET, Ladder, Table, configuration, cycle, fresh
+from amlc.tuners.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle, fresh
 from amlc.tuners.cube import from_unit, to_unit
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def propose(
     A configuration counts with its result at its largest budget; that at a smaller one is shifted by what promotions
     changed there (the median). The smallest budgets are left out once there are results enough without them. A failed
     trial, or one without a result, counts as bad. Imported trials count too; without a `TRIAL_BUDGET` they had
-    `max_budget`. `allowed` is asked about each configuration, without the budget.
+    `max_budget`. `allowed` is asked about each configuration, without the budget. Checkpoints are as with Hyperband.
     Source: Falkner et al. 2018; NNI 3.0, `algorithms/hpo/bohb_advisor/`, which begins a bracket only when the one
     before has ended, draws all of its bottom from one model, and takes the number of the report, 0, for the budget.
     """
@@ -74,13 +74,14 @@ def propose(
             return
         yield parameters
         count, number = count - 1, number + 1
+    drawn = ladder.drawn.total()
     source = _Configurations(space, space_axes, history, ladder.drawn, seed, args, allowed)
     for budget, _ in zip(ladder.vacancies(serial=False), range(count), strict=False):
         following = source.following(default_rng([seed, number]))
         if following is None:
             return
-        yield {**following, BUDGET: budget}
-        number += 1
+        yield begun(following, budget, number=drawn, checkpoints=args.get("all_checkpoint_dir"))
+        drawn, number = drawn + 1, number + 1
 
 
 def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
@@ -236,7 +237,7 @@ def _vectors(space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Paramete
 
     rows = []
     for _, parameters in ranking:
-        point = locate(space_axes, {name: value for name, value in parameters.items() if name != BUDGET})
+        point = locate(space_axes, {name: value for name, value in parameters.items() if name not in ADDED})
         if point is not None:
             unit = to_unit(space_axes, point)
             rows.append(
