@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners.brackets import fresh
-from amlc.tuners.gridsearch import canonical
+from amlc.tuners.brackets import sequence
 
 
 def propose(
@@ -25,8 +23,9 @@ def propose(
 
     Source: Li et al. 2020, "A system for massively parallel hyperparameter tuning".
     """
-    drawn = Counter(canonical(record.parameters) for record in history if not record.imported)
-    return islice(fresh(space, seed, drawn, allowed, laps=1), count)
+    done = sum(not record.imported for record in history)
+    drawn = filter(allowed, (parameters for _, parameters in sequence(space, seed)))
+    return islice(drawn, done, done + count)
 
 
 def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import posixpath
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -255,22 +254,16 @@ def configuration(parameters: Parameters) -> bytes:
 
 
 def fresh(
-    space: Space,
-    seed: int,
-    drawn: Mapping[bytes, int],
-    allowed: Callable[[Parameters], bool],
-    *,
-    laps: int = sys.maxsize,
+    space: Space, seed: int, drawn: Mapping[bytes, int], allowed: Callable[[Parameters], bool]
 ) -> Iterator[Parameters]:
     """Yield the configurations of Random's sequence that are not among those `drawn` before, without a budget.
 
     A finite space begins again when it is exhausted, since the brackets go on for ever; its order is then another.
-    laps: how often it is gone through at the most.
     """
     left = Counter(drawn)
-    for lap in range(laps):
+    for lap in count():
         useful = False
-        for digest, parameters in _sequence(space, seed, lap):
+        for digest, parameters in sequence(space, seed, lap):
             if left[digest]:
                 left[digest] -= 1
                 useful = True
@@ -285,7 +278,7 @@ _KEPT: dict[tuple[str, int, int], _Draws] = {}
 _MOST_KEPT = 256
 
 
-def _sequence(space: Space, seed: int, lap: int) -> Iterator[tuple[bytes, Parameters]]:
+def sequence(space: Space, seed: int, lap: int = 0) -> Iterator[tuple[bytes, Parameters]]:
     """Return Random's sequence, with digests; it is kept, since every call of a tuner begins at its beginning."""
     identity = (repr(space), seed, lap)
     if identity not in _KEPT:
