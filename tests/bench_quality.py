@@ -26,16 +26,16 @@ SEEDS_OF: Mapping[str, int] = {"GP": 30, "Metis": 30, "SMAC": 30}
 """Of the slow ones."""
 LIKELY = 0.05
 BAR = ("TPE", "GP", "BOHB")
-LEFT_OUT = ("GridSearch", "Batch", "TPE_legacy", "PBT", "Optuna")
+LEFT_OUT = ("GridSearch", "Batch", "TPE_legacy", "PBT", "ASHA")
 EXPLAINED = """\
 Medians of the best value over the seeds; smaller is better. One trial at a time, tuners with NNI's default arguments.
 With noise (of 0.2, where the values lie between -3.32 and 0) what counts is the true value of the trial that looked
 best. Optuna's own loop is `study.optimize` with its default sampler. Hyperband and BOHB repeat trials with other
 budgets, and these functions ignore TRIAL_BUDGET: what the two gain by cheap trials does not show, and Hyperband, which
 draws at random, has no goal. Left out: GridSearch and Batch, which do not draw; TPE_legacy, which is TPE; PBT, whose
-individuals go on from checkpoints; Optuna, whose samplers are not amlc's. Better than Random: the median is. Not worse
-than Optuna: the median is not, or so little that chance may do it. p: the probability that it does, by the one-sided
-rank test of Mann and Whitney.
+individuals go on from checkpoints; ASHA, which proposes what Random does. Better than Random: the median is. Not
+worse than Optuna: the median is not, or so little that chance may do it. p: the probability that it does, by the
+one-sided rank test of Mann and Whitney.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -10,10 +11,10 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from amlc.assessing import Assessor, GivenUp
-from amlc.assessors import ASSESSORS, custom
+from amlc.assessors import AMONG_ALL, ASSESSORS, custom
 from amlc.backends import PARALLEL, Backend, Remote, open_backend
 from amlc.collect import Results, Verdict, verdict
 from amlc.commands.compile import compile_experiment
@@ -32,6 +33,7 @@ from amlc.plan import adaptive
 from amlc.plan import given_up as asked
 from amlc.proposals import advised, following, note_exhausted
 from amlc.reconcile import Policy, is_retried
+from amlc.records import scalar
 from amlc.refusals import located
 from amlc.revision import contents_text, read_contents
 
@@ -212,10 +214,16 @@ def _assessor(manifest: Manifest) -> Assessor | None:
     if algorithm is None:
         return None
     if algorithm.name is not None:
-        return Assessor(partial(ASSESSORS[algorithm.name], args=algorithm.class_args))
+        assess = partial(ASSESSORS[algorithm.name], args=algorithm.class_args)
+        return Assessor(assess, shown=_number, among_all=True) if algorithm.name in AMONG_ALL else Assessor(assess)
     folder = (manifest.folder / (algorithm.code_directory or "")).resolve()
     own = custom.assessor(replace(algorithm, code_directory=folder))
     return Assessor(partial(own, args=algorithm.class_args), shown=lambda value: value)
+
+
+def _number(value: Any) -> float:
+    number = scalar(value)
+    return math.nan if number is None else number
 
 
 def _policy(results: Results, options: Options) -> Policy:

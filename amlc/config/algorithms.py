@@ -63,6 +63,15 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
     if is_set(config, "assessor"):
         yield from _check(config, "assessor")
         yield from _check_together(config)
+        yield from _check_packs(config, "assessor", "an assessor")
+    elif canonical_name(config, "tuner") == "ASHA":
+        yield from _check_packs(config, "tuner", "ASHA")
+
+
+def _check_packs(config: Config, kind: str, what: str) -> Iterator[Problem]:
+    if config.get("amlc", "trialsPerJob") not in (None, 1):
+        text = f"{what} stops single trials, and 'amlc.trialsPerJob' packs several into a job. Remove one of them."
+        yield config.problem((kind,), "E-assessor", text, key=True)
 
 
 def _check(config: Config, kind: str) -> Iterator[Problem]:
@@ -136,37 +145,44 @@ def _check_together(config: Config) -> Iterator[Problem]:
     elif tuner and tuner.schedules:
         text = f"the assessor has no effect: {tuner.name} decides itself how far each trial goes. Remove it."
         yield config.warning(("assessor",), "W-no-effect", text)
-    if config.get("amlc", "trialsPerJob") not in (None, 1):
-        text = "an assessor stops single trials, and 'amlc.trialsPerJob' packs several into a job. Remove one of them."
+    elif tuner and tuner.name == "ASHA":
+        text = (
+            "ASHA stops trials itself, and an assessor would stop others. Remove it; or, to have another tuner with "
+            "ASHA's rungs, name ASHA as the assessor: `tuner: {name: TPE}`, `assessor: {name: ASHA}`."
+        )
         yield config.problem(("assessor",), "E-assessor", text, key=True)
 
 
 def _check_checkpoints(config: Config) -> Iterator[Problem]:
-    """Yield why PBT's trials would have no checkpoint to go on from."""
-    if canonical_name(config, "tuner") != "PBT":
+    """Yield why there would be no checkpoint for trials to go on from, where the tuner lets them."""
+    name = canonical_name(config, "tuner")
+    folder = config.get("tuner", "classArgs", "all_checkpoint_dir")
+    if not (name == "PBT" or (name in ("Hyperband", "BOHB") and folder)):
         return
     remote = config.get("trainingService", "platform") != "local" and not config.get("sharedStorage")
-    if remote and config.get("tuner", "classArgs", "all_checkpoint_dir") is None:
+    if remote and not isinstance(folder, str):
         text = (
-            "PBT's trials go on from each other's checkpoints, and without shared storage they see no common folder. "
-            "Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."
+            f"{name}'s trials go on from each other's checkpoints, and without shared storage they see no common "
+            "folder. Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."
         )
         yield config.problem(("tuner",), "E-checkpoints", text, key=True)
     if config.get("amlc", "replicates") not in (None, 1):
-        text = (
-            "replicates would overwrite each other's PBT checkpoints. Remove 'amlc.replicates', or use another tuner."
-        )
+        advice = "Remove 'amlc.replicates', or use another tuner."
+        text = f"replicates would overwrite each other's {name} checkpoints. {advice}"
         yield config.problem(("amlc", "replicates"), "E-checkpoints", text)
 
 
 def _check_budgets(config: Config) -> Iterator[Problem]:
-    low, high = (config.get("tuner", "classArgs", name) for name in ("min_budget", "max_budget"))
-    if canonical_name(config, "tuner") != "BOHB" or not (type(low) is int or type(high) is int):
-        return
-    low, high = (low if type(low) is int else 1), (high if type(high) is int else 3)
-    if low > high:
-        text = f"BOHB's 'min_budget' is {low} and its 'max_budget' {high}. Set a larger 'max_budget' (default 3)."
-        yield config.problem(("tuner", "classArgs"), "E-argument", text, key=True)
+    for kind in ("tuner", "assessor"):
+        known = find(canonical_name(config, kind), kind)
+        if known is None or "max_budget" not in known.arguments:
+            continue
+        given = {name: config.get(kind, "classArgs", name) for name in ("min_budget", "max_budget")}
+        low, high = (value if type(value) is int else known.arguments[name].default for name, value in given.items())
+        if high is not None and low > high and any(type(value) is int for value in given.values()):
+            default = known.arguments["max_budget"].default or "none"
+            text = f"{known.name}'s 'min_budget' is {low} and its 'max_budget' {high}. Set a larger 'max_budget'"
+            yield config.problem((kind, "classArgs"), "E-argument", f"{text} (default {default}).", key=True)
 
 
 def assesses(config: Config) -> bool:

@@ -87,6 +87,7 @@ TUNERS: Final[Mapping[str, str]] = {
     "SMAC": "smac",
     "BOHB": "bohb",
     "Optuna": "optuna_samplers",
+    "ASHA": "asha",
 }
 """The module of each tuner. Only the one that is asked for is imported: all of them take as long as reading a file."""
 
