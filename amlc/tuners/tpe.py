@@ -182,6 +182,8 @@ class _Scale:
     distribution: BaseDistribution
     enter: Callable[[float], float]
     leave: Callable[[float], float]
+    values: int = 0
+    step: float = 0.0
 
 
 def _scale(axis: Axis, name: str) -> _Scale:
@@ -205,7 +207,7 @@ def _scale(axis: Axis, name: str) -> _Scale:
 
     if last - first < _MOST_STEPS:
         grid: BaseDistribution = IntDistribution(first, last)
-        return _Scale(name, grid, lambda x: nearest(x / width), lambda k: k * width)
+        return _Scale(name, grid, lambda x: nearest(x / width), lambda k: k * width, last - first + 1, width)
     grid = FloatDistribution(first - 0.5, last + 0.5)
     return _Scale(name, grid, lambda x: float(nearest(x / width)), lambda k: nearest(k) * width)
 
@@ -249,15 +251,32 @@ def _samples(
     if settings.lie:
         running = ((number, record, None) for number, record in enumerate(records) if not record.status.ended)
         others += _located(space_axes, running)
-    good = [result for rank, result in enumerate(best) for _ in range(_copies(rank, len(best)))]
+    scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
+    good = [
+        (result[0], _moved(scales, result[1], len(best), rng) if copy else result[1], result[2])
+        for rank, result in enumerate(best)
+        for copy in range(_copies(rank, len(best)))
+    ]
     if best:  # against a mean good result the prior weighs what it did against one of which there is no copy
         settings = replace(settings, prior_weight=settings.prior_weight * len(good) / len(best))
-    scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
     trials = [_trial(scales, *result) for result in sorted([*good, *others], key=lambda result: result[0])]
     while best:
         with _quiet():
             point = _sample(space_axes, scales, _study(trials), settings, len(good), rng)
         yield point
+
+
+def _moved(scales: Mapping[Key, _Scale], point: Point, good: int, rng: Generator) -> Point:
+    """Return a copy of a good point with its whole numbers moved, by as much as a window without copies is wide."""
+    moved = dict(point)
+    for key, x in point.items():
+        scale = scales[key]
+        if scale.values:
+            moved[key] = x + scale.step * round(_SPREAD * scale.values / (1 + good) * rng.standard_normal())
+    return moved
+
+
+_SPREAD = 1.0
 
 
 def _copies(rank: int, count: int) -> int:

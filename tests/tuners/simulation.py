@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amlc.config.arguments import filled, find
 from amlc.model import Parameters, Record, Space, Status
 from amlc.tuners import Tuner
+
+
+@dataclass(frozen=True)
+class End:
+    """How a trial ended: as a `Record` has it. curve: its intermediate results."""
+
+    status: Status = Status.SUCCEEDED
+    value: float | None = None
+    curve: tuple[float, ...] = ()
 
 
 def arguments(name: str, **given: Any) -> Mapping[str, Any]:
@@ -22,7 +31,7 @@ def arguments(name: str, **given: Any) -> Mapping[str, Any]:
 def simulate(
     tuner: Tuner,
     space: Space,
-    objective: Callable[[Parameters], float | None],
+    objective: Callable[[Parameters], float | None | End],
     *,
     trials: int,
     concurrency: int = 1,
@@ -30,11 +39,12 @@ def simulate(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool] = lambda parameters: True,
     finish: bool = True,
+    learn: Callable[[Sequence[Record]], Sequence[Record]] = tuple,
 ) -> list[Record]:
     """Return the records of an experiment of at most `trials` trials, which end in an order of chance.
 
     As in `amlc run`, the tuner is asked for as many as there is room for whenever a trial ended. objective: None for a
-    trial that failed. finish: wait for the last ones, too.
+    trial that failed. finish: wait for the last ones, too. learn: what the tuner sees of a history.
     """
     chance = random.Random(seed)
     history: list[Record] = []
@@ -42,7 +52,7 @@ def simulate(
     while True:
         running = [number for number, record in enumerate(history) if not record.status.ended]
         if room := min(concurrency - len(running), trials - len(history)):
-            for parameters in tuner.propose(space, tuple(history), count=room, seed=seed, args=args, allowed=allowed):
+            for parameters in tuner.propose(space, learn(history), count=room, seed=seed, args=args, allowed=allowed):
                 clock += 1
                 running.append(len(history))
                 history.append(Record(parameters=parameters, asked=clock))
@@ -50,6 +60,8 @@ def simulate(
             return history
         clock += 1
         number = chance.choice(running)
-        value = objective(history[number].parameters)
-        status = Status.FAILED if value is None else Status.SUCCEEDED
-        history[number] = replace(history[number], status=status, value=value, told=clock)
+        end = objective(history[number].parameters)
+        if not isinstance(end, End):
+            end = End(Status.FAILED if end is None else Status.SUCCEEDED, end)
+        curve = tuple((clock, value) for value in end.curve)
+        history[number] = replace(history[number], status=end.status, value=end.value, told=clock, curve=curve)
