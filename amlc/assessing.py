@@ -8,9 +8,9 @@ from typing import Any, Final, TypeAlias
 
 from amlc.backends import Backend, Remote
 from amlc.errors import TransientError
-from amlc.history import scalar
 from amlc.ledger import Attempt, Clock, Event, Ledger
 from amlc.model import Metric, Status
+from amlc.records import scalar
 
 Assess: TypeAlias = "Callable[[Sequence[Any], Sequence[Sequence[Any]]], bool]"
 """Whether to stop the trial with these intermediate results; then those of each trial that succeeded, in order."""

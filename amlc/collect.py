@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
-from amlc.history import scalar
 from amlc.ledger import Attempt, Ledger, elapsed_s
 from amlc.manifest import Entry, Manifest
 from amlc.model import Metric, Outcome, Status, Trial
+from amlc.records import scalar
 from amlc.render.context import flattened
 
 _TRIAL_COLUMNS = (

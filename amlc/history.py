@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from amlc.ledger import Attempt, Ledger
 from amlc.model import Parameters, Record, Status, Trial
+from amlc.records import scalar
 from amlc.tuners.gridsearch import canonical
 
 
@@ -64,19 +64,6 @@ class History:
     def _is_new(self, attempt: Attempt, trial: Trial) -> bool:
         known = self._known.get(trial.id)
         return known is None or known[0] is not attempt
-
-
-def scalar(value: Any) -> float | None:
-    """Return the finite number that a reported value stands for: itself or its `default`; None if there is none."""
-    if isinstance(value, Mapping):
-        value = value.get("default")
-    if not isinstance(value, (int, float)):  # NNI takes true and false for 1 and 0
-        return None
-    try:
-        number = float(value)
-    except OverflowError:  # JSON's integers have no upper bound
-        return None
-    return number if math.isfinite(number) else None
 
 
 def imported(ledger: Ledger) -> Iterator[Record]:

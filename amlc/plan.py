@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, repeat
 from typing import Any
 
+from amlc import initial
 from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.tuners import Tuner, built_in
+from amlc.tuners.failures import lessons
 
 _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -160,7 +162,8 @@ def upcoming(
         assert ahead is not None  # the caller has seen to that
         running = sum(not record.status.ended for record in history)
         free = _sets(experiment, _in_flight(experiment) - len(gaps)) - running
-        count = max(ahead(history, args=experiment.tuner.class_args), free, 0)
+        certain = max(ahead(history, args=experiment.tuner.class_args), initial.leading(experiment, history))
+        count = max(certain, free, 0)
     else:
         count = _sets(experiment, room - len(gaps))
     fresh = _following(experiment, known, _propose(experiment, history, count)) if count > 0 else ()
@@ -226,14 +229,24 @@ def _tuner(experiment: Experiment) -> Tuner:
 def _propose(
     experiment: Experiment, history: Sequence[Record], count: int, allowed: Gate | None = None
 ) -> Iterator[Parameters]:
-    return _tuner(experiment).propose(
-        experiment.space,
-        history,
-        count=count,
-        seed=experiment.seed,
-        args=experiment.tuner.class_args,
-        allowed=allowed or Gate(experiment.constraints),
-    )
+    tuner, args = _tuner(experiment), experiment.tuner.class_args
+    gate = allowed or Gate(experiment.constraints)
+    if tuner.by_value:
+        history = lessons(
+            history,
+            maximize=args["optimize_mode"] == "maximize",
+            failed=experiment.failed_value,
+            intermediate=experiment.include_intermediate,
+        )
+
+    def propose(allowed: Callable[[Parameters], bool], count: int) -> Iterator[Parameters]:
+        return tuner.propose(experiment.space, history, count=count, seed=experiment.seed, args=args, allowed=allowed)
+
+    if not experiment.initial:
+        return propose(gate, count)
+    if tuner.ahead is None:
+        return initial.first(experiment, propose(gate, count), allowed=gate)
+    return initial.before(experiment, history, propose, count=count, allowed=gate)
 
 
 def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:

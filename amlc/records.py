@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
 from amlc.model import End, Metric, Outcome
@@ -35,6 +35,19 @@ def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
     if bad:
         text = f"trial {trial}: {bad} of its reports left out, they cannot be read."
         warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def scalar(value: Any) -> float | None:
+    """Return the finite number that a reported value stands for: itself or its `default`; None if there is none."""
+    if isinstance(value, Mapping):
+        value = value.get("default")
+    if not isinstance(value, (int, float)):  # NNI takes true and false for 1 and 0
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON's integers have no upper bound
+        return None
+    return number if math.isfinite(number) else None
 
 
 def lines_of(file: BinaryIO) -> Iterator[str]:

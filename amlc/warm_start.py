@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from amlc.errors import UsageError
-from amlc.history import History, scalar
+from amlc.history import History
 from amlc.ledger import FILE_NAME, Event, Ledger, fold, read_ledger
 from amlc.model import Choice, Integer, Parameters, Space, Trial
+from amlc.records import scalar
 from amlc.render.context import flattened
 from amlc.report.tables import cell
 from amlc.space.points import Axis, Key, axes, locate

@@ -108,7 +108,8 @@ def _search(experiment: Experiment) -> str | None:
         return None
     tuner = experiment.tuner
     what = (experiment.space, tuner.name, tuner.class_name, dict(tuner.class_args), experiment.constraints)
-    return hashlib.sha256(repr((*what, experiment.seed, experiment.replicates)).encode()).hexdigest()[:16]
+    ours = (experiment.initial, experiment.failed_value, experiment.include_intermediate)
+    return hashlib.sha256(repr((*what, experiment.seed, experiment.replicates, *ours)).encode()).hexdigest()[:16]
 
 
 def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:

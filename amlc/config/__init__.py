@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms, check_types
+from amlc.config.initial import check_initial
 from amlc.config.legacy import refuse_legacy
 from amlc.config.load import load_document
 from amlc.config.normalise import normalise
@@ -88,6 +89,7 @@ def _with_space(config: Config) -> tuple[Config, Space, Path | None]:
     if not any(problem.severity is Severity.ERROR for problem in found):
         config = config.noted(*check_types(config, space, document, path))
         config = config.noted(*check_endless(config, space, tuner), *check_constraints(config, space, tuner))
+        config = config.noted(*check_initial(config, space, tuner))
     return config, space, file
 
 

@@ -108,6 +108,8 @@ def _algorithm_move(
         yield (kind, key), (kind, "className"), f"{str(value).removesuffix('.py')}.{found.get('className', '')}"
     elif key in _ALGORITHM_KEYS:
         yield (kind, key), (kind, _ALGORITHM_KEYS[key]), value
+    elif key == "includeIntermediateResults":
+        yield (kind, key), ("amlc", key), value
 
 
 def _service_key(service: str, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -52,6 +53,7 @@ def check_rules(config: Config) -> Iterator[Problem]:
     yield from _check_no_effect(config)
     yield from _check_indices(config)
     yield from _check_seeds(config)
+    yield from _check_failed_value(config)
     yield from check_job(config)
 
 
@@ -140,6 +142,13 @@ def _check_indices(config: Config) -> Iterator[Problem]:
         if len(set(indices)) != len(indices):
             text = f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. Remove one of them."
             yield config.problem(path, "E-duplicate-item", text)
+
+
+def _check_failed_value(config: Config) -> Iterator[Problem]:
+    value = config.get("amlc", "failedValue")
+    if isinstance(value, float) and not math.isfinite(value):
+        text = f"'failedValue' must be worst, ignore or a finite number, got {value}. Write for example worst."
+        yield config.problem(("amlc", "failedValue"), "E-range", text)
 
 
 def _check_seeds(config: Config) -> Iterator[Problem]:

@@ -151,6 +151,18 @@ def locate(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> Point |
     return point if used == _count(space_axes, point, parameters) else None
 
 
+def located_part(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> Point:
+    """Return the coordinates of those axes of which `parameters` say something."""
+    point: dict[Key, int | float] = {}
+    for axis in space_axes:
+        if axis.active(point):
+            found = _lookup(parameters, axis.key)
+            coordinate = None if found is _ABSENT else coordinate_of(axis.dimension, found)
+            if coordinate is not None:
+                point[axis.key] = coordinate
+    return point
+
+
 _ABSENT: Any = object()
 
 

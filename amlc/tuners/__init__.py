@@ -42,10 +42,14 @@ class Ahead(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tuner:
-    """A built-in tuner. ahead: None for an open loop, in which no result changes anything."""
+    """A built-in tuner. ahead: None for an open loop, in which no result changes anything.
+
+    by_value: it learns from how good a result is, and needs one for a failed trial too: see `failures.lessons`.
+    """
 
     propose: Propose
     ahead: Ahead | None = None
+    by_value: bool = False
 
 
 TUNERS: Final[Mapping[str, str]] = {
@@ -70,4 +74,4 @@ TUNERS: Final[Mapping[str, str]] = {
 def built_in(name: str) -> Tuner:
     """Return the tuner of this name, a key of `TUNERS`."""
     module = import_module(f"{__name__}.{TUNERS[name]}")
-    return Tuner(module.propose, getattr(module, "ahead", None))
+    return Tuner(module.propose, getattr(module, "ahead", None), by_value=getattr(module, "BY_VALUE", False))

@@ -26,6 +26,8 @@ _DONE = 2  # hyperopt.base.JOB_STATE_DONE
 _UNLIED = 20  # trials up to which NNI ignores those that run, even with `parallel_optimize`
 _LIES: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {"min": min, "max": max, "mean": fmean}
 
+BY_VALUE: Final = True
+
 
 def propose(
     space: Space,
@@ -52,7 +54,7 @@ def propose(
         return
     from numpy.random import default_rng
 
-    novelty = Novelty(space, (record.parameters for record in history), allowed=allowed)
+    novelty = Novelty(space, history, allowed=allowed)
     running = [record.parameters for record in history if not record.status.ended]
     lie = _LIES[args["constant_liar_type"]]([value for value, _ in results]) if args["parallel_optimize"] else None
     model: _Model | None = None

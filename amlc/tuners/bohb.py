@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from amlc.model import Choice, Parameters, Record, Space
 from amlc.space.points import Axis, Point, axes, deliver, endless, locate
 from amlc.tuners.brackets import BUDGET, Ladder, Table, configuration, cycle, fresh
 from amlc.tuners.cube import from_unit, to_unit
+from amlc.tuners.failures import elsewhere
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -38,6 +39,8 @@ a mixed space."""
 
 _STEEPNESS: Final = 10
 """Of n good results the one of rank r, the best one's being 0, counts (1 - r/n)**_STEEPNESS."""
+
+BY_VALUE: Final = True
 
 
 def propose(
@@ -118,6 +121,7 @@ class _Configurations:
         self._first = max(_cycle(args)[0][0].count, self._least)
         self._args = args
         self._history = history
+        self._apart = elsewhere(space_axes, [_without_budget(record) for record in history if record.guessed])
         self._model: _Model | None = None
         self._fitted = False
 
@@ -157,9 +161,14 @@ class _Configurations:
             return None
         for _ in range(_TRIES):
             for parameters in self._model.suggestions(rng, self._args):
-                if not self._drawn[configuration(parameters)] and self._allowed(parameters):
+                new = not self._drawn[configuration(parameters)] and self._apart(parameters)
+                if new and self._allowed(parameters):
                     return parameters
         return None
+
+
+def _without_budget(record: Record) -> Record:
+    return replace(record, parameters={name: value for name, value in record.parameters.items() if name != BUDGET})
 
 
 # --- the model --------------------------------------------------------------------------------------------------
@@ -213,7 +222,7 @@ def _ranking(history: Sequence[Record], enough: int, args: Mapping[str, Any]) ->
     results: dict[bytes, dict[float, tuple[float, Parameters]]] = {}
     for record in history:
         if record.status.ended:
-            loss = math.inf if record.value is None else sign * record.value
+            loss = math.inf if record.value is None or record.guessed else sign * record.value
             at = results.setdefault(configuration(record.parameters), {})
             at[record.parameters.get(BUDGET, args["max_budget"])] = loss, record.parameters
     ranking: list[tuple[float, Parameters]] = []

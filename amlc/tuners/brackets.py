@@ -150,7 +150,7 @@ class Ladder:
         """
 
         def rank(record: Record) -> float:
-            if record.value is None:
+            if record.value is None or record.guessed:
                 return math.inf
             return -record.value if maximize else record.value
 

@@ -26,6 +26,8 @@ _MOST: Final = 500
 _HIDDEN: Final = (50, 50, 50)
 """The widths of the hidden layers, those of the paper and of pybnn, which NNI uses."""
 
+BY_VALUE: Final = True
+
 
 def propose(
     space: Space,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis, Point, axes, deliver, endless, locate
 from amlc.tuners import random
+from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
 from amlc.tuners.random import distinct, draws
 
@@ -152,11 +153,11 @@ def _following(
     if sum(record.value is not None for record in records) >= startup:
         evidence = gather(space_axes, records, maximize=maximize, most=most)
         if evidence.points:
-            known = _known(space, records)
+            known, apart = _known(space, records), elsewhere(space_axes, records)
             with _one_thread():
                 for suggestion in islice(suggest(space_axes, evidence, rng), _TRIES):
                     parameters = deliver(space_axes, suggestion.point)
-                    if (suggestion.again or not known(parameters)) and allowed(parameters):
+                    if (suggestion.again or not known(parameters)) and apart(parameters) and allowed(parameters):
                         return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
     return next(filter(allowed, drawn), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis, Key, Point, locate
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _TOURNAMENTS, _CHILDREN = 1, 2
 _AT_ONCE = 64
 _TRIES = 64  # mutations of a parent that may be old or refused before a draw at random takes their place
+
+BY_VALUE: Final = True
 
 
 def propose(
@@ -51,10 +53,9 @@ def propose(
     yield from first
     if len(first) < left or left == count:
         return
-    taken = [*(record.parameters for record in history), *first]
-    novelty = Novelty(space, taken, allowed=allowed)
+    novelty = Novelty(space, history, first, allowed=allowed)
     population = _replay(history, space=space, seed=seed, args=args)
-    for number in range(len(taken), len(history) + count):
+    for number in range(len(history) + len(first), len(history) + count):
         rng = default_rng([seed, number, _CHILDREN])
         parent = population.ask()
         point = None if parent is None else locate(novelty.axes, history[parent].parameters)

@@ -27,6 +27,8 @@ _MOST_WORK: Final = 500_000
 _STEPS: Final = (0.1, 0.1, 0.03, 0.03, 0.01, 0.01, 0.003, 0.001, 0.0003)
 """The steps of the local search, as parts of an axis."""
 
+BY_VALUE: Final = True
+
 
 def propose(
     space: Space,

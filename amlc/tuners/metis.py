@@ -43,6 +43,8 @@ _STEPS: Final = 30
 _SMOOTHNESS: Final = 1.5
 _NUGGET: Final = 1e-6
 
+BY_VALUE: Final = True
+
 
 def propose(
     space: Space,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from amlc.model import Parameters, Space
+from amlc.model import Parameters, Record, Space
 from amlc.space.points import Point, axes, deliver, endless
+from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
 from amlc.tuners.random import distinct, draws
 
@@ -15,13 +16,21 @@ if TYPE_CHECKING:
 
 
 class Novelty:
-    """The parameter sets that were proposed so far, and the choice of the next one."""
+    """The parameter sets that were proposed so far, `taken` ones behind those of the history; chooses the next one."""
 
-    def __init__(self, space: Space, taken: Iterable[Parameters], *, allowed: Callable[[Parameters], bool]) -> None:
+    def __init__(
+        self,
+        space: Space,
+        history: Sequence[Record],
+        taken: Iterable[Parameters] = (),
+        *,
+        allowed: Callable[[Parameters], bool],
+    ) -> None:
         self.space = space
         self.axes = axes(space)
         self.allowed = allowed
-        self._taken = list(taken)
+        self._taken = [*(record.parameters for record in history), *taken]
+        self._apart = elsewhere(self.axes, history)
         self._seen = None if endless(space) else {canonical(parameters) for parameters in self._taken}
 
     def pick(self, candidates: Iterable[Point], rng: Generator) -> Parameters | None:
@@ -42,4 +51,5 @@ class Novelty:
         return parameters
 
     def _may(self, parameters: Parameters) -> bool:
-        return not (self._seen is not None and canonical(parameters) in self._seen) and self.allowed(parameters)
+        new = self._apart(parameters) if self._seen is None else canonical(parameters) not in self._seen
+        return new and self.allowed(parameters)

@@ -31,6 +31,8 @@ _CHALLENGERS: Final = 1000
 _STARTS: Final = 10
 _STEPS: Final = 24
 
+BY_VALUE: Final = True
+
 
 def propose(
     space: Space,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.model import Choice, Parameters, Real, Record, Space
 from amlc.space.points import Axis, Key, Point, axes, coordinates, deliver, endless, locate
+from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
 from amlc.tuners.random import distinct, draws
 
@@ -44,6 +45,8 @@ _SIGMAS: Final = 4.0
 
 _MODEL: Final = 1
 """The stream of random numbers beside the start-up's; no 0, for default_rng([seed, 0]) is default_rng(seed)."""
+
+BY_VALUE: Final = True
 
 
 def propose(
@@ -158,12 +161,14 @@ def _following(
     space_axes = axes(space)
     results = sum(record.value is not None for record in records)
     if results and 2 * results >= settings.n_startup_jobs:
+        apart = elsewhere(space_axes, records)
         for point in islice(_samples(space_axes, records, settings, rng), _TRIES):
             parameters = deliver(space_axes, point)
-            if (endless(space) or not _repeats(records, parameters)) and allowed(parameters):
+            fresh = apart(parameters) if endless(space) else not _repeats(records, parameters)
+            if fresh and allowed(parameters):
                 return parameters
-    fresh = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
-    return next(filter(allowed, fresh), None)
+    drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
+    return next(filter(allowed, drawn), None)
 
 
 def _repeats(records: Sequence[Record], parameters: Parameters) -> bool:

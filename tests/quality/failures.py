@@ -18,7 +18,7 @@ from amlc.space.points import Axis, Point, axes, locate
 from amlc.tuners import TUNERS, built_in
 from amlc.tuners.cube import to_unit
 from tests.quality.problems import Problem, choice, cube, levy, uniform
-from tests.quality.run import CHANCE, LEFT_OUT, LIBRARY, behind, holm, optunas_loop, taught
+from tests.quality.run import CHANCE, LEFT_OUT, LIBRARY, behind, holm, optunas_loop
 from tests.tuners.simulation import End, arguments, simulate
 
 TRIALS = 50
@@ -162,7 +162,7 @@ def experiment(task: tuple[str, int, int]) -> tuple[str, int, Found | None]:
             return name, index, None
     else:
         args = arguments(name, optimize_mode="minimize")
-        simulate(built_in(name), space, objective, trials=TRIALS, seed=seed, args=args, learn=taught())
+        simulate(built_in(name), space, objective, trials=TRIALS, seed=seed, args=args)
     later = seen[LEARNED:]
     lost = sum(value is None for _, value, _ in later) / len(later)
     best = min((value for _, value, _ in seen if value is not None), default=math.inf)

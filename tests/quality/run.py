@@ -14,11 +14,10 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from amlc.model import Choice, Integer, Parameters, Real, Record, Space
+from amlc.model import Choice, Integer, Parameters, Space
 from amlc.tuners import TUNERS, built_in
 from tests.quality.problems import FAMILIES, Problem
 from tests.tuners.simulation import End, arguments, simulate
@@ -107,7 +106,6 @@ def experiment(task: Task) -> Found:
             concurrency=task.abreast,
             seed=task.seed,
             args=arguments(task.tuner, optimize_mode="minimize"),
-            learn=taught(),
         )
     took = time.perf_counter() - start
     return Found({n: min(seen[:n])[1] for n in LENGTHS if n <= task.trials}, took)
@@ -116,15 +114,6 @@ def experiment(task: Task) -> Found:
 def _noise(seed: int, number: int, deviation: float) -> float:
     """Return what is added to the result of a trial: that of the n-th one is the same for all tuners."""
     return random.Random(f"{seed}, {number}").gauss(0, deviation) if deviation else 0.0
-
-
-def taught() -> Callable[[Sequence[Record]], Sequence[Record]]:
-    """Return what `amlc run` makes of a history before a tuner learns from it: what failed counts as bad."""
-    try:
-        from amlc.tuners.failures import lessons
-    except ModuleNotFoundError:
-        return tuple
-    return partial(lessons, maximize=False)
 
 
 def optunas_loop(

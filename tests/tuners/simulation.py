@@ -10,6 +10,7 @@ from typing import Any
 from amlc.config.arguments import filled, find
 from amlc.model import Parameters, Record, Space, Status
 from amlc.tuners import Tuner
+from amlc.tuners.failures import lessons
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ def simulate(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool] = lambda parameters: True,
     finish: bool = True,
-    learn: Callable[[Sequence[Record]], Sequence[Record]] = tuple,
+    failed: str | float = "worst",
 ) -> list[Record]:
     """Return the records of an experiment of at most `trials` trials, which end in an order of chance.
 
     As in `amlc run`, the tuner is asked for as many as there is room for whenever a trial ended. objective: None for a
-    trial that failed. finish: wait for the last ones, too. learn: what the tuner sees of a history.
+    trial that failed. finish: wait for the last ones, too. failed: `amlc.failedValue`.
     """
     chance = random.Random(seed)
     history: list[Record] = []
@@ -52,7 +53,10 @@ def simulate(
     while True:
         running = [number for number, record in enumerate(history) if not record.status.ended]
         if room := min(concurrency - len(running), trials - len(history)):
-            for parameters in tuner.propose(space, learn(history), count=room, seed=seed, args=args, allowed=allowed):
+            known: Sequence[Record] = tuple(history)
+            if tuner.by_value:
+                known = lessons(known, maximize=args["optimize_mode"] == "maximize", failed=failed)
+            for parameters in tuner.propose(space, known, count=room, seed=seed, args=args, allowed=allowed):
                 clock += 1
                 running.append(len(history))
                 history.append(Record(parameters=parameters, asked=clock))

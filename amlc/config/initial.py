@@ -1,0 +1,71 @@
+"""Checks `amlc.initial`: each value is one that the search space has, and the tuner can begin with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from amlc.config.sentences import show
+from amlc.config.spelling import Config
+from amlc.errors import Problem, did_you_mean, shorten
+from amlc.model import Choice, Dimension, Integer, JsonPath, Space
+from amlc.space.points import coordinate_of, value_at
+
+_PATH: JsonPath = ("amlc", "initial")
+
+
+def check_initial(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
+    """Yield what is wrong with the parameter sets of `amlc.initial`."""
+    given = config.get(*map(str, _PATH))
+    if not given:
+        return
+    if config.get("tuner", "className") is not None:
+        text = "a class of your own proposes every trial itself. Remove 'initial', or let the class begin with them."
+        yield config.problem(_PATH, "E-initial", text, key=True)
+        return
+    if tuner == "Batch":
+        text = "Batch runs its rows in their order. Remove 'initial', and write first what is to run first."
+        yield config.problem(_PATH, "E-initial", text, key=True)
+        return
+    for index, parameters in enumerate(given):
+        yield from _check(config, space, parameters, (*_PATH, index))
+
+
+def _check(config: Config, space: Space, given: Mapping[str, Any], path: JsonPath) -> Iterator[Problem]:
+    known = {dimension.name: dimension for dimension in space}
+    for name, value in given.items():
+        here = (*path, name)
+        dimension = known.get(name)
+        if dimension is None:
+            if name == "_name":
+                continue
+            hint = did_you_mean(str(name), known) or f" Known: {shorten(', '.join(known))}."
+            text = f"the search space has no parameter '{name}'.{hint}"
+            yield config.problem(here, "E-initial", text, key=True)
+            continue
+        coordinate = coordinate_of(dimension, value)
+        if coordinate is None or not _exact(dimension, coordinate, value):
+            text = f"'{name}' must be {_expected(dimension)}, got {show(config, here, value)}. Correct it."
+            yield config.problem(here, "E-initial", text)
+        elif isinstance(dimension, Choice) and dimension.branches:
+            yield from _check(config, dimension.branches[int(coordinate)], value, here)
+
+
+def _exact(dimension: Dimension, coordinate: float, value: Any) -> bool:
+    """Tell whether the value is no other than those that a trial can receive: a rounded type has a grid."""
+    rounded = getattr(dimension, "q", None) is not None
+    return not rounded or abs(value_at(dimension, coordinate) - value) <= 1e-9 * max(abs(value), 1.0)
+
+
+def _expected(dimension: Dimension) -> str:
+    """Return in words what the dimension can be."""
+    match dimension:
+        case Choice():
+            options = ", ".join(map(repr, dimension.options))
+            return f"a mapping with '_name', one of {shorten(options)}" if dimension.branches else f"one of {options}"
+        case Integer():
+            return f"a whole number from {dimension.low} to {dimension.high - 1}"
+    grid = "" if dimension.q is None else f", on its grid of {dimension.q:g}"
+    if dimension.normal:
+        return f"a {'positive ' if dimension.log else ''}number{grid}"
+    return f"a number from {dimension.a:g} to {dimension.b:g}{grid}"

@@ -1,0 +1,129 @@
+"""`amlc.initial`: parameter sets that the user wants to run first, whatever the tuner would begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, Final
+
+from amlc.errors import PlanError
+from amlc.model import Experiment, Parameters, Record, Space
+from amlc.space.points import Axis, Key, Point, axes, deliver, endless, locate, located_part
+from amlc.tuners.gridsearch import canonical
+from amlc.tuners.random import draws
+
+_MOST_DRAWS: Final = 1000
+"""How many completions of a partial parameter set are tried before the constraints are blamed."""
+
+_COMPLETIONS: Final = 3
+"""The stream of random numbers beside those of the tuners."""
+
+Allowed = Callable[[Parameters], bool]
+Proposals = Callable[[Allowed, int], Iterable[Parameters]]
+"""The tuner: yields at most so many parameter sets that are allowed."""
+
+
+def leading(experiment: Experiment, history: Sequence[Record]) -> int:
+    """Return how many of the next parameter sets are certain because the user gave all of their values."""
+    done = sum(not record.imported for record in history)
+    space_axes = axes(experiment.space)
+    whole = 0
+    for given in experiment.initial[done:]:
+        if locate(space_axes, given) is None:
+            break
+        whole += 1
+    return whole
+
+
+def before(
+    experiment: Experiment, history: Sequence[Record], propose: Proposals, *, count: int, allowed: Allowed
+) -> Iterator[Parameters]:
+    """Yield at most `count` parameter sets: what is left of the initial ones, then those of the tuner.
+
+    Number n of the initial ones takes the place of the tuner's n-th proposal. What it leaves open, and what the tuner
+    adds to the parameters of the space (a budget, a folder for checkpoints), is as there. A finite space does not
+    repeat it. Raises PlanError for one that the constraints exclude.
+    """
+    done = sum(not record.imported for record in history)
+    own = [record.parameters for record in history if not record.imported][: len(experiment.initial)]
+    proposals = propose(_not_again(experiment, own, allowed), count)
+    for number, proposal in enumerate(proposals, start=done):
+        yield _completed(experiment, number, proposal, allowed) if number < len(experiment.initial) else proposal
+
+
+def first(experiment: Experiment, proposals: Iterable[Parameters], *, allowed: Allowed) -> Iterator[Parameters]:
+    """Yield the initial parameter sets, then the proposals of an open loop, which lose none, but for equal ones."""
+    rest = iter(proposals)
+    drawn = list(islice(rest, len(experiment.initial)))
+    taken: set[bytes] = set()
+    for number in range(len(experiment.initial)):
+        parameters = _completed(experiment, number, drawn[number] if number < len(drawn) else {}, allowed)
+        taken.add(canonical(parameters))
+        yield parameters
+    yield from (parameters for parameters in chain(drawn, rest) if canonical(parameters) not in taken)
+
+
+def _not_again(experiment: Experiment, own: Sequence[Parameters], allowed: Allowed) -> Allowed:
+    if endless(experiment.space):
+        return allowed
+    names = {dimension.name for dimension in experiment.space}
+    taken = {canonical({name: value for name, value in one.items() if name in names}) for one in own}
+    return lambda parameters: canonical(parameters) not in taken and allowed(parameters)
+
+
+def _completed(experiment: Experiment, number: int, proposal: Parameters, allowed: Allowed) -> Parameters:
+    given = experiment.initial[number]
+    for parameters in _completions(experiment.space, given, proposal, seed=[experiment.seed, number, _COMPLETIONS]):
+        if allowed({name: parameters[name] for name in parameters if name in _names(experiment.space)}):
+            return parameters
+    raise PlanError(
+        "amlc.constraints exclude this parameter set. Correct it, or loosen the constraint.",
+        path=("amlc", "initial", number),
+        code="E-initial",
+    )
+
+
+def _names(space: Space) -> set[str]:
+    return {dimension.name for dimension in space}
+
+
+def _completions(
+    space: Space, given: Parameters, proposal: Parameters, *, seed: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Yield the given values with those of the proposal for what they leave open; then with draws at random."""
+    from numpy.random import default_rng
+
+    space_axes = axes(space)
+    names = _names(space)
+    added = {name: value for name, value in proposal.items() if name not in names}
+    fixed = located_part(space_axes, given)
+    proposed = locate(space_axes, {name: value for name, value in proposal.items() if name in names}) or {}
+    for base in chain([proposed], islice(draws(default_rng(seed), space_axes), _MOST_DRAWS)):
+        point = _merged(space_axes, fixed, base, draws(default_rng(seed), space_axes))
+        parameters = deliver(space_axes, point)
+        yield {**_overlaid(parameters, given), **added}
+
+
+def _merged(space_axes: Sequence[Axis], fixed: Point, base: Point, more: Iterator[Point]) -> Point:
+    """Return a whole point: `fixed`, else `base`, else the first of `more` in which the axis is active."""
+    known: dict[Key, int | float] = dict(base)
+    point: dict[Key, int | float] = {}
+    for axis in space_axes:
+        if not axis.active(point):
+            continue
+        if axis.key in fixed:
+            point[axis.key] = fixed[axis.key]
+            continue
+        while axis.key not in known:
+            known = {**next(more), **known}
+        point[axis.key] = known[axis.key]
+    return point
+
+
+def _overlaid(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with the given values as the user wrote them: 1 stays 1 where the space has 1.0."""
+    found = dict(parameters)
+    for name, value in given.items():
+        nested = isinstance(value, dict) and isinstance(found.get(name), dict) and "_name" in value
+        found[name] = _overlaid(found[name], value) if nested else value
+    return found

@@ -1,0 +1,102 @@
+"""What a trial without a result of its own teaches: that its place is a bad one, and need not be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Final
+
+from amlc.model import Integer, Parameters, Real, Record, Status
+from amlc.records import scalar
+from amlc.space.points import Axis, Key, Point, locate
+from amlc.tuners.cube import to_unit
+
+_NEAR: Final = 1e-3
+"""How near to a failed trial, in quantiles of each continuous parameter, counts as its own place."""
+
+_FAILED: Final = frozenset({Status.FAILED, Status.SUCCEEDED})
+"""How a trial ends without a result by its own fault; `canceled` and `unfinished` are no fault of its parameters."""
+
+
+def lessons(
+    history: Sequence[Record], *, maximize: bool, failed: str | float = "worst", intermediate: bool = False
+) -> Sequence[Record]:
+    """Return `history` with a value for each trial that ended without one, marked as `guessed`.
+
+    A trial that failed, or reported no finite number, counts as `failed`: "worst" is the worst result so far, a number
+    stands for itself, and "ignore" leaves everything as it is, which is what NNI does. One that was stopped early
+    counts as the median of the results or as its last intermediate result, whichever is worse: an assessor stops what
+    is behind, and of a curve that ended early the last value alone may look good. With `intermediate` it is that last
+    value itself (NNI's `includeIntermediateResults`), and no guess.
+    Without any result there is nothing to compare with, and no guess.
+    """
+    if intermediate:
+        history = [_as_reported(record) for record in history]
+    if failed == "ignore":
+        return history
+    sign = -1.0 if maximize else 1.0
+    losses = [sign * record.value for record in history if record.value is not None]
+    if not losses:
+        return history
+    worst = max(losses) if isinstance(failed, str) else sign * failed
+    middle = median(losses)
+
+    def taught(record: Record) -> Record:
+        if record.value is not None or not record.status.ended:
+            return record
+        if record.status is Status.EARLY_STOPPED:
+            last = _last(record)
+            return replace(record, value=sign * max(middle, middle if last is None else sign * last), guessed=True)
+        return replace(record, value=sign * worst, guessed=True) if record.status in _FAILED else record
+
+    return [taught(record) for record in history]
+
+
+def _as_reported(record: Record) -> Record:
+    stopped = record.status is Status.EARLY_STOPPED and record.value is None
+    return replace(record, value=_last(record)) if stopped else record
+
+
+def _last(record: Record) -> float | None:
+    """Return the last intermediate result that is a finite number."""
+    return next((value for _, reported in reversed(record.curve) if (value := scalar(reported)) is not None), None)
+
+
+def elsewhere(space_axes: Sequence[Axis], history: Iterable[Record]) -> Callable[[Parameters], bool]:
+    """Return whether parameters lie apart from all trials of `history` that failed, as far as `lessons` told of them.
+
+    Two lie apart if a choice, an integer or a rounded number differs, or a continuous one by more than a thousandth of
+    its distribution: a model that climbs to the edge of a region where trials fail ends at the same place each time,
+    and no two of its numbers need be equal.
+    """
+    failed = [record.parameters for record in history if record.guessed and record.status in _FAILED]
+    places: list[Point] = []
+
+    def apart(parameters: Parameters) -> bool:
+        if not failed:
+            return True
+        if not places:  # only when the model has something to suggest
+            places.extend(point for point in (locate(space_axes, one) for one in failed) if point is not None)
+        here = locate(space_axes, parameters)
+        return here is None or not any(_near(space_axes, here, place) for place in places)
+
+    return apart
+
+
+def _near(space_axes: Sequence[Axis], here: Point, there: Point) -> bool:
+    if here.keys() != there.keys():
+        return False
+    return all(_equal(axis, here, there, axis.key) for axis in space_axes if axis.key in here)
+
+
+def _equal(axis: Axis, here: Point, there: Point, key: Key) -> bool:
+    if here[key] == there[key]:
+        return True
+    if axis.size is not None or isinstance(axis.dimension, Integer):
+        return False
+    assert isinstance(axis.dimension, Real)  # the axes without a size are those of the real types
+    if axis.dimension.q is not None:
+        return False
+    (a,), (b,) = to_unit([axis], here), to_unit([axis], there)
+    return abs(a - b) <= _NEAR
