@@ -31,7 +31,12 @@ unless the test shows it; of tuners that have no such goal, how often it does.
 
 
 def quality(
-    *, seeds: int | None = None, names: Sequence[str] = (), full: bool = False, family: str = "bench", keep: Path | None = None
+    *,
+    seeds: int | None = None,
+    names: Sequence[str] = (),
+    full: bool = False,
+    family: str = "bench",
+    keep: Path | None = None,
 ) -> None:
     """Print the tables. seeds: at most so many. names: of these tuners alone, Random and Optuna's own loop."""
     efforts, effort = (FULL, FULL_EFFORT) if full else (QUICK, Effort())

@@ -34,8 +34,13 @@ _MOST_OTHERS: Final = 300
 _GOOD: Final = 0.4
 """The share of good results for `gamma` 1: with NNI's default for it the tenth that Optuna takes by itself."""
 
-_LEVELS: Final = 8
-"""How many levels of goodness there are at most: a result of level n counts n * n / 2 times."""
+_COPIES: Final = 40
+"""About how many copies of good results there are together: with more of them, each has fewer. For Optuna's windows
+grow narrow with their number, and those around two or three results soon propose little else."""
+
+_MOVED: Final = 0.5
+"""How far copies of a whole number are moved, as a share of an Optuna window's least width without copies: the copies
+make windows so narrow that they hold one whole number alone, and what they propose has been tried."""
 
 _MOST_STEPS: Final = 1000
 """A finer grid of numbers counts as continuous: that is faster, and a Parzen window sees no difference."""
@@ -181,7 +186,10 @@ def _repeats(records: Sequence[Record], parameters: Parameters) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """One axis as Optuna has it: `enter` turns coordinates into its values, `leave` turns these back."""
+    """One axis as Optuna has it: `enter` turns coordinates into its values, `leave` turns these back.
+
+    values, step: of a grid of numbers, how many there are and how far apart; 0 for any other axis.
+    """
 
     name: str
     distribution: BaseDistribution
@@ -189,6 +197,10 @@ class _Scale:
     leave: Callable[[float], float]
     values: int = 0
     step: float = 0.0
+
+    def moved(self, x: float, by: float) -> float:
+        """Return a coordinate that is `by` times the length of the axis away from `x`; x if that is no grid."""
+        return x + self.step * round(by * self.values)
 
 
 def _scale(axis: Axis, name: str) -> _Scale:
@@ -258,8 +270,8 @@ def _samples(
         others += _located(space_axes, running)
     scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
     good = [
-        (result[0], _moved(scales, result[1], len(best), rng) if copy else result[1], result[2])
-        for rank, result in enumerate(best)
+        (number, _moved(scales, point, _MOVED / (1 + len(best)), rng) if copy else point, loss)
+        for rank, (number, point, loss) in enumerate(best)
         for copy in range(_copies(rank, len(best)))
     ]
     if best:  # against a mean good result the prior weighs what it did against one of which there is no copy
@@ -271,27 +283,20 @@ def _samples(
         yield point
 
 
-def _moved(scales: Mapping[Key, _Scale], point: Point, good: int, rng: Generator) -> Point:
-    """Return a copy of a good point with its whole numbers moved, by as much as a window without copies is wide."""
-    moved = dict(point)
-    for key, x in point.items():
-        scale = scales[key]
-        if scale.values:
-            moved[key] = x + scale.step * round(_SPREAD * scale.values / (1 + good) * rng.standard_normal())
-    return moved
-
-
-_SPREAD = 1.0
-
-
 def _copies(rank: int, count: int) -> int:
     """Return how many times Optuna is told one of `count` good results; rank 0 is the best one.
 
-    The more it is told of, the nearer to them it looks: its least width of a Parzen window is 1/(1 + n) of the range
-    for n results. With one copy each that were a sixth of it after 50 trials.
+    Half the square of its level: min(count, sqrt(6 _COPIES / count)) of the best one, and less in proportion of those
+    behind it. The more Optuna is told of, the nearer to them it looks: its least width of a Parzen window is 1/(1 + n)
+    of the range for n results. With one copy each that were a sixth of it after 50 trials.
     """
-    level = min(count, _LEVELS) * (count - rank) / count
+    level = min(count, math.sqrt(6 * _COPIES / count)) * (count - rank) / count
     return max(int(level * level / 2), 1)
+
+
+def _moved(scales: Mapping[Key, _Scale], point: Point, deviation: float, rng: Generator) -> Point:
+    """Return a copy of `point` of which the numbers on grids are moved, by a normal draw of their axes' lengths."""
+    return {key: scales[key].moved(x, deviation * rng.standard_normal()) for key, x in point.items()}
 
 
 def _sample(

@@ -54,7 +54,7 @@ class Found:
     again: int
 
 
-Ending = Callable[[Parameters], "float | None | End"]
+Ending = Callable[[Parameters], "float | End | None"]
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def experiment(task: tuple[str, int, int]) -> tuple[str, int, Found | None]:
     space, end = Problem("", scenario.space, _never).parsed(), scenario.begin()
     seen: list[tuple[Parameters, float | None, bool]] = []
 
-    def objective(parameters: Parameters) -> float | None | End:
+    def objective(parameters: Parameters) -> float | End | None:
         ending = end(parameters)
         value = ending.value if isinstance(ending, End) else ending
         seen.append((parameters, value, value is None and not isinstance(ending, End)))
@@ -182,7 +182,7 @@ def nnis_loop(name: str, space: Mapping[str, Any], objective: Ending, *, seed: i
 
     warnings.simplefilter("ignore")
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  which is what they draw from
     module, cls, args = NNI[name]
     if name == "TPE":
         args = {**args, "seed": seed}
@@ -249,7 +249,9 @@ def table(names: Sequence[str], found: Mapping[tuple[str, int], Sequence[Found]]
     for name in names:
         results = [found.get((name, index), ()) for index in range(len(SCENARIOS))]
         cells = [
-            f"{statistics.median(r.best for r in some):.3g}; {statistics.mean(r.lost for r in some):.0%}" if some else ""
+            f"{statistics.median(r.best for r in some):.3g}; {statistics.mean(r.lost for r in some):.0%}"
+            if some
+            else ""
             for some in results
         ]
         again = sum(r.again for some in results for r in some)

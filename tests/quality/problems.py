@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def levy(p: Parameters) -> float:
 
 def rosenbrock(p: Parameters) -> float:
     x = list(p.values())
-    return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in zip(x, x[1:], strict=False))
+    return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in pairwise(x))
 
 
 def ackley(p: Parameters) -> float:
@@ -163,7 +164,7 @@ TRAINING = {
 def shelves(p: Parameters) -> float:
     """Return how far eight whole numbers are from 3, 5, 7 …, where the neighbours pull at one another."""
     x = [value - 3 - 2 * (i % 4) for i, value in enumerate(p.values())]
-    return sum(abs(a) for a in x) + 0.5 * sum(abs(a - b) for a, b in zip(x, x[1:], strict=False))
+    return sum(abs(a) for a in x) + 0.5 * sum(abs(a - b) for a, b in pairwise(x))
 
 
 def machine(p: Parameters) -> float:
@@ -325,7 +326,7 @@ TERRACES = {
 def memory(p: Parameters) -> float | None:
     """Return the loss of a training that runs out of memory or diverges; its best is near where that begins."""
     rate = math.log10(p["lr"])
-    if p["width"] * p["batch"] > 200_000 or rate + p["momentum"] > -0.3:
+    if p["width"] * p["batch"] > 400_000 or rate + p["momentum"] > 0:
         return None
     size = 0.25 * abs(math.log2(p["width"] / 700)) + 0.1 * abs(math.log2(p["batch"] / 128))
     return size + 0.5 * (rate + 1.4) ** 2 + 0.5 * (p["momentum"] - 0.8) ** 2

@@ -109,7 +109,7 @@ def test_a_stop_takes_the_worse_half(begin) -> None:
         ending = end(parameters)
         assert isinstance(ending, End)
         (stopped if ending.value is None else completed).append(BENCH[0].value(parameters))
-    assert 50 < len(stopped) < 150
+    assert 50 < len(stopped) < 180
     assert sum(completed) / len(completed) < sum(stopped) / len(stopped)
 
 

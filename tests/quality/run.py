@@ -13,13 +13,15 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from amlc.model import Choice, Integer, Parameters, Space
-from amlc.tuners import TUNERS, built_in
-from tests.quality.problems import FAMILIES, Problem
+from amlc.tuners import TUNERS, built_in, tpe
+from tests.quality.problems import FAMILIES
 from tests.tuners.simulation import End, arguments, simulate
 
 LIBRARY = "Optuna's own loop"
@@ -59,7 +61,7 @@ FULL_EFFORT = Effort(1000, 30, 200, 30)
 
 @dataclass(frozen=True)
 class Task:
-    """One experiment."""
+    """One experiment. constants: what stands in place of TPE's own ones, as JSON."""
 
     tuner: str
     family: str
@@ -67,6 +69,7 @@ class Task:
     seed: int
     trials: int
     abreast: int
+    constants: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,16 @@ def experiment(task: Task) -> Found:
     if task.tuner == LIBRARY:
         optunas_loop(problem.parsed(), objective, trials=task.trials, abreast=task.abreast, seed=task.seed)
     else:
-        simulate(
-            built_in(task.tuner),
-            problem.parsed(),
-            objective,
-            trials=task.trials,
-            concurrency=task.abreast,
-            seed=task.seed,
-            args=arguments(task.tuner, optimize_mode="minimize"),
-        )
+        with mock.patch.multiple(tpe, **json.loads(task.constants)) if task.constants != "{}" else nullcontext():
+            simulate(
+                built_in(task.tuner),
+                problem.parsed(),
+                objective,
+                trials=task.trials,
+                concurrency=task.abreast,
+                seed=task.seed,
+                args=arguments(task.tuner, optimize_mode="minimize"),
+            )
     took = time.perf_counter() - start
     return Found({n: min(seen[:n])[1] for n in LENGTHS if n <= task.trials}, took)
 
@@ -117,7 +121,7 @@ def _noise(seed: int, number: int, deviation: float) -> float:
 
 
 def optunas_loop(
-    space: Space, objective: Callable[[Parameters], float | None | End], *, trials: int, abreast: int, seed: int
+    space: Space, objective: Callable[[Parameters], float | End | None], *, trials: int, abreast: int, seed: int
 ) -> list[Any]:
     """Run what `study.optimize` with its default sampler does, with `abreast` workers, and return the trials."""
     import optuna

@@ -163,7 +163,7 @@ def digits(branch: str, settings: Mapping[str, Any]) -> float:
 
     models: Mapping[str, Callable[[], Any]] = {
         "svc": lambda: SVC(**settings),
-        "forest": lambda: RandomForestClassifier(n_estimators=30, random_state=0, **settings),
+        "forest": lambda: RandomForestClassifier(n_estimators=20, random_state=0, **settings),
         "sgd": lambda: SGDClassifier(
             penalty="elasticnet", learning_rate="invscaling", max_iter=20, tol=None, random_state=0, **settings
         ),
@@ -194,7 +194,7 @@ def _no(settings: Mapping[str, Any]) -> dict[str, Any]:
 def diabetes(branch: str, settings: Mapping[str, Any]) -> float:
     from sklearn.ensemble import RandomForestRegressor
 
-    model = RandomForestRegressor(n_estimators=20, random_state=0, **settings)
+    model = RandomForestRegressor(n_estimators=10, random_state=0, **settings)
     return sum(1 - model.fit(x, y).score(x_test, y_test) for x, y, x_test, y_test in _halves("diabetes")) / 2
 
 
@@ -204,7 +204,7 @@ def blobs(branch: str, settings: Mapping[str, Any]) -> float:
 
     models: Mapping[str, Callable[[], Any]] = {
         "rbf": lambda: SVC(**settings),
-        "poly": lambda: SVC(kernel="poly", max_iter=20_000, **settings),
+        "poly": lambda: SVC(kernel="poly", max_iter=2_000, **settings),
         "neighbours": lambda: KNeighborsClassifier(**settings),
     }
     return _error("blobs", models[branch])
@@ -215,14 +215,14 @@ DIGITS = Table(
     {
         "svc": {"C": geometric(1e-2, 1e3, 11), "gamma": geometric(1e-5, 1, 16)},
         "forest": {
-            "max_depth": whole(1, 17),
-            "max_features": linear(0.02, 0.8, 9),
-            "min_samples_leaf": whole(1, 9),
+            "max_depth": whole(1, 13),
+            "max_features": linear(0.02, 0.8, 7),
+            "min_samples_leaf": whole(1, 7),
         },
         "sgd": {
-            "alpha": geometric(1e-6, 1e-1, 11),
-            "eta0": geometric(1e-4, 1, 9),
-            "l1_ratio": linear(0, 1, 5),
+            "alpha": geometric(1e-6, 1e-1, 9),
+            "eta0": geometric(1e-4, 1, 7),
+            "l1_ratio": linear(0, 1, 4),
             "loss": one_of("hinge", "log_loss", "modified_huber"),
         },
     },
@@ -232,10 +232,10 @@ WINE = Table(
     "wine",
     {
         "": {
-            "log_rate": linear(-2, 0, 11),
-            "max_depth": whole(1, 7),
-            "subsample": linear(0.3, 1, 6),
-            "max_features": linear(0.1, 1, 5),
+            "log_rate": linear(-2, 0, 9),
+            "max_depth": whole(1, 6),
+            "subsample": linear(0.3, 1, 5),
+            "max_features": linear(0.1, 1, 4),
         }
     },
     wine,
@@ -260,7 +260,7 @@ DIABETES = Table(
         "": {
             "max_depth": whole(1, 11),
             "max_features": linear(0.1, 1, 6),
-            "min_samples_leaf": whole(1, 13),
+            "min_samples_leaf": whole(1, 9),
             "max_samples": linear(0.2, 0.95, 4),
         }
     },

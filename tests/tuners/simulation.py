@@ -32,7 +32,7 @@ def arguments(name: str, **given: Any) -> Mapping[str, Any]:
 def simulate(
     tuner: Tuner,
     space: Space,
-    objective: Callable[[Parameters], float | None | End],
+    objective: Callable[[Parameters], float | End | None],
     *,
     trials: int,
     concurrency: int = 1,
