@@ -12,7 +12,8 @@ from typing import Any
 
 from amlc.model import Parameters, Record, Space, Status
 from amlc.tuners import TUNERS, built_in, random
-from tests.bench_quality import CUBE, LIBRARY, Problem, hartmann, optuna_asks
+from tests.quality.problems import Problem, cube, hartmann_6
+from tests.quality.run import LIBRARY, suggested
 from tests.tuners.simulation import arguments
 
 SIZES = (100, 1_000, 10_000)
@@ -45,7 +46,7 @@ MIXED = {
     "width": {"_type": "choice", "_value": [16, 32, 64, 128, 256]},
     "batch": {"_type": "choice", "_value": [64, 32, 16, 8]},
 }
-PROBLEMS = (Problem("6 numbers, Hartmann's function", CUBE, hartmann), Problem("a flat mixed space", MIXED, mixed))
+PROBLEMS = (Problem("6 numbers, Hartmann's function", cube(6, 0, 1), hartmann_6), Problem("a flat mixed space", MIXED, mixed))
 
 
 @dataclass(frozen=True)
@@ -123,13 +124,13 @@ def _optuna(problem: Problem, size: int, repeats: int) -> list[float]:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     for _ in range(size):
         trial = study.ask()
-        study.tell(trial, problem.value(optuna_asks(trial, space)))
+        study.tell(trial, problem.value(suggested(trial, space)))
     study.sampler = optuna.samplers.TPESampler(seed=1)
     times = []
     for _ in range(repeats + 1):
         start = time.process_time()
         trial = study.ask()
-        found = optuna_asks(trial, space)
+        found = suggested(trial, space)
         times.append(time.process_time() - start)
         study.tell(trial, problem.value(found))
     return times[1:]

@@ -34,8 +34,13 @@ _MOST_OTHERS: Final = 300
 _GOOD: Final = 0.4
 """The share of good results for `gamma` 1: with NNI's default for it the tenth that Optuna takes by itself."""
 
-_LEVELS: Final = 8
-"""How many levels of goodness there are at most: a result of level n counts n * n / 2 times."""
+_COPIES: Final = 40
+"""About how many copies of good results there are together: with more of them, each has fewer. For Optuna's windows
+grow narrow with their number, and those around two or three results soon propose little else."""
+
+_MOVED: Final = 0.5
+"""How far copies of a whole number are moved, as a share of an Optuna window's least width without copies: the copies
+make windows so narrow that they hold one whole number alone, and what they propose has been tried."""
 
 _MOST_STEPS: Final = 1000
 """A finer grid of numbers counts as continuous: that is faster, and a Parzen window sees no difference."""
@@ -181,12 +186,21 @@ def _repeats(records: Sequence[Record], parameters: Parameters) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """One axis as Optuna has it: `enter` turns coordinates into its values, `leave` turns these back."""
+    """One axis as Optuna has it: `enter` turns coordinates into its values, `leave` turns these back.
+
+    values, step: of a grid of numbers, how many there are and how far apart; 0 for any other axis.
+    """
 
     name: str
     distribution: BaseDistribution
     enter: Callable[[float], float]
     leave: Callable[[float], float]
+    values: int = 0
+    step: float = 0.0
+
+    def moved(self, x: float, by: float) -> float:
+        """Return a coordinate that is `by` times the length of the axis away from `x`; x if that is no grid."""
+        return x + self.step * round(by * self.values)
 
 
 def _scale(axis: Axis, name: str) -> _Scale:
@@ -210,7 +224,7 @@ def _scale(axis: Axis, name: str) -> _Scale:
 
     if last - first < _MOST_STEPS:
         grid: BaseDistribution = IntDistribution(first, last)
-        return _Scale(name, grid, lambda x: nearest(x / width), lambda k: k * width)
+        return _Scale(name, grid, lambda x: nearest(x / width), lambda k: k * width, last - first + 1, width)
     grid = FloatDistribution(first - 0.5, last + 0.5)
     return _Scale(name, grid, lambda x: float(nearest(x / width)), lambda k: nearest(k) * width)
 
@@ -254,10 +268,14 @@ def _samples(
     if settings.lie:
         running = ((number, record, None) for number, record in enumerate(records) if not record.status.ended)
         others += _located(space_axes, running)
-    good = [result for rank, result in enumerate(best) for _ in range(_copies(rank, len(best)))]
+    scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
+    good = [
+        (number, _moved(scales, point, _MOVED / (1 + len(best)), rng) if copy else point, loss)
+        for rank, (number, point, loss) in enumerate(best)
+        for copy in range(_copies(rank, len(best)))
+    ]
     if best:  # against a mean good result the prior weighs what it did against one of which there is no copy
         settings = replace(settings, prior_weight=settings.prior_weight * len(good) / len(best))
-    scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
     trials = [_trial(scales, *result) for result in sorted([*good, *others], key=lambda result: result[0])]
     while best:
         with _quiet():
@@ -268,11 +286,17 @@ def _samples(
 def _copies(rank: int, count: int) -> int:
     """Return how many times Optuna is told one of `count` good results; rank 0 is the best one.
 
-    The more it is told of, the nearer to them it looks: its least width of a Parzen window is 1/(1 + n) of the range
-    for n results. With one copy each that were a sixth of it after 50 trials.
+    Half the square of its level: min(count, sqrt(6 _COPIES / count)) of the best one, and less in proportion of those
+    behind it. The more Optuna is told of, the nearer to them it looks: its least width of a Parzen window is 1/(1 + n)
+    of the range for n results. With one copy each that were a sixth of it after 50 trials.
     """
-    level = min(count, _LEVELS) * (count - rank) / count
+    level = min(count, math.sqrt(6 * _COPIES / count)) * (count - rank) / count
     return max(int(level * level / 2), 1)
+
+
+def _moved(scales: Mapping[Key, _Scale], point: Point, deviation: float, rng: Generator) -> Point:
+    """Return a copy of `point` of which the numbers on grids are moved, by a normal draw of their axes' lengths."""
+    return {key: scales[key].moved(x, deviation * rng.standard_normal()) for key, x in point.items()}
 
 
 def _sample(

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amlc.config.arguments import filled, find
 from amlc.model import Parameters, Record, Space, Status
 from amlc.tuners import Tuner
 from amlc.tuners.failures import lessons
+
+
+@dataclass(frozen=True)
+class End:
+    """How a trial ended: as a `Record` has it. curve: its intermediate results."""
+
+    status: Status = Status.SUCCEEDED
+    value: float | None = None
+    curve: tuple[float, ...] = ()
 
 
 def arguments(name: str, **given: Any) -> Mapping[str, Any]:
@@ -23,7 +32,7 @@ def arguments(name: str, **given: Any) -> Mapping[str, Any]:
 def simulate(
     tuner: Tuner,
     space: Space,
-    objective: Callable[[Parameters], float | None],
+    objective: Callable[[Parameters], float | End | None],
     *,
     trials: int,
     concurrency: int = 1,
@@ -55,6 +64,8 @@ def simulate(
             return history
         clock += 1
         number = chance.choice(running)
-        value = objective(history[number].parameters)
-        status = Status.FAILED if value is None else Status.SUCCEEDED
-        history[number] = replace(history[number], status=status, value=value, told=clock)
+        end = objective(history[number].parameters)
+        if not isinstance(end, End):
+            end = End(Status.FAILED if end is None else Status.SUCCEEDED, end)
+        curve = tuple((clock, value) for value in end.curve)
+        history[number] = replace(history[number], status=end.status, value=end.value, told=clock, curve=curve)

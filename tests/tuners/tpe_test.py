@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import islice
 from statistics import median
 
+import numpy as np
 import pytest
 
 from amlc.model import Record, Status
@@ -294,7 +295,18 @@ def test_settings_are_what_is_documented() -> None:
 
 def test_better_results_count_more_often() -> None:
     assert [tpe._copies(rank, 5) for rank in range(5)] == [12, 8, 4, 2, 1]
-    assert [tpe._copies(rank, 25) for rank in (0, 24)] == [32, 1]
+    assert [tpe._copies(rank, 25) for rank in (0, 12, 24)] == [4, 1, 1]
+    assert [sum(tpe._copies(rank, count) for rank in range(count)) for count in (3, 8, 15, 25)] == [7, 46, 43, 43]
+
+
+def test_copies_of_whole_numbers_reach_their_neighbours(parsed) -> None:
+    space_axes = tpe.axes(parsed({"n": {"_type": "randint", "_value": [0, 20]}, **PLANE, "q": TYPES["quniform"]}))
+    scales = {axis.key: tpe._scale(axis, axis.dimension.name) for axis in space_axes}
+    point = {("n",): 10, ("x",): 0.3, ("y",): -2.0, ("q",): 5.0}
+    copies = [tpe._moved(scales, point, 0.05, np.random.default_rng(seed)) for seed in range(200)]
+    assert {copy["n",] for copy in copies} > {8, 9, 10, 11, 12}
+    assert {copy["q",] for copy in copies} == {5.0}
+    assert {(copy["x",], copy["y",]) for copy in copies} == {(0.3, -2.0)}
 
 
 @pytest.mark.parametrize(
