@@ -161,7 +161,8 @@ def _following(
             known, apart = _known(space, records), elsewhere(space_axes, records)
             with _one_thread():
                 for suggestion in islice(suggest(space_axes, evidence, rng), _TRIES):
-                    parameters = deliver(space_axes, suggestion.point, digits=MODEL_DIGITS)
+                    digits = None if suggestion.again else MODEL_DIGITS  # what is run again has the digits that it has
+                    parameters = deliver(space_axes, suggestion.point, digits=digits)
                     if (suggestion.again or not known(parameters)) and apart(parameters) and allowed(parameters):
                         return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))

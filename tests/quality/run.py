@@ -132,7 +132,7 @@ def optunas_loop(
     while asked < trials or running:
         while asked < trials and len(running) < abreast:
             trial = study.ask()
-            running.append((trial, suggested(trial, space, "")))
+            running.append((trial, suggested(trial, space)))
             asked += 1
         trial, parameters = running.pop(chance.randrange(len(running)))
         end = objective(parameters)
@@ -147,7 +147,7 @@ def optunas_loop(
     return study.trials
 
 
-def suggested(trial: Any, space: Space, prefix: str) -> dict[str, Any]:
+def suggested(trial: Any, space: Space, prefix: str = "") -> dict[str, Any]:
     """Return parameters as somebody who writes for Optuna asks for them."""
     found: dict[str, Any] = {}
     for d in space:
