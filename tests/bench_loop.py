@@ -46,7 +46,10 @@ MIXED = {
     "width": {"_type": "choice", "_value": [16, 32, 64, 128, 256]},
     "batch": {"_type": "choice", "_value": [64, 32, 16, 8]},
 }
-PROBLEMS = (Problem("6 numbers, Hartmann's function", cube(6, 0, 1), hartmann_6), Problem("a flat mixed space", MIXED, mixed))
+PROBLEMS = (
+    Problem("6 numbers, Hartmann's function", cube(6, 0, 1), hartmann_6),
+    Problem("a flat mixed space", MIXED, mixed),
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from amlc.tuners.failures import elsewhere, lessons
 from tests.tuners.simulation import arguments, simulate
 
 LEARNING = [name for name in TUNERS if built_in(name).by_value]
-EXTRAS = {"Anneal": "hyperopt", "SMAC": "sklearn", "GP": "sklearn", "Metis": "sklearn", "DNGO": "sklearn"}
 
 
 def record(value=None, status=Status.SUCCEEDED, curve=(), x=0.5):
@@ -116,8 +115,6 @@ def lost(name, space, *, trials=40):
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_a_tuner_that_learns_leaves_the_region_that_fails(name, parsed):
-    if name in EXTRAS:
-        pytest.importorskip(EXTRAS[name])
     places = lost(name, parsed(CORNER))
     by_chance = lost("Random", parsed(CORNER))
     assert len(places) < len(by_chance), f"{len(places)} of 20, {len(by_chance)} by chance"
