@@ -130,7 +130,7 @@ def test_the_sampler_learns(parsed) -> None:
     assert best["TPESampler"] < best["RandomSampler"]
 
 
-@pytest.mark.parametrize("sampler", [param("CmaEsSampler")])
+@pytest.mark.parametrize("sampler", ["CmaEsSampler"])
 @pytest.mark.parametrize("margin", [False, True])
 def test_what_was_rounded_on_the_way_counts_as_what_the_sampler_proposed(sampler, margin, parsed) -> None:
     space = parsed({f"x{n}": {"_type": "uniform", "_value": [-5, 5]} for n in range(2)})
@@ -232,7 +232,7 @@ def test_constraints_that_change_are_heeded_as_in_a_new_process(sampler, parsed)
 # --- what it is told ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", [param("CmaEsSampler"), "NSGAIISampler", "TPESampler"])
+@pytest.mark.parametrize("sampler", ["CmaEsSampler", "NSGAIISampler", "TPESampler"])
 def test_a_failed_trial_counts_if_it_has_a_value_that_was_guessed(sampler, parsed) -> None:
     space, args = parsed(FLAT), args_of(sampler)
     past = run(space, args, trials=20)
@@ -294,7 +294,7 @@ def test_every_type_and_nested_spaces(sampler, parsed) -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-@pytest.mark.parametrize("sampler", [param("CmaEsSampler"), "NSGAIISampler", "QMCSampler", "BruteForceSampler"])
+@pytest.mark.parametrize("sampler", ["CmaEsSampler", "NSGAIISampler", "QMCSampler", "BruteForceSampler"])
 def test_a_finite_space_is_exhausted_without_a_repetition(sampler, concurrency, parsed) -> None:
     past = run(parsed(SMALL), args_of(sampler), trials=SIZE + 3, concurrency=concurrency, objective=number_of)
     assert len({canonical(record.parameters) for record in past}) == len(past) == SIZE
