@@ -186,7 +186,8 @@ def run_console(block, tmp_path, request):
 
 def run_yaml(block, tmp_path, request):
     """It is part of an experiment on Azure ML, which takes the jobs."""
-    folder = on_azure(tmp_path, request, tuner={"name": "Random"}, maxTrialNumber=2, **yaml.safe_load(block.text))
+    keys = {"tuner": {"name": "Random"}, **yaml.safe_load(block.text), "maxTrialNumber": 2}
+    folder = on_azure(tmp_path, request, **keys)
     azure = request.getfixturevalue("azure")
     assert folder.run("amlc", "validate", "experiment.yml").stderr == "experiment.yml: first is valid\n"
     folder.run("amlc", "compile", "experiment.yml")
@@ -207,8 +208,30 @@ def run_jinja(block, tmp_path, request):
     assert [job["compute"] for job in folder.jobs] == ["azureml:cpu", "azureml:gpu"]
 
 
+def run_python(block, tmp_path, request):  # noqa: ARG001
+    """It is a trial that goes on from a checkpoint, and trains what is left of its budget."""
+    saved, trained = {}, []
+
+    def trial(budget, load, save):
+        given = {"TRIAL_BUDGET": budget, "load_checkpoint_dir": load, "save_checkpoint_dir": save}
+        names = {
+            "nni": SimpleNamespace(get_next_parameter=lambda: given),
+            "model": "model",
+            "train": trained.append,
+            "has_checkpoint": saved.__contains__,
+            "load_checkpoint": lambda _, folder: saved[folder],
+            "save_checkpoint": lambda _, folder, epoch: saved.update({folder: epoch}),
+        }
+        exec(block.text, names)  # noqa: S102
+
+    trial(3, "a", "a")
+    trial(9, "a", "b")
+    assert saved == {"a": 3, "b": 9}
+    assert len(trained) == 9
+
+
 # A block in any other language fails: nothing that can be typed is forgotten. `text` is a drawing.
-RUN = {"sh": run_sh, "console": run_console, "yaml": run_yaml, "jinja": run_jinja, "text": lambda *_: None}
+RUN = {"sh": run_sh, "console": run_console, "yaml": run_yaml, "jinja": run_jinja, "python": run_python, "text": lambda *_: None}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
