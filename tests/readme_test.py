@@ -186,7 +186,9 @@ def run_console(block, tmp_path, request):
 
 def run_yaml(block, tmp_path, request):
     """It is part of an experiment on Azure ML, which takes the jobs."""
-    folder = on_azure(tmp_path, request, tuner={"name": "Random"}, maxTrialNumber=2, **yaml.safe_load(block.text))
+    folder = on_azure(
+        tmp_path, request, **{"tuner": {"name": "Random"}, **yaml.safe_load(block.text), "maxTrialNumber": 2}
+    )
     azure = request.getfixturevalue("azure")
     assert folder.run("amlc", "validate", "experiment.yml").stderr == "experiment.yml: first is valid\n"
     folder.run("amlc", "compile", "experiment.yml")
