@@ -193,25 +193,26 @@ def _boosting(rate: int, depth: int, subsample: int, leaf: int) -> Sequence[floa
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table. stops: with ASHA as the assessor."""
+    """A row of the table. stops: with ASHA's rungs, and that `min_budget`."""
 
     name: str
     tuner: str
     args: Mapping[str, Any]
-    stops: bool = False
+    stops: int = 0
 
 
 _ON = {"all_checkpoint_dir": "/checkpoints"}
 _BOHB = {"min_budget": 1, "max_budget": R}
 METHODS = (
     Method("Random", "Random", {}),
-    Method("ASHA", "ASHA", {}, stops=True),
+    Method("ASHA", "ASHA", {}, stops=1),
+    Method("ASHA, min_budget 3", "ASHA", {}, stops=3),
     Method("Hyperband", "Hyperband", {"R": R}),
     Method("Hyperband, checkpoints", "Hyperband", {"R": R, **_ON}),
     Method("BOHB", "BOHB", _BOHB),
     Method("BOHB, checkpoints", "BOHB", {**_BOHB, **_ON}),
     Method("TPE", "TPE", {}),
-    Method("TPE, stopped by ASHA", "TPE", {}, stops=True),
+    Method("TPE, stopped by ASHA", "TPE", {}, stops=3),
 )
 
 
@@ -294,7 +295,7 @@ def run(task: tuple[int, int, int]) -> tuple[int, int, Outcome]:
     row, column, seed = task
     method, problem = METHODS[row], PROBLEMS[column]
     args = arguments(method.tuner, optimize_mode="minimize", **method.args)
-    rungs = arguments("ASHA", optimize_mode="minimize", max_budget=R)
+    rungs = arguments("ASHA", optimize_mode="minimize", min_budget=method.stops or 1, max_budget=R)
     stop = partial(ASSESSORS["ASHA"], args=rungs) if method.stops else lambda curve, others: False
     tuner = built_in(method.tuner)
     return row, column, experiment(tuner, problem.parsed(), problem.curve, args=args, stop=stop, seed=seed)
