@@ -46,7 +46,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A point to try next. again: even if it was tried before."""
+    """A point to try next. again: it is one that was tried, and has the digits that it had."""
 
     point: Point
     again: bool = False
@@ -160,7 +160,8 @@ def _following(
             known = _known(space, records)
             with _one_thread():
                 for suggestion in islice(suggest(space_axes, evidence, rng), _TRIES):
-                    parameters = deliver(space_axes, suggestion.point, digits=MODEL_DIGITS)
+                    digits = None if suggestion.again else MODEL_DIGITS
+                    parameters = deliver(space_axes, suggestion.point, digits=digits)
                     if (suggestion.again or not known(parameters)) and allowed(parameters):
                         return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
