@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import click
 import pytest
@@ -209,30 +208,8 @@ def run_jinja(block, tmp_path, request):
     assert [job["compute"] for job in folder.jobs] == ["azureml:cpu", "azureml:gpu"]
 
 
-def run_python(block, tmp_path, request):  # noqa: ARG001
-    """It is a trial that goes on from a checkpoint, and trains what is left of its budget."""
-    saved, trained = {}, []
-
-    def trial(budget, load, save):
-        given = {"TRIAL_BUDGET": budget, "load_checkpoint_dir": load, "save_checkpoint_dir": save}
-        names = {
-            "nni": SimpleNamespace(get_next_parameter=lambda: given),
-            "model": "model",
-            "train": trained.append,
-            "has_checkpoint": saved.__contains__,
-            "load_checkpoint": lambda _, folder: saved[folder],
-            "save_checkpoint": lambda _, folder, epoch: saved.update({folder: epoch}),
-        }
-        exec(block.text, names)  # noqa: S102
-
-    trial(3, "a", "a")
-    trial(9, "a", "b")
-    assert saved == {"a": 3, "b": 9}
-    assert len(trained) == 9
-
-
 # A block in any other language fails: nothing that can be typed is forgotten. `text` is a drawing.
-RUN = {"sh": run_sh, "console": run_console, "yaml": run_yaml, "jinja": run_jinja, "python": run_python, "text": lambda *_: None}
+RUN = {"sh": run_sh, "console": run_console, "yaml": run_yaml, "jinja": run_jinja, "text": lambda *_: None}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)

@@ -47,7 +47,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A point to try next. again: even if it was tried before."""
+    """A point to try next. again: it is one that was tried, and has the digits that it had."""
 
     point: Point
     again: bool = False

@@ -19,6 +19,7 @@ from amlc.tuners.process import Process, fitted, standard, steady
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+    from sklearn.mixture import GaussianMixture
 
     from amlc.tuners.cube import Matrix
 
@@ -38,7 +39,7 @@ _OUTLIERS: Final = 4
 """How many outliers are considered in one call, the farthest first."""
 
 _COMPONENTS: Final = 5
-_GRID: Final = 2.0**30
+_GRID: Final = 2.0**20
 _CLIMBS: Final = 5
 _STEPS: Final = 30
 _SMOOTHNESS: Final = 1.5
@@ -97,7 +98,8 @@ def _suggest(
 ) -> Iterator[Suggestion]:
     import numpy as np
 
-    samples = _Samples.of(rounded(space_axes, matrix(space_axes, evidence.points)), evidence.values)
+    seen = rounded(space_axes, matrix(space_axes, evidence.points))
+    samples = _Samples.of(seen, evidence.values)
     running = rounded(space_axes, matrix(space_axes, evidence.running))
     process = fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET).believing(running)
     draws = int(args["selection_num_starting_points"])
@@ -120,7 +122,11 @@ def _suggest(
         again = [] if args["no_resampling"] else _outliers(process, samples)
         candidates = [*((row, False) for row in fresh), *((row, True) for row in again)]
         for row, repeated in _promising(process, candidates, np.vstack([starts, optimum])):
-            yield Suggestion(from_unit(space_axes, row.tolist()), again=repeated)
+            if repeated:  # digit by digit, or it were another trial
+                point = next(point for point, there in zip(evidence.points, seen, strict=True) if (there == row).all())
+                yield Suggestion(point, again=True)
+            else:
+                yield Suggestion(from_unit(space_axes, row.tolist()))
         yield from best
     for row in starts:
         yield Suggestion(from_unit(space_axes, row.tolist()))
@@ -172,19 +178,26 @@ def _likely_good(space_axes: Sequence[Axis], samples: _Samples, count: int, rng:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of equal trials there are fewer clusters than wanted
         good, bad = (
-            GaussianMixture(
-                min(len(rows) - 1, _COMPONENTS),
-                covariance_type="diag",
-                init_params="k-means++",
-                reg_covar=1e-3,
-                random_state=state,
-            ).fit(rows)
+            GaussianMixture(min(len(rows) - 1, _COMPONENTS), reg_covar=1e-3, random_state=state).fit(rows)
             for rows in (samples.units[order[:split]], samples.units[order[split:]])
         )
-        # The last digits of the mixture are those of the processor.
-        drawn = rounded(space_axes, np.clip(np.round(good.sample(count)[0] * _GRID) / _GRID, 0.0, 1.0))
+    drawn = rounded(space_axes, np.clip(_draws(good, count, rng), 0.0, 1.0))
     ratio = steady(good.score_samples(drawn) - bad.score_samples(drawn))
     return drawn[[ratio.argmax()]]
+
+
+def _draws(mixture: GaussianMixture, count: int, rng: Generator) -> Matrix:
+    """Return `count` draws, as multiples of 2^-20, for further digits of the mixture are those of the processor.
+
+    The mixture's own `sample` decomposes covariances into vectors of which even the sign is the processor's.
+    """
+    import numpy as np
+
+    of = np.repeat(np.arange(len(mixture.weights_)), rng.multinomial(count, mixture.weights_))
+    normal = rng.standard_normal((count, mixture.means_.shape[1]))
+    drawn = mixture.means_[of] + np.einsum("nij,nj->ni", np.linalg.cholesky(mixture.covariances_)[of], normal)
+    on_grid: Matrix = np.round(drawn * _GRID) / _GRID
+    return on_grid
 
 
 def _outliers(process: Process, samples: _Samples) -> list[Matrix]:
