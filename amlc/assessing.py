@@ -1,30 +1,96 @@
-"""Asks the assessor about running trials, and ends those that it gives up."""
+"""Asks the assessor about running trials, and ends those that it, or the tuner, gives up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from amlc.backends import Backend, Remote
 from amlc.errors import TransientError
 from amlc.ledger import Attempt, Clock, Event, Ledger
 from amlc.model import Metric, Status
+from amlc.observe import REMOTE_S, reports
 from amlc.records import scalar
+from amlc.tuners.user_code import UserCodeError
 
 Assess: TypeAlias = "Callable[[Sequence[Any], Sequence[Sequence[Any]]], bool]"
-"""Whether to stop the trial with these intermediate results; then those of each trial that succeeded, in order."""
+"""Whether to stop the trial with these intermediate results; then those of each trial that it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assessor:
-    """An assessor, and what it is shown of a reported value; a value shown as None is left out."""
+    """An assessor, and what it is shown of a reported value; a value shown as None is left out.
+
+    among_all: it compares a trial with all others that had as many results before, instead of those that succeeded.
+    Which came first, the times of the reports say, and not when they were read: so a run that was killed and goes on
+    comes to the same verdicts.
+    """
 
     assess: Assess
     shown: Callable[[Any], Any] = scalar
+    among_all: bool = False
 
 
-_REMOTE_S: Final = 10.0  # between two looks at the intermediate results of a remote back end
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """An intermediate result as the assessor is shown it."""
+
+    trial: str
+    at: float
+    value: Any
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """By what it is told which of two results came first."""
+        return self.at, self.trial
+
+
+class Ending:
+    """Ends running jobs early: recorded before the call, so that none is forgotten."""
+
+    def __init__(self, ledger: Ledger, backend: Backend, clock: Clock) -> None:
+        self._ledger = ledger
+        self._backend = backend
+        self._clock = clock
+        self._again = True
+
+    def repeat(self, live: Mapping[str, Attempt]) -> None:
+        """Ask again for the ends that are on record, if it is not certain that the call was made."""
+        if self._again:  # an earlier run may have ended between the record and the call
+            self._backend.cancel([job for job, attempt in live.items() if attempt.stopping])
+            self._again = False
+
+    def end(self, jobs: Collection[str]) -> None:
+        """End the jobs. Raises TransientError; then `repeat` does it."""
+        if jobs:
+            self._ledger.append([Event(kind="early_stop", at=self._clock(), job=job) for job in jobs])
+            self._again = True  # until the call has worked
+            self._backend.cancel(jobs)
+            self._again = False
+
+
+class Advising:
+    """Ends the jobs that a tuner gives up; what it was told and what it wanted follow from the ledger."""
+
+    def __init__(self, ending: Ending, given_up: GivenUp) -> None:
+        self._ending = ending
+        self._given_up = given_up
+        self._seen = 0
+
+    def stop(self, attempts: Mapping[str, Attempt], live: Mapping[str, Attempt], *, seen: int) -> None:
+        """Ask for the end of those of the `live` jobs that the tuner gives up; `seen`: the last event's number."""
+        jobs = self._given_up(attempts) if live and seen != self._seen else ()
+        self._seen = seen
+        try:
+            self._ending.repeat(live)
+            self._ending.end([job for job in jobs if job in live and not live[job].canceling])
+        except TransientError:
+            return  # the service is down; whoever polls says so
+
+
+GivenUp: TypeAlias = "Callable[[Mapping[str, Attempt]], Collection[str]]"
+"""The names of the jobs that the tuner gives up, now that the attempts (by job name) have come this far."""
 
 
 class Assessing:
@@ -35,10 +101,11 @@ class Assessing:
         self._backend = backend
         self._assessor = assessor
         self._clock = clock
+        self._ending = Ending(ledger, backend, clock)
         self._seen = 0
         self._completed: list[Sequence[Any]] = []
+        self._reported: dict[str, Sequence[_Report]] = {}
         self._assessed: dict[str, int] = {}
-        self._again = True
         self._next_look = 0.0
 
     def stop(self, live: Mapping[str, Attempt]) -> None:
@@ -46,58 +113,71 @@ class Assessing:
         if self._clock() < self._next_look:
             return
         if isinstance(self._backend, Remote):
-            self._next_look = self._clock() + _REMOTE_S
+            self._next_look = self._clock() + REMOTE_S
         try:
-            if self._again:  # an earlier run may have ended between the record and the call
-                self._backend.cancel([job for job, attempt in live.items() if attempt.stopping])
-                self._again = False
-            self._end(self._hopeless(live))
+            self._ending.repeat(live)
+            self._ending.end(self._hopeless(live))
         except TransientError:
             return  # the service is down; whoever polls says so
 
-    def _end(self, jobs: Collection[str]) -> None:
-        if jobs:
-            self._ledger.append([Event(kind="early_stop", at=self._clock(), job=job) for job in jobs])
-            self._again = True  # until the call has worked
-            self._backend.cancel(jobs)
-            self._again = False
-
     def _hopeless(self, live: Mapping[str, Attempt]) -> list[str]:
         self._learn()
-        running = [
-            job for job, attempt in live.items() if attempt.latest.status is Status.RUNNING and not attempt.canceling
-        ]
+        running = [job for job, attempt in live.items() if attempt.latest.status is Status.RUNNING]
+        judged = [job for job in running if not live[job].canceling]
+        found = dict(reports(self._backend, running if self._assessor.among_all else judged))
+        for metrics in found.values():
+            self._take(metrics)
         return [
             job
-            for job, metrics in reports(self._backend, running)
-            if all(metric.kind == "intermediate" for metric in metrics)  # else it is about to end by itself
-            and self._gives_up(job, self._curve(metrics))
+            for job in judged
+            if all(metric.kind == "intermediate" for metric in found.get(job, ()))  # else it is about to end by itself
+            and self._gives_up(live[job], self._curve(found.get(job, ())))
         ]
 
-    def _gives_up(self, job: str, curve: Sequence[Any]) -> bool:
+    def _gives_up(self, attempt: Attempt, curve: Sequence[_Report]) -> bool:
         """Ask about each result that is new, as NNI does when it arrives."""
-        known = self._assessed.get(job, 0)
-        self._assessed[job] = len(curve)
+        known = self._assessed.get(attempt.job, 0)
+        self._assessed[attempt.job] = len(curve)
         assess = self._assessor.assess
-        return any(assess(curve[:length], self._completed) for length in range(known + 1, len(curve) + 1))
+        try:
+            return any(
+                assess([report.value for report in curve[:length]], self._others(curve[:length]))
+                for length in range(known + 1, len(curve) + 1)
+            )
+        except UserCodeError as err:
+            raise UserCodeError(f"trial {attempt.trials[0].sequence}: {err}") from err
+
+    def _others(self, curve: Sequence[_Report]) -> Sequence[Sequence[Any]]:
+        """Return the curves that `curve` is compared with, of which the last result has just come."""
+        if not self._assessor.among_all:
+            return self._completed
+        last, length = curve[-1], len(curve)
+        return [
+            [report.value for report in other[:length]]
+            for trial, other in self._reported.items()
+            if trial != last.trial and len(other) >= length and other[length - 1].order < last.order
+        ]
 
     def _learn(self) -> None:
-        """Take up the curves of the trials that succeeded since the last call."""
+        """Take up the curves of the trials that ended since the last call."""
         for number, event in self._ledger.numbered(after=self._seen):
             self._seen = number
-            if event.kind == "observed" and event.data["status"] == Status.SUCCEEDED.value:
-                metrics = (metric for _, metric in self._ledger.metrics("intermediate", job=event.job))
-                self._completed.append(self._curve(metrics))
+            if event.kind != "observed" or not Status(event.data["status"]).ended:
+                continue
+            metrics = [metric for _, metric in self._ledger.metrics("intermediate", job=event.job)]
+            self._take(metrics)
+            if event.data["status"] == Status.SUCCEEDED.value:
+                self._completed.append([report.value for report in self._curve(metrics)])
 
-    def _curve(self, metrics: Iterable[Metric]) -> list[Any]:
-        values = (self._assessor.shown(metric.value) for metric in metrics if metric.kind == "intermediate")
-        return [value for value in values if value is not None]
+    def _take(self, metrics: Sequence[Metric]) -> None:
+        """Remember what a trial has reported; of several attempts, what the last one has."""
+        if self._assessor.among_all and (curve := self._curve(metrics)):
+            self._reported[curve[0].trial] = curve
 
-
-def reports(backend: Backend, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:
-    """Yield each job with everything that its trials reported so far."""
-    if isinstance(backend, Remote):
-        yield from backend.history(jobs)
-    else:
-        for job in jobs:
-            yield job, backend.fetch(job).metrics
+    def _curve(self, metrics: Iterable[Metric]) -> Sequence[_Report]:
+        shown = (
+            _Report(metric.trial, metric.at, self._assessor.shown(metric.value))
+            for metric in metrics
+            if metric.kind == "intermediate"
+        )
+        return [report for report in shown if report.value is not None]

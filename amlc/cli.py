@@ -524,10 +524,11 @@ def entry_point() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as err:
-        with suppress(OSError):
+        try:
             sys.stdout.flush()
-        with suppress(OSError, ValueError):  # what a full disk did not take would fail again at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (OSError, ValueError):  # what a full disk did not take would fail again at exit
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2))
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Final
 
-from amlc.assessing import Assessing, Assessor
+from amlc.assessing import Advising, Assessing, Assessor, Ending, GivenUp
 from amlc.backends import Backend, Submission, Submitted
 from amlc.errors import TransientError
 from amlc.ledger import Attempt, Clock, Event, Ledger, by_trial, elapsed_s, fold
 from amlc.manifest import Entry, Manifest, job_text
 from amlc.model import Status, Trial
-from amlc.observe import answered, record, settle
+from amlc.observe import Curves, answered, record, settle
 from amlc.reconcile import Policy, Submit, decide, failed, reconcile
 from amlc.render.part import part
 
@@ -79,15 +79,19 @@ def drive(
     watch: Watch = lambda progress: None,
     more: More = lambda attempts, room: (),
     assessor: Assessor | None = None,
+    given_up: GivenUp | None = None,
 ) -> tuple[Progress, str | None]:
     """Submit what `reconcile` asks for and follow it to its end; return the counts, and why it stopped early or None.
 
     policy: asked once what the ledger says is settled. more: where the jobs come from when there is room and all
-    compiled ones were submitted. assessor: says which running jobs to stop. It can be killed at any moment and called
-    again: what was recorded as intended is looked up by name first.
+    compiled ones were submitted. assessor: says which running jobs to stop. given_up: so does a tuner that follows the
+    running trials; None: nobody needs their intermediate results. It can be killed at any moment and called again: what
+    was recorded as intended is looked up by name first.
     """
-    loop = _Loop(manifest, ledger, backend, limits, clock, more, everything=assessor is not None)
+    curves = Curves(ledger, backend, clock) if given_up else None
+    loop = _Loop(manifest, ledger, backend, limits, clock, more, everything=assessor is not None, curves=curves)
     assessing = Assessing(ledger, backend, assessor, clock) if assessor else None
+    advising = Advising(Ending(ledger, backend, clock), given_up) if given_up else None
     loop.begin(policy)
     started = clock()
     while True:
@@ -102,6 +106,8 @@ def drive(
         loop.observe(_POLL_S)
         if assessing:
             assessing.stop(loop.live)
+        if advising:
+            advising.stop(loop.attempts, loop.live, seen=loop.seen)
 
 
 def _exhausted(limits: Limits, loop: _Loop, session_s: float) -> str | None:
@@ -125,6 +131,7 @@ class _Loop:
         more: More,
         *,
         everything: bool,
+        curves: Curves | None,
     ) -> None:
         self.manifest = manifest
         self.ledger = ledger
@@ -134,12 +141,13 @@ class _Loop:
         self.clock = clock
         self.more = more
         self.everything = everything
+        self.curves = curves
+        self.attempts: dict[str, Attempt] = {}
         self.progress = Progress()
         self.live: dict[str, Attempt] = {}
         self.stopped: str | None = None
         self.elapsed_before_s = 0.0
-        self._seen = 0
-        self._attempts: dict[str, Attempt] = {}
+        self.seen = 0
         self._last: dict[str, Attempt] = {}
         self._entries: dict[str, Entry] = {}
         self._again: dict[str, Entry] = {}
@@ -153,11 +161,11 @@ class _Loop:
         """Take up the recorded state: settle what was intended and never confirmed, then queue what is missing."""
         self.elapsed_before_s = elapsed_s(self.ledger.times())
         for number, event in self.ledger.numbered():
-            self._seen = number
-            fold([event], self._attempts)
+            self.seen = number
+            fold([event], self.attempts)
         backend = self.manifest.header.backend
-        self._last = by_trial(self._attempts.values())
-        self.live = {job: one for job, one in self._attempts.items() if one.working and one.backend == backend}
+        self._last = by_trial(self.attempts.values())
+        self.live = {job: one for job, one in self.attempts.items() if one.working and one.backend == backend}
         self.note("session")
         self._void(settle(self.ledger, self.backend, self.live, self.clock))
         self._catch_up()
@@ -246,7 +254,11 @@ class _Loop:
         try:
             self._settle_unanswered()
             seen = self.backend.poll(self.live, timeout_s=timeout_s)
-            record(self.ledger, self.backend, self.live, seen, self.clock, everything=self.everything)
+            follows = self.curves is not None
+            record(self.ledger, self.backend, self.live, seen, self.clock, everything=self.everything, curves=follows)
+            if self.curves is not None:
+                self._catch_up()
+                self.curves.look(self.live)
             self.progress.outage = None
         except TransientError as err:  # the jobs go on without the service, and are paid for
             self.progress.outage = str(err)
@@ -286,7 +298,7 @@ class _Loop:
         if room <= 0 or self._again or not self._news:
             return []
         self._news = False
-        entries = self.more(self._attempts, room)
+        entries = self.more(self.attempts, room)
         self.progress.total += sum(len(entry.trials) for entry in entries)
         self._queue = reconcile(entries, self._last, self.policy)
         return self._next()
@@ -304,21 +316,21 @@ class _Loop:
         return Event(kind="intent", at=self.clock(), job=action.name, data=data)
 
     def _catch_up(self) -> None:
-        for number, event in self.ledger.numbered(after=self._seen):
-            self._seen = number
+        for number, event in self.ledger.numbered(after=self.seen):
+            self.seen = number
             self._news = self._news or event.kind != "tick"
             if event.kind == "stop":
                 self.stopped = CANCELED
-            fold([event], self._attempts)
+            fold([event], self.attempts)
             if event.job:
                 self._follow(event.job)
         self.progress.running = sum(len(attempt.trials) for attempt in self.live.values())
 
     def _follow(self, job: str) -> None:
-        attempt = self._attempts.get(job)
+        attempt = self.attempts.get(job)
         if attempt is None:  # a void intent
             self.live.pop(job, None)
-            self._last = by_trial(self._attempts.values())
+            self._last = by_trial(self.attempts.values())
             return
         for trial in attempt.trials:
             if self._last.get(trial.id, attempt).number <= attempt.number:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from amlc.ledger import Attempt, Ledger
+from amlc.ledger import Attempt, Curve, Ledger
 from amlc.model import Parameters, Record, Status, Trial
 from amlc.records import scalar
 from amlc.tuners.gridsearch import canonical
@@ -41,29 +41,43 @@ class History:
         """Return the past; `attempts`: those of the ledger by job name, in the order of their intents.
 
         The result of a trial is its final one; a trial that was stopped early has none, as in NNI. The result of a
-        replicated parameter set is the mean of those of its trials, once all of them ended.
+        replicated parameter set is the mean of those of its trials, once all of them ended. Intermediate results are
+        those that were recorded for a tuner while the trial ran, or before it was stopped early; of a trial that was
+        lost and runs again, each place in its curve counts once. A replicated parameter set has none.
         """
         groups: dict[str, tuple[Trial, ...]] = {}
         first: dict[str, int] = {}
         last: dict[str, tuple[Attempt, Trial]] = {}
+        curves: dict[str, Curve] = {}
         for attempt in attempts.values():
             if len(attempt.trials) > len(groups.get(attempt.id, ())):  # a later one may have what was left of a pack
                 groups[attempt.id] = attempt.trials
             for trial in attempt.trials:
                 first.setdefault(trial.id, attempt.asked)
+                if attempt.curves or trial.id in curves:
+                    before = last[trial.id][0].status(trial.id) if trial.id in last else None
+                    curves[trial.id] = _continued(curves.get(trial.id, ()), before, attempt.curves.get(trial.id, ()))
                 last[trial.id] = attempt, trial
         new = {attempt.job: attempt for attempt, trial in last.values() if self._is_new(attempt, trial)}
         values = {job: _results(self._ledger, attempt) for job, attempt in new.items() if attempt.told is not None}
         for attempt, trial in last.values():
             if attempt.job in new:
                 value = values.get(attempt.job, {}).get(trial.id)
-                self._known[trial.id] = attempt, _tried(attempt, trial, value, first[trial.id])
+                curve = curves.get(trial.id) or self._until_stopped(attempt, trial)
+                self._known[trial.id] = attempt, _tried(attempt, trial, value, first[trial.id], curve)
         tried = [self._known[trial][1] for trial in last]
         return Past(tuple(groups.values()), (*self._imported, *_records(tried, self._replicates)))
 
     def _is_new(self, attempt: Attempt, trial: Trial) -> bool:
         known = self._known.get(trial.id)
         return known is None or known[0] is not attempt
+
+    def _until_stopped(self, attempt: Attempt, trial: Trial) -> Curve:
+        """Return what a trial that was stopped early had reported by then: nobody asked before its end."""
+        if attempt.told is None or attempt.status(trial.id) is not Status.EARLY_STOPPED:
+            return ()
+        metrics = (metric for _, metric in self._ledger.metrics("intermediate", job=attempt.job))
+        return tuple((attempt.told, metric.value) for metric in metrics if metric.trial == trial.id)
 
 
 def imported(ledger: Ledger) -> Iterator[Record]:
@@ -75,16 +89,28 @@ def imported(ledger: Ledger) -> Iterator[Record]:
             )
 
 
-def _results(ledger: Ledger, attempt: Attempt) -> dict[str, float | None]:
-    return {metric.trial: scalar(metric.value) for _, metric in ledger.metrics("final", job=attempt.job)}
+def _continued(curve: Curve, before: Status | None, new: Curve) -> Curve:
+    """Return the curve of a trial with that of its next attempt: after a loss, what was known stays as it was told."""
+    return curve + new[len(curve) :] if before is Status.UNFINISHED else new
 
 
-def _tried(attempt: Attempt, trial: Trial, value: float | None, asked: int) -> _Tried:
+def _results(ledger: Ledger, attempt: Attempt) -> dict[str, Any]:
+    return {metric.trial: metric.value for _, metric in ledger.metrics("final", job=attempt.job)}
+
+
+def _tried(attempt: Attempt, trial: Trial, reported: Any, asked: int, curve: Curve) -> _Tried:
     status = attempt.status(trial.id)
     if not status.ended or attempt.told is None:
-        return _Tried(trial.sequence, Record(parameters=trial.parameters, asked=asked))
-    result = value if status is Status.SUCCEEDED else None
-    record = Record(parameters=trial.parameters, status=status, value=result, asked=asked, told=attempt.told)
+        return _Tried(trial.sequence, Record(parameters=trial.parameters, asked=asked, curve=curve))
+    record = Record(
+        parameters=trial.parameters,
+        status=status,
+        value=scalar(reported) if status is Status.SUCCEEDED else None,
+        asked=asked,
+        told=attempt.told,
+        reported=reported,
+        curve=curve,
+    )
     return _Tried(trial.sequence, record)
 
 
@@ -116,8 +142,19 @@ def _merged(replicates: Sequence[Record]) -> Record:
     told = [record.told for record in replicates if record.told is not None]
     if len(told) < len(replicates):
         return Record(parameters=parameters, asked=asked)
-    values = [record.value for record in replicates if record.value is not None]
-    succeeded = (record.status for record in replicates if record.status is Status.SUCCEEDED)
+    succeeded = [record for record in replicates if record.value is not None]
+    values = [record.value for record in succeeded if record.value is not None]
     value = sum(values) / len(values) if values else None
-    status = next(succeeded, replicates[0].status)
-    return Record(parameters=parameters, status=status, value=value, asked=asked, told=max(told))
+    statuses = (record.status for record in replicates if record.status is Status.SUCCEEDED)
+    status = next(statuses, replicates[0].status)
+    reported = _mean([record.reported for record in succeeded], value)
+    return Record(parameters=parameters, status=status, value=value, asked=asked, told=max(told), reported=reported)
+
+
+def _mean(reported: Sequence[Any], value: float | None) -> Any:
+    """Return the mean of what the trials reported: of mappings, a mapping of the keys that are a number in each."""
+    if not reported or not all(isinstance(one, Mapping) for one in reported):
+        return value
+    columns = {key: [scalar(one.get(key)) for one in reported] for key in reported[0]}
+    numbers = {key: [number for number in column if number is not None] for key, column in columns.items()}
+    return {key: sum(some) / len(some) for key, some in numbers.items() if len(some) == len(reported)}

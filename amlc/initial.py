@@ -19,8 +19,8 @@ _COMPLETIONS: Final = 3
 """The stream of random numbers beside those of the tuners."""
 
 Allowed = Callable[[Parameters], bool]
-Proposals = Callable[[Allowed, int], Iterable[Parameters]]
-"""The tuner: yields at most so many parameter sets that are allowed."""
+Propose = Callable[[Sequence[Record], int, Allowed], Iterable[Parameters]]
+"""The tuner: yields at most so many parameter sets that are allowed, to follow those of a history."""
 
 
 def leading(experiment: Experiment, history: Sequence[Record]) -> int:
@@ -36,7 +36,7 @@ def leading(experiment: Experiment, history: Sequence[Record]) -> int:
 
 
 def before(
-    experiment: Experiment, history: Sequence[Record], propose: Proposals, *, count: int, allowed: Allowed
+    experiment: Experiment, history: Sequence[Record], propose: Propose, *, count: int, allowed: Allowed
 ) -> Iterator[Parameters]:
     """Yield at most `count` parameter sets: what is left of the initial ones, then those of the tuner.
 
@@ -44,11 +44,18 @@ def before(
     adds to the parameters of the space (a budget, a folder for checkpoints), is as there. A finite space does not
     repeat it. Raises PlanError for one that the constraints exclude.
     """
-    done = sum(not record.imported for record in history)
     own = [record.parameters for record in history if not record.imported][: len(experiment.initial)]
-    proposals = propose(_not_again(experiment, own, allowed), count)
-    for number, proposal in enumerate(proposals, start=done):
-        yield _completed(experiment, number, proposal, allowed) if number < len(experiment.initial) else proposal
+    left = min(len(experiment.initial) - len(own), count)
+    proposals = propose(history, left, allowed) if left else ()
+    now = 1 + max((max(record.asked, record.told or 0) for record in history), default=0)
+    history = list(history)
+    for number, proposal in enumerate(proposals, start=len(own)):
+        parameters = _completed(experiment, number, proposal, allowed)
+        yield parameters
+        own.append(parameters)
+        history.append(Record(parameters=parameters, asked=now))
+    if len(own) == len(experiment.initial):
+        yield from propose(history, count - left, _not_again(experiment, own, allowed))
 
 
 def first(experiment: Experiment, proposals: Iterable[Parameters], *, allowed: Allowed) -> Iterator[Parameters]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from amlc.errors import AmlcError
 from amlc.model import End, Metric, Observation, Outcome, Status, Trial
@@ -38,6 +38,9 @@ SELECT DISTINCT job FROM events AS intent WHERE kind = 'intent' AND NOT EXISTS (
         later.kind = 'void' OR (later.kind = 'observed' AND json_extract(later.data, '$.status') IN ({_ENDS}))))
 """  # noqa: S608 - no input
 
+Curve: TypeAlias = "tuple[tuple[int, Any], ...]"
+"""Intermediate results of one trial as reported, each with the number of the event by which it became known."""
+
 _OF_SUBMIT = frozenset({"session", "tick", "intent", "submitted", "void"})  # what no other command records
 
 
@@ -53,7 +56,8 @@ class Event:
     kind: `session` (a submit began) · `tick` (it was still at work) · `intent` (about to submit; written before the
     call) · `submitted` · `void` (the intent never reached the back end) · `observed` · `cancel` (was
     asked for) · `early_stop` (the assessor asked for it) · `stop` (submit no more) · `history` (its intermediate
-    results were fetched) · `import` (results from elsewhere, for the tuner to learn from) · `exhausted` (the tuner has
+    results were fetched) · `reported` (intermediate results that became known while a tuner wanted them, as reported,
+    in order by trial id) · `import` (results from elsewhere, for the tuner to learn from) · `exhausted` (the tuner has
     no more to propose) · `revision` (what a revision is made of).
     """
 
@@ -70,7 +74,8 @@ class Attempt:
 
     submitted: seconds since the epoch, None while only the intent is recorded. losses: how many attempts before this
     one ended through no fault of the user's. stopping: the assessor asked for its end. asked, told: the numbers of the
-    events that recorded the intent and the end.
+    events that recorded the intent and the end. curves: by trial id, the intermediate results that `reported` events
+    recorded, each with the number of its event.
     """
 
     id: str
@@ -86,6 +91,7 @@ class Attempt:
     asked: int = field(default=0, compare=False)
     told: int | None = field(default=None, compare=False)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict, compare=False)
 
     @property
     def job(self) -> str:
@@ -178,6 +184,10 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         return _with(attempt, canceling=True)
     if event.kind == "early_stop":
         return _with(attempt, canceling=True, stopping=True)
+    if event.kind == "reported":
+        new = {trial: tuple((event.number, value) for value in values) for trial, values in event.data.items()}
+        more = {trial: attempt.curves.get(trial, ()) + curve for trial, curve in new.items()}
+        return _with(attempt, curves={**attempt.curves, **more})
     if event.kind == "observed":
         data = dict(event.data)
         outcomes = {o["trial"]: _outcome(o) for o in data.pop("outcomes", ())}

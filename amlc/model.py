@@ -168,8 +168,8 @@ class Experiment:
     inputs: every file that decided the result, the experiment file first.
     *_seconds: whole seconds; None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone.
     file: `source` as the user named it, for messages; None: by `source`.
-    initial: run first, in this order; what one leaves open the tuner chooses. failed_value: what a trial without a result
-    counts for: "worst", "ignore" or a number. include_intermediate: whether a stopped trial has its last result.
+    initial: run first, in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
+    result counts for: "worst", "ignore" or a number. include_intermediate: whether a stopped one has its last result.
     job: deep-merged into every job file. environment: `azureml:name:version`, or None for the image.
     """
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Final
 
 from amlc.backends import Backend, Remote, Submitted
 from amlc.ledger import Attempt, Clock, Event, Ledger, observed
-from amlc.model import Observation, Status
+from amlc.model import Metric, Observation, Status
+
+REMOTE_S: Final = 10.0
+"""Seconds between two looks at the intermediate results of a remote back end."""
 
 
 def observe_once(ledger: Ledger, backend: Backend, name: str, *, clock: Clock) -> None:
@@ -49,10 +53,12 @@ def record(
     clock: Clock,
     *,
     everything: bool = False,
+    curves: bool = False,
 ) -> None:
     """Append what is new in `seen`, with the metrics of what has ended; with `everything`, intermediate ones too.
 
-    A live job that is not among the seen ones is gone: a loss.
+    curves: a tuner wants to know the intermediate results before the end. A live job that is not among the seen ones
+    is gone: a loss.
     """
     seen = list(seen)
     known = {observation.job for observation in seen}
@@ -71,7 +77,54 @@ def record(
         fetched = backend.fetch(observation.job)
         metrics = fetched.metrics
         events = [observed(observation, at=clock(), outcomes=fetched.outcomes)]
-        if everything and isinstance(backend, Remote):
+        if (everything or curves) and isinstance(backend, Remote):
             ((_, metrics),) = backend.history([observation.job])
             events.append(Event(kind="history", at=clock(), job=observation.job))
+        if curves:
+            events = [*reported(attempt, metrics, clock()), *events]
         ledger.append(events, metrics, job=observation.job)
+
+
+class Curves:
+    """Records the intermediate results of running trials, so that a tuner can be told of them again in that order."""
+
+    def __init__(self, ledger: Ledger, backend: Backend, clock: Clock) -> None:
+        self._ledger = ledger
+        self._backend = backend
+        self._clock = clock
+        self._next_look = 0.0
+
+    def look(self, live: Mapping[str, Attempt]) -> None:
+        """Append what the trials of the `live` jobs reported since the last time. Raises TransientError."""
+        if self._clock() < self._next_look:
+            return
+        if isinstance(self._backend, Remote):
+            self._next_look = self._clock() + REMOTE_S
+        running = [job for job, attempt in live.items() if attempt.latest.status is Status.RUNNING]
+        events = [
+            event
+            for job, metrics in reports(self._backend, running)
+            for event in reported(live[job], metrics, self._clock())
+        ]
+        if events:
+            self._ledger.append(events)
+
+
+def reported(attempt: Attempt, metrics: Iterable[Metric], at: float) -> list[Event]:
+    """Return the event that records the intermediate results among `metrics` that `attempt` does not have yet."""
+    values: dict[str, list[Any]] = {}
+    for metric in metrics:
+        if metric.kind == "intermediate":
+            values.setdefault(metric.trial, []).append(metric.value)
+    known = {trial: len(attempt.curves.get(trial, ())) for trial in values}
+    new = {trial: some[known[trial] :] for trial, some in values.items() if len(some) > known[trial]}
+    return [Event(kind="reported", at=at, job=attempt.job, data=new)] if new else []
+
+
+def reports(backend: Backend, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:
+    """Yield each job with everything that its trials reported so far."""
+    if isinstance(backend, Remote):
+        yield from backend.history(jobs)
+    else:
+        for job in jobs:
+            yield job, backend.fetch(job).metrics

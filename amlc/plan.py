@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, repeat
@@ -223,7 +223,16 @@ def _tuner(experiment: Experiment) -> Tuner:
         return built_in(name)
     from amlc.tuners import custom  # rarely needed
 
-    return custom.tuner(experiment.tuner)
+    return custom.tuner(experiment.tuner, replicates=experiment.replicates)
+
+
+def given_up(experiment: Experiment, history: Sequence[Record]) -> Collection[int] | None:
+    """Return which running parameter sets the tuner wants to end, by place; None: it looks at no running ones."""
+    ask = _tuner(experiment).given_up
+    if ask is None:
+        return None
+    args, allowed = experiment.tuner.class_args, Gate(experiment.constraints)
+    return ask(experiment.space, history, seed=experiment.seed, args=args, allowed=allowed)
 
 
 def _propose(
@@ -239,13 +248,13 @@ def _propose(
             intermediate=experiment.include_intermediate,
         )
 
-    def propose(allowed: Callable[[Parameters], bool], count: int) -> Iterator[Parameters]:
+    def propose(history: Sequence[Record], count: int, allowed: Callable[[Parameters], bool]) -> Iterator[Parameters]:
         return tuner.propose(experiment.space, history, count=count, seed=experiment.seed, args=args, allowed=allowed)
 
     if not experiment.initial:
-        return propose(gate, count)
+        return propose(history, count, gate)
     if tuner.ahead is None:
-        return initial.first(experiment, propose(gate, count), allowed=gate)
+        return initial.first(experiment, propose(history, count, gate), allowed=gate)
     return initial.before(experiment, history, propose, count=count, allowed=gate)
 
 

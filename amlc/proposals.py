@@ -1,25 +1,25 @@
-"""Compile the jobs that a tuner proposes while the experiment runs."""
+"""Ask the tuner while the experiment runs: for further jobs, and which of the running ones it gives up."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
+from amlc.assessing import GivenUp
 from amlc.drive import More
 from amlc.history import History
-from amlc.ledger import Attempt, Event, Ledger
+from amlc.ledger import Attempt, Event, Ledger, by_trial
 from amlc.manifest import Entry, Manifest
 from amlc.model import Experiment
-from amlc.plan import packed, upcoming
+from amlc.plan import given_up, packed, upcoming
 from amlc.write import extender
 
 
-def following(experiment: Experiment, manifest: Manifest, ledger: Ledger, *, abreast: int) -> More:
+def following(experiment: Experiment, manifest: Manifest, history: History, *, abreast: int) -> More:
     """Return what compiles the jobs that the tuner proposes next and adds them to the build folder of `manifest`.
 
     abreast: how many trials of one packed job run side by side at the most.
     """
-    history = History(ledger, replicates=experiment.replicates)
     extend = extender(experiment, manifest)
     width = min(experiment.trials_per_job, abreast)
 
@@ -31,6 +31,21 @@ def following(experiment: Experiment, manifest: Manifest, ledger: Ledger, *, abr
         return extend(islice(packed(experiment, trials), jobs))
 
     return more
+
+
+def advised(experiment: Experiment, history: History) -> GivenUp:
+    """Return what names the jobs that the tuner gives up; a packed job cannot end one of its trials."""
+
+    def jobs(attempts: Mapping[str, Attempt]) -> Collection[str]:
+        past = history.past(attempts)
+        places = given_up(experiment, past.records) or ()
+        if not places or experiment.trials_per_job > 1:
+            return ()
+        trials = sorted((trial for group in past.groups for trial in group), key=lambda trial: trial.sequence)
+        last = by_trial(attempts.values())
+        return [last[trials[place].id].job for place in places if place < len(trials)]
+
+    return jobs
 
 
 def note_exhausted(manifest: Manifest, ledger: Ledger, *, at: float) -> None:

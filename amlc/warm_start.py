@@ -18,8 +18,8 @@ from amlc.records import scalar
 from amlc.render.context import flattened
 from amlc.report.tables import cell
 from amlc.space.points import Axis, Key, axes, locate
+from amlc.tuners.brackets import ADDED, BUDGET
 
-_ADDED = ("TRIAL_BUDGET", "load_checkpoint_dir", "save_checkpoint_dir")  # by tuners, to what the space has
 _SQLITE = b"SQLite format 3\0"
 
 Found: TypeAlias = "tuple[str, Parameters | None, float | None]"
@@ -53,11 +53,13 @@ def read_results_from(path: Path, space: Space) -> Results:
     unfit: list[str] = []
     numberless: list[str] = []
     space_axes = axes(space)
+    names = {dimension.name for dimension in space}
     for where, parameters, value in _read(path, space_axes):
         if value is None:
             numberless.append(where)
         elif parameters is None or not _is_point(space_axes, parameters):
-            unfit.append(where)
+            unknown = [name for name in parameters or () if name not in ADDED and name not in names]
+            unfit.append(f"{where}: the space has no {unknown[0]!r}" if unknown else where)
         else:
             rows.append((parameters, value))
     results = Results(tuple(rows), tuple(unfit), tuple(numberless))
@@ -74,7 +76,7 @@ def outside(space: Space, trials: Iterable[Trial]) -> int:
 
 
 def _is_point(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
-    own = {name: value for name, value in parameters.items() if name not in _ADDED}
+    own = {name: value for name, value in parameters.items() if name not in ADDED}
     return locate(space_axes, own) is not None
 
 
@@ -149,12 +151,23 @@ def _of_table(path: Path, text: str, space_axes: Sequence[Axis]) -> Iterator[Fou
             if name and name.startswith("param.")
         }
         value = _number(row["metric.default"] or "")
-        yield f"{path}:{reader.line_num}", _parameters(cells, space_axes), None if value is None else scalar(value)
+        found = _parameters(cells, space_axes)
+        strange = next((name for name, text in cells.items() if text and _is_strange(name, space_axes)), None)
+        place = f"{path}:{reader.line_num}{f': the space has no {strange!r}' if strange and found is None else ''}"
+        yield place, found, None if value is None else scalar(value)
+
+
+def _is_strange(column: str, space_axes: Sequence[Axis]) -> bool:
+    """Tell whether no parameter is written into a column: neither itself, nor a part of a mapping."""
+    if column in ADDED:
+        return False
+    known = (".".join(name for name in axis.key if isinstance(name, str)) for axis in space_axes)
+    return not any(column == name or column.startswith(f"{name}.") for name in known)
 
 
 def _parameters(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> Parameters | None:
     """Return the parameters of one row; None if a cell is missing, left over, or no value of its parameter."""
-    filled = {name: text for name, text in cells.items() if text != "" and name not in _ADDED}
+    filled = {name: text for name, text in cells.items() if text != "" and name not in ADDED}
     point: dict[Key, int | float] = {}
     parameters: dict[str, Any] = {}
     used: set[str] = set()
@@ -172,8 +185,8 @@ def _parameters(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> Paramet
         for name in names[:-1]:
             place = place[name]
         place[names[-1]] = value
-    budget = _number(cells.get("TRIAL_BUDGET", ""))
-    return None if filled.keys() - used else {**parameters, **({"TRIAL_BUDGET": int(budget)} if budget else {})}
+    budget = _number(cells.get(BUDGET, ""))
+    return None if filled.keys() - used else {**parameters, **({BUDGET: int(budget)} if budget else {})}
 
 
 def _option(axis: Axis, names: Sequence[str], cells: Mapping[str, str]) -> tuple[int, Any, set[str]] | None:

@@ -6,6 +6,8 @@ import itertools
 import json
 import random
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -232,3 +234,126 @@ def test_medianstop_ends_a_hopeless_trial_for_real(make_project):
     assert not project.processes()
     with project.ledger() as ledger:
         assert [attempt.stopping for attempt in fold(ledger.events()).values()] == [False, False, True, False]
+
+
+# As people write them for NNI; it knows nothing of rungs. Without site-packages (-S) `nni` is the runner's, which loads
+# in no time.
+TRAINING = """
+import os, time
+import nni
+
+with open(os.environ["STARTS"], "a") as file:
+    file.write(os.environ["NNI_TRIAL_JOB_ID"] + "\\n")
+x = nni.get_next_parameter()["x"]
+for epoch in range(1, 10):
+    time.sleep(0.4)
+    nni.report_intermediate_result(x * epoch / 9)
+nni.report_final_result(x)
+"""
+ASHA = {"name": "ASHA", "classArgs": {"max_budget": 9}}
+
+
+def train(project, **keys):
+    """Write an experiment of 12 trials whose script is NNI's."""
+    project.write(
+        searchSpace={"x": {"_type": "uniform", "_value": [0, 1]}},
+        maxTrialNumber=12, trialConcurrency=4, trialCommand="python3 -S train.py", **keys
+    )  # fmt: skip
+    (project.root / "code" / "train.py").write_text(TRAINING)
+    return project
+
+
+def reported(project):
+    """Return how many intermediate results each trial reported."""
+    history = csv.DictReader(io.StringIO(project.amlc("collect", "--history").stdout.decode()))
+    return Counter(row["sequence"] for row in history)
+
+
+def assert_stopped(project, rows, *, least):
+    """Assert that each trial ran once, that at least so many of them were stopped, and that the best got to its end."""
+    assert len(rows) == len(set(project.starts)) == len(project.starts) == 12
+    statuses = Counter(row["status"] for row in rows)
+    assert statuses.keys() == {"succeeded", "early_stopped"}
+    assert statuses["early_stopped"] >= least
+    best = max(rows, key=lambda row: float(row["param.x"]))
+    assert best["status"] == "succeeded"
+    lengths = reported(project)
+    assert all(lengths[row["sequence"]] == 9 for row in rows if row["status"] == "succeeded")
+    assert sum(lengths.values()) < 12 * 9
+    assert not project.processes()
+
+
+@pytest.mark.parametrize(
+    "how", [{"tuner": ASHA}, {"tuner": {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}}, "assessor": ASHA}]
+)
+def test_asha_saves_what_an_unmodified_script_would_spend_on_bad_trials(make_project, how):
+    project = train(make_project(), **how)
+    out = project.amlc("run", "experiment.yml")
+    assert_stopped(project, list(csv.DictReader(io.StringIO(out.stdout.decode()))), least=3)
+    assert "0 submitted, 12 of 12 trials done" in project.amlc("submit").stderr
+
+
+def test_asha_killed_at_any_moment_goes_on_and_comes_to_the_same_kind_of_end(make_project, wait_until):
+    project = train(make_project(), tuner=ASHA)
+    rng = random.Random(0)
+    for _ in range(3):
+        with project.start("run", "experiment.yml") as run:
+            wait_until(lambda run=run: is_at_work(project, run))
+            time.sleep(rng.uniform(0.5, 2.5))
+            run.kill()
+    project.amlc("run", "experiment.yml")
+    rows = list(csv.DictReader(io.StringIO(project.amlc("collect").stdout.decode())))
+    assert_stopped(project, rows, least=1)  # while nobody looks, nobody stops any
+    assert [parameters["x"] for parameters in proposals(project)] == [float(row["param.x"]) for row in rows]
+    stopped = {attempt.job for attempt in project.attempts() if attempt.latest.status is Status.EARLY_STOPPED}
+    assert stopped <= {event.job for event in project.events() if event.kind == "early_stop"}
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------------------
+
+CHECKPOINTED = """
+import os
+import nni
+
+p = nni.get_next_parameter()
+load, save = (os.path.join(p[name], "epochs") for name in ("load_checkpoint_dir", "save_checkpoint_dir"))
+epoch = 0
+if load != save and os.path.exists(load):
+    with open(load) as file:
+        epoch = int(file.read())
+for epoch in range(epoch + 1, p["TRIAL_BUDGET"] + 1):
+    with open(os.environ["STARTS"], "a") as file:
+        file.write(f"{p['x']}:{epoch}\\n")
+os.makedirs(os.path.dirname(save))
+with open(save, "w") as file:
+    file.write(str(epoch))
+nni.report_final_result({"default": p["x"], "epochs": epoch})
+"""
+
+
+@pytest.mark.parametrize(
+    "tuner",
+    [
+        pytest.param({"name": "Hyperband", "classArgs": {"R": 9, "all_checkpoint_dir": True}}, id="Hyperband"),
+        pytest.param({"name": "BOHB", "classArgs": {"max_budget": 9, "all_checkpoint_dir": True}}, id="BOHB"),
+    ],
+)
+def test_a_rung_goes_on_from_the_checkpoint_of_the_one_before(make_project, tuner):
+    project = make_project().write(
+        searchSpace={"x": {"_type": "uniform", "_value": [0, 1]}}, tuner=tuner, maxTrialNumber=16, trialConcurrency=1,
+        trialCommand="python3 -S train.py",
+    )  # fmt: skip
+    (project.root / "code" / "train.py").write_text(CHECKPOINTED)
+    out = project.amlc("run", "experiment.yml")
+    rows = list(csv.DictReader(io.StringIO(out.stdout.decode())))
+    assert Counter(row["param.TRIAL_BUDGET"] for row in rows) == {"1": 9, "3": 6, "9": 1}
+    assert all(row["metric.epochs"] == row["param.TRIAL_BUDGET"] for row in rows)
+    largest = {}
+    for row in rows:
+        largest[row["param.x"]] = max(largest.get(row["param.x"], 0), int(row["param.TRIAL_BUDGET"]))
+    assert sorted(largest.values()) == [1] * 6 + [3] * 5 + [9]
+    epochs = Counter(line.partition(":")[0] for line in project.starts)
+    assert epochs == largest, "what a configuration cost is its largest budget, and not the sum of all of them"
+    folders = [Path(row["param.save_checkpoint_dir"]) for row in rows]
+    assert {folder.parents[1] for folder in folders} == {project.root / ".amlc" / "probe" / "checkpoints"}
+    assert len(set(folders)) == 16

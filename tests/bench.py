@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amlc.config import load_experiment
+from amlc.history import History
 from amlc.ledger import Event, fold, observed, open_ledger
 from amlc.manifest import Entry, Manifest, read_manifest
 from amlc.model import Metric, Observation, Status
@@ -114,9 +115,11 @@ def main() -> None:
             measure()
             os.chdir("/")
     sys.path.insert(0, str(ROOT))
+    from tests.bench_loop import loop_cost
     from tests.bench_quality import quality
 
     print()
+    loop_cost()
     quality()
 
 
@@ -267,7 +270,7 @@ def learn(count: int, *, goal_s: float, rounds: int = 20) -> None:
         attempts = fold(ledger.events())
         manifest = read_manifest(Path("build/bench"))
         entries = list(manifest.entries())[count:]
-        more = following(loaded, manifest, ledger, abreast=1)
+        more = following(loaded, manifest, History(ledger, replicates=loaded.replicates), abreast=1)
         times = []
         for _ in range(rounds + 1):
             (entry,) = entries

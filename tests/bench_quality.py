@@ -23,7 +23,8 @@ counts is the true value of the trial that looked best. Three problems are table
 gets the nearest entry. Optuna's own loop is `study.ask` and `tell` with its default sampler. Hyperband and BOHB repeat
 trials with other budgets, and these functions ignore TRIAL_BUDGET: what the two gain by cheap trials does not show, and
 Hyperband, which draws at random, has no goal. Left out: GridSearch and Batch, which do not draw; TPE_legacy, which is
-TPE; PBT, whose individuals go on from checkpoints. No constant was chosen on these problems.
+TPE; PBT, whose individuals go on from checkpoints; ASHA, which proposes what Random does; Optuna, whose samplers are
+not amlc's. No constant was chosen on these problems.
 The tests are those of Mann and Whitney, one-sided, at 5 % over all problems of a row (Holm). Ahead of Random: on which
 problems the test does not show it, most of them where few of the trials were left to the model. Not behind Optuna: met
 unless the test shows it; of tuners that have no such goal, how often it does.

@@ -1,6 +1,7 @@
 """The loop that submits and follows, against a machine whose every answer is scripted."""
 
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import pytest
 
@@ -42,7 +43,7 @@ class Machine:
     """A back end in memory. It outlives the sessions that talk to it, and it is strict about what they may ask.
 
     ends: by job name, the fields of its last Observation, or GONE for a job that is forgotten. length: seconds a job
-    takes. at_call: raise at the n-th call, by `fault`: what and whether before or after the call had its effect.
+    takes. reports: what a job has reported after so many seconds. at_call: raise at the n-th call, by `fault`: what and whether before or after the call had its effect.
     """
 
     clock: Clock
@@ -60,6 +61,9 @@ class Machine:
     most: int = 0
     on_poll: object = None
     on_create: object = None
+    on_cancel: object = None
+    reports: object = None
+    fetched: list = field(default_factory=list)
 
     def submit(self, batch):
         with open_ledger(self.ledger) as ledger:
@@ -103,14 +107,22 @@ class Machine:
         return [seen for seen in found if self.jobs[seen.job].end != GONE or not seen.status.ended]
 
     def cancel(self, jobs):
+        if self.on_cancel:
+            self.on_cancel(jobs)
         for name in jobs:
             if name in self.jobs and not self._seen(name).status.ended:
                 self.jobs[name].canceled = True
 
     def fetch(self, job):
         self._call()
+        self.fetched.append(job)
         trial = job.split("-")[1]
-        metrics = [Metric(trial=trial, kind="final", sequence=0, value=1.5, at=self.clock())]
+        values = self.reports(self.clock() - self.jobs[job].created) if self.reports else ()
+        curve = [Metric(trial=trial, kind="intermediate", sequence=i, value=v, at=1.0) for i, v in enumerate(values)]
+        metrics = [
+            *curve,
+            Metric(trial=trial, kind="final", sequence=0, value=1.5, at=self.clock()),
+        ]
         seen = self._seen(job)
         is_known = seen.status in (Status.SUCCEEDED, Status.FAILED) and self.jobs[job].end != GONE
         if seen.infrastructure or not is_known:
@@ -153,10 +165,10 @@ class Bench:
         self.path = project.places.ledger("probe")
         self.machine = Machine(self.clock, self.path, room)
 
-    def drive(self, *, policy=None, watch=lambda progress: None, **limits):
+    def drive(self, *, policy=None, watch=lambda progress: None, given_up=None, **limits):
         with open_ledger(self.path) as ledger:
             return drive(self.manifest, ledger, self.machine, policy=lambda: policy or Policy(), clock=self.clock,
-                         limits=Limits(concurrency=self.room, **limits), watch=watch)  # fmt: skip
+                         limits=Limits(concurrency=self.room, **limits), watch=watch, given_up=given_up)  # fmt: skip
 
     def attempts(self):
         with open_ledger(self.path) as ledger:
@@ -613,3 +625,104 @@ def test_a_long_run_asks_the_back_end_a_bounded_number_of_times(bench):
     b.drive()
     # two calls a creation, two a poll, one a fetch: linear in the jobs, whatever their number
     assert b.machine.calls < 60 * (2 + 1 + 2 * 12) + 10
+
+
+# --- a tuner that follows running trials ----------------------------------------------------------------------------
+
+
+def seconds(age):
+    """Report each full second, and at the end all ten."""
+    return list(range(min(int(age), 10)))
+
+
+def told(b):
+    """Return what each job's trial was reported to have said, in the order of the ledger, until its end."""
+    found = {name: [] for name in b.names}
+    with open_ledger(b.path) as ledger:
+        for event in ledger.events():
+            if event.kind == "reported":
+                assert "end" not in found[event.job]
+                found[event.job] += [value for values in event.data.values() for value in values]
+            elif event.kind == "observed" and Status(event.data["status"]).ended:
+                found[event.job].append("end")
+    return found
+
+
+def test_nobody_asks_for_the_reports_of_running_trials_unless_a_tuner_wants_them(bench):
+    b = bench(jobs=4, room=2)
+    b.machine.reports = seconds
+    b.drive()
+    assert sorted(b.machine.fetched) == sorted(b.names)
+    assert "reported" not in b.kinds()
+
+
+def test_a_tuner_that_follows_is_asked_after_each_report_and_has_all_before_the_end(bench):
+    b = bench(jobs=3, room=2)
+    b.machine.reports = seconds
+    asked = []
+
+    def given_up(attempts):
+        asked.append({name: [v for curve in one.curves.values() for _, v in curve] for name, one in attempts.items()})
+        return ()
+
+    b.drive(given_up=given_up)
+    assert told(b) == {name: [*range(10), "end"] for name in b.names}
+    first = [values for values, _ in groupby(one[b.names[0]] for one in asked)]
+    assert first[:4] == [list(range(count)) for count in range(1, 5)]
+    b.assert_complete()
+
+
+def bad(name):
+    """Give the trial of a job up once it reported 3, as a class does that is told the same again."""
+    return lambda attempts: [
+        job for job, one in attempts.items() if job == name and any((v == 3) for c in one.curves.values() for _, v in c)
+    ]
+
+
+def test_what_the_tuner_gives_up_is_recorded_and_then_ended(bench):
+    b = bench(jobs=4, room=2)
+    b.machine.reports = seconds
+    canceled = []
+
+    def on_cancel(jobs):
+        canceled.extend(jobs)
+        assert all(b.attempts()[job].stopping for job in jobs), "on record before the call"
+
+    b.machine.on_cancel = on_cancel
+    b.drive(given_up=bad(b.names[1]))
+    assert canceled == [b.names[1]]
+    statuses = {name: one.latest.status for name, one in b.attempts().items()}
+    assert statuses == dict.fromkeys(b.names, Status.SUCCEEDED) | {b.names[1]: Status.EARLY_STOPPED}
+
+
+def test_a_trial_that_is_given_up_after_its_end_is_left_alone(bench):
+    b = bench(jobs=2, room=1)
+    b.machine.reports = lambda age: [3] if age >= 10 else []
+    b.drive(given_up=bad(b.names[0]))
+    assert "early_stop" not in b.kinds()
+    b.assert_complete()
+
+
+@pytest.mark.parametrize("fault", [Killed, TransientError])
+def test_killed_at_any_call_no_report_is_lost_or_told_twice(bench, fault):
+    b = bench(jobs=3, room=2)
+    b.machine.reports = seconds
+    b.machine.fault = fault
+    b.machine.on_cancel = lambda jobs: b.machine._call() if jobs else None
+    call = 0
+    for _ in range(200):
+        call += 3
+        b.machine.calls, b.machine.at_call = 0, call
+        try:
+            b.drive(given_up=bad(b.names[1]))
+        except (Killed, TransientError):
+            continue
+        break
+    found = told(b)
+    for name in (b.names[0], b.names[2]):
+        assert found[name] == [*range(10), "end"]
+    assert found[b.names[1]][:4] == [0, 1, 2, 3]
+    assert found[b.names[1]][-1] == "end"
+    assert b.kinds().count("early_stop") == 1
+    assert b.attempts()[b.names[1]].latest.status is Status.EARLY_STOPPED
+    assert {job.creations for job in b.machine.jobs.values()} == {1}

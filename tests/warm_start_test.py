@@ -79,6 +79,14 @@ def test_an_export_of_nni(some, space, tmp_path):
         ("param.lr,metric.default\n0.5,1\n", r"no result can be used: 1 are no points of the space \(.*results:2\)"),
         ("param.lr,metric.default\n0.5\n0.5,\n0.5,x\n", r"used: 3 have no number as result \(.*results:2\)"),
         ("metric.default,param.lr,param.units\n1\n", r"used: 1 are no points of the space \(.*results:2\)"),
+        (
+            "param.lr,param.momentum,metric.default\n0.5,0.9,1\n",
+            r"1 are no points of the space \(.*results:2: the space has no 'momentum'\)",
+        ),
+        (
+            '[{"parameter": {"momentum": 1}, "value": 1}]',
+            r"1 are no points of the space \(.*results: item 0: the space has no 'momentum'\)",
+        ),
         ('["x", 3, {"value": "bad"}]', r"used: 3 have no number as result \(.*results: item 0\)"),
         ("param.lr,metric.default\n", "it has no results"),
         ("[{", "not JSON"),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from amlc.assessing import Assessor
-from amlc.assessors import ASSESSORS, custom
+from amlc.assessing import Assessor, GivenUp
+from amlc.assessors import AMONG_ALL, ASSESSORS, custom
 from amlc.backends import PARALLEL, Backend, Remote, open_backend
 from amlc.collect import Results, Verdict, verdict
 from amlc.commands.compile import compile_experiment
@@ -23,13 +24,16 @@ from amlc.config import load_experiment
 from amlc.drive import CANCELED, Limits, More, Progress, drive
 from amlc.errors import UsageError
 from amlc.files import lock
+from amlc.history import History
 from amlc.ledger import Event, Ledger, open_ledger
 from amlc.manifest import Header, Manifest, read_manifest
 from amlc.model import Experiment, Status
 from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
-from amlc.proposals import following, note_exhausted
+from amlc.plan import given_up as asked
+from amlc.proposals import advised, following, note_exhausted
 from amlc.reconcile import Policy, is_retried
+from amlc.records import scalar
 from amlc.refusals import located
 from amlc.revision import contents_text, read_contents
 
@@ -76,6 +80,10 @@ def submit_locked(
     experiment: what the manifest was compiled of, to ask its tuner for what follows; None: nothing follows.
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
+    if not options.quiet:
+        with open_ledger(places.ledger(header.experiment)) as ledger:
+            for line in _withheld(experiment, manifest, ledger, options):
+                print(f"warning: {line}", file=err)
     code = 0
     for number in range(options.rounds or 1):
         if number > 0:
@@ -94,8 +102,12 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
         _note_revision(manifest, ledger)
         limits = _limits(manifest, backend, options)
         more: More = lambda attempts, room: ()  # noqa: E731
+        given_up: GivenUp | None = None
         if experiment is not None and follows:
-            more = following(experiment, manifest, ledger, abreast=limits.abreast)
+            history = History(ledger, replicates=experiment.replicates)
+            more = following(experiment, manifest, history, abreast=limits.abreast)
+            if experiment.replicates == 1 and _follows(experiment, manifest, ledger):
+                given_up = advised(experiment, history)
         refused = located(experiment, leave_out=[places.state, places.build]) if experiment else nullcontext()
         with refused, watching(manifest, most=_expected(manifest), quiet=options.quiet, err=err) as watch:
             progress, stopped = drive(
@@ -108,6 +120,7 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
                 watch=watch,
                 more=more,
                 assessor=_assessor(manifest),
+                given_up=given_up,
             )
         manifest = read_manifest(manifest.folder)
         if follows and options.wait and stopped is None:
@@ -116,6 +129,31 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
     if not options.quiet:
         _report(progress, stopped, end, manifest, places, err)
     return _exit_code(progress, end, stopped, options)
+
+
+def _follows(experiment: Experiment | None, manifest: Manifest, ledger: Ledger) -> bool:
+    """Return whether the tuner wants to follow running trials, of which there are some or will be."""
+    if experiment is None or (experiment.tuner.class_name is not None and not _is_at_work(manifest, ledger)):
+        return False  # what is done needs no class that can be imported
+    return asked(experiment, ()) is not None
+
+
+def _is_at_work(manifest: Manifest, ledger: Ledger) -> bool:
+    return not verdict(Results(manifest, ledger)).submitted or bool(ledger.working())
+
+
+def _withheld(experiment: Experiment | None, manifest: Manifest, ledger: Ledger, options: Options) -> Iterator[str]:
+    """Yield what the user's own classes are not given, a line each, if they are going to be asked."""
+    if experiment is not None and _follows(experiment, manifest, ledger):
+        name = f"the Advisor {experiment.tuner.class_name}"
+        if experiment.replicates > 1 or options.rounds is not None:
+            why = "--rounds" if options.rounds is not None else "amlc.replicates"
+            yield f"{name} gets no intermediate results, and its KillTrialJob ends no trial: {why} rules that out."
+        elif experiment.trials_per_job > 1:
+            yield f"the KillTrialJob of {name} ends no trial: amlc.trialsPerJob packs several into a job."
+    assessor = manifest.header.assessor
+    if assessor is not None and assessor.class_name is not None and _is_at_work(manifest, ledger):
+        yield f"the assessor {assessor.class_name} is told the end of trials that succeeded, and of no others."
 
 
 def _exit_code(progress: Progress, end: Verdict, stopped: str | None, options: Options) -> int:
@@ -176,10 +214,16 @@ def _assessor(manifest: Manifest) -> Assessor | None:
     if algorithm is None:
         return None
     if algorithm.name is not None:
-        return Assessor(partial(ASSESSORS[algorithm.name], args=algorithm.class_args))
+        assess = partial(ASSESSORS[algorithm.name], args=algorithm.class_args)
+        return Assessor(assess, shown=_number, among_all=True) if algorithm.name in AMONG_ALL else Assessor(assess)
     folder = (manifest.folder / (algorithm.code_directory or "")).resolve()
     own = custom.assessor(replace(algorithm, code_directory=folder))
     return Assessor(partial(own, args=algorithm.class_args), shown=lambda value: value)
+
+
+def _number(value: Any) -> float:
+    number = scalar(value)
+    return math.nan if number is None else number
 
 
 def _policy(results: Results, options: Options) -> Policy:

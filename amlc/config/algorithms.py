@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from amlc.config.arguments import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, find
+from amlc.config.arguments import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn, find
 from amlc.config.sentences import show, wrong_type
 from amlc.config.spelling import Config
 from amlc.errors import Problem, did_you_mean
@@ -63,6 +63,15 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
     if is_set(config, "assessor"):
         yield from _check(config, "assessor")
         yield from _check_together(config)
+        yield from _check_packs(config, "assessor", "an assessor")
+    elif canonical_name(config, "tuner") == "ASHA":
+        yield from _check_packs(config, "tuner", "ASHA")
+
+
+def _check_packs(config: Config, kind: str, what: str) -> Iterator[Problem]:
+    if config.get("amlc", "trialsPerJob") not in (None, 1):
+        text = f"{what} stops single trials, and 'amlc.trialsPerJob' packs several into a job. Remove one of them."
+        yield config.problem((kind,), "E-assessor", text, key=True)
 
 
 def _check(config: Config, kind: str) -> Iterator[Problem]:
@@ -86,8 +95,24 @@ def _check(config: Config, kind: str) -> Iterator[Problem]:
         yield config.problem((kind, "name"), "E-tuner-unsupported", text)
     else:
         found = config.get(kind, "classArgs")
-        if isinstance(found, Mapping):
+        if isinstance(found, Mapping) and known.open:
+            yield from _check_sampler(config, (kind, "classArgs"), found, known)
+        elif isinstance(found, Mapping):
             yield from _compare(config, (kind, "classArgs"), found, known.arguments, known.name)
+
+
+def _check_sampler(config: Config, path: JsonPath, found: Mapping[str, Any], known: BuiltIn) -> Iterator[Problem]:
+    """Yield what is wrong with a sampler of Optuna and its arguments."""
+    from amlc.config import samplers  # here, because importing Optuna takes longer than validating a file
+
+    sampler = found.get("sampler", known.arguments["sampler"].default)
+    theirs = samplers.sampler_arguments(sampler)
+    yield from samplers.check_sampler(config, sampler)
+    ours = found if theirs is not None else {key: found[key] for key in found if key in known.arguments}
+    wrong = list(_compare(config, path, ours, {**known.arguments, **(theirs or {})}, f"Optuna's {sampler}"))
+    yield from wrong
+    if theirs is not None and not wrong:
+        yield from samplers.check_construction(config, {**found, "sampler": sampler})
 
 
 def _unknown(name: str, kind: str) -> str:
@@ -120,37 +145,44 @@ def _check_together(config: Config) -> Iterator[Problem]:
     elif tuner and tuner.schedules:
         text = f"the assessor has no effect: {tuner.name} decides itself how far each trial goes. Remove it."
         yield config.warning(("assessor",), "W-no-effect", text)
-    if config.get("amlc", "trialsPerJob") not in (None, 1):
-        text = "an assessor stops single trials, and 'amlc.trialsPerJob' packs several into a job. Remove one of them."
+    elif tuner and tuner.name == "ASHA":
+        text = (
+            "ASHA stops trials itself, and an assessor would stop others. Remove it; or, to have another tuner with "
+            "ASHA's rungs, name ASHA as the assessor: `tuner: {name: TPE}`, `assessor: {name: ASHA}`."
+        )
         yield config.problem(("assessor",), "E-assessor", text, key=True)
 
 
 def _check_checkpoints(config: Config) -> Iterator[Problem]:
-    """Yield why PBT's trials would have no checkpoint to go on from."""
-    if canonical_name(config, "tuner") != "PBT":
+    """Yield why there would be no checkpoint for trials to go on from, where the tuner lets them."""
+    name = canonical_name(config, "tuner")
+    folder = config.get("tuner", "classArgs", "all_checkpoint_dir")
+    if not (name == "PBT" or (name in ("Hyperband", "BOHB") and folder)):
         return
     remote = config.get("trainingService", "platform") != "local" and not config.get("sharedStorage")
-    if remote and config.get("tuner", "classArgs", "all_checkpoint_dir") is None:
+    if remote and not isinstance(folder, str):
         text = (
-            "PBT's trials go on from each other's checkpoints, and without shared storage they see no common folder. "
-            "Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."
+            f"{name}'s trials go on from each other's checkpoints, and without shared storage they see no common "
+            "folder. Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."
         )
         yield config.problem(("tuner",), "E-checkpoints", text, key=True)
     if config.get("amlc", "replicates") not in (None, 1):
-        text = (
-            "replicates would overwrite each other's PBT checkpoints. Remove 'amlc.replicates', or use another tuner."
-        )
+        advice = "Remove 'amlc.replicates', or use another tuner."
+        text = f"replicates would overwrite each other's {name} checkpoints. {advice}"
         yield config.problem(("amlc", "replicates"), "E-checkpoints", text)
 
 
 def _check_budgets(config: Config) -> Iterator[Problem]:
-    low, high = (config.get("tuner", "classArgs", name) for name in ("min_budget", "max_budget"))
-    if canonical_name(config, "tuner") != "BOHB" or not (type(low) is int or type(high) is int):
-        return
-    low, high = (low if type(low) is int else 1), (high if type(high) is int else 3)
-    if low > high:
-        text = f"BOHB's 'min_budget' is {low} and its 'max_budget' {high}. Set a larger 'max_budget' (default 3)."
-        yield config.problem(("tuner", "classArgs"), "E-argument", text, key=True)
+    for kind in ("tuner", "assessor"):
+        known = find(canonical_name(config, kind), kind)
+        if known is None or "max_budget" not in known.arguments:
+            continue
+        given = {name: config.get(kind, "classArgs", name) for name in ("min_budget", "max_budget")}
+        low, high = (value if type(value) is int else known.arguments[name].default for name, value in given.items())
+        if high is not None and low > high and any(type(value) is int for value in given.values()):
+            default = known.arguments["max_budget"].default or "none"
+            text = f"{known.name}'s 'min_budget' is {low} and its 'max_budget' {high}. Set a larger 'max_budget'"
+            yield config.problem((kind, "classArgs"), "E-argument", f"{text} (default {default}).", key=True)
 
 
 def assesses(config: Config) -> bool:
@@ -167,8 +199,12 @@ def _compare(
         here = (*path, key)
         argument = wanted.get(key)
         if argument is None:
-            allowed = f"It takes {', '.join(wanted)}." if wanted else "It takes none; remove it."
-            text = f"{owner} has no argument '{key}'.{did_you_mean(str(key), wanted)} {allowed}"
+            taken = [name for name, one in wanted.items() if not one.refused]
+            allowed = f"It takes {', '.join(taken)}." if taken else "It takes none; remove it."
+            text = f"{owner} has no argument '{key}'.{did_you_mean(str(key), taken)} {allowed}"
+            yield config.problem(here, "E-argument", text, key=True)
+        elif argument.refused:
+            text = f"'{key}' cannot be given: {argument.refused}. Remove it."
             yield config.problem(here, "E-argument", text, key=True)
         elif not argument.nested:
             yield from _check_value(config, here, value, argument)
@@ -191,7 +227,8 @@ def _check_value(config: Config, path: JsonPath, value: Any, argument: Argument)
         text = f"'{key}' must be {', '.join(most)} or {last}, got {show(config, path, value)}.{hint}"
         yield config.problem(path, "E-argument", text)
     elif bound := _beyond(value, argument):
-        example = argument.default if argument.default is not None else f"{argument.low:g}"
+        examples = (argument.default, argument.low, None if argument.above is None else argument.above + 1)
+        example = next(one for one in examples if one is not None)
         text = f"'{key}' must be {bound}, got {show(config, path, value)}. Write for example {example}."
         yield config.problem(path, "E-argument", text)
     elif argument.instead and value not in argument.exact:
@@ -217,6 +254,10 @@ def check_types(config: Config, space: Space, document: Document, path: JsonPath
     tuner = find(config.get("tuner", "name"), "tuner") if is_set(config, "tuner") else None
     if tuner is None or tuner.refused:
         return
+    if tuner.open:
+        from amlc.config import samplers
+
+        yield from samplers.check_grid(config.get("tuner", "classArgs", "sampler"), space, document, path)
     for dimension in space:
         if dimension.name in tuner.adds:
             text = f"{tuner.name} itself gives each trial a parameter '{dimension.name}'. Rename this one."

@@ -1,4 +1,4 @@
-"""NNI's tuners and assessors as data: their arguments with defaults and bounds, and the spaces they can search."""
+"""The tuners and assessors, NNI's and others, as data: their arguments with defaults and bounds, and their spaces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Argument:
 
     low, high: inclusive bounds. above: an exclusive lower bound. one_of: the only texts it may be. nested: it is a
     mapping with these keys. instead: what amlc does where NNI would heed the value; a warning says so, unless the
-    value is one of `exact`.
+    value is one of `exact`. refused: why it cannot be given at all.
     """
 
     kinds: tuple[type, ...] = ()
@@ -25,14 +25,15 @@ class Argument:
     nested: Mapping[str, Argument] = field(default_factory=dict)
     instead: str = ""
     exact: tuple[Any, ...] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltIn:
-    """A tuner or assessor of NNI. refused: why amlc does not have it. types: what its space may hold.
+    """A tuner or assessor. refused: why amlc does not have it. types: what its space may hold.
 
     adds: the parameters that it gives each trial. ends: whether it ends by itself when the space is exhausted.
-    schedules: it decides itself how far a trial runs.
+    schedules: it decides itself how far a trial runs. open: it takes further arguments, checked where it is.
     """
 
     name: str
@@ -42,6 +43,7 @@ class BuiltIn:
     adds: tuple[str, ...] = ()
     ends: bool = True
     schedules: bool = False
+    open: bool = False
     refused: str = ""
 
 
@@ -96,6 +98,9 @@ _TPE_LEGACY = {
     "parallel_optimize": _flag(default=False),
     "constant_liar_type": replace(_LIAR, instead=_LIES, exact=("max",)),
 }
+_FOLDERS = ("load_checkpoint_dir", "save_checkpoint_dir")
+_CHECKPOINTS = {"all_checkpoint_dir": Argument(kinds=(str, bool, type(None)), default=None)}
+_ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(1), "max_budget": _whole(None)}
 
 TUNERS: Final = (
     BuiltIn(name="Random", arguments={**_MINIMIZE, **_SEED}, types=_ALL),
@@ -154,7 +159,7 @@ TUNERS: Final = (
             "fraction": _number(0.2, low=0, high=1),
         },
         types=_FLAT,
-        adds=("load_checkpoint_dir", "save_checkpoint_dir"),
+        adds=_FOLDERS,
         ends=False,
         schedules=True,
     ),
@@ -176,9 +181,10 @@ TUNERS: Final = (
             "R": _whole(60),
             "eta": _whole(3, low=2),
             "exec_mode": Argument(kinds=(str,), default="parallelism", one_of=("parallelism", "serial")),
+            **_CHECKPOINTS,
         },
         types=_FLAT,
-        adds=("TRIAL_BUDGET",),
+        adds=("TRIAL_BUDGET", *_FOLDERS),
         ends=False,
         schedules=True,
     ),
@@ -196,12 +202,20 @@ TUNERS: Final = (
             "bandwidth_factor": _number(3.0, above=0),
             "min_bandwidth": _number(1e-3, above=0),
             "config_space": Argument(kinds=(str, type(None)), instead="the experiment's search space is searched"),
+            **_CHECKPOINTS,
         },
         types=_FLAT,
-        adds=("TRIAL_BUDGET",),
+        adds=("TRIAL_BUDGET", *_FOLDERS),
         ends=False,
         schedules=True,
     ),
+    BuiltIn(
+        name="Optuna",
+        arguments={**_MINIMIZE, **_SEED, "sampler": Argument(kinds=(str,), default="TPESampler")},
+        types=_ALL,
+        open=True,
+    ),
+    BuiltIn(name="ASHA", arguments=_ASHA, types=_ALL),
     BuiltIn(name="PPO", alias="PPOTuner", refused=_NAS),
     BuiltIn(name="NetworkMorphism", refused=_NAS),
     BuiltIn(name="RegularizedEvolutionTuner", refused=_NAS),
@@ -217,6 +231,7 @@ ASSESSORS: Final = (
             "gap": _whole(1, high=9999),
         },
     ),
+    BuiltIn(name="ASHA", arguments=_ASHA),
 )
 
 

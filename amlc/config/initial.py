@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amlc.config.sentences import show
+from amlc.config.sentences import flow, show
 from amlc.config.spelling import Config
 from amlc.errors import Problem, did_you_mean, shorten
 from amlc.model import Choice, Dimension, Integer, JsonPath, Space
@@ -61,7 +61,7 @@ def _expected(dimension: Dimension) -> str:
     """Return in words what the dimension can be."""
     match dimension:
         case Choice():
-            options = ", ".join(map(repr, dimension.options))
+            options = ", ".join(flow(option) for option in dimension.options)
             return f"a mapping with '_name', one of {shorten(options)}" if dimension.branches else f"one of {options}"
         case Integer():
             return f"a whole number from {dimension.low} to {dimension.high - 1}"

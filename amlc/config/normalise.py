@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amlc.config.algorithms import assesses
+from amlc.config.algorithms import assesses, canonical_name
 from amlc.config.arguments import filled, find
 from amlc.config.durations import parse_time
 from amlc.config.placeholders import key_variable
@@ -34,7 +34,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         inputs=(source, *(file.resolve() for file in inputs)),
         space=space,
         tuner=_algorithm(config, "tuner"),
-        assessor=_algorithm(config, "assessor") if assesses(config) else None,
+        assessor=_assessor(config),
         command=config.get("trialCommand"),
         code=resolve(config, config.get("trialCodeDirectory") or "."),
         concurrency=config.get("trialConcurrency"),
@@ -79,14 +79,25 @@ def _algorithm(config: Config, kind: str) -> Algorithm:
     if known is None:
         folder = resolve(config, config.get(kind, "codeDirectory"))
         return Algorithm(class_name=config.get(kind, "className"), code_directory=folder, class_args=given)
-    arguments = filled(known.arguments, given)
-    if known.name == "PBT" and arguments["all_checkpoint_dir"] is None:
-        arguments = {**arguments, "all_checkpoint_dir": _checkpoints(config)}
+    arguments = {**(given if known.open else {}), **filled(known.arguments, given)}
+    if "all_checkpoint_dir" in known.arguments:
+        folder = arguments["all_checkpoint_dir"]
+        if folder is True or (known.name == "PBT" and folder is None):
+            arguments = {**arguments, "all_checkpoint_dir": _checkpoints(config)}
+        elif not folder:  # so that what was compiled before there was this argument stays as it is
+            arguments = {name: value for name, value in arguments.items() if name != "all_checkpoint_dir"}
     return Algorithm(name=known.name, class_args=arguments)
 
 
+def _assessor(config: Config) -> Algorithm | None:
+    """Return the assessor that takes effect: as a tuner ASHA is one too, with the same arguments."""
+    if canonical_name(config, "tuner") == "ASHA":
+        return _algorithm(config, "tuner")
+    return _algorithm(config, "assessor") if assesses(config) else None
+
+
 def _checkpoints(config: Config) -> str:
-    """Return where PBT's trials leave their checkpoints: on the shared storage, on this machine beside its ledger."""
+    """Return where trials leave their checkpoints: on the shared storage, on this machine beside its ledger."""
     name = config.get("experimentName") or config.document.file.stem
     if config.get("trainingService", "platform") == "local":
         return str(resolve(config, ".amlc") / name / "checkpoints")

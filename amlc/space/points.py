@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from amlc.errors import RefusedError
 from amlc.model import Choice, Dimension, Integer, Real, Space
@@ -22,6 +22,9 @@ class SpaceError(RefusedError):
 
     code = "E-space"
 
+
+MODEL_DIGITS: Final = 12
+"""How many significant digits what a model proposes has: the last four differ between processors and libraries."""
 
 Key: TypeAlias = "tuple[str | int, ...]"
 Point: TypeAlias = "Mapping[Key, int | float]"
@@ -94,13 +97,27 @@ def _may_overflow(dimension: Real) -> bool:
         return True
 
 
-def deliver(space_axes: Sequence[Axis], point: Point) -> dict[str, Any]:
-    """Return the parameters that a trial receives for `point`, in the order of the space."""
+def deliver(space_axes: Sequence[Axis], point: Point, *, digits: int | None = None) -> dict[str, Any]:
+    """Return the parameters that a trial receives for `point`, in the order of the space.
+
+    digits: to how many significant ones a continuous value is rounded, within its bounds; None: not at all, as NNI's
+    own draws. Of what a model has computed, `MODEL_DIGITS` are the same on every machine.
+    """
     parameters: dict[str, Any] = {}
     for axis in space_axes:
         if axis.key in point:
-            _assign(parameters, axis, value_at(axis.dimension, point[axis.key]))
+            value = value_at(axis.dimension, point[axis.key])
+            if digits is not None and isinstance(axis.dimension, Real):
+                value = _shortened(axis.dimension, value, digits)
+            _assign(parameters, axis, value)
     return parameters
+
+
+def _shortened(dimension: Real, value: float, digits: int) -> float:
+    if dimension.q is not None:  # a value of the grid has the last digits that NNI gives it
+        return value
+    short = float(f"{value:.{digits}g}")
+    return short if dimension.normal else min(max(short, dimension.a), dimension.b)
 
 
 def value_at(dimension: Dimension, x: float) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -40,15 +40,34 @@ class Ahead(Protocol):
     def __call__(self, history: Sequence[Record], *, args: Mapping[str, Any]) -> int: ...
 
 
+class GivenUp(Protocol):
+    """Return which running trials shall end now, by their places among those of `history` that are not imported.
+
+    The arguments are those of `Propose`; `history` has the intermediate results of running trials. None: the tuner
+    does not look at them.
+    """
+
+    def __call__(
+        self,
+        space: Space,
+        history: Sequence[Record],
+        *,
+        seed: int,
+        args: Mapping[str, Any],
+        allowed: Callable[[Parameters], bool],
+    ) -> Collection[int] | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tuner:
-    """A built-in tuner. ahead: None for an open loop, in which no result changes anything.
+    """A tuner. ahead: None for an open loop, in which no result changes anything. given_up: None for most.
 
     by_value: it learns from how good a result is, and needs one for a failed trial too: see `failures.lessons`.
     """
 
     propose: Propose
     ahead: Ahead | None = None
+    given_up: GivenUp | None = None
     by_value: bool = False
 
 
@@ -67,6 +86,8 @@ TUNERS: Final[Mapping[str, str]] = {
     "DNGO": "dngo",
     "SMAC": "smac",
     "BOHB": "bohb",
+    "Optuna": "optuna_samplers",
+    "ASHA": "asha",
 }
 """The module of each tuner. Only the one that is asked for is imported: all of them take as long as reading a file."""
 
@@ -74,4 +95,9 @@ TUNERS: Final[Mapping[str, str]] = {
 def built_in(name: str) -> Tuner:
     """Return the tuner of this name, a key of `TUNERS`."""
     module = import_module(f"{__name__}.{TUNERS[name]}")
-    return Tuner(module.propose, getattr(module, "ahead", None), by_value=getattr(module, "BY_VALUE", False))
+    return Tuner(
+        module.propose,
+        getattr(module, "ahead", None),
+        getattr(module, "given_up", None),
+        by_value=getattr(module, "BY_VALUE", False),
+    )

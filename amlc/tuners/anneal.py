@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Choice, Integer, Parameters, Real, Record, Space
-from amlc.space.points import Axis, Key, Point, coordinates, locate
+from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, coordinates, locate
 from amlc.tuners import random
 from amlc.tuners.extras import missing
 from amlc.tuners.novelty import Novelty
@@ -40,8 +40,8 @@ def propose(
 ) -> Iterator[Parameters]:
     """Yield draws of Random's sequence while there is no result, then what hyperopt's `anneal` suggests.
 
-    Failed trials are ignored. So are running ones, unless `parallel_optimize`: then they count, after the first 20
-    trials, with the `constant_liar_type` of the results (of the raw ones: "min" is a bad lie when maximizing, as in
+    Trials without a value are ignored, running ones too, unless `parallel_optimize`: then these count, after the first
+    20 trials, with the `constant_liar_type` of the results (of the raw ones: "min" is a bad lie when maximizing, as in
     NNI). In a finite space no trial comes twice.
 
     All results count for how far the search has cooled down, and it draws near the best 100 of them. With more, how
@@ -54,7 +54,7 @@ def propose(
         return
     from numpy.random import default_rng
 
-    novelty = Novelty(space, history, allowed=allowed)
+    novelty = Novelty(space, history, allowed=allowed, digits=MODEL_DIGITS)
     running = [record.parameters for record in history if not record.status.ended]
     lie = _LIES[args["constant_liar_type"]]([value for value, _ in results]) if args["parallel_optimize"] else None
     model: _Model | None = None

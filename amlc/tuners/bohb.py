@@ -10,8 +10,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Choice, Parameters, Record, Space
-from amlc.space.points import Axis, Point, axes, deliver, endless, locate
-from amlc.tuners.brackets import BUDGET, Ladder, Table, configuration, cycle, fresh
+from amlc.space.points import MODEL_DIGITS, Axis, Point, axes, deliver, endless, locate
+from amlc.tuners.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle, fresh
 from amlc.tuners.cube import from_unit, to_unit
 from amlc.tuners.failures import elsewhere
 
@@ -63,7 +63,7 @@ def propose(
     A configuration counts with its result at its largest budget; that at a smaller one is shifted by what promotions
     changed there (the median). The smallest budgets are left out once there are results enough without them. A failed
     trial, or one without a result, counts as bad. Imported trials count too; without a `TRIAL_BUDGET` they had
-    `max_budget`. `allowed` is asked about each configuration, without the budget.
+    `max_budget`. `allowed` is asked about each configuration, without the budget. Checkpoints are as with Hyperband.
     Source: Falkner et al. 2018; NNI 3.0, `algorithms/hpo/bohb_advisor/`, which begins a bracket only when the one
     before has ended, draws all of its bottom from one model, and takes the number of the report, 0, for the budget.
     """
@@ -77,13 +77,14 @@ def propose(
             return
         yield parameters
         count, number = count - 1, number + 1
+    drawn = ladder.drawn.total()
     source = _Configurations(space, space_axes, history, ladder.drawn, seed, args, allowed)
     for budget, _ in zip(ladder.vacancies(serial=False), range(count), strict=False):
         following = source.following(default_rng([seed, number]))
         if following is None:
             return
-        yield {**following, BUDGET: budget}
-        number += 1
+        yield begun(following, budget, number=drawn, checkpoints=args.get("all_checkpoint_dir"))
+        drawn, number = drawn + 1, number + 1
 
 
 def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
@@ -121,7 +122,7 @@ class _Configurations:
         self._first = max(_cycle(args)[0][0].count, self._least)
         self._args = args
         self._history = history
-        self._apart = elsewhere(space_axes, [_without_budget(record) for record in history if record.guessed])
+        self._apart = elsewhere(space_axes, [_bare(record) for record in history if record.guessed])
         self._model: _Model | None = None
         self._fitted = False
 
@@ -167,8 +168,8 @@ class _Configurations:
         return None
 
 
-def _without_budget(record: Record) -> Record:
-    return replace(record, parameters={name: value for name, value in record.parameters.items() if name != BUDGET})
+def _bare(record: Record) -> Record:
+    return replace(record, parameters={name: value for name, value in record.parameters.items() if name not in ADDED})
 
 
 # --- the model --------------------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ class _Model:
         drawn = self.good.sample(args["num_samples"], rng, factor=args["bandwidth_factor"])
         promise = self.good.log_density(drawn) - self.bad.log_density(drawn)
         for row in (-promise).argsort(kind="stable"):
-            yield deliver(self.space_axes, _point(self.space_axes, drawn[row]))
+            yield deliver(self.space_axes, _point(self.space_axes, drawn[row]), digits=MODEL_DIGITS)
 
 
 def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args: Mapping[str, Any]) -> _Model | None:
@@ -245,7 +246,7 @@ def _vectors(space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Paramete
 
     rows = []
     for _, parameters in ranking:
-        point = locate(space_axes, {name: value for name, value in parameters.items() if name != BUDGET})
+        point = locate(space_axes, {name: value for name, value in parameters.items() if name not in ADDED})
         if point is not None:
             unit = to_unit(space_axes, point)
             rows.append(

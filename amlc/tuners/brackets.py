@@ -7,6 +7,7 @@ bracket's table: so many configurations with such a budget, of which the best go
 from __future__ import annotations
 
 import math
+import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from amlc.tuners.random import distinct, draws
 
 BUDGET: Final = "TRIAL_BUDGET"
 """The parameter that tells a trial how long to train: a whole number, in what unit the user's script decides."""
+
+LOAD: Final = "load_checkpoint_dir"
+SAVE: Final = "save_checkpoint_dir"
+ADDED: Final = (BUDGET, LOAD, SAVE)
+"""What trials get beside the parameters of the space; the two folders only where checkpoints are asked for."""
 
 _EPSILON = 1e-6  # NNI's own guard against a logarithm or a power just beside a whole number
 
@@ -146,7 +152,8 @@ class Ladder:
         """Yield what goes on to a next rung by now, the oldest bracket first, the best first.
 
         Only when all trials of a rung have ended is anything promoted from it. A trial without a value is the worst;
-        of equal ones the one that was proposed first is the best.
+        of equal ones the one that was proposed first is the best. Where there are checkpoints, a trial loads what
+        the one of the rung below has saved or, if that failed, what that one had loaded.
         """
 
         def rank(record: Record) -> float:
@@ -159,9 +166,8 @@ class Ladder:
                 if bracket.free(rung) > 0 and bracket.decided(rung - 1):
                     gone = Counter(configuration(trial.parameters) for trial in bracket.trials[rung])
                     left = _without(sorted(below, key=rank), gone)
-                    yield from (
-                        {**trial.parameters, BUDGET: target.budget} for trial in islice(left, bracket.free(rung))
-                    )
+                    for trial in islice(left, bracket.free(rung)):
+                        yield _promoted(trial, target.budget)
 
     def vacancies(self, *, serial: bool) -> Iterator[int]:
         """Yield the budget of each free place at the bottom of a bracket, in order.
@@ -195,6 +201,27 @@ class Ladder:
         )
 
 
+def _promoted(trial: Record, budget: int) -> Parameters:
+    """Return the parameters of the trial that goes on from the checkpoint of `trial`."""
+    parameters = {**trial.parameters, BUDGET: budget}
+    saved = parameters.get(SAVE)
+    if saved is None:  # no checkpoints were asked for when it was proposed
+        return parameters
+    load = saved if trial.value is not None else parameters[LOAD]
+    return {**parameters, LOAD: load, SAVE: posixpath.join(posixpath.dirname(saved), str(budget))}
+
+
+def begun(parameters: Parameters, budget: int, *, number: int, checkpoints: str | None) -> Parameters:
+    """Return the parameters of a trial at the bottom of a bracket; that nothing is to be loaded, two equal folders say.
+
+    number: how many configurations were drawn before. checkpoints: the folder of all of them, None if there is none.
+    """
+    if checkpoints is None:
+        return {**parameters, BUDGET: budget}
+    folder = posixpath.join(checkpoints, str(number), str(budget))
+    return {**parameters, BUDGET: budget, LOAD: folder, SAVE: folder}
+
+
 def _without(trials: Iterable[Record], gone: Counter[bytes]) -> Iterator[Record]:
     for trial in trials:
         digest = configuration(trial.parameters)
@@ -209,14 +236,14 @@ _MOST_DIGESTS = 100_000
 
 
 def configuration(parameters: Parameters) -> bytes:
-    """Return a digest of `parameters` that leaves the budget out.
+    """Return a digest of `parameters` that leaves out what is added to them.
 
     It is kept by the identity of the mapping, since every call of a tuner needs those of the whole history again.
     """
     kept = _DIGESTS.get(id(parameters))
     if kept is not None and kept[0] is parameters:  # true of every id here: what is kept is not collected
         return kept[1]
-    digest = canonical({name: value for name, value in parameters.items() if name != BUDGET})
+    digest = canonical({name: value for name, value in parameters.items() if name not in ADDED})
     if len(_DIGESTS) >= _MOST_DIGESTS:
         _DIGESTS.clear()
     _DIGESTS[id(parameters)] = parameters, digest
@@ -236,7 +263,7 @@ def fresh(
     left = Counter(drawn)
     for lap in count():
         useful = False
-        for digest, parameters in _sequence(space, seed, lap):
+        for digest, parameters in sequence(space, seed, lap):
             if left[digest]:
                 left[digest] -= 1
                 useful = True
@@ -251,7 +278,7 @@ _KEPT: dict[tuple[str, int, int], _Draws] = {}
 _MOST_KEPT = 256
 
 
-def _sequence(space: Space, seed: int, lap: int) -> Iterator[tuple[bytes, Parameters]]:
+def sequence(space: Space, seed: int, lap: int = 0) -> Iterator[tuple[bytes, Parameters]]:
     """Return Random's sequence, with digests; it is kept, since every call of a tuner begins at its beginning."""
     identity = (repr(space), seed, lap)
     if identity not in _KEPT:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amlc.model import Choice, Real
 from amlc.space.points import Axis, Point, coordinate_of, coordinates, value_at
+from amlc.tuners.memory import remembered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +29,20 @@ def to_unit(space_axes: Sequence[Axis], point: Point) -> list[float]:
     any other one in the order in which it is written.
     """
     return [_quantile(axis, point[axis.key]) for axis in space_axes]
+
+
+def matrix(space_axes: Sequence[Axis], points: Iterable[Point]) -> NDArray[Any]:
+    """Return `to_unit` of each point as a row, of none a matrix without rows; points that come again cost little."""
+    import numpy as np
+
+    return np.array([*map(_vectors(space_axes), points)]).reshape(-1, len(space_axes))
+
+
+def _of_axes(space_axes: Sequence[Axis]) -> Callable[[Point], list[float]]:
+    return remembered(partial(to_unit, space_axes))
+
+
+_vectors: Callable[[Sequence[Axis]], Callable[[Point], list[float]]] = remembered(_of_axes, most=4)
 
 
 def from_unit(space_axes: Sequence[Axis], vector: Sequence[float]) -> Point:

@@ -8,10 +8,11 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
-from amlc.space.points import Axis, axes
-from amlc.tuners.cube import from_unit, rounded, to_unit
+from amlc.space.points import Axis
+from amlc.tuners.cube import from_unit, matrix, rounded
 from amlc.tuners.evidence import Evidence, Suggestion, arrival, gather, stepwise
 from amlc.tuners.extras import require
+from amlc.tuners.memory import axes
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -42,7 +43,7 @@ def propose(
 
     The best one has the largest expected improvement. The network is trained anew whenever there are
     `trials_per_update` results more, with `num_epochs_per_training` passes over them; the regression on its last
-    hidden layer knows every result. Running trials count as what it expects of them, failed ones not at all. Of more
+    hidden layer knows every result. Running trials count as what it expects of them, valueless ones nothing. Of more
     than 500 results the model sees the best and the latest.
 
     Unlike NNI's: the improvement is over the best result (NNI compares with 0.95, and looks for the least one if
@@ -95,8 +96,7 @@ def _suggest(
     if not trained_on.points:
         return
     basis, known, running = (
-        np.array([to_unit(space_axes, point) for point in points]).reshape(-1, len(space_axes))
-        for points in (trained_on.points, evidence.points, evidence.running)
+        matrix(space_axes, points) for points in (trained_on.points, evidence.points, evidence.running)
     )
     values = np.array(evidence.values)
     sample = rounded(space_axes, rng.random((sample_size, len(space_axes))))

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
-from amlc.space.points import Axis, Point, axes, deliver, endless, locate
+from amlc.space.points import MODEL_DIGITS, Axis, Point, deliver, endless
 from amlc.tuners import random
 from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
+from amlc.tuners.memory import axes, digest, locator
 from amlc.tuners.random import distinct, draws
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+    from threadpoolctl import ThreadpoolController
 
 _TRIES: Final = 1000
 """How many suggestions may be refused or repeat a trial before a draw at random takes their place."""
@@ -72,8 +76,9 @@ def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: b
         ranking = sorted(range(len(results)), key=lambda index: results[index][1])
         best, rest = ranking[: most // 2], sorted(ranking[most // 2 :])
         results = [results[index] for index in sorted([*best, *rest[most // 2 - most :]])]
-    located = [(locate(space_axes, record.parameters), value) for record, value in results]
-    running = (locate(space_axes, record.parameters) for record in history if not record.status.ended)
+    locate = locator(space_axes)
+    located = [(locate(record.parameters), value) for record, value in results]
+    running = (locate(record.parameters) for record in history if not record.status.ended)
     return Evidence(
         points=tuple(point for point, _ in located if point is not None),
         values=_tamed([value for point, value in located if point is not None]),
@@ -156,7 +161,8 @@ def _following(
             known, apart = _known(space, records), elsewhere(space_axes, records)
             with _one_thread():
                 for suggestion in islice(suggest(space_axes, evidence, rng), _TRIES):
-                    parameters = deliver(space_axes, suggestion.point)
+                    digits = None if suggestion.again else MODEL_DIGITS  # what is run again has the digits that it has
+                    parameters = deliver(space_axes, suggestion.point, digits=digits)
                     if (suggestion.again or not known(parameters)) and apart(parameters) and allowed(parameters):
                         return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
@@ -171,11 +177,19 @@ def _one_thread() -> AbstractContextManager[object]:
     """
     try:
         import scipy.linalg  # noqa: F401  a library that is loaded later would not be held to it
-        from threadpoolctl import threadpool_limits
+        import threadpoolctl  # noqa: F401
     except ModuleNotFoundError:  # of which the model tells
         return nullcontext()
-    limits: AbstractContextManager[object] = threadpool_limits(1)
+    limits: AbstractContextManager[object] = _libraries("sklearn" in sys.modules).limit(limits=1)
     return limits
+
+
+@cache
+def _libraries(with_openmp: bool) -> ThreadpoolController:  # noqa: FBT001  what is found differs
+    """Return the libraries that have threads; to find them takes 10 ms."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _known(space: Space, records: Sequence[Record]) -> Callable[[Parameters], bool]:
@@ -185,5 +199,5 @@ def _known(space: Space, records: Sequence[Record]) -> Callable[[Parameters], bo
             record.parameters == parameters and canonical(record.parameters) == canonical(parameters)
             for record in records
         )
-    digests = {canonical(record.parameters) for record in records}
+    digests = {digest(record.parameters) for record in records}
     return lambda parameters: canonical(parameters) in digests

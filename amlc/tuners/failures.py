@@ -11,6 +11,7 @@ from amlc.model import Integer, Parameters, Real, Record, Status
 from amlc.records import scalar
 from amlc.space.points import Axis, Key, Point, locate
 from amlc.tuners.cube import to_unit
+from amlc.tuners.memory import locator
 
 _NEAR: Final = 1e-3
 """How near to a failed trial, in quantiles of each continuous parameter, counts as its own place."""
@@ -77,7 +78,7 @@ def elsewhere(space_axes: Sequence[Axis], history: Iterable[Record]) -> Callable
         if not failed:
             return True
         if not places:  # only when the model has something to suggest
-            places.extend(point for point in (locate(space_axes, one) for one in failed) if point is not None)
+            places.extend(point for point in map(locator(space_axes), failed) if point is not None)
         here = locate(space_axes, parameters)
         return here is None or not any(_near(space_axes, here, place) for place in places)
 

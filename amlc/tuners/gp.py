@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
-from amlc.tuners.cube import from_unit, rounded, to_unit
+from amlc.tuners.cube import from_unit, matrix, rounded
 from amlc.tuners.evidence import Evidence, Suggestion, stepwise
 from amlc.tuners.extras import missing
-from amlc.tuners.process import believing, expected, fitted, standard
+from amlc.tuners.process import Process, fitted, standard, steady
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from sklearn.gaussian_process import GaussianProcessRegressor
 
     from amlc.tuners.cube import Matrix
 
@@ -55,7 +54,7 @@ def propose(
 
     def suggest(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> Iterator[Suggestion]:
         try:
-            import sklearn.gaussian_process  # noqa: F401  and scipy, without which it does not start
+            import scipy.linalg  # noqa: F401
         except ModuleNotFoundError as err:
             raise missing(err, algorithm="GP", extra="tuners") from err
         vectors = _best(space_axes, evidence, rng, args)
@@ -84,13 +83,13 @@ def _best(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator, args: 
     """Return vectors in the cube, the most promising first."""
     import numpy as np
 
-    seen = np.array([to_unit(space_axes, point) for point in evidence.points])
+    seen = matrix(space_axes, evidence.points)
     process = fitted(seen, standard(np.array(evidence.values)), args["nu"], args["alpha"])
-    lowest = float(process.predict(seen).min())  # not the lowest result, which may be so by noise
-    process = believing(process, np.array([to_unit(space_axes, point) for point in evidence.running]))
+    lowest = float(process.mean(seen).min())  # not the lowest result, which may be so by noise
+    process = process.believing(matrix(space_axes, evidence.running))
 
     def utility(vectors: Matrix) -> Matrix:
-        return _utility(process, vectors, lowest, args)
+        return steady(_utility(process, vectors, lowest, args))
 
     most: int = args["selection_num_warm_up"]
     count = max(min(most, max(_MOST_WORK // len(seen), 1000)), 1)
@@ -107,12 +106,12 @@ def _best(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator, args: 
     return np.vstack([vectors[np.argsort(-score, kind="stable")], reserve])
 
 
-def _utility(process: GaussianProcessRegressor, vectors: Matrix, lowest: float, args: Mapping[str, Any]) -> Matrix:
+def _utility(process: Process, vectors: Matrix, lowest: float, args: Mapping[str, Any]) -> Matrix:
     """Return how much is to be expected of each vector, for results of which the lowest is best."""
     import numpy as np
     from scipy.special import ndtr
 
-    mean, deviation = expected(process, vectors)
+    mean, deviation = process.expected(vectors)
     z: Matrix = (lowest - args["xi"] - mean) / deviation
     bound: Matrix = args["kappa"] * deviation - mean
     with np.errstate(under="ignore"):

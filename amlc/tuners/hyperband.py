@@ -8,7 +8,7 @@ from typing import Any
 
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import endless
-from amlc.tuners.brackets import BUDGET, Ladder, Table, cycle, fresh
+from amlc.tuners.brackets import Ladder, Table, begun, cycle, fresh
 
 
 def propose(
@@ -28,12 +28,17 @@ def propose(
 
     Configurations are those of the Random tuner with the same seed; a finite space begins again when it is exhausted.
     `allowed` is asked once about each, without the budget. A failed trial, or one without a result, is the worst of
-    its rung. Imported trials change nothing.
+    its rung. Imported trials change nothing. With `all_checkpoint_dir` a trial goes on from a checkpoint: it gets the
+    folders `load_checkpoint_dir` and `save_checkpoint_dir`, the same one twice where it has nothing to go on from, and
+    `<all_checkpoint_dir>/<configuration>/<budget>` is where it saves.
     Source: NNI 3.0, `algorithms/hpo/hyperband_advisor.py`, which puts promotions behind a bracket that has begun.
     """
     ladder = Ladder(_cycle(args), history, repeats=not endless(space))
     bottoms = zip(ladder.vacancies(serial=_serial(args)), fresh(space, seed, ladder.drawn, allowed), strict=False)
-    first = ({**parameters, BUDGET: budget} for budget, parameters in bottoms)
+    first = (
+        begun(parameters, budget, number=number, checkpoints=args.get("all_checkpoint_dir"))
+        for number, (budget, parameters) in enumerate(bottoms, start=ladder.drawn.total())
+    )
     return islice(chain(ladder.promotions(maximize=args["optimize_mode"] == "maximize"), first), count)
 
 

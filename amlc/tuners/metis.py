@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
-from amlc.space.points import Axis, Point
+from amlc.space.points import Axis
 from amlc.tuners.climb import climb
-from amlc.tuners.cube import from_unit, rounded, to_unit
+from amlc.tuners.cube import from_unit, matrix, rounded
 from amlc.tuners.evidence import Evidence, Suggestion, stepwise
 from amlc.tuners.extras import require
-from amlc.tuners.process import believing, expected, extended, fitted, standard
+from amlc.tuners.process import Process, fitted, standard, steady
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from sklearn.gaussian_process import GaussianProcessRegressor
 
     from amlc.tuners.cube import Matrix
 
@@ -38,6 +38,7 @@ _OUTLIERS: Final = 4
 """How many outliers are considered in one call, the farthest first."""
 
 _COMPONENTS: Final = 5
+_GRID: Final = 2.0**30
 _CLIMBS: Final = 5
 _STEPS: Final = 30
 _SMOOTHNESS: Final = 1.5
@@ -65,7 +66,7 @@ def propose(
     that was tried, and with `no_candidates`. `selection_num_starting_points` draws are where a minimum is looked for,
     from the 5 best of which it climbs on.
 
-    Running trials count as what the model expects of them, failed ones not at all. Of more than 100 results the
+    Running trials count as what the model expects of them, valueless ones nothing. Of more than 100 results the
     model sees the best and the latest. Unlike NNI's, it knows one length scale for each parameter, scales them to the
     unit interval, and takes a part of the results' spread for noise; an outlier is told without fitting the model anew
     for each trial.
@@ -96,9 +97,9 @@ def _suggest(
 ) -> Iterator[Suggestion]:
     import numpy as np
 
-    samples = _Samples.of(_vectors(space_axes, evidence.points), evidence.values)
-    running = _vectors(space_axes, evidence.running)
-    process = believing(fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET), running)
+    samples = _Samples.of(rounded(space_axes, matrix(space_axes, evidence.points)), evidence.values)
+    running = rounded(space_axes, matrix(space_axes, evidence.running))
+    process = fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET).believing(running)
     draws = int(args["selection_num_starting_points"])
     starts = rounded(space_axes, rng.random((max(draws, 1), len(space_axes))))
 
@@ -108,12 +109,12 @@ def _suggest(
         return end
 
     tried = {row.tobytes() for row in np.vstack([samples.units, running])}
-    optimum = highest(lambda units: -process.predict(units), np.vstack([starts, samples.units]))
+    optimum = highest(lambda units: steady(-process.mean(units)), np.vstack([starts, samples.units]))
     best = [] if optimum.tobytes() in tried else [Suggestion(from_unit(space_axes, optimum.tolist()))]
     if rng.random() > args["exploration_probability"]:
         yield from best
     if not args["no_candidates"]:
-        explored = highest(lambda units: expected(process, units)[1], starts)
+        explored = highest(lambda units: steady(process.expected(units)[1]), starts)
         exploited = _likely_good(space_axes, samples, len(starts), rng)
         fresh = [row for row in (explored, *exploited) if row.tobytes() not in tried]
         again = [] if args["no_resampling"] else _outliers(process, samples)
@@ -123,13 +124,6 @@ def _suggest(
         yield from best
     for row in starts:
         yield Suggestion(from_unit(space_axes, row.tolist()))
-
-
-def _vectors(space_axes: Sequence[Axis], points: Iterable[Point]) -> Matrix:
-    import numpy as np
-
-    units = np.array([to_unit(space_axes, point) for point in points])
-    return rounded(space_axes, units.reshape(-1, len(space_axes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +143,17 @@ class _Samples:
             groups.setdefault(row.tobytes(), []).append(index)
         return cls(
             units=units[[group[0] for group in groups.values()]],
-            values=np.array([np.median([values[index] for index in group]) for group in groups.values()]),
+            values=np.array([median(values[index] for index in group) for group in groups.values()]),
             runs=np.array([len(group) for group in groups.values()]),
         )
 
 
 def _promising(
-    process: GaussianProcessRegressor, candidates: Sequence[tuple[Matrix, bool]], among: Matrix
+    process: Process, candidates: Sequence[tuple[Matrix, bool]], among: Matrix
 ) -> Iterator[tuple[Matrix, bool]]:
     """Yield the candidates with which the lowest mean may fall, the one with which it may fall most first."""
-    lowest = process.predict(among).min()
-    gains = [lowest - _hope(process, row, among) for row, _ in candidates]
+    lowest = process.mean(among).min()
+    gains = [float(steady(lowest - _hope(process, row, among))) for row, _ in candidates]
     for index in sorted(range(len(candidates)), key=lambda index: -gains[index]):
         if gains[index] > 0:
             yield candidates[index]
@@ -178,45 +172,39 @@ def _likely_good(space_axes: Sequence[Axis], samples: _Samples, count: int, rng:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of equal trials there are fewer clusters than wanted
         good, bad = (
-            GaussianMixture(min(len(rows) - 1, _COMPONENTS), reg_covar=1e-3, random_state=state).fit(rows)
+            GaussianMixture(
+                min(len(rows) - 1, _COMPONENTS),
+                covariance_type="diag",
+                init_params="k-means++",
+                reg_covar=1e-3,
+                random_state=state,
+            ).fit(rows)
             for rows in (samples.units[order[:split]], samples.units[order[split:]])
         )
-        drawn = rounded(space_axes, np.clip(good.sample(count)[0], 0.0, 1.0))
-    ratio = good.score_samples(drawn) - bad.score_samples(drawn)
+        # The last digits of the mixture are those of the processor.
+        drawn = rounded(space_axes, np.clip(np.round(good.sample(count)[0] * _GRID) / _GRID, 0.0, 1.0))
+    ratio = steady(good.score_samples(drawn) - bad.score_samples(drawn))
     return drawn[[ratio.argmax()]]
 
 
-def _outliers(process: GaussianProcessRegressor, samples: _Samples) -> list[Matrix]:
+def _outliers(process: Process, samples: _Samples) -> list[Matrix]:
     """Return the trials that are to be run again, whose results the others do not let expect."""
     import numpy as np
 
     if len(samples.units) < _RESAMPLE_FROM:
         return []
-    distance = np.where(samples.runs < _MOST_RUNS, _surprise(process)[: len(samples.units)], 0.0)
+    distance = np.where(samples.runs < _MOST_RUNS, process.surprise()[: len(samples.units)], 0.0)
     farthest = np.argsort(-distance, kind="stable")[:_OUTLIERS]
     return [samples.units[index] for index in farthest if distance[index] > _OUTLIER_SIGMAS]
 
 
-def _hope(process: GaussianProcessRegressor, row: Matrix, among: Matrix) -> float:
+def _hope(process: Process, row: Matrix, among: Matrix) -> float:
     """Return the lowest mean at `row` and `among`, if the result at `row` were at the better end of likely ones.
 
     NNI looks at the worse end, too, and takes the lower one of both, which is this one.
     """
     import numpy as np
 
-    mean, sigma = expected(process, row[None])
-    better = extended(process, row[None], mean - _HOPE_SIGMAS * sigma)
-    return float(better.predict(np.vstack([among, row])).min())
-
-
-def _surprise(process: GaussianProcessRegressor) -> Matrix:
-    """Return for each result how many standard deviations it is from what the other ones let expect.
-
-    Source: Rasmussen and Williams 2006, eq. 5.12.
-    """
-    import numpy as np
-
-    seen = process.X_train_
-    inverse = np.linalg.inv(process.kernel_(seen) + process.alpha * np.eye(len(seen)))
-    distance: Matrix = np.abs(inverse @ process.y_train_) / np.sqrt(np.diag(inverse))
-    return distance
+    mean, sigma = process.expected(row[None])
+    better = process.extended(row[None], mean - _HOPE_SIGMAS * sigma)
+    return float(better.mean(np.vstack([among, row])).min())

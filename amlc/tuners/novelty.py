@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from amlc.model import Parameters, Record, Space
-from amlc.space.points import Point, axes, deliver, endless
+from amlc.space.points import Point, deliver, endless
 from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
+from amlc.tuners.memory import axes, digest
 from amlc.tuners.random import distinct, draws
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Novelty:
-    """The parameter sets that were proposed so far, `taken` ones behind those of the history; chooses the next one."""
+    """The parameter sets that were proposed so far, `taken` ones behind those of the history; chooses the next one.
+
+    digits: see `deliver`.
+    """
 
     def __init__(
         self,
@@ -25,13 +29,15 @@ class Novelty:
         taken: Iterable[Parameters] = (),
         *,
         allowed: Callable[[Parameters], bool],
+        digits: int | None = None,
     ) -> None:
         self.space = space
         self.axes = axes(space)
         self.allowed = allowed
+        self.digits = digits
         self._taken = [*(record.parameters for record in history), *taken]
         self._apart = elsewhere(self.axes, history)
-        self._seen = None if endless(space) else {canonical(parameters) for parameters in self._taken}
+        self._seen = None if endless(space) else set(map(digest, self._taken))
 
     def pick(self, candidates: Iterable[Point], rng: Generator) -> Parameters | None:
         """Return the first of `candidates` (finitely many) that may be proposed, and take it.
@@ -39,7 +45,7 @@ class Novelty:
         When none of them may, it is a draw of `rng`, or a point of the grid when draws only repeat what was; None when
         the space is exhausted. What is refused leaves no trace: the choice depends on what was proposed alone.
         """
-        delivered = (deliver(self.axes, point) for point in candidates)
+        delivered = (deliver(self.axes, point, digits=self.digits) for point in candidates)
         parameters: Parameters | None = next(filter(self._may, delivered), None)
         if parameters is None:
             fallback = distinct(self.space, draws(rng, self.axes), self._taken)

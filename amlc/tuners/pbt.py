@@ -6,17 +6,15 @@ import math
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from amlc.model import Parameters, Real, Record, Space
 from amlc.space.points import Axis, axes, coordinate_of, coordinates, deliver
+from amlc.tuners.brackets import LOAD, SAVE
 from amlc.tuners.random import draws
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-
-LOAD: Final = "load_checkpoint_dir"
-SAVE: Final = "save_checkpoint_dir"
 
 _STEPS = 1  # a stream of random numbers beside Random's; no 0, for default_rng([seed, 0]) is default_rng(seed)
 _TRIES = 64  # perturbations that may be refused before a draw at random takes their place

@@ -1,18 +1,37 @@
-"""A Gaussian process over the unit cube, for GP and Metis: scikit-learn's, with beliefs about hyper-parameters."""
+"""A Gaussian process over the unit cube, for GP and Metis, with beliefs about its hyper-parameters.
+
+scikit-learn's takes 5 times as long, most of it for the gradients and for copies of kernels.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from sklearn.gaussian_process import GaussianProcessRegressor
-
     from amlc.tuners.cube import Matrix
 
 _ITERATIONS: Final = 40
+
+_SMOOTH: Final = 20.0
+"""The smoothness from which on the Matern kernel is as good as Gaussian, and its formula overflows."""
+
+_GRAIN: Final = 64
+"""Logarithms of hyper-parameters are multiples of 1/64: so the last digits of linear algebra, which are not those of
+another processor, do not reach them."""
+
+_BITS: Final = 2.0**24
+
+_BLOCK: Final = 128
+"""How many rows are looked at together: what that takes stays in the processor's cache."""
+
+_POLYNOMIALS: Final[Mapping[float, tuple[float, ...]]] = {0.5: (), 1.5: (1.0,), 2.5: (1 / 3, 1.0)}
+"""What the exponential of Matern's kernel is multiplied by where it is a polynomial: 1 + a z (1 + b z), as (b, a)."""
+
+_NEAR: Final = 1e-12
+"""A distance that stands for 0 where formulas divide by it."""
 
 
 def standard(values: Matrix) -> Matrix:
@@ -23,82 +42,231 @@ def standard(values: Matrix) -> Matrix:
     return standard
 
 
-_FITS: Final[dict[tuple[bytes, bytes, float, float], GaussianProcessRegressor]] = {}
+def steady(heights: Matrix) -> Matrix:
+    """Return the numbers with 24 bits each: what differs by less differs by chance, as the processor would have it."""
+    import numpy as np
+
+    mantissa, exponent = np.frexp(heights)
+    shortened: Matrix = np.ldexp(np.round(mantissa * _BITS) / _BITS, exponent)
+    return shortened
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that goes through n `values` at `seen`, (n, d).
+
+    amplitude: its variance far from them. lengths: (d,), how far along each axis one value tells of others. noise: the
+    variance of a result, beside `alpha`. nu: the smoothness, of Matern's kernel. root: the lower Cholesky factor of the
+    covariance of the values; weights: its inverse times the values.
+    """
+
+    seen: Matrix
+    values: Matrix
+    amplitude: float
+    lengths: Matrix
+    noise: float
+    nu: float
+    alpha: float
+    root: Matrix
+    weights: Matrix
+
+    @classmethod
+    def through(
+        cls, seen: Matrix, values: Matrix, *, amplitude: float, lengths: Matrix, noise: float, nu: float, alpha: float
+    ) -> Process:
+        """Return the process of these hyper-parameters."""
+        import numpy as np
+        from scipy.linalg import cho_solve, cholesky
+
+        covariance = amplitude * _matern(_distances(seen, seen, lengths), nu)
+        covariance[np.diag_indices(len(seen))] = amplitude + noise + alpha
+        root = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        weights = cho_solve((root, True), values, check_finite=False)
+        return cls(seen, values, amplitude, lengths, noise, nu, alpha, root, weights)
+
+    def mean(self, vectors: Matrix) -> Matrix:
+        """Return what is expected at each row of `vectors`."""
+        import numpy as np
+
+        mean: Matrix = np.concatenate([covariance @ self.weights for covariance in self._covariances(vectors)])
+        return mean
+
+    def expected(self, vectors: Matrix) -> tuple[Matrix, Matrix]:
+        """Return what is expected at each row, and the standard deviation of that, without a result's noise."""
+        import numpy as np
+        from scipy.linalg import solve_triangular
+
+        mean, variance = [], []
+        for covariance in self._covariances(vectors):
+            mean.append(covariance @ self.weights)
+            known = solve_triangular(self.root, covariance.T, lower=True, overwrite_b=True, check_finite=False)
+            variance.append(self.amplitude - np.einsum("ij,ij->j", known, known))
+        return np.concatenate(mean), np.sqrt(np.maximum(np.concatenate(variance), 1e-12))
+
+    def extended(self, vectors: Matrix, values: Matrix) -> Process:
+        """Return the process with the same hyper-parameters that goes through more values."""
+        import numpy as np
+
+        return Process.through(
+            np.vstack([self.seen, vectors]),
+            np.concatenate([self.values, values]),
+            amplitude=self.amplitude,
+            lengths=self.lengths,
+            noise=self.noise,
+            nu=self.nu,
+            alpha=self.alpha,
+        )
+
+    def believing(self, running: Matrix) -> Process:
+        """Return the process that knows more about where trials run, but expects what it expected."""
+        return self.extended(running, self.mean(running)) if len(running) else self
+
+    def surprise(self) -> Matrix:
+        """Return for each value how many standard deviations it is from what the other ones let expect.
+
+        Source: Rasmussen and Williams 2006, eq. 5.12.
+        """
+        import numpy as np
+        from scipy.linalg import cho_solve
+
+        inverse = cho_solve((self.root, True), np.eye(len(self.seen)), check_finite=False)
+        distance: Matrix = np.abs(self.weights) / np.sqrt(np.diag(inverse))
+        return distance
+
+    def _covariances(self, vectors: Matrix) -> Iterator[Matrix]:
+        """Yield the covariances of rows with what was seen, (m, n), block by block."""
+        for start in range(0, len(vectors), _BLOCK):
+            covariance = _matern(_distances(vectors[start : start + _BLOCK], self.seen, self.lengths), self.nu)
+            covariance *= self.amplitude
+            yield covariance
+
+
+_FITS: Final[dict[tuple[bytes, bytes, float, float], Process]] = {}
 """The last process: the trials that are proposed until another result comes share it."""
 
 
-def fitted(seen: Matrix, values: Matrix, nu: float, alpha: float) -> GaussianProcessRegressor:
+def fitted(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
     """Return the process that goes through standardised `values` at `seen`, with the most probable hyper-parameters.
 
     Each axis has a length of its own, and the values a noise of their own beside `alpha`.
     """
     key = (seen.tobytes(), values.tobytes(), nu, alpha)
     if key not in _FITS:
-        with _quiet():
-            process = _fit(seen, values, nu, alpha)
+        process = _fit(seen, values, nu, alpha)
         _FITS.clear()
         _FITS[key] = process
     return _FITS[key]
 
 
-def _fit(seen: Matrix, values: Matrix, nu: float, alpha: float) -> GaussianProcessRegressor:
+def _fit(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
     import numpy as np
     from scipy.optimize import minimize
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
     width = seen.shape[1]
-    lengths = Matern(np.ones(width), (0.02, 50.0), nu=nu)
-    kernel = ConstantKernel(1.0, (0.05, 50.0)) * lengths + WhiteKernel(1e-4, (1e-7, 1.0))
+    bounds = np.log([(0.05, 50.0), *[(0.02, 50.0)] * width, (1e-7, 1.0)])
     # Without prior beliefs a dozen results often make one length infinite. All are of logarithms: of the amplitude,
     # of the lengths, which grow with the number of axes as distances do, and of the variance of the noise.
     mean = np.array([0.0, *[np.log(0.5 * width**0.5)] * width, np.log(1e-4)])
     spread = np.array([1.5, *[1.0] * width, 2.0])
+    improbability = _improbability(seen, values, nu, alpha)
 
-    def optimizer(likelihood: Callable[..., Any], _: Matrix, bounds: Matrix) -> tuple[Matrix, float]:
-        def loss(theta: Matrix) -> tuple[float, Matrix]:
-            value, gradient = likelihood(theta)
-            off = (theta - mean) / spread
-            return float(value + off @ off / 2), gradient + off / spread
+    def loss(theta: Matrix) -> tuple[float, Matrix]:
+        value, gradient = improbability(theta)
+        off = (theta - mean) / spread
+        return float(value + off @ off / 2), gradient + off / spread
 
+    with np.errstate(all="ignore"):
         fit = minimize(
             loss, mean, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "ftol": 1e-6}
         )
-        return fit.x, float(fit.fun)
+    amplitude, *lengths, noise = np.exp(np.round(fit.x * _GRAIN) / _GRAIN)
+    return Process.through(
+        seen,
+        values,
+        amplitude=float(amplitude),
+        lengths=np.array(lengths),
+        noise=float(noise),
+        nu=nu,
+        alpha=alpha,
+    )
 
-    return GaussianProcessRegressor(kernel, alpha=alpha, optimizer=optimizer).fit(seen, values)
 
+def _improbability(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Callable[[Matrix], tuple[float, Matrix]]:
+    """Return a function of the logarithms of amplitude, lengths and noise: how unlikely they make the values.
 
-def extended(process: GaussianProcessRegressor, vectors: Matrix, values: Matrix) -> GaussianProcessRegressor:
-    """Return the process with the same hyper-parameters that goes through more values."""
+    It returns the negative logarithm of the likelihood, and its gradient. Source: Rasmussen and Williams 2006, eq. 5.9.
+    """
     import numpy as np
-    from sklearn.gaussian_process import GaussianProcessRegressor
+    from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
-    seen = np.vstack([process.X_train_, vectors])
-    values = np.concatenate([process.y_train_, values])
-    with _quiet():
-        return GaussianProcessRegressor(process.kernel_, alpha=process.alpha, optimizer=None).fit(seen, values)
+    count = len(seen)
+    later, earlier = np.tril_indices(count, -1)
+    squares = np.ascontiguousarray(((seen[later] - seen[earlier]) ** 2).T)
+    pairs, diagonal = earlier * count + later, np.arange(count) * (count + 1)  # in a matrix whose columns come first
+
+    def improbability(theta: Matrix) -> tuple[float, Matrix]:
+        amplitude, noise, scales = math.exp(theta[0]), math.exp(theta[-1]), np.exp(-2 * theta[1:-1])
+        distances = np.sqrt(scales @ squares)
+        kernel, slope = _matern(distances, nu), _slope(distances, nu)
+        covariance = np.zeros(count * count)
+        covariance[pairs] = amplitude * kernel
+        covariance[diagonal] = amplitude + noise + alpha
+        root, failed = dpotrf(covariance.reshape(count, count).T, lower=1, overwrite_a=1)
+        if failed:
+            return math.inf, np.zeros_like(theta)
+        weights, _ = dpotrs(root, values, lower=1)
+        value = values @ weights / 2 + np.log(np.diagonal(root)).sum() + count / 2 * math.log(2 * math.pi)
+        inverse, _ = dpotri(root, lower=1, overwrite_c=1)
+        own = (np.diagonal(inverse) - weights * weights).sum() / 2
+        of_pairs = amplitude * (inverse.T.reshape(-1)[pairs] - weights[later] * weights[earlier])
+        of_lengths = scales * (squares @ (of_pairs * slope))
+        return float(value), np.array([amplitude * own + of_pairs @ kernel, *of_lengths, noise * own])
+
+    return improbability
 
 
-def believing(process: GaussianProcessRegressor, running: Matrix) -> GaussianProcessRegressor:
-    """Return the process that knows more about where trials run, but expects what it expected."""
-    return extended(process, running, process.predict(running)) if len(running) else process
+def _distances(these: Matrix, those: Matrix, lengths: Matrix) -> Matrix:
+    from scipy.spatial.distance import cdist
+
+    distances: Matrix = cdist(these / lengths, those / lengths)
+    return distances
 
 
-def expected(process: GaussianProcessRegressor, vectors: Matrix) -> tuple[Matrix, Matrix]:
-    """Return what the process expects at each row, and the standard deviation of that, without a result's noise."""
+def _matern(distances: Matrix, nu: float) -> Matrix:
+    """Return Matern's kernel k(r) at distances r >= 0. Source: Rasmussen and Williams 2006, eq. 4.14 to 4.17."""
     import numpy as np
 
-    with _quiet():
-        mean, deviation = process.predict(vectors, return_std=True)
-    return mean, np.sqrt(np.maximum(deviation**2 - process.kernel_.k2.noise_level, 1e-12))
+    if nu >= _SMOOTH:
+        gaussian: Matrix = np.exp(distances * distances / -2)
+        return gaussian
+    z = math.sqrt(2 * nu) * distances
+    if nu in _POLYNOMIALS:
+        factor: Matrix = np.ones_like(z)
+        for coefficient in _POLYNOMIALS[nu]:  # in place, since memory is what it waits for
+            factor *= z
+            factor *= coefficient
+            factor += 1
+        np.exp(np.negative(z, out=z), out=z)
+        return z * factor
+    from scipy.special import gamma, kv
+
+    z = np.maximum(z, _NEAR)
+    general: Matrix = 2 ** (1 - nu) / gamma(nu) * z**nu * kv(nu, z)
+    return general
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep scikit-learn from warning of lengths at their bounds, searches cut short, and variances below 0."""
+def _slope(distances: Matrix, nu: float) -> Matrix:
+    """Return -k'(r)/r of Matern's kernel k at distances r >= 0."""
     import numpy as np
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield
+    if nu >= _SMOOTH:
+        return _matern(distances, nu)
+    z = np.maximum(math.sqrt(2 * nu) * distances, _NEAR)
+    tail = np.exp(-z)
+    if nu in (0.5, 1.5, 2.5):
+        slope: Matrix = tail / z if nu == 0.5 else 3 * tail if nu == 1.5 else 5 / 3 * (1 + z) * tail
+        return slope
+    from scipy.special import gamma, kv
+
+    general: Matrix = 2 ** (2 - nu) * nu / gamma(nu) * z ** (nu - 1) * kv(nu - 1, z)
+    return general

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.model import Choice, Parameters, Real, Record, Space
-from amlc.space.points import Axis, Key, Point, axes, coordinates, deliver, endless, locate
+from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, axes, coordinates, deliver, endless, locate
 from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
 from amlc.tuners.random import distinct, draws
@@ -66,7 +66,7 @@ def propose(
     """Yield NNI's start-up draws, bit for bit, and behind them samples of Optuna's multivariate TPE.
 
     Start-up: `n_startup_jobs` random draws, less what was imported, and others while there are not half as many
-    results. What has no result and does not run, or does not fit the space, teaches nothing.
+    results. What has no value and does not run, or does not fit the space, teaches nothing.
 
     `args`, where they mean something else than in NNI:
     - n_ei_candidates: of points, for the parameters of one branch are modelled together; NNI's are of single values.
@@ -170,7 +170,7 @@ def _following(
     if results and 2 * results >= settings.n_startup_jobs:
         apart = elsewhere(space_axes, records)
         for point in islice(_samples(space_axes, records, settings, rng), _TRIES):
-            parameters = deliver(space_axes, point)
+            parameters = deliver(space_axes, point, digits=MODEL_DIGITS)
             fresh = apart(parameters) if endless(space) else not _repeats(records, parameters)
             if fresh and allowed(parameters):
                 return parameters

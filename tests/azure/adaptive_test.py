@@ -169,3 +169,49 @@ def test_killed_before_it_could_cancel_it_cancels_when_started_again(make_azure,
     azure.faults.clear()
     project.amlc("run", "experiment.yml")
     assert_stopped_early(project)
+
+
+ADVISOR = """
+import nni
+from nni.runtime.msg_dispatcher_base import MsgDispatcherBase
+from nni.runtime.tuner_command_channel import CommandType
+
+class Mine(MsgDispatcherBase):
+    count = 0
+    def handle_initialize(self, data):
+        self.steps = {}
+    def handle_request_trial_jobs(self, data):
+        message = {"parameter_id": self.count, "parameters": {"x": [0.8, 0.9, 0.1, 0.95][self.count]}}
+        self.count += 1
+        self.send(CommandType.NewTrialJob, nni.dump(message))
+    def handle_report_metric_data(self, data):
+        if data["type"] == "PERIODICAL":
+            assert data["sequence"] == self.steps.get(data["parameter_id"], 0)
+            self.steps[data["parameter_id"]] = data["sequence"] + 1
+            if nni.load(data["value"]) < 0.5:
+                self.send(CommandType.KillTrialJob, nni.dump(data["trial_job_id"]))
+    def handle_trial_end(self, data):
+        number = nni.load(data["hyper_params"])["parameter_id"]
+        assert self.steps[number] == 5
+        assert data["event"] == ("EARLY_STOPPED" if number == 2 else "SUCCEEDED")
+"""
+
+
+def test_an_advisor_follows_the_jobs_and_ends_one_though_killed_before_the_call(make_azure, make_project):
+    azure = make_azure()
+    project = make_project(azure)
+    (project.root / "classes").mkdir()
+    (project.root / "classes" / "mine.py").write_text(ADVISOR)
+    project.write(
+        tuner={"className": "mine.Mine", "codeDirectory": "classes"},
+        searchSpace={"x": {"_type": "uniform", "_value": [0, 1]}},
+        script=CURVE,
+        trialConcurrency=1,
+        maxTrialNumber=4,
+    )
+    fault = azure.spoil(KillAt(1, after=False, method="POST", path="/cancel"))
+    fault.pid, wait = project.start("run", "experiment.yml")
+    assert wait().returncode == -signal.SIGKILL
+    azure.faults.clear()
+    assert "does not propose the same" not in project.amlc("run", "experiment.yml").stderr
+    assert_stopped_early(project)

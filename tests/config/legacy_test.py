@@ -21,7 +21,7 @@ V1 = {
         "builtinTunerName": "TPE",
         "classArgs": {"seed": 1},
         "gpuIndices": 0,
-        "includeIntermediateResults": False,
+        "includeIntermediateResults": True,
     },
     "assessor": {"codeDir": "a", "classFileName": "mine.py", "className": "Mine"},
     "trial": {"command": "python3 x.py", "codeDir": ".", "gpuNum": 1, "image": "i"},
@@ -55,8 +55,9 @@ def test_every_key_with_a_place_is_moved_and_the_rest_is_named() -> None:
             "useActiveGpu": True,
         },
         "sharedStorage": {"storageType": "NFS", "nfsServer": "n"},
+        "amlc": {"includeIntermediateResults": True},
     }
-    assert dropped == ["authorName", "multiThread", "tuner.includeIntermediateResults"]
+    assert dropped == ["authorName", "multiThread"]
 
 
 def test_machines_and_pai_use_their_new_names() -> None:

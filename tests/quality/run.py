@@ -26,7 +26,7 @@ from tests.tuners.simulation import End, arguments, simulate
 
 LIBRARY = "Optuna's own loop"
 CHANCE = "Random"
-LEFT_OUT = ("GridSearch", "Batch", "TPE_legacy", "PBT")
+LEFT_OUT = ("GridSearch", "Batch", "TPE_legacy", "PBT", "ASHA", "Optuna")
 LENGTHS = (25, 50, 200, 1000)
 LIKELY = 0.05
 BAR = ("TPE", "GP", "BOHB")
@@ -132,7 +132,7 @@ def optunas_loop(
     while asked < trials or running:
         while asked < trials and len(running) < abreast:
             trial = study.ask()
-            running.append((trial, _suggested(trial, space, "")))
+            running.append((trial, suggested(trial, space)))
             asked += 1
         trial, parameters = running.pop(chance.randrange(len(running)))
         end = objective(parameters)
@@ -147,7 +147,7 @@ def optunas_loop(
     return study.trials
 
 
-def _suggested(trial: Any, space: Space, prefix: str) -> dict[str, Any]:
+def suggested(trial: Any, space: Space, prefix: str = "") -> dict[str, Any]:
     """Return parameters as somebody who writes for Optuna asks for them."""
     found: dict[str, Any] = {}
     for d in space:
@@ -155,7 +155,7 @@ def _suggested(trial: Any, space: Space, prefix: str) -> dict[str, Any]:
         if isinstance(d, Choice) and d.branches:
             option = trial.suggest_categorical(name, d.options)
             branch = d.branches[d.options.index(option)]
-            found[d.name] = {"_name": option, **_suggested(trial, branch, f"{name}.{option}.")}
+            found[d.name] = {"_name": option, **suggested(trial, branch, f"{name}.{option}.")}
         elif isinstance(d, Choice):
             found[d.name] = trial.suggest_categorical(name, d.options)
         elif isinstance(d, Integer):

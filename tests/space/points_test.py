@@ -7,7 +7,7 @@ import math
 import pytest
 
 from amlc.model import Choice, Integer, Real
-from amlc.space.points import SpaceError, axes, coordinate_of, deliver, endless, value_at
+from amlc.space.points import MODEL_DIGITS, SpaceError, axes, coordinate_of, deliver, endless, value_at
 
 UNIFORM = Real("u", 0.0, 1.0)
 
@@ -86,3 +86,25 @@ def test_a_value_that_was_rounded_to_0_is_a_point_of_the_space() -> None:
     assert coordinate is not None
     assert value_at(dimension, coordinate) == 0
     assert coordinate_of(dimension, -0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("dimension", "x", "expected"),
+    [
+        pytest.param(Real("u", 0.0, 1.0), 0.1234567890123456, 0.123456789012, id="uniform"),
+        pytest.param(Real("u", -10.0, 0.0), -1.2345678901297, -1.23456789013, id="below 0"),
+        pytest.param(Real("u", 0.0, 1e-20), 1.2345678901234e-21, 1.23456789012e-21, id="digits, not places"),
+        pytest.param(Real("u", 0.1234567890123456, 1.0), 0.1234567890123457, 0.1234567890123456, id="lower bound"),
+        pytest.param(Real("u", 0.0, 0.1234567890126), 0.1234567890125999, 0.1234567890126, id="upper bound"),
+        pytest.param(Real("l", 1e-4, 1.0, log=True), math.log(0.01), 0.01, id="loguniform"),
+        pytest.param(Real("n", 0.0, 1.0, normal=True), 2.00000000000049, 2.0, id="normal"),
+        pytest.param(Real("q", 0.0, 1.0, q=0.3), 0.9, 0.8999999999999999, id="a grid keeps NNI's digits"),
+        pytest.param(Integer("i", 0, 2**60), 2**59 + 1, 2**59 + 1, id="whole numbers"),
+        pytest.param(Choice("c", (0.12345678901234567, 1)), 0, 0.12345678901234567, id="options are the user's"),
+    ],
+)
+def test_what_a_model_computed_has_no_more_digits_than_machines_agree_on(dimension, x, expected) -> None:
+    parameters = deliver(axes((dimension,)), {(dimension.name,): x}, digits=MODEL_DIGITS)
+    assert parameters == {dimension.name: expected}
+    assert type(parameters[dimension.name]) is type(expected)
+    assert deliver(axes((dimension,)), {(dimension.name,): x}) == {dimension.name: value_at(dimension, x)}

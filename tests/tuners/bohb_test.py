@@ -397,3 +397,22 @@ def test_ten_thousand_trials_are_fast(parsed) -> None:
     started = time.process_time()
     propose(space, history, args)
     assert time.process_time() - started < 0.45  # about 0.1 s; much longer on a busy machine
+
+
+def test_checkpoints_add_two_folders_and_change_nothing_else(parsed) -> None:
+    space = parsed(SPACE)
+    plain = run(space, 60, slots=3)
+    found = run(space, 60, args={**ARGS, "all_checkpoint_dir": "/ckpt"}, slots=3)
+    folders = [(r.parameters["load_checkpoint_dir"], r.parameters["save_checkpoint_dir"]) for r in found]
+    added = ("load_checkpoint_dir", "save_checkpoint_dir")
+    assert [{n: v for n, v in r.parameters.items() if n not in added} for r in found] == [r.parameters for r in plain]
+    assert len({save for _, save in folders}) == 60
+    number = 0
+    for record, (load, save) in zip(found, folders, strict=True):
+        if load == save:
+            assert save == f"/ckpt/{number}/{record.parameters[BUDGET]}"
+            number += 1
+        else:
+            assert load in {other for _, other in folders}
+            assert load.split("/")[2] == save.split("/")[2]
+    assert 30 < number < 60

@@ -291,6 +291,48 @@ def test_a_tuner_is_told_what_nni_tells_it_and_in_that_order(project, space):
     ]
 
 
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        pytest.param({"status": Status.SUCCEEDED, "reported": 3, "value": 3.0}, [3], id="number"),
+        pytest.param(
+            {"status": Status.SUCCEEDED, "reported": {"default": 0.5, "loss": [1, None]}, "value": 0.5},
+            [{"default": 0.5, "loss": [1, None]}],
+            id="mapping",
+        ),
+        pytest.param({"status": Status.SUCCEEDED, "reported": {"loss": 1}}, [{"loss": 1}], id="no default"),
+        pytest.param({"status": Status.SUCCEEDED, "reported": "good"}, ["good"], id="text"),
+        pytest.param({"status": Status.FAILED, "reported": 0.5}, [0.5], id="reported, then failed"),
+        pytest.param({"status": Status.FAILED, "value": 0.5, "guessed": True}, [], id="guessed"),
+        pytest.param({"status": Status.SUCCEEDED, "value": 0.5, "guessed": True}, [], id="guessed, succeeded"),
+        pytest.param({"status": Status.SUCCEEDED}, [], id="nothing"),
+        pytest.param({"status": Status.EARLY_STOPPED, "curve": ((2, 0.1), (2, 0.2))}, [], id="stopped"),
+    ],
+)
+def test_a_tuner_is_given_what_the_trial_reported(project, space, record, told):
+    project.write(RECORDING)
+    propose(project.tuner("mine.Recording"), space, [Record(parameters={"i": 0}, asked=1, told=2, **record)])
+    results = [call[3] for call in calls() if call[0] == "result"]
+    assert results == told
+    assert [type(one) for one in results] == [type(one) for one in told]
+    assert ("end", 0, record["status"] is Status.SUCCEEDED) in calls()
+
+
+@pytest.mark.parametrize(("replicates", "named"), [(1, "trial 1"), (3, "trials 3 to 5")])
+def test_an_error_names_the_trials_of_the_parameter_set(project, space, replicates, named):
+    project.write("""
+        from nni.tuner import Tuner
+        class T(Tuner):
+            def update_search_space(self, space): pass
+            def generate_parameters(self, id, **kwargs): return {"i": id}
+            def receive_trial_result(self, id, parameters, value, **kwargs): assert id == 0
+    """)
+    tuner = custom.tuner(project.algorithm("mine.T"), replicates=replicates)
+    ended = [Record(parameters={"i": n}, status=Status.SUCCEEDED, value=1.0, asked=1, told=2 + n) for n in range(2)]
+    with pytest.raises(UserCodeError, match=rf": taking the end of {named} failed\.\nTraceback"):
+        propose(tuner, space, ended)
+
+
 def test_in_one_process_nothing_is_told_twice(project, space):
     project.write(RECORDING)
     tuner = project.tuner("mine.Recording")
@@ -472,9 +514,9 @@ def test_a_class_that_is_not_deterministic_is_warned_of_once_and_goes_on(project
     [
         ("__init__", "starting"),
         ("update_search_space", "starting"),
-        ("generate_parameters", "proposing parameters"),
-        ("receive_trial_result", "taking the result of a trial"),
-        ("trial_end", "taking the result of a trial"),
+        ("generate_parameters", "proposing trial 0"),
+        ("receive_trial_result", "taking the end of trial 0"),
+        ("trial_end", "taking the end of trial 0"),
     ],
 )
 def test_an_error_of_the_class_shows_its_own_traceback(project, space, method, doing):
@@ -544,10 +586,10 @@ def test_a_module_that_fails_to_import_shows_where(project, space):
         pytest.param("mine.hil", {}, "'mine' has no class 'hil'. Did you mean 'Hill'?", id="class"),
         pytest.param("mine.Hill", {"size": 1}, "classArgs do not fit: got an unexpected keyword argument 'size'. It takes (step=0.1).", id="arguments"),
         pytest.param("mine.Odd", {}, "is neither a Tuner (nni.tuner.Tuner) nor an Advisor of NNI.", id="other class"),
-        pytest.param("mine.List", {}, "it proposed [1], which is no mapping by name.", id="no mapping"),
-        pytest.param("mine.Text", {}, "it proposed 'x' = nan, which is no JSON value. Propose finite numbers", id="NaN"),
-        pytest.param("mine.Deep", {}, "it proposed 'n' = {'a': [inf]}, which is no JSON value.", id="deep"),
-        pytest.param("mine.Object", {}, "it proposed 'x' = {1}, which is no JSON value.", id="no JSON"),
+        pytest.param("mine.List", {}, "it proposed [1] as trial 0, which is no mapping by name.", id="no mapping"),
+        pytest.param("mine.Text", {}, "it proposed 'x' = nan in trial 0, which is no JSON value. Propose finite numbers", id="NaN"),
+        pytest.param("mine.Deep", {}, "it proposed 'n' = {'a': [inf]} in trial 0, which is no JSON value.", id="deep"),
+        pytest.param("mine.Object", {}, "it proposed 'x' = {1} in trial 0, which is no JSON value.", id="no JSON"),
         pytest.param("mine.Quits", {}, "SystemExit: 3", id="exit"),
     ],
 )  # fmt: skip
@@ -651,9 +693,10 @@ ADVISOR = """
             for _ in range(count):
                 self.one()
         def handle_report_metric_data(self, data):
-            self.calls.append(("result", data["parameter_id"], data["type"], nni.load(data["value"]), data["trial_job_id"]))
-            if nni.load(data["value"]) > 1:
-                self.send(CommandType.KillTrialJob, nni.dump("abc"))
+            value = nni.load(data["value"])
+            self.calls.append((data["type"], data["parameter_id"], data["sequence"], value, data["trial_job_id"]))
+            if isinstance(value, float) and value > 1:
+                self.send(CommandType.KillTrialJob, nni.dump(data["trial_job_id"]))
         def handle_trial_end(self, data):
             self.calls.append(("end", nni.load(data["hyper_params"])["parameter_id"], data["event"], data["trial_job_id"]))
             self.one()
@@ -684,7 +727,7 @@ def test_an_advisor_is_sent_nnis_messages(project, space):
         ("import", [{"parameter": {"i": "old"}, "value": 0.5}]),
         ("ask", 1),
         ("ask", 1),
-        ("result", "q0", "FINAL", 0.1, "trial-q0"),
+        ("FINAL", "q0", 0, 0.1, "trial-q0"),
         ("end", "q0", "SUCCEEDED", "trial-q0"),
         ("end", "q1", "USER_CANCELED", "trial-q1"),
         ("end", "q2", "EARLY_STOPPED", "trial-q2"),
@@ -701,10 +744,90 @@ def test_the_error_that_an_advisor_sends_is_shown(project, space):
         propose(project.write(ADVISOR).tuner("mine.Broken"), space, [])
 
 
-def test_an_advisor_cannot_stop_trials(project, space):
-    history = [Record(parameters={"i": 0}, status=Status.SUCCEEDED, value=2.0, asked=1, told=2)]
-    with pytest.warns(UserWarning, match="ignores KillTrialJob"):
-        assert propose(project.write(ADVISOR).tuner("mine.Mine"), space, history)
+def given_up(tuner, space, history, *, seed=3, allowed=lambda parameters: True):
+    return tuner.given_up(space, history, seed=seed, args={}, allowed=allowed)
+
+
+def test_an_advisor_is_told_intermediate_results_where_they_happened(project, space):
+    project.write(ADVISOR)
+    history = [
+        Record(parameters={"i": 0}, status=Status.SUCCEEDED, reported={"default": 0.1, "n": 2}, value=0.1, asked=1, told=8, curve=((3, 0.5), (3, {"default": 1}), (7, "x"))),
+        Record(parameters={"i": 1}, asked=2, curve=((5, None),)),
+        Record(parameters={"i": 2}, asked=6),
+    ]  # fmt: skip
+    tuner = project.tuner("mine.Mine")
+    assert given_up(tuner, space, history) == []
+    told = [call for call in sys.modules["mine"].Mine.calls if call[0] != "space"]
+    assert told == [
+        ("ask", 1),
+        ("ask", 1),
+        ("PERIODICAL", "p0", 0, 0.5, "trial-p0"),
+        ("PERIODICAL", "p0", 1, {"default": 1}, "trial-p0"),
+        ("PERIODICAL", "p1", 0, None, "trial-p1"),
+        ("ask", 1),
+        ("PERIODICAL", "p0", 2, "x", "trial-p0"),
+        ("FINAL", "p0", 0, {"default": 0.1, "n": 2}, "trial-p0"),
+        ("end", "p0", "SUCCEEDED", "trial-p0"),
+    ]
+
+
+def test_at_the_same_number_proposals_come_first_and_ends_last(project, space):
+    project.write(ADVISOR)
+    history = [
+        Record(parameters={"i": 0}, status=Status.EARLY_STOPPED, asked=1, told=5, curve=((5, 0.5),)),
+        Record(parameters={"i": 1}, asked=5),
+    ]
+    given_up(project.tuner("mine.Mine"), space, history)
+    assert [call[0] for call in sys.modules["mine"].Mine.calls] == ["space", "ask", "ask", "PERIODICAL", "end"]
+
+
+@pytest.mark.parametrize(
+    ("status", "curve", "expected"),
+    [
+        pytest.param(Status.RUNNING, (0.1, 0.2), [], id="none bad"),
+        pytest.param(Status.RUNNING, (0.1, 2.0), [1], id="bad"),
+        pytest.param(Status.RUNNING, (2.0, 0.1), [1], id="stays given up"),
+        pytest.param(Status.EARLY_STOPPED, (2.0,), [], id="stopped"),
+        pytest.param(Status.SUCCEEDED, (2.0,), [], id="ended by itself"),
+    ],
+)
+def test_the_trials_that_an_advisor_wants_to_end(project, space, status, curve, expected):
+    tuner = project.write(ADVISOR).tuner("mine.Mine")
+    running = Record(parameters={"i": 1}, status=status, asked=2, told=9 if status.ended else None)
+    history = [Record(parameters={"i": 0}, asked=1), running]
+    for kept in range(len(curve) + 1):
+        history[1] = replace(running, curve=tuple((3 + step, value) for step, value in enumerate(curve[:kept])))
+        found = given_up(tuner, space, history)
+    assert found == expected
+    custom._kept.clear()
+    assert given_up(tuner, space, history) == expected
+
+
+def test_only_advisors_follow_running_trials(project, space):
+    assert given_up(project.tuner("mine.Hill"), space, []) is None
+    assert given_up(project.tuner(HYPERBAND), space, []) == []
+
+
+def test_asking_what_is_given_up_leaves_no_trace(project, space):
+    tuner = project.tuner(HYPERBAND, R=9, eta=3)
+    plain = run(tuner, space, trials=15, concurrency=3)
+    custom._kept.clear()
+    history = []
+    for record in plain[:6]:
+        given_up(tuner, space, history)
+        [found] = propose(tuner, space, history)
+        history.append(Record(parameters=json.loads(json.dumps(found)), asked=len(history)))
+        given_up(tuner, space, history)
+        assert found == record.parameters
+
+
+def test_nan_reports_do_not_make_a_replay_differ(project, space):
+    tuner = project.write(RECORDING).tuner("mine.Recording")
+    for _ in range(2):
+        nan = float("nan")
+        ended = Record(parameters={"i": 0}, status=Status.SUCCEEDED, reported={"default": nan}, asked=1, told=2)
+        assert propose(tuner, space, [ended]) == [{"i": 1}]
+    assert [call[0] for call in calls()] == ["space", "ask", "result", "end", "ask"]
 
 
 def test_hyperband_of_nni_runs_its_brackets(project, space):

@@ -467,3 +467,66 @@ def test_digests_survive_the_limit_of_the_cache(parsed, monkeypatch) -> None:
     expected = Run(parsed(SPACE), NINE, slots=3).until(40)
     monkeypatch.undo()
     assert list(islice(Run(parsed(SPACE), NINE, slots=3).until(40), 40)) == expected
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------------------
+
+FOLDERS = {**NINE, "all_checkpoint_dir": "/ckpt"}
+
+
+def without_folders(parameters: Any) -> Any:
+    return {name: value for name, value in parameters.items() if name not in (brackets.LOAD, brackets.SAVE)}
+
+
+@pytest.mark.parametrize("space", [SPACE, FINITE], ids=["endless", "finite"])
+@pytest.mark.parametrize("order", range(3))
+def test_a_promotion_loads_what_the_rung_below_saved_and_nothing_else_changes(parsed, space, order) -> None:
+    def worth(parameters: Any) -> float:
+        return float(parameters.get("x", len(str(parameters["c"]))))
+
+    plain = Run(parsed(space), NINE, slots=4, order=order, value=worth)
+    run = Run(parsed(space), FOLDERS, slots=4, order=order, value=worth)
+    for _ in range(60):
+        plain.fill(), run.fill()
+        plain.end(), run.end()
+    assert [without_folders(record.parameters) for record in run.history] == [r.parameters for r in plain.history]
+    saved: dict[str, Any] = {}
+    for record in run.history:
+        p = record.parameters
+        load, save = p[brackets.LOAD], p[brackets.SAVE]
+        assert save not in saved, "no two trials write to one folder"
+        assert save.startswith("/ckpt/")
+        assert save.endswith(f"/{p[BUDGET]}")
+        if load != save:
+            below = saved[load]
+            assert below[BUDGET] * 3 == p[BUDGET]
+            assert {**without_folders(below), BUDGET: 0} == {**without_folders(p), BUDGET: 0}
+        saved[save] = p
+    assert sum(r.parameters[brackets.LOAD] != r.parameters[brackets.SAVE] for r in run.history) >= 8
+
+
+def test_what_follows_a_failed_trial_loads_what_that_one_had_loaded(parsed) -> None:
+    run = Run(parsed(SPACE), FOLDERS, value=lambda parameters: None if parameters[BUDGET] == 3 else x_value(parameters))
+    for _ in range(13):
+        run.fill()
+        run.end()
+    promoted = run.history[9:12]
+    assert [record.parameters[BUDGET] for record in promoted] == [3, 3, 3]
+    (best,) = (record.parameters for record in run.history[12:])
+    first = promoted[0].parameters
+    assert (best[BUDGET], best[brackets.LOAD]) == (9, first[brackets.LOAD])
+    assert best[brackets.SAVE] == first[brackets.SAVE].removesuffix("3") + "9"
+    assert best[brackets.LOAD] == best[brackets.SAVE].removesuffix("9") + "1"
+
+
+def test_checkpoints_may_be_asked_for_later(parsed) -> None:
+    run = Run(parsed(SPACE), NINE)
+    for _ in range(9):
+        run.fill()
+        run.end()
+    run.args = FOLDERS
+    for _ in range(6):
+        run.fill()
+        run.end()
+    assert [brackets.SAVE in record.parameters for record in run.history] == [False] * 13 + [True] * 2
+    assert run.history[13].parameters[brackets.SAVE] == "/ckpt/9/3"

@@ -178,7 +178,7 @@ def test_the_generators_and_loggers_of_others_are_left_alone(name, parsed) -> No
 
 @pytest.mark.parametrize(
     ("name", "module", "extra"),
-    [("DNGO", "sklearn", "tuners"), ("Metis", "sklearn", "tuners"), ("SMAC", "smac", "smac")],
+    [("DNGO", "sklearn", "tuners"), ("Metis", "sklearn", "tuners"), ("SMAC", "sklearn", "tuners")],
 )
 def test_a_missing_library_is_told_before_the_first_trial(name, module, extra, parsed, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+
+import numpy as np
+import pytest
 
 from amlc.model import Record, Status
 from amlc.tuners import random, smac
@@ -36,3 +40,36 @@ def test_the_best_option_and_order_of_magnitude_are_found(parsed) -> None:
     late = [record.parameters for record in history[35:]]
     assert sum(p["kind"] == [1, 2] for p in late) >= 8
     assert min(loss(p) for p in late) < min(loss(p) for p in sets)
+
+
+@pytest.mark.parametrize("results", [12, 100, 400])
+def test_the_forest_is_that_of_the_smac_package(results, monkeypatch) -> None:
+    """With the splits at random that its forest documents, and does not pass on to its trees."""
+    from ConfigSpace import ConfigurationSpace, Float
+    from sklearn.tree import DecisionTreeRegressor
+    from smac.model.random_forest import random_forest
+
+    monkeypatch.setattr(random_forest, "DecisionTreeRegressor", partial(DecisionTreeRegressor, splitter="random"))
+    rng = np.random.default_rng(results)
+    known, at = rng.random((results, 3)), rng.random((500, 3))
+    values = np.log(((known - 0.4) ** 2).sum(axis=1) + 0.01)
+    cube = ConfigurationSpace()
+    cube.add(Float(name, (0.0, 1.0)) for name in "xyz")
+    theirs = random_forest.RandomForest(
+        cube,
+        n_trees=10,
+        ratio_features=1.0,
+        min_samples_split=2,
+        min_samples_leaf=1,
+        max_leaf_nodes=results,
+        log_y=True,
+        n_jobs=1,
+        seed=7,
+    )
+    theirs.train(known, values[:, None])
+    mean, variance = theirs.predict_marginalized(at)
+    forest = smac._Forest.fit(known, values, seed=7)
+    found_mean, found_variance = forest.predict(at)
+    np.testing.assert_allclose(found_mean, mean[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(found_variance, variance[:, 0], rtol=1e-9, atol=1e-12)
+    assert forest.best == pytest.approx(theirs.predict_marginalized(known)[0].min(), rel=1e-12)

@@ -1,0 +1,33 @@
+"""ASHA: random configurations, each of which is trained for as long as it is among the best (assessors/asha.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from amlc.model import Parameters, Record, Space
+from amlc.tuners.brackets import sequence
+
+
+def propose(
+    space: Space,
+    history: Sequence[Record],
+    *,
+    count: int,
+    seed: int,
+    args: Mapping[str, Any],
+    allowed: Callable[[Parameters], bool],
+) -> Iterator[Parameters]:
+    """Yield what the Random tuner does: no result changes it, only how far each trial goes.
+
+    Source: Li et al. 2020, "A system for massively parallel hyperparameter tuning".
+    """
+    done = sum(not record.imported for record in history)
+    drawn = filter(allowed, (parameters for _, parameters in sequence(space, seed)))
+    return islice(drawn, done, done + count)
+
+
+def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
+    """Return 0: how many trials there will be, `maxExperimentDuration` may say, and how many of them are stopped."""
+    return 0

@@ -1,0 +1,115 @@
+"""`amlc.initial`: what the user wants to see first runs first, whatever the tuner."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+
+from amlc.errors import PlanError
+from amlc.model import Algorithm, Choice, Integer, Real, Record, Status, Trial
+from amlc.plan import plan, proposed, upcoming
+from amlc.tuners import TUNERS
+from tests.plan_test import experiment
+from tests.tuners.simulation import arguments
+
+FLAT = (Real("lr", 1e-4, 1.0, log=True), Integer("n", 1, 9), Choice("size", (16, 32)))
+NUMBERS = (Real("u", 0.0, 1.0), Integer("n", 1, 9), Choice("size", (16, 32)))
+NESTED = (
+    Choice(
+        "optimizer",
+        ("sgd", "adam"),
+        ((Real("lr", 0.0, 1.0), Real("momentum", 0.0, 1.0)), (Real("beta", 0.0, 1.0), Integer("k", 0, 5))),
+    ),
+    Choice("size", (16, 32)),
+)
+OWN = ("TRIAL_BUDGET", "load_checkpoint_dir", "save_checkpoint_dir")
+
+
+def begun(name, space, initial, count=6, **changes):
+    """Return the parameters of the first trials, without what the tuner adds."""
+    given = {"all_checkpoint_dir": "/c"} if name == "PBT" else {}
+    one = experiment(space, tuner=name, initial=tuple(initial), max_trials=count, concurrency=count, **changes)
+    one = replace(one, tuner=Algorithm(name=name, class_args=arguments(name, **given)))
+    trials = [trial for job in islice(plan(one), count) for trial in job.trials]
+    return [{k: v for k, v in trial.parameters.items() if k not in OWN} for trial in trials]
+
+
+@pytest.mark.parametrize("name", [name for name in TUNERS if name != "Batch"])
+def test_every_tuner_runs_them_first_and_completes_what_they_leave_open(name):
+    space = NUMBERS if name == "Metis" else FLAT
+    first = {space[0].name: 1, "n": 8, "size": 32}
+    trials = begun(name, space, [first, {"size": 16}, {"n": 3}])
+    assert trials[0] == first
+    assert json.dumps(trials[0][space[0].name]) == "1"  # as the user wrote it, no 1.0
+    assert trials[1]["size"] == 16
+    assert trials[2]["n"] == 3
+    assert all(trial.keys() == first.keys() for trial in trials)
+    assert list(trials[1]) == [dimension.name for dimension in space]
+    assert len(trials) == 6 or name == "Anneal"
+
+
+def test_an_open_loop_loses_none_of_its_own():
+    without = begun("GridSearch", (Choice("a", (1, 2, 3)), Choice("b", ("x", "y"))), [])
+    first = [{"a": 3, "b": "x"}, {"b": "y"}]
+    with_them = begun("GridSearch", (Choice("a", (1, 2, 3)), Choice("b", ("x", "y"))), first)
+    assert with_them[0] == {"a": 3, "b": "x"}
+    assert with_them[1]["b"] == "y"
+    assert sorted(map(str, with_them)) == sorted(map(str, without))
+
+
+def test_with_an_initial_one_every_other_trial_of_random_keeps_its_id():
+    one = experiment(FLAT, tuner="Random", max_trials=5)
+    ids = [trial.id for trial in proposed(one)]
+    more = experiment(FLAT, tuner="Random", max_trials=6, initial=({"lr": 0.5, "n": 2, "size": 16},))
+    assert [trial.id for trial in proposed(more)][1:] == ids
+
+
+def test_the_branch_that_is_named_is_completed():
+    trials = begun("TPE", NESTED, [{"optimizer": {"_name": "adam", "k": 2}}, {"optimizer": {"_name": "sgd"}}])
+    assert trials[0]["optimizer"].keys() == {"_name", "beta", "k"}
+    assert (trials[0]["optimizer"]["_name"], trials[0]["optimizer"]["k"]) == ("adam", 2)
+    assert trials[1]["optimizer"].keys() == {"_name", "lr", "momentum"}
+    assert trials == begun("TPE", NESTED, [{"optimizer": {"_name": "adam", "k": 2}}, {"optimizer": {"_name": "sgd"}}])
+
+
+@pytest.mark.parametrize("name", ["Random", "TPE"])
+def test_the_constraints_hold_for_what_completes_them(name):
+    for trial in begun(name, FLAT, [{"size": 16}, {"size": 32}], constraints=("n > 6",)):
+        assert trial["n"] > 6
+    with pytest.raises(PlanError, match="exclude this parameter set") as caught:
+        begun(name, FLAT, [{"size": 16}, {"n": 2}], constraints=("n > 6",))
+    assert caught.value.path == ("amlc", "initial", 1)
+
+
+def test_a_finite_space_does_not_repeat_them():
+    space = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
+    for name in ("TPE", "GridSearch", "Random"):
+        trials = begun(name, space, [{"a": 2, "b": "y"}])
+        assert trials[0] == {"a": 2, "b": "y"}
+        assert len({json.dumps(trial) for trial in trials}) == len(trials)
+
+
+def test_they_are_certain_at_once_only_if_nothing_is_left_open():
+    whole = {"lr": 0.5, "n": 2, "size": 16}
+    for initial, count in (([whole] * 3, 3), ([whole, {"n": 2}, whole], 1)):
+        one = experiment(FLAT, tuner="TPE", initial=tuple(initial))
+        args = arguments("TPE", tpe_args={"n_startup_jobs": 1})
+        one = replace(one, tuner=Algorithm(name="TPE", class_args=args), concurrency=1)
+        assert len(list(plan(one))) == count
+
+
+def test_those_of_an_experiment_count_from_where_it_stands():
+    args = arguments("TPE", tpe_args={"n_startup_jobs": 0})
+    initial = ({"lr": 0.5, "n": 2, "size": 16}, {"lr": 0.25, "n": 3, "size": 32})
+    one = replace(experiment(FLAT, tuner="TPE", initial=initial), tuner=Algorithm(name="TPE", class_args=args))
+    imported = Record(
+        parameters={"lr": 0.1, "n": 1, "size": 16}, status=Status.SUCCEEDED, value=1.0, told=0, imported=True
+    )
+    ran = Record(parameters=initial[0], status=Status.SUCCEEDED, value=1.0, asked=1, told=2)
+    known = [Trial("0" * 16, 0, initial[0])]
+    (following,) = upcoming(one, known, [imported, ran], room=1)
+    assert following.parameters == initial[1]
+    assert following.sequence == 1

@@ -1,0 +1,42 @@
+"""What is recorded of the intermediate results of running trials."""
+
+from __future__ import annotations
+
+import pytest
+
+from amlc.ledger import Attempt
+from amlc.model import Metric, Observation, Status, Trial
+from amlc.observe import reported
+
+
+def metric(trial, value, kind="intermediate"):
+    return Metric(trial=trial, kind=kind, sequence=0, value=value, at=0.0)
+
+
+@pytest.mark.parametrize(
+    ("known", "metrics", "expected"),
+    [
+        pytest.param({}, [], None, id="none"),
+        pytest.param({}, [metric("a", 1, "final")], None, id="only a final one"),
+        pytest.param({}, [metric("a", None)], {"a": [None]}, id="null is a report"),
+        pytest.param({}, [metric("a", 1), metric("b", 2), metric("a", {"x": 3})], {"a": [1, {"x": 3}], "b": [2]}, id="two"),
+        pytest.param({"a": 1}, [metric("a", 1), metric("a", 2)], {"a": [2]}, id="one is known"),
+        pytest.param({"a": 2}, [metric("a", 1), metric("a", 2)], None, id="all are known"),
+        pytest.param({"a": 3}, [metric("a", 1), metric("a", 2)], None, id="fewer than were known"),
+        pytest.param({"a": 1}, [metric("a", 1), metric("b", 2)], {"b": [2]}, id="the other trial's is new"),
+    ],
+)  # fmt: skip
+def test_only_new_reports_are_recorded(known, metrics, expected):
+    attempt = Attempt(
+        id="j",
+        number=1,
+        trials=(Trial("a", 0, {}), Trial("b", 1, {})),
+        revision="r",
+        backend="local",
+        losses=0,
+        latest=Observation(job="j-1", status=Status.RUNNING),
+        curves={trial: tuple((5, 0.0) for _ in range(count)) for trial, count in known.items()},
+    )
+    events = reported(attempt, metrics, 7.0)
+    assert [event.data for event in events] == ([] if expected is None else [expected])
+    assert all((event.kind, event.job, event.at) == ("reported", "j-1", 7.0) for event in events)
