@@ -71,7 +71,9 @@ def propose(
     `args`, where they mean something else than in NNI:
     - n_ei_candidates: of points, for the parameters of one branch are modelled together; NNI's are of single values.
     - gamma: 0.4 gamma N of N results are the good ones, at most `linear_forgetting`; NNI takes gamma sqrt(N), which
-      is too few for more than one parameter at a time. The better of them count more often.
+      is too few for more than one parameter at a time. The better of them count more often: of n, the one of rank r as
+      level**2 / 2, at least once, where level = min(n, sqrt(240 / n)) (1 - r / n). All but the first of these copies
+      are moved along randint and quniform, by a normal draw of half a step for 1 + n values, and more for more values.
     - constant_liar_type: whatever its name, running trials count as bad ones, which is the only lie that Optuna has;
       NNI's default is "best". With None they are left out.
 

@@ -71,11 +71,6 @@ def geometric(low: float, high: float, count: int) -> Axis:
     return Axis({"_type": "loguniform", "_value": [low, high]}, levels)
 
 
-def steps(low: float, high: float, width: float) -> Axis:
-    levels = tuple(low + width * i for i in range(round((high - low) / width) + 1))
-    return Axis({"_type": "quniform", "_value": [low, high, width]}, levels)
-
-
 @dataclass(frozen=True)
 class Table:
     """A grid over each branch of a search space; a flat one has the branch "" alone. train: the entry of a point."""
