@@ -51,7 +51,8 @@ def quality(
                 print(f"### {length:,} trials, {how}\n")
                 print("\n".join(table(found, length, abreast)) + "\n", flush=True)
     failures(seeds=min(seeds or 30, 30), names=names, slow=tuple(QUICK))
-    print("\n" + CHOSEN.read_text(encoding="utf-8"), end="", flush=True)
+    if CHOSEN.exists():
+        print("\n" + CHOSEN.read_text(encoding="utf-8"), end="", flush=True)
 
 
 if __name__ == "__main__":
