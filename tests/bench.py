@@ -114,9 +114,11 @@ def main() -> None:
             measure()
             os.chdir("/")
     sys.path.insert(0, str(ROOT))
+    from tests.bench_loop import loop_cost
     from tests.bench_quality import quality
 
     print()
+    loop_cost()
     quality()
 
 

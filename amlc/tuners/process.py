@@ -18,6 +18,9 @@ _ITERATIONS: Final = 40
 _SMOOTH: Final = 20.0
 """The smoothness from which on the Matern kernel is as good as Gaussian, and its formula overflows."""
 
+_MOST_LEARNED: Final = 100
+"""How many values the hyper-parameters are learned from: 8 numbers do not need more, and time grows with the cube."""
+
 _GRAIN: Final = 64
 """Logarithms of hyper-parameters are multiples of 1/64: so the last digits of linear algebra, which are not those of
 another processor, do not reach them."""
@@ -148,7 +151,8 @@ _FITS: Final[dict[tuple[bytes, bytes, float, float], Process]] = {}
 def fitted(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
     """Return the process that goes through standardised `values` at `seen`, with the most probable hyper-parameters.
 
-    Each axis has a length of its own, and the values a noise of their own beside `alpha`.
+    Each axis has a length of its own, and the values a noise of their own beside `alpha`. Of more than 100 values, as
+    many, evenly among all, decide about the hyper-parameters.
     """
     key = (seen.tobytes(), values.tobytes(), nu, alpha)
     if key not in _FITS:
@@ -168,7 +172,8 @@ def _fit(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
     # of the lengths, which grow with the number of axes as distances do, and of the variance of the noise.
     mean = np.array([0.0, *[np.log(0.5 * width**0.5)] * width, np.log(1e-4)])
     spread = np.array([1.5, *[1.0] * width, 2.0])
-    improbability = _improbability(seen, values, nu, alpha)
+    learned = np.unique(np.linspace(0, len(seen) - 1, _MOST_LEARNED).round().astype(int))  # all, if they are fewer
+    improbability = _improbability(seen[learned], values[learned], nu, alpha)
 
     def loss(theta: Matrix) -> tuple[float, Matrix]:
         value, gradient = improbability(theta)
