@@ -6,7 +6,7 @@ scikit-learn's takes 5 times as long, most of it for the gradients and for copie
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,9 @@ _ITERATIONS: Final = 40
 _SMOOTH: Final = 20.0
 """The smoothness from which on the Matern kernel is as good as Gaussian, and its formula overflows."""
 
+_MOST_LEARNED: Final = 100
+"""How many values the hyper-parameters are learned from: 8 numbers do not need more, and time grows with the cube."""
+
 _GRAIN: Final = 64
 """Logarithms of hyper-parameters are multiples of 1/64: so the last digits of linear algebra, which are not those of
 another processor, do not reach them."""
@@ -27,8 +30,8 @@ _BITS: Final = 2.0**24
 _BLOCK: Final = 128
 """How many rows are looked at together: what that takes stays in the processor's cache."""
 
-_POLYNOMIALS: Final[Mapping[float, tuple[float, ...]]] = {0.5: (), 1.5: (1.0,), 2.5: (1 / 3, 1.0)}
-"""What the exponential of Matern's kernel is multiplied by where it is a polynomial: 1 + a z (1 + b z), as (b, a)."""
+_CLOSED: Final = (0.5, 1.5, 2.5)
+"""The smoothnesses with which Matern's kernel is an exponential times a polynomial."""
 
 _NEAR: Final = 1e-12
 """A distance that stands for 0 where formulas divide by it."""
@@ -148,7 +151,8 @@ _FITS: Final[dict[tuple[bytes, bytes, float, float], Process]] = {}
 def fitted(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
     """Return the process that goes through standardised `values` at `seen`, with the most probable hyper-parameters.
 
-    Each axis has a length of its own, and the values a noise of their own beside `alpha`.
+    Each axis has a length of its own, and the values a noise of their own beside `alpha`. Of more than 100 values, as
+    many, evenly among all, decide about the hyper-parameters.
     """
     key = (seen.tobytes(), values.tobytes(), nu, alpha)
     if key not in _FITS:
@@ -168,7 +172,8 @@ def _fit(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
     # of the lengths, which grow with the number of axes as distances do, and of the variance of the noise.
     mean = np.array([0.0, *[np.log(0.5 * width**0.5)] * width, np.log(1e-4)])
     spread = np.array([1.5, *[1.0] * width, 2.0])
-    improbability = _improbability(seen, values, nu, alpha)
+    learned = np.unique(np.linspace(0, len(seen) - 1, _MOST_LEARNED).round().astype(int))  # all, if they are fewer
+    improbability = _improbability(seen[learned], values[learned], nu, alpha)
 
     def loss(theta: Matrix) -> tuple[float, Matrix]:
         value, gradient = improbability(theta)
@@ -240,14 +245,19 @@ def _matern(distances: Matrix, nu: float) -> Matrix:
         gaussian: Matrix = np.exp(distances * distances / -2)
         return gaussian
     z = math.sqrt(2 * nu) * distances
-    if nu in _POLYNOMIALS:
-        factor: Matrix = np.ones_like(z)
-        for coefficient in _POLYNOMIALS[nu]:  # in place, since memory is what it waits for
-            factor *= z
-            factor *= coefficient
-            factor += 1
-        np.exp(np.negative(z, out=z), out=z)
-        return z * factor
+    if nu in _CLOSED:
+        kernel: Matrix = np.exp(-z)
+        match nu:  # in place, since memory is what it waits for
+            case 1.5:
+                z += 1
+                kernel *= z
+            case 2.5:
+                factor = z / 3
+                factor += 1
+                factor *= z
+                factor += 1
+                kernel *= factor
+        return kernel
     from scipy.special import gamma, kv
 
     z = np.maximum(z, _NEAR)
@@ -263,7 +273,7 @@ def _slope(distances: Matrix, nu: float) -> Matrix:
         return _matern(distances, nu)
     z = np.maximum(math.sqrt(2 * nu) * distances, _NEAR)
     tail = np.exp(-z)
-    if nu in (0.5, 1.5, 2.5):
+    if nu in _CLOSED:
         slope: Matrix = tail / z if nu == 0.5 else 3 * tail if nu == 1.5 else 5 / 3 * (1 + z) * tail
         return slope
     from scipy.special import gamma, kv
