@@ -228,11 +228,12 @@ def _tuner(experiment: Experiment) -> Tuner:
 
 def given_up(experiment: Experiment, history: Sequence[Record]) -> Collection[int] | None:
     """Return which running parameter sets the tuner wants to end, by place; None: it looks at no running ones."""
-    ask = _tuner(experiment).given_up
-    if ask is None:
+    tuner = _tuner(experiment)
+    if tuner.given_up is None:
         return None
     args, allowed = experiment.tuner.class_args, Gate(experiment.constraints)
-    return ask(experiment.space, history, seed=experiment.seed, args=args, allowed=allowed)
+    known = _taught(experiment, tuner, history)
+    return tuner.given_up(experiment.space, known, seed=experiment.seed, args=args, allowed=allowed)
 
 
 def _propose(
@@ -240,13 +241,7 @@ def _propose(
 ) -> Iterator[Parameters]:
     tuner, args = _tuner(experiment), experiment.tuner.class_args
     gate = allowed or Gate(experiment.constraints)
-    if tuner.by_value:
-        history = lessons(
-            history,
-            maximize=args["optimize_mode"] == "maximize",
-            failed=experiment.failed_value,
-            intermediate=experiment.include_intermediate,
-        )
+    history = _taught(experiment, tuner, history)
 
     def propose(history: Sequence[Record], count: int, allowed: Callable[[Parameters], bool]) -> Iterator[Parameters]:
         return tuner.propose(experiment.space, history, count=count, seed=experiment.seed, args=args, allowed=allowed)
@@ -256,6 +251,18 @@ def _propose(
     if tuner.ahead is None:
         return initial.first(experiment, propose(history, count, gate), allowed=gate)
     return initial.before(experiment, history, propose, count=count, allowed=gate)
+
+
+def _taught(experiment: Experiment, tuner: Tuner, history: Sequence[Record]) -> Sequence[Record]:
+    """Return the history with a value for what ended without one, as far as the tuner or the user asks for it."""
+    if not (tuner.by_value or experiment.include_intermediate):
+        return history
+    return lessons(
+        history,
+        maximize=experiment.tuner.class_args.get("optimize_mode") == "maximize",
+        failed=experiment.failed_value if tuner.by_value else "ignore",
+        intermediate=experiment.include_intermediate,
+    )
 
 
 def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> Iterator[Trial]:

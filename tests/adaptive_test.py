@@ -250,7 +250,7 @@ for epoch in range(1, 10):
     nni.report_intermediate_result(x * epoch / 9)
 nni.report_final_result(x)
 """
-ASHA = {"name": "ASHA", "classArgs": {"max_budget": 9}}
+ASHA = {"name": "ASHA", "classArgs": {"min_budget": 1, "max_budget": 9}}
 
 
 def train(project, **keys):

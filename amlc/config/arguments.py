@@ -100,7 +100,7 @@ _TPE_LEGACY = {
 }
 _FOLDERS = ("load_checkpoint_dir", "save_checkpoint_dir")
 _CHECKPOINTS = {"all_checkpoint_dir": Argument(kinds=(str, bool, type(None)), default=None)}
-_ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(1), "max_budget": _whole(None)}
+_ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(3), "max_budget": _whole(None)}
 
 TUNERS: Final = (
     BuiltIn(name="Random", arguments={**_MINIMIZE, **_SEED}, types=_ALL),

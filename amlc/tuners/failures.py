@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from amlc.model import Integer, Parameters, Real, Record, Status
 from amlc.records import scalar
@@ -47,7 +47,7 @@ def lessons(
         if record.value is not None or not record.status.ended:
             return record
         if record.status is Status.EARLY_STOPPED:
-            last = _last(record)
+            last = scalar(_last(record))
             return replace(record, value=sign * max(middle, middle if last is None else sign * last), guessed=True)
         return replace(record, value=sign * worst, guessed=True) if record.status in _FAILED else record
 
@@ -55,13 +55,13 @@ def lessons(
 
 
 def _as_reported(record: Record) -> Record:
-    stopped = record.status is Status.EARLY_STOPPED and record.value is None
-    return replace(record, value=_last(record)) if stopped else record
+    stopped = record.status is Status.EARLY_STOPPED and record.value is None and record.reported is None
+    return replace(record, value=scalar(last := _last(record)), reported=last) if stopped else record
 
 
-def _last(record: Record) -> float | None:
-    """Return the last intermediate result that is a finite number."""
-    return next((value for _, reported in reversed(record.curve) if (value := scalar(reported)) is not None), None)
+def _last(record: Record) -> Any:
+    """Return the last intermediate result that is a finite number, as it was reported."""
+    return next((reported for _, reported in reversed(record.curve) if scalar(reported) is not None), None)
 
 
 def elsewhere(space_axes: Sequence[Axis], history: Iterable[Record]) -> Callable[[Parameters], bool]:

@@ -17,7 +17,7 @@ NAN = math.nan
 def args(**given: Any) -> Any:
     known = find("ASHA", "assessor")
     assert known is not None
-    return filled(known.arguments, given)
+    return filled(known.arguments, {"min_budget": 1, **given})
 
 
 def flat(value: float, length: int = 30) -> list[float]:
@@ -37,7 +37,8 @@ def rungs(worst_of=9, **given) -> list[int]:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        pytest.param({}, [1, 3, 9, 27, 81], id="default"),
+        pytest.param({"min_budget": 3}, [3, 9, 27, 81], id="default"),
+        pytest.param({"min_budget": 1}, [1, 3, 9, 27, 81], id="from the first result on"),
         pytest.param({"eta": 4, "min_budget": 2}, [2, 8, 32], id="eta and min_budget"),
         pytest.param({"max_budget": 27}, [1, 3, 9], id="none at the largest budget"),
         pytest.param({"max_budget": 28}, [1, 3, 9, 27], id="none beyond it"),
@@ -46,6 +47,13 @@ def rungs(worst_of=9, **given) -> list[int]:
 )
 def test_it_stops_at_rungs_alone(given, expected) -> None:
     assert rungs(**given) == expected
+
+
+def test_the_defaults_are_those_of_the_docs() -> None:
+    known = find("ASHA", "assessor")
+    assert known is not None
+    expected = {"optimize_mode": "maximize", "eta": 3, "min_budget": 3, "max_budget": None}
+    assert filled(known.arguments, {}) == expected
 
 
 @pytest.mark.parametrize("value", [0.0, -1e300, NAN])

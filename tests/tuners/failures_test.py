@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,14 @@ def test_without_any_result_there_is_no_guess():
     history = (record(status=Status.FAILED), record(status=Status.EARLY_STOPPED))
     assert list(lessons(history, maximize=False)) == list(history)
     assert [r.value for r in lessons((*history, BEST), maximize=False)] == [1.0, 1.0, 1.0]
+
+
+def test_the_last_intermediate_result_is_given_as_it_was_reported():
+    stopped = record(status=Status.EARLY_STOPPED, curve=[{"default": 0.1, "loss": 3}, {"default": 0.2, "loss": 2}])
+    (taught,) = lessons([stopped], maximize=True, failed="ignore", intermediate=True)
+    assert (taught.value, taught.reported, taught.guessed) == (0.2, {"default": 0.2, "loss": 2}, False)
+    (ended,) = lessons([replace(stopped, reported=7)], maximize=True, failed="ignore", intermediate=True)
+    assert (ended.value, ended.reported) == (None, 7), "it had reported a final result before it was stopped"
 
 
 SPACE = {
