@@ -50,9 +50,9 @@ def quality(
             if samples(found, length, abreast):
                 print(f"### {length:,} trials, {how}\n")
                 print("\n".join(table(found, length, abreast)) + "\n", flush=True)
-    failures(seeds=min(seeds or 30, 30), names=names, slow=tuple(QUICK))
-    if CHOSEN.exists():
-        print("\n" + CHOSEN.read_text(encoding="utf-8"), end="", flush=True)
+    slow = () if full else [name for name, own in QUICK.items() if own.seeds < effort.seeds]
+    failures(seeds=seeds or effort.seeds, names=names, slow=slow)
+    print("\n" + CHOSEN.read_text(encoding="utf-8"), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ NEAR = 1e-3
 """How near in each axis, in quantiles, a point is the same."""
 STEPS = 10
 SEEDS = 30
-SLOW = 10
+SLOW = 5
 """The seeds of the tuners that take more than 20 ms a trial."""
 NNI = {
     "TPE": ("tpe_tuner", "TpeTuner", {}),
