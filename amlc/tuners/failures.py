@@ -27,9 +27,9 @@ def lessons(
     A trial that failed, or reported no finite number, counts as `failed`: "worst" is the worst result so far, a number
     stands for itself, and "ignore" leaves everything as it is, which is what NNI does. One that was stopped early
     counts as the worst result, too, or as its last intermediate result where that is worse: of a curve that ended early
-    the last value alone may look good, and the results that it was behind are those of good trials, so that their
-    median would be no warning (GP, 50 trials of Levy-4 with an ideal median stop: 4.2, with the worst 0.9). With `intermediate` it is that last
-    value itself (NNI's `includeIntermediateResults`), and no guess.
+    the last value alone may look good, and what it was behind are the results of good trials, whose median is no
+    warning (GP, 50 trials of Levy-4 with an ideal median stop: 4.2 with the median, 0.9 with the worst). With
+    `intermediate` it is that last value itself (NNI's `includeIntermediateResults`), and no guess.
     Without any result there is nothing to compare with, and no guess.
     """
     if intermediate:
