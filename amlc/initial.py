@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import Any, Final
 
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Space
 from amlc.space.points import Axis, Key, Point, axes, deliver, endless, locate, located_part
 from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import draws
+from amlc.tuners.random import distinct, draws
 
 _MOST_DRAWS: Final = 1000
 """How many completions of a partial parameter set are tried before the constraints are blamed."""
@@ -25,37 +25,76 @@ Propose = Callable[[Sequence[Record], int, Allowed], Iterable[Parameters]]
 
 def leading(experiment: Experiment, history: Sequence[Record]) -> int:
     """Return how many of the next parameter sets are certain because the user gave all of their values."""
-    done = sum(not record.imported for record in history)
     space_axes = axes(experiment.space)
-    whole = 0
-    for given in experiment.initial[done:]:
-        if locate(space_axes, given) is None:
-            break
-        whole += 1
-    return whole
+    begun = _begun(experiment, history)
+    left = (given for number, given in enumerate(experiment.initial) if number not in begun)
+    return sum(1 for _ in takewhile(lambda given: locate(space_axes, given) is not None, left))
 
 
 def before(
     experiment: Experiment, history: Sequence[Record], propose: Propose, *, count: int, allowed: Allowed
 ) -> Iterator[Parameters]:
-    """Yield at most `count` parameter sets: what is left of the initial ones, then those of the tuner.
+    """Yield at most `count` parameter sets: the initial ones that no trial had yet, then those of the tuner.
 
-    Number n of the initial ones takes the place of the tuner's n-th proposal. What it leaves open, and what the tuner
-    adds to the parameters of the space (a budget, a folder for checkpoints), is as there. A finite space does not
-    repeat it. Raises PlanError for one that the constraints exclude.
+    Each takes the place of one of the tuner's proposals. What it leaves open, and what the tuner adds to the parameters
+    of the space (a budget, a folder for checkpoints), is as there. One that the user adds while the experiment runs
+    comes next. A finite space does not repeat it. Raises PlanError for one that the constraints exclude.
     """
-    own = [record.parameters for record in history if not record.imported][: len(experiment.initial)]
-    left = min(len(experiment.initial) - len(own), count)
-    proposals = propose(history, left, allowed) if left else ()
+    begun = _begun(experiment, history)
+    left = [number for number in range(len(experiment.initial)) if number not in begun][:count]
+    proposals = propose(history, len(left), allowed) if left else ()
     now = 1 + max((max(record.asked, record.told or 0) for record in history), default=0)
-    history = list(history)
-    for number, proposal in enumerate(proposals, start=len(own)):
-        parameters = _completed(experiment, number, proposal, allowed)
+    history, known = list(history), len(history)
+    for number, proposal in zip(left, proposals, strict=False):
+        begun[number] = _completed(experiment, number, proposal, allowed)
+        yield begun[number]
+        history.append(Record(parameters=begun[number], asked=now))
+    if len(begun) == len(experiment.initial):
+        for parameters in propose(history, count - len(left), _not_again(experiment, begun.values(), allowed)):
+            yield parameters
+            history.append(Record(parameters=parameters, asked=now))
+        yield from _rest(experiment, history, count=count + known - len(history), allowed=allowed)
+
+
+def _rest(experiment: Experiment, history: Sequence[Record], *, count: int, allowed: Allowed) -> Iterator[Parameters]:
+    """Yield what is left of a finite space when the tuner, which counts its draws, takes it for exhausted."""
+    from numpy.random import default_rng
+
+    taken = [record.parameters for record in history]
+    if endless(experiment.space) or any(one.keys() != _names(experiment.space) for one in taken):
+        return  # tuners that add to the parameters repeat them, and wait
+    for _ in range(count):
+        rng = default_rng([experiment.seed, len(taken), _COMPLETIONS])
+        fresh = distinct(experiment.space, draws(rng, axes(experiment.space)), taken)
+        parameters = next(filter(allowed, fresh), None)
+        if parameters is None:
+            return
         yield parameters
-        own.append(parameters)
-        history.append(Record(parameters=parameters, asked=now))
-    if len(own) == len(experiment.initial):
-        yield from propose(history, count - left, _not_again(experiment, own, allowed))
+        taken.append(parameters)
+
+
+def _begun(experiment: Experiment, history: Sequence[Record]) -> dict[int, Parameters]:
+    """Return the parameters of the trial that is each initial parameter set, by its number; one stands for one."""
+    begun: dict[int, Parameters] = {}
+    for record in history:
+        if len(begun) == len(experiment.initial):
+            break
+        if not record.imported:
+            fitting = (
+                n for n, given in enumerate(experiment.initial) if n not in begun and _has(record.parameters, given)
+            )
+            begun |= dict.fromkeys(islice(fitting, 1), record.parameters)
+    return begun
+
+
+def _has(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Tell whether parameters have the given values, of which those of a branch may be some."""
+    return all(
+        _has(parameters[name], value)
+        if isinstance(value, dict) and "_name" in value and isinstance(parameters.get(name), dict)
+        else name in parameters and canonical({"": parameters[name]}) == canonical({"": value})
+        for name, value in given.items()
+    )
 
 
 def first(experiment: Experiment, proposals: Iterable[Parameters], *, allowed: Allowed) -> Iterator[Parameters]:
@@ -70,7 +109,7 @@ def first(experiment: Experiment, proposals: Iterable[Parameters], *, allowed: A
     yield from (parameters for parameters in chain(drawn, rest) if canonical(parameters) not in taken)
 
 
-def _not_again(experiment: Experiment, own: Sequence[Parameters], allowed: Allowed) -> Allowed:
+def _not_again(experiment: Experiment, own: Iterable[Parameters], allowed: Allowed) -> Allowed:
     if endless(experiment.space):
         return allowed
     names = {dimension.name for dimension in experiment.space}

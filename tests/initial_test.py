@@ -113,3 +113,40 @@ def test_those_of_an_experiment_count_from_where_it_stands():
     (following,) = upcoming(one, known, [imported, ran], room=1)
     assert following.parameters == initial[1]
     assert following.sequence == 1
+
+
+@pytest.mark.parametrize("name", ["TPE", "Anneal", "Evolution", "ASHA"])
+def test_one_that_is_added_while_the_experiment_runs_comes_next_and_once(name):
+    one = replace(experiment(FLAT, tuner=name), tuner=Algorithm(name=name, class_args=arguments(name)))
+    ran = list(upcoming(one, [], [], room=5))
+    history = [
+        Record(parameters=trial.parameters, status=Status.SUCCEEDED, value=float(n), asked=2 * n, told=2 * n + 1)
+        for n, trial in enumerate(ran)
+    ]
+    added = replace(one, initial=({"lr": 0.5, "n": 2, "size": 16}, {"lr": 0.25}))
+    following = list(upcoming(added, ran, history, room=3))
+    assert following[0].parameters == {"lr": 0.5, "n": 2, "size": 16}
+    assert following[1].parameters["lr"] == 0.25
+    assert following[2].parameters["lr"] not in (0.5, 0.25)
+    known = [*ran, *following[:1]]
+    again = [*history, Record(parameters=following[0].parameters, asked=100)]
+    assert next(trial.parameters for trial in upcoming(added, known, again, room=1))["lr"] == 0.25
+
+
+@pytest.mark.parametrize("name", ["TPE", "Anneal", "Evolution"])
+def test_in_a_finite_space_single_calls_give_what_one_call_gives(name):
+    space = (Choice("a", (1, 2, 3, 4)), Choice("b", ("x", "y", "z")))
+    initial = ({"b": "y"}, {"a": 2, "b": "y"})
+    one = replace(
+        experiment(space, tuner=name, initial=initial), tuner=Algorithm(name=name, class_args=arguments(name))
+    )
+    known, history = [], []
+    for n in range(12):
+        (trial,) = upcoming(one, known, history, room=1)
+        known.append(trial)
+        history.append(Record(parameters=trial.parameters, asked=n + 1))
+    at_once = list(upcoming(one, [], [], room=12))
+    if name != "Anneal":  # with no result it draws, and the draws know what runs
+        assert [trial.parameters for trial in at_once] == [trial.parameters for trial in known]
+    assert len({json.dumps(trial.parameters) for trial in known}) == 12
+    assert list(upcoming(one, known, history, room=1)) == []
