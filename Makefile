@@ -18,7 +18,7 @@ KEEP_RESULTS = if [ -s $(RESULTS).tmp ]; then mv $(RESULTS).tmp $(RESULTS); else
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden bench lock clean
+.PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden bench quality lock clean
 
 help: ## List the targets
 	@echo 'Variables: EXPERIMENT=$(EXPERIMENT) BACKEND=$(BACKEND) BUILD=$(BUILD)'
@@ -124,6 +124,11 @@ golden: $(VENV)/.test ## Write the golden files anew; review the difference befo
 bench: $(VENV)/.test ## Measure speed beside the machine's own floor
 	$(VENV)/bin/python tests/bench.py > .bench.tmp || { rm .bench.tmp; exit 1; }
 	cat .bench.tmp && mv .bench.tmp docs/benchmarks.md
+
+# Hours; what was measured already is in .quality.jsonl, to go on from. Delete it when a tuner changed.
+quality: $(VENV)/.test ## Measure what the tuners find, beside Random, Optuna and NNI
+	$(VENV)/bin/python tests/bench_quality.py --keep .quality.jsonl > .quality.tmp || { rm .quality.tmp; exit 1; }
+	cat .quality.tmp && mv .quality.tmp docs/quality.md
 
 # test.txt has everything; what run and azure share with it has the same versions there.
 LOCK_ARGS ?= --upgrade

@@ -115,15 +115,10 @@ def main() -> None:
             measure()
             os.chdir("/")
     sys.path.insert(0, str(ROOT))
-    from tests.bench_budget import budgeted
     from tests.bench_loop import loop_cost
-    from tests.bench_quality import quality
 
     print()
     loop_cost()
-    budgeted()
-    print()
-    quality()
 
 
 def start_up() -> None:

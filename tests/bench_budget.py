@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import multiprocessing
-import os
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +24,7 @@ from amlc.space.parse import parse_space
 from amlc.tuners import Tuner, built_in
 from amlc.tuners.brackets import ADDED, BUDGET, LOAD, SAVE
 from amlc.tuners.gridsearch import canonical
+from tests.quality.pool import measured
 from tests.tuners.simulation import arguments
 
 R = 27
@@ -290,15 +289,15 @@ def experiment(
     return Outcome(best, spent, len(history), stopped)
 
 
-def run(task: tuple[int, int, int]) -> tuple[int, int, Outcome]:
-    """Return the task's method and problem, and what it found."""
+def run(task: tuple[int, int, int]) -> Outcome:
+    """Return what a method finds on a problem, with a seed."""
     row, column, seed = task
     method, problem = METHODS[row], PROBLEMS[column]
     args = arguments(method.tuner, optimize_mode="minimize", **method.args)
     rungs = arguments("ASHA", optimize_mode="minimize", min_budget=method.stops or 1, max_budget=R)
     stop = partial(ASSESSORS["ASHA"], args=rungs) if method.stops else lambda curve, others: False
     tuner = built_in(method.tuner)
-    return row, column, experiment(tuner, problem.parsed(), problem.curve, args=args, stop=stop, seed=seed)
+    return experiment(tuner, problem.parsed(), problem.curve, args=args, stop=stop, seed=seed)
 
 
 # --- all of them ----------------------------------------------------------------------------------------------------
@@ -314,19 +313,17 @@ one-sided rank test of Mann and Whitney; near 1 it is behind.
 """
 
 
-def budgeted(*, seeds: int = SEEDS, processes: int | None = None) -> None:
-    """Print the table."""
+def budgeted(*, seeds: int = SEEDS, keep: Path | None = None) -> None:
+    """Print the table. keep: see `measured`."""
     tasks = [
         (row, column, seed)
         for row in reversed(range(len(METHODS)))  # the slow ones first
         for column in range(len(PROBLEMS))
         for seed in range(seeds)
     ]
-    os.environ["OMP_NUM_THREADS"] = "1"  # each process has a core of its own
     found: dict[tuple[int, int], list[Outcome]] = {}
-    with multiprocessing.get_context("spawn").Pool(processes or os.cpu_count()) as pool:
-        for row, column, outcome in pool.imap_unordered(run, tasks):
-            found.setdefault((row, column), []).append(outcome)
+    for (row, column, _), outcome in measured(run, tasks, read=lambda values: Outcome(**values), keep=keep).items():
+        found.setdefault((row, column), []).append(outcome)
     print(f"## The best for the cost of {COST // R} whole trainings\n")
     print(EXPLAINED)
     print(f"| tuner | {' | '.join(problem.name for problem in PROBLEMS)} | trials | stopped |")

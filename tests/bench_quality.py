@@ -1,4 +1,4 @@
-"""How good the tuners are, beside Random, Optuna's own loop and NNI's tuners; the last part of `make bench`.
+"""How good the tuners are, beside Random, Optuna's own loop and NNI's tuners: `make quality` writes docs/quality.md.
 
 `python tests/bench_quality.py --full` takes hours: 1,000 trials, and 30 seeds of the slow tuners, too.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tests.bench_budget import budgeted
 from tests.quality.failures import failures
 from tests.quality.run import FULL, FULL_EFFORT, LENGTHS, QUICK, Effort, learners, run, samples, table, tasks_of
 
@@ -43,6 +44,7 @@ def quality(
     efforts, effort = (FULL, FULL_EFFORT) if full else (QUICK, Effort())
     tasks = tasks_of(learners(names), efforts, effort, family=family)
     found = run([task for task in tasks if seeds is None or task.seed < seeds], keep=keep)
+    print("# What the tuners find\n\n`make quality` repeats it.\n")
     print("## The best of 25, 50, 200 and 1,000 trials\n")
     print(EXPLAINED)
     for abreast, how in ((1, "one at a time"), (8, "8 at a time")):
@@ -51,7 +53,10 @@ def quality(
                 print(f"### {length:,} trials, {how}\n")
                 print("\n".join(table(found, length, abreast)) + "\n", flush=True)
     slow = () if full else [name for name, own in QUICK.items() if own.seeds < effort.seeds]
-    failures(seeds=seeds or effort.seeds, names=names, slow=slow)
+    failures(seeds=seeds or effort.seeds, names=names, slow=slow, keep=keep)
+    if not names:
+        print()
+        budgeted(seeds=seeds or effort.seeds, keep=keep)
     print("\n" + CHOSEN.read_text(encoding="utf-8"), end="", flush=True)
 
 

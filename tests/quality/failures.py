@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
-import multiprocessing
-import os
 import statistics
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from amlc.assessors import medianstop
@@ -20,6 +19,7 @@ from amlc.model import Choice, Parameters, Status
 from amlc.space.points import Axis, Point, axes, locate
 from amlc.tuners import TUNERS, built_in
 from amlc.tuners.cube import to_unit
+from tests.quality.pool import measured
 from tests.quality.problems import Problem, choice, cube, levy, uniform
 from tests.quality.run import CHANCE, LEFT_OUT, LIBRARY, behind, holm, optunas_loop
 from tests.tuners.simulation import End, arguments, simulate
@@ -143,8 +143,8 @@ SCENARIOS = (
 # --- one experiment -------------------------------------------------------------------------------------------------
 
 
-def experiment(task: tuple[str, int, int]) -> tuple[str, int, Found | None]:
-    """Return the tuner's name, the scenario and what was found; None where NNI's own class does not run."""
+def experiment(task: tuple[str, int, int]) -> Found | None:
+    """Return what a tuner finds in a scenario, with a seed; None where NNI's own class does not run."""
     name, index, seed = task
     scenario = SCENARIOS[index]
     space, end = Problem("", scenario.space, _never).parsed(), scenario.begin()
@@ -164,14 +164,14 @@ def experiment(task: tuple[str, int, int]) -> tuple[str, int, Found | None]:
                 nnis_loop(name.removeprefix("NNI's "), scenario.space, objective, seed=seed)
         except Exception as error:  # noqa: BLE001  whatever today's libraries do to it
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            return name, index, None
+            return None
     else:
         args = arguments(name, optimize_mode="minimize")
         simulate(built_in(name), space, objective, trials=TRIALS, seed=seed, args=args)
     later = seen[LEARNED:]
     lost = sum(value is None for _, value, _ in later) / len(later)
     best = min((value for _, value, _ in seen if value is not None), default=math.inf)
-    return name, index, Found(best, lost, _again(axes(space), [(p, failed) for p, _, failed in seen]))
+    return Found(best, lost, _again(axes(space), [(p, failed) for p, _, failed in seen]))
 
 
 def _never(parameters: Parameters) -> None:
@@ -226,8 +226,13 @@ def _same(space_axes: Sequence[Axis], one: Point, other: Point) -> bool:
 # --- all of them ----------------------------------------------------------------------------------------------------
 
 
-def failures(*, seeds: int = SEEDS, names: Sequence[str] = (), slow: Sequence[str] = ()) -> None:
-    """Print the table. names: of these tuners alone, Random, Optuna's own loop and NNI's. slow: those with fewer seeds."""
+def failures(
+    *, seeds: int = SEEDS, names: Sequence[str] = (), slow: Sequence[str] = (), keep: Path | None = None
+) -> None:
+    """Print the table.
+
+    names: of these tuners alone, Random, Optuna's own loop and NNI's. slow: those with fewer seeds. keep: see `measured`.
+    """
     ours = [name for name in TUNERS if name not in (*LEFT_OUT, "Hyperband")]
     chosen = [name for name in ours if not names or name in names or name == CHANCE]
     everyone = [LIBRARY, *chosen, *(f"NNI's {name}" for name in NNI if not names or name in names)]
@@ -237,12 +242,10 @@ def failures(*, seeds: int = SEEDS, names: Sequence[str] = (), slow: Sequence[st
         for index in range(len(SCENARIOS))
         for seed in range(min(SLOW, seeds) if name.removeprefix("NNI's ") in slow else seeds)
     ]
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     found: dict[tuple[str, int], list[Found]] = {}
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for name, index, result in pool.imap_unordered(experiment, tasks):
-            if result is not None:
-                found.setdefault((name, index), []).append(result)
+    for (name, index, _), result in measured(experiment, tasks, read=lambda values: Found(**values), keep=keep).items():
+        if result is not None:
+            found.setdefault((name, index), []).append(result)
     print("## Trials that fail or are stopped\n")
     print(EXPLAINED)
     print("\n".join(table(everyone, found)), flush=True)

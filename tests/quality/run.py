@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import os
 import random
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from amlc.model import Choice, Integer, Parameters, Space
 from amlc.tuners import TUNERS, built_in, tpe
+from tests.quality.pool import measured
 from tests.quality.problems import FAMILIES
 from tests.tuners.simulation import End, arguments, simulate
 
@@ -168,30 +167,12 @@ def suggested(trial: Any, space: Space, prefix: str = "") -> dict[str, Any]:
 
 
 def run(tasks: Iterable[Task], *, keep: Path | None = None, processes: int | None = None) -> dict[Task, Found]:
-    """Return what each task found. keep: a file of earlier results, which are taken, and new ones added."""
-    wanted = list(dict.fromkeys(tasks))
-    found = {task: result for task, result in _kept(keep) if task in set(wanted)}
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # each process has a core of its own
-    with multiprocessing.get_context("spawn").Pool(processes or os.cpu_count()) as pool:
-        left = [task for task in wanted if task not in found]
-        for task, result in pool.imap_unordered(_pair, left):
-            found[task] = result
-            if keep is not None:
-                with keep.open("a") as file:
-                    file.write(json.dumps([asdict(task), asdict(result)]) + "\n")
-    return found
+    """Return what each task found. keep: see `measured`."""
+    return measured(experiment, tasks, read=_found, keep=keep, processes=processes)
 
 
-def _pair(task: Task) -> tuple[Task, Found]:
-    return task, experiment(task)
-
-
-def _kept(keep: Path | None) -> Iterator[tuple[Task, Found]]:
-    if keep is None or not keep.exists():
-        return
-    for line in keep.read_text().splitlines():
-        task, found = json.loads(line)
-        yield Task(**task), Found({int(n): value for n, value in found["best"].items()}, found["seconds"])
+def _found(values: Mapping[str, Any]) -> Found:
+    return Found({int(length): best for length, best in values["best"].items()}, values["seconds"])
 
 
 def tasks_of(names: Sequence[str], efforts: Mapping[str, Effort], effort: Effort, *, family: str) -> list[Task]:
