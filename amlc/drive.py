@@ -11,7 +11,7 @@ from typing import Final
 from amlc.assessing import Advising, Assessing, Assessor, Ending, GivenUp
 from amlc.backends import Backend, Submission, Submitted
 from amlc.errors import TransientError
-from amlc.ledger import Attempt, Clock, Event, Ledger, by_trial, elapsed_s, fold
+from amlc.ledger import Attempt, Clock, Event, EventKind, Ledger, by_trial, elapsed_s, fold, intent, session, tick, void
 from amlc.manifest import Entry, Manifest, job_text
 from amlc.model import Status, Trial
 from amlc.observe import Curves, answered, record, settle
@@ -99,7 +99,7 @@ def drive(
         submitted = not stopped and loop.submit(patient=limits.wait)
         watch(loop.progress)
         if not limits.wait or not (loop.live or submitted):
-            loop.note("tick")
+            loop.note(tick)
             return loop.progress, stopped
         if not loop.live or (submitted and loop.room > 0):
             continue  # all of them were refused, or there is still room
@@ -166,7 +166,7 @@ class _Loop:
         backend = self.manifest.header.backend
         self._last = by_trial(self.attempts.values())
         self.live = {job: one for job, one in self.attempts.items() if one.working and one.backend == backend}
-        self.note("session")
+        self.note(session)
         self._void(settle(self.ledger, self.backend, self.live, self.clock))
         self._catch_up()
         self.policy = policy()
@@ -242,12 +242,12 @@ class _Loop:
         self._end_unwanted(there)
 
     def _void(self, jobs: Iterable[str]) -> None:
-        self.ledger.append([Event(kind="void", at=self.clock(), job=job) for job in jobs])
+        self.ledger.append([void(job, at=self.clock()) for job in jobs])
 
-    def note(self, kind: str) -> None:
+    def note(self, made: Callable[..., Event]) -> None:
         """Record that the loop is at work, for the sake of `elapsed_s`."""
         self._noted = self.clock()
-        self.ledger.append([Event(kind=kind, at=self._noted)])
+        self.ledger.append([made(at=self._noted)])
 
     def observe(self, timeout_s: float) -> None:
         """Wait for news of the live jobs, record it, and take up what other processes recorded."""
@@ -263,7 +263,7 @@ class _Loop:
         except TransientError as err:  # the jobs go on without the service, and are paid for
             self.progress.outage = str(err)
         if self.clock() - self._noted > _TICK_S:
-            self.note("tick")
+            self.note(tick)
         self._catch_up()
 
     def _needed(self) -> Iterator[Submit]:
@@ -304,22 +304,23 @@ class _Loop:
         return self._next()
 
     def _intent(self, action: Submit, content: bytes) -> Event:
-        data = {
-            "id": action.entry.id,
-            "attempt": action.number,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "trials": [trial.as_dict() for trial in action.trials],
-            "revision": self.manifest.header.revision,
-            "backend": self.manifest.header.backend,
-            "losses": action.losses,
-        }
-        return Event(kind="intent", at=self.clock(), job=action.name, data=data)
+        return intent(
+            action.name,
+            at=self.clock(),
+            identity=action.entry.id,
+            attempt=action.number,
+            trials=action.trials,
+            revision=self.manifest.header.revision,
+            backend=self.manifest.header.backend,
+            losses=action.losses,
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
 
     def _catch_up(self) -> None:
         for number, event in self.ledger.numbered(after=self.seen):
             self.seen = number
-            self._news = self._news or event.kind != "tick"
-            if event.kind == "stop":
+            self._news = self._news or event.kind != EventKind.TICK
+            if event.kind == EventKind.STOP:
                 self.stopped = CANCELED
             fold([event], self.attempts)
             if event.job:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from amlc.ledger import Attempt, Curve, Ledger
-from amlc.model import Parameters, Record, Status, Trial
+from amlc.ledger import Attempt, Curve, EventKind, Ledger
+from amlc.model import MetricKind, Parameters, Record, Status, Trial
 from amlc.records import scalar
 from amlc.tuners.gridsearch import canonical
 
@@ -76,13 +76,13 @@ class History:
         """Return what a trial that was stopped early had reported by then: nobody asked before its end."""
         if attempt.told is None or attempt.status(trial.id) is not Status.EARLY_STOPPED:
             return ()
-        metrics = (metric for _, metric in self._ledger.metrics("intermediate", job=attempt.job))
+        metrics = (metric for _, metric in self._ledger.metrics(MetricKind.INTERMEDIATE, job=attempt.job))
         return tuple((attempt.told, metric.value) for metric in metrics if metric.trial == trial.id)
 
 
 def imported(ledger: Ledger) -> Iterator[Record]:
     """Yield the results that were imported, the oldest first."""
-    for event in ledger.events(kind="import"):
+    for event in ledger.events(kind=EventKind.IMPORT):
         for row in event.data["results"]:
             yield Record(
                 parameters=row["parameters"], status=Status.SUCCEEDED, value=row["value"], told=0, imported=True
@@ -95,7 +95,7 @@ def _continued(curve: Curve, before: Status | None, new: Curve) -> Curve:
 
 
 def _results(ledger: Ledger, attempt: Attempt) -> dict[str, Any]:
-    return {metric.trial: metric.value for _, metric in ledger.metrics("final", job=attempt.job)}
+    return {metric.trial: metric.value for _, metric in ledger.metrics(MetricKind.FINAL, job=attempt.job)}
 
 
 def _tried(attempt: Attempt, trial: Trial, reported: Any, asked: int, curve: Curve) -> _Tried:

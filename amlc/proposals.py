@@ -8,7 +8,7 @@ from itertools import islice
 from amlc.assessing import GivenUp
 from amlc.drive import More
 from amlc.history import History
-from amlc.ledger import Attempt, Event, Ledger, by_trial
+from amlc.ledger import Attempt, EventKind, Ledger, by_trial, exhausted
 from amlc.manifest import Entry, Manifest
 from amlc.model import Experiment
 from amlc.plan import given_up, packed, upcoming
@@ -56,6 +56,6 @@ def note_exhausted(manifest: Manifest, ledger: Ledger, *, at: float) -> None:
     header = manifest.header
     if header.max_trials is not None and manifest.trials >= header.max_trials:
         return  # it was not asked for more
-    data = {"search": header.search, "trials": manifest.trials}
-    if all(event.data != data for event in ledger.events(kind="exhausted")):
-        ledger.append([Event(kind="exhausted", at=at, data=data)])
+    fact = exhausted(at=at, search=header.search, trials=manifest.trials)
+    if all(event.data != fact.data for event in ledger.events(kind=EventKind.EXHAUSTED)):
+        ledger.append([fact])

@@ -8,9 +8,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
-from amlc.model import End, Metric, Outcome
+from amlc.model import End, Metric, MetricKind, Outcome
 
-_KINDS: Final = ("intermediate", "final")
 _LARGEST_SEQUENCE: Final = 2**63 - 1  # what the ledger's database holds
 _LONGEST_LINE: Final = 4_000_000  # characters; the runner keeps lines of a million bytes, escapes make them longer
 _DEEPEST: Final = 100
@@ -64,8 +63,8 @@ def _metric(trial: str, line: str) -> Metric | None:
         return None
     try:
         record = json.loads(line)
-        kind, sequence, at = record["type"], record["sequence"], record["at"]
-        is_report = kind in _KINDS and _is_count(sequence) and _is_time(at)
+        kind, sequence, at = MetricKind(record["type"]), record["sequence"], record["at"]
+        is_report = _is_count(sequence) and _is_time(at)
         value = record["value"]
         is_deep = line.count("[") + line.count("{") > _DEEPEST and _depth(value) > _DEEPEST
     except (ValueError, LookupError, TypeError, RecursionError):

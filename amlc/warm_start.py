@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any, TypeAlias
 
 from amlc.errors import UsageError
 from amlc.history import History
-from amlc.ledger import FILE_NAME, Event, Ledger, fold, read_ledger
+from amlc.ledger import FILE_NAME, EventKind, Ledger, fold, imported, read_ledger
 from amlc.model import Choice, Integer, Parameters, Space, Trial
 from amlc.records import scalar
 from amlc.render.context import flattened
@@ -82,11 +81,10 @@ def _is_point(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
 
 def record_results(ledger: Ledger, results: Results, *, at: float) -> bool:
     """Put results into the ledger; tell whether they are new, for the same ones count once."""
-    rows = [{"parameters": parameters, "value": value} for parameters, value in results.rows]
-    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-    if any(event.data["digest"] == digest for event in ledger.events(kind="import")):
+    fact = imported(results.rows, at=at)
+    if any(event.data["digest"] == fact.data["digest"] for event in ledger.events(kind=EventKind.IMPORT)):
         return False
-    ledger.append([Event(kind="import", at=at, data={"digest": digest, "results": rows})])
+    ledger.append([fact])
     return True
 
 

@@ -10,7 +10,7 @@ from amlc.collect import Results
 from amlc.commands.look import backend_named, looked_up
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
-from amlc.ledger import Attempt, Event, open_ledger
+from amlc.ledger import Attempt, cancel_asked, open_ledger, stop
 from amlc.places import Places
 
 _MOST_SHOWN = 10
@@ -32,14 +32,14 @@ def cancel(
         raise UsageError(f"{manifest.header.experiment}: nothing was submitted yet.")
     with open_ledger(path) as ledger:
         if everything:  # first, so that a submit that runs sees it after each job that is not in the list
-            ledger.append([Event(kind="stop", at=time.time())])
+            ledger.append([stop(at=time.time())])
         working = ledger.working()
         if trials:
             named = {row.attempt.job for row in chosen(Results(manifest, ledger), trials) if row.attempt}
             working = {job: attempt for job, attempt in working.items() if job in named}
         if not quiet:
             print(f"{manifest.header.experiment}: {_described(list(working.values()))}", file=err)
-        ledger.append([Event(kind="cancel", at=time.time(), job=job) for job in sorted(working)])
+        ledger.append([cancel_asked(job, at=time.time()) for job in sorted(working)])
     for name in sorted({attempt.backend for attempt in working.values()}):
         jobs = sorted(job for job, attempt in working.items() if attempt.backend == name)
         backend_named(name, manifest, places).cancel(jobs)

@@ -13,7 +13,7 @@ from amlc.collect import Results, Table, Tally, history_table, trials_table
 from amlc.commands.look import looked_up
 from amlc.commands.submit import hint
 from amlc.errors import IncompleteError
-from amlc.ledger import Event, open_ledger
+from amlc.ledger import EventKind, history_fetched, open_ledger
 from amlc.manifest import Manifest
 from amlc.model import Status
 from amlc.places import Places
@@ -74,7 +74,7 @@ def _fetch_history(manifest: Manifest, places: Places) -> None:
     if not isinstance(backend, Remote):
         return
     with looked_up(manifest, places) as results:
-        known = {event.job for event in results.ledger.events(kind="history")}
+        known = {event.job for event in results.ledger.events(kind=EventKind.HISTORY)}
         last = (row.attempt for row in results.rows() if row.attempt is not None)
         jobs = dict.fromkeys(
             attempt.job
@@ -84,7 +84,7 @@ def _fetch_history(manifest: Manifest, places: Places) -> None:
     if jobs:
         with open_ledger(places.ledger(header.experiment)) as ledger:
             for job, metrics in backend.history(jobs):
-                ledger.append([Event(kind="history", at=time.time(), job=job)], metrics, job=job)
+                ledger.append([history_fetched(job, at=time.time())], metrics, job=job)
 
 
 def best(*, target: str | None, places: Places, mode: str | None, out: TextIO, err: TextIO, quiet: bool) -> int:

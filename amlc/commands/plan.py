@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from amlc.collect import Results, Tally, Verdict
 from amlc.commands.submit import Options, failures, policy
 from amlc.errors import UsageError
-from amlc.ledger import read_ledger
+from amlc.ledger import EventKind, read_ledger
 from amlc.manifest import Manifest
 from amlc.places import Places
 from amlc.reconcile import Reason, Submit, decide
@@ -53,7 +53,7 @@ def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -
             ended = (one for trial, one in last.items() if one.status(trial).ended)
             revisions.update(one.revision for one in ended if one.revision != manifest.header.revision)
         end = tally.verdict
-        made_of = {event.data["revision"]: event.data["contents"] for event in ledger.events(kind="revision")}
+        made_of = {event.data["revision"]: event.data["contents"] for event in ledger.events(kind=EventKind.REVISION)}
     print(f"{manifest.header.experiment}: {end}", file=out)
     for revision, count in revisions.items():
         print(f"{count} ended at revision {revision[:6]}, current {manifest.header.revision[:6]}"

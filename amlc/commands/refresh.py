@@ -11,7 +11,7 @@ from amlc import files
 from amlc.backends import missing_azure
 from amlc.errors import BackendError, UsageError
 from amlc.files import lock
-from amlc.ledger import Attempt, Event, Ledger, fold, observed, open_ledger
+from amlc.ledger import Attempt, Event, Ledger, fold, intent, observed, open_ledger, submitted
 from amlc.manifest import FILE_NAME, Manifest, entry_line, head_lines, tail_lines
 from amlc.model import Workspace
 from amlc.names import slug
@@ -133,7 +133,7 @@ def _record(ledger: Ledger, client: Client, jobs: Sequence[Found]) -> int:
         fetched = observer.ended[seen.job][1] if seen.job in observer.ended else None
         events = [
             _intent(job, losses),
-            Event(kind="submitted", at=job.created, job=seen.job, data={"url": seen.url}),
+            submitted(seen.job, at=job.created, url=seen.url),
             observed(seen, at=seen.ended or job.created, outcomes=fetched.outcomes if fetched else ()),
         ]
         ledger.append(events, fetched.metrics if fetched else (), job=seen.job)
@@ -145,15 +145,16 @@ def _losses(attempts: Iterable[Attempt], job: Found) -> int:
 
 
 def _intent(job: Found, losses: int) -> Event:
-    data = {
-        "id": job.id,
-        "attempt": job.number,
-        "trials": [trial.as_dict() for trial in job.trials],
-        "revision": job.revision,
-        "backend": "aml",
-        "losses": losses,
-    }
-    return Event(kind="intent", at=job.created, job=job.view.name, data=data)
+    return intent(
+        job.view.name,
+        at=job.created,
+        identity=job.id,
+        attempt=job.number,
+        trials=job.trials,
+        revision=job.revision,
+        backend="aml",
+        losses=losses,
+    )
 
 
 def _rebuild(places: Places, jobs: Sequence[Found], workspace: Workspace) -> None:

@@ -25,7 +25,7 @@ from amlc.drive import CANCELED, Limits, More, Progress, drive
 from amlc.errors import UsageError
 from amlc.files import lock
 from amlc.history import History
-from amlc.ledger import Event, Ledger, open_ledger
+from amlc.ledger import EventKind, Ledger, open_ledger, revision_made_of
 from amlc.manifest import Header, Manifest, read_manifest
 from amlc.model import Experiment, Status
 from amlc.places import PATIENCE_S, Places
@@ -167,11 +167,10 @@ def _exit_code(progress: Progress, end: Verdict, stopped: str | None, options: O
 def _note_revision(manifest: Manifest, ledger: Ledger) -> None:
     """Record what the compiled revision is made of, so that `amlc plan` can say later what became different."""
     revision = manifest.header.revision
-    if all(event.data["revision"] != revision for event in ledger.events(kind="revision")):
+    if all(event.data["revision"] != revision for event in ledger.events(kind=EventKind.REVISION)):
         with suppress(UsageError):  # a build folder of `amlc refresh` does not say
-            text = contents_text(read_contents(manifest.folder))
-            data = {"revision": revision, "contents": json.loads(text)}
-            ledger.append([Event(kind="revision", at=time.time(), data=data)])
+            contents = json.loads(contents_text(read_contents(manifest.folder)))
+            ledger.append([revision_made_of(revision, contents, at=time.time())])
 
 
 def _source(manifest: Manifest, options: Options, err: TextIO) -> Experiment | None:

@@ -13,7 +13,7 @@ from typing import Any
 from amlc import collect, replicates
 from amlc.collect import Cause, Causes, Results, Tally, named, number
 from amlc.ledger import Ledger
-from amlc.model import Status
+from amlc.model import MetricKind, Status
 from amlc.render.context import flattened
 from amlc.report.sample import Sampler, Steps
 
@@ -391,7 +391,7 @@ def _set(group: Sequence[collect.Row], score: float) -> Row:
 
 def _curves(ledger: Ledger, job: str, wanted: Mapping[str, Row]) -> list[Curve]:
     points: dict[str, list[tuple[int, float]]] = {trial: [] for trial in wanted}
-    for _, metric in ledger.metrics("intermediate", job=job):
+    for _, metric in ledger.metrics(MetricKind.INTERMEDIATE, job=job):
         value = number(named(metric.value).get("default"))
         if metric.trial in points and value is not None:
             points[metric.trial].append((metric.sequence, value))
