@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import pickle
 import tempfile
 from collections import Counter
@@ -301,17 +300,6 @@ def _row(trial: Trial, attempt: Attempt | None, final: Mapping[tuple[str, str], 
 def named(value: Any) -> Mapping[str, Any]:
     """Return a reported value as metrics by name: a mapping as it is, anything else as `default`."""
     return value if isinstance(value, Mapping) else {"default": value}
-
-
-def number(value: Any) -> float | None:
-    """Return a reported value as a finite float; None for anything else, and for truth values."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # JSON's integers have no upper bound
-        return None
-    return found if math.isfinite(found) else None
 
 
 def _reported(final: Mapping[str, Any]) -> str:

@@ -216,7 +216,7 @@ class Trial:
     parameters: Parameters
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as manifests and ledgers hold it."""
+        """Return it as manifests, ledgers and job files hold it."""
         return {"id": self.id, "sequence": self.sequence, "parameters": self.parameters}
 
     @classmethod

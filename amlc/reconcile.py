@@ -9,6 +9,7 @@ from enum import Enum
 from amlc.ledger import Attempt
 from amlc.manifest import Entry
 from amlc.model import Status, Trial
+from amlc.names import attempt_name
 
 
 class Reason(str, Enum):
@@ -32,7 +33,7 @@ class Submit:
     @property
     def name(self) -> str:
         """The job's name: the key by which it is found again."""
-        return self.entry.name if self.number == 1 else f"{self.entry.name}-{self.number}"
+        return attempt_name(self.entry.name, self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,17 +36,22 @@ def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
-def scalar(value: Any) -> float | None:
-    """Return the finite number that a reported value stands for: itself or its `default`; None if there is none."""
-    if isinstance(value, Mapping):
-        value = value.get("default")
-    if not isinstance(value, (int, float)):  # NNI takes true and false for 1 and 0
+def number(value: Any) -> float | None:
+    """Return a reported value as a finite float; None for anything else, and for truth values."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
-        number = float(value)
+        found = float(value)
     except OverflowError:  # JSON's integers have no upper bound
         return None
-    return number if math.isfinite(number) else None
+    return found if math.isfinite(found) else None
+
+
+def scalar(value: Any) -> float | None:
+    """Return the number that tuners learn from: the `number` of a reported value or of its `default`."""
+    if isinstance(value, Mapping):
+        value = value.get("default")
+    return float(value) if isinstance(value, bool) else number(value)  # NNI takes true and false for 1 and 0
 
 
 def lines_of(file: BinaryIO) -> Iterator[str]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
-from amlc.collect import number
 from amlc.model import Status
+from amlc.records import number
 from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
 from amlc.report.view import MOST_POINTS, Curve, Row, View, chosen, evenly, shown
 

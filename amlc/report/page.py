@@ -15,9 +15,10 @@ import jinja2
 from markupsafe import Markup
 
 from amlc import __version__
-from amlc.collect import Results, number
+from amlc.collect import Results
 from amlc.errors import UsageError
 from amlc.ledger import Ledger
+from amlc.records import number
 from amlc.report.figures import MOST_CURVES, STATUS_COLOURS, as_json, figures
 from amlc.report.view import Row, View, chosen, read_curves, read_view, shown
 

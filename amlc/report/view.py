@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from amlc import collect, replicates
-from amlc.collect import Cause, Causes, Results, Tally, named, number
+from amlc.collect import Cause, Causes, Results, Tally, named
 from amlc.ledger import Ledger
 from amlc.model import MetricKind, Status
+from amlc.records import number
 from amlc.render.context import flattened
 from amlc.report.sample import Sampler, Steps
 

@@ -22,8 +22,9 @@ from amlc.ledger import Event, observed, open_ledger, read_ledger
 from amlc.manifest import Entry, Header, entry_line, head_lines, tail_lines
 from amlc.model import Metric, Observation, Status, Trial
 from amlc.places import Places
+from amlc.records import number
 from amlc.report.figures import figures
-from amlc.report.view import MOST_STEPS, evenly, number, read_curves, read_view, shown, thinned
+from amlc.report.view import MOST_STEPS, evenly, read_curves, read_view, shown, thinned
 
 ATTACK = (
     "</script><script>document.documentElement.dataset.hacked = 1</script><img src=x onerror=alert(1)>%{x} $x$ &lt;"
