@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 from amlc.assessing import GivenUp
-from amlc.drive import More
+from amlc.backlog import More
 from amlc.history import History
 from amlc.ledger import Attempt, EventKind, Ledger, by_trial, exhausted
 from amlc.manifest import Entry, Manifest

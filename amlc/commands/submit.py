@@ -16,12 +16,13 @@ from typing import Any, TextIO
 from amlc.assessing import Assessor, GivenUp
 from amlc.assessors import AMONG_ALL, ASSESSORS, custom
 from amlc.backends import PARALLEL, Backend, Remote, open_backend
+from amlc.backlog import More
 from amlc.collect import Results, Verdict, verdict
 from amlc.commands.compile import compile_experiment
 from amlc.commands.progress import watching
 from amlc.commands.trials import chosen
 from amlc.config import load_experiment
-from amlc.drive import CANCELED, Limits, More, Progress, drive
+from amlc.drive import CANCELED, Limits, Progress, drive
 from amlc.errors import UsageError
 from amlc.files import lock
 from amlc.history import History
