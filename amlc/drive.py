@@ -16,8 +16,8 @@ from amlc.manifest import Manifest
 from amlc.mirror import Mirror
 from amlc.model import Trial
 from amlc.observe import Curves, record
+from amlc.outbox import Outbox
 from amlc.reconcile import Policy, failed, reconcile
-from amlc.submitter import Submitter
 
 CANCELED: Final = "it was canceled"
 """Why a run stopped that `amlc cancel --all` told to."""
@@ -132,14 +132,14 @@ class _Run:
         self._backend = backend
         self._clock = clock
         self._mirror = mirror
-        self._submitter = Submitter(manifest, ledger, backend, clock)
+        self._outbox = Outbox(manifest, ledger, backend, clock)
         self._pause_s = 0.0
         self._noted = 0.0
 
     def begin(self, policy: Callable[[], Policy], limits: Limits, more: More) -> Backlog:
         """Settle what was intended and never confirmed; return what is missing then."""
         self.note(session)
-        self._submitter.settle(self._mirror.live)
+        self._outbox.settle(self._mirror.live)
         self._catch_up(None)
         allowed = policy()
         due = sum(len(action.trials) for action in reconcile(self._manifest.entries(), self._mirror.last, allowed))
@@ -158,9 +158,9 @@ class _Run:
         if not batch:
             return False
         try:
-            self._submitter.send(batch)
+            self._outbox.send(batch)
         except TransientError as err:
-            if not (limits.wait and self._submitter.submitted):
+            if not (limits.wait and self._outbox.submitted):
                 raise
             self._catch_up(backlog)
             self._wait_out(err)
@@ -198,9 +198,9 @@ class _Run:
 
     def _settle(self, backlog: Backlog) -> None:
         """Find out what became of the jobs that were to be created when the service went down; the rest comes again."""
-        if self._submitter.is_answered:
+        if self._outbox.is_answered:
             return
-        never, there = self._submitter.settle(self._mirror.live)
+        never, there = self._outbox.settle(self._mirror.live)
         backlog.put_back(never)
         self._catch_up(backlog)
         self._end_unwanted(there)
@@ -225,5 +225,5 @@ class _Run:
             trials = {trial.id for trial in attempt.trials if self._mirror.last[trial.id] is attempt}
             self.progress.ended += len(trials - again)
             self.progress.failed += len({trial.id for trial in failed(attempt)} & trials - again)
-        self.progress.submitted = self._submitter.submitted
+        self.progress.submitted = self._outbox.submitted
         self.progress.running = sum(len(attempt.trials) for attempt in self._mirror.live.values())

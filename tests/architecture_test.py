@@ -23,7 +23,7 @@ LAYERS = {
     "constraints": 3, "plan": 3, "history": 3,
     "initial": 3, "render": 3, "backends": 3, "places": 3,
     "write": 4, "refusals": 4, "reconcile": 4, "observe": 4, "drive": 4, "assessing": 4, "proposals": 4,
-    "mirror": 4, "backlog": 4, "submitter": 4,
+    "mirror": 4, "backlog": 4, "outbox": 4,
     "warm_start": 4, "collect": 4, "replicates": 4, "report": 4,
     "commands": 5,
     "cli": 6, "__init__": 6, "__main__": 6,

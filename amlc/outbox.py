@@ -13,7 +13,7 @@ from amlc.reconcile import Submit
 from amlc.render.part import part
 
 
-class Submitter:
+class Outbox:
     """Submits batches, and remembers what it got no answer for. submitted: trials, those that were refused too."""
 
     def __init__(self, manifest: Manifest, ledger: Ledger, backend: Backend, clock: Clock) -> None:

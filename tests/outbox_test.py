@@ -5,8 +5,8 @@ import pytest
 from amlc.backends import Submitted
 from amlc.errors import TransientError
 from amlc.ledger import fold, open_ledger
+from amlc.outbox import Outbox
 from amlc.reconcile import Policy, reconcile
-from amlc.submitter import Submitter
 
 
 class Service:
@@ -43,21 +43,21 @@ def test_after_an_outage_it_is_found_out_what_arrived(project, ledger, answers):
     batch = list(reconcile(project.manifest.entries(), {}, Policy()))
     names = [action.name for action in batch]
     service = Service(ledger, answers)
-    submitter = Submitter(project.manifest, ledger, service, lambda: 1.0)
+    outbox = Outbox(project.manifest, ledger, service, lambda: 1.0)
     with pytest.raises(TransientError):
-        submitter.send(batch)
-    assert (submitter.submitted, submitter.is_answered) == (answers, False)
-    never, there = submitter.settle(fold(ledger.events()))
+        outbox.send(batch)
+    assert (outbox.submitted, outbox.is_answered) == (answers, False)
+    never, there = outbox.settle(fold(ledger.events()))
     assert [entry.name for entry in never] == names[answers + 1 :]
     assert there == [names[answers]]
-    assert (submitter.submitted, submitter.is_answered) == (answers + 1, True)
+    assert (outbox.submitted, outbox.is_answered) == (answers + 1, True)
     assert list(fold(ledger.events())) == names[: answers + 1]
 
 
 def test_without_an_outage_all_of_it_is_answered(project, ledger):
     project.write(values=range(4)).compile()
     batch = list(reconcile(project.manifest.entries(), {}, Policy()))
-    submitter = Submitter(project.manifest, ledger, Service(ledger, 4), lambda: 1.0)
-    submitter.send(batch)
-    assert (submitter.submitted, submitter.is_answered) == (4, True)
-    assert submitter.settle(fold(ledger.events())) == ([], [])
+    outbox = Outbox(project.manifest, ledger, Service(ledger, 4), lambda: 1.0)
+    outbox.send(batch)
+    assert (outbox.submitted, outbox.is_answered) == (4, True)
+    assert outbox.settle(fold(ledger.events())) == ([], [])
