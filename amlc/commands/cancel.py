@@ -10,14 +10,14 @@ from amlc.collect import Results
 from amlc.commands.look import backend_named, looked_up
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
+from amlc.folders import Folders
 from amlc.ledger import Attempt, cancel_asked, open_ledger, stop
-from amlc.places import Places
 
 _MOST_SHOWN = 10
 
 
 def cancel(
-    *, trials: Sequence[str], everything: bool, target: str | None, places: Places, err: TextIO, quiet: bool
+    *, trials: Sequence[str], everything: bool, target: str | None, folders: Folders, err: TextIO, quiet: bool
 ) -> int:
     """Cancel the jobs of `trials` or, with `everything`, all that are at work, and a submit that runs submits no more.
 
@@ -26,8 +26,8 @@ def cancel(
     """
     if everything == bool(trials):
         raise UsageError("name the trials to cancel, such as `amlc cancel 7`, or give --all for the whole experiment.")
-    manifest = places.manifest(target)
-    path = places.ledger(manifest.header.experiment)
+    manifest = folders.manifest(target)
+    path = folders.ledger(manifest.header.experiment)
     if not path.exists():
         raise UsageError(f"{manifest.header.experiment}: nothing was submitted yet.")
     with open_ledger(path) as ledger:
@@ -42,8 +42,8 @@ def cancel(
         ledger.append([cancel_asked(job, at=time.time()) for job in sorted(working)])
     for name in sorted({attempt.backend for attempt in working.values()}):
         jobs = sorted(job for job, attempt in working.items() if attempt.backend == name)
-        backend_named(name, manifest, places).cancel(jobs)
-    with looked_up(manifest, places):
+        backend_named(name, manifest, folders).cancel(jobs)
+    with looked_up(manifest, folders):
         pass  # records the end where no submit is there to do so
     return 0
 

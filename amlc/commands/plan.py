@@ -11,9 +11,9 @@ from typing import Any, TextIO
 from amlc.collect import Results, Tally, Verdict
 from amlc.commands.submit import Options, failures, policy
 from amlc.errors import UsageError
+from amlc.folders import Folders
 from amlc.ledger import EventKind, read_ledger
 from amlc.manifest import Manifest
-from amlc.places import Places
 from amlc.reconcile import Reason, Submit, decide
 from amlc.revision import differences, parse_contents, read_contents
 
@@ -36,12 +36,12 @@ class _Due:
             self.first.append(action)
 
 
-def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -> int:
+def plan(*, target: str | None, options: Options, folders: Folders, out: TextIO) -> int:
     """Print what submit would do, and do nothing."""
-    manifest = places.manifest(target)
+    manifest = folders.manifest(target)
     due = {reason: _Due() for reason in Reason}
     revisions: Counter[str] = Counter()
-    with read_ledger(places.ledger(manifest.header.experiment)) as ledger, ledger.snapshot():
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger, ledger.snapshot():
         results = Results(manifest, ledger)
         allowed = policy(results, options)
         tally = Tally(results)
@@ -61,7 +61,7 @@ def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -
     for reason, submissions in due.items():
         if submissions.jobs:
             _show(reason, submissions, out)
-    _show_rest(manifest, end, any(submissions.jobs for submissions in due.values()), places, out)
+    _show_rest(manifest, end, any(submissions.jobs for submissions in due.values()), folders, out)
     return 0
 
 
@@ -87,7 +87,7 @@ def _show(reason: Reason, due: _Due, out: TextIO) -> None:
         print(f"  … and {due.jobs - len(due.first)} more", file=out)
 
 
-def _show_rest(manifest: Manifest, end: Verdict, is_busy: bool, places: Places, out: TextIO) -> None:  # noqa: FBT001
+def _show_rest(manifest: Manifest, end: Verdict, is_busy: bool, folders: Folders, out: TextIO) -> None:  # noqa: FBT001
     if end.to_propose is None:
         print("more to be proposed by the tuner, from the results", file=out)
     elif end.to_propose:
@@ -95,4 +95,4 @@ def _show_rest(manifest: Manifest, end: Verdict, is_busy: bool, places: Places, 
     elif not is_busy:
         print("nothing to submit", file=out)
     if end.failed:
-        print(failures(end, manifest.header, places), file=out)
+        print(failures(end, manifest.header, folders), file=out)

@@ -25,11 +25,11 @@ from amlc.config import load_experiment
 from amlc.drive import CANCELED, Limits, Progress, drive
 from amlc.errors import UsageError
 from amlc.files import lock
+from amlc.folders import PATIENCE_S, Folders
 from amlc.history import History
 from amlc.ledger import EventKind, Ledger, open_ledger, revision_made_of
 from amlc.manifest import Header, Manifest, read_manifest
 from amlc.model import Experiment, Status
-from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
 from amlc.plan import given_up as asked
 from amlc.proposals import advised, following, note_exhausted
@@ -60,21 +60,21 @@ class Options:
     quiet: bool = False
 
 
-def submit(*, target: str | None, options: Options, places: Places, err: TextIO) -> int:
+def submit(*, target: str | None, options: Options, folders: Folders, err: TextIO) -> int:
     """Submit and follow to the end; return 0, 1 while a compiled trial stands failed, 4 if some are not submitted."""
-    manifest = places.manifest(target)
-    places.prepare_state()
-    with lock(places.lock(manifest.header.experiment), patience_s=PATIENCE_S):
+    manifest = folders.manifest(target)
+    folders.prepare_state()
+    with lock(folders.lock(manifest.header.experiment), patience_s=PATIENCE_S):
         experiment = None
         if manifest.header.search is not None and not options.only and (options.rounds is None or options.rounds > 1):
             experiment = _source(manifest, options, err)
         if experiment is not None and options.rounds is None:
-            manifest = compiled(experiment, manifest, options, places)
-        return submit_locked(manifest, experiment, options=options, places=places, err=err)
+            manifest = compiled(experiment, manifest, options, folders)
+        return submit_locked(manifest, experiment, options=options, folders=folders, err=err)
 
 
 def submit_locked(
-    manifest: Manifest, experiment: Experiment | None, *, options: Options, places: Places, err: TextIO
+    manifest: Manifest, experiment: Experiment | None, *, options: Options, folders: Folders, err: TextIO
 ) -> int:
     """Do what `submit` does; the caller holds the experiment's lock.
 
@@ -82,7 +82,7 @@ def submit_locked(
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
     if not options.quiet:
-        with open_ledger(places.ledger(header.experiment)) as ledger:
+        with open_ledger(folders.ledger(header.experiment)) as ledger:
             for line in _withheld(experiment, manifest, ledger, options):
                 print(f"warning: {line}", file=err)
     code = 0
@@ -90,16 +90,18 @@ def submit_locked(
         if number > 0:
             if experiment is None:
                 break
-            manifest = compiled(experiment, manifest, options, places)
-        code = _round(replace(manifest, header=header), experiment, options=options, places=places, err=err)
+            manifest = compiled(experiment, manifest, options, folders)
+        code = _round(replace(manifest, header=header), experiment, options=options, folders=folders, err=err)
     return code
 
 
-def _round(manifest: Manifest, experiment: Experiment | None, *, options: Options, places: Places, err: TextIO) -> int:
+def _round(
+    manifest: Manifest, experiment: Experiment | None, *, options: Options, folders: Folders, err: TextIO
+) -> int:
     header = manifest.header
     follows = experiment is not None and adaptive(experiment) and options.rounds is None
-    with open_ledger(places.ledger(header.experiment)) as ledger:
-        backend = open_backend(header, places.runs(header.experiment), parallel=options.parallel)
+    with open_ledger(folders.ledger(header.experiment)) as ledger:
+        backend = open_backend(header, folders.runs(header.experiment), parallel=options.parallel)
         _note_revision(manifest, ledger)
         limits = _limits(manifest, backend, options)
         more: More = lambda attempts, room: ()  # noqa: E731
@@ -109,7 +111,7 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
             more = following(experiment, manifest, history, abreast=limits.abreast)
             if experiment.replicates == 1 and _follows(experiment, manifest, ledger):
                 given_up = advised(experiment, history)
-        refused = located(experiment, leave_out=[places.state, places.build]) if experiment else nullcontext()
+        refused = located(experiment, leave_out=[folders.state, folders.build]) if experiment else nullcontext()
         with refused, watching(manifest, most=_expected(manifest), quiet=options.quiet, err=err) as watch:
             progress, stopped = drive(
                 manifest,
@@ -128,7 +130,7 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
             note_exhausted(manifest, ledger, at=time.time())
         end = verdict(Results(manifest, ledger))
     if not options.quiet:
-        _report(progress, stopped, end, manifest, places, err)
+        _report(progress, stopped, end, manifest, folders, err)
     return _exit_code(progress, end, stopped, options)
 
 
@@ -201,12 +203,12 @@ def _short(file: Path) -> str:
     return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
 
 
-def compiled(experiment: Experiment, manifest: Manifest, options: Options, places: Places) -> Manifest:
+def compiled(experiment: Experiment, manifest: Manifest, options: Options, folders: Folders) -> Manifest:
     """Compile what is certain now; of a tuner that learns, only the next round where there are rounds."""
     # Otherwise what follows is compiled when it is submitted: until then, any result may change it.
     room = 0 if adaptive(experiment) and options.rounds is None else None
     backend = options.backend or manifest.header.backend
-    return read_manifest(compile_experiment(experiment, backend=backend, places=places, room=room).folder)
+    return read_manifest(compile_experiment(experiment, backend=backend, folders=folders, room=room).folder)
 
 
 def _assessor(manifest: Manifest) -> Assessor | None:
@@ -276,21 +278,21 @@ def _report(
     stopped: str | None,
     end: Verdict,
     manifest: Manifest,
-    places: Places,
+    folders: Folders,
     err: TextIO,
 ) -> None:
     if stopped is not None:
         print(f"stopped: {stopped}", file=err)
-    print(f"{progress.submitted} submitted, {end}{hint(end, manifest, places, stopped=stopped)}", file=err)
+    print(f"{progress.submitted} submitted, {end}{hint(end, manifest, folders, stopped=stopped)}", file=err)
     if end.failed:
-        print(failures(end, manifest.header, places), file=err)
+        print(failures(end, manifest.header, folders), file=err)
 
 
-def hint(end: Verdict, manifest: Manifest, places: Places, *, stopped: str | None = None) -> str:
+def hint(end: Verdict, manifest: Manifest, folders: Folders, *, stopped: str | None = None) -> str:
     """Return the end of a verdict's line: which command goes on, if one does."""
     if end.submitted or (stopped or "").startswith("maxExperimentDuration"):
         return ""
-    command = places.advice("submit", manifest.header.experiment)
+    command = folders.advice("submit", manifest.header.experiment)
     if end.statuses.get(Status.PENDING) or source(manifest) is not None:
         return f": {command} goes on"
     return f": {command} goes on where the experiment's file is"
@@ -303,11 +305,11 @@ def source(manifest: Manifest) -> Path | None:
     return file if file is not None and file.is_file() else None
 
 
-def failures(end: Verdict, header: Header, places: Places) -> str:
+def failures(end: Verdict, header: Header, folders: Folders) -> str:
     """Return the line that says what to do about trials that stand failed."""
     found = [status.value for status in (Status.FAILED, Status.UNFINISHED) if end.statuses.get(status)]
-    again = places.advice("submit", header.experiment, "--retry", ",".join(found))
+    again = folders.advice("submit", header.experiment, "--retry", ",".join(found))
     return (
-        f"{places.advice('status', header.experiment)} says why, {places.advice('logs', header.experiment, 'TRIAL')} "
+        f"{folders.advice('status', header.experiment)} says why, {folders.advice('logs', header.experiment, 'TRIAL')} "
         f"shows more; {again} runs {'them' if end.failed > 1 else 'it'} again"
     )

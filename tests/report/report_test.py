@@ -18,10 +18,10 @@ import pytest
 from amlc.collect import Results
 from amlc.commands.report import report
 from amlc.errors import UsageError
+from amlc.folders import Folders
 from amlc.ledger import Event, observed, open_ledger, read_ledger
 from amlc.manifest import Entry, Header, entry_line, head_lines, tail_lines
 from amlc.model import Metric, Observation, Status, Trial
-from amlc.places import Places
 from amlc.records import number
 from amlc.report.figures import figures
 from amlc.report.view import MOST_STEPS, evenly, read_curves, read_view, shown, thinned
@@ -39,7 +39,7 @@ def trial(parameters, final=None, *, curve=(), status=Status.SUCCEEDED, error=No
 
 def experiment(root, trials, *, name="tiny", mode="maximize", replicates=1):
     """Write the build folder and the ledger of an experiment whose trials became what `trials` say."""
-    places = Places(root / "build", root / "state")
+    folders = Folders(root / "build", root / "state")
     header = Header(
         experiment=name, backend="local", revision=REVISION, concurrency=2, retries=2, max_seconds=None,
         optimize_mode=mode, gpus_per_trial=None, trials_per_gpu=1, gpu_indices=None, use_active_gpu=False,
@@ -51,14 +51,14 @@ def experiment(root, trials, *, name="tiny", mode="maximize", replicates=1):
     lines = [entry_line(one, first=index == 0) for index, one in enumerate(entries)]
     text = head_lines(header) + "".join(lines) + tail_lines(jobs=len(entries), trials=len(entries))
     (folder / "manifest.json").write_text(text, encoding="utf-8")
-    path = places.ledger(name)
+    path = folders.ledger(name)
     with open_ledger(path) as ledger:
         ledger.append([event for one, given in zip(entries, trials, strict=True) for event in events(one, given)])
     with sqlite3.connect(path) as connection:  # all at once: thousands of small transactions take long
         rows = [row for one, given in zip(entries, trials, strict=True) for row in metrics(one, given)]
         connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.close()
-    return places
+    return folders
 
 
 def entry(index, given):
@@ -88,16 +88,16 @@ def metrics(one, given):
         yield one.name, metric.trial, metric.kind, metric.sequence, metric.at, json.dumps(metric.value)
 
 
-def page(places, target=None):
+def page(folders, target=None):
     out = io.BytesIO()
-    assert report(target=target, places=places, out=out, err=io.StringIO(), quiet=True) == 0
+    assert report(target=target, folders=folders, out=out, err=io.StringIO(), quiet=True) == 0
     return out.getvalue()
 
 
-def drawn(places):
+def drawn(folders):
     """Return the view and the charts by key."""
-    manifest = places.manifest(None)
-    with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
+    manifest = folders.manifest(None)
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
         view = read_view(Results(manifest, ledger))
         curves = read_curves(ledger, view.rows)
     return view, {chart.key: chart for chart in figures(view, curves, candidates=len(view.rows))}
@@ -214,8 +214,8 @@ def replicated(*sets):
 
 def test_replicates_are_one_point_with_their_mean_and_a_row_each(tmp_path):
     trials = replicated((0.9, 0.1, 0.2), (0.5, 0.6, 0.7), (0.3, None, 0.5))
-    places = experiment(tmp_path, trials, replicates=3)
-    view, charts = drawn(places)
+    folders = experiment(tmp_path, trials, replicates=3)
+    view, charts = drawn(folders)
     assert (view.best.sequence, view.best.origin) == (3, "mean of 3 trials: #3, #4, #5")
     points, line = charts["metric"].traces
     assert (points["x"], points["y"]) == ([0, 3, 6], [0.4, 0.6, 0.4])
@@ -224,7 +224,7 @@ def test_replicates_are_one_point_with_their_mean_and_a_row_each(tmp_path):
     assert charts["parameters"].traces[0]["dimensions"][-1]["values"] == [0.4, 0.6, 0.4]
     for key in ("metric", "parameters"):
         assert "is a parameter set, with the mean of its trials' results" in charts[key].note
-    html = page(places).decode()
+    html = page(folders).decode()
     assert "mean of 3 trials: #3, #4, #5" in html
     assert html.count("<tr id=") == 9
 
@@ -296,13 +296,13 @@ def test_names_and_values_never_become_markup(tmp_path):
               status=status)
         for index, status in enumerate((Status.SUCCEEDED, Status.FAILED))
     ]  # fmt: skip
-    places = experiment(tmp_path, attacked, name=ATTACK)
-    elements = Elements(page(places, target="tiny").decode())
+    folders = experiment(tmp_path, attacked, name=ATTACK)
+    elements = Elements(page(folders, target="tiny").decode())
     assert [tag for tag, _ in elements.tags].count("script") == 3
     assert "img" not in [tag for tag, _ in elements.tags]
     assert not any(name.startswith("on") for _, attributes in elements.tags for name in attributes)
     assert " ".join(elements.text).count("</script><script>") >= 6  # as text, it is all there
-    _, charts = drawn(places)
+    _, charts = drawn(folders)
     hover = charts["metric"].traces[0]["text"][0]
     assert "<" not in hover.replace("<br>", "")
     assert "<" not in charts["parameters"].traces[0]["dimensions"][0]["label"]
@@ -320,8 +320,8 @@ def test_page_loads_nothing(tmp_path):
 
 
 def test_same_ledger_gives_the_same_bytes(tmp_path):
-    places = experiment(tmp_path, SOME)
-    assert page(places) == page(places)
+    folders = experiment(tmp_path, SOME)
+    assert page(folders) == page(folders)
 
 
 def test_missing_plotly_says_what_to_install(tmp_path, monkeypatch):
@@ -334,7 +334,7 @@ def test_terminal_gets_no_page(tmp_path):
     out = io.BytesIO()
     out.isatty = lambda: True
     with pytest.raises(UsageError, match=r"amlc report > report\.html"):
-        report(target=None, places=experiment(tmp_path, SOME), out=out, err=io.StringIO(), quiet=True)
+        report(target=None, folders=experiment(tmp_path, SOME), out=out, err=io.StringIO(), quiet=True)
 
 
 # --- how large it gets ------------------------------------------------------------------------------------------
