@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from amlc.collect import Results
-from amlc.commands.look import backend_named, looked_up
+from amlc.commands.observe import backend_named, up_to_date
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.folders import Folders
@@ -43,7 +43,7 @@ def cancel(
     for name in sorted({attempt.backend for attempt in working.values()}):
         jobs = sorted(job for job, attempt in working.items() if attempt.backend == name)
         backend_named(name, manifest, folders).cancel(jobs)
-    with looked_up(manifest, folders):
+    with up_to_date(manifest, folders):
         pass  # records the end where no submit is there to do so
     return 0
 

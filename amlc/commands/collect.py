@@ -10,7 +10,7 @@ from typing import BinaryIO, TextIO
 
 from amlc.backends import Remote, open_backend
 from amlc.collect import Results, Table, Tally, history_table, trials_table
-from amlc.commands.look import looked_up
+from amlc.commands.observe import up_to_date
 from amlc.commands.submit import hint
 from amlc.errors import IncompleteError
 from amlc.folders import Folders
@@ -42,7 +42,7 @@ def collect(
     manifest = folders.manifest(target)
     if history:
         _fetch_history(manifest, folders)
-    with looked_up(manifest, folders) as results:
+    with up_to_date(manifest, folders) as results:
         tally = Tally(results)
         with _table(results, tally, history=history, aggregate=aggregate) as table:
             WRITERS[format_](table, out)
@@ -73,7 +73,7 @@ def _fetch_history(manifest: Manifest, folders: Folders) -> None:
     backend = open_backend(header, folders.runs(header.experiment))
     if not isinstance(backend, Remote):
         return
-    with looked_up(manifest, folders) as results:
+    with up_to_date(manifest, folders) as results:
         known = {event.job for event in results.ledger.events(kind=EventKind.HISTORY)}
         last = (row.attempt for row in results.rows() if row.attempt is not None)
         jobs = dict.fromkeys(
@@ -91,7 +91,7 @@ def best(*, target: str | None, folders: Folders, mode: str | None, out: TextIO,
     """Print the parameters with the largest or smallest `default` result, the mean of replicates, as JSON."""
     manifest = folders.manifest(target)
     mode = mode or manifest.header.optimize_mode
-    with looked_up(manifest, folders) as results:
+    with up_to_date(manifest, folders) as results:
         tally = Tally(results)
         found = best_set(by_set(tally.counted(results.rows()), manifest.header.replicates), maximize=mode == "maximize")
     remark = tally.without_number

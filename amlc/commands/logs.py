@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from amlc.collect import Results
-from amlc.commands.look import backend_named
+from amlc.commands.observe import backend_named
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.folders import Folders

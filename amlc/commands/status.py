@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from amlc.backends import Remote, open_backend
 from amlc.collect import Causes, Row, Table, Tally, Verdict, trials_table
-from amlc.commands.look import looked_up
+from amlc.commands.observe import up_to_date
 from amlc.commands.submit import hint
 from amlc.folders import Folders
 from amlc.manifest import Manifest
@@ -29,7 +29,7 @@ _STYLES = {
 def status(*, target: str | None, folders: Folders, format_: str, everything: bool, out: BinaryIO) -> int:
     """Write the status of each trial to `out`; as text, the verdict, at most 40 rows, and why trials failed."""
     manifest = folders.manifest(target)
-    with looked_up(manifest, folders) as results:
+    with up_to_date(manifest, folders) as results:
         if format_ != "text":
             with trials_table(results.rows()) as table:
                 columns = tuple(name for name in table.columns if not name.startswith(("param.", "metric.")))

@@ -18,7 +18,7 @@ from amlc.observe import observe_once
 
 
 @contextmanager
-def looked_up(manifest: Manifest, folders: Folders) -> Iterator[Results]:
+def up_to_date(manifest: Manifest, folders: Folders) -> Iterator[Results]:
     """Give the results as they are at one moment: now."""
     with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
         if ledger.working():
