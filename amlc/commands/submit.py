@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from amlc.assessing import Assessor, GivenUp
 from amlc.assessors import AMONG_ALL, ASSESSORS, custom
 from amlc.backends import PARALLEL, Backend, Remote, open_backend
 from amlc.backlog import More
@@ -23,6 +22,7 @@ from amlc.commands.progress import watching
 from amlc.commands.trials import chosen
 from amlc.config import load_experiment
 from amlc.drive import CANCELED, Limits, Progress, drive
+from amlc.early_stopping import Assessor, GivenUp
 from amlc.errors import UsageError
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
