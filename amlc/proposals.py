@@ -7,7 +7,7 @@ from itertools import islice
 
 from amlc.backlog import More
 from amlc.early_stopping import GivenUp
-from amlc.history import History
+from amlc.experience import Experience
 from amlc.ledger import Attempt, EventKind, Ledger, by_trial, exhausted
 from amlc.manifest import Entry, Manifest
 from amlc.model import Experiment
@@ -15,7 +15,7 @@ from amlc.plan import given_up, packed, upcoming
 from amlc.write import extender
 
 
-def following(experiment: Experiment, manifest: Manifest, history: History, *, abreast: int) -> More:
+def following(experiment: Experiment, manifest: Manifest, experience: Experience, *, abreast: int) -> More:
     """Return what compiles the jobs that the tuner proposes next and adds them to the build folder of `manifest`.
 
     abreast: how many trials of one packed job run side by side at the most.
@@ -25,7 +25,7 @@ def following(experiment: Experiment, manifest: Manifest, history: History, *, a
 
     def more(attempts: Mapping[str, Attempt], room: int) -> Sequence[Entry]:
         jobs = room // width
-        past = history.past(attempts)
+        past = experience.past(attempts)
         known = [trial for group in past.groups for trial in group]
         trials = upcoming(experiment, known, past.records, room=jobs * experiment.trials_per_job)
         return extend(islice(packed(experiment, trials), jobs))
@@ -33,11 +33,11 @@ def following(experiment: Experiment, manifest: Manifest, history: History, *, a
     return more
 
 
-def advised(experiment: Experiment, history: History) -> GivenUp:
+def advised(experiment: Experiment, experience: Experience) -> GivenUp:
     """Return what names the jobs that the tuner gives up; a packed job cannot end one of its trials."""
 
     def jobs(attempts: Mapping[str, Attempt]) -> Collection[str]:
-        past = history.past(attempts)
+        past = experience.past(attempts)
         places = given_up(experiment, past.records) or ()
         if not places or experiment.trials_per_job > 1:
             return ()

@@ -10,7 +10,7 @@ from typing import Final
 
 from amlc.collect import Row, Table, spooled
 from amlc.errors import UsageError
-from amlc.history import ParameterSet, parameter_set
+from amlc.experience import ParameterSet, parameter_set
 from amlc.records import number
 from amlc.render.context import flattened
 

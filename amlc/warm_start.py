@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from amlc.errors import UsageError
-from amlc.history import History
+from amlc.experience import Experience
 from amlc.ledger import FILE_NAME, EventKind, Ledger, fold, imported, read_ledger
 from amlc.model import Choice, Integer, Parameters, Space, Trial
 from amlc.records import scalar
@@ -109,7 +109,7 @@ def _read(path: Path, space_axes: Sequence[Axis]) -> Iterator[Found]:
 
 def _of_ledger(path: Path) -> Iterator[Found]:
     with read_ledger(path) as ledger:
-        records = History(ledger, replicates=1).past(fold(ledger.events())).records
+        records = Experience(ledger, replicates=1).past(fold(ledger.events())).records
     for number, record in enumerate(records):
         yield f"{path}: trial #{number}", record.parameters, record.value
 

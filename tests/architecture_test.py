@@ -20,7 +20,7 @@ LAYERS = {
     "errors": 0, "model": 0,
     "resources": 1, "files": 1, "names": 1, "parallel": 1, "records": 1,
     "config": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2, "ledger": 2,
-    "constraints": 3, "plan": 3, "history": 3,
+    "constraints": 3, "plan": 3, "experience": 3,
     "initial": 3, "render": 3, "backends": 3, "folders": 3,
     "write": 4, "refusals": 4, "reconcile": 4, "observe": 4, "drive": 4, "early_stopping": 4, "proposals": 4,
     "mirror": 4, "backlog": 4, "outbox": 4,

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amlc.config import load_experiment
+from amlc.experience import Experience
 from amlc.folders import Folders
-from amlc.history import History
 from amlc.ledger import Event, fold, observed, open_ledger
 from amlc.manifest import Entry, Manifest, read_manifest
 from amlc.model import Metric, Observation, Status
@@ -273,7 +273,7 @@ def learn(count: int, *, goal_s: float, rounds: int = 20) -> None:
         attempts = fold(ledger.events())
         manifest = read_manifest(Path("build/bench"))
         entries = list(manifest.entries())[count:]
-        more = following(loaded, manifest, History(ledger, replicates=loaded.replicates), abreast=1)
+        more = following(loaded, manifest, Experience(ledger, replicates=loaded.replicates), abreast=1)
         times = []
         for _ in range(rounds + 1):
             (entry,) = entries

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TextIO
 
 from amlc.config import load_experiment
+from amlc.experience import Experience
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.history import History
 from amlc.ledger import fold, open_ledger, read_ledger
 from amlc.manifest import read_manifest
 from amlc.model import AmlTarget, Experiment, Trial
@@ -75,7 +75,7 @@ def _compile(
     path = folders.ledger(experiment.name)
     is_adaptive = adaptive(experiment)
     with open_ledger(path) if is_adaptive and not check else read_ledger(path) as ledger:
-        past = History(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
+        past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
         is_at_work = bool(ledger.working())
     if is_adaptive:
         _warn_of_other_space(experiment, past.groups)

@@ -24,9 +24,9 @@ from amlc.config import load_experiment
 from amlc.drive import CANCELED, Limits, Progress, drive
 from amlc.early_stopping import Assessor, GivenUp
 from amlc.errors import UsageError
+from amlc.experience import Experience
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.history import History
 from amlc.ledger import EventKind, Ledger, open_ledger, revision_made_of
 from amlc.manifest import Header, Manifest, read_manifest
 from amlc.model import Experiment, Status
@@ -107,10 +107,10 @@ def _round(
         more: More = lambda attempts, room: ()  # noqa: E731
         given_up: GivenUp | None = None
         if experiment is not None and follows:
-            history = History(ledger, replicates=experiment.replicates)
-            more = following(experiment, manifest, history, abreast=limits.abreast)
+            experience = Experience(ledger, replicates=experiment.replicates)
+            more = following(experiment, manifest, experience, abreast=limits.abreast)
             if experiment.replicates == 1 and _follows(experiment, manifest, ledger):
-                given_up = advised(experiment, history)
+                given_up = advised(experiment, experience)
         refused = located(experiment, leave_out=[folders.state, folders.build]) if experiment else nullcontext()
         with refused, watching(manifest, most=_expected(manifest), quiet=options.quiet, err=err) as watch:
             progress, stopped = drive(

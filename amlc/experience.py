@@ -28,7 +28,7 @@ class _Tried:
     record: Record
 
 
-class History:
+class Experience:
     """The past of one experiment. Trials of which nothing is new since the last call cost next to nothing."""
 
     def __init__(self, ledger: Ledger, *, replicates: int) -> None:
