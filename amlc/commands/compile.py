@@ -85,7 +85,7 @@ def _compile(
             folders.build,
             backend=backend or ("aml" if isinstance(experiment.target, AmlTarget) else "local"),
             submitted=past.groups,
-            history=past.records,
+            records=past.records,
             room=room,
             depends=[path] if is_adaptive else [],
             leave_out=[folders.state],
