@@ -9,7 +9,7 @@ from amlc.ledger import Attempt
 from amlc.manifest import Entry, Manifest
 from amlc.mirror import Mirror
 from amlc.model import Status, Trial
-from amlc.reconcile import Policy, Submit, decide, reconcile
+from amlc.reconcile import Action, Policy, decide, reconcile
 
 More: TypeAlias = "Callable[[Mapping[str, Attempt], int], Sequence[Entry]]"
 """Compiles the jobs that follow, now that the attempts (by job name) have come this far, for at most as many trials as
@@ -37,7 +37,7 @@ class Backlog:
         self._taken: dict[str, Entry] = {}  # by job id: what a lost job is looked up in before the manifest is read
         self._asked: int | None = None  # the news up to which `more` was asked
 
-    def take(self, room: int) -> list[Submit]:
+    def take(self, room: int) -> list[Action]:
         """Take out the submissions that are due and find `room` (trials); asks for more jobs if there are none."""
         return self._next(room) or self._fresh(room)
 
@@ -56,8 +56,8 @@ class Backlog:
         self._again[entry.id] = entry
         return {trial.id for trial in action.trials}
 
-    def _next(self, room: int) -> list[Submit]:
-        batch: dict[str, Submit] = {}
+    def _next(self, room: int) -> list[Action]:
+        batch: dict[str, Action] = {}
         while room > 0 and (action := self._due(batch)) is not None:
             if (width := self._width(action.trials)) > room:
                 self._again = {action.entry.id: action.entry, **self._again}
@@ -67,7 +67,7 @@ class Backlog:
             self._taken[action.entry.id] = action.entry
         return list(batch.values())
 
-    def _due(self, taken: Collection[str]) -> Submit | None:
+    def _due(self, taken: Collection[str]) -> Action | None:
         """Return the next submission: what is to be tried again comes first. taken: the job ids of this batch."""
         while self._again:
             entry = self._again.pop(next(iter(self._again)))
@@ -77,7 +77,7 @@ class Backlog:
         # This may come to a job that was tried again just now.
         return next((action for action in self._compiled if action.entry.id not in taken), None)
 
-    def _fresh(self, room: int) -> list[Submit]:
+    def _fresh(self, room: int) -> list[Action]:
         """Ask for more jobs, unless nothing happened since the last time."""
         if room <= 0 or self._again or self._asked == self._mirror.news:
             return []

@@ -9,7 +9,7 @@ from amlc.backends import Backend, Submission
 from amlc.ledger import Attempt, Clock, Event, Ledger, intent, void
 from amlc.manifest import Entry, Manifest, job_text
 from amlc.observe import answered, settle
-from amlc.reconcile import Submit
+from amlc.reconcile import Action
 from amlc.render.part import part
 
 
@@ -22,9 +22,9 @@ class Outbox:
         self._ledger = ledger
         self._backend = backend
         self._clock = clock
-        self._unanswered: dict[str, Submit] = {}
+        self._unanswered: dict[str, Action] = {}
 
-    def send(self, batch: Sequence[Submit]) -> None:
+    def send(self, batch: Sequence[Action]) -> None:
         """Submit a batch: all intents, the calls, and each answer as it comes.
 
         Raises TransientError when the service went down; then `settle` finds out what became of the rest.
@@ -56,14 +56,14 @@ class Outbox:
         self._unanswered = {}
         return lost, list(there)
 
-    def _submission(self, action: Submit) -> Submission:
+    def _submission(self, action: Action) -> Submission:
         entry, folder = action.entry, self._manifest.folder
         content = job_text(folder, entry)
         if action.trials != entry.trials:
             content = part(content, [trial.id for trial in action.trials])
         return Submission(action.name, content, (folder / entry.file).parent)
 
-    def _intent(self, action: Submit, content: bytes) -> Event:
+    def _intent(self, action: Action, content: bytes) -> Event:
         return intent(
             action.name,
             at=self._clock(),

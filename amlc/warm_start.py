@@ -26,7 +26,7 @@ Found: TypeAlias = "tuple[str, Parameters | None, float | None]"
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class ImportedResults:
     """Parameter sets of the search space with their results.
 
     unfit: where those stand that are none of the space. numberless: where those stand whose result is no finite number.
@@ -43,7 +43,7 @@ class Results:
         return ", ".join(f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places)
 
 
-def read_results_from(path: Path, space: Space) -> Results:
+def read_results_from(path: Path, space: Space) -> ImportedResults:
     """Read finished trials from a file or a state folder; those without a number as result are left out.
 
     Raises UsageError when it is neither, or when none of its trials can be used.
@@ -61,7 +61,7 @@ def read_results_from(path: Path, space: Space) -> Results:
             unfit.append(f"{where}: the space has no {unknown[0]!r}" if unknown else where)
         else:
             rows.append((parameters, value))
-    results = Results(tuple(rows), tuple(unfit), tuple(numberless))
+    results = ImportedResults(tuple(rows), tuple(unfit), tuple(numberless))
     if not rows:
         reason = f"no result can be used: {results.left_out}" if results.left_out else "it has no results"
         raise UsageError(f"--from {path}: {reason}. Expected a results.csv, NNI's JSON export, or a ledger.")
@@ -79,7 +79,7 @@ def _is_point(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
     return locate(space_axes, own) is not None
 
 
-def record_results(ledger: Ledger, results: Results, *, at: float) -> bool:
+def record_results(ledger: Ledger, results: ImportedResults, *, at: float) -> bool:
     """Put results into the ledger; tell whether they are new, for the same ones count once."""
     fact = imported(results.rows, at=at)
     if any(event.data["digest"] == fact.data["digest"] for event in ledger.events(kind=EventKind.IMPORT)):

@@ -14,7 +14,7 @@ from amlc.errors import UsageError
 from amlc.folders import Folders
 from amlc.ledger import EventKind, read_ledger
 from amlc.manifest import Manifest
-from amlc.reconcile import Reason, Submit, decide
+from amlc.reconcile import Action, Reason, decide
 from amlc.revision import differences, parse_contents, read_contents
 
 _MOST_SHOWN = 20
@@ -27,9 +27,9 @@ class _Due:
 
     jobs: int = 0
     trials: int = 0
-    first: list[Submit] = field(default_factory=list)
+    first: list[Action] = field(default_factory=list)
 
-    def count(self, action: Submit) -> None:
+    def count(self, action: Action) -> None:
         self.jobs += 1
         self.trials += len(action.trials)
         if len(self.first) < _MOST_SHOWN:

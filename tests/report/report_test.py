@@ -24,7 +24,7 @@ from amlc.manifest import Entry, Header, entry_line, head_lines, tail_lines
 from amlc.model import Metric, Observation, Status, Trial
 from amlc.records import number
 from amlc.report.figures import figures
-from amlc.report.view import MOST_STEPS, evenly, read_curves, read_view, shown, thinned
+from amlc.report.overview import MOST_STEPS, evenly, read_curves, read_overview, shown, thinned
 
 ATTACK = (
     "</script><script>document.documentElement.dataset.hacked = 1</script><img src=x onerror=alert(1)>%{x} $x$ &lt;"
@@ -95,12 +95,12 @@ def page(folders, target=None):
 
 
 def drawn(folders):
-    """Return the view and the charts by key."""
+    """Return the overview and the charts by key."""
     manifest = folders.manifest(None)
     with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
-        view = read_view(Results(manifest, ledger))
-        curves = read_curves(ledger, view.rows)
-    return view, {chart.key: chart for chart in figures(view, curves, candidates=len(view.rows))}
+        overview = read_overview(Results(manifest, ledger))
+        curves = read_curves(ledger, overview.rows)
+    return overview, {chart.key: chart for chart in figures(overview, curves, candidates=len(overview.rows))}
 
 
 def charts_in(html):
@@ -157,8 +157,8 @@ def test_page_shows_verdict_best_trial_errors_and_every_trial(tmp_path):
 
 @pytest.mark.parametrize(("mode", "best"), [("maximize", 1), ("minimize", 0)])
 def test_best_follows_optimize_mode(tmp_path, mode, best):
-    view, charts = drawn(experiment(tmp_path, SOME, mode=mode))
-    assert view.best.sequence == best
+    overview, charts = drawn(experiment(tmp_path, SOME, mode=mode))
+    assert overview.best.sequence == best
     curve = charts["metric"].traces[1]
     assert curve["y"][-1] == (0.75 if best else 0.5)
 
@@ -215,8 +215,8 @@ def replicated(*sets):
 def test_replicates_are_one_point_with_their_mean_and_a_row_each(tmp_path):
     trials = replicated((0.9, 0.1, 0.2), (0.5, 0.6, 0.7), (0.3, None, 0.5))
     folders = experiment(tmp_path, trials, replicates=3)
-    view, charts = drawn(folders)
-    assert (view.best.sequence, view.best.origin) == (3, "mean of 3 trials: #3, #4, #5")
+    overview, charts = drawn(folders)
+    assert (overview.best.sequence, overview.best.origin) == (3, "mean of 3 trials: #3, #4, #5")
     points, line = charts["metric"].traces
     assert (points["x"], points["y"]) == ([0, 3, 6], [0.4, 0.6, 0.4])
     assert points["text"][2].startswith("mean of 2 of 3 trials: #6, #8<br>default = 0.4")
@@ -231,8 +231,8 @@ def test_replicates_are_one_point_with_their_mean_and_a_row_each(tmp_path):
 
 def test_best_set_is_one_whose_trials_have_all_ended(tmp_path):
     trials = [*replicated((0.5, 0.5)), trial({"x": 1}, 0.9), trial({"x": 1}, status=Status.RUNNING)]
-    view, charts = drawn(experiment(tmp_path, trials, replicates=2))
-    assert view.best.origin == "mean of 2 trials: #0, #1"
+    overview, charts = drawn(experiment(tmp_path, trials, replicates=2))
+    assert overview.best.origin == "mean of 2 trials: #0, #1"
     assert charts["metric"].traces[0]["y"] == [0.5, 0.9]
     assert charts["metric"].traces[1]["y"][-1] == 0.5
 
@@ -364,16 +364,18 @@ def test_page_of_10000_trials_is_bounded_and_says_what_it_leaves_out(many):
 
 
 def test_what_is_held_of_10000_trials_is_bounded_and_the_totals_are_true(many):
-    view, charts = drawn(many)
-    assert len(view.rows) <= 7_500
-    assert (view.sample.every, view.scored.every, view.totals.attempted, view.totals.timed) == (10_000,) * 4
-    assert view.totals.seconds == 100_000
-    assert (view.best.sequence, view.best.score) == (996, 996)
-    assert view.steps == tuple((index, index) for index in range(997))
+    overview, charts = drawn(many)
+    assert len(overview.rows) <= 7_500
+    assert (overview.sample.every, overview.scored.every, overview.totals.attempted, overview.totals.timed) == (
+        10_000,
+    ) * 4
+    assert overview.totals.seconds == 100_000
+    assert (overview.best.sequence, overview.best.score) == (996, 996)
+    assert overview.steps == tuple((index, index) for index in range(997))
     assert charts["metric"].traces[1]["x"][-1] == 9_999
     assert "1,000 of 10,000 trials that have ended" in charts["durations"].note
-    assert all(count <= 10 for count in Counter(row.sequence // 10 for row in view.rows).values())
-    assert {row.sequence // 10 for row in view.rows} == set(range(1_000))
+    assert all(count <= 10 for count in Counter(row.sequence // 10 for row in overview.rows).values())
+    assert {row.sequence // 10 for row in overview.rows} == set(range(1_000))
 
 
 def test_page_with_few_results_among_many_trials_shows_them_all(tmp_path):

@@ -87,7 +87,7 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class Overview:
     """An experiment at one moment. revision: six hex digits. parameters, metrics: every name, in column order.
 
     varying: the parameters that have more than one value. sample: of all trials. scored: of those that have a score,
@@ -136,7 +136,7 @@ class Curve:
     reported: int
 
 
-def read_view(results: Results) -> View:
+def read_overview(results: Results) -> Overview:
     """Return what the report shows of `results`, read in one go; how much is held does not depend on how many."""
     header = results.manifest.header
     maximize = header.optimize_mode == "maximize"
@@ -173,7 +173,7 @@ def read_view(results: Results) -> View:
         for known in found[0] if found else ():
             trials.add(_row(known, flattened(known.trial.parameters)))
     end = tally.verdict
-    return View(
+    return Overview(
         experiment=header.experiment,
         verdict=str(end),
         revision=header.revision[:6],
@@ -215,11 +215,11 @@ def shown(value: Any, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def chosen(view: View, sample: Sample, rows: Sequence[Row], most: int) -> tuple[Row, ...]:
+def chosen(overview: Overview, sample: Sample, rows: Sequence[Row], most: int) -> tuple[Row, ...]:
     """Return at most `most` of `rows`, which are of `sample`, in their order: half the best, the others spaced."""
     if len(rows) <= most and sample.is_complete:
         return tuple(rows)
-    best = sorted((row for row in rows if row.score is not None), key=view.rank)[: most // 2]
+    best = sorted((row for row in rows if row.score is not None), key=overview.rank)[: most // 2]
     kept = {row.sequence for row in best}
     others = [row for row in rows if row.sequence not in kept and row.sequence in sample.even]
     kept |= {row.sequence for row in evenly(others, most - len(kept))}
