@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from amlc.advising import Advising, GivenUp
 from amlc.backends import Backend
 from amlc.backlog import Backlog, More
-from amlc.early_stopping import Advising, Assessing, Assessor, Ending, GivenUp
+from amlc.early_stopping import Assessing, Assessor, Ending
 from amlc.errors import TransientError
 from amlc.ledger import Attempt, Clock, Event, Ledger, elapsed_s, session, tick
 from amlc.manifest import Manifest

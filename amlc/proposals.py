@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
+from amlc.advising import GivenUp
 from amlc.backlog import More
-from amlc.early_stopping import GivenUp
 from amlc.experience import Experience
 from amlc.ledger import Attempt, EventKind, Ledger, by_trial, exhausted
 from amlc.manifest import Entry, Manifest

@@ -22,7 +22,7 @@ LAYERS = {
     "config": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2, "ledger": 2,
     "constraints": 3, "plan": 3, "experience": 3,
     "initial": 3, "render": 3, "backends": 3, "folders": 3,
-    "write": 4, "refusals": 4, "reconcile": 4, "observe": 4, "drive": 4, "early_stopping": 4, "proposals": 4,
+    "write": 4, "refusals": 4, "reconcile": 4, "observe": 4, "drive": 4, "early_stopping": 4, "advising": 4, "proposals": 4,
     "mirror": 4, "backlog": 4, "outbox": 4,
     "warm_start": 4, "collect": 4, "replicates": 4, "report": 4,
     "commands": 5,

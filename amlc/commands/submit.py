@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from amlc.advising import GivenUp
 from amlc.assessors import AMONG_ALL, ASSESSORS, custom
 from amlc.backends import PARALLEL, Backend, Remote, open_backend
 from amlc.backlog import More
@@ -22,7 +23,7 @@ from amlc.commands.progress import watching
 from amlc.commands.trials import chosen
 from amlc.config import load_experiment
 from amlc.drive import CANCELED, Limits, Progress, drive
-from amlc.early_stopping import Assessor, GivenUp
+from amlc.early_stopping import Assessor
 from amlc.errors import UsageError
 from amlc.experience import Experience
 from amlc.files import lock
