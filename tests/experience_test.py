@@ -140,7 +140,7 @@ def test_replicates_have_the_mean_of_what_they_reported(story, finals, value, re
     assert (record.value, record.reported, record.curve) == (value, reported, ())
 
 
-def test_one_history_sees_what_a_new_one_sees(story):
+def test_one_that_is_kept_sees_what_a_new_one_sees(story):
     kept = Experience(story.ledger, replicates=1)
     steps = [
         lambda: story.asks("a"),
