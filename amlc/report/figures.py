@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from amlc.model import Status
 from amlc.records import number
-from amlc.report.overview import MOST_POINTS, Curve, Overview, Row, chosen, evenly, shown
+from amlc.report.overview import MOST_POINTS, Curve, Overview, OverviewRow, chosen, evenly, shown
 from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
 
 MOST_CURVES = 200
@@ -179,7 +179,7 @@ def durations(overview: Overview) -> Figure:
 # --- the parts of the charts ------------------------------------------------------------------------------------
 
 
-def _by_trial(rows: Sequence[Row]) -> dict[str, Any]:
+def _by_trial(rows: Sequence[OverviewRow]) -> dict[str, Any]:
     """Return what places points by trial; `customdata` is the trial that a click leads to."""
     return {"x": [row.sequence for row in rows], "customdata": [row.sequence for row in rows]}
 
@@ -212,7 +212,7 @@ def _curve(scale: Scale, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _coloured(scale: Scale, rows: Sequence[Row]) -> dict[str, Any]:
+def _coloured(scale: Scale, rows: Sequence[OverviewRow]) -> dict[str, Any]:
     """Return the lines' colours. plotly draws high values over low ones, so that the best have to be the highest."""
     sign = 1 if scale.maximize else -1
     ticks = _exponents(scale.low, scale.high) if scale.log else _even_ticks(scale.low, scale.high)
@@ -297,7 +297,7 @@ def _name(value: Any) -> str:
     return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
 
 
-def _trial_axis(rows: Sequence[Row], title: str) -> dict[str, Any]:
+def _trial_axis(rows: Sequence[OverviewRow], title: str) -> dict[str, Any]:
     return {"title": {"text": title}, "tickformat": "d", **_whole(rows[-1].sequence - rows[0].sequence)}
 
 
@@ -343,7 +343,7 @@ def _shortened(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-((most - 1) // 2) :]}"
 
 
-def _hover(row: Row) -> str:
+def _hover(row: OverviewRow) -> str:
     """Return what hovering tells of a trial; plotly reads it as markup, so that all of it is escaped."""
     lines = [row.origin if row.trials else f"trial #{row.sequence} · {_readable(row.status)}"]
     if row.score is not None:
@@ -368,7 +368,7 @@ def _means(overview: Overview, what: str) -> str:
     return "" if overview.replicates == 1 else f"Each {what} is a parameter set, with the mean of its trials' results"
 
 
-def _scored_drawn(overview: Overview, drawn: Sequence[Row], most: int) -> str:
+def _scored_drawn(overview: Overview, drawn: Sequence[OverviewRow], most: int) -> str:
     what = "trials that have a result" if overview.replicates == 1 else "parameter sets that have a result"
     best = "half" if len(drawn) == most else "most"  # where few of the evenly spaced ones have a result
     return _drawn_of(len(drawn), overview.scored.every, f"{what}, {best} of them the best")

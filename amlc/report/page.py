@@ -20,7 +20,7 @@ from amlc.errors import UsageError
 from amlc.ledger import Ledger
 from amlc.records import number
 from amlc.report.figures import MOST_CURVES, STATUS_COLOURS, as_json, figures
-from amlc.report.overview import Overview, Row, chosen, read_curves, read_overview, shown
+from amlc.report.overview import Overview, OverviewRow, chosen, read_curves, read_overview, shown
 
 MOST_ROWS = 2_000
 _FIXED = ("#", "trial", "status", "attempt", "started", "duration")
@@ -126,7 +126,7 @@ def trial_table(overview: Overview) -> TrialTable:
     )
 
 
-def _cells(row: Row, metrics: Sequence[str], parameters: Sequence[str]) -> Iterator[Cell]:
+def _cells(row: OverviewRow, metrics: Sequence[str], parameters: Sequence[str]) -> Iterator[Cell]:
     yield Cell(f"#{row.sequence}", row.sequence)
     yield Cell(row.trial[:8])
     yield Cell(row.status.value.replace("_", " "), colour=STATUS_COLOURS[row.status])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from amlc.report.overview import Overview, Row
+from amlc.report.overview import Overview, OverviewRow
 
 # From the worst to the best; every step is legible on white and on near-black.
 COLOURS: Final = ("#93a8bd", "#4f8fbf", "#2a9d8f", "#e9a03b", "#d1495b")
@@ -29,7 +29,7 @@ class Scale:
             return self.low
         return plain(math.log10(score) if self.log else score)
 
-    def colour(self, row: Row) -> str:
+    def colour(self, row: OverviewRow) -> str:
         """Return a trial's colour as #rrggbb; grey without a score."""
         if row.score is None:
             return _UNSCORED
