@@ -200,14 +200,6 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         url = event.data.get("url")
         seen = replace(attempt.latest, url=url) if url else attempt.latest
         return _with(attempt, latest=seen, submitted=event.at)
-    if event.kind == EventKind.CANCEL:
-        return _with(attempt, canceling=True)
-    if event.kind == EventKind.EARLY_STOP:
-        return _with(attempt, canceling=True, stopping=True)
-    if event.kind == EventKind.REPORTED:
-        new = {trial: tuple((event.number, value) for value in values) for trial, values in event.data.items()}
-        more = {trial: attempt.curves.get(trial, ()) + curve for trial, curve in new.items()}
-        return _with(attempt, curves={**attempt.curves, **more})
     if event.kind == EventKind.OBSERVED:
         data = dict(event.data)
         outcomes = {o["trial"]: _outcome(o) for o in data.pop("outcomes", ())}
@@ -218,6 +210,14 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         submitted = attempt.submitted or event.at
         told = event.number if status.ended else None
         return _with(attempt, latest=seen, submitted=submitted, told=told, outcomes=outcomes or attempt.outcomes)
+    if event.kind == EventKind.CANCEL:
+        return _with(attempt, canceling=True)
+    if event.kind == EventKind.EARLY_STOP:
+        return _with(attempt, canceling=True, stopping=True)
+    if event.kind == EventKind.REPORTED:
+        new = {trial: tuple((event.number, value) for value in values) for trial, values in event.data.items()}
+        more = {trial: attempt.curves.get(trial, ()) + curve for trial, curve in new.items()}
+        return _with(attempt, curves={**attempt.curves, **more})
     return attempt
 
 
