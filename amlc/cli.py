@@ -75,9 +75,9 @@ class _Settings:
 
     def place(self, build: Path, state: Path) -> None:
         """Take up where everything is."""
-        from amlc.places import Places
+        from amlc.folders import Folders
 
-        self.places = Places(build, state)
+        self.folders = Folders(build, state)
 
     def warn(self, text: str) -> None:
         """Say a warning, or hold it back."""
@@ -178,7 +178,7 @@ def validate(settings: _Settings, /, files: tuple[Path, ...], backend: str | Non
         out=sys.stdout,
         err=sys.stderr,
         quiet=settings.quiet,
-        places=settings.places,
+        folders=settings.folders,
     )
 
 
@@ -195,7 +195,7 @@ def compile_(settings: _Settings, /, file: Path, backend: str | None, check: boo
     return run(
         file=file,
         backend=backend,
-        places=settings.places,
+        folders=settings.folders,
         check=check,
         diff=diff,
         quiet=settings.quiet,
@@ -213,7 +213,7 @@ def plan(settings: _Settings, /, experiment: str | None, **options: Any) -> int:
     """Print what submit would do, and do nothing."""
     from amlc.commands.plan import plan as run
 
-    return run(target=experiment, options=_options(settings, **options), places=settings.places, out=sys.stdout)
+    return run(target=experiment, options=_options(settings, **options), folders=settings.folders, out=sys.stdout)
 
 
 @main.command()
@@ -228,10 +228,10 @@ def submit(settings: _Settings, /, experiment: str | None, dry_run: bool, **opti
     if dry_run:
         from amlc.commands.plan import plan as show
 
-        return show(target=experiment, options=given, places=settings.places, out=sys.stdout)
+        return show(target=experiment, options=given, folders=settings.folders, out=sys.stdout)
     from amlc.commands.submit import submit as run
 
-    return run(target=experiment, options=given, places=settings.places, err=sys.stderr)
+    return run(target=experiment, options=given, folders=settings.folders, err=sys.stderr)
 
 
 @main.command()
@@ -248,7 +248,7 @@ def retry(
     from amlc.commands.submit import submit as run
 
     options = Options(backend=backend, only=trials, parallel=parallel, quiet=settings.quiet)
-    return run(target=experiment, options=options, places=settings.places, err=sys.stderr)
+    return run(target=experiment, options=options, folders=settings.folders, err=sys.stderr)
 
 
 @main.command()
@@ -275,7 +275,7 @@ def run(
         file=file,
         learn_from=learn_from,
         options=given,
-        places=settings.places,
+        folders=settings.folders,
         format_=format_,
         out=sys.stdout.buffer,
         err=sys.stderr,
@@ -293,7 +293,9 @@ def status(settings: _Settings, /, experiment: str | None, format_: str, everyth
     """Show how the trials stand."""
     from amlc.commands.status import status as run
 
-    return run(target=experiment, places=settings.places, format_=format_, everything=everything, out=sys.stdout.buffer)
+    return run(
+        target=experiment, folders=settings.folders, format_=format_, everything=everything, out=sys.stdout.buffer
+    )
 
 
 @main.command()
@@ -305,7 +307,7 @@ def logs(settings: _Settings, /, trial: str, experiment: str | None, follow: boo
     """Show what a trial printed. TRIAL is its number, or the start of its id."""
     from amlc.commands.logs import logs as run
 
-    return run(trial=trial, target=experiment, places=settings.places, follow=follow, out=sys.stdout.buffer)
+    return run(trial=trial, target=experiment, folders=settings.folders, follow=follow, out=sys.stdout.buffer)
 
 
 @main.command()
@@ -321,7 +323,7 @@ def cancel(settings: _Settings, /, trials: tuple[str, ...], experiment: str | No
         trials=trials,
         everything=everything,
         target=experiment,
-        places=settings.places,
+        folders=settings.folders,
         err=sys.stderr,
         quiet=settings.quiet,
     )
@@ -347,7 +349,7 @@ def collect(settings: _Settings, /, experiment: str | None, format_: str, histor
 
     return run(
         target=experiment,
-        places=settings.places,
+        folders=settings.folders,
         format_=format_,
         history=history,
         aggregate=functions(aggregate) if aggregate is not None else (),
@@ -369,7 +371,7 @@ def best(settings: _Settings, /, experiment: str | None, optimize_mode: str | No
 
     return run(
         target=experiment,
-        places=settings.places,
+        folders=settings.folders,
         mode=optimize_mode,
         out=sys.stdout,
         err=sys.stderr,
@@ -384,7 +386,7 @@ def report(settings: _Settings, /, experiment: str | None) -> int:
     """Write the results to stdout as one HTML page with charts: amlc report > report.html."""
     from amlc.commands.report import report as run
 
-    return run(target=experiment, places=settings.places, out=sys.stdout.buffer, err=sys.stderr, quiet=settings.quiet)
+    return run(target=experiment, folders=settings.folders, out=sys.stdout.buffer, err=sys.stderr, quiet=settings.quiet)
 
 
 @main.command("open")
@@ -395,7 +397,7 @@ def open_(settings: _Settings, /, trial: str, experiment: str | None) -> int:
     """Print the address of a trial's page in Azure ML's studio. TRIAL is its number, or the start of its id."""
     from amlc.commands.open_ import open_ as run
 
-    return run(trial=trial, target=experiment, places=settings.places, out=sys.stdout)
+    return run(trial=trial, target=experiment, folders=settings.folders, out=sys.stdout)
 
 
 @main.command()
@@ -406,7 +408,7 @@ def doctor(settings: _Settings, /, experiment: str | None, backend: str | None) 
     """Check that all is there that the experiment needs on Azure ML, and say what to do about what is not."""
     from amlc.commands.doctor import doctor as run
 
-    return run(target=experiment, backend=backend, places=settings.places, out=sys.stdout)
+    return run(target=experiment, backend=backend, folders=settings.folders, out=sys.stdout)
 
 
 @main.command()
@@ -433,7 +435,7 @@ def refresh(
         target=experiment,
         workspace=workspace,
         config=config,
-        places=settings.places,
+        folders=settings.folders,
         err=sys.stderr,
         quiet=settings.quiet,
     )
@@ -540,7 +542,7 @@ def _say_held(settings: _Settings) -> None:
 def _interrupted(settings: _Settings) -> str:
     if settings.verb not in ("run", "submit", "retry"):
         return "interrupted."
-    advice, target = settings.places.advice, settings.target
+    advice, target = settings.folders.advice, settings.target
     return (
         f"interrupted. Jobs that were submitted go on. {shlex.join(['amlc', *sys.argv[1:]])} takes them up again, "
         f"{advice('status', target)} shows them, {advice('cancel', target, '--all')} ends them."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import pickle
 import tempfile
 from collections import Counter
@@ -12,9 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
-from amlc.ledger import Attempt, Ledger, elapsed_s
+from amlc.ledger import Attempt, EventKind, Ledger, elapsed_s
 from amlc.manifest import Entry, Manifest
-from amlc.model import Metric, Outcome, Status, Trial
+from amlc.model import Metric, MetricKind, Outcome, Status, Trial
 from amlc.records import scalar
 from amlc.render.context import flattened
 
@@ -265,7 +264,7 @@ class Results:
         header = self.manifest.header
         if header.search is None or (header.max_trials is not None and trials >= header.max_trials):
             return 0
-        exhausted = max(self.ledger.events(kind="exhausted"), key=lambda event: event.number, default=None)
+        exhausted = max(self.ledger.events(kind=EventKind.EXHAUSTED), key=lambda event: event.number, default=None)
         if exhausted is not None and exhausted.data == {"search": header.search, "trials": trials}:
             return 0
         if header.max_seconds is not None and elapsed_s(self.ledger.times()) >= header.max_seconds:
@@ -301,17 +300,6 @@ def _row(trial: Trial, attempt: Attempt | None, final: Mapping[tuple[str, str], 
 def named(value: Any) -> Mapping[str, Any]:
     """Return a reported value as metrics by name: a mapping as it is, anything else as `default`."""
     return value if isinstance(value, Mapping) else {"default": value}
-
-
-def number(value: Any) -> float | None:
-    """Return a reported value as a finite float; None for anything else, and for truth values."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # JSON's integers have no upper bound
-        return None
-    return found if math.isfinite(found) else None
 
 
 def _reported(final: Mapping[str, Any]) -> str:
@@ -377,7 +365,7 @@ def _history_rows(ledger: Ledger, row: Row) -> Iterator[Mapping[str, Any]]:
     trial, attempt = row.trial, row.attempt
     if attempt is None:
         return
-    for _, metric in ledger.metrics("intermediate", job=attempt.job):
+    for _, metric in ledger.metrics(MetricKind.INTERMEDIATE, job=attempt.job):
         if metric.trial == trial.id:
             yield _history_row(trial, attempt, metric)
 

@@ -20,19 +20,19 @@ _COMPLETIONS: Final = 3
 
 Allowed = Callable[[Parameters], bool]
 Propose = Callable[[Sequence[Record], int, Allowed], Iterable[Parameters]]
-"""The tuner: yields at most so many parameter sets that are allowed, to follow those of a history."""
+"""The tuner: yields at most so many parameter sets that are allowed, to follow those that have records."""
 
 
-def leading(experiment: Experiment, history: Sequence[Record]) -> int:
+def leading(experiment: Experiment, records: Sequence[Record]) -> int:
     """Return how many of the next parameter sets are certain because the user gave all of their values."""
     space_axes = axes(experiment.space)
-    begun = _begun(experiment, history)
+    begun = _begun(experiment, records)
     left = (given for number, given in enumerate(experiment.initial) if number not in begun)
     return sum(1 for _ in takewhile(lambda given: locate(space_axes, given) is not None, left))
 
 
 def before(
-    experiment: Experiment, history: Sequence[Record], propose: Propose, *, count: int, allowed: Allowed
+    experiment: Experiment, records: Sequence[Record], propose: Propose, *, count: int, allowed: Allowed
 ) -> Iterator[Parameters]:
     """Yield at most `count` parameter sets: the initial ones that no trial had yet, then those of the tuner.
 
@@ -40,27 +40,27 @@ def before(
     of the space (a budget, a folder for checkpoints), is as there. One that the user adds while the experiment runs
     comes next. A finite space does not repeat it. Raises PlanError for one that the constraints exclude.
     """
-    begun = _begun(experiment, history)
+    begun = _begun(experiment, records)
     left = [number for number in range(len(experiment.initial)) if number not in begun][:count]
-    proposals = propose(history, len(left), allowed) if left else ()
-    now = 1 + max((max(record.asked, record.told or 0) for record in history), default=0)
-    history, known = list(history), len(history)
+    proposals = propose(records, len(left), allowed) if left else ()
+    now = 1 + max((max(record.asked, record.told or 0) for record in records), default=0)
+    records, known = list(records), len(records)
     for number, proposal in zip(left, proposals, strict=False):
         begun[number] = _completed(experiment, number, proposal, allowed)
         yield begun[number]
-        history.append(Record(parameters=begun[number], asked=now))
+        records.append(Record(parameters=begun[number], asked=now))
     if len(begun) == len(experiment.initial):
-        for parameters in propose(history, count - len(left), _not_again(experiment, begun.values(), allowed)):
+        for parameters in propose(records, count - len(left), _not_again(experiment, begun.values(), allowed)):
             yield parameters
-            history.append(Record(parameters=parameters, asked=now))
-        yield from _rest(experiment, history, count=count + known - len(history), allowed=allowed)
+            records.append(Record(parameters=parameters, asked=now))
+        yield from _rest(experiment, records, count=count + known - len(records), allowed=allowed)
 
 
-def _rest(experiment: Experiment, history: Sequence[Record], *, count: int, allowed: Allowed) -> Iterator[Parameters]:
+def _rest(experiment: Experiment, records: Sequence[Record], *, count: int, allowed: Allowed) -> Iterator[Parameters]:
     """Yield what is left of a finite space when the tuner, which counts its draws, takes it for exhausted."""
     from numpy.random import default_rng
 
-    taken = [record.parameters for record in history]
+    taken = [record.parameters for record in records]
     if endless(experiment.space) or any(one.keys() != _names(experiment.space) for one in taken):
         return  # tuners that add to the parameters repeat them, and wait
     for _ in range(count):
@@ -73,10 +73,10 @@ def _rest(experiment: Experiment, history: Sequence[Record], *, count: int, allo
         taken.append(parameters)
 
 
-def _begun(experiment: Experiment, history: Sequence[Record]) -> dict[int, Parameters]:
+def _begun(experiment: Experiment, records: Sequence[Record]) -> dict[int, Parameters]:
     """Return the parameters of the trial that is each initial parameter set, by its number; one stands for one."""
     begun: dict[int, Parameters] = {}
-    for record in history:
+    for record in records:
         if len(begun) == len(experiment.initial):
             break
         if not record.imported:

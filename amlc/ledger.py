@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from amlc.errors import AmlcError
-from amlc.model import End, Metric, Observation, Outcome, Status, Trial
+from amlc.model import End, Metric, MetricKind, Observation, Outcome, Parameters, Status, Trial
 
 FILE_NAME = "ledger.db"
 _SCHEMA = """
@@ -41,27 +43,45 @@ SELECT DISTINCT job FROM events AS intent WHERE kind = 'intent' AND NOT EXISTS (
 Curve: TypeAlias = "tuple[tuple[int, Any], ...]"
 """Intermediate results of one trial as reported, each with the number of the event by which it became known."""
 
-_OF_SUBMIT = frozenset({"session", "tick", "intent", "submitted", "void"})  # what no other command records
-
 
 class LedgerError(AmlcError):
     """The ledger cannot be read or written; nothing that was recorded is lost."""
 
 
+class EventKind(str, Enum):
+    """What an event says; the values stand in ledgers that exist, so none of them may change."""
+
+    SESSION = "session"  # a submit began
+    TICK = "tick"  # it was still at work
+    INTENT = "intent"  # about to submit; written before the call
+    SUBMITTED = "submitted"
+    VOID = "void"  # the intent never reached the back end
+    OBSERVED = "observed"
+    CANCEL = "cancel"  # the user asked for its end
+    EARLY_STOP = "early_stop"  # the assessor, or the tuner, asked for it
+    STOP = "stop"  # submit no more
+    HISTORY = "history"  # all its intermediate results were fetched
+    REPORTED = "reported"  # intermediate results that became known while a tuner wanted them
+    IMPORT = "import"  # results from elsewhere, for the tuner to learn from
+    EXHAUSTED = "exhausted"  # the tuner has no more to propose
+    REVISION = "revision"  # what a revision is made of
+
+
+_KINDS = {kind.value: kind for kind in EventKind}
+_OF_SUBMIT = frozenset(  # what no other command records
+    {EventKind.SESSION, EventKind.TICK, EventKind.INTENT, EventKind.SUBMITTED, EventKind.VOID}
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact. at: seconds since the epoch. job: the job's name, or empty for the whole experiment.
+    """One fact, as the functions below make it. at: seconds since the epoch. job: empty for the whole experiment.
 
-    number: its place in the ledger, from 1; 0 before it is there.
-    kind: `session` (a submit began) · `tick` (it was still at work) · `intent` (about to submit; written before the
-    call) · `submitted` · `void` (the intent never reached the back end) · `observed` · `cancel` (was
-    asked for) · `early_stop` (the assessor asked for it) · `stop` (submit no more) · `history` (its intermediate
-    results were fetched) · `reported` (intermediate results that became known while a tuner wanted them, as reported,
-    in order by trial id) · `import` (results from elsewhere, for the tuner to learn from) · `exhausted` (the tuner has
-    no more to propose) · `revision` (what a revision is made of).
+    number: its place in the ledger, from 1; 0 before it is there. kind: in the ledger of a later amlc perhaps a string
+    that is no EventKind; such an event is passed over.
     """
 
-    kind: str
+    kind: EventKind | str
     at: float
     job: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -132,9 +152,9 @@ def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) ->
     """Return the attempts by job name, in the order of their intents; given `attempts`, bring that up to date."""
     result = {} if attempts is None else attempts
     for event in events:
-        if event.kind == "intent":
+        if event.kind == EventKind.INTENT:
             result[event.job] = _intended(event)
-        elif event.kind == "void":
+        elif event.kind == EventKind.VOID:
             result.pop(event.job, None)
         elif event.job in result:
             result[event.job] = _updated(result[event.job], event)
@@ -153,7 +173,7 @@ def elapsed_s(events: Iterable[tuple[str, float]]) -> float:
     """
     total, start, last = 0.0, None, 0.0
     for kind, at in events:
-        if kind == "session":
+        if kind == EventKind.SESSION:
             total += last - start if start is not None else 0.0
             start = at
         if kind in _OF_SUBMIT:
@@ -176,19 +196,11 @@ def _intended(event: Event) -> Attempt:
 
 
 def _updated(attempt: Attempt, event: Event) -> Attempt:
-    if event.kind == "submitted":
+    if event.kind == EventKind.SUBMITTED:
         url = event.data.get("url")
         seen = replace(attempt.latest, url=url) if url else attempt.latest
         return _with(attempt, latest=seen, submitted=event.at)
-    if event.kind == "cancel":
-        return _with(attempt, canceling=True)
-    if event.kind == "early_stop":
-        return _with(attempt, canceling=True, stopping=True)
-    if event.kind == "reported":
-        new = {trial: tuple((event.number, value) for value in values) for trial, values in event.data.items()}
-        more = {trial: attempt.curves.get(trial, ()) + curve for trial, curve in new.items()}
-        return _with(attempt, curves={**attempt.curves, **more})
-    if event.kind == "observed":
+    if event.kind == EventKind.OBSERVED:
         data = dict(event.data)
         outcomes = {o["trial"]: _outcome(o) for o in data.pop("outcomes", ())}
         status = Status(data["status"])
@@ -198,6 +210,14 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         submitted = attempt.submitted or event.at
         told = event.number if status.ended else None
         return _with(attempt, latest=seen, submitted=submitted, told=told, outcomes=outcomes or attempt.outcomes)
+    if event.kind == EventKind.CANCEL:
+        return _with(attempt, canceling=True)
+    if event.kind == EventKind.EARLY_STOP:
+        return _with(attempt, canceling=True, stopping=True)
+    if event.kind == EventKind.REPORTED:
+        new = {trial: tuple((event.number, value) for value in values) for trial, values in event.data.items()}
+        more = {trial: attempt.curves.get(trial, ()) + curve for trial, curve in new.items()}
+        return _with(attempt, curves={**attempt.curves, **more})
     return attempt
 
 
@@ -207,6 +227,104 @@ def _with(attempt: Attempt, **changes: Any) -> Attempt:
     for name in Attempt.__slots__:
         object.__setattr__(result, name, changes[name] if name in changes else getattr(attempt, name))
     return result
+
+
+def session(*, at: float) -> Event:
+    """Return the event that records the begin of a submit."""
+    return Event(kind=EventKind.SESSION, at=at)
+
+
+def tick(*, at: float) -> Event:
+    """Return the event that records that a submit is still at work, for the sake of `elapsed_s`."""
+    return Event(kind=EventKind.TICK, at=at)
+
+
+def intent(
+    job: str,
+    *,
+    at: float,
+    identity: str,
+    attempt: int,
+    trials: Iterable[Trial],
+    revision: str,
+    backend: str,
+    losses: int,
+    sha256: str | None = None,
+) -> Event:
+    """Return the event that records that attempt number `attempt` of a job is about to be submitted as `job`.
+
+    identity: the id that all attempts of the job share. revision, backend, losses: as in Attempt. sha256: of the file
+    that is submitted; None: nobody here has it.
+    """
+    data: dict[str, Any] = {"id": identity, "attempt": attempt}
+    if sha256 is not None:
+        data["sha256"] = sha256
+    data |= {"trials": [trial.as_dict() for trial in trials], "revision": revision, "backend": backend}
+    return Event(kind=EventKind.INTENT, at=at, job=job, data={**data, "losses": losses})
+
+
+def submitted(job: str, *, at: float, url: str | None) -> Event:
+    """Return the event that records that the back end has the job. url: its page, if it has one."""
+    return Event(kind=EventKind.SUBMITTED, at=at, job=job, data={"url": url})
+
+
+def void(job: str, *, at: float) -> Event:
+    """Return the event that records that the job's intent never reached the back end."""
+    return Event(kind=EventKind.VOID, at=at, job=job)
+
+
+def cancel_asked(job: str, *, at: float) -> Event:
+    """Return the event that records that the user asked for the job's end."""
+    return Event(kind=EventKind.CANCEL, at=at, job=job)
+
+
+def early_stop(job: str, *, at: float) -> Event:
+    """Return the event that records that the assessor, or the tuner, gives the job up."""
+    return Event(kind=EventKind.EARLY_STOP, at=at, job=job)
+
+
+def stop(*, at: float) -> Event:
+    """Return the event that tells a submit at work to submit no more."""
+    return Event(kind=EventKind.STOP, at=at)
+
+
+def history_fetched(job: str, *, at: float) -> Event:
+    """Return the event that records that all intermediate results of an ended job are in the ledger."""
+    return Event(kind=EventKind.HISTORY, at=at, job=job)
+
+
+def reported(attempt: Attempt, metrics: Iterable[Metric], *, at: float) -> list[Event]:
+    """Return the event that records the intermediate results among `metrics` that `attempt` does not have yet, if any.
+
+    Its data: the values as they were reported, in order by trial id.
+    """
+    values: dict[str, list[Any]] = {}
+    for metric in metrics:
+        if metric.kind == MetricKind.INTERMEDIATE:
+            values.setdefault(metric.trial, []).append(metric.value)
+    known = {trial: len(attempt.curves.get(trial, ())) for trial in values}
+    new = {trial: some[known[trial] :] for trial, some in values.items() if len(some) > known[trial]}
+    return [Event(kind=EventKind.REPORTED, at=at, job=attempt.job, data=new)] if new else []
+
+
+def imported(results: Iterable[tuple[Parameters, float]], *, at: float) -> Event:
+    """Return the event that records parameter sets with their results from elsewhere; its `digest` says which."""
+    rows = [{"parameters": parameters, "value": value} for parameters, value in results]
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return Event(kind=EventKind.IMPORT, at=at, data={"digest": digest, "results": rows})
+
+
+def exhausted(*, at: float, search: str | None, trials: int) -> Event:
+    """Return the event that records that a tuner has no more to propose. search: as in the manifest's header.
+
+    trials: how many were compiled then.
+    """
+    return Event(kind=EventKind.EXHAUSTED, at=at, data={"search": search, "trials": trials})
+
+
+def revision_made_of(revision: str, contents: Mapping[str, Any], *, at: float) -> Event:
+    """Return the event that records what a revision is made of, as the build folder's `revision.json` has it."""
+    return Event(kind=EventKind.REVISION, at=at, data={"revision": revision, "contents": contents})
 
 
 def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome] = ()) -> Event:
@@ -220,7 +338,7 @@ def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome]
     rows = [_outcome_row(outcome) for outcome in outcomes]
     if rows:
         data["outcomes"] = rows
-    return Event(kind="observed", at=at, job=observation.job, data=data)
+    return Event(kind=EventKind.OBSERVED, at=at, job=observation.job, data=data)
 
 
 def _outcome_row(outcome: Outcome) -> dict[str, Any]:
@@ -248,7 +366,7 @@ class Ledger:
         """Record `events`, and `metrics` in place of those that `job` had; all or nothing. Returns the last number."""
         events = tuple(events)
         rows = [(e.at, e.kind, e.job, json.dumps(e.data, separators=(",", ":"))) for e in events]
-        trials = [(trial["id"], e.job) for e in events if e.kind == "intent" for trial in e.data["trials"]]
+        trials = [(trial["id"], e.job) for e in events if e.kind == EventKind.INTENT for trial in e.data["trials"]]
         with self._transaction() as connection:
             connection.executemany("INSERT INTO events (at, kind, job, data) VALUES (?, ?, ?, ?)", rows)
             connection.executemany("INSERT OR IGNORE INTO trials VALUES (?, ?)", trials)
@@ -261,12 +379,12 @@ class Ledger:
             (number,) = connection.execute("SELECT max(number) FROM events").fetchone()
         return int(number or 0)
 
-    def events(self, *, after: int = 0, kind: str | None = None) -> Iterator[Event]:
+    def events(self, *, after: int = 0, kind: EventKind | None = None) -> Iterator[Event]:
         """Yield the recorded events in order, those beyond number `after`, of one kind or of all."""
         for _, event in self.numbered(after=after, kind=kind):
             yield event
 
-    def numbered(self, *, after: int = 0, kind: str | None = None) -> Iterator[tuple[int, Event]]:
+    def numbered(self, *, after: int = 0, kind: EventKind | None = None) -> Iterator[tuple[int, Event]]:
         """Yield (number, event) in order, those beyond number `after`, of one kind or of all."""
         which, values = ("", (after,)) if kind is None else (" AND kind = ?", (after, kind))
         query = f"SELECT number, at, kind, job, data FROM events WHERE number > ?{which} ORDER BY number"  # noqa: S608 - no input
@@ -308,7 +426,7 @@ class Ledger:
         finally:
             self._connection.execute("ROLLBACK")
 
-    def metrics(self, kind: str, *, job: str | None = None) -> Iterator[tuple[str, Metric]]:
+    def metrics(self, kind: MetricKind, *, job: str | None = None) -> Iterator[tuple[str, Metric]]:
         """Yield (job name, metric) for the metrics of a kind, of one job or of all; those of a job in order."""
         which, values = ("kind = ?", (kind,)) if job is None else ("kind = ? AND job = ?", (kind, job))
         query = f"SELECT job, trial, sequence, at, value FROM metrics WHERE {which} ORDER BY rowid"  # noqa: S608 - no input
@@ -341,7 +459,7 @@ class Ledger:
 
 def _event(row: tuple[Any, ...]) -> Event:
     number, at, kind, job, data = row
-    return Event(kind=kind, at=at, job=job, data=json.loads(data), number=number)
+    return Event(kind=_KINDS.get(kind, kind), at=at, job=job, data=json.loads(data), number=number)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -216,7 +216,7 @@ class Trial:
     parameters: Parameters
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as manifests and ledgers hold it."""
+        """Return it as manifests, ledgers and job files hold it."""
         return {"id": self.id, "sequence": self.sequence, "parameters": self.parameters}
 
     @classmethod
@@ -273,15 +273,22 @@ class Record:
     guessed: bool = False
 
 
+class MetricKind(str, Enum):
+    """Which of NNI's two calls a trial reported by."""
+
+    INTERMEDIATE = "intermediate"
+    FINAL = "final"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One report of a trial. `value` is what the script reported: a number, a mapping, or any other JSON value.
 
-    kind: `intermediate` or `final`. sequence: from 0 within its kind. at: seconds since the epoch.
+    sequence: from 0 within its kind. at: seconds since the epoch.
     """
 
     trial: str
-    kind: str
+    kind: MetricKind
     sequence: int
     value: Any
     at: float

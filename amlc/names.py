@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Final
 
 _SLUG_LENGTH = 40
+
+JOB_NAME: Final = re.compile(
+    r"(?P<base>.+-(?P<id>[0-9a-f]{16})-(?P<revision>[0-9a-f]{6}))(?:-(?P<number>[2-9]|[1-9][0-9]+))?"
+)
+"""What `job_name` and `attempt_name` make: the name of the first attempt, and the number of a later one."""
 
 
 def slug(name: str) -> str:
@@ -16,10 +22,14 @@ def slug(name: str) -> str:
     return f"{clean or 'experiment'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
-def job_name(experiment: str, job: str, revision: str, attempt: int = 1) -> str:
-    """Return the name under which attempt number `attempt` of job id `job` is created: the idempotency key.
+def job_name(experiment: str, job: str, revision: str) -> str:
+    """Return the name under which the first attempt of job id `job` is created: the idempotency key.
 
     Matches `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$`, AML's rule, in lower case, which azure-ai-ml makes of any name.
     """
-    base = f"{slug(experiment)}-{job}-{revision[:6]}".lower()
-    return base if attempt == 1 else f"{base}-{attempt}"
+    return f"{slug(experiment)}-{job}-{revision[:6]}".lower()
+
+
+def attempt_name(first: str, number: int) -> str:
+    """Return the name of attempt `number`, from 1, of the job whose first attempt has the name `first`."""
+    return first if number == 1 else f"{first}-{number}"

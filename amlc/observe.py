@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from amlc.backends import Backend, Remote, Submitted
-from amlc.ledger import Attempt, Clock, Event, Ledger, observed
+from amlc.ledger import Attempt, Clock, Event, EventKind, Ledger, history_fetched, observed, reported, submitted
 from amlc.model import Metric, Observation, Status
 
 REMOTE_S: Final = 10.0
@@ -30,7 +30,7 @@ def at_work(ledger: Ledger, backend: str) -> dict[str, Attempt]:
 def settle(ledger: Ledger, backend: Backend, live: Mapping[str, Attempt], clock: Clock) -> set[str]:
     """Record the answer for jobs that were intended and never confirmed; return those that never were."""
     unconfirmed = {job for job, attempt in live.items() if attempt.submitted is None}
-    intents = (event for event in ledger.events(kind="intent") if event.job in unconfirmed)
+    intents = (event for event in ledger.events(kind=EventKind.INTENT) if event.job in unconfirmed)
     files = {event.job: event.data.get("sha256") for event in intents} if unconfirmed else {}
     for answer in backend.adopt(files):
         ledger.append([answered(answer, clock())])
@@ -41,7 +41,7 @@ def settle(ledger: Ledger, backend: Backend, live: Mapping[str, Attempt], clock:
 def answered(answer: Submitted, at: float) -> Event:
     """Return the event that records a back end's answer to a submission."""
     if answer.refused is None:
-        return Event(kind="submitted", at=at, job=answer.job, data={"url": answer.url})
+        return submitted(answer.job, at=at, url=answer.url)
     return observed(Observation(job=answer.job, status=Status.FAILED, error=answer.refused), at=at)
 
 
@@ -79,9 +79,9 @@ def record(
         events = [observed(observation, at=clock(), outcomes=fetched.outcomes)]
         if (everything or curves) and isinstance(backend, Remote):
             ((_, metrics),) = backend.history([observation.job])
-            events.append(Event(kind="history", at=clock(), job=observation.job))
+            events.append(history_fetched(observation.job, at=clock()))
         if curves:
-            events = [*reported(attempt, metrics, clock()), *events]
+            events = [*reported(attempt, metrics, at=clock()), *events]
         ledger.append(events, metrics, job=observation.job)
 
 
@@ -104,21 +104,10 @@ class Curves:
         events = [
             event
             for job, metrics in reports(self._backend, running)
-            for event in reported(live[job], metrics, self._clock())
+            for event in reported(live[job], metrics, at=self._clock())
         ]
         if events:
             self._ledger.append(events)
-
-
-def reported(attempt: Attempt, metrics: Iterable[Metric], at: float) -> list[Event]:
-    """Return the event that records the intermediate results among `metrics` that `attempt` does not have yet."""
-    values: dict[str, list[Any]] = {}
-    for metric in metrics:
-        if metric.kind == "intermediate":
-            values.setdefault(metric.trial, []).append(metric.value)
-    known = {trial: len(attempt.curves.get(trial, ())) for trial in values}
-    new = {trial: some[known[trial] :] for trial, some in values.items() if len(some) > known[trial]}
-    return [Event(kind="reported", at=at, job=attempt.job, data=new)] if new else []
 
 
 def reports(backend: Backend, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:

@@ -89,7 +89,7 @@ def _encoded(text: str) -> str:
 def plan(
     experiment: Experiment,
     submitted: Iterable[tuple[Trial, ...]] = (),
-    history: Sequence[Record] = (),
+    records: Sequence[Record] = (),
     *,
     room: int | None = None,
 ) -> Iterator[Job]:
@@ -97,7 +97,7 @@ def plan(
 
     submitted: the trials of each job that was ever submitted. Those are facts: they keep their packing and their
     numbers (which after an edit of the space others may have too), and when the space no longer proposes them they
-    follow at the end, in the order given. history: what an adaptive tuner learns from, as `Propose` has it. room: for
+    follow at the end, in the order given. records: what an adaptive tuner learns from, as `Propose` has it. room: for
     how many trials more of it; None: as `upcoming` has it.
     Raises PlanError when the budget is exceeded or a constraint cannot be evaluated.
     """
@@ -107,7 +107,7 @@ def plan(
     groups = sorted({group[0].id: group for group in submitted}.values(), key=lambda group: group[0].sequence)
     yield from map(_job, groups)
     known = [trial for group in groups for trial in group]
-    yield from packed(experiment, upcoming(experiment, known, history, room=room))
+    yield from packed(experiment, upcoming(experiment, known, records, room=room))
 
 
 def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -> Iterator[Job]:
@@ -148,9 +148,9 @@ def proposed(experiment: Experiment) -> Iterator[Trial]:
 
 
 def upcoming(
-    experiment: Experiment, known: Sequence[Trial], history: Sequence[Record], *, room: int | None = None
+    experiment: Experiment, known: Sequence[Trial], records: Sequence[Record], *, room: int | None = None
 ) -> Iterator[Trial]:
-    """Yield the trials that follow the `known` ones of an adaptive tuner, as far as `history` determines them.
+    """Yield the trials that follow the `known` ones of an adaptive tuner, as far as `records` determines them.
 
     room: how many of them there may be at most, but for the last ones' replicates. None: all that no result to come
     can change, and beyond them as many as find room beside those that run.
@@ -160,13 +160,13 @@ def upcoming(
     if room is None:
         ahead = _tuner(experiment).ahead
         assert ahead is not None  # the caller has seen to that
-        running = sum(not record.status.ended for record in history)
+        running = sum(not record.status.ended for record in records)
         free = _sets(experiment, _in_flight(experiment) - len(gaps)) - running
-        certain = max(ahead(history, args=experiment.tuner.class_args), initial.leading(experiment, history))
+        certain = max(ahead(records, args=experiment.tuner.class_args), initial.leading(experiment, records))
         count = max(certain, free, 0)
     else:
         count = _sets(experiment, room - len(gaps))
-    fresh = _following(experiment, known, _propose(experiment, history, count)) if count > 0 else ()
+    fresh = _following(experiment, known, _propose(experiment, records, count)) if count > 0 else ()
     trials = (ids.trial(sequence, parameters) for sequence, parameters in chain(gaps, fresh))
     left = None if experiment.max_trials is None else min(max(experiment.max_trials - len(known), 0), sys.maxsize)
     return islice(_within_budget(experiment, trials), left)
@@ -226,39 +226,39 @@ def _tuner(experiment: Experiment) -> Tuner:
     return custom.tuner(experiment.tuner, replicates=experiment.replicates)
 
 
-def given_up(experiment: Experiment, history: Sequence[Record]) -> Collection[int] | None:
+def given_up(experiment: Experiment, records: Sequence[Record]) -> Collection[int] | None:
     """Return which running parameter sets the tuner wants to end, by place; None: it looks at no running ones."""
     tuner = _tuner(experiment)
     if tuner.given_up is None:
         return None
     args, allowed = experiment.tuner.class_args, Gate(experiment.constraints)
-    known = _taught(experiment, tuner, history)
+    known = _taught(experiment, tuner, records)
     return tuner.given_up(experiment.space, known, seed=experiment.seed, args=args, allowed=allowed)
 
 
 def _propose(
-    experiment: Experiment, history: Sequence[Record], count: int, allowed: Gate | None = None
+    experiment: Experiment, records: Sequence[Record], count: int, allowed: Gate | None = None
 ) -> Iterator[Parameters]:
     tuner, args = _tuner(experiment), experiment.tuner.class_args
     gate = allowed or Gate(experiment.constraints)
-    history = _taught(experiment, tuner, history)
+    records = _taught(experiment, tuner, records)
 
-    def propose(history: Sequence[Record], count: int, allowed: Callable[[Parameters], bool]) -> Iterator[Parameters]:
-        return tuner.propose(experiment.space, history, count=count, seed=experiment.seed, args=args, allowed=allowed)
+    def propose(records: Sequence[Record], count: int, allowed: Callable[[Parameters], bool]) -> Iterator[Parameters]:
+        return tuner.propose(experiment.space, records, count=count, seed=experiment.seed, args=args, allowed=allowed)
 
     if not experiment.initial:
-        return propose(history, count, gate)
+        return propose(records, count, gate)
     if tuner.ahead is None:
-        return initial.first(experiment, propose(history, count, gate), allowed=gate)
-    return initial.before(experiment, history, propose, count=count, allowed=gate)
+        return initial.first(experiment, propose(records, count, gate), allowed=gate)
+    return initial.before(experiment, records, propose, count=count, allowed=gate)
 
 
-def _taught(experiment: Experiment, tuner: Tuner, history: Sequence[Record]) -> Sequence[Record]:
-    """Return the history with a value for what ended without one, as far as the tuner or the user asks for it."""
+def _taught(experiment: Experiment, tuner: Tuner, records: Sequence[Record]) -> Sequence[Record]:
+    """Return the records with a value for what ended without one, as far as the tuner or the user asks for it."""
     if not (tuner.by_value or experiment.include_intermediate):
-        return history
+        return records
     return lessons(
-        history,
+        records,
         maximize=experiment.tuner.class_args.get("optimize_mode") == "maximize",
         failed=experiment.failed_value if tuner.by_value else "ignore",
         intermediate=experiment.include_intermediate,

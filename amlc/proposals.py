@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
-from amlc.assessing import GivenUp
-from amlc.drive import More
-from amlc.history import History
-from amlc.ledger import Attempt, Event, Ledger, by_trial
+from amlc.advising import GivenUp
+from amlc.backlog import More
+from amlc.experience import Experience
+from amlc.ledger import Attempt, EventKind, Ledger, by_trial, exhausted
 from amlc.manifest import Entry, Manifest
 from amlc.model import Experiment
 from amlc.plan import given_up, packed, upcoming
 from amlc.write import extender
 
 
-def following(experiment: Experiment, manifest: Manifest, history: History, *, abreast: int) -> More:
+def following(experiment: Experiment, manifest: Manifest, experience: Experience, *, abreast: int) -> More:
     """Return what compiles the jobs that the tuner proposes next and adds them to the build folder of `manifest`.
 
     abreast: how many trials of one packed job run side by side at the most.
@@ -25,7 +25,7 @@ def following(experiment: Experiment, manifest: Manifest, history: History, *, a
 
     def more(attempts: Mapping[str, Attempt], room: int) -> Sequence[Entry]:
         jobs = room // width
-        past = history.past(attempts)
+        past = experience.past(attempts)
         known = [trial for group in past.groups for trial in group]
         trials = upcoming(experiment, known, past.records, room=jobs * experiment.trials_per_job)
         return extend(islice(packed(experiment, trials), jobs))
@@ -33,11 +33,11 @@ def following(experiment: Experiment, manifest: Manifest, history: History, *, a
     return more
 
 
-def advised(experiment: Experiment, history: History) -> GivenUp:
+def advised(experiment: Experiment, experience: Experience) -> GivenUp:
     """Return what names the jobs that the tuner gives up; a packed job cannot end one of its trials."""
 
     def jobs(attempts: Mapping[str, Attempt]) -> Collection[str]:
-        past = history.past(attempts)
+        past = experience.past(attempts)
         places = given_up(experiment, past.records) or ()
         if not places or experiment.trials_per_job > 1:
             return ()
@@ -56,6 +56,6 @@ def note_exhausted(manifest: Manifest, ledger: Ledger, *, at: float) -> None:
     header = manifest.header
     if header.max_trials is not None and manifest.trials >= header.max_trials:
         return  # it was not asked for more
-    data = {"search": header.search, "trials": manifest.trials}
-    if all(event.data != data for event in ledger.events(kind="exhausted")):
-        ledger.append([Event(kind="exhausted", at=at, data=data)])
+    fact = exhausted(at=at, search=header.search, trials=manifest.trials)
+    if all(event.data != fact.data for event in ledger.events(kind=EventKind.EXHAUSTED)):
+        ledger.append([fact])

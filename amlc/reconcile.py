@@ -9,6 +9,7 @@ from enum import Enum
 from amlc.ledger import Attempt
 from amlc.manifest import Entry
 from amlc.model import Status, Trial
+from amlc.names import attempt_name
 
 
 class Reason(str, Enum):
@@ -20,7 +21,7 @@ class Reason(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class Action:
     """Submit `trials` of `entry`, all of them or what is left to do, as attempt `number`; `losses` as in `Attempt`."""
 
     entry: Entry
@@ -32,7 +33,7 @@ class Submit:
     @property
     def name(self) -> str:
         """The job's name: the key by which it is found again."""
-        return self.entry.name if self.number == 1 else f"{self.entry.name}-{self.number}"
+        return attempt_name(self.entry.name, self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Policy:
     only: Collection[str] | None = None
 
 
-def decide(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Submit | None:
+def decide(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Action | None:
     """Return what to do about one compiled job, given the last attempt of each trial by its id; None is nothing.
 
     What has ended well, and what a back end may still be at work on, is never submitted.
@@ -62,7 +63,7 @@ def decide(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Submit 
     losses = max(
         (last[trial.id].losses + (reason is Reason.LOST) for trial, reason in chosen if trial.id in last), default=0
     )
-    return Submit(entry, tuple(trial for trial, _ in chosen), number, losses, chosen[0][1])
+    return Action(entry, tuple(trial for trial, _ in chosen), number, losses, chosen[0][1])
 
 
 def _reason(trial: Trial, last: Mapping[str, Attempt], policy: Policy) -> Reason | None:
@@ -78,7 +79,7 @@ def _reason(trial: Trial, last: Mapping[str, Attempt], policy: Policy) -> Reason
     return Reason.LOST if attempt.status(trial.id) is Status.UNFINISHED else None
 
 
-def reconcile(desired: Iterable[Entry], observed: Mapping[str, Attempt], policy: Policy) -> Iterator[Submit]:
+def reconcile(desired: Iterable[Entry], observed: Mapping[str, Attempt], policy: Policy) -> Iterator[Action]:
     """Yield the submissions that bring `observed` (the last attempt by trial id) to `desired`, in order, lazily.
 
     How many of them run side by side is the caller's business. After all of them were submitted, a second call yields

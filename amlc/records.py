@@ -8,9 +8,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
-from amlc.model import End, Metric, Outcome
+from amlc.model import End, Metric, MetricKind, Outcome
 
-_KINDS: Final = ("intermediate", "final")
 _LARGEST_SEQUENCE: Final = 2**63 - 1  # what the ledger's database holds
 _LONGEST_LINE: Final = 4_000_000  # characters; the runner keeps lines of a million bytes, escapes make them longer
 _DEEPEST: Final = 100
@@ -37,17 +36,22 @@ def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
-def scalar(value: Any) -> float | None:
-    """Return the finite number that a reported value stands for: itself or its `default`; None if there is none."""
-    if isinstance(value, Mapping):
-        value = value.get("default")
-    if not isinstance(value, (int, float)):  # NNI takes true and false for 1 and 0
+def number(value: Any) -> float | None:
+    """Return a reported value as a finite float; None for anything else, and for truth values."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
-        number = float(value)
+        found = float(value)
     except OverflowError:  # JSON's integers have no upper bound
         return None
-    return number if math.isfinite(number) else None
+    return found if math.isfinite(found) else None
+
+
+def scalar(value: Any) -> float | None:
+    """Return the number that tuners learn from: the `number` of a reported value or of its `default`."""
+    if isinstance(value, Mapping):
+        value = value.get("default")
+    return float(value) if isinstance(value, bool) else number(value)  # NNI takes true and false for 1 and 0
 
 
 def lines_of(file: BinaryIO) -> Iterator[str]:
@@ -64,8 +68,8 @@ def _metric(trial: str, line: str) -> Metric | None:
         return None
     try:
         record = json.loads(line)
-        kind, sequence, at = record["type"], record["sequence"], record["at"]
-        is_report = kind in _KINDS and _is_count(sequence) and _is_time(at)
+        kind, sequence, at = MetricKind(record["type"]), record["sequence"], record["at"]
+        is_report = _is_count(sequence) and _is_time(at)
         value = record["value"]
         is_deep = line.count("[") + line.count("{") > _DEEPEST and _depth(value) > _DEEPEST
     except (ValueError, LookupError, TypeError, RecursionError):

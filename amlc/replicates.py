@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from amlc.collect import Row, Table, number, spooled
+from amlc.collect import Row, Table, spooled
 from amlc.errors import UsageError
-from amlc.history import ParameterSet, parameter_set
+from amlc.experience import ParameterSet, parameter_set
+from amlc.records import number
 from amlc.render.context import flattened
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from amlc.errors import UsageError
-from amlc.history import History
-from amlc.ledger import FILE_NAME, Event, Ledger, fold, read_ledger
+from amlc.experience import Experience
+from amlc.ledger import FILE_NAME, EventKind, Ledger, fold, imported, read_ledger
 from amlc.model import Choice, Integer, Parameters, Space, Trial
 from amlc.records import scalar
 from amlc.render.context import flattened
@@ -27,7 +26,7 @@ Found: TypeAlias = "tuple[str, Parameters | None, float | None]"
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class ImportedResults:
     """Parameter sets of the search space with their results.
 
     unfit: where those stand that are none of the space. numberless: where those stand whose result is no finite number.
@@ -44,7 +43,7 @@ class Results:
         return ", ".join(f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places)
 
 
-def read_results_from(path: Path, space: Space) -> Results:
+def read_results_from(path: Path, space: Space) -> ImportedResults:
     """Read finished trials from a file or a state folder; those without a number as result are left out.
 
     Raises UsageError when it is neither, or when none of its trials can be used.
@@ -62,7 +61,7 @@ def read_results_from(path: Path, space: Space) -> Results:
             unfit.append(f"{where}: the space has no {unknown[0]!r}" if unknown else where)
         else:
             rows.append((parameters, value))
-    results = Results(tuple(rows), tuple(unfit), tuple(numberless))
+    results = ImportedResults(tuple(rows), tuple(unfit), tuple(numberless))
     if not rows:
         reason = f"no result can be used: {results.left_out}" if results.left_out else "it has no results"
         raise UsageError(f"--from {path}: {reason}. Expected a results.csv, NNI's JSON export, or a ledger.")
@@ -80,13 +79,12 @@ def _is_point(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
     return locate(space_axes, own) is not None
 
 
-def record_results(ledger: Ledger, results: Results, *, at: float) -> bool:
+def record_results(ledger: Ledger, results: ImportedResults, *, at: float) -> bool:
     """Put results into the ledger; tell whether they are new, for the same ones count once."""
-    rows = [{"parameters": parameters, "value": value} for parameters, value in results.rows]
-    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-    if any(event.data["digest"] == digest for event in ledger.events(kind="import")):
+    fact = imported(results.rows, at=at)
+    if any(event.data["digest"] == fact.data["digest"] for event in ledger.events(kind=EventKind.IMPORT)):
         return False
-    ledger.append([Event(kind="import", at=at, data={"digest": digest, "results": rows})])
+    ledger.append([fact])
     return True
 
 
@@ -111,7 +109,7 @@ def _read(path: Path, space_axes: Sequence[Axis]) -> Iterator[Found]:
 
 def _of_ledger(path: Path) -> Iterator[Found]:
     with read_ledger(path) as ledger:
-        records = History(ledger, replicates=1).past(fold(ledger.events())).records
+        records = Experience(ledger, replicates=1).past(fold(ledger.events())).records
     for number, record in enumerate(records):
         yield f"{path}: trial #{number}", record.parameters, record.value
 

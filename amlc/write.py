@@ -50,7 +50,7 @@ def write(
     *,
     backend: str,
     submitted: Iterable[tuple[Trial, ...]] = (),
-    history: Sequence[Record] = (),
+    records: Sequence[Record] = (),
     room: int | None = None,
     depends: Sequence[Path] = (),
     leave_out: Sequence[Path] = (),
@@ -59,7 +59,7 @@ def write(
 ) -> Summary:
     """Make `build/<experiment>/` hold exactly what `experiment` says; with `check`, change nothing.
 
-    submitted, history, room: as for `plan`. depends: what decides the result beside the files of the experiment.
+    submitted, records, room: as for `plan`. depends: what decides the result beside the files of the experiment.
     leave_out: folders that are never trial code. The manifest is written last and holds the digest of every job file,
     so that a build that was cut short is never taken for a whole one.
     """
@@ -76,7 +76,7 @@ def write(
         tree.put(REVISION_FILE, contents_text(contents).encode())
         names: set[str] = set()
         trials = 0
-        for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted, history, room=room)):
+        for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted, records, room=room)):
             for job, (content, line) in zip(jobs, made, strict=True):
                 manifest.write(b"," + line if names else line)
                 name = f"jobs/{job.file_name}"

@@ -59,7 +59,7 @@ def most_in_flight(project):
 
 
 def is_at_work(project, run):
-    lock = project.places.lock("probe")
+    lock = project.folders.lock("probe")
     return run.poll() is not None or (lock.exists() and f"process {run.pid} " in lock.read_text())
 
 

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amlc.config import load_experiment
-from amlc.history import History
+from amlc.experience import Experience
+from amlc.folders import Folders
 from amlc.ledger import Event, fold, observed, open_ledger
 from amlc.manifest import Entry, Manifest, read_manifest
 from amlc.model import Metric, Observation, Status
-from amlc.places import Places
 from amlc.proposals import following
 
 AMLC = [sys.executable, "-m", "amlc", "-q"]
@@ -264,11 +264,11 @@ def learn(count: int, *, goal_s: float, rounds: int = 20) -> None:
     experiment(count + rounds + 1, "python3 train.py", tuner="{name: TPE}", concurrency=1)
     run([*AMLC, "compile", "experiment.yml"])  # and with it the first of those that follow
     loaded, _ = load_experiment(Path("experiment.yml"), environ=os.environ)
-    with open_ledger(Places(Path("build"), Path(".amlc")).ledger("bench")) as ledger:
+    with open_ledger(Folders(Path("build"), Path(".amlc")).ledger("bench")) as ledger:
         attempts = fold(ledger.events())
         manifest = read_manifest(Path("build/bench"))
         entries = list(manifest.entries())[count:]
-        more = following(loaded, manifest, History(ledger, replicates=loaded.replicates), abreast=1)
+        more = following(loaded, manifest, Experience(ledger, replicates=loaded.replicates), abreast=1)
         times = []
         for _ in range(rounds + 1):
             (entry,) = entries
@@ -387,7 +387,7 @@ def submitit_each(count: int) -> float | None:
 
 def pretend_all_ran() -> None:
     manifest = read_manifest(Path("build/bench"))
-    path = Places(Path("build"), Path(".amlc")).ledger("bench")
+    path = Folders(Path("build"), Path(".amlc")).ledger("bench")
     with open_ledger(path) as ledger:
         entries = list(manifest.entries())
         for start in range(0, len(entries), 1_000):

@@ -104,8 +104,8 @@ def test_4_when_results_are_incomplete(done, cli):
 
 def test_5_when_the_back_end_fails(project, cli):
     project.write().compile()
-    project.places.runs("probe").parent.mkdir(parents=True)
-    project.places.runs("probe").write_text("a file where a folder has to be")
+    project.folders.runs("probe").parent.mkdir(parents=True)
+    project.folders.runs("probe").write_text("a file where a folder has to be")
     _, _, err = cli("submit", code=5)
     assert "runs/probe-" in err
 
@@ -209,7 +209,7 @@ def test_whatever_the_arguments_there_is_no_traceback(done, cli, arguments):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"format": 99}', b'{"format": 1}'])
 def test_a_broken_manifest_is_said(done, cli, content):
-    (done.places.build / "probe" / "manifest.json").write_bytes(content)
+    (done.folders.build / "probe" / "manifest.json").write_bytes(content)
     for command in ("collect", "status", "submit"):
         _, _, err = cli(command, code=2)
         assert "manifest.json: " in err
@@ -217,7 +217,7 @@ def test_a_broken_manifest_is_said(done, cli, content):
 
 def test_a_job_file_that_was_edited_is_said(project, cli):
     project.write().compile()
-    path = min(project.places.build.glob("probe/jobs/*.yml"))
+    path = min(project.folders.build.glob("probe/jobs/*.yml"))
     path.write_text(path.read_text() + "\n# mine\n")
     _, _, err = cli("submit", code=1)
     assert f"{path.name}: not the file that was compiled" in err
@@ -226,8 +226,8 @@ def test_a_job_file_that_was_edited_is_said(project, cli):
 
 def test_a_ledger_that_is_none_is_said(project, cli):
     project.write().compile()
-    project.places.ledger("probe").parent.mkdir(parents=True)
-    project.places.ledger("probe").write_text("hello" * 1000)
+    project.folders.ledger("probe").parent.mkdir(parents=True)
+    project.folders.ledger("probe").write_text("hello" * 1000)
     for command in (["submit"], ["collect"], ["status"], ["cancel", "--all"], ["plan"]):
         _, _, err = cli(*command, code=2)
         assert "ledger.db: file is not a database" in err

@@ -10,6 +10,7 @@ import pytest
 from amlc.collect import Results, history_table, trials_table, verdict
 from amlc.ledger import Event, observed
 from amlc.model import Metric, Observation, Outcome, Status
+from amlc.names import attempt_name
 from amlc.report.tables import WRITERS
 
 FIXED = ["sequence", "trial", "status", "attempt", "job", "revision", "started", "ended", "duration_s", "error"]
@@ -26,7 +27,7 @@ class Story:
     def tell(self, number, status, final=..., *, attempt=1, history=(), **seen):
         """Record an attempt of trial `number` that came to `status`, with its reports."""
         entry = self.entries[number]
-        job = entry.name if attempt == 1 else f"{entry.name}-{attempt}"
+        job = attempt_name(entry.name, attempt)
         (trial,) = entry.trials
         data = {"id": entry.id, "attempt": attempt, "revision": "a1b2c3d4e5", "backend": "local", "losses": 0,
                 "trials": [{"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}]}  # fmt: skip

@@ -13,9 +13,9 @@ import pytest
 
 from amlc.collect import Results
 from amlc.commands.compile import compile_
+from amlc.folders import Folders
 from amlc.ledger import fold, open_ledger
 from amlc.manifest import read_manifest
-from amlc.places import Places
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT_S = 60
@@ -69,7 +69,7 @@ class Project:
             "PROBE": str(root),
             "STARTS": str(root / "starts"),
         }
-        self.places = Places(root / "build", root / ".amlc")
+        self.folders = Folders(root / "build", root / ".amlc")
 
     def write(self, script="", *, values=range(4), **keys):
         """Write a grid over x in `values`; its trials note their start, do `script` (for /bin/sh) and report 1.5."""
@@ -94,7 +94,7 @@ class Project:
         compile_(
             file=self.root / "experiment.yml",
             backend=None,
-            places=self.places,
+            folders=self.folders,
             check=False,
             diff=False,
             quiet=True,
@@ -124,7 +124,7 @@ class Project:
 
     @property
     def manifest(self):
-        return read_manifest(next(self.places.build.glob("*/manifest.json")).parent)
+        return read_manifest(next(self.folders.build.glob("*/manifest.json")).parent)
 
     @property
     def trials(self):
@@ -138,7 +138,7 @@ class Project:
         return path.read_text().split() if path.exists() else []
 
     def ledger(self):
-        return open_ledger(self.places.ledger(self.manifest.header.experiment))
+        return open_ledger(self.folders.ledger(self.manifest.header.experiment))
 
     def attempts(self):
         with self.ledger() as ledger:
@@ -155,7 +155,7 @@ class Project:
 
     def run_folder(self, trial):
         """The run folder of a trial's only attempt."""
-        (found,) = self.places.runs("probe").glob(f"*{trial}*")
+        (found,) = self.folders.runs("probe").glob(f"*{trial}*")
         return found
 
     def processes(self):

@@ -23,7 +23,7 @@ def rows(project, code=0):
 
 def is_at_work(project, submit):
     """Tell whether this submit has got as far as holding the lock, or is over."""
-    lock = project.places.lock("probe")
+    lock = project.folders.lock("probe")
     return submit.poll() is not None or (lock.exists() and f"process {submit.pid} " in lock.read_text())
 
 

@@ -162,7 +162,7 @@ class Bench:
         self.names = [entry.name for entry in self.entries]
         self.clock = Clock()
         self.room = room
-        self.path = project.places.ledger("probe")
+        self.path = project.folders.ledger("probe")
         self.machine = Machine(self.clock, self.path, room)
 
     def drive(self, *, policy=None, watch=lambda progress: None, given_up=None, **limits):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amlc.config.arguments import filled, find
-from amlc.history import parameter_set
+from amlc.experience import parameter_set
 from amlc.model import Algorithm, Choice, Experiment, LocalTarget, Real, Record, Status, Trial
 from amlc.plan import Job, packed, plan, proposed, trial_id, upcoming
 
@@ -74,7 +74,7 @@ class Story:
 
     @property
     def history(self) -> list[Record]:
-        """As `History` has it: replicates are one record, which has ended when all of its known trials have."""
+        """As `Experience` has it: replicates are one record, which has ended when all of its known trials have."""
         sets: dict[object, list[Trial]] = {}
         for trial in sorted(self.known, key=lambda trial: trial.sequence):
             sets.setdefault(parameter_set(trial.sequence, trial.parameters, self.one.replicates), []).append(trial)

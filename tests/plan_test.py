@@ -14,7 +14,7 @@ import pytest
 
 from amlc.errors import PlanError
 from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, LocalTarget, Real, Space, Trial
-from amlc.names import job_name, slug
+from amlc.names import JOB_NAME, attempt_name, job_name, slug
 from amlc.plan import plan, proposed, trial_id
 
 AB = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
@@ -140,10 +140,15 @@ NAMES = ["exp", "my exp", "a/b", "-x-", "été", "🙂", "x" * 300, "a.b", "_", 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("attempt", [1, 2, 999])
 def test_job_names_are_what_aml_accepts(name, attempt) -> None:
-    text = job_name(name, "3f9c1a2b4d5e6f70", "a1b2c3d4", attempt)
+    first = job_name(name, "3f9c1a2b4d5e6f70", "a1b2c3d4")
+    text = attempt_name(first, attempt)
     assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}", text)
     assert text == text.lower()  # azure-ai-ml 1.35 makes it so when it loads the file
     assert text.endswith("-3f9c1a2b4d5e6f70-a1b2c3" + ("" if attempt == 1 else f"-{attempt}"))
+    found = JOB_NAME.fullmatch(text)
+    assert found is not None
+    assert (found["base"], found["id"], found["revision"]) == (first, "3f9c1a2b4d5e6f70", "a1b2c3")
+    assert int(found["number"] or 1) == attempt
 
 
 def test_names_that_look_alike_have_slugs_of_their_own() -> None:

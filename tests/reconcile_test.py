@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from amlc.ledger import Attempt, by_trial
 from amlc.manifest import Entry
 from amlc.model import End, Observation, Outcome, Status, Trial
-from amlc.names import job_name
+from amlc.names import attempt_name, job_name
 from amlc.reconcile import Policy, Reason, decide, failed, is_retried, reconcile
 
 REVISION = "a1b2c3"
@@ -26,7 +26,7 @@ ENTRIES = tuple(entry(number) for number in range(6))
 
 
 def attempt(of, number=1, status=Status.WAITING, *, losses=0, infrastructure=False, canceling=False, revision=REVISION):
-    job = of.name if number == 1 else f"{of.name}-{number}"
+    job = attempt_name(of.name, number)
     seen = Observation(job=job, status=status, infrastructure=infrastructure)
     return Attempt(id=of.id, number=number, trials=of.trials, revision=revision, backend="local", losses=losses,
                    latest=seen, canceling=canceling)  # fmt: skip
@@ -64,7 +64,7 @@ def situations(draw):
 
 
 def applied(history, action):
-    job = action.entry.name if action.number == 1 else f"{action.entry.name}-{action.number}"
+    job = attempt_name(action.entry.name, action.number)
     assert job not in history, "a job's name is used once"
     return history | {job: attempt(action.entry, action.number, losses=action.losses)}
 

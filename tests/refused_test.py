@@ -15,7 +15,7 @@ import pytest
 from amlc.commands.compile import compile_
 from amlc.commands.validate import validate
 from amlc.errors import ConfigError
-from amlc.places import Places
+from amlc.folders import Folders
 
 REFUSED = Path(__file__).parent / "refused"
 CASES = Path(__file__).parent / "cases"
@@ -91,9 +91,9 @@ def prepare(name: str) -> None:
 def found_by_compile(**options: Any) -> list[dict[str, Any]]:
     """Return the errors that stop a compile, as `validate --format json` writes them."""
     settings = {"backend": None, "check": False, "diff": False, "quiet": True, **options}
-    places = Places(Path("build"), Path(".amlc"))
+    folders = Folders(Path("build"), Path(".amlc"))
     try:
-        compile_(file=Path("experiment.yml"), places=places, out=io.StringIO(), err=io.StringIO(), **settings)
+        compile_(file=Path("experiment.yml"), folders=folders, out=io.StringIO(), err=io.StringIO(), **settings)
     except ConfigError as error:
         keys = ("code", "message", "path")
         return [
@@ -106,9 +106,9 @@ def found_by_compile(**options: Any) -> list[dict[str, Any]]:
 
 
 def run_validate(format_: str, *, out: io.StringIO, err: io.StringIO) -> int:
-    places = Places(Path("build"), Path(".amlc"))
+    folders = Folders(Path("build"), Path(".amlc"))
     return validate(
-        files=[Path("experiment.yml")], backend=None, format_=format_, out=out, err=err, quiet=False, places=places
+        files=[Path("experiment.yml")], backend=None, format_=format_, out=out, err=err, quiet=False, folders=folders
     )
 
 

@@ -46,7 +46,7 @@ def test_results_csv_comes_back_as_it_was_collected(make_project, tmp_path):
     assert [json.dumps(parameters) for parameters, _ in found.rows] == [json.dumps(one) for one in submitted]
     assert {value for _, value in found.rows} == {0.5}
     assert found.unfit == ()
-    ledger = read_results_from(project.places.ledger("probe").parent, space)
+    ledger = read_results_from(project.folders.ledger("probe").parent, space)
     assert ledger.rows == found.rows
 
 

@@ -18,8 +18,8 @@ import pytest
 from amlc.commands.compile import compile_
 from amlc.config import load_experiment
 from amlc.errors import PlanError, TemplateError
+from amlc.folders import Folders
 from amlc.manifest import CutShortError, job_text, read_manifest
-from amlc.places import Places
 from amlc.plan import plan
 from amlc.revision import differences, read_contents
 from amlc.write import Summary, write
@@ -60,8 +60,8 @@ class Project:
         """Run the command; return its exit code and what it wrote to stdout."""
         out = io.StringIO()
         settings = {"backend": None, "check": False, "diff": False, "quiet": True, "err": io.StringIO(), **options}
-        places = Places(self.build, self.root / ".amlc")
-        code = compile_(file=self.root / "experiment.yml", places=places, out=out, **settings)
+        places = Folders(self.build, self.root / ".amlc")
+        code = compile_(file=self.root / "experiment.yml", folders=places, out=out, **settings)
         return code, out.getvalue()
 
     @property

@@ -18,7 +18,7 @@ def trials_in(variables: Mapping[str, Any]) -> tuple[Trial, ...]:
             text, part = text + more, part + 1
         try:
             value = json.loads(text)
-            trials.append(Trial(value["id"], value["sequence"], value["parameters"]))
+            trials.append(Trial.of(value))
         except (ValueError, KeyError, TypeError):
             break
     return tuple(trials)

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from amlc.collect import Results
-from amlc.commands.look import backend_named, looked_up
+from amlc.commands.observe import backend_named, up_to_date
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
-from amlc.ledger import Attempt, Event, open_ledger
-from amlc.places import Places
+from amlc.folders import Folders
+from amlc.ledger import Attempt, cancel_asked, open_ledger, stop
 
 _MOST_SHOWN = 10
 
 
 def cancel(
-    *, trials: Sequence[str], everything: bool, target: str | None, places: Places, err: TextIO, quiet: bool
+    *, trials: Sequence[str], everything: bool, target: str | None, folders: Folders, err: TextIO, quiet: bool
 ) -> int:
     """Cancel the jobs of `trials` or, with `everything`, all that are at work, and a submit that runs submits no more.
 
@@ -26,24 +26,24 @@ def cancel(
     """
     if everything == bool(trials):
         raise UsageError("name the trials to cancel, such as `amlc cancel 7`, or give --all for the whole experiment.")
-    manifest = places.manifest(target)
-    path = places.ledger(manifest.header.experiment)
+    manifest = folders.manifest(target)
+    path = folders.ledger(manifest.header.experiment)
     if not path.exists():
         raise UsageError(f"{manifest.header.experiment}: nothing was submitted yet.")
     with open_ledger(path) as ledger:
         if everything:  # first, so that a submit that runs sees it after each job that is not in the list
-            ledger.append([Event(kind="stop", at=time.time())])
+            ledger.append([stop(at=time.time())])
         working = ledger.working()
         if trials:
             named = {row.attempt.job for row in chosen(Results(manifest, ledger), trials) if row.attempt}
             working = {job: attempt for job, attempt in working.items() if job in named}
         if not quiet:
             print(f"{manifest.header.experiment}: {_described(list(working.values()))}", file=err)
-        ledger.append([Event(kind="cancel", at=time.time(), job=job) for job in sorted(working)])
+        ledger.append([cancel_asked(job, at=time.time()) for job in sorted(working)])
     for name in sorted({attempt.backend for attempt in working.values()}):
         jobs = sorted(job for job, attempt in working.items() if attempt.backend == name)
-        backend_named(name, manifest, places).cancel(jobs)
-    with looked_up(manifest, places):
+        backend_named(name, manifest, folders).cancel(jobs)
+    with up_to_date(manifest, folders):
         pass  # records the end where no submit is there to do so
     return 0
 

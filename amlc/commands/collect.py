@@ -10,13 +10,13 @@ from typing import BinaryIO, TextIO
 
 from amlc.backends import Remote, open_backend
 from amlc.collect import Results, Table, Tally, history_table, trials_table
-from amlc.commands.look import looked_up
+from amlc.commands.observe import up_to_date
 from amlc.commands.submit import hint
 from amlc.errors import IncompleteError
-from amlc.ledger import Event, open_ledger
+from amlc.folders import Folders
+from amlc.ledger import EventKind, history_fetched, open_ledger
 from amlc.manifest import Manifest
 from amlc.model import Status
-from amlc.places import Places
 from amlc.replicates import aggregate_table, best_set, by_set
 from amlc.report.tables import WRITERS, finite
 
@@ -24,7 +24,7 @@ from amlc.report.tables import WRITERS, finite
 def collect(
     *,
     target: str | None,
-    places: Places,
+    folders: Folders,
     format_: str,
     out: BinaryIO,
     err: TextIO,
@@ -39,10 +39,10 @@ def collect(
     say so when final results are no numbers, which only a tuner that learns cannot do without.
     Raises IncompleteError when some trial has not come to a good end, or is not proposed yet.
     """
-    manifest = places.manifest(target)
+    manifest = folders.manifest(target)
     if history:
-        _fetch_history(manifest, places)
-    with looked_up(manifest, places) as results:
+        _fetch_history(manifest, folders)
+    with up_to_date(manifest, folders) as results:
         tally = Tally(results)
         with _table(results, tally, history=history, aggregate=aggregate) as table:
             WRITERS[format_](table, out)
@@ -51,7 +51,7 @@ def collect(
     if numbers and tally.without_number and not quiet:
         print(f"{manifest.header.experiment}: {tally.without_number}", file=err)
     if not end.complete:
-        goes_on = hint(end, manifest, places)
+        goes_on = hint(end, manifest, folders)
         raise IncompleteError(f"{manifest.header.experiment}: {end}{goes_on}. The rows are written all the same.")
     if not quiet:
         print(f"{manifest.header.experiment}: {end}", file=err)
@@ -67,14 +67,14 @@ def _table(results: Results, tally: Tally, *, history: bool, aggregate: Sequence
     return trials_table(rows)
 
 
-def _fetch_history(manifest: Manifest, places: Places) -> None:
+def _fetch_history(manifest: Manifest, folders: Folders) -> None:
     """Record the intermediate results of ended jobs that a remote back end was not asked for yet."""
     header = manifest.header
-    backend = open_backend(header, places.runs(header.experiment))
+    backend = open_backend(header, folders.runs(header.experiment))
     if not isinstance(backend, Remote):
         return
-    with looked_up(manifest, places) as results:
-        known = {event.job for event in results.ledger.events(kind="history")}
+    with up_to_date(manifest, folders) as results:
+        known = {event.job for event in results.ledger.events(kind=EventKind.HISTORY)}
         last = (row.attempt for row in results.rows() if row.attempt is not None)
         jobs = dict.fromkeys(
             attempt.job
@@ -82,16 +82,16 @@ def _fetch_history(manifest: Manifest, places: Places) -> None:
             if attempt.backend == header.backend and attempt.latest.status.ended and attempt.job not in known
         )
     if jobs:
-        with open_ledger(places.ledger(header.experiment)) as ledger:
+        with open_ledger(folders.ledger(header.experiment)) as ledger:
             for job, metrics in backend.history(jobs):
-                ledger.append([Event(kind="history", at=time.time(), job=job)], metrics, job=job)
+                ledger.append([history_fetched(job, at=time.time())], metrics, job=job)
 
 
-def best(*, target: str | None, places: Places, mode: str | None, out: TextIO, err: TextIO, quiet: bool) -> int:
+def best(*, target: str | None, folders: Folders, mode: str | None, out: TextIO, err: TextIO, quiet: bool) -> int:
     """Print the parameters with the largest or smallest `default` result, the mean of replicates, as JSON."""
-    manifest = places.manifest(target)
+    manifest = folders.manifest(target)
     mode = mode or manifest.header.optimize_mode
-    with looked_up(manifest, places) as results:
+    with up_to_date(manifest, folders) as results:
         tally = Tally(results)
         found = best_set(by_set(tally.counted(results.rows()), manifest.header.replicates), maximize=mode == "maximize")
     remark = tally.without_number

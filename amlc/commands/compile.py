@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TextIO
 
 from amlc.config import load_experiment
+from amlc.experience import Experience
 from amlc.files import lock
-from amlc.history import History
+from amlc.folders import PATIENCE_S, Folders
 from amlc.ledger import fold, open_ledger, read_ledger
 from amlc.manifest import read_manifest
 from amlc.model import AmlTarget, Experiment, Trial
 from amlc.names import slug
-from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
 from amlc.proposals import note_exhausted
 from amlc.refusals import check_ahead, located
@@ -27,7 +27,7 @@ from amlc.write import OnChange, Summary, write
 
 
 def compile_(
-    *, file: Path, backend: str | None, places: Places, check: bool, diff: bool, quiet: bool, out: TextIO, err: TextIO
+    *, file: Path, backend: str | None, folders: Folders, check: bool, diff: bool, quiet: bool, out: TextIO, err: TextIO
 ) -> int:
     """Compile `file`; with `check` or `diff` write nothing and return 3 if anything would change."""
     experiment, problems = load_experiment(file, backend=backend, environ=os.environ)
@@ -35,10 +35,10 @@ def compile_(
         print(problem, file=err)
     if check or diff:
         show = _show(out, diff=diff)
-        summary = compile_experiment(experiment, backend=backend, places=places, check=True, on_change=show)
+        summary = compile_experiment(experiment, backend=backend, folders=folders, check=True, on_change=show)
     else:
-        with _alone(places, experiment):
-            summary = compile_experiment(experiment, backend=backend, places=places)
+        with _alone(folders, experiment):
+            summary = compile_experiment(experiment, backend=backend, folders=folders)
     if not quiet:
         tell(experiment, summary, "would change" if check or diff else "files changed", err)
     return 3 if (check or diff) and summary.changes else 0
@@ -48,7 +48,7 @@ def compile_experiment(
     experiment: Experiment,
     *,
     backend: str | None,
-    places: Places,
+    folders: Folders,
     room: int | None = None,
     check: bool = False,
     on_change: OnChange | None = None,
@@ -57,38 +57,38 @@ def compile_experiment(
 
     room: as for `plan`. Raises ConfigError with the position of all that stops it.
     """
-    leave_out = [places.state, places.build]
+    leave_out = [folders.state, folders.build]
     with located(experiment, leave_out=leave_out):
         check_ahead(experiment)
-        return _compile(experiment, backend, places, room=room, check=check, on_change=on_change)
+        return _compile(experiment, backend, folders, room=room, check=check, on_change=on_change)
 
 
 def _compile(
     experiment: Experiment,
     backend: str | None,
-    places: Places,
+    folders: Folders,
     *,
     room: int | None,
     check: bool,
     on_change: OnChange | None,
 ) -> Summary:
-    path = places.ledger(experiment.name)
+    path = folders.ledger(experiment.name)
     is_adaptive = adaptive(experiment)
     with open_ledger(path) if is_adaptive and not check else read_ledger(path) as ledger:
-        past = History(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
+        past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
         is_at_work = bool(ledger.working())
     if is_adaptive:
         _warn_of_other_space(experiment, past.groups)
-    with nullcontext() if check else lock(places.build / slug(experiment.name) / ".lock"):
+    with nullcontext() if check else lock(folders.build / slug(experiment.name) / ".lock"):
         summary = write(
             experiment,
-            places.build,
+            folders.build,
             backend=backend or ("aml" if isinstance(experiment.target, AmlTarget) else "local"),
             submitted=past.groups,
-            history=past.records,
+            records=past.records,
             room=room,
             depends=[path] if is_adaptive else [],
-            leave_out=[places.state],
+            leave_out=[folders.state],
             check=check,
             on_change=on_change,
         )
@@ -121,13 +121,13 @@ def tell(experiment: Experiment, summary: Summary, what: str, err: TextIO) -> No
 
 
 @contextmanager
-def _alone(places: Places, experiment: Experiment) -> Iterator[None]:
+def _alone(folders: Folders, experiment: Experiment) -> Iterator[None]:
     """Keep `amlc run` away, which adds to the build folder of an adaptive experiment while it is at work."""
     if not adaptive(experiment):
         yield
         return
-    places.prepare_state()
-    with lock(places.lock(experiment.name), patience_s=PATIENCE_S):
+    folders.prepare_state()
+    with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
         yield
 
 

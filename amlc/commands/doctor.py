@@ -7,12 +7,12 @@ from typing import TextIO
 
 from amlc.backends import missing_azure
 from amlc.errors import BackendError
-from amlc.places import Places
+from amlc.folders import Folders
 
 
-def doctor(*, target: str | None, backend: str | None, places: Places, out: TextIO) -> int:
+def doctor(*, target: str | None, backend: str | None, folders: Folders, out: TextIO) -> int:
     """Print a line for each check; return 5 when one of them failed."""
-    manifest = places.manifest(target)
+    manifest = folders.manifest(target)
     if (backend or manifest.header.backend) == "local":
         print("ok      local: nothing is needed but this machine", file=out)
         return 0

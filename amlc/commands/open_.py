@@ -7,14 +7,14 @@ from typing import TextIO
 from amlc.collect import Results
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
+from amlc.folders import Folders
 from amlc.ledger import read_ledger
-from amlc.places import Places
 
 
-def open_(*, trial: str, target: str | None, places: Places, out: TextIO) -> int:
+def open_(*, trial: str, target: str | None, folders: Folders, out: TextIO) -> int:
     """Print the address of the trial's last attempt."""
-    manifest = places.manifest(target)
-    with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
+    manifest = folders.manifest(target)
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
         (row,) = chosen(Results(manifest, ledger), [trial])
     found, attempt = row.trial, row.attempt
     if attempt is None:

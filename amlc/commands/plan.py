@@ -11,10 +11,10 @@ from typing import Any, TextIO
 from amlc.collect import Results, Tally, Verdict
 from amlc.commands.submit import Options, failures, policy
 from amlc.errors import UsageError
-from amlc.ledger import read_ledger
+from amlc.folders import Folders
+from amlc.ledger import EventKind, read_ledger
 from amlc.manifest import Manifest
-from amlc.places import Places
-from amlc.reconcile import Reason, Submit, decide
+from amlc.reconcile import Action, Reason, decide
 from amlc.revision import differences, parse_contents, read_contents
 
 _MOST_SHOWN = 20
@@ -27,21 +27,21 @@ class _Due:
 
     jobs: int = 0
     trials: int = 0
-    first: list[Submit] = field(default_factory=list)
+    first: list[Action] = field(default_factory=list)
 
-    def count(self, action: Submit) -> None:
+    def count(self, action: Action) -> None:
         self.jobs += 1
         self.trials += len(action.trials)
         if len(self.first) < _MOST_SHOWN:
             self.first.append(action)
 
 
-def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -> int:
+def plan(*, target: str | None, options: Options, folders: Folders, out: TextIO) -> int:
     """Print what submit would do, and do nothing."""
-    manifest = places.manifest(target)
+    manifest = folders.manifest(target)
     due = {reason: _Due() for reason in Reason}
     revisions: Counter[str] = Counter()
-    with read_ledger(places.ledger(manifest.header.experiment)) as ledger, ledger.snapshot():
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger, ledger.snapshot():
         results = Results(manifest, ledger)
         allowed = policy(results, options)
         tally = Tally(results)
@@ -53,7 +53,7 @@ def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -
             ended = (one for trial, one in last.items() if one.status(trial).ended)
             revisions.update(one.revision for one in ended if one.revision != manifest.header.revision)
         end = tally.verdict
-        made_of = {event.data["revision"]: event.data["contents"] for event in ledger.events(kind="revision")}
+        made_of = {event.data["revision"]: event.data["contents"] for event in ledger.events(kind=EventKind.REVISION)}
     print(f"{manifest.header.experiment}: {end}", file=out)
     for revision, count in revisions.items():
         print(f"{count} ended at revision {revision[:6]}, current {manifest.header.revision[:6]}"
@@ -61,7 +61,7 @@ def plan(*, target: str | None, options: Options, places: Places, out: TextIO) -
     for reason, submissions in due.items():
         if submissions.jobs:
             _show(reason, submissions, out)
-    _show_rest(manifest, end, any(submissions.jobs for submissions in due.values()), places, out)
+    _show_rest(manifest, end, any(submissions.jobs for submissions in due.values()), folders, out)
     return 0
 
 
@@ -87,7 +87,7 @@ def _show(reason: Reason, due: _Due, out: TextIO) -> None:
         print(f"  … and {due.jobs - len(due.first)} more", file=out)
 
 
-def _show_rest(manifest: Manifest, end: Verdict, is_busy: bool, places: Places, out: TextIO) -> None:  # noqa: FBT001
+def _show_rest(manifest: Manifest, end: Verdict, is_busy: bool, folders: Folders, out: TextIO) -> None:  # noqa: FBT001
     if end.to_propose is None:
         print("more to be proposed by the tuner, from the results", file=out)
     elif end.to_propose:
@@ -95,4 +95,4 @@ def _show_rest(manifest: Manifest, end: Verdict, is_busy: bool, places: Places, 
     elif not is_busy:
         print("nothing to submit", file=out)
     if end.failed:
-        print(failures(end, manifest.header, places), file=out)
+        print(failures(end, manifest.header, folders), file=out)

@@ -11,11 +11,11 @@ from amlc import files
 from amlc.backends import missing_azure
 from amlc.errors import BackendError, UsageError
 from amlc.files import lock
-from amlc.ledger import Attempt, Event, Ledger, fold, observed, open_ledger
+from amlc.folders import Folders
+from amlc.ledger import Attempt, Event, Ledger, fold, intent, observed, open_ledger, submitted
 from amlc.manifest import FILE_NAME, Manifest, entry_line, head_lines, tail_lines
 from amlc.model import Workspace
 from amlc.names import slug
-from amlc.places import Places
 from amlc.render.context import aml_name
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def refresh(
     target: str | None,
     workspace: Mapping[str, str | None],
     config: Path | None,
-    places: Places,
+    folders: Folders,
     err: TextIO,
     quiet: bool,
 ) -> int:
@@ -40,7 +40,7 @@ def refresh(
 
     workspace, config: where to look when nothing is compiled; see `_workspace`.
     """
-    manifest = _compiled(places, target)
+    manifest = _compiled(folders, target)
     space = manifest.header.workspace if manifest else None
     try:
         from amlc.backends.aml.client import Client
@@ -48,11 +48,11 @@ def refresh(
         client = Client(space or _workspace(workspace, config))
         jobs = _jobs(client, manifest.header.experiment if manifest else target, manifest)
         name = manifest.header.experiment if manifest else _name(jobs)
-        places.prepare_state()
-        with lock(places.lock(name)), open_ledger(places.ledger(name)) as ledger:
+        folders.prepare_state()
+        with lock(folders.lock(name)), open_ledger(folders.ledger(name)) as ledger:
             count = _record(ledger, client, jobs)
             if manifest is None:
-                _rebuild(places, jobs, client.workspace)
+                _rebuild(folders, jobs, client.workspace)
     except ModuleNotFoundError as error:
         raise missing_azure(error) from error
     if not quiet:
@@ -60,12 +60,12 @@ def refresh(
     return 0
 
 
-def _compiled(places: Places, target: str | None) -> Manifest | None:
+def _compiled(folders: Folders, target: str | None) -> Manifest | None:
     """Return the compiled experiment if there is one; a name that is not compiled may still be in the workspace."""
-    if target is None and not any(places.build.glob(f"*/{FILE_NAME}")):
+    if target is None and not any(folders.build.glob(f"*/{FILE_NAME}")):
         return None
     try:
-        return places.manifest(target)
+        return folders.manifest(target)
     except UsageError:
         if target is None or Path(target).is_file():
             raise
@@ -133,7 +133,7 @@ def _record(ledger: Ledger, client: Client, jobs: Sequence[Found]) -> int:
         fetched = observer.ended[seen.job][1] if seen.job in observer.ended else None
         events = [
             _intent(job, losses),
-            Event(kind="submitted", at=job.created, job=seen.job, data={"url": seen.url}),
+            submitted(seen.job, at=job.created, url=seen.url),
             observed(seen, at=seen.ended or job.created, outcomes=fetched.outcomes if fetched else ()),
         ]
         ledger.append(events, fetched.metrics if fetched else (), job=seen.job)
@@ -145,23 +145,24 @@ def _losses(attempts: Iterable[Attempt], job: Found) -> int:
 
 
 def _intent(job: Found, losses: int) -> Event:
-    data = {
-        "id": job.id,
-        "attempt": job.number,
-        "trials": [trial.as_dict() for trial in job.trials],
-        "revision": job.revision,
-        "backend": "aml",
-        "losses": losses,
-    }
-    return Event(kind="intent", at=job.created, job=job.view.name, data=data)
+    return intent(
+        job.view.name,
+        at=job.created,
+        identity=job.id,
+        attempt=job.number,
+        trials=job.trials,
+        revision=job.revision,
+        backend="aml",
+        losses=losses,
+    )
 
 
-def _rebuild(places: Places, jobs: Sequence[Found], workspace: Workspace) -> None:
+def _rebuild(folders: Folders, jobs: Sequence[Found], workspace: Workspace) -> None:
     """Write the build folder: the last attempt of each job, as the workspace has it; the manifest comes last."""
     from amlc.backends.aml.rebuild import entry, header_of
 
     header = header_of(max(jobs, key=lambda job: job.created), workspace)
-    folder = places.build / slug(header.experiment)
+    folder = folders.build / slug(header.experiment)
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
     whole: dict[str, Found] = {}  # by job; a later attempt may have what was left of a pack only
     for job in jobs:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import BinaryIO, TextIO
 
 from amlc.collect import verdict
-from amlc.commands.look import looked_up
+from amlc.commands.observe import up_to_date
 from amlc.errors import UsageError
-from amlc.places import Places
+from amlc.folders import Folders
 from amlc.report.page import report_page
 
 
-def report(*, target: str | None, places: Places, out: BinaryIO, err: TextIO, quiet: bool) -> int:
+def report(*, target: str | None, folders: Folders, out: BinaryIO, err: TextIO, quiet: bool) -> int:
     """Write the report of an experiment to `out`, complete or not.
 
     Raises UsageError when `out` is a terminal, which cannot show the page.
     """
-    manifest = places.manifest(target)
+    manifest = folders.manifest(target)
     if out.isatty():
         raise UsageError("the report is a large HTML page; write it to a file: amlc report > report.html")
-    with looked_up(manifest, places) as results:
+    with up_to_date(manifest, folders) as results:
         out.write(report_page(results, results.ledger))
         out.flush()
         end = verdict(results)

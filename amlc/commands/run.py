@@ -13,16 +13,16 @@ from amlc.commands.submit import Options, submit_locked
 from amlc.config import load_experiment
 from amlc.errors import IncompleteError, UsageError
 from amlc.files import lock
+from amlc.folders import PATIENCE_S, Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment
-from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
 from amlc.warm_start import read_results_from, record_results
 
 
 def run(
-    *, file: Path, learn_from: Path | None, options: Options, places: Places, format_: str, out: BinaryIO, err: TextIO
+    *, file: Path, learn_from: Path | None, options: Options, folders: Folders, format_: str, out: BinaryIO, err: TextIO
 ) -> int:
     """Compile and submit the experiment of `file`, and write its results to `out`; return what submit returns.
 
@@ -33,20 +33,20 @@ def run(
     if not options.quiet:
         for problem in problems:
             print(problem, file=err)
-    places.prepare_state()
-    with lock(places.lock(experiment.name), patience_s=PATIENCE_S):
+    folders.prepare_state()
+    with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
         if learn_from is not None:
-            _learn(experiment, learn_from, options, places, err)
+            _learn(experiment, learn_from, options, folders, err)
         # What follows is compiled when it is submitted: until then, any result may change it.
         room = 0 if adaptive(experiment) and options.rounds is None else None
-        summary = compile_experiment(experiment, backend=options.backend, places=places, room=room)
+        summary = compile_experiment(experiment, backend=options.backend, folders=folders, room=room)
         if not options.quiet:
             tell(experiment, summary, "files changed", err)
-        code = submit_locked(read_manifest(summary.folder), experiment, options=options, places=places, err=err)
+        code = submit_locked(read_manifest(summary.folder), experiment, options=options, folders=folders, err=err)
     try:
         collected = collect(
             target=str(file),
-            places=places,
+            folders=folders,
             format_=format_,
             out=out,
             err=err,
@@ -60,11 +60,11 @@ def run(
     return code or collected
 
 
-def _learn(experiment: Experiment, path: Path, options: Options, places: Places, err: TextIO) -> None:
+def _learn(experiment: Experiment, path: Path, options: Options, folders: Folders, err: TextIO) -> None:
     if not adaptive(experiment):
         raise UsageError(f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. Leave it out.")
     results = read_results_from(path, experiment.space)
-    with open_ledger(places.ledger(experiment.name)) as ledger:
+    with open_ledger(folders.ledger(experiment.name)) as ledger:
         is_new = record_results(ledger, results, at=time.time())
     left_out = f", left out: {results.left_out}" if results.left_out else ""
     if not options.quiet:

@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 from amlc.backends import Remote, open_backend
 from amlc.collect import Causes, Row, Table, Tally, Verdict, trials_table
-from amlc.commands.look import looked_up
+from amlc.commands.observe import up_to_date
 from amlc.commands.submit import hint
+from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
-from amlc.places import Places
 from amlc.report.tables import WRITERS
 
 _FIXED_WIDTH = 48
@@ -26,10 +26,10 @@ _STYLES = {
 }
 
 
-def status(*, target: str | None, places: Places, format_: str, everything: bool, out: BinaryIO) -> int:
+def status(*, target: str | None, folders: Folders, format_: str, everything: bool, out: BinaryIO) -> int:
     """Write the status of each trial to `out`; as text, the verdict, at most 40 rows, and why trials failed."""
-    manifest = places.manifest(target)
-    with looked_up(manifest, places) as results:
+    manifest = folders.manifest(target)
+    with up_to_date(manifest, folders) as results:
         if format_ != "text":
             with trials_table(results.rows()) as table:
                 columns = tuple(name for name in table.columns if not name.startswith(("param.", "metric.")))
@@ -42,22 +42,24 @@ def status(*, target: str | None, places: Places, format_: str, everything: bool
             if everything or len(shown) < _MOST_ROWS:
                 shown.append(row)
         end = tally.verdict
-    _show(manifest, end, shown, causes, places, out)
+    _show(manifest, end, shown, causes, folders, out)
     return 0
 
 
-def _reasons(manifest: Manifest, rows: Sequence[Row], places: Places) -> Mapping[str, str]:
+def _reasons(manifest: Manifest, rows: Sequence[Row], folders: Folders) -> Mapping[str, str]:
     """Return why waiting jobs wait, as far as the back end says so."""
     header = manifest.header
     attempts = [row.attempt for row in rows if row.status is Status.WAITING and row.attempt is not None]
     jobs = list(dict.fromkeys(attempt.job for attempt in attempts if attempt.backend == header.backend))[:_MOST_ROWS]
     if not jobs:
         return {}
-    backend = open_backend(header, places.runs(header.experiment))
+    backend = open_backend(header, folders.runs(header.experiment))
     return backend.reasons(jobs) if isinstance(backend, Remote) else {}
 
 
-def _show(manifest: Manifest, end: Verdict, rows: Sequence[Row], causes: Causes, places: Places, out: BinaryIO) -> None:
+def _show(
+    manifest: Manifest, end: Verdict, rows: Sequence[Row], causes: Causes, folders: Folders, out: BinaryIO
+) -> None:
     import io
 
     from rich.console import Console
@@ -67,13 +69,13 @@ def _show(manifest: Manifest, end: Verdict, rows: Sequence[Row], causes: Causes,
     stream = io.TextIOWrapper(out, encoding="utf-8", errors="replace")
     console = Console(file=stream, highlight=False)
     header = manifest.header
-    console.print(f"{header.experiment}: {end}{hint(end, manifest, places)}", markup=False, soft_wrap=True)
+    console.print(f"{header.experiment}: {end}{hint(end, manifest, folders)}", markup=False, soft_wrap=True)
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for name, justify in (("#", "right"), ("trial", "left"), ("status", "left"), ("try", "right"), ("time", "right")):
         grid.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     grid.add_column("result, or why there is none", overflow="ellipsis", no_wrap=True)
     room = max(console.width - _FIXED_WIDTH, 20)  # a long remark must not squeeze the columns before it
-    reasons = _reasons(manifest, rows, places)
+    reasons = _reasons(manifest, rows, folders)
     for row in rows:
         remark = _remark(row) or (reasons.get(row.attempt.job, "") if row.attempt else "")
         grid.add_row(

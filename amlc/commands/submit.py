@@ -13,22 +13,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from amlc.assessing import Assessor, GivenUp
+from amlc.advising import GivenUp
 from amlc.assessors import AMONG_ALL, ASSESSORS, custom
 from amlc.backends import PARALLEL, Backend, Remote, open_backend
+from amlc.backlog import More
 from amlc.collect import Results, Verdict, verdict
 from amlc.commands.compile import compile_experiment
 from amlc.commands.progress import watching
 from amlc.commands.trials import chosen
 from amlc.config import load_experiment
-from amlc.drive import CANCELED, Limits, More, Progress, drive
+from amlc.drive import CANCELED, Limits, Progress, drive
+from amlc.early_stopping import Assessor
 from amlc.errors import UsageError
+from amlc.experience import Experience
 from amlc.files import lock
-from amlc.history import History
-from amlc.ledger import Event, Ledger, open_ledger
+from amlc.folders import PATIENCE_S, Folders
+from amlc.ledger import EventKind, Ledger, open_ledger, revision_made_of
 from amlc.manifest import Header, Manifest, read_manifest
 from amlc.model import Experiment, Status
-from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
 from amlc.plan import given_up as asked
 from amlc.proposals import advised, following, note_exhausted
@@ -59,21 +61,21 @@ class Options:
     quiet: bool = False
 
 
-def submit(*, target: str | None, options: Options, places: Places, err: TextIO) -> int:
+def submit(*, target: str | None, options: Options, folders: Folders, err: TextIO) -> int:
     """Submit and follow to the end; return 0, 1 while a compiled trial stands failed, 4 if some are not submitted."""
-    manifest = places.manifest(target)
-    places.prepare_state()
-    with lock(places.lock(manifest.header.experiment), patience_s=PATIENCE_S):
+    manifest = folders.manifest(target)
+    folders.prepare_state()
+    with lock(folders.lock(manifest.header.experiment), patience_s=PATIENCE_S):
         experiment = None
         if manifest.header.search is not None and not options.only and (options.rounds is None or options.rounds > 1):
             experiment = _source(manifest, options, err)
         if experiment is not None and options.rounds is None:
-            manifest = compiled(experiment, manifest, options, places)
-        return submit_locked(manifest, experiment, options=options, places=places, err=err)
+            manifest = compiled(experiment, manifest, options, folders)
+        return submit_locked(manifest, experiment, options=options, folders=folders, err=err)
 
 
 def submit_locked(
-    manifest: Manifest, experiment: Experiment | None, *, options: Options, places: Places, err: TextIO
+    manifest: Manifest, experiment: Experiment | None, *, options: Options, folders: Folders, err: TextIO
 ) -> int:
     """Do what `submit` does; the caller holds the experiment's lock.
 
@@ -81,7 +83,7 @@ def submit_locked(
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
     if not options.quiet:
-        with open_ledger(places.ledger(header.experiment)) as ledger:
+        with open_ledger(folders.ledger(header.experiment)) as ledger:
             for line in _withheld(experiment, manifest, ledger, options):
                 print(f"warning: {line}", file=err)
     code = 0
@@ -89,26 +91,28 @@ def submit_locked(
         if number > 0:
             if experiment is None:
                 break
-            manifest = compiled(experiment, manifest, options, places)
-        code = _round(replace(manifest, header=header), experiment, options=options, places=places, err=err)
+            manifest = compiled(experiment, manifest, options, folders)
+        code = _round(replace(manifest, header=header), experiment, options=options, folders=folders, err=err)
     return code
 
 
-def _round(manifest: Manifest, experiment: Experiment | None, *, options: Options, places: Places, err: TextIO) -> int:
+def _round(
+    manifest: Manifest, experiment: Experiment | None, *, options: Options, folders: Folders, err: TextIO
+) -> int:
     header = manifest.header
     follows = experiment is not None and adaptive(experiment) and options.rounds is None
-    with open_ledger(places.ledger(header.experiment)) as ledger:
-        backend = open_backend(header, places.runs(header.experiment), parallel=options.parallel)
+    with open_ledger(folders.ledger(header.experiment)) as ledger:
+        backend = open_backend(header, folders.runs(header.experiment), parallel=options.parallel)
         _note_revision(manifest, ledger)
         limits = _limits(manifest, backend, options)
         more: More = lambda attempts, room: ()  # noqa: E731
         given_up: GivenUp | None = None
         if experiment is not None and follows:
-            history = History(ledger, replicates=experiment.replicates)
-            more = following(experiment, manifest, history, abreast=limits.abreast)
+            experience = Experience(ledger, replicates=experiment.replicates)
+            more = following(experiment, manifest, experience, abreast=limits.abreast)
             if experiment.replicates == 1 and _follows(experiment, manifest, ledger):
-                given_up = advised(experiment, history)
-        refused = located(experiment, leave_out=[places.state, places.build]) if experiment else nullcontext()
+                given_up = advised(experiment, experience)
+        refused = located(experiment, leave_out=[folders.state, folders.build]) if experiment else nullcontext()
         with refused, watching(manifest, most=_expected(manifest), quiet=options.quiet, err=err) as watch:
             progress, stopped = drive(
                 manifest,
@@ -127,7 +131,7 @@ def _round(manifest: Manifest, experiment: Experiment | None, *, options: Option
             note_exhausted(manifest, ledger, at=time.time())
         end = verdict(Results(manifest, ledger))
     if not options.quiet:
-        _report(progress, stopped, end, manifest, places, err)
+        _report(progress, stopped, end, manifest, folders, err)
     return _exit_code(progress, end, stopped, options)
 
 
@@ -167,11 +171,10 @@ def _exit_code(progress: Progress, end: Verdict, stopped: str | None, options: O
 def _note_revision(manifest: Manifest, ledger: Ledger) -> None:
     """Record what the compiled revision is made of, so that `amlc plan` can say later what became different."""
     revision = manifest.header.revision
-    if all(event.data["revision"] != revision for event in ledger.events(kind="revision")):
+    if all(event.data["revision"] != revision for event in ledger.events(kind=EventKind.REVISION)):
         with suppress(UsageError):  # a build folder of `amlc refresh` does not say
-            text = contents_text(read_contents(manifest.folder))
-            data = {"revision": revision, "contents": json.loads(text)}
-            ledger.append([Event(kind="revision", at=time.time(), data=data)])
+            contents = json.loads(contents_text(read_contents(manifest.folder)))
+            ledger.append([revision_made_of(revision, contents, at=time.time())])
 
 
 def _source(manifest: Manifest, options: Options, err: TextIO) -> Experiment | None:
@@ -201,12 +204,12 @@ def _short(file: Path) -> str:
     return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
 
 
-def compiled(experiment: Experiment, manifest: Manifest, options: Options, places: Places) -> Manifest:
+def compiled(experiment: Experiment, manifest: Manifest, options: Options, folders: Folders) -> Manifest:
     """Compile what is certain now; of a tuner that learns, only the next round where there are rounds."""
     # Otherwise what follows is compiled when it is submitted: until then, any result may change it.
     room = 0 if adaptive(experiment) and options.rounds is None else None
     backend = options.backend or manifest.header.backend
-    return read_manifest(compile_experiment(experiment, backend=backend, places=places, room=room).folder)
+    return read_manifest(compile_experiment(experiment, backend=backend, folders=folders, room=room).folder)
 
 
 def _assessor(manifest: Manifest) -> Assessor | None:
@@ -276,21 +279,21 @@ def _report(
     stopped: str | None,
     end: Verdict,
     manifest: Manifest,
-    places: Places,
+    folders: Folders,
     err: TextIO,
 ) -> None:
     if stopped is not None:
         print(f"stopped: {stopped}", file=err)
-    print(f"{progress.submitted} submitted, {end}{hint(end, manifest, places, stopped=stopped)}", file=err)
+    print(f"{progress.submitted} submitted, {end}{hint(end, manifest, folders, stopped=stopped)}", file=err)
     if end.failed:
-        print(failures(end, manifest.header, places), file=err)
+        print(failures(end, manifest.header, folders), file=err)
 
 
-def hint(end: Verdict, manifest: Manifest, places: Places, *, stopped: str | None = None) -> str:
+def hint(end: Verdict, manifest: Manifest, folders: Folders, *, stopped: str | None = None) -> str:
     """Return the end of a verdict's line: which command goes on, if one does."""
     if end.submitted or (stopped or "").startswith("maxExperimentDuration"):
         return ""
-    command = places.advice("submit", manifest.header.experiment)
+    command = folders.advice("submit", manifest.header.experiment)
     if end.statuses.get(Status.PENDING) or source(manifest) is not None:
         return f": {command} goes on"
     return f": {command} goes on where the experiment's file is"
@@ -303,11 +306,11 @@ def source(manifest: Manifest) -> Path | None:
     return file if file is not None and file.is_file() else None
 
 
-def failures(end: Verdict, header: Header, places: Places) -> str:
+def failures(end: Verdict, header: Header, folders: Folders) -> str:
     """Return the line that says what to do about trials that stand failed."""
     found = [status.value for status in (Status.FAILED, Status.UNFINISHED) if end.statuses.get(status)]
-    again = places.advice("submit", header.experiment, "--retry", ",".join(found))
+    again = folders.advice("submit", header.experiment, "--retry", ",".join(found))
     return (
-        f"{places.advice('status', header.experiment)} says why, {places.advice('logs', header.experiment, 'TRIAL')} "
+        f"{folders.advice('status', header.experiment)} says why, {folders.advice('logs', header.experiment, 'TRIAL')} "
         f"shows more; {again} runs {'them' if end.failed > 1 else 'it'} again"
     )

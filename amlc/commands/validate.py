@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 from amlc import refusals
 from amlc.config import load_experiment
 from amlc.errors import ConfigError, Problem, Severity
-from amlc.places import Places
+from amlc.folders import Folders
 
 
 def validate(
@@ -22,17 +22,17 @@ def validate(
     out: TextIO,
     err: TextIO,
     quiet: bool,
-    places: Places,
+    folders: Folders,
 ) -> int:
     """Check every file; text goes to `err`, the others, which are data, to `out`. Returns 1 if one has errors.
 
-    places: whose folders are no trial code.
+    folders: whose folders are no trial code.
     """
     problems: list[Problem] = []
     for file in files:
         try:
             experiment, found = load_experiment(file, backend=backend, environ=os.environ)
-            refused = refusals.problems(experiment, leave_out=[places.state, places.build])
+            refused = refusals.problems(experiment, leave_out=[folders.state, folders.build])
             problems += [*found, *refused]
             if format_ == "text" and not refused and not quiet:
                 print(f"{file}: {experiment.name} is valid", file=err)

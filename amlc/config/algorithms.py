@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from amlc.config.arguments import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn, find
-from amlc.config.sentences import show, wrong_type
 from amlc.config.spelling import Config
+from amlc.config.wording import show, wrong_type
 from amlc.errors import Problem, did_you_mean
 from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Space
 

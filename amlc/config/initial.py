@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amlc.config.sentences import flow, show
 from amlc.config.spelling import Config
+from amlc.config.wording import flow, show
 from amlc.errors import Problem, did_you_mean, shorten
 from amlc.model import Choice, Dimension, Integer, JsonPath, Space
 from amlc.space.points import coordinate_of, value_at

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amlc.config.sentences import show, wrong_type
 from amlc.config.spelling import Config
+from amlc.config.wording import show, wrong_type
 from amlc.errors import Problem, shorten
 from amlc.model import JsonPath
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from amlc.config.sentences import flow, show, wrong_type
 from amlc.config.spelling import Config
+from amlc.config.wording import flow, show, wrong_type
 from amlc.errors import Problem, did_you_mean
 from amlc.model import JsonPath
 from amlc.resources import schema_file

@@ -211,7 +211,7 @@ def _too_large(job: Job, variables: Mapping[str, str], size: int) -> PlanError:
 
 def _trial_variables(index: int, trial: Trial, replicates: int) -> dict[str, str]:
     name = f"AMLC_TRIAL_{index}"
-    record: dict[str, Any] = {"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}
+    record = trial.as_dict()
     if replicates > 1:
         record["replicate"] = trial.sequence % replicates
     text = as_json(record)

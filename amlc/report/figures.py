@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
-from amlc.collect import number
 from amlc.model import Status
+from amlc.records import number
+from amlc.report.overview import MOST_POINTS, Curve, Overview, OverviewRow, chosen, evenly, shown
 from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
-from amlc.report.view import MOST_POINTS, Curve, Row, View, chosen, evenly, shown
 
 MOST_CURVES = 200
 _MOST_BARS = 1_000
@@ -56,19 +56,19 @@ class Figure:
     layout: Mapping[str, Any] | None = None
 
 
-def default_metric(view: View, scale: Scale) -> Figure:
+def default_metric(overview: Overview, scale: Scale) -> Figure:
     """Draw the score of each trial, and the best so far."""
     title = "Default metric"
-    rows = view.scored.rows
+    rows = overview.scored.rows
     if not rows:
-        return Figure(key="metric", title=title, note=_no_score(view))
-    drawn = chosen(view, view.scored, rows, MOST_POINTS)
+        return Figure(key="metric", title=title, note=_no_score(overview))
+    drawn = chosen(overview, overview.scored, rows, MOST_POINTS)
     scores = [plain(row.score) for row in drawn]
     trials = {
         **_by_trial(drawn),
         "type": "scatter",
         "mode": "markers",
-        "name": "trial" if view.replicates == 1 else "parameter set",
+        "name": "trial" if overview.replicates == 1 else "parameter set",
         "y": scores,
         "marker": {"color": _PLAIN, "size": 9 if len(drawn) <= _FEW_TRIALS else 5, "opacity": 0.85},
         "text": [_hover(row) for row in drawn],
@@ -76,23 +76,23 @@ def default_metric(view: View, scale: Scale) -> Figure:
     }
     layout = {
         "height": 360,
-        "xaxis": _trial_axis(rows, "trial" if view.replicates == 1 else "first trial of the set"),
-        "yaxis": {"title": {"text": "default" if view.replicates == 1 else "default, mean"}, **_log(scale.log)},
+        "xaxis": _trial_axis(rows, "trial" if overview.replicates == 1 else "first trial of the set"),
+        "yaxis": {"title": {"text": "default" if overview.replicates == 1 else "default, mean"}, **_log(scale.log)},
         "legend": {"orientation": "h", "y": 1.12, "x": 0},
     }
-    note = _sentences(_means(view, "point"), _scored_drawn(view, drawn, MOST_POINTS), _unscored(view))
-    traces = (trials, _best_so_far(view)) if view.steps else (trials,)
+    note = _sentences(_means(overview, "point"), _scored_drawn(overview, drawn, MOST_POINTS), _unscored(overview))
+    traces = (trials, _best_so_far(overview)) if overview.steps else (trials,)
     return Figure(key="metric", title=title, note=note, traces=traces, layout=layout)
 
 
-def hyperparameters(view: View, scale: Scale) -> Figure:
+def hyperparameters(overview: Overview, scale: Scale) -> Figure:
     """Draw each trial as a line through its parameters, coloured by its score."""
     title = "Hyperparameters"
-    names, left_out = _axes(view)
-    if not view.scored.rows or not names:
-        note = _no_score(view) if not view.scored.rows else "The search space is empty."
+    names, left_out = _axes(overview)
+    if not overview.scored.rows or not names:
+        note = _no_score(overview) if not overview.scored.rows else "The search space is empty."
         return Figure(key="parameters", title=title, note=note)
-    drawn = chosen(view, view.scored, view.scored.rows, _MOST_LINES)
+    drawn = chosen(overview, overview.scored, overview.scored.rows, _MOST_LINES)
     most = _LABEL_LENGTH if len(names) <= _FEW_AXES else _TICK_LENGTH
     dimensions = [_dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names]
     dimensions.append(_numbers("default", [row.score for row in drawn], log=scale.log))
@@ -108,20 +108,20 @@ def hyperparameters(view: View, scale: Scale) -> Figure:
     note = _sentences(
         "Drag along an axis to pick a range, drag its name to move it",
         left_out,
-        _means(view, "line"),
-        _scored_drawn(view, drawn, _MOST_LINES),
+        _means(overview, "line"),
+        _scored_drawn(overview, drawn, _MOST_LINES),
     )
     margin = {"l": 110, "r": 40, "t": 56 if len(names) <= _FEW_AXES else 84, "b": 32}
     return Figure(key="parameters", title=title, note=note, traces=(trace,), layout={"height": 440, "margin": margin})
 
 
-def intermediate(view: View, scale: Scale, curves: Sequence[Curve], *, candidates: int) -> Figure:
+def intermediate(overview: Overview, scale: Scale, curves: Sequence[Curve], *, candidates: int) -> Figure:
     """Draw the intermediate results of trials; `candidates`: how many trials there were to choose from."""
     title = "Intermediate results"
     if not curves:
         note = "No trial has reported a finite number as its intermediate default metric."
         return Figure(key="intermediate", title=title, note=note)
-    log = not view.maximize and decades([value for curve in curves for _, value in curve.points])
+    log = not overview.maximize and decades([value for curve in curves for _, value in curve.points])
     traces = tuple(_curve(scale, curve) for curve in curves)
     layout = {
         "height": 400,
@@ -130,7 +130,7 @@ def intermediate(view: View, scale: Scale, curves: Sequence[Curve], *, candidate
         "yaxis": {"title": {"text": "default"}, **_log(log)},
     }
     note = _sentences(
-        "Coloured by the final result, from grey-blue (worst) to red (best)" if view.scored.rows else "",
+        "Coloured by the final result, from grey-blue (worst) to red (best)" if overview.scored.rows else "",
         f"{MOST_CURVES} of {candidates:,} trials were looked at, half of them the best"
         if candidates > MOST_CURVES
         else "",
@@ -141,9 +141,9 @@ def intermediate(view: View, scale: Scale, curves: Sequence[Curve], *, candidate
     return Figure(key="intermediate", title=title, note=note, traces=traces, layout=layout)
 
 
-def durations(view: View) -> Figure:
+def durations(overview: Overview) -> Figure:
     """Draw how long each trial took, by its status."""
-    rows = [row for row in view.rows if row.duration_s is not None and row.sequence in view.sample.even]
+    rows = [row for row in overview.rows if row.duration_s is not None and row.sequence in overview.sample.even]
     if not rows:
         return Figure(key="durations", title="Duration", note="No trial has ended yet.")
     drawn = evenly(rows, _MOST_BARS)
@@ -172,25 +172,25 @@ def durations(view: View) -> Figure:
         "yaxis": {"title": {"text": unit}, "rangemode": "tozero"},
         "legend": {"orientation": "h", "y": 1.16, "x": 0},
     }
-    note = _drawn_of(len(drawn), view.totals.timed, "trials that have ended")
+    note = _drawn_of(len(drawn), overview.totals.timed, "trials that have ended")
     return Figure(key="durations", title="Duration", note=_sentences(note), traces=traces, layout=layout)
 
 
 # --- the parts of the charts ------------------------------------------------------------------------------------
 
 
-def _by_trial(rows: Sequence[Row]) -> dict[str, Any]:
+def _by_trial(rows: Sequence[OverviewRow]) -> dict[str, Any]:
     """Return what places points by trial; `customdata` is the trial that a click leads to."""
     return {"x": [row.sequence for row in rows], "customdata": [row.sequence for row in rows]}
 
 
-def _best_so_far(view: View) -> dict[str, Any]:
-    steps = evenly(view.steps, MOST_POINTS)
+def _best_so_far(overview: Overview) -> dict[str, Any]:
+    steps = evenly(overview.steps, MOST_POINTS)
     return {
         "type": "scatter",
         "mode": "lines",
         "name": "best so far",
-        "x": [*(sequence for sequence, _ in steps), view.last],
+        "x": [*(sequence for sequence, _ in steps), overview.last],
         "y": [plain(score) for _, score in (*steps, steps[-1])],
         "line": {"color": _ACCENT, "width": 2, "shape": "hv"},
         "hoverinfo": "skip",
@@ -212,7 +212,7 @@ def _curve(scale: Scale, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _coloured(scale: Scale, rows: Sequence[Row]) -> dict[str, Any]:
+def _coloured(scale: Scale, rows: Sequence[OverviewRow]) -> dict[str, Any]:
     """Return the lines' colours. plotly draws high values over low ones, so that the best have to be the highest."""
     sign = 1 if scale.maximize else -1
     ticks = _exponents(scale.low, scale.high) if scale.log else _even_ticks(scale.low, scale.high)
@@ -281,10 +281,10 @@ def _names(label: str, values: Sequence[Any], *, key: Callable[[Any], Any] | Non
     }
 
 
-def _axes(view: View) -> tuple[tuple[str, ...], str]:
+def _axes(overview: Overview) -> tuple[tuple[str, ...], str]:
     """Return the parameters that get an axis, those that vary first, and a note on those that get none."""
-    varying = view.varying or view.parameters
-    constant = len(view.parameters) - len(varying)
+    varying = overview.varying or overview.parameters
+    constant = len(overview.parameters) - len(varying)
     notes = (
         f"Left out: {constant} that never vary" if constant else "",
         f"Drawn are the first {_MOST_AXES} of {len(varying)} parameters" if len(varying) > _MOST_AXES else "",
@@ -297,7 +297,7 @@ def _name(value: Any) -> str:
     return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
 
 
-def _trial_axis(rows: Sequence[Row], title: str) -> dict[str, Any]:
+def _trial_axis(rows: Sequence[OverviewRow], title: str) -> dict[str, Any]:
     return {"title": {"text": title}, "tickformat": "d", **_whole(rows[-1].sequence - rows[0].sequence)}
 
 
@@ -343,7 +343,7 @@ def _shortened(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-((most - 1) // 2) :]}"
 
 
-def _hover(row: Row) -> str:
+def _hover(row: OverviewRow) -> str:
     """Return what hovering tells of a trial; plotly reads it as markup, so that all of it is escaped."""
     lines = [row.origin if row.trials else f"trial #{row.sequence} · {_readable(row.status)}"]
     if row.score is not None:
@@ -355,23 +355,23 @@ def _hover(row: Row) -> str:
     return "<br>".join(escape(" ".join(line.split()), quote=False) for line in lines)
 
 
-def _no_score(view: View) -> str:
-    return _sentences("No trial has a finite number as its default metric yet", _unscored(view))
+def _no_score(overview: Overview) -> str:
+    return _sentences("No trial has a finite number as its default metric yet", _unscored(overview))
 
 
-def _unscored(view: View) -> str:
-    odd = view.totals.odd
+def _unscored(overview: Overview) -> str:
+    odd = overview.totals.odd
     return f"{odd} {'trial reports' if odd == 1 else 'trials report'} something else" if odd else ""
 
 
-def _means(view: View, what: str) -> str:
-    return "" if view.replicates == 1 else f"Each {what} is a parameter set, with the mean of its trials' results"
+def _means(overview: Overview, what: str) -> str:
+    return "" if overview.replicates == 1 else f"Each {what} is a parameter set, with the mean of its trials' results"
 
 
-def _scored_drawn(view: View, drawn: Sequence[Row], most: int) -> str:
-    what = "trials that have a result" if view.replicates == 1 else "parameter sets that have a result"
+def _scored_drawn(overview: Overview, drawn: Sequence[OverviewRow], most: int) -> str:
+    what = "trials that have a result" if overview.replicates == 1 else "parameter sets that have a result"
     best = "half" if len(drawn) == most else "most"  # where few of the evenly spaced ones have a result
-    return _drawn_of(len(drawn), view.scored.every, f"{what}, {best} of them the best")
+    return _drawn_of(len(drawn), overview.scored.every, f"{what}, {best} of them the best")
 
 
 def _drawn_of(drawn: int, every: int, what: str) -> str:
@@ -382,14 +382,14 @@ def _sentences(*parts: str) -> str:
     return " ".join(f"{part}." for part in parts if part)
 
 
-def figures(view: View, curves: Sequence[Curve], *, candidates: int) -> tuple[Figure, ...]:
+def figures(overview: Overview, curves: Sequence[Curve], *, candidates: int) -> tuple[Figure, ...]:
     """Return the charts of the page, in their order."""
-    scale = scale_of(view)
+    scale = scale_of(overview)
     return (
-        default_metric(view, scale),
-        hyperparameters(view, scale),
-        intermediate(view, scale, curves, candidates=candidates),
-        durations(view),
+        default_metric(overview, scale),
+        hyperparameters(overview, scale),
+        intermediate(overview, scale, curves, candidates=candidates),
+        durations(overview),
     )
 
 

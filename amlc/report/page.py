@@ -15,11 +15,12 @@ import jinja2
 from markupsafe import Markup
 
 from amlc import __version__
-from amlc.collect import Results, number
+from amlc.collect import Results
 from amlc.errors import UsageError
 from amlc.ledger import Ledger
+from amlc.records import number
 from amlc.report.figures import MOST_CURVES, STATUS_COLOURS, as_json, figures
-from amlc.report.view import Row, View, chosen, read_curves, read_view, shown
+from amlc.report.overview import Overview, OverviewRow, chosen, read_curves, read_overview, shown
 
 MOST_ROWS = 2_000
 _FIXED = ("#", "trial", "status", "attempt", "started", "duration")
@@ -73,19 +74,19 @@ def report_page(results: Results, ledger: Ledger) -> bytes:
     Raises UsageError when plotly is not installed.
     """
     plotly = _plotly()
-    view = read_view(results)
-    attempted = [row for row in view.rows if row.job]
-    curves = read_curves(ledger, chosen(view, view.sample, attempted, MOST_CURVES))
-    charts = figures(view, curves, candidates=view.totals.attempted)
+    overview = read_overview(results)
+    attempted = [row for row in overview.rows if row.job]
+    curves = read_curves(ledger, chosen(overview, overview.sample, attempted, MOST_CURVES))
+    charts = figures(overview, curves, candidates=overview.totals.attempted)
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
-    best = view.best
+    best = overview.best
     parts = _template().generate(
-        view=view,
-        facts=tuple(_facts(view)),
+        overview=overview,
+        facts=tuple(_facts(overview)),
         best=best,
         best_parameters=tuple(best.parameters.items())[:_MOST_PARAMETERS] if best else (),
         charts=charts,
-        table=trial_table(view),
+        table=trial_table(overview),
         colours=STATUS_COLOURS,
         policy=_policy(plotly, script),
         data=Markup(as_json(charts)),  # noqa: S704 - as_json leaves no character that could end the element
@@ -99,10 +100,10 @@ def report_page(results: Results, ledger: Ledger) -> bytes:
     return page.getvalue()
 
 
-def trial_table(view: View) -> TrialTable:
+def trial_table(overview: Overview) -> TrialTable:
     """Return the table of trials, bounded in rows and columns."""
-    metrics, parameters = view.metrics[:_MOST_METRICS], view.parameters[:_MOST_PARAMETERS]
-    rows = chosen(view, view.sample, view.rows, MOST_ROWS)
+    metrics, parameters = overview.metrics[:_MOST_METRICS], overview.parameters[:_MOST_PARAMETERS]
+    rows = chosen(overview, overview.sample, overview.rows, MOST_ROWS)
     groups = (("", len(_FIXED)), ("metrics", len(metrics)), ("parameters", len(parameters)), ("", 1))
     columns = (
         *(Column(name, "number" if name in _NUMBERS else "") for name in _FIXED),
@@ -110,10 +111,10 @@ def trial_table(view: View) -> TrialTable:
         *_columns(parameters, [row.parameters for row in rows]),
         Column("error", "first"),
     )
-    left_out = len(view.metrics) + len(view.parameters) - len(metrics) - len(parameters)
+    left_out = len(overview.metrics) + len(overview.parameters) - len(metrics) - len(parameters)
     notes = (
-        f"{len(rows):,} of {view.sample.every:,} trials: half of them the best, the others evenly spaced."
-        if len(rows) < view.sample.every
+        f"{len(rows):,} of {overview.sample.every:,} trials: half of them the best, the others evenly spaced."
+        if len(rows) < overview.sample.every
         else "",
         f"{left_out:,} more columns are in amlc collect." if left_out else "",
     )
@@ -125,7 +126,7 @@ def trial_table(view: View) -> TrialTable:
     )
 
 
-def _cells(row: Row, metrics: Sequence[str], parameters: Sequence[str]) -> Iterator[Cell]:
+def _cells(row: OverviewRow, metrics: Sequence[str], parameters: Sequence[str]) -> Iterator[Cell]:
     yield Cell(f"#{row.sequence}", row.sequence)
     yield Cell(row.trial[:8])
     yield Cell(row.status.value.replace("_", " "), colour=STATUS_COLOURS[row.status])
@@ -149,13 +150,13 @@ def _group(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[Cell]:
         yield Cell(shown(values[name], 80), number(values[name]), kind) if name in values else Cell("", kind=kind)
 
 
-def _facts(view: View) -> Iterator[tuple[str, str]]:
-    yield "revision", view.revision
-    totals = view.totals
+def _facts(overview: Overview) -> Iterator[tuple[str, str]]:
+    yield "revision", overview.revision
+    totals = overview.totals
     if totals.other_revisions:
         yield "of other revisions", f"{totals.other_revisions:,} of the trials"
-    yield "back end", view.backend
-    yield "optimize_mode", "maximize" if view.maximize else "minimize"
+    yield "back end", overview.backend
+    yield "optimize_mode", "maximize" if overview.maximize else "minimize"
     if totals.started is not None:
         yield "first start", _time(totals.started)
     if totals.ended is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from amlc.report.view import Row, View
+from amlc.report.overview import Overview, OverviewRow
 
 # From the worst to the best; every step is legible on white and on near-black.
 COLOURS: Final = ("#93a8bd", "#4f8fbf", "#2a9d8f", "#e9a03b", "#d1495b")
@@ -29,7 +29,7 @@ class Scale:
             return self.low
         return plain(math.log10(score) if self.log else score)
 
-    def colour(self, row: Row) -> str:
+    def colour(self, row: OverviewRow) -> str:
         """Return a trial's colour as #rrggbb; grey without a score."""
         if row.score is None:
             return _UNSCORED
@@ -39,18 +39,18 @@ class Scale:
         return _mixed(COLOURS[index], COLOURS[index + 1], place - index)
 
 
-def scale_of(view: View) -> Scale:
-    """Return the scale of a view's scores; the worst tenth shares one colour, or an outlier would take them all."""
-    sample = view.scored
+def scale_of(overview: Overview) -> Scale:
+    """Return the scale of the scores; the worst tenth shares one colour, or an outlier would take them all."""
+    sample = overview.scored
     # The evenly spaced ones, and the best: more of the best ones would tell nothing of the others.
     scores = [row.score for row in sample.rows if row.score is not None]
     even = [row.score for row in sample.rows if row.score is not None and row.sequence in sample.even]
-    extreme = max if view.maximize else min
-    scores = sorted(even if sample.is_complete else [extreme(scores), *even], reverse=view.maximize)
-    log = not view.maximize and decades(scores)
+    extreme = max if overview.maximize else min
+    scores = sorted(even if sample.is_complete else [extreme(scores), *even], reverse=overview.maximize)
+    log = not overview.maximize and decades(scores)
     ends = (scores[0], scores[(len(scores) - 1) * 9 // 10]) if scores else (0.0, 0.0)
     low, high = widened(*sorted(plain(math.log10(score) if log else score) for score in ends))
-    return Scale(low=low, high=high, log=log, maximize=view.maximize)
+    return Scale(low=low, high=high, log=log, maximize=overview.maximize)
 
 
 def decades(values: Sequence[float]) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from amlc.assessing import Assessing, Assessor
 from amlc.backends import Fetched
+from amlc.early_stopping import Assessing, Assessor
 from amlc.ledger import Attempt, open_ledger
 from amlc.model import Metric, Observation, Status, Trial
 from amlc.tuners.user_code import UserCodeError

@@ -40,7 +40,7 @@ def found(done):
 
 
 def attempts(project):
-    (ledger,) = project.places.state.glob("*/ledger.db")
+    (ledger,) = project.folders.state.glob("*/ledger.db")
     with open_ledger(ledger) as opened:
         return list(fold(opened.events()).values())
 

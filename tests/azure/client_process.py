@@ -10,9 +10,9 @@ import threading
 from functools import cache
 from pathlib import Path
 
+from amlc.folders import Folders
 from amlc.ledger import fold, open_ledger
 from amlc.manifest import read_manifest
-from amlc.places import Places
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 240  # the machine may be busy
@@ -59,7 +59,7 @@ class AzureProject:
         self.root, self.azure = root, azure
         root.mkdir(parents=True, exist_ok=True)
         self.environ = azure.environ(recipe, **environ)
-        self.places = Places(root / "build", root / ".amlc")
+        self.folders = Folders(root / "build", root / ".amlc")
 
     @property
     def service(self):
@@ -114,7 +114,7 @@ class AzureProject:
 
     @property
     def manifest(self):
-        return read_manifest(next(self.places.build.glob("*/manifest.json")).parent)
+        return read_manifest(next(self.folders.build.glob("*/manifest.json")).parent)
 
     @property
     def names(self):
@@ -122,7 +122,7 @@ class AzureProject:
         return [entry.name for entry in self.manifest.entries()]
 
     def attempts(self):
-        with open_ledger(self.places.ledger("probe")) as ledger:
+        with open_ledger(self.folders.ledger("probe")) as ledger:
             return list(fold(ledger.events()).values())
 
 

@@ -220,7 +220,7 @@ def test_a_fault_at_every_file_operation_costs_one_job_at_the_most(make_project,
         project = make_project(f"fault{at}").write(values=range(2)).compile()
         here = Here(project)
         jobs = [entry.name for entry in here.entries]
-        fault = Strike(project.places.runs("probe"), at, number)
+        fault = Strike(project.folders.runs("probe"), at, number)
         strike[:] = [fault]
         seen, said = {}, os.strerror(number)
         try:

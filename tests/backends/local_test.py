@@ -33,7 +33,7 @@ class Here:
     def again(self):
         """A back end as another process has it, which did not start the jobs."""
         header = replace(self.manifest.header)
-        return LocalBackend(self.project.places.runs("probe"), header, self.environ)
+        return LocalBackend(self.project.folders.runs("probe"), header, self.environ)
 
     def submission(self, number=0, edit=lambda text: text, name=None):
         entry = self.entries[number]
@@ -64,7 +64,7 @@ class Here:
         return self.follow(*self.submit(**options))[0]
 
     def folder(self, job):
-        return self.project.places.runs("probe") / job
+        return self.project.folders.runs("probe") / job
 
     def log(self, job):
         return b"".join(self.backend.log(job, follow=False)).decode()
@@ -502,7 +502,7 @@ def test_gpus_that_others_use_are_left_alone_unless_shared(gpus, project):
     h = gpus(3, active=[0, 2])
     assert h.backend.slots == 1
     header = replace(h.manifest.header, use_active_gpu=True)
-    assert LocalBackend(project.places.runs("probe"), header, h.environ).slots == 3
+    assert LocalBackend(project.folders.runs("probe"), header, h.environ).slots == 3
 
 
 def test_gpus_that_our_own_jobs_use_still_count_after_submit_died(gpus, project, wait_until):

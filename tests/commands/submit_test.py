@@ -80,7 +80,7 @@ def test_plan_and_dry_run_say_the_same_and_do_nothing(failing):
     assert failing.amlc("submit", "--dry-run").stdout == plan
     text = plan.decode()
     assert text.startswith("probe: 0 of 6 trials done: 6 pending\n6 to submit (new):\n  jobs/00000-")
-    assert not failing.places.state.exists()
+    assert not failing.folders.state.exists()
     failing.amlc("submit", code=1)
     assert "2 to submit (retry):\n  jobs/00001-" in failing.amlc("plan", "--retry", "failed").stdout.decode()
 
@@ -160,13 +160,13 @@ def test_everything_can_be_given_a_build_and_a_state_folder(weird_project):
     weird_project.amlc(*where, "collect")
     weird_project.amlc(*where, "status")
     assert (weird_project.root / "s 'x'" / ".gitignore").read_text() == "*\n"
-    assert not weird_project.places.state.exists()
+    assert not weird_project.folders.state.exists()
 
 
 def test_another_folder_is_no_obstacle(weird_project):
     """Run from elsewhere, by absolute paths."""
     weird_project.write(values=range(2)).compile()
-    where = ["--build", weird_project.places.build, "--state", weird_project.places.state]
+    where = ["--build", weird_project.folders.build, "--state", weird_project.folders.state]
     weird_project.environ["PYTHONSAFEPATH"] = "1"
     old, weird_project.root = weird_project.root, weird_project.root.parent
     weird_project.amlc(*where, "submit")

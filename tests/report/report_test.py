@@ -18,12 +18,13 @@ import pytest
 from amlc.collect import Results
 from amlc.commands.report import report
 from amlc.errors import UsageError
+from amlc.folders import Folders
 from amlc.ledger import Event, observed, open_ledger, read_ledger
 from amlc.manifest import Entry, Header, entry_line, head_lines, tail_lines
 from amlc.model import Metric, Observation, Status, Trial
-from amlc.places import Places
+from amlc.records import number
 from amlc.report.figures import figures
-from amlc.report.view import MOST_STEPS, evenly, number, read_curves, read_view, shown, thinned
+from amlc.report.overview import MOST_STEPS, evenly, read_curves, read_overview, shown, thinned
 
 ATTACK = (
     "</script><script>document.documentElement.dataset.hacked = 1</script><img src=x onerror=alert(1)>%{x} $x$ &lt;"
@@ -38,7 +39,7 @@ def trial(parameters, final=None, *, curve=(), status=Status.SUCCEEDED, error=No
 
 def experiment(root, trials, *, name="tiny", mode="maximize", replicates=1):
     """Write the build folder and the ledger of an experiment whose trials became what `trials` say."""
-    places = Places(root / "build", root / "state")
+    folders = Folders(root / "build", root / "state")
     header = Header(
         experiment=name, backend="local", revision=REVISION, concurrency=2, retries=2, max_seconds=None,
         optimize_mode=mode, gpus_per_trial=None, trials_per_gpu=1, gpu_indices=None, use_active_gpu=False,
@@ -50,14 +51,14 @@ def experiment(root, trials, *, name="tiny", mode="maximize", replicates=1):
     lines = [entry_line(one, first=index == 0) for index, one in enumerate(entries)]
     text = head_lines(header) + "".join(lines) + tail_lines(jobs=len(entries), trials=len(entries))
     (folder / "manifest.json").write_text(text, encoding="utf-8")
-    path = places.ledger(name)
+    path = folders.ledger(name)
     with open_ledger(path) as ledger:
         ledger.append([event for one, given in zip(entries, trials, strict=True) for event in events(one, given)])
     with sqlite3.connect(path) as connection:  # all at once: thousands of small transactions take long
         rows = [row for one, given in zip(entries, trials, strict=True) for row in metrics(one, given)]
         connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.close()
-    return places
+    return folders
 
 
 def entry(index, given):
@@ -87,19 +88,19 @@ def metrics(one, given):
         yield one.name, metric.trial, metric.kind, metric.sequence, metric.at, json.dumps(metric.value)
 
 
-def page(places, target=None):
+def page(folders, target=None):
     out = io.BytesIO()
-    assert report(target=target, places=places, out=out, err=io.StringIO(), quiet=True) == 0
+    assert report(target=target, folders=folders, out=out, err=io.StringIO(), quiet=True) == 0
     return out.getvalue()
 
 
-def drawn(places):
-    """Return the view and the charts by key."""
-    manifest = places.manifest(None)
-    with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
-        view = read_view(Results(manifest, ledger))
-        curves = read_curves(ledger, view.rows)
-    return view, {chart.key: chart for chart in figures(view, curves, candidates=len(view.rows))}
+def drawn(folders):
+    """Return the overview and the charts by key."""
+    manifest = folders.manifest(None)
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
+        overview = read_overview(Results(manifest, ledger))
+        curves = read_curves(ledger, overview.rows)
+    return overview, {chart.key: chart for chart in figures(overview, curves, candidates=len(overview.rows))}
 
 
 def charts_in(html):
@@ -156,8 +157,8 @@ def test_page_shows_verdict_best_trial_errors_and_every_trial(tmp_path):
 
 @pytest.mark.parametrize(("mode", "best"), [("maximize", 1), ("minimize", 0)])
 def test_best_follows_optimize_mode(tmp_path, mode, best):
-    view, charts = drawn(experiment(tmp_path, SOME, mode=mode))
-    assert view.best.sequence == best
+    overview, charts = drawn(experiment(tmp_path, SOME, mode=mode))
+    assert overview.best.sequence == best
     curve = charts["metric"].traces[1]
     assert curve["y"][-1] == (0.75 if best else 0.5)
 
@@ -213,9 +214,9 @@ def replicated(*sets):
 
 def test_replicates_are_one_point_with_their_mean_and_a_row_each(tmp_path):
     trials = replicated((0.9, 0.1, 0.2), (0.5, 0.6, 0.7), (0.3, None, 0.5))
-    places = experiment(tmp_path, trials, replicates=3)
-    view, charts = drawn(places)
-    assert (view.best.sequence, view.best.origin) == (3, "mean of 3 trials: #3, #4, #5")
+    folders = experiment(tmp_path, trials, replicates=3)
+    overview, charts = drawn(folders)
+    assert (overview.best.sequence, overview.best.origin) == (3, "mean of 3 trials: #3, #4, #5")
     points, line = charts["metric"].traces
     assert (points["x"], points["y"]) == ([0, 3, 6], [0.4, 0.6, 0.4])
     assert points["text"][2].startswith("mean of 2 of 3 trials: #6, #8<br>default = 0.4")
@@ -223,15 +224,15 @@ def test_replicates_are_one_point_with_their_mean_and_a_row_each(tmp_path):
     assert charts["parameters"].traces[0]["dimensions"][-1]["values"] == [0.4, 0.6, 0.4]
     for key in ("metric", "parameters"):
         assert "is a parameter set, with the mean of its trials' results" in charts[key].note
-    html = page(places).decode()
+    html = page(folders).decode()
     assert "mean of 3 trials: #3, #4, #5" in html
     assert html.count("<tr id=") == 9
 
 
 def test_best_set_is_one_whose_trials_have_all_ended(tmp_path):
     trials = [*replicated((0.5, 0.5)), trial({"x": 1}, 0.9), trial({"x": 1}, status=Status.RUNNING)]
-    view, charts = drawn(experiment(tmp_path, trials, replicates=2))
-    assert view.best.origin == "mean of 2 trials: #0, #1"
+    overview, charts = drawn(experiment(tmp_path, trials, replicates=2))
+    assert overview.best.origin == "mean of 2 trials: #0, #1"
     assert charts["metric"].traces[0]["y"] == [0.5, 0.9]
     assert charts["metric"].traces[1]["y"][-1] == 0.5
 
@@ -295,13 +296,13 @@ def test_names_and_values_never_become_markup(tmp_path):
               status=status)
         for index, status in enumerate((Status.SUCCEEDED, Status.FAILED))
     ]  # fmt: skip
-    places = experiment(tmp_path, attacked, name=ATTACK)
-    elements = Elements(page(places, target="tiny").decode())
+    folders = experiment(tmp_path, attacked, name=ATTACK)
+    elements = Elements(page(folders, target="tiny").decode())
     assert [tag for tag, _ in elements.tags].count("script") == 3
     assert "img" not in [tag for tag, _ in elements.tags]
     assert not any(name.startswith("on") for _, attributes in elements.tags for name in attributes)
     assert " ".join(elements.text).count("</script><script>") >= 6  # as text, it is all there
-    _, charts = drawn(places)
+    _, charts = drawn(folders)
     hover = charts["metric"].traces[0]["text"][0]
     assert "<" not in hover.replace("<br>", "")
     assert "<" not in charts["parameters"].traces[0]["dimensions"][0]["label"]
@@ -319,8 +320,8 @@ def test_page_loads_nothing(tmp_path):
 
 
 def test_same_ledger_gives_the_same_bytes(tmp_path):
-    places = experiment(tmp_path, SOME)
-    assert page(places) == page(places)
+    folders = experiment(tmp_path, SOME)
+    assert page(folders) == page(folders)
 
 
 def test_missing_plotly_says_what_to_install(tmp_path, monkeypatch):
@@ -333,7 +334,7 @@ def test_terminal_gets_no_page(tmp_path):
     out = io.BytesIO()
     out.isatty = lambda: True
     with pytest.raises(UsageError, match=r"amlc report > report\.html"):
-        report(target=None, places=experiment(tmp_path, SOME), out=out, err=io.StringIO(), quiet=True)
+        report(target=None, folders=experiment(tmp_path, SOME), out=out, err=io.StringIO(), quiet=True)
 
 
 # --- how large it gets ------------------------------------------------------------------------------------------
@@ -363,16 +364,18 @@ def test_page_of_10000_trials_is_bounded_and_says_what_it_leaves_out(many):
 
 
 def test_what_is_held_of_10000_trials_is_bounded_and_the_totals_are_true(many):
-    view, charts = drawn(many)
-    assert len(view.rows) <= 7_500
-    assert (view.sample.every, view.scored.every, view.totals.attempted, view.totals.timed) == (10_000,) * 4
-    assert view.totals.seconds == 100_000
-    assert (view.best.sequence, view.best.score) == (996, 996)
-    assert view.steps == tuple((index, index) for index in range(997))
+    overview, charts = drawn(many)
+    assert len(overview.rows) <= 7_500
+    assert (overview.sample.every, overview.scored.every, overview.totals.attempted, overview.totals.timed) == (
+        10_000,
+    ) * 4
+    assert overview.totals.seconds == 100_000
+    assert (overview.best.sequence, overview.best.score) == (996, 996)
+    assert overview.steps == tuple((index, index) for index in range(997))
     assert charts["metric"].traces[1]["x"][-1] == 9_999
     assert "1,000 of 10,000 trials that have ended" in charts["durations"].note
-    assert all(count <= 10 for count in Counter(row.sequence // 10 for row in view.rows).values())
-    assert {row.sequence // 10 for row in view.rows} == set(range(1_000))
+    assert all(count <= 10 for count in Counter(row.sequence // 10 for row in overview.rows).values())
+    assert {row.sequence // 10 for row in overview.rows} == set(range(1_000))
 
 
 def test_page_with_few_results_among_many_trials_shows_them_all(tmp_path):

@@ -14,10 +14,10 @@ from amlc.backends.aml.runs import RESULTS_TAG
 from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of
 from amlc.manifest import Entry, Header
 from amlc.model import Algorithm, BlobStorage, Trial, Workspace
+from amlc.names import JOB_NAME
 from amlc.plan import Job
 from amlc.render.scalars import to_yaml
 
-_NAME = re.compile(r"(?P<base>.+-(?P<id>[0-9a-f]{16})-(?P<revision>[0-9a-f]{6}))(?:-(?P<number>[2-9]|[1-9][0-9]+))?")
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 _UNITS_S = (86_400, 3_600, 60, 1)
 _MODES = {
@@ -49,7 +49,7 @@ def found(view: View, *, current: str = "") -> Found | None:
 
     current: the compiled revision, which a job without the property is of when the first six digits agree.
     """
-    match, trials = _NAME.fullmatch(view.name), trials_of(view)
+    match, trials = JOB_NAME.fullmatch(view.name), trials_of(view)
     if match is None or not trials:
         return None
     revision = str(view.notes.get(REVISION) or match["revision"])

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from amlc.backends.aml.client import Client
 from amlc.errors import BackendError
-from amlc.model import Metric, Trial
+from amlc.model import Metric, MetricKind, Trial
 
 _PAGE = 1000  # the most that Azure ML is known to give
 _HISTORY_PAGE = 25_000
@@ -108,7 +108,7 @@ def final_metrics(run: Run, trials: Sequence[Trial]) -> Iterator[Metric]:
         if report.final and own:
             value = {**own, **(value if isinstance(value, Mapping) else {"default": value})}
         at = max((point.at for point in last.values()), default=run.ended or 0.0)
-        yield Metric(trial=trial.id, kind="final", sequence=0, value=value, at=at)
+        yield Metric(trial=trial.id, kind=MetricKind.FINAL, sequence=0, value=value, at=at)
 
 
 def intermediate_metrics(
@@ -129,7 +129,7 @@ def intermediate_metrics(
             }
             value: Any = values["default"] if values.keys() == {"default"} else values
             at = max(point.at for point in steps[step].values())
-            yield Metric(trial=trial.id, kind="intermediate", sequence=step, value=value, at=at)
+            yield Metric(trial=trial.id, kind=MetricKind.INTERMEDIATE, sequence=step, value=value, at=at)
 
 
 def _of(trial: Trial, values: Mapping[str, Any], *, packed: bool) -> Iterable[tuple[str, Any]]:

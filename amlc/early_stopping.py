@@ -1,4 +1,4 @@
-"""Asks the assessor about running trials, and ends those that it, or the tuner, gives up."""
+"""Asks the assessor about running trials, and ends those that it gives up."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from amlc.backends import Backend, Remote
 from amlc.errors import TransientError
-from amlc.ledger import Attempt, Clock, Event, Ledger
-from amlc.model import Metric, Status
+from amlc.ledger import Attempt, Clock, EventKind, Ledger, early_stop
+from amlc.model import Metric, MetricKind, Status
 from amlc.observe import REMOTE_S, reports
 from amlc.records import scalar
 from amlc.tuners.user_code import UserCodeError
@@ -64,33 +64,10 @@ class Ending:
     def end(self, jobs: Collection[str]) -> None:
         """End the jobs. Raises TransientError; then `repeat` does it."""
         if jobs:
-            self._ledger.append([Event(kind="early_stop", at=self._clock(), job=job) for job in jobs])
+            self._ledger.append([early_stop(job, at=self._clock()) for job in jobs])
             self._again = True  # until the call has worked
             self._backend.cancel(jobs)
             self._again = False
-
-
-class Advising:
-    """Ends the jobs that a tuner gives up; what it was told and what it wanted follow from the ledger."""
-
-    def __init__(self, ending: Ending, given_up: GivenUp) -> None:
-        self._ending = ending
-        self._given_up = given_up
-        self._seen = 0
-
-    def stop(self, attempts: Mapping[str, Attempt], live: Mapping[str, Attempt], *, seen: int) -> None:
-        """Ask for the end of those of the `live` jobs that the tuner gives up; `seen`: the last event's number."""
-        jobs = self._given_up(attempts) if live and seen != self._seen else ()
-        self._seen = seen
-        try:
-            self._ending.repeat(live)
-            self._ending.end([job for job in jobs if job in live and not live[job].canceling])
-        except TransientError:
-            return  # the service is down; whoever polls says so
-
-
-GivenUp: TypeAlias = "Callable[[Mapping[str, Attempt]], Collection[str]]"
-"""The names of the jobs that the tuner gives up, now that the attempts (by job name) have come this far."""
 
 
 class Assessing:
@@ -127,12 +104,14 @@ class Assessing:
         found = dict(reports(self._backend, running if self._assessor.among_all else judged))
         for metrics in found.values():
             self._take(metrics)
-        return [
-            job
-            for job in judged
-            if all(metric.kind == "intermediate" for metric in found.get(job, ()))  # else it is about to end by itself
-            and self._gives_up(live[job], self._curve(found.get(job, ())))
-        ]
+        hopeless = []
+        for job in judged:
+            metrics = found.get(job, ())
+            if any(metric.kind == MetricKind.FINAL for metric in metrics):
+                continue  # it is about to end by itself
+            if self._gives_up(live[job], self._curve(metrics)):
+                hopeless.append(job)
+        return hopeless
 
     def _gives_up(self, attempt: Attempt, curve: Sequence[_Report]) -> bool:
         """Ask about each result that is new, as NNI does when it arrives."""
@@ -162,9 +141,9 @@ class Assessing:
         """Take up the curves of the trials that ended since the last call."""
         for number, event in self._ledger.numbered(after=self._seen):
             self._seen = number
-            if event.kind != "observed" or not Status(event.data["status"]).ended:
+            if event.kind != EventKind.OBSERVED or not Status(event.data["status"]).ended:
                 continue
-            metrics = [metric for _, metric in self._ledger.metrics("intermediate", job=event.job)]
+            metrics = [metric for _, metric in self._ledger.metrics(MetricKind.INTERMEDIATE, job=event.job)]
             self._take(metrics)
             if event.data["status"] == Status.SUCCEEDED.value:
                 self._completed.append([report.value for report in self._curve(metrics)])
@@ -178,6 +157,6 @@ class Assessing:
         shown = (
             _Report(metric.trial, metric.at, self._assessor.shown(metric.value))
             for metric in metrics
-            if metric.kind == "intermediate"
+            if metric.kind == MetricKind.INTERMEDIATE
         )
         return [report for report in shown if report.value is not None]

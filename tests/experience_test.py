@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amlc.history import History
+from amlc.experience import Experience
 from amlc.ledger import Event, fold, observed, open_ledger
 from amlc.model import Metric, Observation, Outcome, Status
 
@@ -32,7 +32,7 @@ class Story:
         return self.ledger.append([event], metrics, job=name)
 
     def records(self, replicates=1):
-        return History(self.ledger, replicates=replicates).past(fold(self.ledger.events())).records
+        return Experience(self.ledger, replicates=replicates).past(fold(self.ledger.events())).records
 
 
 @pytest.fixture
@@ -140,8 +140,8 @@ def test_replicates_have_the_mean_of_what_they_reported(story, finals, value, re
     assert (record.value, record.reported, record.curve) == (value, reported, ())
 
 
-def test_one_history_sees_what_a_new_one_sees(story):
-    kept = History(story.ledger, replicates=1)
+def test_one_that_is_kept_sees_what_a_new_one_sees(story):
+    kept = Experience(story.ledger, replicates=1)
     steps = [
         lambda: story.asks("a"),
         lambda: story.reports("a", a=[1]),

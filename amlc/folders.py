@@ -14,7 +14,7 @@ PATIENCE_S = 2.0  # how long to wait for a lock: a command that only looks holds
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Folders:
     """The two folders that hold everything, one folder for each experiment in both."""
 
     build: Path = Path("build")

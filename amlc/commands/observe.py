@@ -11,33 +11,33 @@ from amlc.backends import Backend, open_backend
 from amlc.collect import Results
 from amlc.errors import LockedError
 from amlc.files import lock
+from amlc.folders import Folders
 from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import Manifest
 from amlc.observe import observe_once
-from amlc.places import Places
 
 
 @contextmanager
-def looked_up(manifest: Manifest, places: Places) -> Iterator[Results]:
+def up_to_date(manifest: Manifest, folders: Folders) -> Iterator[Results]:
     """Give the results as they are at one moment: now."""
-    with read_ledger(places.ledger(manifest.header.experiment)) as ledger:
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
         if ledger.working():
-            _observe(manifest, places)
+            _observe(manifest, folders)
         with ledger.snapshot():
             yield Results(manifest, ledger)
 
 
-def backend_named(name: str, manifest: Manifest, places: Places) -> Backend:
+def backend_named(name: str, manifest: Manifest, folders: Folders) -> Backend:
     """Open the back end on which an attempt runs: not always the one that was compiled for."""
-    return open_backend(replace(manifest.header, backend=name), places.runs(manifest.header.experiment))
+    return open_backend(replace(manifest.header, backend=name), folders.runs(manifest.header.experiment))
 
 
-def _observe(manifest: Manifest, places: Places) -> None:
+def _observe(manifest: Manifest, folders: Folders) -> None:
     try:
         experiment = manifest.header.experiment
-        with lock(places.lock(experiment)), open_ledger(places.ledger(experiment)) as ledger:
+        with lock(folders.lock(experiment)), open_ledger(folders.ledger(experiment)) as ledger:
             working = {attempt.backend for attempt in ledger.working().values()}
             for name in sorted(working):
-                observe_once(ledger, backend_named(name, manifest, places), name, clock=time.time)
+                observe_once(ledger, backend_named(name, manifest, folders), name, clock=time.time)
     except LockedError:
         return  # a submit is at work, and records what it sees

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from amlc.ledger import Attempt, Curve, Ledger
-from amlc.model import Parameters, Record, Status, Trial
+from amlc.ledger import Attempt, Curve, EventKind, Ledger
+from amlc.model import MetricKind, Parameters, Record, Status, Trial
 from amlc.records import scalar
 from amlc.tuners.gridsearch import canonical
 
@@ -20,22 +20,14 @@ class Past:
     records: tuple[Record, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """One trial, `sequence`, as its last attempt has it; the record's `asked` is that of the first."""
-
-    sequence: int
-    record: Record
-
-
-class History:
+class Experience:
     """The past of one experiment. Trials of which nothing is new since the last call cost next to nothing."""
 
     def __init__(self, ledger: Ledger, *, replicates: int) -> None:
         self._ledger = ledger
         self._replicates = replicates
         self._imported = tuple(imported(ledger))
-        self._known: dict[str, tuple[Attempt, _Tried]] = {}
+        self._known: dict[str, tuple[Attempt, Record]] = {}  # by trial id: its last attempt, and what that came to
 
     def past(self, attempts: Mapping[str, Attempt]) -> Past:
         """Return the past; `attempts`: those of the ledger by job name, in the order of their intents.
@@ -64,9 +56,9 @@ class History:
             if attempt.job in new:
                 value = values.get(attempt.job, {}).get(trial.id)
                 curve = curves.get(trial.id) or self._until_stopped(attempt, trial)
-                self._known[trial.id] = attempt, _tried(attempt, trial, value, first[trial.id], curve)
-        tried = [self._known[trial][1] for trial in last]
-        return Past(tuple(groups.values()), (*self._imported, *_records(tried, self._replicates)))
+                self._known[trial.id] = attempt, _record(attempt, trial, value, asked=first[trial.id], curve=curve)
+        records = [(trial.sequence, self._known[trial.id][1]) for _, trial in last.values()]
+        return Past(tuple(groups.values()), (*self._imported, *_in_order(records, self._replicates)))
 
     def _is_new(self, attempt: Attempt, trial: Trial) -> bool:
         known = self._known.get(trial.id)
@@ -76,13 +68,13 @@ class History:
         """Return what a trial that was stopped early had reported by then: nobody asked before its end."""
         if attempt.told is None or attempt.status(trial.id) is not Status.EARLY_STOPPED:
             return ()
-        metrics = (metric for _, metric in self._ledger.metrics("intermediate", job=attempt.job))
+        metrics = (metric for _, metric in self._ledger.metrics(MetricKind.INTERMEDIATE, job=attempt.job))
         return tuple((attempt.told, metric.value) for metric in metrics if metric.trial == trial.id)
 
 
 def imported(ledger: Ledger) -> Iterator[Record]:
     """Yield the results that were imported, the oldest first."""
-    for event in ledger.events(kind="import"):
+    for event in ledger.events(kind=EventKind.IMPORT):
         for row in event.data["results"]:
             yield Record(
                 parameters=row["parameters"], status=Status.SUCCEEDED, value=row["value"], told=0, imported=True
@@ -95,14 +87,15 @@ def _continued(curve: Curve, before: Status | None, new: Curve) -> Curve:
 
 
 def _results(ledger: Ledger, attempt: Attempt) -> dict[str, Any]:
-    return {metric.trial: metric.value for _, metric in ledger.metrics("final", job=attempt.job)}
+    return {metric.trial: metric.value for _, metric in ledger.metrics(MetricKind.FINAL, job=attempt.job)}
 
 
-def _tried(attempt: Attempt, trial: Trial, reported: Any, asked: int, curve: Curve) -> _Tried:
+def _record(attempt: Attempt, trial: Trial, reported: Any, *, asked: int, curve: Curve) -> Record:
+    """Return what is known of a trial. attempt: its last. asked: the number of the intent of its first."""
     status = attempt.status(trial.id)
     if not status.ended or attempt.told is None:
-        return _Tried(trial.sequence, Record(parameters=trial.parameters, asked=asked, curve=curve))
-    record = Record(
+        return Record(parameters=trial.parameters, asked=asked, curve=curve)
+    return Record(
         parameters=trial.parameters,
         status=status,
         value=scalar(reported) if status is Status.SUCCEEDED else None,
@@ -111,18 +104,17 @@ def _tried(attempt: Attempt, trial: Trial, reported: Any, asked: int, curve: Cur
         reported=reported,
         curve=curve,
     )
-    return _Tried(trial.sequence, record)
 
 
-def _records(tried: Sequence[_Tried], replicates: int) -> Iterator[Record]:
-    """Yield the records in order, those of replicates as one."""
-    ordered = sorted(tried, key=lambda one: one.sequence)
+def _in_order(records: Sequence[tuple[int, Record]], replicates: int) -> Iterator[Record]:
+    """Yield the records in order of the numbers that stand before them; those of replicates as one."""
+    ordered = sorted(records, key=lambda one: one[0])  # after an edit of the space a number may come twice
     if replicates == 1:
-        yield from (one.record for one in ordered)
+        yield from (record for _, record in ordered)
         return
     sets: dict[ParameterSet, list[Record]] = {}
-    for one in ordered:
-        sets.setdefault(parameter_set(one.sequence, one.record.parameters, replicates), []).append(one.record)
+    for sequence, record in ordered:
+        sets.setdefault(parameter_set(sequence, record.parameters, replicates), []).append(record)
     yield from map(_merged, sets.values())
 
 

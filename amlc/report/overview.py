@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from amlc import collect, replicates
-from amlc.collect import Cause, Causes, Results, Tally, named, number
+from amlc.collect import Cause, Causes, Results, Tally, named
 from amlc.ledger import Ledger
-from amlc.model import Status
+from amlc.model import MetricKind, Status
+from amlc.records import number
 from amlc.render.context import flattened
 from amlc.report.sample import Sampler, Steps
 
@@ -25,7 +26,7 @@ _encoded = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class OverviewRow:
     """One trial and what became of it. Times are seconds since the epoch; absent ones are None.
 
     parameters: flattened, nested names joined with dots. score: the `default` metric, if it is a finite number.
@@ -62,7 +63,7 @@ class Row:
 class Sample:
     """Rows by sequence: all `every` of them, or the best and evenly spaced ones, whose sequences are `even`."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[OverviewRow, ...]
     even: frozenset[int]
     every: int
 
@@ -86,7 +87,7 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class Overview:
     """An experiment at one moment. revision: six hex digits. parameters, metrics: every name, in column order.
 
     varying: the parameters that have more than one value. sample: of all trials. scored: of those that have a score,
@@ -111,14 +112,14 @@ class View:
     scored: Sample
     steps: tuple[tuple[int, float], ...]
     last: int
-    best: Row | None
+    best: OverviewRow | None
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[OverviewRow, ...]:
         """The trials that are shown, by sequence."""
         return self.sample.rows
 
-    def rank(self, row: Row) -> tuple[bool, float, int]:
+    def rank(self, row: OverviewRow) -> tuple[bool, float, int]:
         """Return a key that sorts the best trials first, before them those of the best set, and scoreless ones last."""
         is_best = self.best is not None and row.sequence in self.best.trials
         if row.score is None:
@@ -130,12 +131,12 @@ class View:
 class Curve:
     """The intermediate results of one trial: (step, value) by step, at most MOST_STEPS of `reported`."""
 
-    row: Row
+    row: OverviewRow
     points: tuple[tuple[int, float], ...]
     reported: int
 
 
-def read_view(results: Results) -> View:
+def read_overview(results: Results) -> Overview:
     """Return what the report shows of `results`, read in one go; how much is held does not depend on how many."""
     header = results.manifest.header
     maximize = header.optimize_mode == "maximize"
@@ -172,7 +173,7 @@ def read_view(results: Results) -> View:
         for known in found[0] if found else ():
             trials.add(_row(known, flattened(known.trial.parameters)))
     end = tally.verdict
-    return View(
+    return Overview(
         experiment=header.experiment,
         verdict=str(end),
         revision=header.revision[:6],
@@ -194,9 +195,9 @@ def read_view(results: Results) -> View:
     )
 
 
-def read_curves(ledger: Ledger, rows: Iterable[Row]) -> tuple[Curve, ...]:
+def read_curves(ledger: Ledger, rows: Iterable[OverviewRow]) -> tuple[Curve, ...]:
     """Read the intermediate `default` results of `rows`; a trial that reported no finite number is left out."""
-    by_job: dict[str, dict[str, Row]] = {}
+    by_job: dict[str, dict[str, OverviewRow]] = {}
     for row in rows:
         by_job.setdefault(row.job, {})[row.trial] = row
     curves = [curve for job, wanted in by_job.items() if job for curve in _curves(ledger, job, wanted)]
@@ -214,11 +215,11 @@ def shown(value: Any, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def chosen(view: View, sample: Sample, rows: Sequence[Row], most: int) -> tuple[Row, ...]:
+def chosen(overview: Overview, sample: Sample, rows: Sequence[OverviewRow], most: int) -> tuple[OverviewRow, ...]:
     """Return at most `most` of `rows`, which are of `sample`, in their order: half the best, the others spaced."""
     if len(rows) <= most and sample.is_complete:
         return tuple(rows)
-    best = sorted((row for row in rows if row.score is not None), key=view.rank)[: most // 2]
+    best = sorted((row for row in rows if row.score is not None), key=overview.rank)[: most // 2]
     kept = {row.sequence for row in best}
     others = [row for row in rows if row.sequence not in kept and row.sequence in sample.even]
     kept |= {row.sequence for row in evenly(others, most - len(kept))}
@@ -251,13 +252,13 @@ class _Rows:
 
     def __init__(self, *, maximize: bool) -> None:
         self._sign = -1.0 if maximize else 1.0
-        self._sampler: Sampler[Row] = Sampler(even=MOST_POINTS, best=_MOST_BEST)
+        self._sampler: Sampler[OverviewRow] = Sampler(even=MOST_POINTS, best=_MOST_BEST)
         self._steps = Steps(MOST_POINTS)
-        self._added: dict[int, Row] = {}
-        self._best: tuple[tuple[float, int], Row] | None = None
+        self._added: dict[int, OverviewRow] = {}
+        self._best: tuple[tuple[float, int], OverviewRow] | None = None
         self.last = 0
 
-    def offer(self, row: Row, score: float | None, *, is_step: bool = True) -> None:
+    def offer(self, row: OverviewRow, score: float | None, *, is_step: bool = True) -> None:
         """Take the next row or leave it. is_step: whether it can be the best so far."""
         rank = None if score is None else self._sign * score
         self._sampler.offer(row.sequence, rank, row)
@@ -269,12 +270,12 @@ class _Rows:
         if self._best is None or (rank, row.sequence) < self._best[0]:
             self._best = (rank, row.sequence), row
 
-    def add(self, row: Row) -> None:
+    def add(self, row: OverviewRow) -> None:
         """Keep a row whatever its score is."""
         self._added[row.sequence] = row
 
     @property
-    def best(self) -> Row | None:
+    def best(self) -> OverviewRow | None:
         """The row with the best score; among equals, the first."""
         return None if self._best is None else self._best[1]
 
@@ -301,7 +302,7 @@ class _Totals:
         self._ended: float | None = None
         self._seconds = 0.0
 
-    def count(self, row: Row) -> None:
+    def count(self, row: OverviewRow) -> None:
         self._attempted += bool(row.job)
         self._odd += bool(row.metrics) and row.score is None
         self._others += row.revision not in ("", self._revision)
@@ -336,7 +337,7 @@ class _Names:
         self._present: Counter[str] = Counter()
         self._rows = 0
 
-    def count(self, row: Row) -> None:
+    def count(self, row: OverviewRow) -> None:
         self._rows += 1
         self.metrics.update(row.metrics)
         self._present.update(row.parameters.keys())
@@ -353,11 +354,11 @@ class _Names:
         return tuple(name for name in self.parameters if name not in self._first or self._present[name] < self._rows)
 
 
-def _row(known: collect.Row, parameters: Mapping[str, Any]) -> Row:
+def _row(known: collect.Row, parameters: Mapping[str, Any]) -> OverviewRow:
     attempt = known.attempt
     started, ended = known.times
     duration = None if started is None or ended is None else round(ended - started, 3)
-    return Row(
+    return OverviewRow(
         sequence=known.trial.sequence,
         trial=known.trial.id,
         status=known.status,
@@ -374,12 +375,12 @@ def _row(known: collect.Row, parameters: Mapping[str, Any]) -> Row:
     )
 
 
-def _set(group: Sequence[collect.Row], score: float) -> Row:
+def _set(group: Sequence[collect.Row], score: float) -> OverviewRow:
     """Return a replicated parameter set as one row."""
     trials = tuple(known.trial.sequence for known in group if number(known.result.get("default")) is not None)
     first = group[0].trial
     parameters = {sys.intern(name): value for name, value in flattened(first.parameters).items()}
-    return Row(
+    return OverviewRow(
         sequence=first.sequence,
         parameters=parameters,
         metrics={},
@@ -389,9 +390,9 @@ def _set(group: Sequence[collect.Row], score: float) -> Row:
     )
 
 
-def _curves(ledger: Ledger, job: str, wanted: Mapping[str, Row]) -> list[Curve]:
+def _curves(ledger: Ledger, job: str, wanted: Mapping[str, OverviewRow]) -> list[Curve]:
     points: dict[str, list[tuple[int, float]]] = {trial: [] for trial in wanted}
-    for _, metric in ledger.metrics("intermediate", job=job):
+    for _, metric in ledger.metrics(MetricKind.INTERMEDIATE, job=job):
         value = number(named(metric.value).get("default"))
         if metric.trial in points and value is not None:
             points[metric.trial].append((metric.sequence, value))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from amlc.assessing import Assessing, Assessor
+from amlc.early_stopping import Assessing, Assessor
 from amlc.ledger import Event, fold, observed, open_ledger
 from amlc.model import Metric, Observation, Status
 

@@ -1,0 +1,77 @@
+"""Submit jobs so that none is ever made twice: the intent is on disk before the call, and the answer after it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from amlc.backends import Backend, Submission
+from amlc.ledger import Attempt, Clock, Event, Ledger, intent, void
+from amlc.manifest import Entry, Manifest, job_text
+from amlc.observe import answered, settle
+from amlc.reconcile import Action
+from amlc.render.part import part
+
+
+class Outbox:
+    """Submits batches, and remembers what it got no answer for. submitted: trials, those that were refused too."""
+
+    def __init__(self, manifest: Manifest, ledger: Ledger, backend: Backend, clock: Clock) -> None:
+        self.submitted = 0
+        self._manifest = manifest
+        self._ledger = ledger
+        self._backend = backend
+        self._clock = clock
+        self._unanswered: dict[str, Action] = {}
+
+    def send(self, batch: Sequence[Action]) -> None:
+        """Submit a batch: all intents, the calls, and each answer as it comes.
+
+        Raises TransientError when the service went down; then `settle` finds out what became of the rest.
+        """
+        submissions = [self._submission(action) for action in batch]
+        pairs = zip(batch, submissions, strict=True)
+        self._ledger.append([self._intent(action, submission.content) for action, submission in pairs])
+        self._unanswered = {action.name: action for action in batch}
+        for answer in self._backend.submit(submissions):
+            self._ledger.append([answered(answer, self._clock())])
+            self.submitted += len(self._unanswered.pop(answer.job).trials)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it is known what became of all that was sent."""
+        return not self._unanswered
+
+    def settle(self, live: Mapping[str, Attempt]) -> tuple[list[Entry], list[str]]:
+        """Find out which of the `live` jobs with an intent and no answer are there; the intents of the others are void.
+
+        Returns, of what was sent and not answered, the entries that never arrived and the names of the jobs that did.
+        Raises TransientError while the service is down; then nothing is forgotten.
+        """
+        never = settle(self._ledger, self._backend, live, self._clock)
+        self._ledger.append([void(job, at=self._clock()) for job in never])
+        lost = [action.entry for job, action in self._unanswered.items() if job in never]
+        there = {job: action for job, action in self._unanswered.items() if job not in never}
+        self.submitted += sum(len(action.trials) for action in there.values())
+        self._unanswered = {}
+        return lost, list(there)
+
+    def _submission(self, action: Action) -> Submission:
+        entry, folder = action.entry, self._manifest.folder
+        content = job_text(folder, entry)
+        if action.trials != entry.trials:
+            content = part(content, [trial.id for trial in action.trials])
+        return Submission(action.name, content, (folder / entry.file).parent)
+
+    def _intent(self, action: Action, content: bytes) -> Event:
+        return intent(
+            action.name,
+            at=self._clock(),
+            identity=action.entry.id,
+            attempt=action.number,
+            trials=action.trials,
+            revision=self._manifest.header.revision,
+            backend=self._manifest.header.backend,
+            losses=action.losses,
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
