@@ -16,7 +16,7 @@ from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.failures import lessons
+from amlc.tuners.shared.failures import lessons
 
 _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 

@@ -24,8 +24,8 @@ from amlc.assessors import ASSESSORS
 from amlc.model import Document, Parameters, Record, Space, Status
 from amlc.space.parse import parse_space
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.brackets import ADDED, BUDGET, LOAD, SAVE
 from amlc.tuners.gridsearch import canonical
+from amlc.tuners.shared.brackets import ADDED, BUDGET, LOAD, SAVE
 from tests.tuners.simulation import arguments
 
 R = 27

@@ -8,12 +8,12 @@ from itertools import chain, islice
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
+from amlc.extras import missing
 from amlc.model import Choice, Integer, Parameters, Real, Record, Space
 from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, coordinates, locate
 from amlc.tuners import random
-from amlc.tuners.extras import missing
-from amlc.tuners.novelty import Novelty
 from amlc.tuners.random import draws
+from amlc.tuners.shared.unseen import Novelty
 
 if TYPE_CHECKING:
     from numpy.random import Generator

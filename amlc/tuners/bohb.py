@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Choice, Parameters, Record, Space
 from amlc.space.points import MODEL_DIGITS, Axis, Point, axes, deliver, endless, locate
-from amlc.tuners.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle, fresh
-from amlc.tuners.cube import from_unit, to_unit
-from amlc.tuners.failures import elsewhere
+from amlc.tuners.shared.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle, fresh
+from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.unit_cube import from_unit, to_unit
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from amlc.tuners.kernels import Kernels
+    from amlc.tuners.shared.densities import Kernels
 
 _ENOUGH: Final = 10
 """With so many times `min_points_in_model` results at the largest budgets, the model looks at no smaller ones."""
@@ -33,7 +33,7 @@ _FEWEST_GOOD: Final = 2
 _WIDTH: Final = 0.15
 _SHRINK: Final = 0.3
 """A kernel is `_WIDTH` wide, as a part of the whole axis, if there is one result, and with n of them n**-_SHRINK of
-that: 0.05 with 50. Chosen, as the numbers in kernels.py, for the best value after 50 trials on Branin, Hartmann-6 and
+that: 0.05 with 50. Chosen, as the numbers in densities.py, for the best value after 50 trials on Branin, Hartmann-6 and
 a mixed space."""
 
 
@@ -193,7 +193,7 @@ def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args
     """Return the model of the results so far; None if there are less than `least` of them."""
     import numpy as np
 
-    from amlc.tuners.kernels import kernels
+    from amlc.tuners.shared.densities import kernels
 
     ranking = _ranking(history, least * _ENOUGH, args)
     succeeded = sum(math.isfinite(loss) for loss, _ in ranking)

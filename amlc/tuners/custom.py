@@ -15,7 +15,7 @@ from amlc.model import Algorithm, Parameters, Record, Space, Status
 from amlc.space.nni import nni_space
 from amlc.tuners import Tuner
 from amlc.tuners.gridsearch import canonical
-from amlc.tuners.user_code import Stage, UserCodeError, swapped
+from amlc.user_code import Stage, UserCodeError, swapped
 
 Allowed: TypeAlias = "Callable[[Parameters], bool]"
 

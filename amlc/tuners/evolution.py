@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis, Key, Point, locate
 from amlc.tuners import random
-from amlc.tuners.novelty import Novelty
 from amlc.tuners.random import draws
+from amlc.tuners.shared.unseen import Novelty
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from amlc.model import Parameters, Real, Record, Space
 from amlc.space.points import Axis, axes, coordinate_of, coordinates, deliver
-from amlc.tuners.brackets import LOAD, SAVE
 from amlc.tuners.random import draws
+from amlc.tuners.shared.brackets import LOAD, SAVE
 
 if TYPE_CHECKING:
     from numpy.random import Generator

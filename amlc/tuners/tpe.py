@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.model import Choice, Parameters, Real, Record, Space
 from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, axes, coordinates, deliver, endless, locate
-from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
 from amlc.tuners.random import distinct, draws
+from amlc.tuners.shared.failures import elsewhere
 
 if TYPE_CHECKING:
     from numpy.random import Generator

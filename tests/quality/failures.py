@@ -19,7 +19,7 @@ from amlc.assessors import medianstop
 from amlc.model import Choice, Parameters, Status
 from amlc.space.points import Axis, Point, axes, locate
 from amlc.tuners import TUNERS, built_in
-from amlc.tuners.cube import to_unit
+from amlc.tuners.shared.unit_cube import to_unit
 from tests.quality.problems import Problem, choice, cube, levy, uniform
 from tests.quality.run import CHANCE, LEFT_OUT, LIBRARY, behind, holm, optunas_loop
 from tests.tuners.simulation import End, arguments, simulate

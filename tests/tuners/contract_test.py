@@ -22,8 +22,8 @@ from amlc.model import Algorithm, Choice, Document, Integer, Real, Record, Space
 from amlc.space.parse import parse_space
 from amlc.space.points import axes, locate
 from amlc.tuners import TUNERS, Tuner, built_in, custom, random
-from amlc.tuners.brackets import BUDGET, LOAD, SAVE
 from amlc.tuners.gridsearch import canonical
+from amlc.tuners.shared.brackets import BUDGET, LOAD, SAVE
 from tests.tuners.simulation import simulate
 
 # What the user's own classes import of NNI's draws from numpy and json_tricks is theirs.

@@ -18,7 +18,7 @@ import pytest
 from amlc.errors import AmlcError
 from amlc.model import Algorithm, Record, Status
 from amlc.tuners import custom
-from amlc.tuners.user_code import UserCodeError
+from amlc.user_code import UserCodeError
 
 # What the classes draw from numpy and json_tricks is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:json_tricks")

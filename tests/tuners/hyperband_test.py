@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from amlc.model import Record, Status
-from amlc.tuners import brackets, hyperband
-from amlc.tuners.brackets import BUDGET, Ladder, cycle
+from amlc.tuners import hyperband
 from amlc.tuners.random import propose as random_propose
+from amlc.tuners.shared import brackets
+from amlc.tuners.shared.brackets import BUDGET, Ladder, cycle
 
 SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}, "c": {"_type": "choice", "_value": ["a", 1, True]}}
 FINITE = {"c": {"_type": "choice", "_value": list(range(5))}}

@@ -10,7 +10,7 @@ from typing import Any
 from amlc.config.arguments import filled, find
 from amlc.model import Parameters, Record, Space, Status
 from amlc.tuners import Tuner
-from amlc.tuners.failures import lessons
+from amlc.tuners.shared.failures import lessons
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from amlc.model import Record, Status
 from amlc.space.points import axes
 from amlc.tuners import TUNERS, built_in
-from amlc.tuners.failures import elsewhere, lessons
+from amlc.tuners.shared.failures import elsewhere, lessons
 from tests.tuners.simulation import arguments, simulate
 
 LEARNING = [name for name in TUNERS if built_in(name).by_value]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Point, deliver, endless
-from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
-from amlc.tuners.memory import axes, digest
 from amlc.tuners.random import distinct, draws
+from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.memory import axes, digest
 
 if TYPE_CHECKING:
     from numpy.random import Generator

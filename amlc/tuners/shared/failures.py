@@ -9,8 +9,8 @@ from typing import Any, Final
 from amlc.model import Integer, Parameters, Real, Record, Status
 from amlc.records import scalar
 from amlc.space.points import Axis, Key, Point, locate
-from amlc.tuners.cube import to_unit
-from amlc.tuners.memory import locator
+from amlc.tuners.shared.memory import locator
+from amlc.tuners.shared.unit_cube import to_unit
 
 _NEAR: Final = 1e-3
 """How near to a failed trial, in quantiles of each continuous parameter, counts as its own place."""

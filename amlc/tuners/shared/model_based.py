@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import MODEL_DIGITS, Axis, Point, deliver, endless
 from amlc.tuners import random
-from amlc.tuners.failures import elsewhere
 from amlc.tuners.gridsearch import canonical
-from amlc.tuners.memory import axes, digest, locator
 from amlc.tuners.random import distinct, draws
+from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.memory import axes, digest, locator
 
 if TYPE_CHECKING:
     from numpy.random import Generator
