@@ -18,7 +18,7 @@ from typing import Any
 from amlc.assessors import medianstop
 from amlc.model import Choice, Parameters, Status
 from amlc.space.points import Axis, Point, axes, locate
-from amlc.tuners import TUNERS, built_in
+from amlc.tuners import built_in
 from amlc.tuners.shared.unit_cube import to_unit
 from tests.quality.problems import Problem, choice, cube, levy, uniform
 from tests.quality.run import CHANCE, LEFT_OUT, LIBRARY, behind, holm, optunas_loop
@@ -228,7 +228,7 @@ def _same(space_axes: Sequence[Axis], one: Point, other: Point) -> bool:
 
 def failures(*, seeds: int = SEEDS, names: Sequence[str] = (), slow: Sequence[str] = ()) -> None:
     """Print the table. names: of these tuners alone, Random, Optuna's own loop and NNI's. slow: those with fewer seeds."""
-    ours = [name for name in TUNERS if name not in (*LEFT_OUT, "Hyperband")]
+    ours = [name for name in names("tuner") if name not in (*LEFT_OUT, "Hyperband")]
     chosen = [name for name in ours if not names or name in names or name == CHANCE]
     everyone = [LIBRARY, *chosen, *(f"NNI's {name}" for name in NNI if not names or name in names)]
     tasks = [

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from amlc.config.arguments import filled, find
+from amlc.catalogue import filled, find
 from amlc.model import Parameters, Record, Space, Status
 from amlc.tuners import Tuner
 from amlc.tuners.shared.failures import lessons
