@@ -18,6 +18,7 @@ import pytest
 from amlc.errors import AmlcError
 from amlc.model import Algorithm, Record, Status
 from amlc.tuners import custom
+from amlc.tuners.custom import replay
 from amlc.user_code import UserCodeError
 
 # What the classes draw from numpy and json_tricks is theirs.
@@ -81,7 +82,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path):
     custom._kept.clear()
-    custom._warned.clear()
+    replay._warned.clear()
     return Project(tmp_path).write(CLASSES)
 
 
