@@ -22,9 +22,9 @@ import numpy as np
 
 from amlc.assessors import asha
 from amlc.model import Document, Parameters, Record, Space, Status
+from amlc.space.canonical import canonical
 from amlc.space.parse import parse_space
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.gridsearch import canonical
 from amlc.tuners.shared.brackets import ADDED, BUDGET, LOAD, SAVE
 from tests.tuners.simulation import arguments
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amlc.extras import missing
 from amlc.model import Choice, Integer, Parameters, Real, Record, Space
+from amlc.space.draws import draws
 from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, coordinates, locate
 from amlc.tuners import random
-from amlc.tuners.random import draws
 from amlc.tuners.shared.unseen import Novelty
 
 if TYPE_CHECKING:

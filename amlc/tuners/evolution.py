@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.draws import draws
 from amlc.space.points import Axis, Key, Point, locate
 from amlc.tuners import random
-from amlc.tuners.random import draws
 from amlc.tuners.shared.unseen import Novelty
 
 if TYPE_CHECKING:

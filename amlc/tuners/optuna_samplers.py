@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.errors import AmlcError
 from amlc.model import Parameters, Record, Space, Status
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import Axis, Key, Point, axes, deliver, locate
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
 from amlc.tuners.shared.model_based import _one_thread
 from amlc.tuners.tpe import _quiet, _Scale, _scale
 

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from amlc.model import Parameters, Real, Record, Space
+from amlc.space.draws import draws
 from amlc.space.points import Axis, axes, coordinate_of, coordinates, deliver
-from amlc.tuners.random import draws
 from amlc.tuners.shared.brackets import LOAD, SAVE
 
 if TYPE_CHECKING:

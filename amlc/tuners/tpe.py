@@ -12,9 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.model import Choice, Parameters, Real, Record, Space
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, axes, coordinates, deliver, endless, locate
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
 from amlc.tuners.shared.failures import elsewhere
 
 if TYPE_CHECKING:

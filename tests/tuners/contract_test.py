@@ -18,10 +18,10 @@ import pytest
 
 from amlc.catalogue import NESTED, NUMERIC, filled, find, names
 from amlc.model import Algorithm, Choice, Document, Integer, Real, Record, Space, Status
+from amlc.space.canonical import canonical
 from amlc.space.parse import parse_space
 from amlc.space.points import axes, locate
 from amlc.tuners import Tuner, built_in, custom, random
-from amlc.tuners.gridsearch import canonical
 from amlc.tuners.shared.brackets import BUDGET, LOAD, SAVE
 from tests.tuners.simulation import simulate
 

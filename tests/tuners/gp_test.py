@@ -12,8 +12,8 @@ from statistics import median
 import pytest
 
 from amlc.model import Record, Status
+from amlc.space.canonical import canonical
 from amlc.tuners import gp, random
-from amlc.tuners.gridsearch import canonical
 from amlc.tuners.shared import gaussian_process
 
 ARGS = {

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from amlc.model import Record, Status
+from amlc.space.canonical import canonical
 from amlc.tuners import random, tpe
-from amlc.tuners.gridsearch import canonical
 
 TPE_ARGS = {
     "constant_liar_type": "best",

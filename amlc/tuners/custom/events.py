@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from amlc.model import Parameters, Record, Status
-from amlc.tuners.gridsearch import canonical
+from amlc.space.canonical import canonical
 
 
 @dataclass(frozen=True, slots=True)

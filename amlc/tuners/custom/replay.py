@@ -11,10 +11,10 @@ from typing import Any, Final, TypeAlias
 
 from amlc.errors import AmlcError
 from amlc.model import Algorithm, Parameters, Space
+from amlc.space.canonical import canonical
 from amlc.space.nni import nni_space
 from amlc.tuners.custom.events import Asked, Encoded, Event, Imported, Reported, Told
 from amlc.tuners.custom.tuner_or_advisor import Proposal, constructed, trial_job_id
-from amlc.tuners.gridsearch import canonical
 from amlc.user_code import Stage, UserCodeError
 
 Allowed: TypeAlias = "Callable[[Parameters], bool]"

@@ -15,9 +15,9 @@ from itertools import count, islice, repeat
 from typing import Final, TypeAlias
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import axes
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
 
 BUDGET: Final = "TRIAL_BUDGET"
 """The parameter that tells a trial how long to train: a whole number, in what unit the user's script decides."""

@@ -13,10 +13,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import MODEL_DIGITS, Axis, Point, deliver, endless
 from amlc.tuners import random
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
 from amlc.tuners.shared.failures import elsewhere
 from amlc.tuners.shared.memory import axes, digest, locator
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import Point, deliver, endless
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
 from amlc.tuners.shared.failures import elsewhere
 from amlc.tuners.shared.memory import axes, digest
 

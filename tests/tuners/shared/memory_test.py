@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from amlc.space.canonical import canonical
 from amlc.space.points import axes as computed
 from amlc.space.points import locate
-from amlc.tuners.gridsearch import canonical
 from amlc.tuners.shared.memory import axes, digest, locator, remembered
 
 SPACE = {"a": {"_type": "uniform", "_value": [0, 1]}, "n": {"_type": "randint", "_value": [0, 5]}}

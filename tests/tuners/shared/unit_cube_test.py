@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from amlc.space.draws import draws
 from amlc.space.points import axes, deliver, locate
-from amlc.tuners.random import draws
 from amlc.tuners.shared.unit_cube import from_unit, rounded, to_unit
 
 SPACE = {
