@@ -13,7 +13,7 @@ from amlc.model import Choice, Integer, Parameters, Real, Record, Space
 from amlc.space.draws import draws
 from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, coordinates, locate
 from amlc.tuners import random
-from amlc.tuners.shared.unseen import Novelty
+from amlc.tuners.shared.unseen import Unseen
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -54,17 +54,17 @@ def propose(
         return
     from numpy.random import default_rng
 
-    novelty = Novelty(space, history, allowed=allowed, digits=MODEL_DIGITS)
+    unseen = Unseen(space, history, allowed=allowed, digits=MODEL_DIGITS)
     running = [record.parameters for record in history if not record.status.ended]
     lie = _LIES[args["constant_liar_type"]]([value for value, _ in results]) if args["parallel_optimize"] else None
     model: _Model | None = None
     for number in range(len(history), len(history) + count):
         lies = [(lie, parameters) for parameters in running] if lie is not None and number > _UNLIED else []
         if model is None or lies:
-            model = _Model.of(space, novelty.axes, [*results, *lies], maximize=args["optimize_mode"] == "maximize")
+            model = _Model.of(space, unseen.axes, [*results, *lies], maximize=args["optimize_mode"] == "maximize")
         rng = default_rng([seed, number, _SUGGESTIONS])
-        candidates = chain(islice(model.suggestions(rng), _TRIES), islice(draws(rng, novelty.axes), _TRIES))
-        parameters = novelty.pick(candidates, rng)
+        candidates = chain(islice(model.suggestions(rng), _TRIES), islice(draws(rng, unseen.axes), _TRIES))
+        parameters = unseen.pick(candidates, rng)
         if parameters is None:
             return
         running.append(parameters)

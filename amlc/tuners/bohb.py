@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Choice, Parameters, Record, Space
 from amlc.space.points import MODEL_DIGITS, Axis, Point, axes, deliver, endless, locate
-from amlc.tuners.shared.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle, fresh
+from amlc.tuners.shared.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle
 from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.random_sequence import fresh
 from amlc.tuners.shared.unit_cube import from_unit, to_unit
 
 if TYPE_CHECKING:

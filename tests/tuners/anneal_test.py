@@ -105,7 +105,7 @@ def test_the_suggestion_is_hyperopts_own_while_it_sees_every_result(parsed) -> N
 
     space = parsed(PLANE)
     results = [(record.value, record.parameters) for record in finished(space, 60)]
-    model = anneal._Model.of(space, anneal.Novelty(space, (), allowed=bool).axes, results, maximize=False)
+    model = anneal._Model.of(space, anneal.Unseen(space, (), allowed=bool).axes, results, maximize=False)
     theirs = AnnealingAlgo(model.domain, model.trials, 3)
     assert [theirs.shrinking(label) for label in "01"] == [model._shrinking(label) for label in "01"]
     x_of = {value: parameters["x"] for value, parameters in results}

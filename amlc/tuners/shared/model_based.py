@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Final, Protocol
@@ -19,10 +16,10 @@ from amlc.space.points import MODEL_DIGITS, Axis, Point, deliver, endless
 from amlc.tuners import random
 from amlc.tuners.shared.failures import elsewhere
 from amlc.tuners.shared.memory import axes, digest, locator
+from amlc.tuners.shared.one_thread import one_thread
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from threadpoolctl import ThreadpoolController
 
 _TRIES: Final = 1000
 """How many suggestions may be refused or repeat a trial before a draw at random takes their place."""
@@ -159,7 +156,7 @@ def _following(
         evidence = gather(space_axes, records, maximize=maximize, most=most)
         if evidence.points:
             known, apart = _known(space, records), elsewhere(space_axes, records)
-            with _one_thread():
+            with one_thread():
                 for suggestion in islice(suggest(space_axes, evidence, rng), _TRIES):
                     digits = None if suggestion.again else MODEL_DIGITS  # what is run again has the digits that it has
                     parameters = deliver(space_axes, suggestion.point, digits=digits)
@@ -167,29 +164,6 @@ def _following(
                         return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
     return next(filter(allowed, drawn), None)
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra on one thread.
-
-    Its sums do not depend on the number of cores then. And beside trials that keep the machine busy, threads that wait
-    for one another take 10 times as long (measured: 3.4 s instead of 0.24 s for a proposal of Metis).
-    """
-    try:
-        import scipy.linalg  # noqa: F401  a library that is loaded later would not be held to it
-        import threadpoolctl  # noqa: F401
-    except ModuleNotFoundError:  # of which the model tells
-        return nullcontext()
-    limits: AbstractContextManager[object] = _libraries("sklearn" in sys.modules).limit(limits=1)
-    return limits
-
-
-@cache
-def _libraries(with_openmp: bool) -> ThreadpoolController:  # noqa: FBT001  what is found differs
-    """Return the libraries that have threads; to find them takes 10 ms."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def _known(space: Space, records: Sequence[Record]) -> Callable[[Parameters], bool]:

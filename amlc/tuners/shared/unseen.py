@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 
-class Novelty:
+class Unseen:
     """The parameter sets that were proposed so far, `taken` ones behind those of the history; chooses the next one.
 
     digits: see `deliver`.
