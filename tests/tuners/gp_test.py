@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import random as stdlib_random
 from dataclasses import replace
 from itertools import islice
 from statistics import median
 
 import pytest
 
-from amlc.model import Record, Status
+from amlc.model import Record
 from amlc.space.canonical import canonical
-from amlc.tuners import gp, random
+from amlc.tuners import Tuner, gp, random
 from amlc.tuners.shared import gaussian_process
+from tests.tuners.simulation import bowl, finished, simulate
 
 ARGS = {
     "optimize_mode": "minimize",
@@ -45,34 +45,11 @@ def ask(space, history=(), *, count=1, seed=1, allowed=lambda parameters: True, 
     return list(gp.propose(space, history, count=count, seed=seed, args={**ARGS, **args}, allowed=allowed))
 
 
-def ended(record, value, now=1):
-    return replace(record, value=value, told=now, status=Status.FAILED if value is None else Status.SUCCEEDED)
-
-
-def run(space, score, trials, *, at_once=1, **options):
+def run(space, score, trials, *, at_once=1, seed=1, allowed=lambda parameters: True, **args):
     """Return the history of a run in which trials end in a random order; a score of None is a failure."""
-    order, history, running, now = stdlib_random.Random(5), [], [], 0
-    while len(history) < trials or running:
-        for parameters in ask(space, history, count=min(at_once - len(running), trials - len(history)), **options):
-            now += 1
-            running.append(len(history))
-            history.append(Record(parameters=parameters, asked=now))
-        if not running:
-            break
-        now += 1
-        index = running.pop(order.randrange(len(running)))
-        history[index] = ended(history[index], score(history[index].parameters), now)
-    return history
-
-
-def bowl(parameters):
-    return (parameters["x"] - 0.3) ** 2 + (math.log10(parameters["y"]) + 2) ** 2
-
-
-def finished(space, trials, score=bowl):
-    """Return `trials` draws at random with their results."""
-    draws = random.propose(space, (), count=trials, seed=99, args={}, allowed=lambda parameters: True)
-    return [ended(Record(parameters=p, asked=2 * i), score(p), 2 * i + 1) for i, p in enumerate(draws)]
+    tuner, given = Tuner(gp.propose), {**ARGS, **args}
+    options = {"concurrency": at_once, "seed": seed, "allowed": allowed, "order": 5}
+    return simulate(tuner, space, score, trials=trials, args=given, **options)
 
 
 def test_the_cold_start_is_randoms_sequence(parsed) -> None:
