@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from amlc.model import Choice, Parameters, Real, Space
@@ -38,9 +38,13 @@ def sample(space: Space, *, seed: int, count: int, flat: bool) -> Iterator[Param
     from numpy.random import default_rng
 
     rng, space_axes = default_rng(seed), axes(space)
-    points = islice(draws(rng, space_axes), count)
-    more = (islice(draws(rng, space_axes, fixed), _OF_EACH) for fixed in _options(space_axes, flat=flat))
-    return (deliver(space_axes, point) for point in islice(chain(points, chain.from_iterable(more)), max(count, _MOST)))
+
+    def points() -> Iterator[Point]:
+        yield from islice(draws(rng, space_axes), count)
+        for fixed in _options(space_axes, flat=flat):
+            yield from islice(draws(rng, space_axes, fixed), _OF_EACH)
+
+    return (deliver(space_axes, point) for point in islice(points(), max(count, _MOST)))
 
 
 def _options(space_axes: Sequence[Axis], *, flat: bool) -> Iterator[dict[Key, int]]:

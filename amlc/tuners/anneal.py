@@ -96,11 +96,14 @@ class _Model:
             raise missing(err, algorithm="Anneal", extra="tuners") from err
         labels = {axis.key: str(number) for number, axis in enumerate(space_axes)}
         best = sorted(results, key=lambda result: result[0], reverse=maximize)[:_BEST]
-        points = [point for _, parameters in best if (point := locate(space_axes, parameters)) is not None]
-        documents = [
-            _document(rank, {label: point.get(key) for key, label in labels.items()})
-            for rank, point in enumerate(points)
-        ]
+        points: list[Point] = []
+        documents = []
+        for _, parameters in best:
+            point = locate(space_axes, parameters)
+            if point is not None:  # it may be of a space that was edited since
+                values = {label: point.get(key) for key, label in labels.items()}
+                documents.append(_document(len(points), values))
+                points.append(point)
         share = len(results) / max(len(points), 1)
         return cls(
             axes=space_axes,

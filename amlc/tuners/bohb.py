@@ -234,11 +234,21 @@ def _ranking(history: Sequence[Record], enough: int, args: Mapping[str, Any]) ->
         if len(ranking) >= enough:
             break
         if larger is not None:
-            changes = (at[larger][0] - at[budget][0] for at in results.values() if budget in at and larger in at)
-            shift += median([change for change in changes if math.isfinite(change)] or [0.0])
+            shift += _shift(results.values(), budget, larger)
         largest_here = (at[budget] for at in results.values() if max(at) == budget)
         ranking += [(loss + shift, parameters) for loss, parameters in largest_here]
     return sorted(ranking, key=lambda entry: entry[0])
+
+
+def _shift(results: Iterable[Mapping[float, tuple[float, Parameters]]], budget: float, larger: float) -> float:
+    """Return by how much the loss of those that were run with both budgets changes, the median; 0 if none was."""
+    changes = []
+    for at in results:
+        if budget in at and larger in at:
+            change = at[larger][0] - at[budget][0]
+            if math.isfinite(change):  # not so if either of them failed
+                changes.append(change)
+    return median(changes) if changes else 0.0
 
 
 def _vectors(space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Parameters]]) -> NDArray[Any]:
@@ -248,14 +258,13 @@ def _vectors(space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Paramete
     rows = []
     for _, parameters in ranking:
         point = locate(space_axes, {name: value for name, value in parameters.items() if name not in ADDED})
-        if point is not None:
-            unit = to_unit(space_axes, point)
-            rows.append(
-                [
-                    float(point[axis.key]) if isinstance(axis.dimension, Choice) else u
-                    for axis, u in zip(space_axes, unit, strict=True)
-                ]
-            )
+        if point is None:
+            continue
+        row = to_unit(space_axes, point)
+        for place, axis in enumerate(space_axes):
+            if isinstance(axis.dimension, Choice):
+                row[place] = float(point[axis.key])
+        rows.append(row)
     return np.array(rows)
 
 

@@ -125,7 +125,10 @@ def _replay(history: Sequence[Record], *, space: Space, seed: int, args: Mapping
     own = [index for index, record in enumerate(history) if not record.imported]
     children = own[ahead([record for record in history if record.imported], args=args) :]
     events = [(history[index].asked, False, index) for index in children]
-    events += [(told, True, index) for index in own if (told := history[index].told) is not None]
+    for index in own:
+        told = history[index].told
+        if told is not None:
+            events.append((told, True, index))
     for _, ended, index in sorted(events):
         if ended:
             tell(index)

@@ -127,10 +127,9 @@ def _best_and_worst(before: Sequence[Record], args: Mapping[str, Any]) -> tuple[
     """Return which individuals may be copied, and which become a copy."""
     ranking = _ranking(before, args)
     count = math.ceil(args["fraction"] * len(before))
-    best = ranking[:count]
-    return [place for place in best if before[place].value is not None] or best, frozenset(
-        ranking[len(before) - count :]
-    )
+    best, worst = ranking[:count], frozenset(ranking[len(before) - count :])
+    models = [place for place in best if before[place].value is not None]
+    return models or best, worst
 
 
 def _kept(space_axes: Sequence[Axis], parameters: Parameters, rng: Generator) -> Parameters:

@@ -183,11 +183,12 @@ def _plain(value: Any) -> Any:
 
 def _culprit(parameters: Any) -> str:
     """Return in one line what JSON cannot carry: the first such parameter, or all of a proposal that is no mapping."""
-    for name, value in parameters.items() if isinstance(parameters, Mapping) else ():
-        try:
-            _plain({name: value})
-        except (TypeError, ValueError):
-            return f"{name!r} = {_shown(value)}"
+    if isinstance(parameters, Mapping):
+        for name, value in parameters.items():
+            try:
+                _plain({name: value})
+            except (TypeError, ValueError):
+                return f"{name!r} = {_shown(value)}"
     return _shown(parameters)
 
 

@@ -74,8 +74,10 @@ class _Bracket:
 
     def add(self, record: Record, rung: int) -> None:
         self.trials[rung].append(record)
-        told = math.inf if not record.status.ended else -math.inf if record.told is None else record.told
-        self.settled[rung] = max(self.settled[rung], told)
+        if not record.status.ended:
+            self.settled[rung] = math.inf
+        elif record.told is not None:
+            self.settled[rung] = max(self.settled[rung], record.told)
 
     def free(self, rung: int) -> int:
         return self.table[rung].count - len(self.trials[rung])
@@ -83,6 +85,10 @@ class _Bracket:
     def decided(self, rung: int) -> bool:
         """Tell whether it is known which trials of `rung` go on: all of them have ended."""
         return self.free(rung) <= 0 and self.settled[rung] < math.inf
+
+    def last_is_due(self) -> bool:
+        """Tell whether its last trials run or ran, or are promotions that are due now."""
+        return len(self.table) == 1 or self.free(-1) <= 0 or self.decided(-2)
 
 
 class Ladder:
@@ -175,7 +181,7 @@ class Ladder:
         """
         for bracket in self._begun:
             yield from repeat(bracket.table[0].budget, bracket.free(0))
-        sent = all(len(b.table) == 1 or b.free(-1) <= 0 or b.decided(-2) for b in self._begun)
+        sent = all(bracket.last_is_due() for bracket in self._begun)
         for number in count(len(self._begun)):
             if serial and not sent:
                 return

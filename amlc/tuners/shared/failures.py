@@ -48,15 +48,22 @@ def lessons(
             return record
         if record.status is Status.EARLY_STOPPED:
             last = scalar(_last(record))
-            return replace(record, value=sign * max(worst, worst if last is None else sign * last), guessed=True)
-        return replace(record, value=sign * lost, guessed=True) if record.status in _FAILED else record
+            loss = worst if last is None else max(worst, sign * last)
+        elif record.status in _FAILED:
+            loss = lost
+        else:
+            return record
+        return replace(record, value=sign * loss, guessed=True)
 
     return [taught(record) for record in history]
 
 
 def _as_reported(record: Record) -> Record:
     stopped = record.status is Status.EARLY_STOPPED and record.value is None and record.reported is None
-    return replace(record, value=scalar(last := _last(record)), reported=last) if stopped else record
+    if not stopped:
+        return record
+    last = _last(record)
+    return replace(record, value=scalar(last), reported=last)
 
 
 def _last(record: Record) -> Any:

@@ -74,12 +74,15 @@ def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: b
         best, rest = ranking[: most // 2], sorted(ranking[most // 2 :])
         results = [results[index] for index in sorted([*best, *rest[most // 2 - most :]])]
     locate = locator(space_axes)
-    located = [(locate(record.parameters), value) for record, value in results]
+    points, values = [], []
+    for record, value in results:
+        point = locate(record.parameters)
+        if point is not None:
+            points.append(point)
+            values.append(value)
     running = (locate(record.parameters) for record in history if not record.status.ended)
     return Evidence(
-        points=tuple(point for point, _ in located if point is not None),
-        values=_tamed([value for point, value in located if point is not None]),
-        running=tuple(point for point in running if point is not None),
+        points=tuple(points), values=_tamed(values), running=tuple(point for point in running if point is not None)
     )
 
 
@@ -168,10 +171,15 @@ def _following(
 
 def _known(space: Space, records: Sequence[Record]) -> Callable[[Parameters], bool]:
     """Return whether parameters are those of a record; in an endless space few will be asked for."""
-    if endless(space):
-        return lambda parameters: any(
-            record.parameters == parameters and canonical(record.parameters) == canonical(parameters)
-            for record in records
-        )
-    digests = {digest(record.parameters) for record in records}
-    return lambda parameters: canonical(parameters) in digests
+    if not endless(space):
+        digests = {digest(record.parameters) for record in records}
+        return lambda parameters: canonical(parameters) in digests
+
+    def known(parameters: Parameters) -> bool:
+        for record in records:
+            # Python's comparison is quick, but takes 1, 1.0 and true for the same.
+            if record.parameters == parameters and canonical(record.parameters) == canonical(parameters):
+                return True
+        return False
+
+    return known
