@@ -10,8 +10,8 @@ from typing import Any
 
 from amlc.errors import PlanError
 from amlc.model import Experiment, JsonPath, Parameters
+from amlc.space.draws import distinct, draws, sample
 from amlc.space.points import axes
-from amlc.tuners.random import distinct, draws, sample
 
 # With constraints that nothing satisfies, an endless space would be searched for ever.
 _MOST_REJECTED = 100_000

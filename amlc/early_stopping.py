@@ -12,7 +12,7 @@ from amlc.ledger import Attempt, Clock, EventKind, Ledger, early_stop
 from amlc.model import Metric, MetricKind, Status
 from amlc.observe import REMOTE_S, reports
 from amlc.records import scalar
-from amlc.tuners.user_code import UserCodeError
+from amlc.user_code import UserCodeError
 
 Assess: TypeAlias = "Callable[[Sequence[Any], Sequence[Sequence[Any]]], bool]"
 """Whether to stop the trial with these intermediate results; then those of each trial that it is compared with."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from amlc.ledger import Attempt, Curve, EventKind, Ledger
 from amlc.model import MetricKind, Parameters, Record, Status, Trial
 from amlc.records import scalar
-from amlc.tuners.gridsearch import canonical
+from amlc.space.canonical import canonical
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Space
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import Axis, Key, Point, axes, deliver, endless, locate, located_part
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
 
 _MOST_DRAWS: Final = 1000
 """How many completions of a partial parameter set are tried before the constraints are blamed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ from amlc import initial
 from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
+from amlc.space.canonical import canonical_json, digest_of
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.failures import lessons
-
-_canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+from amlc.tuners.shared.failures import lessons
 
 # A folder with a million entries could not be removed in ten minutes.
 _FOLDER = 10_000
@@ -52,7 +50,7 @@ def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) ->
 
     occurrence: how many equal parameter sets have an id already.
     """
-    return _trial_id(experiment, _canonical_json(parameters), occurrence)
+    return _trial_id(experiment, canonical_json(parameters), occurrence)
 
 
 class _Ids:
@@ -65,8 +63,8 @@ class _Ids:
 
     def trial(self, sequence: int, parameters: Parameters) -> Trial:
         """Return trial number `sequence`, whose id is taken from now on."""
-        text = _canonical_json(parameters)
-        key = hashlib.sha256(text.encode()).digest()[:16]  # short: there may be millions
+        text = canonical_json(parameters)
+        key = digest_of(text)
         occurrence = self._occurrences.get(key, 0)
         while (found := _trial_id(self._experiment, text, occurrence)) in self._taken:
             occurrence += 1
@@ -83,7 +81,7 @@ def _trial_id(experiment: Experiment, parameters: str, occurrence: int) -> str:
 
 @lru_cache(maxsize=8)
 def _encoded(text: str) -> str:
-    return _canonical_json(text)
+    return canonical_json(text)
 
 
 def plan(

@@ -15,8 +15,8 @@ from amlc.model import Budget, Choice, Experiment, Space, Trial
 from amlc.plan import Job, adaptive, check_budget, packed, plan, trial_id
 from amlc.render.context import MOST_BYTES, mapper
 from amlc.render.snapshot import snapshot
+from amlc.space.draws import sample
 from amlc.space.points import may_overflow
-from amlc.tuners.random import sample
 
 _NO_REVISION = "0" * 64
 _NUMBER_BYTES = 30

@@ -17,7 +17,7 @@ from amlc.records import scalar
 from amlc.render.context import flattened
 from amlc.report.tables import cell
 from amlc.space.points import Axis, Key, axes, locate
-from amlc.tuners.brackets import ADDED, BUDGET
+from amlc.tuners.shared.brackets import ADDED, BUDGET
 
 _SQLITE = b"SQLite format 3\0"
 

@@ -19,6 +19,7 @@ PACKAGE = ROOT / "amlc"
 LAYERS = {
     "errors": 0, "model": 0,
     "resources": 1, "files": 1, "names": 1, "parallel": 1, "records": 1,
+    "catalogue": 1, "extras": 1, "user_code": 1,
     "config": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2, "ledger": 2,
     "constraints": 3, "plan": 3, "experience": 3,
     "initial": 3, "render": 3, "backends": 3, "folders": 3,

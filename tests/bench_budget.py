@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from amlc.assessors import ASSESSORS
+from amlc.assessors import asha
 from amlc.model import Document, Parameters, Record, Space, Status
+from amlc.space.canonical import canonical
 from amlc.space.parse import parse_space
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.brackets import ADDED, BUDGET, LOAD, SAVE
-from amlc.tuners.gridsearch import canonical
+from amlc.tuners.shared.brackets import ADDED, BUDGET, LOAD, SAVE
 from tests.quality.pool import measured
 from tests.tuners.simulation import arguments
 
@@ -295,7 +295,7 @@ def run(task: tuple[int, int, int]) -> Outcome:
     method, problem = METHODS[row], PROBLEMS[column]
     args = arguments(method.tuner, optimize_mode="minimize", **method.args)
     rungs = arguments("ASHA", optimize_mode="minimize", min_budget=method.stops or 1, max_budget=R)
-    stop = partial(ASSESSORS["ASHA"], args=rungs) if method.stops else lambda curve, others: False
+    stop = partial(asha.assess, args=rungs) if method.stops else lambda curve, others: False
     tuner = built_in(method.tuner)
     return experiment(tuner, problem.parsed(), problem.curve, args=args, stop=stop, seed=seed)
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from amlc.catalogue import names as known_names
 from amlc.model import Parameters, Record, Space, Status
-from amlc.tuners import TUNERS, built_in, random
+from amlc.tuners import built_in, random
 from tests.quality.problems import Problem, cube, hartmann_6
 from tests.quality.run import LIBRARY, suggested
 from tests.tuners.simulation import arguments
@@ -62,7 +63,7 @@ class Cost:
 
 def loop_cost(*, names: tuple[str, ...] = (), sizes: tuple[int, ...] = SIZES, repeats: int = REPEATS) -> None:
     """Print a table for each of `PROBLEMS`; names: of these tuners alone, and Optuna."""
-    everyone = [name for name in TUNERS if built_in(name).ahead is not None and name != "TPE_legacy"]
+    everyone = [name for name in known_names("tuner") if built_in(name).ahead is not None and name != "TPE_legacy"]
     print("## The cost of a proposal\n")
     print(EXPLAINED.format(repeats=repeats))
     for problem in PROBLEMS:

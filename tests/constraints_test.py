@@ -9,8 +9,8 @@ import pytest
 from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Choice, Integer, Real
+from amlc.space.draws import sample
 from amlc.space.points import axes, locate, may_overflow
-from amlc.tuners.random import sample
 
 DEEP = Choice("inner", ("no", "yes"), ((), (Integer("k", 0, 9),)))
 SPACE = (

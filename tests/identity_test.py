@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amlc.config.arguments import filled, find
+from amlc.catalogue import filled, find
 from amlc.experience import parameter_set
 from amlc.model import Algorithm, Choice, Experiment, LocalTarget, Real, Record, Status, Trial
 from amlc.plan import Job, packed, plan, proposed, trial_id, upcoming

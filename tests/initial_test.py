@@ -8,10 +8,10 @@ from itertools import islice
 
 import pytest
 
+from amlc.catalogue import names
 from amlc.errors import PlanError
 from amlc.model import Algorithm, Choice, Integer, Real, Record, Status, Trial
 from amlc.plan import plan, proposed, upcoming
-from amlc.tuners import TUNERS
 from tests.plan_test import experiment
 from tests.tuners.simulation import arguments
 
@@ -37,7 +37,7 @@ def begun(name, space, initial, count=6, **changes):
     return [{k: v for k, v in trial.parameters.items() if k not in OWN} for trial in trials]
 
 
-@pytest.mark.parametrize("name", [name for name in TUNERS if name != "Batch"])
+@pytest.mark.parametrize("name", [name for name in names("tuner") if name != "Batch"])
 def test_every_tuner_runs_them_first_and_completes_what_they_leave_open(name):
     space = NUMBERS if name == "Metis" else FLAT
     first = {space[0].name: 1, "n": 8, "size": 32}

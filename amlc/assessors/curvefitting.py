@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amlc.tuners.extras import missing
+from amlc.extras import missing
 
 if TYPE_CHECKING:
     import numpy as np

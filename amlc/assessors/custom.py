@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from amlc.assessors import Assess
 from amlc.model import Algorithm
-from amlc.tuners.user_code import Stage, UserCodeError
+from amlc.user_code import Stage, UserCodeError
 
 _KEPT: Final = 256
 

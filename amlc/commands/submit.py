@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from amlc.advising import GivenUp
-from amlc.assessors import AMONG_ALL, ASSESSORS, custom
+from amlc.assessors import among_all, built_in, custom
 from amlc.backends import PARALLEL, Backend, Remote, open_backend
 from amlc.backlog import More
 from amlc.collect import Results, Verdict, verdict
@@ -217,8 +217,8 @@ def _assessor(manifest: Manifest) -> Assessor | None:
     if algorithm is None:
         return None
     if algorithm.name is not None:
-        assess = partial(ASSESSORS[algorithm.name], args=algorithm.class_args)
-        return Assessor(assess, shown=_number, among_all=True) if algorithm.name in AMONG_ALL else Assessor(assess)
+        assess = partial(built_in(algorithm.name), args=algorithm.class_args)
+        return Assessor(assess, shown=_number, among_all=True) if among_all(algorithm.name) else Assessor(assess)
     folder = (manifest.folder / (algorithm.code_directory or "")).resolve()
     own = custom.assessor(replace(algorithm, code_directory=folder))
     return Assessor(partial(own, args=algorithm.class_args), shown=lambda value: value)

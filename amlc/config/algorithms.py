@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from amlc.config.arguments import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn, find
+from amlc.catalogue import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn, find, names
 from amlc.config.spelling import Config
 from amlc.config.wording import show, wrong_type
 from amlc.errors import Problem, did_you_mean
@@ -18,8 +18,8 @@ _SCHEMA_TYPES: Mapping[type, str] = {
     bool: "boolean",
 }
 _KNOWN = {
-    "tuner": ", ".join(known.name for known in TUNERS if not known.refused),
-    "assessor": ", ".join(known.name for known in ASSESSORS),
+    "tuner": ", ".join(names("tuner")),
+    "assessor": ", ".join(names("assessor")),
 }
 
 

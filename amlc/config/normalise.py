@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from amlc.catalogue import filled, find
 from amlc.config.algorithms import assesses, canonical_name
-from amlc.config.arguments import filled, find
 from amlc.config.durations import parse_time
 from amlc.config.placeholders import key_variable
 from amlc.config.rules import resolve

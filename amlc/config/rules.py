@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from amlc.config.arguments import find
+from amlc.catalogue import find
 from amlc.config.durations import parse_time
 from amlc.config.job import check_job
 from amlc.config.service import gpu_indices
@@ -164,9 +164,10 @@ def check_endless(config: Config, space: Space, tuner: str | None) -> Iterator[P
     An adaptive tuner, whose trials are not written out in advance, may be ended by `maxExperimentDuration` as well.
     """
     known = find(tuner, "tuner")
-    adaptive = tuner not in ("Random", "GridSearch")
-    bounds = ("maxTrialNumber", "maxExperimentDuration") if adaptive else ("maxTrialNumber",)
-    if known is None or any(config.get(name) is not None or (name,) in config.broken for name in bounds):
+    if known is None:
+        return
+    bounds = ("maxTrialNumber", "maxExperimentDuration") if known.adaptive else ("maxTrialNumber",)
+    if any(config.get(name) is not None or (name,) in config.broken for name in bounds):
         return
     advice = " or ".join(f"'{name}'" for name in bounds)
     if not known.ends:

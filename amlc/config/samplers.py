@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from amlc.config.arguments import Argument
+from amlc.catalogue import Argument
 from amlc.config.spelling import Config
 from amlc.errors import Problem, did_you_mean
 from amlc.model import Document, JsonPath, Space

@@ -1,12 +1,13 @@
-"""The tuners by name, one file each: pure functions of the space, the results so far, the arguments and the seed."""
+"""The tuners of the catalogue, one file each: pure functions of the space, the results, the arguments and the seed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from amlc.catalogue import find
 from amlc.model import Parameters, Record, Space
 
 
@@ -71,30 +72,11 @@ class Tuner:
     by_value: bool = False
 
 
-TUNERS: Final[Mapping[str, str]] = {
-    "Random": "random",
-    "GridSearch": "gridsearch",
-    "Batch": "batch",
-    "TPE": "tpe",
-    "TPE_legacy": "tpe",
-    "GP": "gp",
-    "Hyperband": "hyperband",
-    "Anneal": "anneal",
-    "Evolution": "evolution",
-    "PBT": "pbt",
-    "Metis": "metis",
-    "DNGO": "dngo",
-    "SMAC": "smac",
-    "BOHB": "bohb",
-    "Optuna": "optuna_samplers",
-    "ASHA": "asha",
-}
-"""The module of each tuner. Only the one that is asked for is imported: all of them take as long as reading a file."""
-
-
 def built_in(name: str) -> Tuner:
-    """Return the tuner of this name, a key of `TUNERS`."""
-    module = import_module(f"{__name__}.{TUNERS[name]}")
+    """Return the tuner of this name, one of the catalogue's."""
+    known = find(name, "tuner")
+    assert known is not None  # the config has seen to that
+    module = import_module(f"{__name__}.{known.module}")
     return Tuner(
         module.propose,
         getattr(module, "ahead", None),

@@ -8,12 +8,12 @@ from itertools import chain, islice
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
+from amlc.extras import missing
 from amlc.model import Choice, Integer, Parameters, Real, Record, Space
+from amlc.space.draws import draws
 from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, coordinates, locate
 from amlc.tuners import random
-from amlc.tuners.extras import missing
-from amlc.tuners.novelty import Novelty
-from amlc.tuners.random import draws
+from amlc.tuners.shared.unseen import Unseen
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -54,17 +54,17 @@ def propose(
         return
     from numpy.random import default_rng
 
-    novelty = Novelty(space, history, allowed=allowed, digits=MODEL_DIGITS)
+    unseen = Unseen(space, history, allowed=allowed, digits=MODEL_DIGITS)
     running = [record.parameters for record in history if not record.status.ended]
     lie = _LIES[args["constant_liar_type"]]([value for value, _ in results]) if args["parallel_optimize"] else None
     model: _Model | None = None
     for number in range(len(history), len(history) + count):
         lies = [(lie, parameters) for parameters in running] if lie is not None and number > _UNLIED else []
         if model is None or lies:
-            model = _Model.of(space, novelty.axes, [*results, *lies], maximize=args["optimize_mode"] == "maximize")
+            model = _Model.of(space, unseen.axes, [*results, *lies], maximize=args["optimize_mode"] == "maximize")
         rng = default_rng([seed, number, _SUGGESTIONS])
-        candidates = chain(islice(model.suggestions(rng), _TRIES), islice(draws(rng, novelty.axes), _TRIES))
-        parameters = novelty.pick(candidates, rng)
+        candidates = chain(islice(model.suggestions(rng), _TRIES), islice(draws(rng, unseen.axes), _TRIES))
+        parameters = unseen.pick(candidates, rng)
         if parameters is None:
             return
         running.append(parameters)
@@ -96,11 +96,14 @@ class _Model:
             raise missing(err, algorithm="Anneal", extra="tuners") from err
         labels = {axis.key: str(number) for number, axis in enumerate(space_axes)}
         best = sorted(results, key=lambda result: result[0], reverse=maximize)[:_BEST]
-        points = [point for _, parameters in best if (point := locate(space_axes, parameters)) is not None]
-        documents = [
-            _document(rank, {label: point.get(key) for key, label in labels.items()})
-            for rank, point in enumerate(points)
-        ]
+        points: list[Point] = []
+        documents = []
+        for _, parameters in best:
+            point = locate(space_axes, parameters)
+            if point is not None:  # it may be of a space that was edited since
+                values = {label: point.get(key) for key, label in labels.items()}
+                documents.append(_document(len(points), values))
+                points.append(point)
         share = len(results) / max(len(points), 1)
         return cls(
             axes=space_axes,

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from amlc.model import Parameters, Record, Space
-from amlc.tuners.brackets import sequence
+from amlc.tuners.shared.random_sequence import sequence
 
 
 def propose(

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Choice, Parameters, Record, Space
 from amlc.space.points import MODEL_DIGITS, Axis, Point, axes, deliver, endless, locate
-from amlc.tuners.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle, fresh
-from amlc.tuners.cube import from_unit, to_unit
-from amlc.tuners.failures import elsewhere
+from amlc.tuners.shared.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle
+from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.random_sequence import fresh
+from amlc.tuners.shared.unit_cube import from_unit, to_unit
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from amlc.tuners.kernels import Kernels
+    from amlc.tuners.shared.densities import Kernels
 
 _ENOUGH: Final = 10
 """With so many times `min_points_in_model` results at the largest budgets, the model looks at no smaller ones."""
@@ -33,7 +34,7 @@ _FEWEST_GOOD: Final = 2
 _WIDTH: Final = 0.15
 _SHRINK: Final = 0.3
 """A kernel is `_WIDTH` wide, as a part of the whole axis, if there is one result, and with n of them n**-_SHRINK of
-that: 0.05 with 50. Chosen, as the numbers in kernels.py, for the best value after 50 trials on Branin, Hartmann-6 and
+that: 0.05 with 50. Chosen, as the numbers in densities.py, for the best value after 50 trials on Branin, Hartmann-6 and
 a mixed space."""
 
 
@@ -193,7 +194,7 @@ def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args
     """Return the model of the results so far; None if there are less than `least` of them."""
     import numpy as np
 
-    from amlc.tuners.kernels import kernels
+    from amlc.tuners.shared.densities import kernels
 
     ranking = _ranking(history, least * _ENOUGH, args)
     succeeded = sum(math.isfinite(loss) for loss, _ in ranking)
@@ -233,11 +234,21 @@ def _ranking(history: Sequence[Record], enough: int, args: Mapping[str, Any]) ->
         if len(ranking) >= enough:
             break
         if larger is not None:
-            changes = (at[larger][0] - at[budget][0] for at in results.values() if budget in at and larger in at)
-            shift += median([change for change in changes if math.isfinite(change)] or [0.0])
+            shift += _shift(results.values(), budget, larger)
         largest_here = (at[budget] for at in results.values() if max(at) == budget)
         ranking += [(loss + shift, parameters) for loss, parameters in largest_here]
     return sorted(ranking, key=lambda entry: entry[0])
+
+
+def _shift(results: Iterable[Mapping[float, tuple[float, Parameters]]], budget: float, larger: float) -> float:
+    """Return by how much the loss of those that were run with both budgets changes, the median; 0 if none was."""
+    changes = []
+    for at in results:
+        if budget in at and larger in at:
+            change = at[larger][0] - at[budget][0]
+            if math.isfinite(change):  # not so if either of them failed
+                changes.append(change)
+    return median(changes) if changes else 0.0
 
 
 def _vectors(space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Parameters]]) -> NDArray[Any]:
@@ -247,14 +258,13 @@ def _vectors(space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Paramete
     rows = []
     for _, parameters in ranking:
         point = locate(space_axes, {name: value for name, value in parameters.items() if name not in ADDED})
-        if point is not None:
-            unit = to_unit(space_axes, point)
-            rows.append(
-                [
-                    float(point[axis.key]) if isinstance(axis.dimension, Choice) else u
-                    for axis, u in zip(space_axes, unit, strict=True)
-                ]
-            )
+        if point is None:
+            continue
+        row = to_unit(space_axes, point)
+        for place, axis in enumerate(space_axes):
+            if isinstance(axis.dimension, Choice):
+                row[place] = float(point[axis.key])
+        rows.append(row)
     return np.array(rows)
 
 

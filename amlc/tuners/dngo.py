@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
+from amlc.extras import require
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
-from amlc.tuners.cube import from_unit, matrix, rounded
-from amlc.tuners.evidence import Evidence, Suggestion, arrival, gather, stepwise
-from amlc.tuners.extras import require
-from amlc.tuners.memory import axes
+from amlc.tuners.shared.memory import axes
+from amlc.tuners.shared.model_based import Evidence, Suggestion, arrival, gather, stepwise
+from amlc.tuners.shared.unit_cube import from_unit, matrix, rounded
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from amlc.tuners.cube import Matrix
+    from amlc.tuners.shared.unit_cube import Matrix
 
     Layers = tuple[tuple[Matrix, Matrix], ...]
 

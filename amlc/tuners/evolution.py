@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.draws import draws
 from amlc.space.points import Axis, Key, Point, locate
 from amlc.tuners import random
-from amlc.tuners.novelty import Novelty
-from amlc.tuners.random import draws
+from amlc.tuners.shared.unseen import Unseen
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -53,13 +53,13 @@ def propose(
     yield from first
     if len(first) < left or left == count:
         return
-    novelty = Novelty(space, history, first, allowed=allowed)
+    unseen = Unseen(space, history, first, allowed=allowed)
     population = _replay(history, space=space, seed=seed, args=args)
     for number in range(len(history) + len(first), len(history) + count):
         rng = default_rng([seed, number, _CHILDREN])
         parent = population.ask()
-        point = None if parent is None else locate(novelty.axes, history[parent].parameters)
-        child = novelty.pick(() if point is None else _children(novelty.axes, point, rng), rng)
+        point = None if parent is None else locate(unseen.axes, history[parent].parameters)
+        child = unseen.pick(() if point is None else _children(unseen.axes, point, rng), rng)
         if child is None:
             return
         yield child
@@ -125,7 +125,10 @@ def _replay(history: Sequence[Record], *, space: Space, seed: int, args: Mapping
     own = [index for index, record in enumerate(history) if not record.imported]
     children = own[ahead([record for record in history if record.imported], args=args) :]
     events = [(history[index].asked, False, index) for index in children]
-    events += [(told, True, index) for index in own if (told := history[index].told) is not None]
+    for index in own:
+        told = history[index].told
+        if told is not None:
+            events.append((told, True, index))
     for _, ended, index in sorted(events):
         if ended:
             tell(index)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from amlc.extras import missing
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
-from amlc.tuners.cube import from_unit, matrix, rounded
-from amlc.tuners.evidence import Evidence, Suggestion, stepwise
-from amlc.tuners.extras import missing
-from amlc.tuners.process import Process, fitted, standard, steady
+from amlc.tuners.shared.gaussian_process import Process, fitted, standard, steady
+from amlc.tuners.shared.model_based import Evidence, Suggestion, stepwise
+from amlc.tuners.shared.unit_cube import from_unit, matrix, rounded
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from amlc.tuners.cube import Matrix
+    from amlc.tuners.shared.unit_cube import Matrix
 
 _MOST_POINTS: Final = 150
 """How many results the process sees. Its time grows with their cube."""

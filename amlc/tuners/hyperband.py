@@ -8,7 +8,8 @@ from typing import Any
 
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import endless
-from amlc.tuners.brackets import Ladder, Table, begun, cycle, fresh
+from amlc.tuners.shared.brackets import Ladder, Table, begun, cycle
+from amlc.tuners.shared.random_sequence import fresh
 
 
 def propose(

@@ -9,19 +9,19 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+from amlc.extras import require
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
-from amlc.tuners.climb import climb
-from amlc.tuners.cube import from_unit, matrix, rounded
-from amlc.tuners.evidence import Evidence, Suggestion, stepwise
-from amlc.tuners.extras import require
-from amlc.tuners.process import Process, fitted, standard, steady
+from amlc.tuners.shared.gaussian_process import Process, fitted, standard, steady
+from amlc.tuners.shared.local_search import climb
+from amlc.tuners.shared.model_based import Evidence, Suggestion, stepwise
+from amlc.tuners.shared.unit_cube import from_unit, matrix, rounded
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from sklearn.mixture import GaussianMixture
 
-    from amlc.tuners.cube import Matrix
+    from amlc.tuners.shared.unit_cube import Matrix
 
 _MOST: Final = 100
 """How many results the Gaussian process sees at most: its cost grows with their third power."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.errors import AmlcError
 from amlc.model import Parameters, Record, Space, Status
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import Axis, Key, Point, axes, deliver, locate
-from amlc.tuners.evidence import _one_thread
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
+from amlc.tuners.shared.one_thread import one_thread
 from amlc.tuners.tpe import _quiet, _Scale, _scale
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def propose(
     events = _events(history, _kept.get(key), maximize=args["optimize_mode"] == "maximize")
     index = sum(not record.imported for record in history)
     for number in range(index, index + count):
-        with _quiet(), _one_thread():
+        with _quiet(), one_thread():
             replay = _kept.pop(key, None)
             if replay is None or not replay.leads_to(events, allowed):
                 replay = _Replay(space, args, seed)

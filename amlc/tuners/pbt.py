@@ -9,9 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from amlc.model import Parameters, Real, Record, Space
+from amlc.space.draws import draws
 from amlc.space.points import Axis, axes, coordinate_of, coordinates, deliver
-from amlc.tuners.brackets import LOAD, SAVE
-from amlc.tuners.random import draws
+from amlc.tuners.shared.brackets import LOAD, SAVE
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -127,10 +127,9 @@ def _best_and_worst(before: Sequence[Record], args: Mapping[str, Any]) -> tuple[
     """Return which individuals may be copied, and which become a copy."""
     ranking = _ranking(before, args)
     count = math.ceil(args["fraction"] * len(before))
-    best = ranking[:count]
-    return [place for place in best if before[place].value is not None] or best, frozenset(
-        ranking[len(before) - count :]
-    )
+    best, worst = ranking[:count], frozenset(ranking[len(before) - count :])
+    models = [place for place in best if before[place].value is not None]
+    return models or best, worst
 
 
 def _kept(space_axes: Sequence[Axis], parameters: Parameters, rng: Generator) -> Parameters:

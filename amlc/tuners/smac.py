@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from amlc.extras import require
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
-from amlc.tuners.climb import climb
-from amlc.tuners.cube import from_unit, matrix, rounded
-from amlc.tuners.evidence import Evidence, Suggestion, stepwise
-from amlc.tuners.extras import require
-from amlc.tuners.process import steady
+from amlc.tuners.shared.gaussian_process import steady
+from amlc.tuners.shared.local_search import climb
+from amlc.tuners.shared.model_based import Evidence, Suggestion, stepwise
+from amlc.tuners.shared.unit_cube import from_unit, matrix, rounded
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from amlc.tuners.cube import Matrix
+    from amlc.tuners.shared.unit_cube import Matrix
 
 _STARTUP: Final = 10
 """How many results there have to be before the forest is asked."""

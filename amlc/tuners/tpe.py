@@ -12,10 +12,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.model import Choice, Parameters, Real, Record, Space
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, axes, coordinates, deliver, endless, locate
-from amlc.tuners.failures import elsewhere
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
+from amlc.tuners.shared.failures import elsewhere
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -271,11 +271,12 @@ def _samples(
         running = ((number, record, None) for number, record in enumerate(records) if not record.status.ended)
         others += _located(space_axes, running)
     scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
-    good = [
-        (number, _moved(scales, point, _MOVED / (1 + len(best)), rng) if copy else point, loss)
-        for rank, (number, point, loss) in enumerate(best)
-        for copy in range(_copies(rank, len(best)))
-    ]
+    deviation = _MOVED / (1 + len(best))
+    good: list[_Result] = []
+    for rank, (number, point, loss) in enumerate(best):
+        more = _copies(rank, len(best)) - 1
+        good.append((number, point, loss))
+        good += [(number, _moved(scales, point, deviation, rng), loss) for _ in range(more)]
     if best:  # against a mean good result the prior weighs what it did against one of which there is no copy
         settings = replace(settings, prior_weight=settings.prior_weight * len(good) / len(best))
     trials = [_trial(scales, *result) for result in sorted([*good, *others], key=lambda result: result[0])]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from amlc.assessors import asha
-from amlc.config.arguments import filled, find
+from amlc.catalogue import filled, find
 
 NAN = math.nan
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from amlc.assessors import ASSESSORS, curvefitting
+from amlc.assessors import built_in, curvefitting
 from amlc.errors import AmlcError
 
 ARGS = {"epoch_num": 20, "start_step": 6, "threshold": 0.95, "gap": 1}
@@ -150,4 +150,4 @@ def test_without_scipy_the_error_says_what_to_install(monkeypatch):
 
 
 def test_it_is_known_by_its_name():
-    assert ASSESSORS["Curvefitting"] is curvefitting.assess
+    assert built_in("Curvefitting") is curvefitting.assess

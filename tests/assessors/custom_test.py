@@ -10,7 +10,7 @@ import pytest
 
 from amlc.assessors import custom, medianstop
 from amlc.model import Algorithm
-from amlc.tuners.user_code import UserCodeError
+from amlc.user_code import UserCodeError
 
 CLASSES = """
     import random, threading

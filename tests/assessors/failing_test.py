@@ -8,7 +8,7 @@ from amlc.backends import Fetched
 from amlc.early_stopping import Assessing, Assessor
 from amlc.ledger import Attempt, open_ledger
 from amlc.model import Metric, Observation, Status, Trial
-from amlc.tuners.user_code import UserCodeError
+from amlc.user_code import UserCodeError
 
 
 class Machine:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amlc.assessors import ASSESSORS, medianstop
+from amlc.assessors import built_in, medianstop
 
 ARGS = {"optimize_mode": "maximize", "start_step": 0}
 
@@ -65,4 +65,4 @@ def test_nan_neither_stops_a_trial_nor_counts_as_an_average():
 
 
 def test_it_is_known_by_its_name():
-    assert ASSESSORS["Medianstop"] is medianstop.assess
+    assert built_in("Medianstop") is medianstop.assess

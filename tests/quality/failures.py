@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from amlc.assessors import medianstop
+from amlc.catalogue import names as known_names
 from amlc.model import Choice, Parameters, Status
 from amlc.space.points import Axis, Point, axes, locate
-from amlc.tuners import TUNERS, built_in
-from amlc.tuners.cube import to_unit
+from amlc.tuners import built_in
+from amlc.tuners.shared.unit_cube import to_unit
 from tests.quality.pool import measured
 from tests.quality.problems import Problem, choice, cube, levy, uniform
 from tests.quality.run import CHANCE, LEFT_OUT, LIBRARY, behind, holm, optunas_loop
@@ -233,7 +234,7 @@ def failures(
 
     names: of these tuners alone, Random, Optuna's own loop and NNI's. slow: those with fewer seeds. keep: see `measured`.
     """
-    ours = [name for name in TUNERS if name not in (*LEFT_OUT, "Hyperband")]
+    ours = [name for name in known_names("tuner") if name not in (*LEFT_OUT, "Hyperband")]
     chosen = [name for name in ours if not names or name in names or name == CHANCE]
     everyone = [LIBRARY, *chosen, *(f"NNI's {name}" for name in NNI if not names or name in names)]
     tasks = [

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from amlc.config.arguments import NESTED, NUMERIC, find
+from amlc.catalogue import NESTED, NUMERIC, find
 from amlc.model import Choice, Document, Parameters, Space
 from amlc.space.parse import parse_space
 from tests.quality.tables import BLOBS, BREAST_CANCER, DIABETES, DIGITS, WINE

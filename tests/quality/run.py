@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from amlc.catalogue import names as known_names
 from amlc.model import Choice, Integer, Parameters, Space
-from amlc.tuners import TUNERS, built_in, tpe
+from amlc.tuners import built_in, tpe
 from tests.quality.pool import measured
 from tests.quality.problems import FAMILIES
 from tests.tuners.simulation import End, arguments, simulate
@@ -206,7 +207,7 @@ def samples(found: Mapping[Task, Found], length: int, abreast: int) -> Samples:
 def table(found: Mapping[Task, Found], length: int, abreast: int) -> Iterator[str]:
     """Yield the lines of the table of medians and verdicts."""
     values = samples(found, length, abreast)
-    names = [name for name in (LIBRARY, *TUNERS) if any(name == tuner for tuner, _ in values)]
+    names = [name for name in (LIBRARY, *known_names("tuner")) if any(name == tuner for tuner, _ in values)]
     problems = list(dict.fromkeys(task.problem for task in found if (CHANCE, task.problem) in values))
     spent: dict[str, list[float]] = {}
     for task, result in found.items():
@@ -270,5 +271,7 @@ def holm(chances: Mapping[str, float], level: float = LIKELY) -> frozenset[str]:
 
 def learners(names: Sequence[str] = ()) -> list[str]:
     """Return Optuna's own loop, Random, and the tuners of these names, or all that draw."""
-    chosen = [name for name in TUNERS if name not in LEFT_OUT and (not names or name in names or name == CHANCE)]
+    chosen = [
+        name for name in known_names("tuner") if name not in LEFT_OUT and (not names or name in names or name == CHANCE)
+    ]
     return [LIBRARY, *chosen]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import random as stdlib_random
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -13,7 +11,8 @@ import pytest
 
 from amlc.errors import AmlcError
 from amlc.model import Record, Status
-from amlc.tuners import anneal, random
+from amlc.tuners import Tuner, anneal, random
+from tests.tuners.simulation import bowl, ended, finished, simulate
 
 ARGS = {"optimize_mode": "minimize", "parallel_optimize": False, "constant_liar_type": "min"}
 PLANE = {"x": {"_type": "uniform", "_value": [0, 1]}, "y": {"_type": "loguniform", "_value": [1e-3, 1]}}
@@ -48,34 +47,11 @@ def ask(space, history=(), *, count=1, seed=1, allowed=lambda parameters: True, 
     return list(anneal.propose(space, history, count=count, seed=seed, args={**ARGS, **args}, allowed=allowed))
 
 
-def ended(record, value, now):
-    return replace(record, value=value, told=now, status=Status.FAILED if value is None else Status.SUCCEEDED)
-
-
-def run(space, score, trials, *, at_once=1, **options):
+def run(space, score, trials, *, at_once=1, seed=1, allowed=lambda parameters: True, **args):
     """Return the history of a run in which trials end in a random order; a score of None is a failure."""
-    order, history, running, now = stdlib_random.Random(5), [], [], 0
-    while len(history) < trials or running:
-        for parameters in ask(space, history, count=min(at_once - len(running), trials - len(history)), **options):
-            now += 1
-            running.append(len(history))
-            history.append(Record(parameters=parameters, asked=now))
-        if not running:
-            break
-        now += 1
-        index = running.pop(order.randrange(len(running)))
-        history[index] = ended(history[index], score(history[index].parameters), now)
-    return history
-
-
-def bowl(parameters):
-    return (parameters["x"] - 0.3) ** 2 + (math.log10(parameters["y"]) + 2) ** 2
-
-
-def finished(space, trials, score=bowl):
-    """Return `trials` draws at random with their results."""
-    draws = random.propose(space, (), count=trials, seed=99, args={}, allowed=lambda parameters: True)
-    return [ended(Record(parameters=p, asked=2 * i), score(p), 2 * i + 1) for i, p in enumerate(draws)]
+    tuner, given = Tuner(anneal.propose), {**ARGS, **args}
+    options = {"concurrency": at_once, "seed": seed, "allowed": allowed, "order": 5}
+    return simulate(tuner, space, score, trials=trials, args=given, **options)
 
 
 def test_before_there_is_a_result_the_draws_are_randoms(parsed) -> None:
@@ -105,7 +81,7 @@ def test_the_suggestion_is_hyperopts_own_while_it_sees_every_result(parsed) -> N
 
     space = parsed(PLANE)
     results = [(record.value, record.parameters) for record in finished(space, 60)]
-    model = anneal._Model.of(space, anneal.Novelty(space, (), allowed=bool).axes, results, maximize=False)
+    model = anneal._Model.of(space, anneal.Unseen(space, (), allowed=bool).axes, results, maximize=False)
     theirs = AnnealingAlgo(model.domain, model.trials, 3)
     assert [theirs.shrinking(label) for label in "01"] == [model._shrinking(label) for label in "01"]
     x_of = {value: parameters["x"] for value, parameters in results}

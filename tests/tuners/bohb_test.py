@@ -21,8 +21,8 @@ import pytest
 
 from amlc.model import Record, Status
 from amlc.tuners import bohb
-from amlc.tuners.brackets import BUDGET, cycle
 from amlc.tuners.random import propose as random_propose
+from amlc.tuners.shared.brackets import BUDGET, cycle
 
 SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}, "y": {"_type": "uniform", "_value": [0, 1]}}
 ALL_TYPES = {

@@ -16,14 +16,13 @@ from typing import Any
 
 import pytest
 
-from amlc.config import arguments as config
-from amlc.config.arguments import NESTED, NUMERIC, filled, find
+from amlc.catalogue import NESTED, NUMERIC, filled, find, names
 from amlc.model import Algorithm, Choice, Document, Integer, Real, Record, Space, Status
+from amlc.space.canonical import canonical
 from amlc.space.parse import parse_space
 from amlc.space.points import axes, locate
-from amlc.tuners import TUNERS, Tuner, built_in, custom, random
-from amlc.tuners.brackets import BUDGET, LOAD, SAVE
-from amlc.tuners.gridsearch import canonical
+from amlc.tuners import Tuner, built_in, custom, random
+from amlc.tuners.shared.brackets import BUDGET, LOAD, SAVE
 from tests.tuners.simulation import simulate
 
 # What the user's own classes import of NNI's draws from numpy and json_tricks is theirs.
@@ -51,6 +50,7 @@ class Climber(Tuner):
         if not self.best or value > self.best[0]:
             self.best = value, parameters
 """
+TUNERS = names("tuner")
 EACH = [*TUNERS, OWN]
 REPEAT = frozenset({"Hyperband", "BOHB", "PBT", OWN})
 """Those that give a parameter set more than once by design; of the user's own class nobody knows."""
@@ -178,8 +178,9 @@ def ended(history: Sequence[Record]) -> list[Record]:
 # --- what it proposes -----------------------------------------------------------------------------------------------
 
 
-def test_every_tuner_of_the_config_is_there() -> None:
-    assert set(TUNERS) == {known.name for known in config.TUNERS if not known.refused}
+@pytest.mark.parametrize("name", TUNERS)
+def test_the_catalogue_knows_whether_results_decide_what_comes_next(name) -> None:
+    assert find(name, "tuner").adaptive == (built_in(name).ahead is not None)
 
 
 @each
@@ -389,11 +390,11 @@ import json, sys
 from pathlib import Path
 from amlc.model import Algorithm, Document, Record, Status
 from amlc.space.parse import parse_space
-from amlc.tuners import TUNERS, built_in, custom
+from amlc.tuners import built_in, custom
 for line in sys.stdin:
     name, folder, raw, rows, args = json.loads(line)
     own = Algorithm(class_name="climber.Climber", code_directory=Path(folder))
-    tuner = built_in(name) if name in TUNERS else custom.tuner(own)
+    tuner = custom.tuner(own) if name == "the user's own" else built_in(name)
     space, _ = parse_space(Document(Path("s"), raw, {}, {}), (), tuner="Random")
     history = tuple(Record(**{**row, "status": Status(row["status"])}) for row in rows)
     found = tuner.propose(space, history, count=3, seed=5, args=args, allowed=lambda p: True)

@@ -18,7 +18,8 @@ import pytest
 from amlc.errors import AmlcError
 from amlc.model import Algorithm, Record, Status
 from amlc.tuners import custom
-from amlc.tuners.user_code import UserCodeError
+from amlc.tuners.custom import replay
+from amlc.user_code import UserCodeError
 
 # What the classes draw from numpy and json_tricks is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:json_tricks")
@@ -81,7 +82,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path):
     custom._kept.clear()
-    custom._warned.clear()
+    replay._warned.clear()
     return Project(tmp_path).write(CLASSES)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random as stdlib_random
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -12,7 +11,8 @@ from statistics import median
 import pytest
 
 from amlc.model import Record, Status
-from amlc.tuners import evolution, random
+from amlc.tuners import Tuner, evolution, random
+from tests.tuners.simulation import simulate
 
 ARGS = {"optimize_mode": "maximize", "population_size": 8}
 PLANE = {"x": {"_type": "uniform", "_value": [0, 1]}, "y": {"_type": "uniform", "_value": [0, 1]}}
@@ -40,26 +40,11 @@ def ask(space, history=(), *, count=1, seed=1, allowed=lambda parameters: True, 
     return list(evolution.propose(space, history, count=count, seed=seed, args={**ARGS, **args}, allowed=allowed))
 
 
-def run(space, score, trials, *, at_once=1, fails=lambda parameters: False, **options):
+def run(space, score, trials, *, at_once=1, seed=1, allowed=lambda parameters: True, **args):
     """Return the history of a run in which trials end in a random order; a score of None is a failure."""
-    order, history, running, now = stdlib_random.Random(5), [], [], 0
-    while len(history) < trials or running:
-        room = min(at_once - len(running), trials - len(history))
-        for parameters in ask(space, history, count=room, **options):
-            now += 1
-            running.append(len(history))
-            history.append(Record(parameters=parameters, asked=now))
-        if not running:
-            break
-        now += 1
-        index = running.pop(order.randrange(len(running)))
-        history[index] = ended(history[index], None if fails(history[index].parameters) else score, now)
-    return history
-
-
-def ended(record, score, now):
-    value = None if score is None else score(record.parameters)
-    return replace(record, value=value, told=now, status=Status.FAILED if value is None else Status.SUCCEEDED)
+    tuner, given = Tuner(evolution.propose), {**ARGS, **args}
+    options = {"concurrency": at_once, "seed": seed, "allowed": allowed, "order": 5}
+    return simulate(tuner, space, score, trials=trials, args=given, **options)
 
 
 def hill(parameters):
@@ -146,7 +131,7 @@ def test_a_failed_trial_leaves_its_place_to_a_draw_at_random(parsed) -> None:
 
 
 def test_failures_only_are_draws_at_random_that_do_not_repeat(parsed) -> None:
-    history = run(parsed(PLANE), hill, 80, at_once=3, fails=lambda parameters: True)
+    history = run(parsed(PLANE), lambda parameters: None, 80, at_once=3)
     assert len({repr(record.parameters) for record in history}) == 80
 
 

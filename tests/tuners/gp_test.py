@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import random as stdlib_random
 from dataclasses import replace
 from itertools import islice
 from statistics import median
 
 import pytest
 
-from amlc.model import Record, Status
-from amlc.tuners import gp, process, random
-from amlc.tuners.gridsearch import canonical
+from amlc.model import Record
+from amlc.space.canonical import canonical
+from amlc.tuners import Tuner, gp, random
+from amlc.tuners.shared import gaussian_process
+from tests.tuners.simulation import bowl, finished, simulate
 
 ARGS = {
     "optimize_mode": "minimize",
@@ -44,34 +45,11 @@ def ask(space, history=(), *, count=1, seed=1, allowed=lambda parameters: True, 
     return list(gp.propose(space, history, count=count, seed=seed, args={**ARGS, **args}, allowed=allowed))
 
 
-def ended(record, value, now=1):
-    return replace(record, value=value, told=now, status=Status.FAILED if value is None else Status.SUCCEEDED)
-
-
-def run(space, score, trials, *, at_once=1, **options):
+def run(space, score, trials, *, at_once=1, seed=1, allowed=lambda parameters: True, **args):
     """Return the history of a run in which trials end in a random order; a score of None is a failure."""
-    order, history, running, now = stdlib_random.Random(5), [], [], 0
-    while len(history) < trials or running:
-        for parameters in ask(space, history, count=min(at_once - len(running), trials - len(history)), **options):
-            now += 1
-            running.append(len(history))
-            history.append(Record(parameters=parameters, asked=now))
-        if not running:
-            break
-        now += 1
-        index = running.pop(order.randrange(len(running)))
-        history[index] = ended(history[index], score(history[index].parameters), now)
-    return history
-
-
-def bowl(parameters):
-    return (parameters["x"] - 0.3) ** 2 + (math.log10(parameters["y"]) + 2) ** 2
-
-
-def finished(space, trials, score=bowl):
-    """Return `trials` draws at random with their results."""
-    draws = random.propose(space, (), count=trials, seed=99, args={}, allowed=lambda parameters: True)
-    return [ended(Record(parameters=p, asked=2 * i), score(p), 2 * i + 1) for i, p in enumerate(draws)]
+    tuner, given = Tuner(gp.propose), {**ARGS, **args}
+    options = {"concurrency": at_once, "seed": seed, "allowed": allowed, "order": 5}
+    return simulate(tuner, space, score, trials=trials, args=given, **options)
 
 
 def test_the_cold_start_is_randoms_sequence(parsed) -> None:
@@ -87,7 +65,7 @@ def test_several_at_once_are_those_of_single_calls(parsed) -> None:
         space = parsed(types)
         history = run(space, lambda parameters: float(len(repr(parameters)) % 7), 14, at_once=4)
         for parameters in ask(space, history, count=3):
-            process._FITS.clear()  # as another process would begin
+            gaussian_process._FITS.clear()  # as another process would begin
             assert ask(space, history) == [parameters]
             history.append(Record(parameters=parameters))
 
@@ -167,5 +145,5 @@ def test_flat_and_enormous_results_are_no_error(score, parsed) -> None:
 def test_a_long_history_is_cut(parsed) -> None:
     space = parsed(PLANE)
     assert len(ask(space, finished(space, 600))) == 1
-    ((seen, *_),) = process._FITS
+    ((seen, *_),) = gaussian_process._FITS
     assert len(seen) == 150 * 2 * 8

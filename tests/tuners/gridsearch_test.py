@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from amlc.space.canonical import canonical
 from amlc.tuners import gridsearch
-from amlc.tuners.gridsearch import canonical
 
 propose = partial(gridsearch.propose, history=(), count=sys.maxsize, allowed=lambda parameters: True)
 

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from amlc.model import Record, Status
-from amlc.tuners import brackets, hyperband
-from amlc.tuners.brackets import BUDGET, Ladder, cycle
+from amlc.tuners import hyperband
 from amlc.tuners.random import propose as random_propose
+from amlc.tuners.shared import brackets, random_sequence
+from amlc.tuners.shared.brackets import BUDGET, Ladder, cycle
 
 SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}, "c": {"_type": "choice", "_value": ["a", 1, True]}}
 FINITE = {"c": {"_type": "choice", "_value": list(range(5))}}
@@ -463,7 +464,7 @@ def test_ten_thousand_trials_are_fast(parsed) -> None:
 
 def test_digests_survive_the_limit_of_the_cache(parsed, monkeypatch) -> None:
     monkeypatch.setattr(brackets, "_MOST_DIGESTS", 3)
-    monkeypatch.setattr(brackets, "_MOST_KEPT", 1)
+    monkeypatch.setattr(random_sequence, "_MOST_KEPT", 1)
     expected = Run(parsed(SPACE), NINE, slots=3).until(40)
     monkeypatch.undo()
     assert list(islice(Run(parsed(SPACE), NINE, slots=3).until(40), 40)) == expected

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from amlc.tuners.gridsearch import canonical
+from amlc.space.canonical import canonical
 
 KERNELS = ("Haswell", "Nehalem")
 """Two of OpenBLAS's kernels, with and without fused multiplication and addition, for processors since 2013 and 2008."""

@@ -12,8 +12,8 @@ import pytest
 
 from amlc.errors import AmlcError
 from amlc.model import Record, Status
+from amlc.space.canonical import canonical
 from amlc.tuners import built_in, random
-from amlc.tuners.gridsearch import canonical
 
 ARGS = {
     "DNGO": {

@@ -19,9 +19,9 @@ from numpy.random import default_rng
 
 from amlc.errors import AmlcError
 from amlc.model import Record, Status
+from amlc.space.canonical import canonical
 from amlc.space.points import axes, locate
 from amlc.tuners import built_in, optuna_samplers
-from amlc.tuners.gridsearch import canonical
 from tests.tuners.contract_test import SIZE, SMALL, TYPES, assert_plain
 from tests.tuners.simulation import arguments, simulate
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from amlc.config.arguments import filled, find
+from amlc.catalogue import filled, find
 from amlc.model import Parameters, Record, Space, Status
 from amlc.tuners import Tuner
-from amlc.tuners.failures import lessons
+from amlc.tuners import random as random_tuner
+from amlc.tuners.shared.failures import lessons
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,15 @@ def simulate(
     allowed: Callable[[Parameters], bool] = lambda parameters: True,
     finish: bool = True,
     failed: str | float = "worst",
+    order: int | None = None,
 ) -> list[Record]:
     """Return the records of an experiment of at most `trials` trials, which end in an order of chance.
 
     As in `amlc run`, the tuner is asked for as many as there is room for whenever a trial ended. objective: None for a
-    trial that failed. finish: wait for the last ones, too. failed: `amlc.failedValue`.
+    trial that failed. finish: wait for the last ones, too. failed: `amlc.failedValue`. order: the seed of that chance, if it is
+    not to be `seed`.
     """
-    chance = random.Random(seed)
+    chance = random.Random(seed if order is None else order)
     history: list[Record] = []
     clock = 0
     while True:
@@ -69,3 +73,19 @@ def simulate(
             end = End(Status.FAILED if end is None else Status.SUCCEEDED, end)
         curve = tuple((clock, value) for value in end.curve)
         history[number] = replace(history[number], status=end.status, value=end.value, told=clock, curve=curve)
+
+
+def ended(record: Record, value: float | None, now: int = 1) -> Record:
+    """Return the record with its end at `now`: a result, or None for a trial that failed."""
+    return replace(record, value=value, told=now, status=Status.FAILED if value is None else Status.SUCCEEDED)
+
+
+def bowl(parameters: Parameters) -> float:
+    """Return a loss over x and the logarithm of y that has one minimum: 0, at 0.3 and 0.01."""
+    return float((parameters["x"] - 0.3) ** 2 + (math.log10(parameters["y"]) + 2) ** 2)
+
+
+def finished(space: Space, trials: int, score: Callable[[Parameters], float | None] = bowl) -> list[Record]:
+    """Return `trials` draws at random with their results."""
+    draws = random_tuner.propose(space, (), count=trials, seed=99, args={}, allowed=lambda parameters: True)
+    return [ended(Record(parameters=p, asked=2 * i), score(p), 2 * i + 1) for i, p in enumerate(draws)]

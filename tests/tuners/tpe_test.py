@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import random as stdlib_random
 import subprocess
 import sys
 import warnings
@@ -17,8 +16,9 @@ import numpy as np
 import pytest
 
 from amlc.model import Record, Status
-from amlc.tuners import random, tpe
-from amlc.tuners.gridsearch import canonical
+from amlc.space.canonical import canonical
+from amlc.tuners import Tuner, random, tpe
+from tests.tuners.simulation import bowl, finished, simulate
 
 TPE_ARGS = {
     "constant_liar_type": "best",
@@ -78,34 +78,11 @@ def ask(space, history=(), *, count=1, seed=1, allowed=lambda parameters: True, 
     return list(tpe.propose(space, history, count=count, seed=seed, args=arguments(**args), allowed=allowed))
 
 
-def ended(record, value, now=1):
-    return replace(record, value=value, told=now, status=Status.FAILED if value is None else Status.SUCCEEDED)
-
-
-def run(space, score, trials, *, at_once=1, **options):
+def run(space, score, trials, *, at_once=1, seed=1, allowed=lambda parameters: True, **args):
     """Return the history of a run in which trials end in a random order; a score of None is a failure."""
-    order, history, running, now = stdlib_random.Random(5), [], [], 0
-    while len(history) < trials or running:
-        for parameters in ask(space, history, count=min(at_once - len(running), trials - len(history)), **options):
-            now += 1
-            running.append(len(history))
-            history.append(Record(parameters=parameters, asked=now))
-        if not running:
-            break
-        now += 1
-        index = running.pop(order.randrange(len(running)))
-        history[index] = ended(history[index], score(history[index].parameters), now)
-    return history
-
-
-def bowl(parameters):
-    return (parameters["x"] - 0.3) ** 2 + (math.log10(parameters["y"]) + 2) ** 2
-
-
-def finished(space, trials, score=bowl):
-    """Return `trials` draws at random with their results."""
-    draws = random.propose(space, (), count=trials, seed=99, args={}, allowed=lambda parameters: True)
-    return [ended(Record(parameters=p, asked=2 * i), score(p), 2 * i + 1) for i, p in enumerate(draws)]
+    tuner, given = Tuner(tpe.propose), arguments(**args)
+    options = {"concurrency": at_once, "seed": seed, "allowed": allowed, "order": 5}
+    return simulate(tuner, space, score, trials=trials, args=given, **options)
 
 
 # --- the start-up ---------------------------------------------------------------------------------------------------

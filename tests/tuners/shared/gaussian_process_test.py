@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from amlc.tuners import process
-from amlc.tuners.process import Process, fitted, standard, steady
+from amlc.tuners.shared import gaussian_process
+from amlc.tuners.shared.gaussian_process import Process, fitted, standard, steady
 
 NU = [0.5, 0.8, 1.5, 2.5, 3.3, math.inf]
 
@@ -35,7 +35,7 @@ def theirs(nu, theta=None):
 @pytest.mark.parametrize("nu", NU)
 def test_the_likelihood_is_scikit_learns_and_its_gradient_that_of_differences(nu, seen, values) -> None:
     theta = np.array([0.3, -0.5, 0.2, 0.1, -4.0])
-    improbability = process._improbability(seen, values, nu, 1e-6)
+    improbability = gaussian_process._improbability(seen, values, nu, 1e-6)
     found, gradient = improbability(theta)
     assert found == pytest.approx(-theirs(nu).fit(seen, values).log_marginal_likelihood(theta), rel=1e-9)
     steps = 1e-5 * np.eye(5)

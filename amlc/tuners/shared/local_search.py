@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from amlc.model import Choice
 from amlc.space.points import Axis
-from amlc.tuners.cube import rounded
+from amlc.tuners.shared.unit_cube import rounded
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from amlc.tuners.cube import Matrix
+    from amlc.tuners.shared.unit_cube import Matrix
 
 _NEIGHBOURS: Final = 4
 """How many steps along each axis are looked at before the best one is taken."""

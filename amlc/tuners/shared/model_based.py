@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Final, Protocol
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import MODEL_DIGITS, Axis, Point, deliver, endless
 from amlc.tuners import random
-from amlc.tuners.failures import elsewhere
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.memory import axes, digest, locator
-from amlc.tuners.random import distinct, draws
+from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.memory import axes, digest, locator
+from amlc.tuners.shared.one_thread import one_thread
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from threadpoolctl import ThreadpoolController
 
 _TRIES: Final = 1000
 """How many suggestions may be refused or repeat a trial before a draw at random takes their place."""
@@ -77,12 +74,15 @@ def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: b
         best, rest = ranking[: most // 2], sorted(ranking[most // 2 :])
         results = [results[index] for index in sorted([*best, *rest[most // 2 - most :]])]
     locate = locator(space_axes)
-    located = [(locate(record.parameters), value) for record, value in results]
+    points, values = [], []
+    for record, value in results:
+        point = locate(record.parameters)
+        if point is not None:
+            points.append(point)
+            values.append(value)
     running = (locate(record.parameters) for record in history if not record.status.ended)
     return Evidence(
-        points=tuple(point for point, _ in located if point is not None),
-        values=_tamed([value for point, value in located if point is not None]),
-        running=tuple(point for point in running if point is not None),
+        points=tuple(points), values=_tamed(values), running=tuple(point for point in running if point is not None)
     )
 
 
@@ -159,7 +159,7 @@ def _following(
         evidence = gather(space_axes, records, maximize=maximize, most=most)
         if evidence.points:
             known, apart = _known(space, records), elsewhere(space_axes, records)
-            with _one_thread():
+            with one_thread():
                 for suggestion in islice(suggest(space_axes, evidence, rng), _TRIES):
                     digits = None if suggestion.again else MODEL_DIGITS  # what is run again has the digits that it has
                     parameters = deliver(space_axes, suggestion.point, digits=digits)
@@ -169,35 +169,17 @@ def _following(
     return next(filter(allowed, drawn), None)
 
 
-def _one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra on one thread.
-
-    Its sums do not depend on the number of cores then. And beside trials that keep the machine busy, threads that wait
-    for one another take 10 times as long (measured: 3.4 s instead of 0.24 s for a proposal of Metis).
-    """
-    try:
-        import scipy.linalg  # noqa: F401  a library that is loaded later would not be held to it
-        import threadpoolctl  # noqa: F401
-    except ModuleNotFoundError:  # of which the model tells
-        return nullcontext()
-    limits: AbstractContextManager[object] = _libraries("sklearn" in sys.modules).limit(limits=1)
-    return limits
-
-
-@cache
-def _libraries(with_openmp: bool) -> ThreadpoolController:  # noqa: FBT001  what is found differs
-    """Return the libraries that have threads; to find them takes 10 ms."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
 def _known(space: Space, records: Sequence[Record]) -> Callable[[Parameters], bool]:
     """Return whether parameters are those of a record; in an endless space few will be asked for."""
-    if endless(space):
-        return lambda parameters: any(
-            record.parameters == parameters and canonical(record.parameters) == canonical(parameters)
-            for record in records
-        )
-    digests = {digest(record.parameters) for record in records}
-    return lambda parameters: canonical(parameters) in digests
+    if not endless(space):
+        digests = {digest(record.parameters) for record in records}
+        return lambda parameters: canonical(parameters) in digests
+
+    def known(parameters: Parameters) -> bool:
+        for record in records:
+            # Python's comparison is quick, but takes 1, 1.0 and true for the same.
+            if record.parameters == parameters and canonical(record.parameters) == canonical(parameters):
+                return True
+        return False
+
+    return known

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from amlc.catalogue import names
 from amlc.model import Record, Status
 from amlc.space.points import axes
-from amlc.tuners import TUNERS, built_in
-from amlc.tuners.failures import elsewhere, lessons
+from amlc.tuners import built_in
+from amlc.tuners.shared.failures import elsewhere, lessons
 from tests.tuners.simulation import arguments, simulate
 
-LEARNING = [name for name in TUNERS if built_in(name).by_value]
+LEARNING = [name for name in names("tuner") if built_in(name).by_value]
 
 
 def record(value=None, status=Status.SUCCEEDED, curve=(), x=0.5):

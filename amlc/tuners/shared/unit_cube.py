@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from amlc.model import Choice, Real
 from amlc.space.points import Axis, Point, coordinate_of, coordinates, value_at
-from amlc.tuners.memory import remembered
+from amlc.tuners.shared.memory import remembered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

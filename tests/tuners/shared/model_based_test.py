@@ -6,7 +6,7 @@ import pytest
 
 from amlc.model import Record, Status
 from amlc.space.points import axes
-from amlc.tuners.evidence import gather
+from amlc.tuners.shared.model_based import gather
 
 SPACE = {"x": {"_type": "randint", "_value": [0, 1000]}}
 

@@ -1,4 +1,8 @@
-"""The tuners and assessors, NNI's and others, as data: their arguments with defaults and bounds, and their spaces."""
+"""The tuners and assessors that there are, a row each: its module, its arguments with defaults and bounds, its space.
+
+The names in messages, in the schema and in docs/tuners.md come from here, and nothing is imported for it: each is
+loaded only when it is asked for, since all of them take as long as reading a file.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +34,36 @@ class Argument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltIn:
-    """A tuner or assessor. refused: why amlc does not have it. types: what its space may hold.
+    """A tuner or assessor, `module` in `amlc.tuners` or `amlc.assessors`. refused: why amlc does not have it instead.
 
-    adds: the parameters that it gives each trial. ends: whether it ends by itself when the space is exhausted.
-    schedules: it decides itself how far a trial runs. open: it takes further arguments, checked where it is.
+    Of both. own: NNI does not have it. open: it takes further arguments, checked where it is. needs: for the
+    documentation, what has to be installed for it.
+
+    Of a tuner. adaptive: whether results decide what comes next, and its module has `ahead`; certain: for the
+    documentation, how many trials are certain nevertheless, in words or as the argument that says so. types: what its
+    space may hold; layout: for the documentation, what the space is where that does not say it. adds: the parameters
+    that it gives each trial. ends: whether it ends by itself when the space is exhausted. schedules: it decides itself
+    how far a trial runs.
+
+    Of an assessor. among_all: it compares a trial with all others, running, failed and stopped ones too, instead of
+    those that succeeded; to it a result that is no finite number is one too, NaN.
     """
 
     name: str
+    module: str = ""
     alias: str = ""
+    own: bool = False
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+    open: bool = False
+    needs: str = ""
+    adaptive: bool = True
+    certain: str = ""
     types: frozenset[str] = frozenset()
+    layout: str = ""
     adds: tuple[str, ...] = ()
     ends: bool = True
     schedules: bool = False
-    open: bool = False
+    among_all: bool = False
     refused: str = ""
 
 
@@ -103,15 +123,32 @@ _CHECKPOINTS = {"all_checkpoint_dir": Argument(kinds=(str, bool, type(None)), de
 _ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(3), "max_budget": _whole(None)}
 
 TUNERS: Final = (
-    BuiltIn(name="Random", arguments={**_MINIMIZE, **_SEED}, types=_ALL),
-    BuiltIn(name="GridSearch", arguments=_MINIMIZE, types=_ALL),
-    BuiltIn(name="Batch", alias="BatchTuner", types=_ALL),
-    BuiltIn(name="TPE", arguments={**_MINIMIZE, **_SEED, "tpe_args": Argument(nested=_TPE)}, types=_ALL),
-    BuiltIn(name="TPE_legacy", arguments=_TPE_LEGACY, types=_ALL),
-    BuiltIn(name="Anneal", arguments=_ANNEAL, types=_ALL),
-    BuiltIn(name="Evolution", arguments={**_MAXIMIZE, "population_size": _whole(32, high=99999)}, types=_ALL),
+    BuiltIn(name="Random", module="random", adaptive=False, arguments={**_MINIMIZE, **_SEED}, types=_ALL),
+    BuiltIn(name="GridSearch", module="gridsearch", adaptive=False, arguments=_MINIMIZE, types=_ALL),
+    BuiltIn(
+        name="Batch", module="batch", alias="BatchTuner", adaptive=False, layout="one choice of mappings", types=_ALL
+    ),
+    BuiltIn(
+        name="TPE",
+        module="tpe",
+        certain="n_startup_jobs",
+        arguments={**_MINIMIZE, **_SEED, "tpe_args": Argument(nested=_TPE)},
+        types=_ALL,
+    ),
+    BuiltIn(name="TPE_legacy", module="tpe", certain="20", arguments=_TPE_LEGACY, types=_ALL),
+    BuiltIn(name="Anneal", module="anneal", needs="amlc[tuners]", certain="1", arguments=_ANNEAL, types=_ALL),
+    BuiltIn(
+        name="Evolution",
+        module="evolution",
+        certain="population_size",
+        arguments={**_MAXIMIZE, "population_size": _whole(32, high=99999)},
+        types=_ALL,
+    ),
     BuiltIn(
         name="SMAC",
+        module="smac",
+        needs="amlc[tuners]",
+        certain="10",
         arguments={
             **_MAXIMIZE,
             "config_dedup": _flag(default=False, instead="a finite space never repeats a trial", exact=(True,)),
@@ -120,7 +157,10 @@ TUNERS: Final = (
     ),
     BuiltIn(
         name="Metis",
+        module="metis",
         alias="MetisTuner",
+        needs="amlc[tuners]",
+        certain="cold_start_num",
         arguments={
             **_MAXIMIZE,
             "no_resampling": _flag(default=True),
@@ -133,7 +173,10 @@ TUNERS: Final = (
     ),
     BuiltIn(
         name="GP",
+        module="gp",
         alias="GPTuner",
+        needs="amlc[tuners]",
+        certain="cold_start_num",
         arguments={
             **_MAXIMIZE,
             "utility": Argument(kinds=(str,), default="ei", one_of=("ei", "ucb", "poi")),
@@ -149,7 +192,9 @@ TUNERS: Final = (
     ),
     BuiltIn(
         name="PBT",
+        module="pbt",
         alias="PBTTuner",
+        certain="the generation",
         arguments={
             **_MAXIMIZE,
             "all_checkpoint_dir": Argument(kinds=(str, type(None)), default=None),
@@ -165,7 +210,10 @@ TUNERS: Final = (
     ),
     BuiltIn(
         name="DNGO",
+        module="dngo",
         alias="DNGOTuner",
+        needs="amlc[tuners]",
+        certain="trials_per_update",
         arguments={
             **_MAXIMIZE,
             "sample_size": _whole(1000),
@@ -176,6 +224,8 @@ TUNERS: Final = (
     ),
     BuiltIn(
         name="Hyperband",
+        module="hyperband",
+        certain="the first rungs of a cycle",
         arguments={
             **_MAXIMIZE,
             "R": _whole(60),
@@ -190,6 +240,8 @@ TUNERS: Final = (
     ),
     BuiltIn(
         name="BOHB",
+        module="bohb",
+        certain="what is left of the first rung",
         arguments={
             **_MAXIMIZE,
             "min_budget": _whole(1),
@@ -211,19 +263,25 @@ TUNERS: Final = (
     ),
     BuiltIn(
         name="Optuna",
+        module="optuna_samplers",
+        own=True,
+        needs="by sampler",
+        certain="the sampler's random start",
         arguments={**_MINIMIZE, **_SEED, "sampler": Argument(kinds=(str,), default="TPESampler")},
         types=_ALL,
         open=True,
     ),
-    BuiltIn(name="ASHA", arguments=_ASHA, types=_ALL),
+    BuiltIn(name="ASHA", module="asha", own=True, certain="none", arguments=_ASHA, types=_ALL),
     BuiltIn(name="PPO", alias="PPOTuner", refused=_NAS),
     BuiltIn(name="NetworkMorphism", refused=_NAS),
     BuiltIn(name="RegularizedEvolutionTuner", refused=_NAS),
 )
 ASSESSORS: Final = (
-    BuiltIn(name="Medianstop", arguments={**_MAXIMIZE, "start_step": _whole(0, low=0, high=9999)}),
+    BuiltIn(name="Medianstop", module="medianstop", arguments={**_MAXIMIZE, "start_step": _whole(0, low=0, high=9999)}),
     BuiltIn(
         name="Curvefitting",
+        module="curvefitting",
+        needs="amlc[tuners]",
         arguments={
             "epoch_num": _whole(20, high=9999),
             "start_step": _whole(6, low=0, high=9999),
@@ -231,7 +289,7 @@ ASSESSORS: Final = (
             "gap": _whole(1, high=9999),
         },
     ),
-    BuiltIn(name="ASHA", arguments=_ASHA),
+    BuiltIn(name="ASHA", module="asha", own=True, among_all=True, arguments=_ASHA),
 )
 
 
@@ -241,6 +299,12 @@ def find(name: Any, kind: str) -> BuiltIn | None:
         return None
     table = ASSESSORS if kind == "assessor" else TUNERS
     return next((known for known in table if name.lower() in (known.name.lower(), known.alias.lower())), None)
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Return the names of the tuners or assessors (`kind`) that amlc has."""
+    table = ASSESSORS if kind == "assessor" else TUNERS
+    return tuple(known.name for known in table if not known.refused)
 
 
 def filled(arguments: Mapping[str, Argument], given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from amlc.tuners.cube import Matrix
+    from amlc.tuners.shared.unit_cube import Matrix
 
 _ITERATIONS: Final = 40
 
@@ -273,9 +273,17 @@ def _slope(distances: Matrix, nu: float) -> Matrix:
         return _matern(distances, nu)
     z = np.maximum(math.sqrt(2 * nu) * distances, _NEAR)
     tail = np.exp(-z)
-    if nu in _CLOSED:
-        slope: Matrix = tail / z if nu == 0.5 else 3 * tail if nu == 1.5 else 5 / 3 * (1 + z) * tail
-        return slope
+    closed: Matrix
+    match nu:
+        case 0.5:
+            closed = tail / z
+            return closed
+        case 1.5:
+            closed = 3 * tail
+            return closed
+        case 2.5:
+            closed = 5 / 3 * (1 + z) * tail
+            return closed
     from scipy.special import gamma, kv
 
     general: Matrix = 2 ** (2 - nu) * nu / gamma(nu) * z ** (nu - 1) * kv(nu - 1, z)

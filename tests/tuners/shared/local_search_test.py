@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from amlc.space.points import axes
-from amlc.tuners.climb import climb
-from amlc.tuners.cube import rounded
+from amlc.tuners.shared.local_search import climb
+from amlc.tuners.shared.unit_cube import rounded
 
 SPACE = {
     "c": {"_type": "choice", "_value": ["a", None, 3]},

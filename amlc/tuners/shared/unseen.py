@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.canonical import canonical
+from amlc.space.draws import distinct, draws
 from amlc.space.points import Point, deliver, endless
-from amlc.tuners.failures import elsewhere
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.memory import axes, digest
-from amlc.tuners.random import distinct, draws
+from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.memory import axes, digest
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 
-class Novelty:
+class Unseen:
     """The parameter sets that were proposed so far, `taken` ones behind those of the history; chooses the next one.
 
     digits: see `deliver`.

@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from amlc.space.draws import draws
 from amlc.space.points import axes, deliver, locate
-from amlc.tuners.cube import from_unit, rounded, to_unit
-from amlc.tuners.random import draws
+from amlc.tuners.shared.unit_cube import from_unit, rounded, to_unit
 
 SPACE = {
     "choice": {"_type": "choice", "_value": [64, 16, 32.5]},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from amlc.tuners.kernels import kernels
+from amlc.tuners.shared.densities import kernels
 
 MIXED = np.array([[0.05, 2.0], [0.5, 0.0], [0.98, 2.0]])
 

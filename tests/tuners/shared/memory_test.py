@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from amlc.space.canonical import canonical
 from amlc.space.points import axes as computed
 from amlc.space.points import locate
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.memory import axes, digest, locator, remembered
+from amlc.tuners.shared.memory import axes, digest, locator, remembered
 
 SPACE = {"a": {"_type": "uniform", "_value": [0, 1]}, "n": {"_type": "randint", "_value": [0, 5]}}
 

@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 
 from amlc.model import Parameters, Space
 from amlc.space import points
+from amlc.space.canonical import canonical
 from amlc.space.points import Axis, Point
-from amlc.tuners import gridsearch
 
 _MOST: Final = 100_000
 
@@ -43,8 +43,8 @@ def remembered(function: Callable[[S], T], *, most: int = _MOST) -> Callable[[S]
 axes: Final[Callable[[Space], tuple[Axis, ...]]] = remembered(points.axes, most=16)
 """`points.axes`; the same tuple for the same space, by which `locator` knows it again."""
 
-digest: Final[Callable[[Parameters], bytes]] = remembered(gridsearch.canonical)
-"""`gridsearch.canonical` of the parameters of a record."""
+digest: Final[Callable[[Parameters], bytes]] = remembered(canonical)
+"""`canonical` of the parameters of a record."""
 
 
 def _locator(space_axes: Sequence[Axis]) -> Callable[[Parameters], Point | None]:

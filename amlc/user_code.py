@@ -19,7 +19,7 @@ from typing import Any
 from amlc.errors import AmlcError, did_you_mean
 from amlc.model import Algorithm
 
-_AMLC = Path(__file__).parents[1]
+_AMLC = Path(__file__).parent
 _PYTHON = (contextlib.__file__, importlib.__file__)
 _imported: dict[str, set[str]] = {}
 """The modules in each code directory that were imported for a class of it."""

@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice, repeat
 from typing import Final, TypeAlias
 
-from amlc.model import Parameters, Record, Space
-from amlc.space.points import axes
-from amlc.tuners.gridsearch import canonical
-from amlc.tuners.random import distinct, draws
+from amlc.model import Parameters, Record
+from amlc.space.canonical import canonical
 
 BUDGET: Final = "TRIAL_BUDGET"
 """The parameter that tells a trial how long to train: a whole number, in what unit the user's script decides."""
@@ -76,8 +74,10 @@ class _Bracket:
 
     def add(self, record: Record, rung: int) -> None:
         self.trials[rung].append(record)
-        told = math.inf if not record.status.ended else -math.inf if record.told is None else record.told
-        self.settled[rung] = max(self.settled[rung], told)
+        if not record.status.ended:
+            self.settled[rung] = math.inf
+        elif record.told is not None:
+            self.settled[rung] = max(self.settled[rung], record.told)
 
     def free(self, rung: int) -> int:
         return self.table[rung].count - len(self.trials[rung])
@@ -85,6 +85,10 @@ class _Bracket:
     def decided(self, rung: int) -> bool:
         """Tell whether it is known which trials of `rung` go on: all of them have ended."""
         return self.free(rung) <= 0 and self.settled[rung] < math.inf
+
+    def last_is_due(self) -> bool:
+        """Tell whether its last trials run or ran, or are promotions that are due now."""
+        return len(self.table) == 1 or self.free(-1) <= 0 or self.decided(-2)
 
 
 class Ladder:
@@ -177,7 +181,7 @@ class Ladder:
         """
         for bracket in self._begun:
             yield from repeat(bracket.table[0].budget, bracket.free(0))
-        sent = all(len(b.table) == 1 or b.free(-1) <= 0 or b.decided(-2) for b in self._begun)
+        sent = all(bracket.last_is_due() for bracket in self._begun)
         for number in count(len(self._begun)):
             if serial and not sent:
                 return
@@ -248,61 +252,3 @@ def configuration(parameters: Parameters) -> bytes:
         _DIGESTS.clear()
     _DIGESTS[id(parameters)] = parameters, digest
     return digest
-
-
-# --- configurations at random -----------------------------------------------------------------------------------
-
-
-def fresh(
-    space: Space, seed: int, drawn: Mapping[bytes, int], allowed: Callable[[Parameters], bool]
-) -> Iterator[Parameters]:
-    """Yield the configurations of Random's sequence that are not among those `drawn` before, without a budget.
-
-    A finite space begins again when it is exhausted, since the brackets go on for ever; its order is then another.
-    """
-    left = Counter(drawn)
-    for lap in count():
-        useful = False
-        for digest, parameters in sequence(space, seed, lap):
-            if left[digest]:
-                left[digest] -= 1
-                useful = True
-            elif allowed(parameters):
-                useful = True
-                yield parameters
-        if not useful:  # the constraints exclude all of a finite space
-            return
-
-
-_KEPT: dict[tuple[str, int, int], _Draws] = {}
-_MOST_KEPT = 256
-
-
-def sequence(space: Space, seed: int, lap: int = 0) -> Iterator[tuple[bytes, Parameters]]:
-    """Return Random's sequence, with digests; it is kept, since every call of a tuner begins at its beginning."""
-    identity = (repr(space), seed, lap)
-    if identity not in _KEPT:
-        while len(_KEPT) >= _MOST_KEPT:
-            del _KEPT[next(iter(_KEPT))]
-        _KEPT[identity] = _Draws(space, seed, lap)
-    return iter(_KEPT[identity])
-
-
-class _Draws:
-    """One lap of Random's sequence, drawn no further than somebody asked."""
-
-    def __init__(self, space: Space, seed: int, lap: int) -> None:
-        from numpy.random import default_rng  # here, because importing numpy takes as long as validating a file
-
-        rng = default_rng([seed, lap] if lap else seed)
-        self._rest = distinct(space, draws(rng, axes(space)))
-        self._known: list[tuple[bytes, Parameters]] = []
-
-    def __iter__(self) -> Iterator[tuple[bytes, Parameters]]:
-        for position in count():
-            if position == len(self._known):
-                parameters = next(self._rest, None)
-                if parameters is None:
-                    return
-                self._known.append((canonical(parameters), parameters))
-            yield self._known[position]

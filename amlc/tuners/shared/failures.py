@@ -9,8 +9,8 @@ from typing import Any, Final
 from amlc.model import Integer, Parameters, Real, Record, Status
 from amlc.records import scalar
 from amlc.space.points import Axis, Key, Point, locate
-from amlc.tuners.cube import to_unit
-from amlc.tuners.memory import locator
+from amlc.tuners.shared.memory import locator
+from amlc.tuners.shared.unit_cube import to_unit
 
 _NEAR: Final = 1e-3
 """How near to a failed trial, in quantiles of each continuous parameter, counts as its own place."""
@@ -48,15 +48,22 @@ def lessons(
             return record
         if record.status is Status.EARLY_STOPPED:
             last = scalar(_last(record))
-            return replace(record, value=sign * max(worst, worst if last is None else sign * last), guessed=True)
-        return replace(record, value=sign * lost, guessed=True) if record.status in _FAILED else record
+            loss = worst if last is None else max(worst, sign * last)
+        elif record.status in _FAILED:
+            loss = lost
+        else:
+            return record
+        return replace(record, value=sign * loss, guessed=True)
 
     return [taught(record) for record in history]
 
 
 def _as_reported(record: Record) -> Record:
     stopped = record.status is Status.EARLY_STOPPED and record.value is None and record.reported is None
-    return replace(record, value=scalar(last := _last(record)), reported=last) if stopped else record
+    if not stopped:
+        return record
+    last = _last(record)
+    return replace(record, value=scalar(last), reported=last)
 
 
 def _last(record: Record) -> Any:

@@ -1,0 +1,99 @@
+"""Points at random, each axis from its own distribution, and what takes the place of those that repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from amlc.model import Choice, Parameters, Real, Space
+from amlc.space.canonical import canonical
+from amlc.space.grid import grid_points
+from amlc.space.points import Axis, Key, Point, axes, coordinates, deliver, endless
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+_OF_EACH = 10  # draws for each option of a choice
+_MOST = 3_000
+
+
+def distinct(space: Space, points: Iterator[Point], taken: Iterable[Parameters] = ()) -> Iterator[Parameters]:
+    """Yield the parameter sets of `points`, in a space that can repeat each one once, and none that is `taken`.
+
+    A repeated one is replaced by the next point of GridSearch that was not used yet, and the sequence ends when there
+    is none: NNI's rule (`hpo_utils/dedup.py`).
+    """
+    space_axes = axes(space)
+    if endless(space):
+        return (deliver(space_axes, point) for point in points)
+    return _distinct(points, space_axes, {canonical(parameters) for parameters in taken})
+
+
+def sample(space: Space, *, seed: int, count: int, flat: bool) -> Iterator[Parameters]:
+    """Yield `count` draws, and then some for each option of each nested choice (`flat`: of each choice).
+
+    So each branch of the space is there, however rarely a draw takes it; at most 3,000 in all for huge spaces.
+    """
+    from numpy.random import default_rng
+
+    rng, space_axes = default_rng(seed), axes(space)
+
+    def points() -> Iterator[Point]:
+        yield from islice(draws(rng, space_axes), count)
+        for fixed in _options(space_axes, flat=flat):
+            yield from islice(draws(rng, space_axes, fixed), _OF_EACH)
+
+    return (deliver(space_axes, point) for point in islice(points(), max(count, _MOST)))
+
+
+def _options(space_axes: Sequence[Axis], *, flat: bool) -> Iterator[dict[Key, int]]:
+    """Yield for each option of a choice the coordinates that lead to it: its own, and those of the choices above."""
+    for axis in space_axes:
+        if isinstance(axis.dimension, Choice) and (flat or axis.dimension.branches):
+            above = {axis.key[:place]: index for place, index in enumerate(axis.key) if isinstance(index, int)}
+            for option in range(len(axis.dimension.options)):
+                yield {**above, axis.key: option}
+
+
+def draws(rng: Generator, space_axes: Sequence[Axis], fixed: Mapping[Key, int] | None = None) -> Iterator[Point]:
+    """Yield points at random, for ever: each axis from its own distribution, in NNI's order.
+
+    fixed: coordinates that are not drawn.
+    """
+    given = fixed or {}
+    samplers = [(axis, axis.key, _sampler(rng, axis, given.get(axis.key))) for axis in space_axes]
+    while True:
+        point: dict[tuple[str | int, ...], int | float] = {}
+        for axis, key, sample in samplers:
+            if axis.active(point):
+                point[key] = sample()
+        yield point
+
+
+def _sampler(rng: Generator, axis: Axis, fixed: int | None) -> Callable[[], int | float]:
+    if fixed is not None:
+        return lambda: fixed
+    if axis.size is not None:
+        size = axis.size
+        return lambda: int(rng.integers(size))
+    assert isinstance(axis.dimension, Real)  # an axis without a size is one of the real types
+    a, b = coordinates(axis.dimension)
+    if axis.dimension.normal:
+        return lambda: rng.normal(a, b)
+    return lambda: rng.uniform(a, b)
+
+
+def _distinct(points: Iterator[Point], space_axes: tuple[Axis, ...], seen: set[bytes]) -> Iterator[Parameters]:
+    grid: Iterator[Point] | None = None
+    for draw in points:
+        point: Point | None = draw
+        parameters = deliver(space_axes, draw)
+        if canonical(parameters) in seen:
+            grid = grid_points(space_axes) if grid is None else grid
+            point = next((p for p in grid if canonical(deliver(space_axes, p)) not in seen), None)
+            if point is None:
+                return
+            parameters = deliver(space_axes, point)
+        seen.add(canonical(parameters))
+        yield parameters
