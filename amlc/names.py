@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 _SLUG_LENGTH = 40
 
@@ -23,3 +24,9 @@ def job_name(experiment: str, job: str, revision: str, attempt: int = 1) -> str:
     """
     base = f"{slug(experiment)}-{job}-{revision[:6]}".lower()
     return base if attempt == 1 else f"{base}-{attempt}"
+
+
+@lru_cache(maxsize=8)  # asked for each job
+def aml_name(experiment: str) -> str:
+    """Return an experiment's name as AML takes it: letters, digits, `_` and `-` only."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", experiment)[:255]

@@ -11,7 +11,7 @@ from typing import Final
 from amlc.collect import Row, Table, number, spooled
 from amlc.errors import UsageError
 from amlc.history import ParameterSet, parameter_set
-from amlc.render.context import flattened
+from amlc.space.points import flattened
 
 
 def mean(values: Sequence[float]) -> float:

@@ -14,9 +14,8 @@ from amlc.files import lock
 from amlc.ledger import Attempt, Event, Ledger, fold, observed, open_ledger
 from amlc.manifest import FILE_NAME, Manifest, entry_line, head_lines, tail_lines
 from amlc.model import Workspace
-from amlc.names import slug
+from amlc.names import aml_name, slug
 from amlc.places import Places
-from amlc.render.context import aml_name
 
 if TYPE_CHECKING:
     from amlc.backends.aml.client import Client

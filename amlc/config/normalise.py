@@ -12,7 +12,6 @@ from amlc.config.algorithms import assesses, canonical_name
 from amlc.config.arguments import filled, find
 from amlc.config.durations import parse_time
 from amlc.config.placeholders import key_variable
-from amlc.config.rules import resolve
 from amlc.config.service import gpu_indices
 from amlc.config.spelling import Config
 from amlc.model import Algorithm, AmlTarget, Budget, Experiment, LocalTarget, SharedStorage, Space
@@ -36,7 +35,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         tuner=_algorithm(config, "tuner"),
         assessor=_assessor(config),
         command=config.get("trialCommand"),
-        code=resolve(config, config.get("trialCodeDirectory") or "."),
+        code=config.resolve(config.get("trialCodeDirectory") or "."),
         concurrency=config.get("trialConcurrency"),
         gpus_per_trial=config.get("trialGpuNumber"),
         max_trials=config.get("maxTrialNumber"),
@@ -55,7 +54,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         job=ours.get("job", {}),
         retries=ours.get("retries", 2),
         budget=_budget(ours.get("budget") or {}),
-        templates=resolve(config, ours["templates"]) if "templates" in ours else None,
+        templates=config.resolve(ours["templates"]) if "templates" in ours else None,
         file=config.document.file,
     )
 
@@ -77,7 +76,7 @@ def _algorithm(config: Config, kind: str) -> Algorithm:
     given = config.get(kind, "classArgs") or {}
     known = find(config.get(kind, "name"), kind)
     if known is None:
-        folder = resolve(config, config.get(kind, "codeDirectory"))
+        folder = config.resolve(config.get(kind, "codeDirectory"))
         return Algorithm(class_name=config.get(kind, "className"), code_directory=folder, class_args=given)
     arguments = {**(given if known.open else {}), **filled(known.arguments, given)}
     if "all_checkpoint_dir" in known.arguments:
@@ -100,7 +99,7 @@ def _checkpoints(config: Config) -> str:
     """Return where trials leave their checkpoints: on the shared storage, on this machine beside its ledger."""
     name = config.get("experimentName") or config.document.file.stem
     if config.get("trainingService", "platform") == "local":
-        return str(resolve(config, ".amlc") / name / "checkpoints")
+        return str(config.resolve(".amlc") / name / "checkpoints")
     return f"{config.get('sharedStorage', 'remoteMountPoint')}/amlc/{name}/checkpoints"
 
 
@@ -131,7 +130,7 @@ def _storage(config: Config) -> SharedStorage | None:
         return None
     return SharedStorage(
         storage_type=storage["storageType"],
-        local_mount_point=str(resolve(config, storage["localMountPoint"])),
+        local_mount_point=str(config.resolve(storage["localMountPoint"])),
         remote_mount_point=storage["remoteMountPoint"],
         local_mounted=storage["localMounted"],
         account_name=storage.get("storageAccountName"),

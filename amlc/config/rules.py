@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from amlc.config.arguments import find
@@ -35,11 +34,6 @@ _UNQUOTED = (
     ("amlc", "environment"),
 )
 _STORAGE = {"AzureBlob": ("storageAccountName", "containerName"), "NFS": ("nfsServer", "exportedDirectory")}
-
-
-def resolve(config: Config, value: str) -> Path:
-    """Return a path of the file as an absolute one; relative ones count from the file's folder."""
-    return (config.document.file.absolute().parent / Path(value).expanduser()).resolve()
 
 
 def check_rules(config: Config) -> Iterator[Problem]:
@@ -81,7 +75,7 @@ def _check_folder(config: Config, path: JsonPath, advice: str) -> Iterator[Probl
     value = config.get(*map(str, path))
     if not isinstance(value, str):
         return
-    folder = resolve(config, value)
+    folder = config.resolve(value)
     if not folder.is_dir():
         found = "is not a folder" if folder.exists() else "does not exist"
         text = f"the folder '{value}' {found}; paths count from this file's folder. {advice}"

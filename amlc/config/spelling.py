@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from amlc.errors import Problem, Severity, did_you_mean, shorten
@@ -32,6 +33,10 @@ class Config:
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
+
+    def resolve(self, value: str) -> Path:
+        """Return a path of the file as an absolute one; relative ones count from the file's folder."""
+        return (self.document.file.absolute().parent / Path(value).expanduser()).resolve()
 
     def original(self, path: JsonPath) -> JsonPath:
         """Return the path as the file spells it."""

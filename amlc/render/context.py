@@ -8,14 +8,14 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from amlc.errors import PlanError
 from amlc.model import AmlTarget, BlobStorage, Experiment, Trial
-from amlc.names import job_name
+from amlc.names import aml_name, job_name
 from amlc.plan import Job
+from amlc.space.points import flattened
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _spaced = json.JSONEncoder(ensure_ascii=False).encode
@@ -90,7 +90,7 @@ def _fixed(experiment: Experiment) -> dict[str, Any]:
     target = experiment.target
     compute = target.compute if isinstance(target, AmlTarget) else None
     fixed: dict[str, Any] = {
-        "experiment_name": experiment_name(experiment),
+        "experiment_name": aml_name(experiment.name),
         "command": "python3 amlc_runner.py",
         "environment": _environment(experiment),
         "compute": f"azureml:{compute}" if compute else "local",
@@ -139,28 +139,6 @@ def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def experiment_name(experiment: Experiment) -> str:
-    """Return the name of the AML experiment that the jobs of an experiment belong to."""
-    return aml_name(experiment.name)
-
-
-@lru_cache(maxsize=8)  # asked for each job
-def aml_name(experiment: str) -> str:
-    """Return an experiment's name as AML takes it: letters, digits, `_` and `-` only."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", experiment)[:255]
-
-
-def flattened(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested parameters as one level, names joined with dots; a list stays one value."""
-    flat: dict[str, Any] = {}
-    for name, value in parameters.items():
-        if isinstance(value, dict) and value:  # as JSON has it; asking for a Mapping takes longer
-            flat |= flattened(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
-
-
 def _environment(experiment: Experiment) -> str | dict[str, str]:
     if experiment.environment:
         return experiment.environment
@@ -176,7 +154,7 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
     if experiment.trial_seconds is not None:
         shared["AMLC_TRIAL_SECONDS"] = str(experiment.trial_seconds)
     if blob_storage(experiment) is not None:  # below it lies what the trials write, in the places that NNI uses
-        root = f"{_mount_point(experiment)}/nni/{experiment_name(experiment)}/trials"
+        root = f"{_mount_point(experiment)}/nni/{aml_name(experiment.name)}/trials"
         shared["AMLC_OUTPUT_ROOT"] = as_json(root)
 
     def variables(job: Job) -> dict[str, str]:
@@ -223,7 +201,7 @@ def _trial_variables(index: int, trial: Trial, replicates: int) -> dict[str, str
 
 
 def _tags(experiment: Experiment, revision: str) -> Callable[[Job], dict[str, str]]:
-    name = experiment_name(experiment)
+    name = aml_name(experiment.name)
 
     def tags(job: Job) -> dict[str, str]:
         tags = {

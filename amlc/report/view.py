@@ -14,8 +14,8 @@ from amlc import collect, replicates
 from amlc.collect import Cause, Causes, Results, Tally, named, number
 from amlc.ledger import Ledger
 from amlc.model import Status
-from amlc.render.context import flattened
 from amlc.report.sample import Sampler, Steps
+from amlc.space.points import flattened
 
 MOST_STEPS = 500
 MOST_POINTS = 5_000

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from amlc.errors import PlanError
 from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Trial
 from amlc.plan import Job
-from amlc.render.context import as_json, experiment_name, flattened, inert, mapper, merged
+from amlc.render.context import as_json, inert, mapper, merged
 
 REVISION = "a1b2c3d4e5f6" + "0" * 52
 
@@ -246,19 +246,6 @@ def test_tags_keep_to_azures_limits() -> None:
         assert len(tags) <= 45
         assert max(map(len, tags)) <= 100
         assert max(map(len, tags.values())) <= 1000
-
-
-def test_names_are_what_the_service_takes() -> None:
-    assert experiment_name(experiment(name="my exp/é" * 60)) == ("my_exp__" * 60)[:255]
-
-
-def test_parameters_are_flattened_with_dots() -> None:
-    assert flattened({"a": {"b": {"c": 1}, "d": []}, "e": {}, "f": [{"g": 1}]}) == {
-        "a.b.c": 1,
-        "a.d": [],
-        "e": {},
-        "f": [{"g": 1}],
-    }
 
 
 # --- amlc.job ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from amlc.backends.printed import Printed
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Metric, Observation, Status
-from amlc.render.context import aml_name
+from amlc.names import aml_name
 
 _SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
 _SHARE = 10  # a look may take a tenth of the time
