@@ -16,7 +16,7 @@ from amlc.files import lock
 from amlc.history import History
 from amlc.ledger import fold, open_ledger, read_ledger
 from amlc.manifest import read_manifest
-from amlc.model import AmlTarget, Experiment, Trial
+from amlc.model import Experiment, Trial
 from amlc.names import slug
 from amlc.places import PATIENCE_S, Places
 from amlc.plan import adaptive
@@ -83,7 +83,7 @@ def _compile(
         summary = write(
             experiment,
             places.build,
-            backend=backend or ("aml" if isinstance(experiment.target, AmlTarget) else "local"),
+            backend=backend or experiment.target.platform,
             submitted=past.groups,
             history=past.records,
             room=room,

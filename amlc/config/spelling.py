@@ -154,7 +154,8 @@ def _elsewhere(key: str, level: Schema, schema: Schema) -> str:
     """Return the hint that the key belongs to another object."""
     parts = schema["$defs"]
     places = {"the top level": schema} | {f"'{name}'": parts[name] for name in ("sharedStorage", "amlc", "tuner")}
-    places |= {f"'trainingService' with platform {name}": parts[name] for name in ("aml", "local")}
+    platforms = schema["properties"]["trainingService"]["properties"]["platform"]["enum"]
+    places |= {f"'trainingService' with platform {name}": parts[name] for name in platforms}
     for place, other in places.items():
         if other is not level and fold(key) in {fold(name) for name in other["properties"]}:
             return f" It belongs to {place}."
