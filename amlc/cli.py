@@ -16,7 +16,7 @@ import click
 
 from amlc import __version__
 from amlc.errors import AmlcError, UsageError
-from amlc.targets import TARGETS, names
+from amlc.targets import PARALLEL, TARGETS, names
 
 # The commands are imported when they run: `amlc --version` and `--help` have to answer at once.
 
@@ -52,7 +52,7 @@ def _backend(command: Command) -> Command:
 def _parallel(command: Command) -> Command:
     text = "How many calls to Azure ML to have in flight."
     range_ = click.IntRange(1, 64)
-    return click.option("--parallel", type=range_, metavar="N", default=16, show_default=True, help=text)(command)
+    return click.option("--parallel", type=range_, metavar="N", default=PARALLEL, show_default=True, help=text)(command)
 
 
 def _submit_options(command: Command) -> Command:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from amlc.model import Metric, Observation, Outcome
 
@@ -110,7 +110,3 @@ class Doctor(Protocol):
 
     def examine(self, build: Path, /) -> Iterator[Check]:
         """Yield the checks as they are made. build: the experiment's build folder."""
-
-
-PARALLEL: Final = 16
-"""How many calls to a remote back end may be in flight at once, if the user does not say."""

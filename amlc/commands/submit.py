@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from amlc.assessing import Assessor, GivenUp
 from amlc.assessors import AMONG_ALL, ASSESSORS, custom
-from amlc.backends import PARALLEL, Backend
+from amlc.backends import Backend
 from amlc.collect import Results, Verdict, verdict
 from amlc.commands.compile import compile_experiment
 from amlc.commands.progress import watching
@@ -36,7 +36,7 @@ from amlc.reconcile import Policy, is_retried
 from amlc.records import scalar
 from amlc.refusals import located
 from amlc.revision import contents_text, read_contents
-from amlc.targets import open_backend
+from amlc.targets import PARALLEL, open_backend
 
 RETRYABLE = ("failed", "unfinished", "canceled", "early_stopped", "missing", "changed")
 _INCOMPLETE = 4

@@ -9,7 +9,7 @@ from typing import Any
 from amlc.config.schema import load_schema
 from amlc.config.spelling import Config, fold, fold_keys
 from amlc.errors import Problem, did_you_mean, shorten
-from amlc.targets import exists, names, target
+from amlc.targets import exists, listed, names, target
 
 _OTHER = ("remote", "openpai", "pai", "paiYarn", "kubeflow", "frameworkcontroller", "dlc", "adl", "dlts", "hybrid")
 _HERE = ("trialCommand", "trialCodeDirectory", "trialGpuNumber", "nniManagerIp", "debug")
@@ -41,7 +41,7 @@ def read_service(config: Config, *, backend: str | None) -> Config:
     if platform in _OTHER:
         return _keep_shared(_other_platform(config, f"the platform '{platform}'", backend), found)
     hint = did_you_mean(str(platform), names()) or f" {_what_to_do()}"
-    text = f"unknown platform '{shorten(str(platform))}'; amlc knows {' and '.join(names())}.{hint}"
+    text = f"unknown platform '{shorten(str(platform))}'; amlc knows {listed('and')}.{hint}"
     return _keep_shared(config.noted(config.problem(_PLATFORM, "E-platform", text)), found)
 
 
@@ -53,7 +53,7 @@ def _check_case(config: Config, platform: str, right: str) -> Config:
 
 
 def _what_to_do() -> str:
-    return f"Set 'platform' to {' or '.join(names())}, or run with --backend local."
+    return f"Set 'platform' to {listed('or')}, or run with --backend local."
 
 
 def _read_known(config: Config, found: Mapping[str, Any], platform: str) -> Config:
@@ -70,7 +70,7 @@ def _other_platform(config: Config, what: str, backend: str | None) -> Config:
         text = f"{what} is not supported; its keys have no effect, since the {backend} back end was asked for."
         problem = config.warning(path, "W-platform", text)
     else:
-        text = f"{what} is not supported: amlc runs trials on {' or '.join(names())}. {_what_to_do()}"
+        text = f"{what} is not supported: amlc runs trials on {listed('or')}. {_what_to_do()}"
         problem = config.problem(path, "E-platform", text)
     return config.with_value(_SERVICE, {"platform": _STAND_IN}).noted(problem)
 

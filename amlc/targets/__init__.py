@@ -70,6 +70,9 @@ class Rebuild(Protocol):
         """
 
 
+PARALLEL: Final = 16
+"""How many calls to a remote back end may be in flight at once, if the user does not say."""
+
 TARGETS: Final[Mapping[str, str]] = {"aml": "amlc.targets.aml", "local": "amlc.targets.local"}
 """The module of each target that amlc brings. Only the one that is asked for is imported."""
 
@@ -80,7 +83,7 @@ ENTRY_POINTS: Final = "amlc.targets"
 def target(name: str) -> Target:
     """Return the target of that name. Raises BackendError when there is none, or it cannot be imported."""
     if not exists(name):
-        raise BackendError(f"there is no back end {name!r}; there are {' and '.join(names())}.")
+        raise BackendError(f"there is no back end {name!r}; there are {listed('and')}.")
     try:
         found: Target = import_module(TARGETS[name]) if name in TARGETS else _brought()[name].load()
     except (ImportError, AttributeError) as err:
@@ -98,7 +101,13 @@ def names() -> tuple[str, ...]:
     return (*TARGETS, *(name for name in sorted(_brought()) if name not in TARGETS))
 
 
-def open_backend(header: Header, runs: Path, *, parallel: int = 16) -> Backend:
+def listed(conjunction: str) -> str:
+    """Return the names of all targets in words, such as `aml, local or slurm`."""
+    *most, last = names()
+    return f"{', '.join(most)} {conjunction} {last}"
+
+
+def open_backend(header: Header, runs: Path, *, parallel: int = PARALLEL) -> Backend:
     """Return the back end that `header` names.
 
     runs: where one may keep files. parallel: how many calls a remote one may have in flight.
