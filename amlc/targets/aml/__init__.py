@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from amlc.backends import Backend
 from amlc.config.placeholders import key_variable, open_names, unset
 from amlc.config.rules import check_expression
 from amlc.config.spelling import Config
 from amlc.errors import BackendError, Problem, Severity
-from amlc.manifest import Header, Manifest
 from amlc.model import JobPart
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # reading a file needs no back end
+    from amlc.backends import Backend
+    from amlc.manifest import Header, Manifest
     from amlc.places import Places
 
 SCHEMA: Final = None

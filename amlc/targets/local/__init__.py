@@ -6,15 +6,17 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from amlc.backends import Backend
 from amlc.config.placeholders import open_names
 from amlc.config.rules import check_indices, gpu_indices
 from amlc.config.spelling import Config
 from amlc.errors import Problem
-from amlc.manifest import Header
 from amlc.model import JobPart
+
+if TYPE_CHECKING:  # reading a file needs no back end
+    from amlc.backends import Backend
+    from amlc.manifest import Header
 
 SCHEMA: Final = None
 RUNS_ANY: Final = True
