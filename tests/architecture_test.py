@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +25,7 @@ LAYERS = {
     "config": 2, "targets": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2, "ledger": 2,
     "places": 2, "backends": 2,
     "constraints": 3, "plan": 3, "history": 3,
-    "initial": 3, "render": 3, "backends.run_folder": 3, "targets.aml.*": 3, "targets.local.*": 3,
+    "initial": 3, "render": 3, "backends.run_folder": 3, "targets.*.*": 3,
     "write": 4, "refusals": 4, "reconcile": 4, "observe": 4, "drive": 4, "assessing": 4, "proposals": 4,
     "warm_start": 4, "collect": 4, "replicates": 4, "report": 4,
     "commands": 5,
@@ -45,14 +46,10 @@ RUNNER_FILES = sorted((PACKAGE / "runner").rglob("*.py"))
 
 
 def layer(module: str) -> int:
-    """Return the layer that the longest prefix of the module's name has; `X.*` is what lies behind the front X."""
-    name = module.partition(".")[2] or "__init__"
-    if name in LAYERS:
-        return LAYERS[name]
-    above = name.rpartition(".")[0]
-    while f"{above}.*" not in LAYERS and above not in LAYERS:
-        above = above.rpartition(".")[0]
-    return LAYERS.get(f"{above}.*", LAYERS.get(above, -1))
+    """Return the layer of the longest prefix of the module's name that has one."""
+    parts = (module.partition(".")[2] or "__init__").split(".")
+    prefixes = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return next(LAYERS[key] for prefix in prefixes for key in LAYERS if fnmatchcase(prefix, key))
 
 
 @cache
