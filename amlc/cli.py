@@ -16,14 +16,28 @@ import click
 
 from amlc import __version__
 from amlc.errors import AmlcError, UsageError
+from amlc.targets import PARALLEL, TARGETS, names
 
 # The commands are imported when they run: `amlc --version` and `--help` have to answer at once.
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_BACKENDS = click.Choice(["local", "aml"])
 _FORMATS = click.Choice(["csv", "json", "jsonl", "parquet"])
+
+
+class _Targets(click.Choice):  # type: ignore[type-arg]  # no generic type before click 8.2
+    """The name of a target. Those of other packages are looked for only when one is named, or all of them are shown."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # asked for when it is needed
+        return names()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value in TARGETS else super().convert(value, param, ctx)
 
 
 def _target(command: Command) -> Command:
@@ -32,13 +46,13 @@ def _target(command: Command) -> Command:
 
 def _backend(command: Command) -> Command:
     text = "Where the jobs run. Default: the experiment's trainingService.platform."
-    return click.option("--backend", type=_BACKENDS, envvar="AMLC_BACKEND", help=text)(command)
+    return click.option("--backend", type=_Targets(), envvar="AMLC_BACKEND", help=text)(command)
 
 
 def _parallel(command: Command) -> Command:
     text = "How many calls to Azure ML to have in flight."
     range_ = click.IntRange(1, 64)
-    return click.option("--parallel", type=range_, metavar="N", default=16, show_default=True, help=text)(command)
+    return click.option("--parallel", type=range_, metavar="N", default=PARALLEL, show_default=True, help=text)(command)
 
 
 def _submit_options(command: Command) -> Command:
@@ -413,6 +427,7 @@ def doctor(settings: _Settings, /, experiment: str | None, backend: str | None) 
 
 @main.command()
 @_target
+@_backend
 @click.option("--subscription-id", metavar="ID", help="The workspace's subscription, when nothing is compiled.")
 @click.option("--resource-group", metavar="NAME", help="The workspace's resource group, likewise.")
 @click.option("--workspace-name", metavar="NAME", help="The workspace, likewise.")
@@ -422,6 +437,7 @@ def refresh(
     settings: _Settings,
     /,
     experiment: str | None,
+    backend: str | None,
     subscription_id: str | None,
     resource_group: str | None,
     workspace_name: str | None,
@@ -430,11 +446,16 @@ def refresh(
     """Rebuild the ledger from the Azure ML workspace, and the build folder too when it is gone."""
     from amlc.commands.refresh import refresh as run
 
-    workspace = {"subscription_id": subscription_id, "resource_group": resource_group, "name": workspace_name}
+    where = {
+        "subscription_id": subscription_id,
+        "resource_group": resource_group,
+        "workspace_name": workspace_name,
+        "config": str(config) if config else None,
+    }
     return run(
         target=experiment,
-        workspace=workspace,
-        config=config,
+        backend=backend,
+        where=where,
         folders=settings.folders,
         err=sys.stderr,
         quiet=settings.quiet,
@@ -464,9 +485,9 @@ def migrate(settings: _Settings, /, file: Path) -> int:
 @main.command()
 def schema() -> int:
     """Print the JSON Schema of experiment files."""
-    from amlc.resources import schema_file
+    from amlc.config.schema import schema_text
 
-    sys.stdout.write(schema_file().read_text(encoding="utf-8"))
+    sys.stdout.write(schema_text())
     return 0
 
 

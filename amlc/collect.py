@@ -15,7 +15,7 @@ from amlc.ledger import Attempt, EventKind, Ledger, elapsed_s
 from amlc.manifest import Entry, Manifest
 from amlc.model import Metric, MetricKind, Outcome, Status, Trial
 from amlc.records import scalar
-from amlc.render.context import flattened
+from amlc.space.points import flattened
 
 _TRIAL_COLUMNS = (
     "sequence",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from amlc.backends import Backend, Remote
+from amlc.backends import Backend, HistoryApart
 from amlc.errors import TransientError
 from amlc.ledger import Attempt, Clock, EventKind, Ledger, early_stop
 from amlc.model import Metric, MetricKind, Status
@@ -89,7 +89,7 @@ class Assessing:
         """Ask for the end of the hopeless ones among `live`, recorded before the call so that none is forgotten."""
         if self._clock() < self._next_look:
             return
-        if isinstance(self._backend, Remote):
+        if isinstance(self._backend, HistoryApart):
             self._next_look = self._clock() + REMOTE_S
         try:
             self._ending.repeat(live)

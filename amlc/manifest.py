@@ -6,21 +6,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from amlc import files
 from amlc.errors import AmlcError, UsageError
-from amlc.model import Algorithm, BlobStorage, Trial, Workspace
+from amlc.model import Algorithm, Trial
 
 FILE_NAME = "manifest.json"
-_FORMAT = 2
+_FORMAT = 3
 _OPEN = '"jobs": ['
 _CLOSE = "],"
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_OPTIONAL = ("workspace", "storage", "assessor", "source", "search")
+_OPTIONAL = ("assessor", "source", "search")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +29,9 @@ class Header:
 
     revision: 64 hex digits, of which names and tables show six. concurrency: of trials. max_seconds, max_trials: None
     is unlimited. replicates: trials of each parameter set. search: 16 hex digits of what decides which trials a tuner
-    that learns proposes; None when all trials are compiled at once. gpu_indices: the local GPUs to use, None for all.
-    workspace, storage: on AML only. source: the experiment file; it and the folder of an assessor class of the user's
-    own are relative to the build folder.
+    that learns proposes; None when all trials are compiled at once. target: what the experiment says to its target, as
+    JSON, by that one's name: the back end that runs it may be another. source: the experiment file; it and the folder
+    of an assessor class of the user's own are relative to the build folder.
     """
 
     experiment: str
@@ -43,14 +43,11 @@ class Header:
     optimize_mode: str
     gpus_per_trial: int | None
     trials_per_gpu: int
-    gpu_indices: tuple[int, ...] | None
-    use_active_gpu: bool
+    target: Mapping[str, Any]
     replicates: int = 1
     max_trials: int | None = None
     search: str | None = None
     source: str | None = None
-    workspace: Workspace | None = None
-    storage: BlobStorage | None = None
     assessor: Algorithm | None = None
 
 
@@ -122,15 +119,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _header(value: dict[str, Any]) -> Header:
-    gpus, workspace, storage = value.pop("gpu_indices"), value.pop("workspace", None), value.pop("storage", None)
     assessor = value.pop("assessor", None)
-    return Header(
-        **value,
-        gpu_indices=None if gpus is None else tuple(gpus),
-        workspace=Workspace(**workspace) if workspace else None,
-        storage=BlobStorage(**storage) if storage else None,
-        assessor=_algorithm(assessor) if assessor else None,
-    )
+    return Header(**value, assessor=_algorithm(assessor) if assessor else None)
 
 
 def _algorithm(value: dict[str, Any]) -> Algorithm:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from amlc.errors import Position, Problem, Severity
 
@@ -99,58 +99,38 @@ class Algorithm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AmlTarget:
-    """`trainingService` with `platform: aml`. A value is None only when the local back end was asked for."""
+class JobPart:
+    """What a target has in every job file of an experiment.
 
-    subscription_id: str | None = None
-    resource_group: str | None = None
-    workspace_name: str | None = None
-    compute: str | None = None
+    compute: as AML spells it. image: what the jobs run in unless `amlc.environment` says, None where none counts.
+    setup: shell text that is run before the trials. outputs: those of the job file. mount: where the trials see
+    a storage that keeps what they write, None without one.
+    """
+
+    compute: str = "local"
     image: str | None = None
-    trials_per_gpu: int = 1
+    setup: str | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    mount: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalTarget:
-    """`trainingService` with `platform: local`. `gpu_indices` None means every GPU of the machine."""
+class Settings(Protocol):
+    """What an experiment says to its target: a frozen value, of a type that each target has for itself."""
 
-    gpu_indices: tuple[int, ...] | None = None
-    trials_per_gpu: int = 1
-    use_active_gpu: bool = False
+    @property
+    def platform(self) -> str:
+        """The target's name."""
 
+    @property
+    def job(self) -> JobPart:
+        """Its part of the job files."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedStorage:
-    """`sharedStorage`. Never holds the account key, only the name of the environment variable that does."""
+    @property
+    def head(self) -> Mapping[str, Any]:
+        """Its part of the manifest's header, as JSON: what it takes to run the jobs. No secrets."""
 
-    storage_type: str
-    local_mount_point: str
-    remote_mount_point: str
-    local_mounted: str
-    account_name: str | None = None
-    container_name: str | None = None
-    key_variable: str | None = None
-    nfs_server: str | None = None
-    exported_directory: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workspace:
-    """An Azure ML workspace, as its `config.json` names it."""
-
-    subscription_id: str
-    resource_group: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobStorage:
-    """A blob container that jobs mount, and the datastore by which the workspace knows it; never the account key."""
-
-    datastore: str
-    account_name: str
-    container_name: str
-    key_variable: str | None = None
+    def common(self, here: str, /) -> str | None:
+        """Return a folder that the trials of all jobs see, None without one. here: such a one on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +167,9 @@ class Experiment:
     max_trials: int | None
     max_seconds: int | None
     trial_seconds: int | None
-    target: AmlTarget | LocalTarget
-    shared_storage: SharedStorage | None
+    target: Settings
     seed: int
+    trials_per_gpu: int = 1
     trials_per_job: int = 1
     replicates: int = 1
     constraints: tuple[str, ...] = ()

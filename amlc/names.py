@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 _SLUG_LENGTH = 40
@@ -33,3 +34,9 @@ def job_name(experiment: str, job: str, revision: str) -> str:
 def attempt_name(first: str, number: int) -> str:
     """Return the name of attempt `number`, from 1, of the job whose first attempt has the name `first`."""
     return first if number == 1 else f"{first}-{number}"
+
+
+@lru_cache(maxsize=8)  # asked for each job
+def aml_name(experiment: str) -> str:
+    """Return an experiment's name as AML takes it: letters, digits, `_` and `-` only."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", experiment)[:255]

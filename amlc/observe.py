@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from amlc.backends import Backend, Remote, Submitted
+from amlc.backends import Backend, HistoryApart, Submitted
 from amlc.ledger import Attempt, Clock, Event, EventKind, Ledger, history_fetched, observed, reported, submitted
 from amlc.model import Metric, Observation, Status
 
@@ -77,7 +77,7 @@ def record(
         fetched = backend.fetch(observation.job)
         metrics = fetched.metrics
         events = [observed(observation, at=clock(), outcomes=fetched.outcomes)]
-        if (everything or curves) and isinstance(backend, Remote):
+        if (everything or curves) and isinstance(backend, HistoryApart):
             ((_, metrics),) = backend.history([observation.job])
             events.append(history_fetched(observation.job, at=clock()))
         if curves:
@@ -98,7 +98,7 @@ class Curves:
         """Append what the trials of the `live` jobs reported since the last time. Raises TransientError."""
         if self._clock() < self._next_look:
             return
-        if isinstance(self._backend, Remote):
+        if isinstance(self._backend, HistoryApart):
             self._next_look = self._clock() + REMOTE_S
         running = [job for job, attempt in live.items() if attempt.latest.status is Status.RUNNING]
         events = [
@@ -112,7 +112,7 @@ class Curves:
 
 def reports(backend: Backend, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:
     """Yield each job with everything that its trials reported so far."""
-    if isinstance(backend, Remote):
+    if isinstance(backend, HistoryApart):
         yield from backend.history(jobs)
     else:
         for job in jobs:

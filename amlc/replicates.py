@@ -12,7 +12,7 @@ from amlc.collect import Row, Table, spooled
 from amlc.errors import UsageError
 from amlc.experience import ParameterSet, parameter_set
 from amlc.records import number
-from amlc.render.context import flattened
+from amlc.space.points import flattened
 
 
 def mean(values: Sequence[float]) -> float:

@@ -14,9 +14,8 @@ from amlc.experience import Experience
 from amlc.ledger import FILE_NAME, EventKind, Ledger, fold, imported, read_ledger
 from amlc.model import Choice, Integer, Parameters, Space, Trial
 from amlc.records import scalar
-from amlc.render.context import flattened
 from amlc.report.tables import cell
-from amlc.space.points import Axis, Key, axes, locate
+from amlc.space.points import Axis, Key, axes, flattened, locate
 from amlc.tuners.shared.brackets import ADDED, BUDGET
 
 _SQLITE = b"SQLite format 3\0"

@@ -17,11 +17,10 @@ from typing import IO, TypeAlias
 
 from amlc import files
 from amlc.manifest import FILE_NAME, Entry, Header, Manifest, add_entries, entry_line, head_lines, tail_lines
-from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Record, Trial, Workspace
+from amlc.model import Algorithm, Experiment, Record, Trial
 from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
 from amlc.plan import Job, adaptive, plan
-from amlc.render.context import blob_storage
 from amlc.render.engine import renderer, template_files
 from amlc.render.snapshot import Snapshot, SnapshotFile, counted, digest, snapshot
 from amlc.revision import FILE_NAME as REVISION_FILE
@@ -93,8 +92,7 @@ def write(
 
 def revision_of(experiment: Experiment, code: Sequence[SnapshotFile]) -> tuple[str, Contents]:
     """Return the revision, 64 hex digits, of an experiment with this trial code, and what it is made of."""
-    target = experiment.target
-    environment = experiment.environment or (target.image if isinstance(target, AmlTarget) else None)
+    environment = experiment.environment or experiment.target.job.image
     files_ = counted(code, without=experiment.inputs)
     identity = {"code": digest(files_), "command": experiment.command, "environment": environment}
     revision = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -114,7 +112,6 @@ def _search(experiment: Experiment) -> str | None:
 
 
 def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:
-    local = experiment.target if isinstance(experiment.target, LocalTarget) else LocalTarget()
     return Header(
         experiment=experiment.name,
         backend=backend,
@@ -124,15 +121,12 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         max_seconds=experiment.max_seconds,
         optimize_mode=experiment.tuner.class_args.get("optimize_mode") or "minimize",
         gpus_per_trial=experiment.gpus_per_trial,
-        trials_per_gpu=experiment.target.trials_per_gpu,
-        gpu_indices=local.gpu_indices,
-        use_active_gpu=local.use_active_gpu,
+        trials_per_gpu=experiment.trials_per_gpu,
+        target={experiment.target.platform: experiment.target.head},
         replicates=experiment.replicates,
         max_trials=experiment.max_trials,
         search=_search(experiment),
         source=os.path.relpath(experiment.source, folder.resolve()),
-        workspace=_workspace(experiment),
-        storage=blob_storage(experiment),
         assessor=_assessor(experiment, folder),
     )
 
@@ -142,17 +136,6 @@ def _assessor(experiment: Experiment, folder: Path) -> Algorithm | None:
     if assessor is None or assessor.code_directory is None:
         return assessor
     return replace(assessor, code_directory=Path(os.path.relpath(assessor.code_directory, folder.resolve())))
-
-
-def _workspace(experiment: Experiment) -> Workspace | None:
-    target = experiment.target
-    if not isinstance(target, AmlTarget):
-        return None
-    if not (target.subscription_id and target.resource_group and target.workspace_name):
-        return None  # the local back end was asked for
-    return Workspace(
-        subscription_id=target.subscription_id, resource_group=target.resource_group, name=target.workspace_name
-    )
 
 
 def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> Entry:

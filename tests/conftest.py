@@ -28,8 +28,8 @@ FINAL += FINAL.replace("final()", "intermediate()").replace("FINAL", "PERIODICAL
 
 LONG = (
     "adaptive_test.py", "architecture_test.py", "azure/adaptive_test.py", "azure/emulator_test.py",
-    "azure/endings_test.py", "azure/matrix_test.py", "azure/submit_test.py", "backends/endings_test.py",
-    "backends/faults_test.py", "backends/local_test.py", "commands/cancel_test.py", "commands/submit_test.py",
+    "azure/endings_test.py", "azure/matrix_test.py", "azure/submit_test.py", "targets/local/endings_test.py",
+    "targets/local/faults_test.py", "targets/local/backend_test.py", "commands/cancel_test.py", "commands/submit_test.py",
     "config/fuzz_test.py", "crash_test.py", "drive_test.py", "ledger_test.py", "matrix_test.py",
     "metamorphic_test.py", "packs_test.py", "parallel_test.py", "pbt_example_test.py", "render/form_test.py", "runner/",
     "runner_test.py", "tuners/kernels_blas_test.py", "tuners/model_based_test.py", "tuners/zoo_test.py", "warm_start_test.py",

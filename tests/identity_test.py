@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from amlc.catalogue import filled, find
 from amlc.experience import parameter_set
-from amlc.model import Algorithm, Choice, Experiment, LocalTarget, Real, Record, Status, Trial
+from amlc.model import Algorithm, Choice, Experiment, Real, Record, Status, Trial
 from amlc.plan import Job, packed, plan, proposed, trial_id, upcoming
+from amlc.targets.local import LocalTarget
 
 # Two values, so that equal sets come often; and an endless space.
 SPACES = {"two values": (Choice("x", (1, 1.0)),), "endless": (Real("x", 0.0, 1.0),)}
@@ -42,7 +43,6 @@ def experiment(space: str, tuner: str, **changes) -> Experiment:
         max_seconds=None,
         trial_seconds=None,
         target=LocalTarget(),
-        shared_storage=None,
         seed=0,
     )
     return replace(base, **changes)

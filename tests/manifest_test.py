@@ -17,7 +17,7 @@ from amlc.model import Trial
 
 HEADER = Header(
     experiment="exp", backend="local", revision="a" * 64, concurrency=2, retries=1, max_seconds=None,
-    optimize_mode="minimize", gpus_per_trial=None, trials_per_gpu=1, gpu_indices=None, use_active_gpu=False,
+    optimize_mode="minimize", gpus_per_trial=None, trials_per_gpu=1, target={"local": {}},
 )  # fmt: skip
 NASTY = ["\u2028", "\u2029", "\x85", "\r", "\n", "],", '"jobs": [', "\ufeff", "é🙂", "\x1c", "\0", "", " ", '"\\']
 
@@ -61,7 +61,7 @@ def test_any_text_reads_back(tmp_path, text) -> None:
 
 
 def test_every_field_of_the_header_reads_back(tmp_path) -> None:
-    check(tmp_path, replace(HEADER, max_seconds=90, gpus_per_trial=0, gpu_indices=(0, 3), use_active_gpu=True), [])
+    check(tmp_path, replace(HEADER, max_seconds=90, gpus_per_trial=0, target={"local": {"gpu_indices": [0, 3]}}), [])
 
 
 JSON = st.recursive(
@@ -100,7 +100,7 @@ def test_no_manifest_is_a_clear_error(tmp_path) -> None:
         pytest.param(lambda text: "", id="empty"),
         pytest.param(lambda text: text[: len(text) // 2], id="cut short"),
         pytest.param(lambda text: "[]", id="another file"),
-        pytest.param(lambda text: text.replace('"format": 2', '"format": 1'), id="another version"),
+        pytest.param(lambda text: text.replace('"format": 3', '"format": 2'), id="another version"),
         pytest.param(lambda text: text.replace('"retries"', '"tries"'), id="an unknown key"),
         pytest.param(lambda text: text.replace('"jobs": [', '"nothing": ['), id="no jobs"),
         pytest.param(lambda text: text.encode() + b"\xff", id="not UTF-8"),

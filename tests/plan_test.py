@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from amlc.errors import PlanError
-from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, LocalTarget, Real, Space, Trial
+from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, Real, Space, Trial
 from amlc.names import JOB_NAME, attempt_name, job_name, slug
 from amlc.plan import plan, proposed, trial_id
+from amlc.targets.local import LocalTarget
 
 AB = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
 ENDLESS = (Real("lr", 0.0, 1.0), Integer("n", 1, 9))
@@ -38,7 +39,6 @@ def experiment(space: Space = AB, *, tuner: str = "GridSearch", **changes: Any) 
         max_seconds=None,
         trial_seconds=None,
         target=LocalTarget(),
-        shared_storage=None,
         seed=0,
     )
     return replace(base, **changes)

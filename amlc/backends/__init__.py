@@ -1,15 +1,12 @@
-"""The back ends by name, and the contract that each of them keeps."""
+"""The contract that each back end keeps, and what some of them can do beyond it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from amlc.errors import BackendError
-from amlc.manifest import Header
 from amlc.model import Metric, Observation, Outcome
 
 
@@ -52,6 +49,10 @@ class Backend(Protocol):
     def slots(self) -> int | None:
         """How many trials, of whichever jobs, it can run side by side; None is no limit of its own."""
 
+    @property
+    def has_gpus(self) -> bool:
+        """Whether the GPUs that a trial asks for are there, so that the trials of one job run side by side."""
+
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         """Create the jobs, yielding each answer as it comes; a job that exists is left as it is."""
 
@@ -79,49 +80,33 @@ class Backend(Protocol):
 
 
 @runtime_checkable
-class Remote(Backend, Protocol):
-    """A back end elsewhere, where some things are asked for only when somebody wants to know."""
+class HistoryApart(Protocol):
+    """A back end elsewhere: `fetch` gives the final reports only, and the intermediate ones are asked for apart."""
 
     def history(self, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:
-        """Yield each job with every report of its trials, of which `fetch` gives the final ones only."""
+        """Yield each job with every report of its trials so far."""
+
+
+@runtime_checkable
+class Reasons(Protocol):
+    """A back end that knows why jobs wait."""
 
     def reasons(self, jobs: Collection[str]) -> Mapping[str, str]:
         """Return why waiting jobs wait, by job, as far as the back end says so."""
 
 
-def _local(runs: Path, header: Header, parallel: int) -> Backend:
-    from amlc.backends.local import LocalBackend
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one check found: all is well, or what to do."""
 
-    return LocalBackend(runs, header, os.environ)
-
-
-def _aml(runs: Path, header: Header, parallel: int) -> Backend:
-    try:
-        from amlc.backends.aml.backend import AmlBackend
-
-        return AmlBackend(header, os.environ, parallel=parallel)
-    except ModuleNotFoundError as err:
-        raise missing_azure(err) from err
+    name: str
+    is_well: bool
+    text: str
 
 
-def missing_azure(err: ModuleNotFoundError) -> BackendError:
-    """Return the error for a machine without the Azure libraries."""
-    what = "Install what it needs: pip install 'amlc[azure]'. Or run on this machine: --backend local."
-    return BackendError(f"the aml back end cannot be used, {err.name} is not installed. {what}")
+@runtime_checkable
+class Doctor(Protocol):
+    """A back end that can tell what an experiment needs on it and does not have."""
 
-
-PARALLEL: Final = 16
-"""How many calls to a remote back end may be in flight at once, if the user does not say."""
-
-BACKENDS: Final[Mapping[str, Callable[[Path, Header, int], Backend]]] = {"local": _local, "aml": _aml}
-
-
-def open_backend(header: Header, runs: Path, *, parallel: int = PARALLEL) -> Backend:
-    """Return the back end that `header` names.
-
-    runs: where one may keep files. parallel: how many calls a remote one may have in flight.
-    Raises BackendError when there is none of that name, or what it needs is not installed.
-    """
-    if header.backend not in BACKENDS:
-        raise BackendError(f"there is no back end {header.backend!r}; there are {' and '.join(BACKENDS)}.")
-    return BACKENDS[header.backend](runs, header, parallel)
+    def examine(self, build: Path, /) -> Iterator[Check]:
+        """Yield the checks as they are made. build: the experiment's build folder."""

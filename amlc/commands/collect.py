@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import BinaryIO, TextIO
 
-from amlc.backends import Remote, open_backend
+from amlc.backends import HistoryApart
 from amlc.collect import Results, Table, Tally, history_table, trials_table
 from amlc.commands.observe import up_to_date
 from amlc.commands.submit import hint
@@ -19,6 +19,7 @@ from amlc.manifest import Manifest
 from amlc.model import Status
 from amlc.replicates import aggregate_table, best_set, by_set
 from amlc.report.tables import WRITERS, finite
+from amlc.targets import open_backend
 
 
 def collect(
@@ -71,7 +72,7 @@ def _fetch_history(manifest: Manifest, folders: Folders) -> None:
     """Record the intermediate results of ended jobs that a remote back end was not asked for yet."""
     header = manifest.header
     backend = open_backend(header, folders.runs(header.experiment))
-    if not isinstance(backend, Remote):
+    if not isinstance(backend, HistoryApart):
         return
     with up_to_date(manifest, folders) as results:
         known = {event.job for event in results.ledger.events(kind=EventKind.HISTORY)}

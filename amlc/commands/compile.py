@@ -17,7 +17,7 @@ from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.ledger import fold, open_ledger, read_ledger
 from amlc.manifest import read_manifest
-from amlc.model import AmlTarget, Experiment, Trial
+from amlc.model import Experiment, Trial
 from amlc.names import slug
 from amlc.plan import adaptive
 from amlc.proposals import note_exhausted
@@ -83,7 +83,7 @@ def _compile(
         summary = write(
             experiment,
             folders.build,
-            backend=backend or ("aml" if isinstance(experiment.target, AmlTarget) else "local"),
+            backend=backend or experiment.target.platform,
             submitted=past.groups,
             records=past.records,
             room=room,

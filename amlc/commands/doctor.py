@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TextIO
 
-from amlc.backends import missing_azure
+from amlc.backends import Doctor
+from amlc.commands.observe import backend_named
 from amlc.errors import BackendError
 from amlc.folders import Folders
 
@@ -13,16 +13,12 @@ from amlc.folders import Folders
 def doctor(*, target: str | None, backend: str | None, folders: Folders, out: TextIO) -> int:
     """Print a line for each check; return 5 when one of them failed."""
     manifest = folders.manifest(target)
-    if (backend or manifest.header.backend) == "local":
-        print("ok      local: nothing is needed but this machine", file=out)
-        return 0
-    try:
-        from amlc.backends.aml.doctor import examine, first_job
-
-        failed = 0
-        for check in examine(manifest.header, first_job(manifest.folder), os.environ):
-            failed += not check.is_well
-            print(f"{'ok    ' if check.is_well else 'failed'}  {check.name}: {check.text}", file=out, flush=True)
-    except ModuleNotFoundError as err:
-        raise missing_azure(err) from err
+    name = backend or manifest.header.backend
+    found = backend_named(name, manifest, folders)
+    if not isinstance(found, Doctor):
+        raise BackendError(f"the back end {name!r} has nothing that could be checked before jobs are submitted.")
+    failed = 0
+    for check in found.examine(manifest.folder):
+        failed += not check.is_well
+        print(f"{'ok    ' if check.is_well else 'failed'}  {check.name}: {check.text}", file=out, flush=True)
     return BackendError.exit_code if failed else 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from amlc.backends import Backend, open_backend
+from amlc.backends import Backend
 from amlc.collect import Results
 from amlc.errors import LockedError
 from amlc.files import lock
@@ -15,6 +15,7 @@ from amlc.folders import Folders
 from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import Manifest
 from amlc.observe import observe_once
+from amlc.targets import open_backend
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
-from amlc.backends import Remote, open_backend
+from amlc.backends import Reasons
 from amlc.collect import Causes, Row, Table, Tally, Verdict, trials_table
 from amlc.commands.observe import up_to_date
 from amlc.commands.submit import hint
@@ -14,6 +14,7 @@ from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
 from amlc.report.tables import WRITERS
+from amlc.targets import open_backend
 
 _FIXED_WIDTH = 48
 _MOST_ROWS = 40
@@ -54,7 +55,7 @@ def _reasons(manifest: Manifest, rows: Sequence[Row], folders: Folders) -> Mappi
     if not jobs:
         return {}
     backend = open_backend(header, folders.runs(header.experiment))
-    return backend.reasons(jobs) if isinstance(backend, Remote) else {}
+    return backend.reasons(jobs) if isinstance(backend, Reasons) else {}
 
 
 def _show(

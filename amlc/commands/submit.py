@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from amlc.advising import GivenUp
 from amlc.assessors import among_all, built_in, custom
-from amlc.backends import PARALLEL, Backend, Remote, open_backend
+from amlc.backends import Backend
 from amlc.backlog import More
 from amlc.collect import Results, Verdict, verdict
 from amlc.commands.compile import compile_experiment
@@ -38,6 +38,7 @@ from amlc.reconcile import Policy, is_retried
 from amlc.records import scalar
 from amlc.refusals import located
 from amlc.revision import contents_text, read_contents
+from amlc.targets import PARALLEL, open_backend
 
 RETRYABLE = ("failed", "unfinished", "canceled", "early_stopped", "missing", "changed")
 _INCOMPLETE = 4
@@ -249,7 +250,7 @@ def policy(results: Results, options: Options, *, only: Collection[str] = ()) ->
 def _limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
     header = manifest.header
     concurrency = header.concurrency if backend.slots is None else min(header.concurrency, backend.slots)
-    shares = header.gpus_per_trial and (backend.slots is not None or isinstance(backend, Remote))
+    shares = header.gpus_per_trial and backend.has_gpus
     return Limits(
         concurrency=concurrency,
         abreast=concurrency if shares else 1,

@@ -10,7 +10,7 @@ from amlc.config.initial import check_initial
 from amlc.config.legacy import refuse_legacy
 from amlc.config.load import load_document
 from amlc.config.normalise import normalise
-from amlc.config.placeholders import check_required, fill_placeholders
+from amlc.config.placeholders import fill_placeholders
 from amlc.config.rules import check_constraints, check_endless, check_rules
 from amlc.config.schema import check_schema, load_schema
 from amlc.config.service import check_service, read_service
@@ -18,6 +18,7 @@ from amlc.config.spelling import Config, read_keys
 from amlc.errors import ConfigError, Problem, RefusedError, Severity, UsageError
 from amlc.model import Document, Experiment, JsonPath, Space
 from amlc.space.parse import parse_space
+from amlc.targets import target
 
 
 def load_experiment(
@@ -25,16 +26,16 @@ def load_experiment(
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of an NNI file, and the warnings and notes about it.
 
-    backend: "local" if trials will run here whatever the file says, so that keys of aml need no value.
+    backend: the target that was asked for, None for the file's. One that runs any leaves the file's no key to need.
     environ: where `${NAME}` comes from.
     Raises ConfigError with all problems of the file and its search space, UsageError if the file cannot be read.
     """
     document = load_document(file)
-    config, workspace = _checked(document, environ, backend=backend)
+    config, read = _checked(document, environ, backend=backend)
     config, space, space_file = _with_space(config)
     if config.failed:
         raise ConfigError(config.problems)
-    inputs = tuple(path for path in (space_file, workspace) if path is not None)
+    inputs = (*([space_file] if space_file is not None else []), *read)
     return normalise(config, space, inputs), ConfigError(config.problems).problems
 
 
@@ -43,8 +44,7 @@ def locate(refusals: Iterable[RefusedError], file: Path) -> tuple[Problem, ...]:
 
     Raises as `load_experiment` does, when the file can no longer be read.
     """
-    document, schema = load_document(file), load_schema()
-    config = read_service(read_keys(document, schema), schema, backend=None)
+    config = read_service(read_keys(load_document(file), load_schema()), backend=None)
     return ConfigError(_located(config, refusal) for refusal in refusals).problems
 
 
@@ -56,17 +56,21 @@ def _located(config: Config, refusal: RefusedError) -> Problem:
     return config.problem(refusal.path, refusal.code, str(refusal))
 
 
-def _checked(document: Document, environ: Mapping[str, str], *, backend: str | None) -> tuple[Config, Path | None]:
-    """Return the config after every check that needs no search space, and the workspace file if it was used."""
+def _checked(document: Document, environ: Mapping[str, str], *, backend: str | None) -> tuple[Config, tuple[Path, ...]]:
+    """Return the config after every check that needs no search space, and what the target read beside the file."""
     _refuse_other_shapes(document)
-    schema = load_schema()
-    config = read_keys(document, schema).noted(*document.remarks)
-    config = adopt_advisor(read_service(config, schema, backend=backend))
-    config, workspace = fill_placeholders(config, environ, backend=backend)
-    config = check_schema(config)
-    if backend != "local":
-        config = check_required(config)
-    return config.noted(*check_service(config), *check_algorithms(config), *check_rules(config)), workspace
+    config = read_keys(document, load_schema()).noted(*document.remarks)
+    config = adopt_advisor(read_service(config, backend=backend))
+    name = config.get("trainingService", "platform")
+    platform = target(name) if name else None
+    needed = backend is None or not target(backend).RUNS_ANY
+    read: tuple[Path, ...] = ()
+    if platform is not None:
+        config, read = platform.read(config, environ, needed=needed)
+    config = check_schema(fill_placeholders(config, environ, needed=needed))
+    if platform is not None:
+        config = config.noted(*platform.check(config, needed=needed or backend == name))
+    return config.noted(*check_service(config), *check_algorithms(config), *check_rules(config)), read
 
 
 def _refuse_other_shapes(document: Document) -> None:

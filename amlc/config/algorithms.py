@@ -11,6 +11,7 @@ from amlc.config.spelling import Config
 from amlc.config.wording import show, wrong_type
 from amlc.errors import Problem, did_you_mean
 from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Space
+from amlc.targets import target
 
 _SCHEMA_TYPES: Mapping[type, str] = {
     int: "integer",
@@ -159,8 +160,8 @@ def _check_checkpoints(config: Config) -> Iterator[Problem]:
     folder = config.get("tuner", "classArgs", "all_checkpoint_dir")
     if not (name == "PBT" or (name in ("Hyperband", "BOHB") and folder)):
         return
-    remote = config.get("trainingService", "platform") != "local" and not config.get("sharedStorage")
-    if remote and not isinstance(folder, str):
+    platform = config.get("trainingService", "platform")
+    if platform and target(platform).settings(config).common("") is None and not isinstance(folder, str):
         text = (
             f"{name}'s trials go on from each other's checkpoints, and without shared storage they see no common "
             "folder. Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."

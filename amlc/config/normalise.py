@@ -11,11 +11,9 @@ from typing import Any
 from amlc.catalogue import filled, find
 from amlc.config.algorithms import assesses, canonical_name
 from amlc.config.durations import parse_time
-from amlc.config.placeholders import key_variable
-from amlc.config.rules import resolve
-from amlc.config.service import gpu_indices
 from amlc.config.spelling import Config
-from amlc.model import Algorithm, AmlTarget, Budget, Experiment, LocalTarget, SharedStorage, Space
+from amlc.model import Algorithm, Budget, Experiment, Settings, Space
+from amlc.targets import target
 
 
 def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experiment:
@@ -27,23 +25,24 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
     name = config.get("experimentName") or config.document.file.stem
     namespace = ours.get("namespace", "")
     source = config.document.file.resolve()
+    settings = target(config.get("trainingService", "platform")).settings(config)
     return Experiment(
         name=name,
         namespace=namespace,
         source=source,
         inputs=(source, *(file.resolve() for file in inputs)),
         space=space,
-        tuner=_algorithm(config, "tuner"),
-        assessor=_assessor(config),
+        tuner=_algorithm(config, "tuner", settings),
+        assessor=_assessor(config, settings),
         command=config.get("trialCommand"),
-        code=resolve(config, config.get("trialCodeDirectory") or "."),
+        code=config.resolve(config.get("trialCodeDirectory") or "."),
         concurrency=config.get("trialConcurrency"),
         gpus_per_trial=config.get("trialGpuNumber"),
         max_trials=config.get("maxTrialNumber"),
         max_seconds=_seconds(config.get("maxExperimentDuration")),
         trial_seconds=_seconds(config.get("maxTrialDuration")),
-        target=_target(config),
-        shared_storage=_storage(config),
+        target=settings,
+        trials_per_gpu=config.get("trainingService", "maxTrialNumberPerGpu") or 1,
         seed=_seed(config, namespace, name),
         trials_per_job=ours.get("trialsPerJob", 1),
         replicates=ours.get("replicates", 1),
@@ -55,7 +54,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         job=ours.get("job", {}),
         retries=ours.get("retries", 2),
         budget=_budget(ours.get("budget") or {}),
-        templates=resolve(config, ours["templates"]) if "templates" in ours else None,
+        templates=config.resolve(ours["templates"]) if "templates" in ours else None,
         file=config.document.file,
     )
 
@@ -73,73 +72,33 @@ def _seed(config: Config, namespace: str, name: str) -> int:
     return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:4], "big")
 
 
-def _algorithm(config: Config, kind: str) -> Algorithm:
+def _algorithm(config: Config, kind: str, settings: Settings) -> Algorithm:
     given = config.get(kind, "classArgs") or {}
     known = find(config.get(kind, "name"), kind)
     if known is None:
-        folder = resolve(config, config.get(kind, "codeDirectory"))
+        folder = config.resolve(config.get(kind, "codeDirectory"))
         return Algorithm(class_name=config.get(kind, "className"), code_directory=folder, class_args=given)
     arguments = {**(given if known.open else {}), **filled(known.arguments, given)}
     if "all_checkpoint_dir" in known.arguments:
         folder = arguments["all_checkpoint_dir"]
         if folder is True or (known.name == "PBT" and folder is None):
-            arguments = {**arguments, "all_checkpoint_dir": _checkpoints(config)}
+            arguments = {**arguments, "all_checkpoint_dir": _checkpoints(config, settings)}
         elif not folder:  # so that what was compiled before there was this argument stays as it is
             arguments = {name: value for name, value in arguments.items() if name != "all_checkpoint_dir"}
     return Algorithm(name=known.name, class_args=arguments)
 
 
-def _assessor(config: Config) -> Algorithm | None:
+def _assessor(config: Config, settings: Settings) -> Algorithm | None:
     """Return the assessor that takes effect: as a tuner ASHA is one too, with the same arguments."""
     if canonical_name(config, "tuner") == "ASHA":
-        return _algorithm(config, "tuner")
-    return _algorithm(config, "assessor") if assesses(config) else None
+        return _algorithm(config, "tuner", settings)
+    return _algorithm(config, "assessor", settings) if assesses(config) else None
 
 
-def _checkpoints(config: Config) -> str:
-    """Return where trials leave their checkpoints: on the shared storage, on this machine beside its ledger."""
+def _checkpoints(config: Config, settings: Settings) -> str:
+    """Return where trials leave their checkpoints: in a folder that all of them see."""
     name = config.get("experimentName") or config.document.file.stem
-    if config.get("trainingService", "platform") == "local":
-        return str(resolve(config, ".amlc") / name / "checkpoints")
-    return f"{config.get('sharedStorage', 'remoteMountPoint')}/amlc/{name}/checkpoints"
-
-
-def _target(config: Config) -> AmlTarget | LocalTarget:
-    service = config.get("trainingService")
-    per_gpu = service.get("maxTrialNumberPerGpu", 1)
-    if service["platform"] == "local":
-        return LocalTarget(
-            gpu_indices=gpu_indices(service.get("gpuIndices")),
-            trials_per_gpu=per_gpu,
-            use_active_gpu=service.get("useActiveGpu", False),
-        )
-    return AmlTarget(
-        subscription_id=service.get("subscriptionId"),
-        resource_group=service.get("resourceGroup"),
-        workspace_name=service.get("workspaceName"),
-        compute=service.get("computeTarget"),
-        image=service.get("dockerImage"),
-        trials_per_gpu=per_gpu,
-    )
-
-
-def _storage(config: Config) -> SharedStorage | None:
-    """Return the shared storage of an AML experiment; on this machine trials see the files anyway."""
-    storage = config.get("sharedStorage")
-    complete = storage and {"storageType", "localMountPoint", "remoteMountPoint", "localMounted"} <= storage.keys()
-    if not complete or config.get("trainingService", "platform") == "local":
-        return None
-    return SharedStorage(
-        storage_type=storage["storageType"],
-        local_mount_point=str(resolve(config, storage["localMountPoint"])),
-        remote_mount_point=storage["remoteMountPoint"],
-        local_mounted=storage["localMounted"],
-        account_name=storage.get("storageAccountName"),
-        container_name=storage.get("containerName"),
-        key_variable=key_variable(storage.get("storageAccountKey")),
-        nfs_server=storage.get("nfsServer"),
-        exported_directory=storage.get("exportedDirectory"),
-    )
+    return f"{settings.common(str(config.resolve('.amlc')))}/{name}/checkpoints"
 
 
 def _budget(budget: Mapping[str, Any]) -> Budget:

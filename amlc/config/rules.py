@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from amlc.catalogue import find
 from amlc.config.durations import parse_time
 from amlc.config.job import check_job
-from amlc.config.service import gpu_indices
 from amlc.config.spelling import Config
 from amlc.errors import Problem, did_you_mean
 from amlc.model import Choice, JsonPath, Real, Space
@@ -28,18 +26,8 @@ _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
 _LONGEST_NAME = 200
 _EXPRESSION = re.compile(r"\$(\{\{|\[\[)")
 # They stand in job files as they are; everywhere else amlc writes the dollar in another way.
-_UNQUOTED = (
-    ("trainingService", "dockerImage"),
-    ("trainingService", "computeTarget"),
-    ("sharedStorage", "remoteMountPoint"),
-    ("amlc", "environment"),
-)
+_UNQUOTED = (("sharedStorage", "remoteMountPoint"), ("amlc", "environment"))
 _STORAGE = {"AzureBlob": ("storageAccountName", "containerName"), "NFS": ("nfsServer", "exportedDirectory")}
-
-
-def resolve(config: Config, value: str) -> Path:
-    """Return a path of the file as an absolute one; relative ones count from the file's folder."""
-    return (config.document.file.absolute().parent / Path(value).expanduser()).resolve()
 
 
 def check_rules(config: Config) -> Iterator[Problem]:
@@ -49,9 +37,10 @@ def check_rules(config: Config) -> Iterator[Problem]:
     yield from _check_folders(config)
     yield from _check_durations(config)
     yield from _check_storage(config)
-    yield from _check_expressions(config)
+    for path in _UNQUOTED:
+        yield from check_expression(config, path)
     yield from _check_no_effect(config)
-    yield from _check_indices(config)
+    yield from check_indices(config, ("tunerGpuIndices",))
     yield from _check_seeds(config)
     yield from _check_failed_value(config)
     yield from check_job(config)
@@ -81,7 +70,7 @@ def _check_folder(config: Config, path: JsonPath, advice: str) -> Iterator[Probl
     value = config.get(*map(str, path))
     if not isinstance(value, str):
         return
-    folder = resolve(config, value)
+    folder = config.resolve(value)
     if not folder.is_dir():
         found = "is not a folder" if folder.exists() else "does not exist"
         text = f"the folder '{value}' {found}; paths count from this file's folder. {advice}"
@@ -103,7 +92,6 @@ def _check_storage(config: Config) -> Iterator[Problem]:
     if not isinstance(config.get("sharedStorage"), Mapping):
         return
     path = ("sharedStorage", "storageType")
-    local = config.get("trainingService", "platform") == "local"
     for name in _STORAGE.get(str(kind), ()):
         if config.get("sharedStorage", name) is None and ("sharedStorage", name) not in config.broken:
             text = f"storage of type {kind} needs '{name}'. Add it to 'sharedStorage'."
@@ -111,21 +99,13 @@ def _check_storage(config: Config) -> Iterator[Problem]:
     if config.get("sharedStorage", "localMounted") == "nomount":
         text = "'nomount' is refused by NNI itself. Write usermount if you mount the storage, nnimount otherwise."
         yield config.problem(("sharedStorage", "localMounted"), "E-storage", text)
-    if local:
-        text = "'sharedStorage' has no effect with platform local: trials see this machine's own files."
-        yield config.note(("sharedStorage",), "W-no-effect", text)
-    elif kind == "NFS":
-        text = "NFS cannot be mounted into AML jobs. Use storageType AzureBlob, or name a datastore in 'amlc.job'."
-        yield config.problem(path, "E-storage", text)
 
 
-def _check_expressions(config: Config) -> Iterator[Problem]:
-    for path in _UNQUOTED:
-        if _EXPRESSION.search(str(config.get(*path))):
-            text = (
-                f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace. Write what it stands for."
-            )
-            yield config.problem(path, "E-expression", text)
+def check_expression(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Yield an error for an expression of AML's in a value that stands in job files as it is."""
+    if _EXPRESSION.search(str(config.get(*path))):
+        text = f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace. Write what it stands for."
+        yield config.problem(path, "E-expression", text)
 
 
 def _check_no_effect(config: Config) -> Iterator[Problem]:
@@ -135,13 +115,21 @@ def _check_no_effect(config: Config) -> Iterator[Problem]:
             yield config.note((name,), "W-no-effect", f"'{name}' has no effect: {reason}. Remove it.")
 
 
-def _check_indices(config: Config) -> Iterator[Problem]:
+def gpu_indices(value: Any) -> tuple[int, ...] | None:
+    """Return `gpuIndices` in any of its three forms as indices, None for all GPUs."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return tuple(int(part) for part in value.split(","))
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def check_indices(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
     """Yield an error for GPUs that are named twice in text such as `0,1,0`; the schema sees to lists."""
-    for path in (("tunerGpuIndices",), ("trainingService", "gpuIndices")):
-        indices = gpu_indices(config.get(*path)) or ()
-        if len(set(indices)) != len(indices):
-            text = f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. Remove one of them."
-            yield config.problem(path, "E-duplicate-item", text)
+    indices = gpu_indices(config.get(*path)) or ()
+    if len(set(indices)) != len(indices):
+        text = f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. Remove one of them."
+        yield config.problem(path, "E-duplicate-item", text)
 
 
 def _check_failed_value(config: Config) -> Iterator[Problem]:

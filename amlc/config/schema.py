@@ -12,6 +12,7 @@ from amlc.config.wording import flow, show, wrong_type
 from amlc.errors import Problem, did_you_mean
 from amlc.model import JsonPath
 from amlc.resources import schema_file
+from amlc.targets import names, target
 
 _CODES = {
     "type": "E-type",
@@ -24,10 +25,25 @@ _OWN_RULES = {("tuner",), ("assessor",), ("advisor",), ("trainingService",)}
 
 
 @cache
-def load_schema() -> Mapping[str, Any]:
-    """Return the JSON Schema of experiment files."""
-    schema: Mapping[str, Any] = json.loads(schema_file().read_text(encoding="utf-8"))
+def load_schema(*platforms: str) -> Mapping[str, Any]:
+    """Return the JSON Schema of experiment files, with these platforms if the file of the schema lacks them."""
+    schema: dict[str, Any] = json.loads(schema_file().read_text(encoding="utf-8"))
+    service = schema["properties"]["trainingService"]
+    choices = service["properties"]["platform"]["enum"]
+    for name in platforms:
+        if name not in choices:
+            choices.append(name)
+            given = {"properties": {"platform": {"const": name}}}
+            service["allOf"].append({"if": given, "then": {"$ref": f"#/$defs/{name}"}})
+            schema["$defs"][name] = target(name).SCHEMA
     return schema
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of experiment files for every platform that there is here, as text."""
+    text = schema_file().read_text(encoding="utf-8")
+    whole = load_schema(*names())
+    return text if whole == json.loads(text) else json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def check_schema(config: Config) -> Config:
@@ -39,7 +55,7 @@ def check_schema(config: Config) -> Config:
 
     extend: Any = validators.extend
     whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    validator = extend(Draft202012Validator, type_checker=whole)(load_schema())
+    validator = extend(Draft202012Validator, type_checker=whole)(_schema_of(config))
     data = {**config.data, "searchSpace": {}} if isinstance(config.get("searchSpace"), Mapping) else config.data
     checked = config
     incomplete: set[JsonPath] = set(_OWN_RULES)
@@ -53,6 +69,11 @@ def check_schema(config: Config) -> Config:
             problem = config.problem(path, _CODES.get(error.validator, "E-value"), _sentence(config, path, error))
             checked = checked.without(_whole(path)).noted(problem)
     return checked
+
+
+def _schema_of(config: Config) -> Mapping[str, Any]:
+    platform = config.get("trainingService", "platform")
+    return load_schema(platform) if platform else load_schema()
 
 
 def _whole(path: JsonPath) -> JsonPath:
@@ -71,14 +92,14 @@ def _missing(config: Config, path: JsonPath, error: Any) -> Iterator[Problem]:
 
 def _definition(config: Config, path: JsonPath) -> Mapping[str, Any]:
     """Return the schema of one key."""
-    schema = load_schema()
+    schema = _schema_of(config)
     node: Mapping[str, Any] = schema
     for part in path:
         if isinstance(part, int):
             node = node.get("items", {})
             continue
         if node.get("properties", {}).keys() == {"platform"}:
-            node = schema["$defs"][config.get("trainingService", "platform") or "local"]
+            node = schema["$defs"][config.get("trainingService", "platform")]
         node = node.get("properties", {}).get(part, {})
         if "$ref" in node:
             node = {**schema["$defs"][node["$ref"].rpartition("/")[2]], "examples": node["examples"]}

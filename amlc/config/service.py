@@ -6,20 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from amlc.config.spelling import Config, Schema, fold, fold_keys
+from amlc.config.schema import load_schema
+from amlc.config.spelling import Config, fold, fold_keys
 from amlc.errors import Problem, did_you_mean, shorten
+from amlc.targets import exists, listed, names, target
 
-PLATFORMS = ("aml", "local")
 _OTHER = ("remote", "openpai", "pai", "paiYarn", "kubeflow", "frameworkcontroller", "dlc", "adl", "dlts", "hybrid")
 _HERE = ("trialCommand", "trialCodeDirectory", "trialGpuNumber", "nniManagerIp", "debug")
-_WHAT_TO_DO = "Set 'platform' to aml or local, or run with --backend local."
-_NO_PLATFORM = "'trainingService' needs 'platform'. Write `platform: aml` or `platform: local`."
+_STAND_IN = "local"  # for a platform that amlc does not have
 _SERVICE = ("trainingService",)
 _PLATFORM = ("trainingService", "platform")
 
 
-def read_service(config: Config, schema: Schema, *, backend: str | None) -> Config:
-    """Return the config with the keys of `trainingService` canonical, for the platform that it names."""
+def read_service(config: Config, *, backend: str | None) -> Config:
+    """Return the config with the keys of `trainingService` canonical, for the platform that it names.
+
+    backend: the target that was asked for instead, None for that of the file.
+    """
     found = config.get("trainingService")
     if isinstance(found, list):
         return _other_platform(config, "a list of training services (NNI's hybrid mode)", backend)
@@ -27,16 +30,18 @@ def read_service(config: Config, schema: Schema, *, backend: str | None) -> Conf
         return config
     key, platform = next(((k, v) for k, v in found.items() if fold(k) == "platform"), ("platform", None))
     if platform is None:
-        missing = config.problem(_SERVICE, "E-required", _NO_PLATFORM, key=True)
+        written = " or ".join(f"`platform: {name}`" for name in names())
+        text = f"'trainingService' needs 'platform'. Write {written}."
+        missing = config.problem(_SERVICE, "E-required", text, key=True)
         return config.without(_SERVICE).noted(missing)
     config = replace(config, spelling={**config.spelling, _PLATFORM: (*config.original(_SERVICE), key)})
     right = platform.lower() if isinstance(platform, str) else ""
-    if right in PLATFORMS:
-        return _check_case(_read_known(config, found, right, schema), platform, right)
+    if right and exists(right):
+        return _check_case(_read_known(config, found, right), platform, right)
     if platform in _OTHER:
         return _keep_shared(_other_platform(config, f"the platform '{platform}'", backend), found)
-    hint = did_you_mean(str(platform), PLATFORMS) or f" {_WHAT_TO_DO}"
-    text = f"unknown platform '{shorten(str(platform))}'; amlc knows aml and local.{hint}"
+    hint = did_you_mean(str(platform), names()) or f" {_what_to_do()}"
+    text = f"unknown platform '{shorten(str(platform))}'; amlc knows {listed('and')}.{hint}"
     return _keep_shared(config.noted(config.problem(_PLATFORM, "E-platform", text)), found)
 
 
@@ -47,22 +52,27 @@ def _check_case(config: Config, platform: str, right: str) -> Config:
     return config.noted(config.problem(_PLATFORM, "E-platform", text))
 
 
-def _read_known(config: Config, found: Mapping[str, Any], platform: str, schema: Schema) -> Config:
+def _what_to_do() -> str:
+    return f"Set 'platform' to {listed('or')}, or run with --backend local."
+
+
+def _read_known(config: Config, found: Mapping[str, Any], platform: str) -> Config:
+    schema = load_schema(platform)
     spelling = {path: original for path, original in config.spelling.items() if path != _PLATFORM}
     config = fold_keys(replace(config, spelling=spelling), _SERVICE, found, schema["$defs"][platform], schema)
     return _hoist(config.with_value(_PLATFORM, platform))
 
 
 def _other_platform(config: Config, what: str, backend: str | None) -> Config:
-    """Return the config for a service that amlc does not have: an error, or local when that was asked for."""
+    """Return the config for a service that amlc does not have: an error, unless one that runs any was asked for."""
     path = _PLATFORM if isinstance(config.get("trainingService"), Mapping) else _SERVICE
-    if backend == "local":
-        text = f"{what} is not supported; its keys have no effect, since the local back end was asked for."
+    if backend is not None and target(backend).RUNS_ANY:
+        text = f"{what} is not supported; its keys have no effect, since the {backend} back end was asked for."
         problem = config.warning(path, "W-platform", text)
     else:
-        text = f"{what} is not supported: amlc runs trials on aml or local. {_WHAT_TO_DO}"
+        text = f"{what} is not supported: amlc runs trials on {listed('or')}. {_what_to_do()}"
         problem = config.problem(path, "E-platform", text)
-    return config.with_value(_SERVICE, {"platform": "local"}).noted(problem)
+    return config.with_value(_SERVICE, {"platform": _STAND_IN}).noted(problem)
 
 
 def _keep_shared(config: Config, found: Mapping[str, Any]) -> Config:
@@ -73,7 +83,7 @@ def _keep_shared(config: Config, found: Mapping[str, Any]) -> Config:
     spelling = dict(config.spelling)
     spelling.update(((*_SERVICE, names[fold(key)]), (*service, key)) for key in found if fold(key) in names)
     config = replace(config, spelling=spelling)
-    return _hoist(config.with_value(_SERVICE, {"platform": "local", **kept}))
+    return _hoist(config.with_value(_SERVICE, {"platform": _STAND_IN, **kept}))
 
 
 def _hoist(config: Config) -> Config:
@@ -92,37 +102,9 @@ def _hoist(config: Config) -> Config:
 
 
 def check_service(config: Config) -> Iterator[Problem]:
-    """Yield what is questionable about the keys of `trainingService` and the GPUs."""
+    """Yield what is questionable about the keys that `trainingService` has on every platform."""
     gpus = config.get("trialGpuNumber")
     per_gpu = config.get("trainingService", "maxTrialNumberPerGpu")
     if per_gpu not in (None, 1) and gpus is None:
         text = "'maxTrialNumberPerGpu' has no effect without 'trialGpuNumber'. Set it, or remove this key."
         yield config.warning((*_SERVICE, "maxTrialNumberPerGpu"), "W-no-effect", text)
-    active = config.get("trainingService", "useActiveGpu")
-    if config.get("trainingService", "platform") == "aml":
-        if active is not None:
-            text = "'useActiveGpu' has no effect: an AML job has its GPUs to itself; NNI refuses the key. Remove it."
-            yield config.warning((*_SERVICE, "useActiveGpu"), "W-no-effect", text)
-        return
-    if gpus and active is None and not _foreign(config):
-        text = "'useActiveGpu' is taken as false. Write it out: NNI demands it with 'trialGpuNumber'."
-        yield config.note(_SERVICE, "N-default", text)
-    if config.get("trainingService", "gpuIndices") is not None and not gpus:
-        text = "'gpuIndices' has no effect without 'trialGpuNumber' above 0. Set it, or remove this key."
-        yield config.warning((*_SERVICE, "gpuIndices"), "W-no-effect", text)
-    if config.get("trainingService", "reuseMode"):
-        text = "'reuseMode' has no effect: every job has an environment of its own. Remove it."
-        yield config.note((*_SERVICE, "reuseMode"), "W-no-effect", text)
-
-
-def _foreign(config: Config) -> bool:
-    return any(p.code in ("E-platform", "W-platform") for p in config.problems)
-
-
-def gpu_indices(value: Any) -> tuple[int, ...] | None:
-    """Return `gpuIndices` in any of its three forms as indices, None for all GPUs."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return tuple(int(part) for part in value.split(","))
-    return (value,) if isinstance(value, int) else tuple(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from amlc.errors import Problem, Severity, did_you_mean, shorten
@@ -32,6 +33,10 @@ class Config:
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
+
+    def resolve(self, value: str) -> Path:
+        """Return a path of the file as an absolute one; relative ones count from the file's folder."""
+        return (self.document.file.absolute().parent / Path(value).expanduser()).resolve()
 
     def original(self, path: JsonPath) -> JsonPath:
         """Return the path as the file spells it."""
@@ -149,7 +154,8 @@ def _elsewhere(key: str, level: Schema, schema: Schema) -> str:
     """Return the hint that the key belongs to another object."""
     parts = schema["$defs"]
     places = {"the top level": schema} | {f"'{name}'": parts[name] for name in ("sharedStorage", "amlc", "tuner")}
-    places |= {f"'trainingService' with platform {name}": parts[name] for name in ("aml", "local")}
+    platforms = schema["properties"]["trainingService"]["properties"]["platform"]["enum"]
+    places |= {f"'trainingService' with platform {name}": parts[name] for name in platforms}
     for place, other in places.items():
         if other is not level and fold(key) in {fold(name) for name in other["properties"]}:
             return f" It belongs to {place}."

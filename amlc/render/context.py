@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
-import shlex
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from amlc.errors import PlanError
-from amlc.model import AmlTarget, BlobStorage, Experiment, Trial
-from amlc.names import job_name
+from amlc.model import Experiment, Trial
+from amlc.names import aml_name, job_name
 from amlc.plan import Job
+from amlc.space.points import flattened
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _spaced = json.JSONEncoder(ensure_ascii=False).encode
@@ -31,7 +29,6 @@ _TAG_LENGTH = 256
 _TAG_NAME_LENGTH = 100
 _OWN_TAG_LENGTH = 1_000
 _PARAMETER_TAGS = 40  # the others are amlc's and the user's
-_OUTPUT = "amlc_storage"
 _FIRST_KEYS = ("$schema", "type", "name", "display_name", "experiment_name", "code", "command", "environment")
 STANDARD_KEYS = frozenset({*_FIRST_KEYS, "compute", "environment_variables", "limits", "tags"})
 
@@ -87,42 +84,17 @@ def _code(file_name: str) -> str:
 
 def _fixed(experiment: Experiment) -> dict[str, Any]:
     """Return what all jobs of an experiment share."""
-    target = experiment.target
-    compute = target.compute if isinstance(target, AmlTarget) else None
+    part = experiment.target.job
+    command = "python3 amlc_runner.py"
     fixed: dict[str, Any] = {
-        "experiment_name": experiment_name(experiment),
-        "command": "python3 amlc_runner.py",
-        "environment": _environment(experiment),
-        "compute": f"azureml:{compute}" if compute else "local",
+        "experiment_name": aml_name(experiment.name),
+        "command": f"{part.setup} && {command}" if part.setup else command,
+        "environment": experiment.environment or {"image": part.image or _DEFAULT_IMAGE},
+        "compute": part.compute,
     }
-    store = blob_storage(experiment)
-    if store is not None:
-        path = f"azureml://datastores/{store.datastore}/paths/"
-        fixed["outputs"] = {_OUTPUT: {"type": "uri_folder", "mode": "rw_mount", "path": path}}
-        where = shlex.quote(_mount_point(experiment))
-        # AML mounts where it likes; the link puts it where the trial expects it.
-        link = f'mkdir -p "$(dirname {where})" && ln -sfn "${{{{outputs.{_OUTPUT}}}}}" {where}'
-        fixed["command"] = f"{link} && {fixed['command']}"
+    if part.outputs:
+        fixed["outputs"] = part.outputs
     return fixed
-
-
-def _mount_point(experiment: Experiment) -> str:
-    return experiment.shared_storage.remote_mount_point.rstrip("/") if experiment.shared_storage else ""
-
-
-def blob_storage(experiment: Experiment) -> BlobStorage | None:
-    """Return the container that `sharedStorage` of type AzureBlob names, or None. Its datastore's name is derived."""
-    storage = experiment.shared_storage
-    if storage is None or storage.storage_type != "AzureBlob" or not (storage.account_name and storage.container_name):
-        return None
-    name = f"amlc_{storage.account_name}_{storage.container_name}"
-    clean = re.sub(r"[^a-z0-9_]", "_", name)
-    return BlobStorage(
-        datastore=clean if clean == name else f"{clean}_{hashlib.sha256(name.encode()).hexdigest()[:6]}",
-        account_name=storage.account_name,
-        container_name=storage.container_name,
-        key_variable=storage.key_variable,
-    )
 
 
 def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,45 +111,16 @@ def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def experiment_name(experiment: Experiment) -> str:
-    """Return the name of the AML experiment that the jobs of an experiment belong to."""
-    return aml_name(experiment.name)
-
-
-@lru_cache(maxsize=8)  # asked for each job
-def aml_name(experiment: str) -> str:
-    """Return an experiment's name as AML takes it: letters, digits, `_` and `-` only."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", experiment)[:255]
-
-
-def flattened(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested parameters as one level, names joined with dots; a list stays one value."""
-    flat: dict[str, Any] = {}
-    for name, value in parameters.items():
-        if isinstance(value, dict) and value:  # as JSON has it; asking for a Mapping takes longer
-            flat |= flattened(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
-
-
-def _environment(experiment: Experiment) -> str | dict[str, str]:
-    if experiment.environment:
-        return experiment.environment
-    image = experiment.target.image if isinstance(experiment.target, AmlTarget) else None
-    return {"image": image or _DEFAULT_IMAGE}
-
-
 def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
     shared = {"AMLC_EXPERIMENT": as_json(experiment.name), "AMLC_COMMAND": as_json(experiment.command)}
     if experiment.gpus_per_trial is not None:
         shared["AMLC_GPUS_PER_TRIAL"] = str(experiment.gpus_per_trial)
-        shared["AMLC_TRIALS_PER_GPU"] = str(experiment.target.trials_per_gpu)
+        shared["AMLC_TRIALS_PER_GPU"] = str(experiment.trials_per_gpu)
     if experiment.trial_seconds is not None:
         shared["AMLC_TRIAL_SECONDS"] = str(experiment.trial_seconds)
-    if blob_storage(experiment) is not None:  # below it lies what the trials write, in the places that NNI uses
-        root = f"{_mount_point(experiment)}/nni/{experiment_name(experiment)}/trials"
-        shared["AMLC_OUTPUT_ROOT"] = as_json(root)
+    mount = experiment.target.job.mount
+    if mount is not None:  # below it lies what the trials write, in the places that NNI uses
+        shared["AMLC_OUTPUT_ROOT"] = as_json(f"{mount}/nni/{aml_name(experiment.name)}/trials")
 
     def variables(job: Job) -> dict[str, str]:
         variables = shared.copy()
@@ -223,7 +166,7 @@ def _trial_variables(index: int, trial: Trial, replicates: int) -> dict[str, str
 
 
 def _tags(experiment: Experiment, revision: str) -> Callable[[Job], dict[str, str]]:
-    name = experiment_name(experiment)
+    name = aml_name(experiment.name)
 
     def tags(job: Job) -> dict[str, str]:
         tags = {

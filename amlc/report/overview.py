@@ -15,8 +15,8 @@ from amlc.collect import Cause, Causes, Results, Tally, named
 from amlc.ledger import Ledger
 from amlc.model import MetricKind, Status
 from amlc.records import number
-from amlc.render.context import flattened
 from amlc.report.sample import Sampler, Steps
+from amlc.space.points import flattened
 
 MOST_STEPS = 500
 MOST_POINTS = 5_000

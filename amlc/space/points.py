@@ -245,3 +245,14 @@ def coordinates(dimension: Real) -> tuple[float, float]:
     if dimension.log and not dimension.normal:
         return math.log(dimension.a), math.log(dimension.b)
     return dimension.a, dimension.b
+
+
+def flattened(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested parameters as one level, names joined with dots; a list stays one value."""
+    flat: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if isinstance(value, dict) and value:  # as JSON has it; asking for a Mapping takes longer
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -13,7 +13,9 @@ import pytest
 from amlc.config import load_experiment
 from amlc.config.durations import parse_time
 from amlc.errors import ConfigError, Problem, UsageError
-from amlc.model import Algorithm, AmlTarget, Budget, Experiment, LocalTarget, Real
+from amlc.model import Algorithm, Budget, Experiment, Real
+from amlc.targets.aml import AmlTarget
+from amlc.targets.local import LocalTarget
 
 BASE = """\
 searchSpace:
@@ -66,7 +68,7 @@ def test_defaults_are_filled_in(load: Load, tmp_path: Path) -> None:
     assert experiment.target == LocalTarget()
     assert (experiment.gpus_per_trial, experiment.max_seconds, experiment.trial_seconds) == (None, None, None)
     assert (experiment.trials_per_job, experiment.replicates, experiment.retries) == (1, 1, 2)
-    assert (experiment.assessor, experiment.shared_storage, experiment.templates) == (None, None, None)
+    assert (experiment.assessor, experiment.templates) == (None, None)
 
 
 def test_every_key_of_the_amlc_block_arrives(load: Load, tmp_path: Path) -> None:
@@ -339,16 +341,17 @@ def test_a_secret_that_looks_like_an_old_number_is_not_shown(load: Load) -> None
 def test_the_account_key_is_never_taken_from_the_environment(load: Load, tmp_path: Path) -> None:
     environ = {"ACCOUNT": "a", "AZURE_KEY": "hunter2"}
     experiment, problems = load(AML + ", " + WORKSPACE + "}", STORAGE + "${AZURE_KEY}", environ=environ)
-    assert experiment.shared_storage is not None
-    assert experiment.shared_storage.key_variable == "AZURE_KEY"
-    assert experiment.shared_storage.local_mount_point == str(tmp_path / "data")
+    assert experiment.target.storage is not None
+    assert experiment.target.storage.key_variable == "AZURE_KEY"
     assert "hunter2" not in repr(experiment) + repr(problems)
 
 
 def test_the_local_back_end_needs_no_account_key(load: Load) -> None:
-    experiment, problems = load(AML + ", " + WORKSPACE + "}", STORAGE + "'${your key}'", backend="local")
-    assert experiment.shared_storage is not None
-    assert (experiment.shared_storage.key_variable, problems) == (None, ())
+    experiment, problems = load(
+        AML + ", " + WORKSPACE + "}", STORAGE + "'${your key}'", backend="local", environ={"ACCOUNT": "a"}
+    )
+    assert experiment.target.storage is not None
+    assert (experiment.target.storage.key_variable, problems) == (None, ())
 
 
 def test_a_value_from_the_environment_is_not_shown(load: Load) -> None:

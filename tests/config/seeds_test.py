@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from amlc.config import load_experiment
 from amlc.errors import ConfigError
-from amlc.model import AmlTarget, SharedStorage
+from amlc.targets.aml import AmlTarget, Storage
 
 FILES = Path(__file__).parent / "seeds"
 CHINESE = {
@@ -39,20 +40,17 @@ TARGET = AmlTarget(
 def test_chinese_seed_becomes_an_experiment() -> None:
     experiment, problems = load_experiment(FILES / "chinese.yml", environ=CHINESE)
     assert experiment.name == "example_mnist"
-    assert experiment.target == TARGET
-    assert (experiment.tuner.name, experiment.tuner.class_args["optimize_mode"]) == ("TPE", "maximize")
-    assert (experiment.max_trials, experiment.max_seconds, experiment.gpus_per_trial) == (10, 3600, 1)
-    assert experiment.code == FILES
-    assert experiment.inputs == (FILES / "chinese.yml", FILES / "search_space.json")
-    assert experiment.shared_storage == SharedStorage(
-        storage_type="AzureBlob",
-        local_mount_point="/mnt/data",
-        remote_mount_point="/tmp/data",
-        local_mounted="usermount",
+    storage = Storage(
+        datastore="amlc_account_container",
         account_name="account",
         container_name="container",
         key_variable="replace_to_your_storage_account_key",
     )
+    assert experiment.target == replace(TARGET, mount_point="/tmp/data", storage=storage)
+    assert (experiment.tuner.name, experiment.tuner.class_args["optimize_mode"]) == ("TPE", "maximize")
+    assert (experiment.max_trials, experiment.max_seconds, experiment.gpus_per_trial) == (10, 3600, 1)
+    assert experiment.code == FILES
+    assert experiment.inputs == (FILES / "chinese.yml", FILES / "search_space.json")
     assert [problem.code for problem in problems] == ["W-no-effect"]
 
 
@@ -72,7 +70,7 @@ def test_chinese_seed_without_its_placeholders_names_each_place() -> None:
 
 def test_chinese_seed_runs_locally_without_any_placeholder() -> None:
     experiment, problems = load_experiment(FILES / "chinese.yml", backend="local", environ={})
-    assert experiment.target == AmlTarget(image="msranni/nni")
+    assert experiment.target == AmlTarget(image="msranni/nni", mount_point="/tmp/data")
     assert [problem.code for problem in problems] == ["W-no-effect"]
 
 

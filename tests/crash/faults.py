@@ -15,9 +15,9 @@ import traceback
 from itertools import count
 from pathlib import Path
 
-import amlc.backends.local
 import amlc.cli
 import amlc.commands.submit
+import amlc.targets.local.backend
 from amlc.ledger import fold, open_ledger
 from amlc.manifest import read_manifest
 

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amlc.errors import PlanError
-from amlc.model import Algorithm, AmlTarget, Experiment, LocalTarget, Trial
+from amlc.model import Algorithm, Experiment, Trial
 from amlc.plan import Job
-from amlc.render.context import as_json, experiment_name, flattened, inert, mapper, merged
+from amlc.render.context import as_json, inert, mapper, merged
+from amlc.targets.aml import AmlTarget
+from amlc.targets.local import LocalTarget
 
 REVISION = "a1b2c3d4e5f6" + "0" * 52
 
@@ -24,7 +26,7 @@ def experiment(**changes: Any) -> Experiment:
         name="exp", namespace="", source=Path("/exp.yml"), inputs=(Path("/exp.yml"),), space=(),
         tuner=Algorithm(name="Random"), assessor=None, command="python3 trial.py", code=Path("/code"), concurrency=1,
         gpus_per_trial=None, max_trials=None, max_seconds=None, trial_seconds=None, target=LocalTarget(),
-        shared_storage=None, seed=0,
+        seed=0,
     )  # fmt: skip
     return replace(base, **changes)
 
@@ -117,7 +119,7 @@ def test_the_environment(changes, expected) -> None:
 
 def test_gpus_are_said_only_when_asked_for() -> None:
     assert not [name for name in mapping()["environment_variables"] if "GPU" in name]
-    asked = mapping(gpus_per_trial=2, target=LocalTarget(trials_per_gpu=3))["environment_variables"]
+    asked = mapping(gpus_per_trial=2, trials_per_gpu=3)["environment_variables"]
     assert (asked["AMLC_GPUS_PER_TRIAL"], asked["AMLC_TRIALS_PER_GPU"]) == ("2", "3")
 
 
@@ -246,19 +248,6 @@ def test_tags_keep_to_azures_limits() -> None:
         assert len(tags) <= 45
         assert max(map(len, tags)) <= 100
         assert max(map(len, tags.values())) <= 1000
-
-
-def test_names_are_what_the_service_takes() -> None:
-    assert experiment_name(experiment(name="my exp/é" * 60)) == ("my_exp__" * 60)[:255]
-
-
-def test_parameters_are_flattened_with_dots() -> None:
-    assert flattened({"a": {"b": {"c": 1}, "d": []}, "e": {}, "f": [{"g": 1}]}) == {
-        "a.b.c": 1,
-        "a.d": [],
-        "e": {},
-        "f": [{"g": 1}],
-    }
 
 
 # --- amlc.job ------------------------------------------------------------------------------------------------------------

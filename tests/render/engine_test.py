@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from amlc.errors import TemplateError
-from amlc.model import Algorithm, AmlTarget, Experiment, Trial
+from amlc.model import Algorithm, Experiment, Trial
 from amlc.plan import Job
 from amlc.render.context import mapper
 from amlc.render.engine import TEMPLATE, renderer, template_files
 from amlc.resources import templates_dir
+from amlc.targets.aml import AmlTarget
 
 REVISION = "a1b2c3d4e5f6" + "0" * 52
 PLAIN = {"lr": 1e-05, "n": 3, "name": "it's"}
@@ -34,7 +35,7 @@ def experiment(templates: Path | None = None, **changes: Any) -> Experiment:
         name="exp", namespace="", source=Path("/exp.yml"), inputs=(Path("/exp.yml"),), space=(),
         tuner=Algorithm(name="Random"), assessor=None, command="python3 trial.py", code=Path("/code"), concurrency=1,
         gpus_per_trial=None, max_trials=None, max_seconds=None, trial_seconds=60,
-        target=AmlTarget(compute="c", image="img"), shared_storage=None, seed=0, templates=templates,
+        target=AmlTarget(compute="c", image="img"), seed=0, templates=templates,
     )  # fmt: skip
     return replace(base, **changes)
 

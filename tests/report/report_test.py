@@ -42,7 +42,7 @@ def experiment(root, trials, *, name="tiny", mode="maximize", replicates=1):
     folders = Folders(root / "build", root / "state")
     header = Header(
         experiment=name, backend="local", revision=REVISION, concurrency=2, retries=2, max_seconds=None,
-        optimize_mode=mode, gpus_per_trial=None, trials_per_gpu=1, gpu_indices=None, use_active_gpu=False,
+        optimize_mode=mode, gpus_per_trial=None, trials_per_gpu=1, target={},
         replicates=replicates,
     )  # fmt: skip
     entries = [entry(index, given) for index, given in enumerate(trials)]

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from amlc.model import Choice, Integer, Real
-from amlc.space.points import MODEL_DIGITS, SpaceError, axes, coordinate_of, deliver, endless, value_at
+from amlc.space.points import MODEL_DIGITS, SpaceError, axes, coordinate_of, deliver, endless, flattened, value_at
 
 UNIFORM = Real("u", 0.0, 1.0)
 
@@ -108,3 +108,12 @@ def test_what_a_model_computed_has_no_more_digits_than_machines_agree_on(dimensi
     assert parameters == {dimension.name: expected}
     assert type(parameters[dimension.name]) is type(expected)
     assert deliver(axes((dimension,)), {(dimension.name,): x}) == {dimension.name: value_at(dimension, x)}
+
+
+def test_parameters_are_flattened_with_dots() -> None:
+    assert flattened({"a": {"b": {"c": 1}, "d": []}, "e": {}, "f": [{"g": 1}]}) == {
+        "a.b.c": 1,
+        "a.d": [],
+        "e": {},
+        "f": [{"g": 1}],
+    }

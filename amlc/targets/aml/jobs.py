@@ -15,20 +15,20 @@ from typing import Any
 import yaml
 
 from amlc.backends import Submission, Submitted
-from amlc.backends.aml import assets
-from amlc.backends.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
-from amlc.backends.aml.trouble import explained, field_errors, reason
-from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, view
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.render.scalars import from_yaml, to_yaml
+from amlc.targets.aml import assets, storage_of
+from amlc.targets.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
+from amlc.targets.aml.trouble import explained, field_errors, reason
+from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, view
 
 # What differs from job to job; the client checks the rest once for all jobs that have it in common.
 _OWN = ("name", "display_name", "environment_variables", "tags", "properties")
 _MAPPINGS = {"environment_variables": "environmentVariables", "tags": "tags", "properties": "properties"}
 _TRIES = 3
 # What of a header the job says elsewhere, or matters on this machine only.
-_SAID = ("workspace", "backend", "experiment", "revision", "gpu_indices", "use_active_gpu")
+_SAID = ("backend", "experiment", "revision", "target")
 
 
 class Submitter:
@@ -37,6 +37,7 @@ class Submitter:
     def __init__(self, client: Client, header: Header, environ: Mapping[str, str]) -> None:
         self._client = client
         self._header = header
+        self._storage = storage_of(header)
         self._environ = environ
         self._accepts = self._refused = False
         self._known: dict[tuple[str, str], str] = {}
@@ -78,8 +79,8 @@ class Submitter:
         folder = submission.folder
         compute = values.get("compute")
         self._once("compute", compute, lambda: assets.check_compute(self._client, compute))
-        if self._header.storage is not None:
-            storage = self._header.storage
+        storage = self._storage
+        if storage is not None:
             ensure = assets.ensure_datastore
             self._once("storage", storage.datastore, lambda: ensure(self._client, storage, self._environ))
         code, environment = values.get("code"), values.get("environment")
@@ -310,7 +311,7 @@ def _header_text(header: Header) -> str:
 
     An assessor of the user's own is not in the workspace.
     """
-    values = asdict(header)
+    values = {**asdict(header), "storage": header.target.get("aml", {}).get("storage")}
     if header.assessor is not None:
         named = {"name": header.assessor.name, "class_args": header.assessor.class_args}
         values["assessor"] = named if header.assessor.name else None

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from amlc.backends.aml.client import WORKSPACE_VERSION, Client
-from amlc.backends.aml.trouble import explained
 from amlc.model import Metric, Outcome
 from amlc.records import LONGEST_RESULT, lines_of, read_metrics, read_outcome
+from amlc.targets.aml.client import WORKSPACE_VERSION, Client
+from amlc.targets.aml.trouble import explained
 
 _STORE = "workspaceartifactstore"
 _RECORDS = "outputs/amlc"

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from amlc import __version__
-from amlc.backends.aml.trouble import explained
+from amlc.targets.aml.trouble import explained
 
 if TYPE_CHECKING:
-    from amlc.backends.aml.pace import PacedTransport, Patience
-    from amlc.backends.aml.signin import OneToken
+    from amlc.targets.aml.pace import PacedTransport, Patience
+    from amlc.targets.aml.signin import OneToken
 
 _READINGS = 5  # how often to ask again when the answer is not JSON
 

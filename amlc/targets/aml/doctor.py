@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amlc.backends.aml import assets, runs
-from amlc.backends.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
+from amlc.backends import Check
 from amlc.errors import BackendError
-from amlc.manifest import Header
-from amlc.model import BlobStorage
+from amlc.targets.aml import Storage, assets, runs
+from amlc.targets.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
 
 _IMAGE = re.compile(
     r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one check found: all is well, or what to do."""
-
-    name: str
-    is_well: bool
-    text: str
-
-
-def examine(header: Header, job: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Check]:
-    """Yield the checks as they are made; nothing is checked that needs what failed before. `job`: a job file."""
-    if header.workspace is None:
-        raise BackendError(f"{header.experiment}: it was compiled without a workspace. Compile it for platform aml.")
-    client = Client(header.workspace)
+def examine(client: Client, storage: Storage | None, build: Path, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Yield the checks as they are made; nothing is checked that needs what failed before. build: a build folder."""
+    job = _first_job(build)
     environment, compute = job.get("environment"), job.get("compute")
     needed: list[tuple[str, Callable[[], str]]] = [
         ("signed in", lambda: _signed_in(client)),
@@ -41,7 +28,7 @@ def examine(header: Header, job: Mapping[str, Any], environ: Mapping[str, str]) 
     further: list[tuple[str, Callable[[], str]]] = [
         ("compute", lambda: _compute(client, compute)),
         ("environment", lambda: _environment(client, environment)),
-        ("datastore", lambda: _datastore(client, header.storage, environ)),
+        ("datastore", lambda: _datastore(client, storage, environ)),
         ("MLflow", lambda: _mlflow(client, str(job.get("experiment_name") or "Default"))),
     ]
     for name, find in needed:
@@ -91,7 +78,7 @@ def _environment(client: Client, environment: Any) -> str:
     return f"image '{image}' (whether it can be pulled shows when a node does so)" if image else "as amlc.job says"
 
 
-def _datastore(client: Client, storage: BlobStorage | None, environ: Mapping[str, str]) -> str:
+def _datastore(client: Client, storage: Storage | None, environ: Mapping[str, str]) -> str:
     name = "workspaceblobstore"
     client.get(f"/datastores/{name}", doing=f"datastore '{name}'", version=WORKSPACE_VERSION)
     if storage is None:
@@ -108,7 +95,7 @@ def _mlflow(client: Client, experiment: str) -> str:
     return f"experiment '{experiment}' {'has runs' if known else 'has no runs yet'}"
 
 
-def first_job(folder: Path) -> Mapping[str, Any]:
+def _first_job(folder: Path) -> Mapping[str, Any]:
     """Return the first job file of a build folder as plain values, empty when there is none."""
     from amlc.render.scalars import from_yaml
 

@@ -1,8 +1,7 @@
 """The local back end: runs compiled job files as process trees on this machine.
 
-Each job has a run folder: `work/` (a fresh copy of the code snapshot, the job's working directory), `outputs/` and
-`user_logs/std_log.txt` as on AML, and the files of `supervise.sh`, which is the only truth about the job: nothing here
-depends on the process that submitted it being alive.
+Each job has a run folder (see `amlc.backends.run_folder`), and the files of `supervise.sh` in it are the only truth
+about the job: nothing here depends on the process that submitted it being alive.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ import fcntl
 import json
 import os
 import queue
-import re
-import shlex
 import shutil
 import signal
 import subprocess
 import threading
 import time
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,27 +24,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from amlc.backends import Fetched, Submission, Submitted, gpus
-from amlc.backends.ends import Known, code_text, ended
+from amlc.backends import Check, Fetched, Submission, Submitted, run_folder
 from amlc.backends.printed import shown
 from amlc.backends.trials import trials_in
 from amlc.errors import BackendError
 from amlc.manifest import Header
-from amlc.model import Metric, Observation, Outcome, Status
-from amlc.records import LONGEST_RESULT, lines_of, read_metrics, read_outcome
-from amlc.render.scalars import from_yaml
+from amlc.model import Observation, Status
+from amlc.targets.local import gpus
 
 _SUPERVISOR = Path(__file__).with_name("supervise.sh")
-_LOG = Path("user_logs", "std_log.txt")
-_RECORDS = Path("outputs", "amlc")
 _ADOPTED_INTERVAL_S = 0.25  # how often to look at jobs that are not our children
 _GRACE_S = 10.0  # between asking a job to end and killing it; the runner itself takes 5 s
-_EXPRESSION = re.compile(r"\$\{\{\s*(inputs|outputs)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-_GONE = "its processes are gone without a word: killed, or the machine went down"
-_LONGEST_ERROR = 300  # characters
-_TAIL = 4096  # bytes of a log, in which its last line is looked for
 # What every other job would meet too; anything else is the damage of one run folder.
 _SHARED_TROUBLE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, None}
@@ -62,6 +48,7 @@ class LocalBackend:
         self._runs = runs
         self._environ = dict(environ)
         self._header = header
+        self._told = header.target.get("local", {})  # none for an experiment of another platform, which runs here too
         self._per_trial = header.gpus_per_trial or 0
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._children: dict[str, int] = {}
@@ -84,8 +71,13 @@ class LocalBackend:
     def _gpus(self) -> tuple[int, ...] | None:
         if not self._per_trial:
             return None
-        header, held = self._header, set(chain(*self._held().values()))
-        return gpus.usable_gpus(header.gpu_indices, use_active=header.use_active_gpu, ours=held)
+        held = set(chain(*self._held().values()))
+        use_active = self._told.get("use_active_gpu", False)
+        return gpus.usable_gpus(self._told.get("gpu_indices"), use_active=use_active, ours=held)
+
+    @property
+    def has_gpus(self) -> bool:
+        return self.slots is not None
 
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         for submission in batch:
@@ -129,18 +121,16 @@ class LocalBackend:
             _kill_session(pid)
 
     def fetch(self, job: str) -> Fetched:
-        run = self._runs / job
-        metrics: list[Metric] = []
-        trials = _trials(run)
-        for trial in trials:
-            metrics += _metrics(run, trial)
-        return Fetched(metrics, _outcomes(run, trials))
+        return run_folder.fetched(self._runs / job)
 
     def log(self, job: str, *, follow: bool) -> Iterator[bytes]:
-        path = self._runs / job / _LOG
+        path = self._runs / job / run_folder.LOG
         if not path.exists():
             raise BackendError(f"{path}: there is no such log; its run folder was removed.")
         return shown(self._printed(job, path, follow=follow))
+
+    def examine(self, _build: Path, /) -> Iterator[Check]:
+        yield Check("local", is_well=True, text="nothing is needed but this machine")
 
     def _printed(self, job: str, path: Path, *, follow: bool) -> Iterator[bytes]:
         try:
@@ -169,21 +159,11 @@ class LocalBackend:
             os.close(descriptor)
 
     def _spawn(self, submission: Submission, run: Path, lock: int) -> None:
-        job: dict[str, Any] = from_yaml(submission.content)
-        for name in ("work", "outputs", "user_logs"):  # leftovers of a start that was cut short
-            shutil.rmtree(run / name, ignore_errors=True)
-        shutil.copytree(submission.folder / str(job["code"]), run / "work")
-        for name in ("outputs", "user_logs"):  # they outlive the working copy, with what the snapshot has in them
-            if (run / "work" / name).is_dir():
-                (run / "work" / name).rename(run / name)
-            (run / name).mkdir(exist_ok=True)
-            (run / "work" / name).symlink_to(Path("..", name))
-        shutil.rmtree(run / _RECORDS, ignore_errors=True)  # of the snapshot: an old result must not speak for this run
-        (run / "job.yml").write_bytes(submission.content)
+        job = run_folder.prepare(run, submission)
         shell = shutil.which("bash", path=self._environ.get("PATH")) or "/bin/sh"
-        command = _resolved(str(job["command"]), job)
+        command = run_folder.resolved(str(job["command"]), job)
         timeout_s = int((job.get("limits") or {}).get("timeout") or 0)
-        with (run / _LOG).open("wb") as log:
+        with (run / run_folder.LOG).open("wb") as log:
             child = subprocess.Popen(
                 ["/bin/sh", str(_SUPERVISOR), shell, command.encode(), str(timeout_s)],
                 stdin=lock,
@@ -236,7 +216,7 @@ class LocalBackend:
     def _held_by_job(self) -> dict[str, tuple[int, ...]]:
         """The GPUs of jobs that were at work when somebody last looked; all run folders are looked through once."""
         files = (path for path in self._runs.glob("*/gpus") if self._alive(path.parent.name))
-        return {path.parent.name: _numbers(path) for path in files}
+        return {path.parent.name: run_folder.numbers(path) for path in files}
 
     def _wait(self, job: str, child: subprocess.Popen[bytes]) -> None:
         try:
@@ -245,7 +225,7 @@ class LocalBackend:
             with suppress(OSError):
                 _kill_session(child.pid)
             child.wait()
-            if _exit_code(self._runs / job) == 0:
+            if run_folder.exit_code(self._runs / job) == 0:
                 shutil.rmtree(self._runs / job / "work", ignore_errors=True)
         finally:
             self._children.pop(job, None)
@@ -261,7 +241,7 @@ class LocalBackend:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:  # a damaged run folder: its process can still be looked for
-            pid = _number(self._runs / job / "supervisor")
+            pid = run_folder.number(self._runs / job / "supervisor")
             return pid is not None and _exists(pid)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -276,7 +256,7 @@ class LocalBackend:
     def _supervisor(self, job: str) -> int | None:
         deadline = time.monotonic() + _GRACE_S
         while self._alive(job) and time.monotonic() < deadline:  # at its very start it has not written it down yet
-            if pid := _number(self._runs / job / "supervisor"):
+            if pid := run_folder.number(self._runs / job / "supervisor"):
                 return pid
             time.sleep(0.005)
         return self._children.get(job)  # it never could write it down
@@ -284,133 +264,16 @@ class LocalBackend:
     def _observe(self, job: str) -> Observation | None:
         run = self._runs / job
         works = self._works(job)  # asked first: the lock falls after the exit code is written
-        started = _time_of(run / "started")
         if works:
+            started = run_folder.started(run)
             status = Status.WAITING if started is None else Status.RUNNING
             return Observation(job=job, status=status, started=started)
-        trials = _trials(run)
-        outcomes = _outcomes(run, trials)
-        if started is None and not outcomes:
-            return self._never_started(job)
-        code = _exit_code(run)
-        began = bool(_reporting(run))
-        known = Known(
-            code=code,
-            canceled=job in self._canceled or _is_there(run / "canceled"),
-            late=_is_there(run / "timed_out"),
-            began=began,
-            gone=_GONE if code is None else None,
-            said=None if began or not code else _said(run, code),
-        )
-        times = [outcome.ended for outcome in outcomes if outcome.ended is not None]
-        end = _time_of(run / "exit_code") or max(times, default=None) or _time_of(run / _LOG)
-        seen = Observation(job=job, status=Status.FAILED, started=started, ended=end)
-        return ended(seen, trials, outcomes, known)
+        return run_folder.how_it_ended(run, canceled=job in self._canceled) or self._never_started(job)
 
     def _never_started(self, job: str) -> Observation | None:
         if job not in self._unstarted:
             return None
         return Observation(job=job, status=Status.FAILED, error=self._unstarted[job], infrastructure=True)
-
-
-def _trials(run: Path) -> tuple[str, ...]:
-    """Return the ids of a job's trials, in order; where its file cannot be read, of those that its runner began."""
-    try:
-        job = from_yaml((run / "job.yml").read_bytes())
-        return tuple(trial.id for trial in trials_in(job.get("environment_variables") or {}))
-    except (OSError, yaml.YAMLError, AttributeError):
-        return _reporting(run)
-
-
-def _reporting(run: Path) -> tuple[str, ...]:
-    """Return the ids of the trials that the job's runner began with, in the order of their names."""
-    try:
-        return tuple(sorted(path.name for path in (run / _RECORDS).iterdir() if path.is_dir()))
-    except OSError:
-        return ()
-
-
-def _outcomes(run: Path, trials: Sequence[str]) -> list[Outcome]:
-    return [outcome for trial in trials if (outcome := _outcome(run, trial)) is not None]
-
-
-def _outcome(run: Path, trial: str) -> Outcome | None:
-    content = _read(run / _RECORDS / trial / "result.json", LONGEST_RESULT)
-    return read_outcome(trial, content.decode("utf-8", "replace"))
-
-
-def _metrics(run: Path, trial: str) -> Iterator[Metric]:
-    path = run / _RECORDS / trial / "metrics.jsonl"
-    try:
-        with path.open("rb") as file:
-            yield from read_metrics(trial, lines_of(file))
-    except FileNotFoundError:
-        return
-    except OSError as err:
-        warnings.warn(f"{path}: {err.strerror}; its reports are left out.", RuntimeWarning, stacklevel=2)
-
-
-def _exit_code(run: Path) -> int | None:
-    content = _read(run / "exit_code", 5).removesuffix(b"\n")
-    return int(content) if len(content) <= 3 and content.isdigit() else None
-
-
-def _said(run: Path, code: int) -> str:
-    """Return why a command failed that never came as far as running a trial: the last that it printed."""
-    lines = _read(run / _LOG, _TAIL, last=True).decode("utf-8", "replace").splitlines()
-    words = [line.strip() for line in lines if line.strip()]
-    return f"{code_text(code)}: {words[-1][:_LONGEST_ERROR]}" if words else str(code_text(code))
-
-
-def _numbers(path: Path) -> tuple[int, ...]:
-    return tuple(int(text) for text in _read(path, _TAIL).decode("ascii", "replace").split(",") if text.isdecimal())
-
-
-def _number(path: Path) -> int | None:
-    """Return the number that a file of the supervisor's holds; None if that is anything else."""
-    content = _read(path, 20).strip()
-    return int(content) if content.isdigit() else None
-
-
-def _read(path: Path, most: int, *, last: bool = False) -> bytes:
-    """Return the first bytes of a file, or the last ones; of one that cannot be read, nothing."""
-    try:
-        with path.open("rb") as file:
-            if last:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - most))
-            return file.read(most)
-    except OSError:
-        return b""
-
-
-def _is_there(path: Path) -> bool:
-    return _time_of(path) is not None
-
-
-def _time_of(path: Path) -> float | None:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None
-
-
-def _resolved(command: str, job: Mapping[str, Any]) -> str:
-    """Return the command with AML's expressions for literal inputs and for outputs filled in, as AML does."""
-
-    def value(match: re.Match[str]) -> str:
-        section, name = match.groups()
-        known = job.get(section) or {}
-        if name not in known:
-            raise BackendError(f"the job's command names {match[0]}, and the job has no such {section[:-1]}.")
-        if section == "outputs":
-            return shlex.quote(f"outputs/{name}")
-        literal = known[name]
-        path = literal.get("path") if isinstance(literal, Mapping) else literal
-        if isinstance(literal, Mapping) and (path is None or str(path).startswith("azureml:")):
-            raise BackendError(f"{match[0]} is data on Azure, which the local back end cannot reach.")
-        return str(path)
-
-    return _EXPRESSION.sub(value, command)
 
 
 def _exists(pid: int) -> bool:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from amlc.backends import Submission
-from amlc.backends.local import LocalBackend
 from amlc.errors import BackendError
 from amlc.manifest import job_text
 from amlc.model import Status
+from amlc.targets.local.backend import LocalBackend
 
 GATE = 'while [ ! -e "$PROBE/go" ]; do sleep 0.02; done'
 
@@ -501,7 +501,7 @@ def test_only_the_named_gpus_are_used(gpus, project, wait_until):
 def test_gpus_that_others_use_are_left_alone_unless_shared(gpus, project):
     h = gpus(3, active=[0, 2])
     assert h.backend.slots == 1
-    header = replace(h.manifest.header, use_active_gpu=True)
+    header = replace(h.manifest.header, target={"local": {"use_active_gpu": True}})
     assert LocalBackend(project.folders.runs("probe"), header, h.environ).slots == 3
 
 

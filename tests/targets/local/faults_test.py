@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from amlc.backends import local
 from amlc.errors import BackendError
 from amlc.model import Status
-from tests.backends.local_test import Here
+from amlc.targets.local import backend as local
+from tests.targets.local.backend_test import Here
 
 SUPERVISOR = Path(local.__file__).with_name("supervise.sh").read_text()
 WRITES = {

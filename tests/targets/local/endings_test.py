@@ -4,7 +4,7 @@ import pytest
 
 from amlc.ledger import Attempt
 from tests.backends.endings import ALONE, ERRORS, HANG, SCRIPTS, expected, experiment
-from tests.backends.local_test import Here
+from tests.targets.local.backend_test import Here
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["alone", "packed"])

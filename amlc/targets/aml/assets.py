@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from amlc.backends.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
-from amlc.backends.aml.trouble import explained
 from amlc.errors import BackendError, TransientError
-from amlc.model import BlobStorage
+from amlc.targets.aml import Storage
+from amlc.targets.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
+from amlc.targets.aml.trouble import explained
 
 Result = TypeVar("Result")
 
@@ -84,7 +84,7 @@ def _digest(environment: Mapping[str, Any], base: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def ensure_datastore(client: Client, storage: BlobStorage, environ: Mapping[str, str]) -> str:
+def ensure_datastore(client: Client, storage: Storage, environ: Mapping[str, str]) -> str:
     """Make the datastore of the shared storage, or give it the account key of the environment; return its name.
 
     The key goes to the workspace and nowhere else. Raises BackendError when it is needed and not set.
@@ -100,7 +100,7 @@ def ensure_datastore(client: Client, storage: BlobStorage, environ: Mapping[str,
     return storage.datastore
 
 
-def no_key(storage: BlobStorage) -> str:
+def no_key(storage: Storage) -> str:
     """Return what to do when the account key of the shared storage is needed and not there."""
     what = f"sharedStorage: the workspace does not know the storage account '{storage.account_name}' yet"
     if storage.key_variable is None:
@@ -115,7 +115,7 @@ def _secret(client: Client, path: str, doing: str) -> str | None:
     return str(key) if key else None
 
 
-def _make_datastore(client: Client, storage: BlobStorage, key: str) -> None:
+def _make_datastore(client: Client, storage: Storage, key: str) -> None:
     from azure.ai.ml.entities import AccountKeyConfiguration, AzureBlobDatastore
 
     store = AzureBlobDatastore(

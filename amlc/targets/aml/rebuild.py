@@ -6,17 +6,18 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from amlc.backends.aml.runs import RESULTS_TAG
-from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of
 from amlc.manifest import Entry, Header
-from amlc.model import Algorithm, BlobStorage, Trial, Workspace
+from amlc.model import Algorithm, Trial
 from amlc.names import JOB_NAME
 from amlc.plan import Job
 from amlc.render.scalars import to_yaml
+from amlc.targets.aml import Storage, Workspace
+from amlc.targets.aml.runs import RESULTS_TAG
+from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of
 
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 _UNITS_S = (86_400, 3_600, 60, 1)
@@ -84,19 +85,18 @@ def header_of(newest: Found, workspace: Workspace) -> Header:
         optimize_mode="minimize",
         gpus_per_trial=None,
         trials_per_gpu=1,
-        gpu_indices=None,
-        use_active_gpu=False,
-        workspace=workspace,
+        target={"aml": {"workspace": asdict(workspace)}},
     )
     try:
         told = json.loads(newest.view.notes.get(HEADER) or "{}")
         storage, assessor = told.pop("storage", None), told.pop("assessor", None)
-        known = {field.name for field in fields(Header)} - {"workspace", "backend", "gpu_indices"}
+        known = {field.name for field in fields(Header)} - {"backend", "target"}
         values = {name: value for name, value in told.items() if name in known}
+        part = {"workspace": asdict(workspace), **({"storage": asdict(Storage(**storage))} if storage else {})}
         return replace(
             plain,
             **values,
-            storage=BlobStorage(**storage) if storage else None,
+            target={"aml": part},
             assessor=Algorithm(**assessor) if assessor else None,
         )
     except (ValueError, TypeError, AttributeError):

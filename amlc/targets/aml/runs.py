@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from amlc.backends.aml.client import Client
 from amlc.errors import BackendError
 from amlc.model import Metric, MetricKind, Trial
+from amlc.targets.aml.client import Client
 
 _PAGE = 1000  # the most that Azure ML is known to give
 _HISTORY_PAGE = 25_000

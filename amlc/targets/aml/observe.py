@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from amlc.backends import Fetched
-from amlc.backends.aml import runs
-from amlc.backends.aml.artifacts import Artifacts, Records, records
-from amlc.backends.aml.assets import waiting_reason
-from amlc.backends.aml.client import WORKSPACE_VERSION, Client
-from amlc.backends.aml.jobs import get_job, list_jobs
-from amlc.backends.aml.views import Cause, View, cause, trials_of
 from amlc.backends.ends import Known, ended
 from amlc.errors import BackendError
 from amlc.model import Metric, Observation, Outcome, Status, Trial
+from amlc.targets.aml import runs
+from amlc.targets.aml.artifacts import Artifacts, Records, records
+from amlc.targets.aml.assets import waiting_reason
+from amlc.targets.aml.client import WORKSPACE_VERSION, Client
+from amlc.targets.aml.jobs import get_job, list_jobs
+from amlc.targets.aml.views import Cause, View, cause, trials_of
 
 _BEFORE = ("Provisioning", "Preparing", "Starting")  # each says by itself what the job waits for
 

@@ -11,7 +11,7 @@ from azure.core.pipeline.policies import RetryPolicy
 from azure.core.pipeline.transport import RequestsTransport
 
 if TYPE_CHECKING:
-    from amlc.backends.aml.signin import OneToken
+    from amlc.targets.aml.signin import OneToken
 
 _CONNECTIONS = 64
 _CONNECT_TIMEOUT_S = 20

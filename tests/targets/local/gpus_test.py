@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amlc.backends.gpus import assign, share, slots
+from amlc.targets.local.gpus import assign, share, slots
 
 
 @given(st.data(), st.integers(1, 6), st.integers(1, 4), st.integers(1, 4))

@@ -6,17 +6,20 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from amlc.backends import Fetched, Submission, Submitted
-from amlc.backends.aml.artifacts import Artifacts
-from amlc.backends.aml.client import Client
-from amlc.backends.aml.jobs import Submitter, adopted, cancel_jobs, get_job
-from amlc.backends.aml.observe import Observer
+from amlc.backends import Check, Fetched, Submission, Submitted
 from amlc.backends.printed import Printed
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Metric, Observation, Status
-from amlc.render.context import aml_name
+from amlc.names import aml_name
+from amlc.targets.aml import missing_azure, storage_of, workspace_of
+from amlc.targets.aml.artifacts import Artifacts
+from amlc.targets.aml.client import Client
+from amlc.targets.aml.doctor import examine
+from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, get_job
+from amlc.targets.aml.observe import Observer
 
 _SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
 _SHARE = 10  # a look may take a tenth of the time
@@ -28,15 +31,18 @@ class AmlBackend:
     """Runs jobs in the workspace that `header` names. Signs in, and imports what is slow, at the first call."""
 
     slots: int | None = None
+    has_gpus = True  # the cluster's business
 
     def __init__(self, header: Header, environ: Mapping[str, str], *, parallel: int) -> None:
-        if header.workspace is None:
+        workspace = workspace_of(header)
+        if workspace is None:
             raise BackendError(
                 f"{header.experiment}: it was compiled without a workspace. Give trainingService platform aml, "
                 "subscriptionId, resourceGroup, workspaceName and computeTarget, and compile again."
             )
-        self.client = Client(header.workspace)
+        self.client = Client(workspace)
         self._parallel = parallel
+        self._header, self._environ = header, environ
         self._artifacts = Artifacts(self.client)
         self._submitter = Submitter(self.client, header, environ)
         self.observer = Observer(
@@ -91,6 +97,12 @@ class AmlBackend:
 
     def reasons(self, jobs: Collection[str]) -> Mapping[str, str]:
         return self.observer.reasons(jobs)
+
+    def examine(self, build: Path, /) -> Iterator[Check]:
+        try:
+            yield from examine(self.client, storage_of(self._header), build, self._environ)
+        except ModuleNotFoundError as err:
+            raise missing_azure(err) from err
 
     def log(self, job: str, *, follow: bool) -> Iterator[bytes]:
         sizes: Counter[str] = Counter()

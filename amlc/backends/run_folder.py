@@ -1,0 +1,196 @@
+"""A job's run folder, for back ends that run jobs on a disk which this machine sees: how it is made, and what it says.
+
+It holds `work/` (a fresh copy of the code snapshot, the job's working directory), `outputs/` and
+`user_logs/std_log.txt` as on AML, and `job.yml`. What runs the job adds `started` (empty, made when it begins),
+`exit_code`, `canceled` (its end was asked for) and `timed_out` (at the job's own limit). Nothing here depends on who
+runs it, and a file that cannot be read counts as one that is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from amlc.backends import Fetched, Submission
+from amlc.backends.ends import Known, code_text, ended
+from amlc.backends.trials import trials_in
+from amlc.errors import BackendError
+from amlc.model import Metric, Observation, Outcome, Status
+from amlc.records import LONGEST_RESULT, lines_of, read_metrics, read_outcome
+from amlc.render.scalars import from_yaml
+
+LOG = Path("user_logs", "std_log.txt")
+_RECORDS = Path("outputs", "amlc")
+_EXPRESSION = re.compile(r"\$\{\{\s*(inputs|outputs)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_GONE = "its processes are gone without a word: killed, or the machine went down"
+_LONGEST_ERROR = 300  # characters
+_TAIL = 4096  # bytes of a log, in which its last line is looked for
+
+
+def prepare(run: Path, submission: Submission) -> dict[str, Any]:
+    """Make the folder `run` as a job finds it when it begins; return the values of the job's file.
+
+    Leftovers of a start that was cut short are replaced. Raises OSError.
+    """
+    job: dict[str, Any] = from_yaml(submission.content)
+    for name in ("work", "outputs", "user_logs"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    shutil.copytree(submission.folder / str(job["code"]), run / "work")
+    for name in ("outputs", "user_logs"):  # they outlive the working copy, with what the snapshot has in them
+        if (run / "work" / name).is_dir():
+            (run / "work" / name).rename(run / name)
+        (run / name).mkdir(exist_ok=True)
+        (run / "work" / name).symlink_to(Path("..", name))
+    shutil.rmtree(run / _RECORDS, ignore_errors=True)  # of the snapshot: an old result must not speak for this run
+    (run / "job.yml").write_bytes(submission.content)
+    return job
+
+
+def resolved(command: str, job: Mapping[str, Any]) -> str:
+    """Return the command with AML's expressions for literal inputs and for outputs filled in, as AML does."""
+
+    def value(match: re.Match[str]) -> str:
+        section, name = match.groups()
+        known = job.get(section) or {}
+        if name not in known:
+            raise BackendError(f"the job's command names {match[0]}, and the job has no such {section[:-1]}.")
+        if section == "outputs":
+            return shlex.quote(f"outputs/{name}")
+        literal = known[name]
+        path = literal.get("path") if isinstance(literal, Mapping) else literal
+        if isinstance(literal, Mapping) and (path is None or str(path).startswith("azureml:")):
+            raise BackendError(f"{match[0]} is data on Azure, which the local back end cannot reach.")
+        return str(path)
+
+    return _EXPRESSION.sub(value, command)
+
+
+def started(run: Path) -> float | None:
+    """Return when the job began, in seconds since the epoch, None if it did not."""
+    return _time_of(run / "started")
+
+
+def how_it_ended(run: Path, *, canceled: bool) -> Observation | None:
+    """Return what the files say of a job that is no longer at work, None if it never began.
+
+    canceled: whether its end is known to have been asked for, whatever the files say.
+    """
+    trials = _trials(run)
+    outcomes = _outcomes(run, trials)
+    began_at = started(run)
+    if began_at is None and not outcomes:
+        return None
+    code = exit_code(run)
+    began = bool(_reporting(run))
+    known = Known(
+        code=code,
+        canceled=canceled or _is_there(run / "canceled"),
+        late=_is_there(run / "timed_out"),
+        began=began,
+        gone=_GONE if code is None else None,
+        said=None if began or not code else _said(run, code),
+    )
+    times = [outcome.ended for outcome in outcomes if outcome.ended is not None]
+    end = _time_of(run / "exit_code") or max(times, default=None) or _time_of(run / LOG)
+    seen = Observation(job=run.name, status=Status.FAILED, started=began_at, ended=end)
+    return ended(seen, trials, outcomes, known)
+
+
+def fetched(run: Path) -> Fetched:
+    """Return what the job's trials reported so far, and how those ended that did."""
+    trials = _trials(run)
+    metrics: list[Metric] = []
+    for trial in trials:
+        metrics += _metrics(run, trial)
+    return Fetched(metrics, _outcomes(run, trials))
+
+
+def exit_code(run: Path) -> int | None:
+    """Return the exit code of the job's command, None while it is not known."""
+    content = _read(run / "exit_code", 5).removesuffix(b"\n")
+    return int(content) if len(content) <= 3 and content.isdigit() else None
+
+
+def number(path: Path) -> int | None:
+    """Return the number that a file holds; None if that is anything else."""
+    content = _read(path, 20).strip()
+    return int(content) if content.isdigit() else None
+
+
+def numbers(path: Path) -> tuple[int, ...]:
+    """Return the numbers of a file such as `0,1,1`; what is none is left out."""
+    return tuple(int(text) for text in _read(path, _TAIL).decode("ascii", "replace").split(",") if text.isdecimal())
+
+
+def _trials(run: Path) -> tuple[str, ...]:
+    """Return the ids of a job's trials, in order; where its file cannot be read, of those that its runner began."""
+    try:
+        job = from_yaml((run / "job.yml").read_bytes())
+        return tuple(trial.id for trial in trials_in(job.get("environment_variables") or {}))
+    except (OSError, yaml.YAMLError, AttributeError):
+        return _reporting(run)
+
+
+def _reporting(run: Path) -> tuple[str, ...]:
+    """Return the ids of the trials that the job's runner began with, in the order of their names."""
+    try:
+        return tuple(sorted(path.name for path in (run / _RECORDS).iterdir() if path.is_dir()))
+    except OSError:
+        return ()
+
+
+def _outcomes(run: Path, trials: Sequence[str]) -> list[Outcome]:
+    return [outcome for trial in trials if (outcome := _outcome(run, trial)) is not None]
+
+
+def _outcome(run: Path, trial: str) -> Outcome | None:
+    content = _read(run / _RECORDS / trial / "result.json", LONGEST_RESULT)
+    return read_outcome(trial, content.decode("utf-8", "replace"))
+
+
+def _metrics(run: Path, trial: str) -> Iterator[Metric]:
+    path = run / _RECORDS / trial / "metrics.jsonl"
+    try:
+        with path.open("rb") as file:
+            yield from read_metrics(trial, lines_of(file))
+    except FileNotFoundError:
+        return
+    except OSError as err:
+        warnings.warn(f"{path}: {err.strerror}; its reports are left out.", RuntimeWarning, stacklevel=2)
+
+
+def _said(run: Path, code: int) -> str:
+    """Return why a command failed that never came as far as running a trial: the last that it printed."""
+    lines = _read(run / LOG, _TAIL, last=True).decode("utf-8", "replace").splitlines()
+    words = [line.strip() for line in lines if line.strip()]
+    return f"{code_text(code)}: {words[-1][:_LONGEST_ERROR]}" if words else str(code_text(code))
+
+
+def _read(path: Path, most: int, *, last: bool = False) -> bytes:
+    """Return the first bytes of a file, or the last ones; of one that cannot be read, nothing."""
+    try:
+        with path.open("rb") as file:
+            if last:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            return file.read(most)
+    except OSError:
+        return b""
+
+
+def _is_there(path: Path) -> bool:
+    return _time_of(path) is not None
+
+
+def _time_of(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None

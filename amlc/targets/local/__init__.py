@@ -1,0 +1,95 @@
+"""This machine: `platform: local`, and `--backend local` for an experiment of any other platform."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from amlc.config.placeholders import open_names
+from amlc.config.rules import check_indices, gpu_indices
+from amlc.config.spelling import Config
+from amlc.errors import Problem
+from amlc.model import JobPart
+
+if TYPE_CHECKING:  # reading a file needs no back end
+    from amlc.backends import Backend
+    from amlc.manifest import Header
+
+SCHEMA: Final = None
+RUNS_ANY: Final = True
+_SERVICE = "trainingService"
+_STORAGE = "sharedStorage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalTarget:
+    """`trainingService` with `platform: local`. `gpu_indices` None means every GPU of the machine."""
+
+    platform: ClassVar[str] = "local"
+    gpu_indices: tuple[int, ...] | None = None
+    use_active_gpu: bool = False
+
+    @property
+    def job(self) -> JobPart:
+        """Nothing: a job file of a local experiment is a valid AML one all the same."""
+        return JobPart()
+
+    @property
+    def head(self) -> Mapping[str, Any]:
+        """Which GPUs to use."""
+        indices = None if self.gpu_indices is None else list(self.gpu_indices)
+        return {"gpu_indices": indices, "use_active_gpu": self.use_active_gpu}
+
+    def common(self, here: str, /) -> str | None:
+        """Return `here`: trials see this machine's own files."""
+        return here
+
+
+def read(config: Config, environ: Mapping[str, str], *, needed: bool) -> tuple[Config, tuple[Path, ...]]:
+    """Leave out what `sharedStorage`, which has no effect here, leaves open."""
+    storage = config.get(_STORAGE)
+    for name, value in storage.items() if isinstance(storage, Mapping) else ():
+        if open_names(value, environ):
+            config = config.without((_STORAGE, name))
+    return config, ()
+
+
+def check(config: Config, *, needed: bool) -> Iterator[Problem]:
+    """Yield what is questionable about the GPUs, and what has no effect on this machine."""
+    gpus, active = config.get("trialGpuNumber"), config.get(_SERVICE, "useActiveGpu")
+    if gpus and active is None and not _stands_in(config):
+        text = "'useActiveGpu' is taken as false. Write it out: NNI demands it with 'trialGpuNumber'."
+        yield config.note((_SERVICE,), "N-default", text)
+    if config.get(_SERVICE, "gpuIndices") is not None and not gpus:
+        text = "'gpuIndices' has no effect without 'trialGpuNumber' above 0. Set it, or remove this key."
+        yield config.warning((_SERVICE, "gpuIndices"), "W-no-effect", text)
+    if config.get(_SERVICE, "reuseMode"):
+        text = "'reuseMode' has no effect: every job has an environment of its own. Remove it."
+        yield config.note((_SERVICE, "reuseMode"), "W-no-effect", text)
+    yield from check_indices(config, (_SERVICE, "gpuIndices"))
+    if isinstance(config.get(_STORAGE), Mapping):
+        text = "'sharedStorage' has no effect with platform local: trials see this machine's own files."
+        yield config.note((_STORAGE,), "W-no-effect", text)
+
+
+def _stands_in(config: Config) -> bool:
+    """Return whether the file names a platform that amlc does not have."""
+    return any(problem.code in ("E-platform", "W-platform") for problem in config.problems)
+
+
+def settings(config: Config) -> LocalTarget:
+    """Return which GPUs the trials may use."""
+    return LocalTarget(
+        gpu_indices=gpu_indices(config.get(_SERVICE, "gpuIndices")),
+        use_active_gpu=config.get(_SERVICE, "useActiveGpu") or False,
+    )
+
+
+def open_backend(header: Header, runs: Path, *, parallel: int) -> Backend:
+    """Return what runs jobs as processes, a folder below `runs` for each."""
+    from amlc.targets.local.backend import LocalBackend
+
+    return LocalBackend(runs, header, os.environ)

@@ -1,0 +1,125 @@
+"""A run folder is made as AML has it, and says how its job ended, whoever ran it."""
+
+import json
+
+import pytest
+
+from amlc.backends import Submission
+from amlc.backends.run_folder import exit_code, fetched, how_it_ended, number, numbers, prepare, resolved, started
+from amlc.errors import BackendError
+
+TRIAL = "ab" * 8
+GONE = "its processes are gone without a word: killed, or the machine went down"
+OWN_END = json.dumps({"exit_code": 0, "end": "exited", "started": 1.0, "ended": 2.0, "error": None})
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder that is prepared for a job of one trial, whose snapshot has a file and an `outputs` of its own."""
+    code = tmp_path / "build" / "code"
+    (code / "outputs" / "amlc" / TRIAL).mkdir(parents=True)
+    (code / "outputs" / "amlc" / TRIAL / "result.json").write_text(OWN_END)
+    (code / "outputs" / "kept").write_text("")
+    (code / "trial.py").write_text("print()")
+    trial = json.dumps({"id": TRIAL, "sequence": 0, "parameters": {}})
+    job = {"code": "../code", "command": "x", "environment_variables": {"AMLC_TRIAL_0": trial}}
+    (tmp_path / "build" / "jobs").mkdir()
+    folder = tmp_path / "runs" / "job-1"
+    folder.mkdir(parents=True)
+    prepare(folder, Submission("job-1", json.dumps(job).encode(), tmp_path / "build" / "jobs"))
+    return folder
+
+
+def leave(run, **names):
+    for name, content in names.items():
+        (run / name).write_text(content)
+
+
+def test_it_is_prepared_as_a_job_on_aml_finds_it(run) -> None:
+    assert (run / "work" / "trial.py").read_text() == "print()"
+    assert (run / "work" / "outputs" / "kept").exists()
+    assert (run / "outputs" / "kept").exists(), "it outlives the working copy"
+    assert not (run / "outputs" / "amlc").exists(), "a result in the snapshot is none of this run's"
+    assert (run / "user_logs").is_dir()
+    assert (started(run), how_it_ended(run, canceled=False)) == (None, None)
+
+
+def test_leftovers_of_a_start_that_was_cut_short_are_replaced(run, tmp_path) -> None:
+    leave(run / "work", old="")
+    content = (run / "job.yml").read_bytes()
+    prepare(run, Submission("job-1", content, tmp_path / "build" / "jobs"))
+    assert not (run / "work" / "old").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "canceled", "expected"),
+    [
+        pytest.param({"exit_code": "0\n"}, False, ("succeeded", 0, None, False), id="its exit code"),
+        pytest.param({"exit_code": "3\n"}, False, ("failed", 3, "exit code 3: last words", False), id="it failed"),
+        pytest.param({"exit_code": "137\n"}, False, ("failed", 137, "its runner was killed by signal 9", True), id="killed"),
+        pytest.param({"exit_code": "143\n", "canceled": ""}, False, ("canceled", 143, None, False), id="canceled"),
+        pytest.param({"exit_code": "143\n"}, True, ("canceled", 143, None, False), id="canceled by us"),
+        pytest.param(
+            {"exit_code": "143\n", "timed_out": ""}, False,
+            ("early_stopped", 143, "stopped at its time limit (maxTrialDuration)", False), id="too late",
+        ),
+        pytest.param(
+            {}, False,
+            ("failed", None, GONE, True), id="gone",
+        ),
+        pytest.param({"exit_code": "what\n"}, False, ("failed", None, GONE, True), id="no exit code"),
+    ],
+)  # fmt: skip
+def test_its_files_say_how_it_ended(run, files, canceled, expected) -> None:
+    leave(run, started="", **files)
+    (run / "user_logs" / "std_log.txt").write_text("first\nlast words\n\n")
+    seen = how_it_ended(run, canceled=canceled)
+    assert (seen.status.value, seen.exit_code, seen.error, seen.infrastructure) == expected
+    assert seen.job == "job-1"
+
+
+def test_what_a_trial_said_of_its_own_end_counts_before_all_else(run) -> None:
+    (run / "outputs" / "amlc" / TRIAL).mkdir(parents=True)
+    (run / "outputs" / "amlc" / TRIAL / "result.json").write_text(OWN_END)
+    leave(run, canceled="")
+    assert how_it_ended(run, canceled=True).status.value == "succeeded"
+    assert [outcome.exit_code for outcome in fetched(run).outcomes] == [0]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "one", "some"),
+    [
+        pytest.param("0\n", 0, 0, (), id="a number"),
+        pytest.param("255", 255, 255, (255,), id="the largest code"),
+        pytest.param("1000", None, 1000, (1000,), id="too large a code"),
+        pytest.param("0,1,1", None, None, (0, 1, 1), id="several"),
+        pytest.param("x", None, None, (), id="text"),
+        pytest.param("", None, None, (), id="nothing"),
+        pytest.param("-1", None, None, (), id="a sign"),
+    ],
+)
+def test_numbers_are_read_with_care(tmp_path, content, code, one, some) -> None:
+    (tmp_path / "exit_code").write_text(content)
+    assert (exit_code(tmp_path), number(tmp_path / "exit_code")) == (code, one)
+    assert numbers(tmp_path / "exit_code") == some
+    assert (exit_code(tmp_path / "none"), number(tmp_path / "none"), numbers(tmp_path / "none")) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        pytest.param("a ${{inputs.n}} b", "a 3 b", id="a literal input"),
+        pytest.param("${{ inputs.data }}", "some/where", id="a path"),
+        pytest.param("${{outputs.out}}/x", "outputs/out/x", id="an output"),
+        pytest.param("$HOME ${x}", "$HOME ${x}", id="the shell's own"),
+    ],
+)
+def test_expressions_are_filled_in_as_aml_does(command, expected) -> None:
+    job = {"inputs": {"n": 3, "data": {"path": "some/where"}}, "outputs": {"out": {}}}
+    assert resolved(command, job) == expected
+
+
+@pytest.mark.parametrize("value", ["${{inputs.nope}}", "${{inputs.far}}"])
+def test_what_cannot_be_filled_in_is_said(value) -> None:
+    with pytest.raises(BackendError, match=r"no such input|data on Azure"):
+        resolved(value, {"inputs": {"far": {"path": "azureml:data:1"}}})
