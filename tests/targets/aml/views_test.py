@@ -2,7 +2,7 @@
 
 import pytest
 
-from amlc.backends.aml.views import cause, trials_of, view
+from amlc.backends.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, cause, trials_of, view
 from amlc.model import Status
 from tests.targets.aml.workspace import ONE, TWO, resource
 
@@ -205,3 +205,7 @@ def test_a_page_names_the_tenant_where_it_is_known():
     assert job.url("t") == "https://ml.azure.com/runs/job?wsid=w&tid=t"
     assert job.url(None) == "https://ml.azure.com/runs/job?wsid=w"
     assert view(resource("job", services={"Studio": {}})).url("t") is None
+
+
+def test_the_marks_by_which_paid_work_is_found_again_stay_what_they_are():
+    assert (EXPERIMENT, REVISION, DIGEST, HEADER) == ("amlc.experiment", "amlc.revision", "amlc.digest", "amlc.header")
