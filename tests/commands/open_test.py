@@ -24,7 +24,7 @@ def test_a_trial_without_a_page_is_said(story):
     with pytest.raises(UsageError, match=f"trial {story.entries[0].id}: it was not submitted yet, so it has no page"):
         opened(story)
     story.end(0)
-    with pytest.raises(UsageError, match="the back end .local. has no pages"):
+    with pytest.raises(UsageError, match="the back end 'local' has no pages"):
         opened(story)
 
 

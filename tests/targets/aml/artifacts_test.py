@@ -1,6 +1,8 @@
 """What the runner of a job left in the workspace's artifact store."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 from azure.core import exceptions
@@ -134,3 +136,32 @@ def test_an_error_of_the_store_is_one_line():
         store(error=failure(503)).read("job", "x")
     with pytest.raises(BackendError, match="artifacts of 'job': no permission"):
         store(error=failure(403)).names("job", "x")
+
+
+@pytest.mark.parametrize(
+    ("secrets", "credential"),
+    [
+        ({"key": "k"}, "k"),
+        ({"sasToken": "s"}, "s"),
+        ({"key": None, "sasToken": "s"}, "s"),
+        ({}, "sign-in"),
+        (None, "sign-in"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("protocol", "scheme"), [("http", "http"), (None, "https")])
+def test_the_store_is_opened_with_what_the_workspace_hands_out(monkeypatch, secrets, credential, protocol, scheme):
+    opened = []
+
+    def open_container(url, name, *, credential):
+        opened.append((url, name, credential))
+        return Container({"ExperimentRun/dcid.job/x": b"x"})
+
+    monkeypatch.setitem(sys.modules, "azure.storage.blob", SimpleNamespace(ContainerClient=open_container))
+    store = "/datastores/workspaceartifactstore"
+    facts = {"protocol": protocol, "accountName": "account", "endpoint": "core.windows.net", "containerName": "azureml"}
+    client = Client(**{f"GET {store}": {"properties": facts}, f"POST {store}/listSecrets": secrets})
+    client.credential = "sign-in"
+    artifacts = Artifacts(client)
+    assert artifacts.read("job", "x") + artifacts.read("job", "x") == b"xx"
+    assert opened == [(f"{scheme}://account.blob.core.windows.net", "azureml", credential)]

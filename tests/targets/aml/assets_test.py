@@ -10,6 +10,7 @@ from azure.core.exceptions import DecodeError
 
 from amlc.backends.aml.assets import (
     check_compute,
+    code_id,
     compute_problem,
     ensure_datastore,
     environment_id,
@@ -86,6 +87,8 @@ def test_an_environment_that_is_there_is_not_made_again():
 def test_the_version_is_the_digest_of_what_the_environment_is_made_of(tmp_path):
     one, two = environment({"image": "a:1"})[0], environment({"image": "a:2"})[0]
     assert one != two
+    tags = {"tags": {"a": "1"}, "image": "a:1"}
+    assert environment(tags)[0] == environment(dict(reversed(tags.items())))[0]
     conda = {"image": "a:1", "conda_file": "conda.yml"}
     (tmp_path / "conda.yml").write_text("dependencies: [python=3.11]")
     with_file = environment(conda, tmp_path)[0]
@@ -257,3 +260,30 @@ def test_what_was_refused_is_not_made_again():
 def test_a_bug_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         ensure_datastore(Failing(9, ZeroDivisionError()), STORAGE, {"KEY": "k"})
+
+
+class ClientError(Exception):
+    """An error of azure-ai-ml, whose errors have no common root."""
+
+
+ClientError.__module__ = "azure.ai.ml.exceptions"
+
+
+def test_an_error_of_the_client_is_one_line():
+    with pytest.raises(BackendError, match="datastore 'nni': it is odd"):
+        ensure_datastore(Failing(9, ClientError("it is odd\nand more")), STORAGE, {"KEY": "k"})
+
+
+def test_code_is_uploaded_by_its_content_whatever_its_ignore_files_say(monkeypatch, tmp_path):
+    def code(*, path, ignore_file, **values):
+        return SimpleNamespace(path=path, ignores=ignore_file, _hash_sha256="f" * 64, **values)
+
+    monkeypatch.setitem(sys.modules, "azure.ai.ml._utils._asset_utils", SimpleNamespace(IgnoreFile=lambda path: path))
+    monkeypatch.setitem(sys.modules, "azure.ai.ml.entities._assets._artifacts.code", SimpleNamespace(Code=code))
+    client = Registry()
+    client._code = SimpleNamespace(
+        create_or_update=lambda entity: client.made.append(entity) or SimpleNamespace(id="/codes/other/1")
+    )
+    assert code_id(client, tmp_path) == "azureml:/codes/other/1"
+    (made,) = client.made
+    assert (made.name, made.version, made.path, made.ignores) == (f"amlc-{'f' * 16}", "1", str(tmp_path), None)

@@ -221,6 +221,8 @@ def test_jobs_are_listed_once_and_those_that_the_list_lacks_are_asked_for():
     assert [job.name for job in observer.views(["a", "b", "c", "d"])] == ["a", "b", "c"]
     assert sorted(client.asked) == ["GET /jobs", "GET /jobs/c", "GET /jobs/d"]
     assert client.arm.asked[0][2]["properties"] == "amlc.experiment=mnist"
+    observer.views(["a", "b"])
+    assert client.arm.asked[-1][2]["properties"] == "amlc.experiment=mnist"
 
 
 def test_jobs_made_by_hand_are_listed_without_the_property_from_then_on():
@@ -251,6 +253,8 @@ DETAILS = "GET /experiments/mnist/runs/a/details"
             "Queued", "", {DETAILS: {"warnings": [{"message": "One."}, {"message": "Two."}]}}, "One. Two.", id="warnings"
         ),
         pytest.param("Preparing", "", {}, "Preparing", id="its status"),
+        pytest.param("Starting", "", {}, "Starting", id="its status, starting"),
+        pytest.param("Provisioning", "", {}, "Provisioning", id="its status, provisioning"),
         pytest.param("Preparing", "", {DETAILS: {"queueingInfo": {"message": "No nodes."}}}, "No nodes.", id="the queue first"),
         pytest.param(
             "Queued",
@@ -288,3 +292,53 @@ def test_a_running_job_has_what_its_run_holds_as_intermediate_results():
     found = Observer(Client(**answers), store, experiment="mnist", parallel=1).history(JOB)
     assert [(metric.kind, metric.value) for metric in found] == [("intermediate", 0.5)]
     assert store.looks == 0
+
+
+def test_a_running_job_has_the_results_that_its_runner_recorded():
+    answers = {f"GET /jobs/{JOB}": resource(JOB), f"GET {MLFLOW}/runs/get": run_of(end_time=None)}
+    observer = Observer(Client(**answers), Store(**{ONE: {}}), experiment="mnist", parallel=1)
+    assert [outcome.trial for outcome in observer.fetched(JOB).outcomes] == [ONE]
+    assert observer.ended == {}
+
+
+RECORDS = json.dumps({"type": "intermediate", "sequence": 0, "value": "recorded", "at": 1.0}) + "\n"
+
+
+def told_of(*, whole):
+    return {
+        "amlc.results": json.dumps(
+            {ONE: {"final": [0.5], "step": 1, "names": ["default"], "integers": [], "whole": whole}}
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "run", "files", "values"),
+    [
+        pytest.param(
+            "Completed", {"tags": told_of(whole=True)}, {"metrics.jsonl": RECORDS}, [0.25, 0.5], id="MLflow holds all"
+        ),
+        pytest.param(
+            "Completed", {"tags": told_of(whole=False)}, {"metrics.jsonl": RECORDS}, ["recorded"], id="it does not"
+        ),
+        pytest.param(
+            "Completed", {"tags": told_of(whole=False)}, {}, [0.25, 0.5], id="it does not, and there are no records"
+        ),
+        pytest.param("Failed", {}, {"metrics.jsonl": RECORDS}, ["recorded"], id="the runner did not get to say"),
+        pytest.param("Running", {}, {"metrics.jsonl": RECORDS}, [0.25, 0.5], id="it runs"),
+        pytest.param("Failed", None, {"metrics.jsonl": RECORDS}, ["recorded"], id="there is no run"),
+        pytest.param("Failed", None, {}, [], id="there is nothing"),
+        pytest.param("Running", None, {"metrics.jsonl": RECORDS}, [], id="there is no run yet"),
+    ],
+)
+def test_every_report_comes_from_mlflow_or_from_the_records(status, run, files, values):
+    points = [{"key": "default", "value": v, "step": s, "timestamp": 1_000} for s, v in enumerate([0.25, 0.5])]
+    answers = {
+        f"GET /jobs/{JOB}": resource(JOB, status=status),
+        f"GET {MLFLOW}/runs/get": None if run is None else run_of(metrics=[("default", 0.5, 1, 1_000)], **run),
+        f"GET {MLFLOW}/metrics/get-history": lambda asked: {"metrics": points},
+    }
+    store = Store()
+    store.files = {f"outputs/amlc/{ONE}/{name}": text for name, text in files.items()}
+    found = Observer(Client(**answers), store, experiment="mnist", parallel=1).history(JOB)
+    assert [metric.value for metric in found] == values

@@ -231,7 +231,12 @@ def test_a_refused_token_is_fetched_anew_once():
 def test_waits_grow_are_bounded_and_never_the_same():
     patience = pace.Patience(Credential())
     settings = patience.configure_retries({})
-    assert settings["total"] == 25
+    assert {name: settings[name] for name in ("total", "connect", "read", "status")} == {
+        "total": 25,
+        "connect": 6,
+        "read": 10,
+        "status": 25,
+    }
 
     def waits(tries):
         return [patience.get_backoff_time({**settings, "history": [None] * tries}) for _ in range(50)]

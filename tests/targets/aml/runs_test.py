@@ -133,6 +133,11 @@ def test_the_trials_of_a_pack_have_metrics_of_their_own():
     assert (second.trial, second.value, second.at) == (TWO, {"default": 2.0}, 3.0)
 
 
+def test_a_trial_of_a_pack_that_reported_nothing_hides_no_other():
+    (metric,) = final_metrics(run_with({f"{TWO}/default": (2.0, 0, 3.0)}), PACKED)
+    assert metric.trial == TWO
+
+
 def test_a_trial_alone_has_every_metric_of_its_run():
     (metric,) = final_metrics(run_with({f"{TWO}/x": (1.0, 0, 1.0)}), ALONE)
     assert metric.value == {f"{TWO}/x": 1.0}
@@ -140,7 +145,9 @@ def test_a_trial_alone_has_every_metric_of_its_run():
 
 def steps(histories, reports=None, trials=ALONE):
     points = {name: [Point(float(value), step, at) for value, step, at in some] for name, some in histories.items()}
-    return [(m.trial, m.sequence, m.value, m.at) for m in intermediate_metrics(run_with({}, reports), points, trials)]
+    found = list(intermediate_metrics(run_with({}, reports), points, trials))
+    assert {metric.kind for metric in found} <= {"intermediate"}
+    return [(metric.trial, metric.sequence, metric.value, metric.at) for metric in found]
 
 
 def test_intermediate_results_are_those_of_each_step():
@@ -182,7 +189,7 @@ def test_a_search_follows_its_pages():
         {"runs": [raw("c")]},
     ]
     client = Client(**{f"POST {MLFLOW}/runs/search": pages})
-    assert list(search(client, "7")) == ["a", "b"]
+    assert {name: run.job for name, run in search(client, "7").items()} == {"a": "a", "b": "b"}
     first = {"experiment_ids": ["7"], "max_results": 1000}
     assert [body for _, _, body in client.api.asked][-1] == {**first, "page_token": "p"}
 
@@ -203,7 +210,11 @@ def test_every_value_of_a_metric_is_there_in_the_order_of_its_steps():
 
 
 def test_a_run_or_metric_that_is_not_there_is_nothing():
-    assert get(Client(), "job") is None
+    client = Client()
+    assert get(client, "job") is None
+    assert client.api.asked[0][2] == {"run_id": "job"}
+    with pytest.raises(BackendError, match="MLflow: not found"):
+        search(Client(), "7")
     assert history(Client(), "job", "k") == []
 
 

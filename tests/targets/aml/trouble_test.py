@@ -122,6 +122,9 @@ ABSENT = {
     ("ways", "said"),
     [
         pytest.param({}, "Please run 'az login' to set up an account.", id="nothing is set up"),
+        pytest.param(
+            {"environment": "The variables are not fully configured."}, "Please run 'az login' to set up an account.", id="half set up"
+        ),
         pytest.param({"cli": "Azure CLI not found on path"}, "Azure CLI not found on path.", id="no az"),
         pytest.param(
             {"environment": "Authentication failed: invalid_client"},

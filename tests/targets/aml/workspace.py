@@ -10,7 +10,7 @@ ONE, TWO = "0123456789abcdef", "fedcba9876543210"
 
 
 class Answers:
-    """One of the workspace's services. A path's answer may be an error, and a list is used up from its front."""
+    """One of the workspace's services. A path's answer may be an error or a function of what was asked; a list is used up from its front."""
 
     def __init__(self, answers):
         self.answers = answers
@@ -22,6 +22,8 @@ class Answers:
         found = self.answers.get(f"{method} {path}")
         if isinstance(found, list):
             found = found.pop(0) if found else None
+        if callable(found):
+            found = found(self.asked[-1][2])
         if isinstance(found, Exception):
             raise found
         if found is None and not missing:
