@@ -357,14 +357,14 @@ def test_a_cancel_that_fails_is_said(error, raised):
         cancel_jobs(client, ["a"], parallel=1)
 
 
-@pytest.mark.parametrize(("most", "enough_after"), [(1, 3), (2, 3), (9, 99)])
-def test_calls_are_started_as_long_as_there_is_not_enough(most, enough_after):
-    started = []
+@pytest.mark.parametrize(
+    ("most", "enough", "least", "largest"), [(1, 3, 3, 3), (2, 3, 3, 4), (9, 99, 20, 20), (1, 0, 0, 0)]
+)
+def test_calls_are_started_as_long_as_there_is_not_enough(most, enough, least, largest):
+    started, done = [], []
     calls = ((lambda n=n: started.append(n)) for n in range(20))
-    done = []
     with ThreadPoolExecutor(most) as pool:
-        for future in in_flight(pool, calls, most, lambda: len(done) >= enough_after):
+        for future in in_flight(pool, calls, most, lambda: len(done) >= enough):
             done.append(future)
-    assert len(done) == len(started) <= max(enough_after + most, 20)
-    assert len(done) >= min(enough_after, 20)
-    assert len(done) < 20 or enough_after > 20
+    assert len(done) == len(started)
+    assert least <= len(done) <= largest
