@@ -33,6 +33,11 @@ LAYERS = {
     "commands": 5,
     "cli": 6, "__init__": 6, "__main__": 6,
 }  # fmt: skip
+# Each module is imported by name by a test of its own room: tests/ mirrors amlc/. What has no such test has a reason.
+UNTESTED = {
+    "amlc.__main__": "it is run, as `python -m amlc`, by every test that starts a process",
+}
+ROOMS = {"amlc.targets.aml": "targets/aml"}  # where the tests of a package are, if they are elsewhere
 SLOW = ("azure", "numpy", "optuna", "mlflow", "jinja2", "pyarrow", "plotly", "nni")
 
 
@@ -113,6 +118,31 @@ def test_there_is_no_import_cycle() -> None:
 
     for module in MODULES:
         visit(module, ())
+
+
+def has_code(path: Path) -> bool:
+    """Whether there is more in a file than a docstring."""
+    return len(ast.parse(path.read_text(encoding="utf-8")).body) > 1
+
+
+@cache
+def named_in(room: Path) -> frozenset[str]:
+    """The modules that the tests in a folder import by name."""
+    found: set[str] = set()
+    for path in room.glob("*_test.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("module", [name for name, path in MODULES.items() if has_code(path)])
+def test_every_module_is_imported_by_a_test_of_its_own_room(module) -> None:
+    package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+    room = ROOMS.get(package) or package.partition(".")[2].replace(".", "/")
+    assert (module not in named_in(ROOT / "tests" / room)) == (module in UNTESTED)
 
 
 def test_nothing_imports_the_runner() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from amlc import assessors, tuners
-from amlc.catalogue import NESTED, NUMERIC, TUNERS, BuiltIn, find, names
+from amlc.catalogue import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn, filled, find, names
 from amlc.resources import schema_file
 
 ROOT = Path(__file__).parents[1]
@@ -114,3 +114,38 @@ def test_the_catalogue_is_read_without_any_of_them() -> None:
     assert "numpy" not in loaded
     ours = {name for name in loaded if name.startswith("amlc.")}
     assert ours <= {"amlc.assessors", "amlc.catalogue", "amlc.errors", "amlc.model", "amlc.tuners"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "found"),
+    [
+        ("TPE", "tuner", "TPE"), ("tpe", "tuner", "TPE"), ("BatchTuner", "tuner", "Batch"), ("batch", "tuner", "Batch"),
+        ("Medianstop", "tuner", None), ("medianstop", "assessor", "Medianstop"), ("TPE", "assessor", None), ("ASHA", "assessor", "ASHA"),
+        (None, "tuner", None), (7, "tuner", None),
+    ],
+)  # fmt: skip
+def test_an_algorithm_is_found_by_its_names(name, kind, found):
+    known = find(name, kind)
+    assert (known.name if known else None) == found
+
+
+def test_no_two_algorithms_have_one_name():
+    for table in (TUNERS, ASSESSORS):
+        names = [name.lower() for known in table for name in {known.name, known.alias} if name]
+        assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"a": 1, "b": {"c": 2}}),
+        ({"a": 5}, {"a": 5, "b": {"c": 2}}),
+        ({"a": None}, {"a": None, "b": {"c": 2}}),
+        ({"b": {"c": 7}, "a": 0}, {"a": 0, "b": {"c": 7}}),
+        ({"b": None}, {"a": 1, "b": {"c": 2}}),
+    ],
+)
+def test_what_is_not_given_has_its_default(given, expected):
+    table = {"a": Argument(default=1), "b": Argument(nested={"c": Argument(default=2)})}
+    found = filled(table, given)
+    assert (found, list(found)) == (expected, list(expected))

@@ -6,7 +6,7 @@ import pytest
 
 from amlc.experience import Experience
 from amlc.ledger import Event, fold, observed, open_ledger
-from amlc.model import Metric, Observation, Outcome, Status
+from amlc.model import Metric, Observation, Outcome, Record, Status
 
 
 class Story:
@@ -170,3 +170,58 @@ def test_outcomes_decide_before_the_job_does(story):
         (Status.FAILED, None, 1),
         (Status.SUCCEEDED, 1.0, 1),
     ]
+
+
+def test_what_was_imported_comes_first_and_is_no_trial(story):
+    story.asks("a")
+    story.ledger.append([Event(kind="import", at=0.0, data={"results": [{"parameters": {"x": 7}, "value": 0.5}]})])
+    first, second = story.records()
+    expected = Record(parameters={"x": 7}, status=Status.SUCCEEDED, value=0.5, told=0, imported=True)
+    assert (first, second.imported) == (expected, False)
+
+
+def test_what_is_left_of_a_pack_does_not_make_it_smaller(story):
+    story.asks("ab")
+    story.ends("ab", Status.FAILED, infrastructure=True)
+    trial = {"id": "b", "sequence": 1, "parameters": {"x": "b"}}
+    data = {"id": "ab", "attempt": 2, "trials": [trial], "revision": "r", "backend": "local", "losses": 1}
+    story.ledger.append([Event(kind="intent", at=0.0, job="ab-2", data=data)])
+    (group,) = Experience(story.ledger, replicates=1).past(fold(story.ledger.events())).groups
+    assert [one.id for one in group] == ["a", "b"]
+    assert [record.status for record in story.records()] == [Status.UNFINISHED, Status.RUNNING]
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "value"),
+    [
+        pytest.param([(Status.FAILED, None), (Status.SUCCEEDED, 2)], Status.SUCCEEDED, 2.0, id="one of them did well"),
+        pytest.param(
+            [(Status.SUCCEEDED, 1), (Status.CANCELED, 9)],
+            Status.SUCCEEDED,
+            1.0,
+            id="what others reported does not count",
+        ),
+        pytest.param([(Status.CANCELED, None), (Status.FAILED, None)], Status.CANCELED, None, id="none of them did"),
+        pytest.param(
+            [(Status.SUCCEEDED, None), (Status.FAILED, None)], Status.SUCCEEDED, None, id="well, without a result"
+        ),
+    ],
+)
+def test_replicates_did_well_if_one_of_them_did(story, ends, status, value):
+    for number, (one, (end, final)) in enumerate(zip("ab", ends, strict=True)):
+        trial = {"id": one, "sequence": number, "parameters": {"x": 1}}
+        data = {"id": one, "attempt": 1, "trials": [trial], "revision": "r", "backend": "local", "losses": 0}
+        story.ledger.append([Event(kind="intent", at=0.0, job=f"{one}-1", data=data)])
+        last = story.ends(one, end, final=None if final is None else {one: final})
+    (record,) = story.records(replicates=2)
+    assert (record.status, record.value, record.asked, record.told) == (status, value, 1, last)
+
+
+def test_trials_of_which_nothing_is_new_are_not_read_again(story, monkeypatch):
+    for job in "abc":
+        story.asks(job)
+        story.ends(job, final={job: 1})
+    history, attempts = Experience(story.ledger, replicates=1), fold(story.ledger.events())
+    first = history.past(attempts)
+    monkeypatch.setattr(type(story.ledger), "metrics", lambda *args, **kwargs: pytest.fail("it reads again"))
+    assert history.past(attempts) == first

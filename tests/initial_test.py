@@ -10,6 +10,7 @@ import pytest
 
 from amlc.catalogue import names
 from amlc.errors import PlanError
+from amlc.initial import before, first, leading
 from amlc.model import Algorithm, Choice, Integer, Real, Record, Status, Trial
 from amlc.plan import plan, proposed, upcoming
 from tests.plan_test import experiment
@@ -150,3 +151,45 @@ def test_in_a_finite_space_single_calls_give_what_one_call_gives(name):
         assert [trial.parameters for trial in at_once] == [trial.parameters for trial in known]
     assert len({json.dumps(trial.parameters) for trial in known}) == 12
     assert list(upcoming(one, known, history, room=1)) == []
+
+
+WHOLE, PART = {"lr": 0.5, "n": 1, "size": 16}, {"lr": 0.5}
+OTHER = {"lr": 0.25, "n": 2, "size": 32}
+
+
+def had(*past, imported=False):
+    return [Record(parameters=one, imported=imported) for one in past]
+
+
+@pytest.mark.parametrize(
+    ("given", "past", "imported", "certain"),
+    [
+        pytest.param([WHOLE, OTHER], [], False, 2, id="all of their values"),
+        pytest.param([WHOLE, PART, OTHER], [], False, 1, id="up to the first that leaves one open"),
+        pytest.param([PART, WHOLE], [], False, 0, id="the first leaves one open"),
+        pytest.param([WHOLE, OTHER], [WHOLE], False, 1, id="one is begun"),
+        pytest.param([WHOLE, OTHER], [WHOLE], True, 2, id="one was imported, which is no trial"),
+        pytest.param([PART, OTHER], [WHOLE], False, 1, id="a trial that fits one which leaves some open"),
+        pytest.param([WHOLE, WHOLE], [WHOLE], False, 1, id="one trial stands for one"),
+        pytest.param([], [], False, 0, id="none"),
+    ],
+)
+def test_whole_parameter_sets_are_certain(given, past, imported, certain):
+    one = experiment(FLAT, tuner="TPE", initial=tuple(given))
+    assert leading(one, had(*past, imported=imported)) == certain
+
+
+def test_what_is_begun_already_does_not_come_again():
+    one = experiment(FLAT, tuner="TPE", initial=(WHOLE, OTHER))
+    tuner = iter([{"lr": 0.125, "n": 3, "size": 16}] * 9)
+    found = before(
+        one, had(WHOLE), lambda history, count, allowed: islice(tuner, count), count=2, allowed=lambda p: True
+    )
+    assert [parameters["lr"] for parameters in found] == [0.25, 0.125]
+
+
+def test_an_open_loop_loses_none_but_equal_ones():
+    one = experiment(FLAT, tuner="Random", initial=(OTHER,))
+    drawn = [{"lr": 0.125, "n": 3, "size": 16}, OTHER, WHOLE]
+    found = list(first(one, drawn, allowed=lambda parameters: True))
+    assert [parameters["lr"] for parameters in found] == [0.25, 0.125, 0.5]

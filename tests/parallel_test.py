@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from amlc.parallel import WorkerError, in_chunks
+
 EXPERIMENT = """\
 experimentName: large
 searchSpace: {x: {_type: uniform, _value: [0, 1]}}
@@ -76,3 +78,30 @@ def test_a_killed_worker_is_one_line(project):
     assert compile_.returncode == 1
     assert stderr.startswith("error: a worker process was killed")
     assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 249, 250, 251, 1_000])
+def test_each_chunk_comes_in_order_with_its_result(count):
+    found = list(in_chunks(lambda chunk: (sum(chunk), os.getpid()), iter(range(count))))
+    assert [item for chunk, _ in found for item in chunk] == list(range(count))
+    assert all(total == sum(chunk) for chunk, (total, _) in found)
+    assert max((len(chunk) for chunk, _ in found), default=0) <= 250
+    is_elsewhere = {pid != os.getpid() for _, (_, pid) in found}
+    assert is_elsewhere == ({count >= 250} if count else set())
+
+
+def test_an_error_in_a_worker_is_that_of_its_chunk():
+    def fail(chunk):
+        if 700 in chunk:
+            raise KeyError(700)
+        return len(chunk)
+
+    seen = []
+    with pytest.raises(KeyError):
+        seen.extend(done for _, done in in_chunks(fail, range(1_000)))
+    assert seen == [250, 250]
+
+
+def test_a_worker_that_is_killed_is_said():
+    with pytest.raises(WorkerError, match="a worker process was killed"):
+        list(in_chunks(lambda chunk: os.kill(os.getpid(), signal.SIGKILL), range(250)))

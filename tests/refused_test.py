@@ -14,8 +14,11 @@ import pytest
 
 from amlc.commands.compile import compile_
 from amlc.commands.validate import validate
-from amlc.errors import ConfigError
+from amlc.errors import ConfigError, PlanError
 from amlc.folders import Folders
+from amlc.model import Budget, Choice, Real
+from amlc.refusals import check_ahead
+from tests.plan_test import experiment
 
 REFUSED = Path(__file__).parent / "refused"
 CASES = Path(__file__).parent / "cases"
@@ -162,3 +165,39 @@ def test_validate_admits_what_compiles(name, monkeypatch) -> None:
             (shutil.copytree if path.is_dir() else shutil.copy)(path, path.name)
     assert found_by_validate() == []
     assert found_by_compile() == []
+
+
+X = Real("x", 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("tuner", "changes", "path"),
+    [
+        pytest.param("TPE", {"max_trials": 9, "budget": Budget(trials=9)}, None, id="within its budget"),
+        pytest.param(
+            "TPE", {"max_trials": 9, "budget": Budget(trials=8)}, ("amlc", "budget", "trials"), id="beyond it"
+        ),
+        pytest.param("Random", {"max_trials": 9, "budget": Budget(trials=8)}, None, id="an open loop is gone through"),
+        pytest.param("TPE", {"max_trials": 9, "constraints": ("x < 2",)}, None, id="constraints that hold"),
+        pytest.param(
+            "TPE", {"max_trials": 9, "constraints": ("x > 2",)}, ("amlc", "constraints"), id="that leave nothing"
+        ),
+        pytest.param(
+            "TPE", {"max_trials": 9, "constraints": ("x.nope > 2",)}, ("amlc", "constraints", 0), id="that fail"
+        ),
+    ],
+)
+def test_what_is_known_before_the_trials_are_is_refused_first(tuner, changes, path):
+    one = experiment((X,), tuner=tuner, **changes)
+    if path is None:
+        check_ahead(one)
+        return
+    with pytest.raises(PlanError) as refused:
+        check_ahead(one)
+    assert refused.value.path[: len(path)] == path
+
+
+def test_a_parameter_set_that_fits_into_no_job_is_refused():
+    large = Choice("c", ("x" * 1_600_000, "y"))
+    with pytest.raises(PlanError):
+        check_ahead(experiment((X, large), tuner="TPE", max_trials=9))

@@ -1,6 +1,16 @@
 """Ending trials, beside a submit that runs and without one."""
 
 import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from amlc.backends import Fetched, Submitted
+from amlc.commands import cancel as cancel_module
+from amlc.commands import look
+from amlc.commands.cancel import cancel
+from amlc.errors import UsageError
+from amlc.model import Observation, Status
 
 WAIT = 'while [ ! -e "$PROBE/go" ]; do sleep 0.02; done'
 
@@ -68,3 +78,44 @@ def test_cancel_at_any_moment_of_a_submit_leaves_no_process_and_no_open_job(proj
         wait_until(lambda: not project.processes(), 5)
         assert not [attempt for attempt in project.attempts() if attempt.working]
     assert {attempt.latest.status.value for attempt in project.attempts()} == {"canceled"}
+
+
+@pytest.mark.parametrize(("trials", "everything"), [((), False), (("0",), True)])
+def test_what_to_cancel_has_to_be_said_in_one_way(story, trials, everything):
+    with pytest.raises(UsageError, match="name the trials to cancel"):
+        cancel(trials=trials, everything=everything, target=None, folders=story.folders, err=story.err, quiet=False)
+
+
+@pytest.mark.parametrize(
+    ("working", "trials", "said"),
+    [
+        ([], (), "nothing is at work, so nothing is canceled"),
+        ([2], (), "canceling 1 job with trial 2"),
+        ([3, 1], (), "canceling 2 jobs with trials 1, 3"),
+        ([3, 1], ("1",), "canceling 1 job with trial 1"),
+        ([3], ("0",), "nothing is at work, so nothing is canceled"),
+    ],
+)
+def test_what_is_canceled_is_said_before_it_is_done(story, monkeypatch, working, trials, said):
+    asked = []
+    backend = SimpleNamespace(
+        fetch=lambda job: Fetched((), ()),
+        cancel=asked.extend,
+        adopt=lambda jobs: [Submitted(job) for job in jobs],
+        poll=lambda jobs, timeout_s: [Observation(job=job, status=Status.RUNNING) for job in jobs],
+    )
+    monkeypatch.setattr(cancel_module, "backend_named", lambda *args: backend)
+    monkeypatch.setattr(look, "backend_named", lambda *args: backend)
+    jobs = {number: story.intent(number) for number in [0, *working]}
+    story.end(0, final=1.0)
+    cancel(trials=trials, everything=not trials, target=None, folders=story.folders, err=story.err, quiet=False)
+    assert story.lines()[1] == [f"probe: {said}"]
+    assert asked == sorted(job for number, job in jobs.items() if number and (not trials or str(number) in trials))
+    kinds = [event.kind for event in story.project.events()]
+    assert ("stop" in kinds) is not bool(trials)
+    assert kinds.count("cancel") == len(asked)
+
+
+def test_before_the_first_submit_there_is_nothing_to_cancel(story):
+    with pytest.raises(UsageError, match="probe: nothing was submitted yet"):
+        cancel(trials=(), everything=True, target=None, folders=story.folders, err=story.err, quiet=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from amlc.config import load_experiment
+from amlc.config.samplers import sampler_arguments
 from amlc.errors import ConfigError
 
 FILE = """\
@@ -107,3 +108,17 @@ def test_optuna_is_imported_for_its_own_tuner_alone(file, name, imported) -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert done.stdout == f"{imported}\n"
+
+
+@pytest.mark.parametrize("name", ["NoSuchSampler", "NSGAIISampler2", 7, None, ["TPESampler"]])
+def test_what_is_no_sampler_takes_nothing(name):
+    assert sampler_arguments(name) is None
+
+
+def test_a_sampler_takes_what_its_signature_says():
+    found = sampler_arguments("TPESampler")
+    assert (int in found["n_startup_trials"].kinds, found["n_startup_trials"].low) == (True, 0)
+    assert (float in found["prior_weight"].kinds, found["prior_weight"].above) == (True, 0)
+    assert bool in found["multivariate"].kinds
+    assert found["gamma"].refused.startswith("Optuna wants a ")
+    assert sampler_arguments("RandomSampler") == {}

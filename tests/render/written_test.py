@@ -11,6 +11,7 @@ import pytest
 
 from amlc.collect import Table
 from amlc.render.snapshot import snapshot
+from amlc.render.written import output_finder
 from amlc.report.tables import WRITERS
 
 ROWS = [
@@ -134,3 +135,32 @@ def test_only_beginnings_of_fitting_files_are_read(code, monkeypatch) -> None:
     monkeypatch.setattr("builtins.open", noting)
     snapshot(code)
     assert sorted(read) == ["c.csv", "d.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_output"),
+    [
+        ("r.csv", "sequence,trial,status,attempt", True),
+        ("r.CSV", "sequence,trial,attempt,status", True),
+        ("r.py", "sequence,trial,status,attempt", False),
+        ("r", "sequence,trial,status,attempt", True),
+        ("r.csv", "sequence,trial,x,attempt,status", False),
+        ("r.csv", "sequence,trial,stat", False),
+        ("r.csv", " sequence,trial,status,attempt", False),
+        ("r.json", '[\n{"sequence": 0, "trial": "3f9c1a2b4d5e6f70", "status": 1}', True),
+        ("r.jsonl", '{"sequence": 0, "trial": "3f9c1a2b4d5e6f70", "attempt": 1}', True),
+        ("r.json", '{"sequence": 0, "trial": "3f9c1a2b4d5e6f7", "status": 1}', False),
+        ("r.html", "<!DOCTYPE html>\n<!-- written by amlc report -->", True),
+        ("r.html", "<!DOCTYPE html>\n<html>x</html>", False),
+        ("r.txt", "mnist: 3 of 1,200 trials done", True),
+        ("r.txt", "one line\nmnist: 3 of 4 trials done", False),
+        ("r.log", "mnist: 12 trials in 4 jobs, revision 9e7a6c, 3 files changed", True),
+        ("r.log", "mnist: 1 trial in 1 job, revision 9e7a6c, 3 files changed", True),
+        ("r.log", "mnist: 12 trials in 4 jobs, revision 9e7a6, 3 files changed", False),
+        ("r.txt", "1 of 1 trials done"[:18], False),
+    ],
+)
+def test_a_file_is_known_by_how_it_begins(tmp_path, name, text, is_output):
+    (tmp_path / name).write_text(text)
+    with os.scandir(tmp_path) as entries:
+        assert [output_finder()(one) for one in entries] == [is_output]

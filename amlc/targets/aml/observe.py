@@ -208,7 +208,7 @@ def _ended(
     )
     if _is_well(job):
         return seen
-    late = why is not None and why.late
+    late = why is not None and why.late and _began(run)  # else something else timed out, such as pulling the image
     known = Known(
         code=why.code if why else None,
         canceled=job.status is Status.CANCELED and not late,

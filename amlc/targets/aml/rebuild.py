@@ -187,7 +187,9 @@ def _lower(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _epoch(text: str) -> float:
+    # The service writes up to seven digits of a second, without the zeros at their end; Python 3.10 reads three or six.
+    text = re.sub(r"\.(\d+)", lambda match: f".{match[1]:0<6.6}", text)
     try:
-        return datetime.fromisoformat(re.sub(r"\.(\d{1,6})\d*", r".\1", text).replace("Z", "+00:00")).timestamp()
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
     except ValueError:
         return 0.0

@@ -35,8 +35,18 @@ _STATUSES = {
 
 _FAULTS_OF_THE_SERVICE = frozenset({"serviceerror", "systemerror", "internalerror", "preempted", "nodelost"})
 _LOSSES = ("preempt", "evicted", "node lost", "node was lost", "lost node", "node failure", "unhealthy node")
+# What the compute says of it, in an error that the service may call the user's all the same (MLOpsPython#346).
+_PREEMPTION = "preemptionerror: nodes of this job"
 _EXIT_CODE = re.compile(r"\b(?:status|exit) code:? ([0-9]{1,3})\b")
-_TIME_LIMITS = ("time limit", "timed out", "timeout", "max run duration", "maximum duration", "exceeded the limit")
+_TIME_LIMITS = (
+    "time limit",
+    "timed out",
+    "timeout",
+    "max run duration",
+    "maximum run duration",
+    "maximum duration",
+    "exceeded the limit",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,7 @@ def trials_of(job: View) -> tuple[Trial, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a job ended badly. infrastructure: not through the user's code. late: at its time limit.
+    """Why a job ended badly. infrastructure: not through the user's code. late: at its time limit, if it began at all.
 
     code: the exit code of its command, if that is said.
     """
@@ -127,14 +137,15 @@ def cause(details: Mapping[str, Any]) -> Cause | None:
         return None
     folded = {code.lower() for code in codes}
     lower = f"{' '.join(codes)} {message}".lower()
-    users = codes[0].lower() == "usererror" if codes else False
+    code = _EXIT_CODE.search(message)
+    preempted = _PREEMPTION in lower and code is None  # with an exit code, it is the command's output that says so
+    users = codes[0].lower() == "usererror" and not preempted
     lost = bool(folded & _FAULTS_OF_THE_SERVICE) or any(word in lower for word in _LOSSES)
     late = any(word in lower for word in _TIME_LIMITS)
-    text = f"{codes[0]}: {message}" if codes and codes[0] else message
-    code = _EXIT_CODE.search(message)
+    text = f"{codes[0]}: {message}" if codes[0] else message
     return Cause(
         text[:1000],
-        infrastructure=lost and not users and not late,
+        infrastructure=lost and not users,
         late=late,
         code=int(code[1]) if code else None,
     )

@@ -1,0 +1,105 @@
+"""The table that collect writes, what it says beside it, and its exit code."""
+
+import csv
+import io
+
+import pytest
+
+from amlc.commands import collect as module
+from amlc.commands.collect import best, collect
+from amlc.errors import IncompleteError
+from amlc.ledger import Event
+from amlc.model import Metric, Status
+
+
+@pytest.fixture
+def written(story):
+    """What collect writes, as rows."""
+
+    def run(**options):
+        out = io.BytesIO()
+        options = {"format_": "csv", "quiet": False, **options}
+        try:
+            assert collect(target=None, folders=story.folders, out=out, err=story.err, **options) == 0
+        finally:
+            story.rows = list(csv.DictReader(io.StringIO(out.getvalue().decode())))
+        return story.rows
+
+    return run
+
+
+def test_incomplete_results_are_written_all_the_same(story, written):
+    story.end(0, final=1.5)
+    with pytest.raises(IncompleteError, match=r"probe: 1 of 4 trials done.*The rows are written all the same\."):
+        written()
+    assert [row["metric.default"] for row in story.rows] == ["1.5", "", "", ""]
+
+
+def test_complete_results_are_said_unless_quiet(story, written):
+    for number in range(4):
+        story.end(number, final=number)
+    assert len(written()) == 4
+    assert story.lines()[1] == ["probe: 4 of 4 trials done"]
+    written(quiet=True)
+    assert len(story.lines()[1]) == 1
+
+
+@pytest.mark.parametrize(("numbers", "lines"), [(False, 1), (True, 2)])
+def test_results_without_a_number_are_said_where_they_are_needed(story, written, numbers, lines):
+    for number in range(4):
+        story.end(number, final={"acc": 1})
+    written(numbers=numbers)
+    assert len(story.lines()[1]) == lines
+
+
+def test_with_aggregates_there_is_a_row_for_each_set(story, written):
+    for number in range(4):
+        story.end(number, final=number)
+    rows = written(aggregate=["mean", "count"])
+    assert [row["metric.default.mean"] for row in rows] == ["0.0", "1.0", "2.0", "3.0"]
+
+
+class Elsewhere:
+    """A back end elsewhere, which is asked for the intermediate results of ended jobs."""
+
+    slots = None
+
+    def __init__(self):
+        self.asked = []
+
+    def history(self, jobs):
+        self.asked += jobs
+        for job in jobs:
+            yield job, [Metric(trial=self.trials[job], kind="intermediate", sequence=0, value=0.5, at=1.0)]
+
+    def _unused(self, *args, **kwargs):
+        raise AssertionError
+
+    submit = adopt = poll = cancel = fetch = log = reasons = _unused
+
+
+def test_the_history_of_ended_jobs_is_fetched_once(story, written, monkeypatch):
+    elsewhere = Elsewhere()
+    monkeypatch.setattr(module, "open_backend", lambda header, runs: elsewhere)
+    jobs = [story.end(number, final=1.0) for number in range(3)]
+    elsewhere.trials = {job: entry.trials[0].id for job, entry in zip(jobs, story.entries, strict=False)}
+    with story.project.ledger() as ledger:
+        ledger.append([Event(kind="history", at=1.0, job=jobs[0])])
+    for _ in range(2):
+        with pytest.raises(IncompleteError):
+            written(history=True)
+    assert elsewhere.asked == jobs[1:]
+    assert [row["metric.default"] for row in story.rows] == ["0.5", "0.5"]
+
+
+def test_the_best_trial_is_named_with_what_is_wrong_beside_it(story):
+    story.end(0, final=1.0)
+    story.end(1, final=3.0)
+    story.end(2, Status.FAILED, final=9.0, error="it broke")
+    best(target=None, folders=story.folders, mode="minimize", out=story.out, err=story.err, quiet=False)
+    assert "default = 1, the best by minimize" in story.err.getvalue()
+
+
+def test_without_a_number_there_is_no_best_trial(story):
+    with pytest.raises(IncompleteError, match="probe: no trial has a numeric final result yet"):
+        best(target=None, folders=story.folders, mode=None, out=story.out, err=story.err, quiet=False)

@@ -1,0 +1,73 @@
+"""Before a command reads, the ledger is brought up to date, unless somebody else does so."""
+
+import pytest
+
+from amlc.backends import Fetched, local
+from amlc.commands import look
+from amlc.files import lock
+from amlc.ledger import Event
+from amlc.model import Observation, Status
+
+
+class Backend:
+    """Says that every job has succeeded; `asked` for which."""
+
+    def __init__(self):
+        self.asked = []
+
+    def adopt(self, jobs):
+        return iter(())
+
+    def poll(self, jobs, *, timeout_s):
+        self.asked.append(sorted(jobs))
+        return [Observation(job=job, status=Status.SUCCEEDED) for job in jobs]
+
+    def fetch(self, job):
+        return Fetched((), ())
+
+
+@pytest.fixture
+def backends(monkeypatch):
+    """The back ends that are opened, by name."""
+    opened = {}
+
+    def open_backend(header, runs):
+        return opened.setdefault(header.backend, Backend())
+
+    monkeypatch.setattr(look, "open_backend", open_backend)
+    return opened
+
+
+def statuses(story):
+    with look.up_to_date(story.project.manifest, story.folders) as results:
+        return [row.status.value for row in results.rows()]
+
+
+def test_nobody_is_asked_while_nothing_is_at_work(story, backends):
+    assert statuses(story) == ["pending"] * 4
+    story.end(0)
+    statuses(story)
+    assert backends == {}
+
+
+def test_each_back_end_is_asked_for_its_own_jobs(story, backends):
+    jobs = [story.intent(0), story.intent(1, backend="aml"), story.intent(2)]
+    with story.project.ledger() as ledger:
+        ledger.append([Event(kind="submitted", at=1.0, job=job, data={"url": None}) for job in jobs])
+    assert statuses(story) == ["succeeded"] * 3 + ["pending"]
+    assert {name: backend.asked for name, backend in backends.items()} == {
+        "local": [sorted([jobs[0], jobs[2]])],
+        "aml": [[jobs[1]]],
+    }
+
+
+def test_a_submit_that_is_at_work_records_what_it_sees_itself(story, backends):
+    story.intent(0)
+    with lock(story.folders.lock("probe")):
+        assert statuses(story) == ["waiting"] + ["pending"] * 3
+    assert backends == {}
+
+
+def test_an_attempt_is_looked_after_by_the_back_end_that_runs_it(story):
+    found = look.backend_named("local", story.project.manifest, story.folders)
+    assert isinstance(found, local.LocalBackend)

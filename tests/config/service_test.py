@@ -1,0 +1,108 @@
+"""Where trials run: each platform of NNI's, in each spelling, and keys that may stand inside or outside."""
+
+import pytest
+
+from amlc.config.service import check_service, gpu_indices
+
+NO = "E-platform /trainingService/platform"
+
+
+@pytest.mark.parametrize(
+    ("service", "platform", "said"),
+    [
+        ("{platform: local}", "local", []),
+        ("{platform: aml}", "aml", []),
+        ("{PlatForm: aml}", "aml", []),
+        ("{platform: AML}", "aml", ["E-platform /trainingService/platform"]),
+        ("{platform: Local}", "local", [NO]),
+        *[
+            (f"{{platform: {name}}}", "local", [NO])
+            for name in ("remote", "openpai", "pai", "kubeflow", "adl", "dlc", "hybrid")
+        ],
+        ("{platform: lokal}", "local", [NO]),
+        ("{platform: 7}", "local", [NO]),
+        ("{platform: [aml]}", "local", [NO]),
+        ("[{platform: local}]", "local", ["E-platform /trainingService"]),
+        ("{useActiveGpu: true}", None, ["E-required /trainingService"]),
+        ("{platform: null}", None, ["E-required /trainingService"]),
+        ("text", None, []),
+    ],
+)
+def test_each_platform_is_known_or_refused(read, say, service, platform, said):
+    config = read(f"trainingService: {service}")
+    assert (config.get("trainingService", "platform"), say(config.problems)) == (platform, said)
+
+
+def test_a_slip_of_the_platform_is_corrected_in_the_message(read):
+    (problem,) = read("trainingService: {platform: lokal}").problems
+    assert "Did you mean 'local'?" in problem.message
+    (problem,) = read("trainingService: {platform: slurm}").problems
+    assert "Set 'platform' to aml or local" in problem.message
+
+
+@pytest.mark.parametrize("service", ["{platform: remote, machineList: [], x: 1}", "[{platform: remote}]"])
+def test_a_foreign_platform_is_only_warned_of_where_trials_run_here(read, service):
+    (problem,) = read(f"trainingService: {service}", backend="local").problems
+    assert (problem.code, problem.severity.value) == ("W-platform", "warning")
+
+
+def test_a_foreign_platform_keeps_the_keys_that_each_has(read):
+    config = read(
+        "trainingService: {platform: remote, trial_command: c, TrialGpuNumber: 2, machineList: [], reuseMode: true}"
+    )
+    assert (config.get("trialCommand"), config.get("trialGpuNumber")) == ("c", 2)
+    assert config.get("trainingService") == {"platform": "local"}
+    assert config.original(("trialGpuNumber",)) == ("trainingService", "TrialGpuNumber")
+
+
+@pytest.mark.parametrize("key", ["trialCommand", "trialCodeDirectory", "trialGpuNumber"])
+@pytest.mark.parametrize("platform", ["aml", "local"])
+def test_a_key_may_stand_inside(read, say, key, platform):
+    config = read(f"trainingService: {{platform: {platform}, {key}: 2}}")
+    assert (config.get(key), config.get("trainingService", key), config.problems) == (2, None, ())
+    assert config.original((key,)) == ("trainingService", key)
+
+
+@pytest.mark.parametrize(("outside", "said"), [("2", []), ("3", ["W-twice /trainingService/trialGpuNumber"])])
+def test_of_two_the_inner_one_wins(read, say, outside, said):
+    config = read(f"trialGpuNumber: {outside}\ntrainingService: {{platform: local, trialGpuNumber: 2}}")
+    assert (config.get("trialGpuNumber"), say(config.problems)) == (2, said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("trainingService: {platform: local}", []),
+        ("trialGpuNumber: 0\ntrainingService: {platform: local}", []),
+        ("trialGpuNumber: 1\ntrainingService: {platform: local}", ["N-default /trainingService"]),
+        ("trialGpuNumber: 1\ntrainingService: {platform: local, useActiveGpu: false}", []),
+        ("trialGpuNumber: 1\ntrainingService: {platform: aml}", []),
+        (
+            "trainingService: {platform: local, maxTrialNumberPerGpu: 2}",
+            ["W-no-effect /trainingService/maxTrialNumberPerGpu"],
+        ),
+        ("trainingService: {platform: local, maxTrialNumberPerGpu: 1}", []),
+        ("trialGpuNumber: 0\ntrainingService: {platform: local, maxTrialNumberPerGpu: 2}", []),
+        ("trainingService: {platform: aml, maxTrialNumberPerGpu: 2}", ["W-no-effect /trainingService/maxTrialNumberPerGpu"]),
+        ("trainingService: {platform: aml, useActiveGpu: false}", ["W-no-effect /trainingService/useActiveGpu"]),
+        ("trainingService: {platform: local, gpuIndices: 0}", ["W-no-effect /trainingService/gpuIndices"]),
+        ("trialGpuNumber: 0\ntrainingService: {platform: local, gpuIndices: 0}", ["W-no-effect /trainingService/gpuIndices"]),
+        ("trialGpuNumber: 1\ntrainingService: {platform: local, gpuIndices: 0, useActiveGpu: true}", []),
+        ("trainingService: {platform: local, reuseMode: true}", ["W-no-effect /trainingService/reuseMode"]),
+        ("trainingService: {platform: local, reuseMode: false}", []),
+    ],
+)  # fmt: skip
+def test_keys_without_effect_are_said(read, say, text, said):
+    assert say(check_service(read(text))) == said
+
+
+def test_a_default_of_a_foreign_platform_is_not_worth_a_note(read, say):
+    assert say(check_service(read("trialGpuNumber: 1\ntrainingService: {platform: remote}", backend="local"))) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, None), (0, (0,)), (3, (3,)), ("2", (2,)), ("0, 1,3", (0, 1, 3)), ([2, 0], (2, 0)), ([], ())],
+)
+def test_gpu_indices_have_three_forms(value, expected):
+    assert gpu_indices(value) == expected

@@ -1,0 +1,167 @@
+"""What the runner of a job left in the workspace's artifact store."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from azure.core import exceptions
+
+from amlc.errors import BackendError, TransientError
+from amlc.model import End
+from amlc.targets.aml.artifacts import Artifacts, Records, records
+from tests.targets.aml.workspace import ONE, TWO, Client
+
+RESULT = {"exit_code": 0, "started": 1.0, "ended": 2.0, "end": "exited", "error": None}
+
+
+def report(value, kind="final", sequence=0):
+    return json.dumps({"type": kind, "sequence": sequence, "value": value, "at": 1.0}) + "\n"
+
+
+class Store:
+    """The artifacts of one job: text or, for a size that is only claimed, a number."""
+
+    def __init__(self, files):
+        self.files = files
+        self.read_ones = []
+
+    def names(self, job, prefix):
+        assert (job, prefix) == ("job", "outputs/amlc/")
+        return {name: len(text) if isinstance(text, str) else text for name, text in self.files.items()}
+
+    def read(self, job, path, *, start=0):
+        self.read_ones.append(path)
+        return self.files[path].encode()
+
+
+def read(trials=(ONE,), **files):
+    store = Store(
+        {f"outputs/amlc/{trial}/{name}": text for trial, more in files.items() for name, text in more.items()}
+    )
+    return records(store, "job", trials), store.read_ones
+
+
+def test_reports_and_ends_of_all_trials_are_read_in_order():
+    one = {"metrics.jsonl": report(1, "intermediate") + report(2), "result.json": json.dumps(RESULT)}
+    two = {"metrics.jsonl": report(3), "result.json": json.dumps({**RESULT, "exit_code": None, "end": "time_limit"})}
+    found, _ = read((ONE, TWO), **{TWO: two, ONE: one})
+    assert [(metric.trial, metric.kind, metric.value) for metric in found.metrics] == [
+        (ONE, "intermediate", 1),
+        (ONE, "final", 2),
+        (TWO, "final", 3),
+    ]
+    assert [(outcome.trial, outcome.end) for outcome in found.outcomes] == [(ONE, End.EXITED), (TWO, End.TIME_LIMIT)]
+    assert found.began
+
+
+def test_a_job_that_left_nothing_did_not_begin():
+    found, asked = read()
+    assert found == Records([], [], began=False)
+    assert asked == []
+
+
+def test_a_trial_that_left_nothing_is_left_out():
+    found, asked = read((ONE, TWO), **{ONE: {"result.json": json.dumps(RESULT)}})
+    assert [outcome.trial for outcome in found.outcomes] == [ONE]
+    assert asked == [f"outputs/amlc/{ONE}/result.json"]
+
+
+def test_a_file_beside_the_records_says_that_it_began():
+    found, asked = read(nobody={"log": "x"})
+    assert (found.began, asked) == (True, [])
+
+
+def test_an_end_that_cannot_be_read_is_none():
+    assert read(**{ONE: {"result.json": "{"}})[0].outcomes == []
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(999_999, True), (1_000_000, False), (2**40, False)])
+def test_a_result_that_is_too_large_is_not_read(size, is_read):
+    store = Store({f"outputs/amlc/{ONE}/result.json": size})
+    store.read = lambda job, path, *, start=0: store.read_ones.append(path) or b"{}"
+    records(store, "job", [ONE])
+    assert bool(store.read_ones) is is_read
+
+
+class Container:
+    """A blob container, or the error that it raises."""
+
+    def __init__(self, blobs=None, error=None):
+        self.blobs, self.error = blobs or {}, error
+
+    def list_blobs(self, *, name_starts_with):
+        if self.error:
+            raise self.error
+        return [
+            type("Blob", (), {"name": name, "size": len(text)})
+            for name, text in self.blobs.items()
+            if name.startswith(name_starts_with)
+        ]
+
+    def download_blob(self, name, *, offset):
+        if self.error:
+            raise self.error
+        return type("Download", (), {"readall": lambda: self.blobs[name][offset or 0 :]})
+
+
+def store(blobs=None, error=None):
+    artifacts = Artifacts(Client())
+    artifacts._container = Container(blobs, error)
+    return artifacts
+
+
+def failure(status):
+    error = exceptions.HttpResponseError("No.")
+    error.status_code = status
+    return error
+
+
+def test_artifacts_are_below_their_job():
+    blobs = {f"ExperimentRun/dcid.job/{name}": name.encode() for name in ("user_logs/a", "outputs/b")}
+    blobs["ExperimentRun/dcid.job-2/user_logs/c"] = b""
+    artifacts = store(blobs)
+    assert artifacts.names("job", "user_logs/") == {"user_logs/a": 11}
+    assert artifacts.read("job", "outputs/b") == b"outputs/b"
+    assert artifacts.read("job", "outputs/b", start=8) == b"b"
+
+
+@pytest.mark.parametrize("error", [exceptions.ResourceNotFoundError("x"), failure(416)], ids=["missing", "at its end"])
+def test_an_artifact_that_has_no_more_is_empty(error):
+    assert store(error=error).read("job", "x") == b""
+
+
+def test_an_error_of_the_store_is_one_line():
+    with pytest.raises(TransientError, match="artifact 'x' of 'job': Azure still answers 503"):
+        store(error=failure(503)).read("job", "x")
+    with pytest.raises(BackendError, match="artifacts of 'job': no permission"):
+        store(error=failure(403)).names("job", "x")
+
+
+@pytest.mark.parametrize(
+    ("secrets", "credential"),
+    [
+        ({"key": "k"}, "k"),
+        ({"sasToken": "s"}, "s"),
+        ({"key": None, "sasToken": "s"}, "s"),
+        ({}, "sign-in"),
+        (None, "sign-in"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("protocol", "scheme"), [("http", "http"), (None, "https")])
+def test_the_store_is_opened_with_what_the_workspace_hands_out(monkeypatch, secrets, credential, protocol, scheme):
+    opened = []
+
+    def open_container(url, name, *, credential):
+        opened.append((url, name, credential))
+        return Container({"ExperimentRun/dcid.job/x": b"x"})
+
+    monkeypatch.setitem(sys.modules, "azure.storage.blob", SimpleNamespace(ContainerClient=open_container))
+    store = "/datastores/workspaceartifactstore"
+    facts = {"protocol": protocol, "accountName": "account", "endpoint": "core.windows.net", "containerName": "azureml"}
+    client = Client(**{f"GET {store}": {"properties": facts}, f"POST {store}/listSecrets": secrets})
+    client.credential = "sign-in"
+    artifacts = Artifacts(client)
+    assert artifacts.read("job", "x") + artifacts.read("job", "x") == b"xx"
+    assert opened == [(f"{scheme}://account.blob.core.windows.net", "azureml", credential)]

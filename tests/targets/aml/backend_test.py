@@ -1,0 +1,175 @@
+"""When the back end asks, and what it says meanwhile; the clock is the test's."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from amlc.errors import BackendError, TransientError
+from amlc.model import Observation, Status
+from amlc.targets.aml import backend as module
+from tests.targets.aml.jobs_test import HEADER
+from tests.targets.aml.pace_test import Clock
+from tests.targets.aml.workspace import Client, resource
+
+
+class Observer:
+    """Says what the test has it say; a look takes `takes_s` seconds."""
+
+    def __init__(self, clock):
+        self.clock, self.takes_s = clock, 0.0
+        self.looks = []
+        self.says = [Observation(job="a", status=Status.WAITING)]
+
+    def look(self, jobs):
+        self.looks.append(self.clock.now)
+        self.clock.now += self.takes_s
+        if isinstance(self.says, Exception):
+            raise self.says
+        return list(self.says)
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "Client", lambda workspace: Client())
+    made = module.AmlBackend(HEADER, {}, parallel=1)
+    made.observer = Observer(clock)
+    made.clock = clock
+    return made
+
+
+def pauses(backend, count, timeout_s=100):
+    """Return the seconds between so many looks."""
+    for _ in range(count + 1):
+        backend.poll(["a"], timeout_s=timeout_s)
+    looks = backend.observer.looks
+    return [round(after - before, 3) for before, after in pairwise(looks)]
+
+
+def test_the_longer_nothing_changes_the_longer_it_waits(backend):
+    found = pauses(backend, 12)
+    assert found[:4] == [1.0, 1.5, 2.25, 3.375]
+    assert found[-1] == 20.0
+
+
+def test_news_make_it_look_again_soon(backend):
+    pauses(backend, 5)
+    backend.observer.says = [Observation(job="a", status=Status.RUNNING)]
+    backend.poll(["a"], timeout_s=100)
+    del backend.observer.looks[:-1]
+    assert pauses(backend, 1)[0] == 1.0
+
+
+def test_a_job_that_is_gone_is_news(backend):
+    pauses(backend, 5)
+    backend.observer.says = []
+    backend.poll(["a"], timeout_s=100)
+    del backend.observer.looks[:-1]
+    assert pauses(backend, 1) == [1.0, 1.0]
+
+
+def test_a_look_takes_a_tenth_of_the_time_at_the_most(backend):
+    backend.observer.takes_s = 3.0
+    assert pauses(backend, 2) == [33.0, 33.0]
+
+
+def test_before_it_is_time_it_says_what_it_knows(backend):
+    backend.poll(["a"], timeout_s=0)
+    (seen,) = backend.poll(["a"], timeout_s=0.25)
+    assert (seen.job, seen.status, len(backend.observer.looks)) == ("a", Status.WAITING, 1)
+    assert backend.clock.slept == [0.25]
+
+
+def test_a_job_that_it_does_not_know_is_looked_for_at_once(backend):
+    backend.poll(["a"], timeout_s=0)
+    backend.poll(["a", "b"], timeout_s=0.25)
+    assert len(backend.observer.looks) == 2
+
+
+def test_without_patience_it_looks_at_once(backend):
+    backend.poll(["a"], timeout_s=0)
+    backend.poll(["a"], timeout_s=0)
+    assert (len(backend.observer.looks), backend.clock.slept) == (2, [])
+
+
+def test_nothing_is_asked_for_no_jobs(backend):
+    assert backend.poll([], timeout_s=10) == []
+    assert (backend.observer.looks, backend.clock.slept) == ([], [])
+
+
+def test_an_outage_is_said_until_it_is_over_and_asked_about_ever_more_rarely(backend):
+    backend.observer.says = TransientError("down")
+    for _ in range(8):
+        with pytest.raises(TransientError):
+            backend.poll(["a"], timeout_s=100)
+    looks = backend.observer.looks
+    assert [after - before for before, after in pairwise(looks)] == [
+        2.0,
+        4.0,
+        8.0,
+        16.0,
+        20.0,
+        20.0,
+        20.0,
+    ]
+    with pytest.raises(TransientError, match="down"):
+        backend.poll(["a"], timeout_s=0.25)
+    assert len(looks) == 8
+    backend.observer.says = []
+    assert backend.poll(["a"], timeout_s=100) == []
+
+
+def test_a_cancel_makes_it_look_again_soon(backend, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "cancel_jobs", lambda client, jobs, *, parallel: asked.append(jobs))
+    pauses(backend, 8)
+    backend.cancel(["a"])
+    before = backend.clock.now
+    backend.poll(["a"], timeout_s=100)
+    assert (asked, backend.observer.looks[-1] - before) == ([["a"]], 1.0)
+
+
+def test_an_experiment_without_a_workspace_cannot_run():
+    with pytest.raises(BackendError, match="mnist: it was compiled without a workspace"):
+        module.AmlBackend(replace(HEADER, workspace=None), {}, parallel=1)
+
+
+class Store:
+    """A log that grows by a piece at each look."""
+
+    def __init__(self, *pieces):
+        self.pieces, self.text = list(pieces), b""
+
+    def names(self, job, prefix):
+        if prefix != "user_logs/":
+            return {}
+        self.text += self.pieces.pop(0) if self.pieces else b""
+        return {"user_logs/std_log.txt": len(self.text)}
+
+    def read(self, job, path, *, start=0):
+        return self.text[start:]
+
+
+def log(backend, monkeypatch, statuses, *pieces, follow):
+    jobs = [resource("a", status=status) for status in statuses]
+    backend.client = Client(**{"GET /jobs/a": jobs})
+    backend._artifacts = Store(*pieces)
+    return list(backend.log("a", follow=follow))
+
+
+def test_a_log_is_followed_to_the_end_of_its_job(backend, monkeypatch):
+    shown = log(backend, monkeypatch, ["Running", "Running", "Completed"], b"one\n", b"two\n", b"three", follow=True)
+    assert shown == [b"one\n", b"two\n", b"three"]
+    assert backend.clock.slept == [2.0, 2.0]
+
+
+def test_a_log_that_is_not_followed_is_what_there_is(backend, monkeypatch):
+    assert log(backend, monkeypatch, ["Running"], b"NNISDK_MEb'{}'\none\n", follow=False) == [b"one\n"]
+    assert log(backend, monkeypatch, ["Running"], b"one\nNNISDK", follow=False) == [b"one\n", b"NNISDK"]
+
+
+def test_a_job_that_is_gone_has_no_log(backend, monkeypatch):
+    with pytest.raises(BackendError, match=r"job 'a': the workspace does not have it \(any more\)"):
+        log(backend, monkeypatch, [], follow=True)

@@ -1,0 +1,248 @@
+"""How fast calls are sent and how often they are repeated, told by a clock that only the test moves."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from amlc.targets.aml import pace
+
+
+class Clock:
+    """Time that passes while somebody sleeps."""
+
+    def __init__(self):
+        self.now = 1_000.0
+        self.slept = []
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(pace, "time", clock)
+    return clock
+
+
+def pauses(speed, clock, count=3):
+    """Return how long each of so many creations waits."""
+    before = len(clock.slept)
+    for _ in range(count):
+        speed.enter(creates=True)
+    return pytest.approx(clock.slept[before:])
+
+
+def test_creations_keep_a_distance_and_the_first_one_does_not_wait(clock):
+    assert pauses(pace.Pace(), clock) == [1 / 200, 1 / 200]
+
+
+def test_calls_that_create_nothing_do_not_wait(clock):
+    speed = pace.Pace()
+    speed.enter(creates=True)
+    for _ in range(3):
+        speed.enter(creates=False)
+    assert clock.slept == []
+
+
+def test_time_that_passed_counts(clock):
+    speed = pace.Pace()
+    speed.enter(creates=True)
+    clock.now += 1
+    speed.enter(creates=True)
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(("refusals", "per_second"), [(0, 200), (1, 100), (2, 50), (6, 3.125), (7, 2), (30, 2)])
+def test_each_refusal_halves_the_speed_down_to_two_a_second(clock, refusals, per_second):
+    speed = pace.Pace()
+    for _ in range(refusals):
+        speed.throttled(None)
+    assert pauses(speed, clock) == [1 / per_second] * 2
+
+
+@pytest.mark.parametrize(("successes", "per_second"), [(1, 101), (50, 150), (100, 200), (500, 200)])
+def test_each_success_adds_one_a_second_up_to_where_it_began(clock, successes, per_second):
+    speed = pace.Pace()
+    speed.throttled(None)
+    for _ in range(successes):
+        speed.accepted()
+    assert pauses(speed, clock) == [1 / per_second] * 2
+
+
+@pytest.mark.parametrize("creates", [True, False])
+@pytest.mark.parametrize(("retry_after_s", "paused_s"), [(5.0, 5.0), (120.0, 120.0), (3_600.0, 120.0)])
+def test_nothing_is_sent_before_a_retry_after_is_over(clock, creates, retry_after_s, paused_s):
+    speed = pace.Pace()
+    speed.throttled(retry_after_s)
+    speed.enter(creates=creates)
+    assert clock.slept == [pytest.approx(paused_s)]
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 0.0])
+def test_a_refusal_without_a_time_pauses_nothing(clock, retry_after_s):
+    speed = pace.Pace()
+    speed.throttled(retry_after_s)
+    speed.enter(creates=False)
+    assert clock.slept == []
+
+
+def test_a_shorter_retry_after_does_not_end_a_longer_one(clock):
+    speed = pace.Pace()
+    speed.throttled(30.0)
+    speed.throttled(1.0)
+    speed.enter(creates=False)
+    assert clock.slept == [pytest.approx(30.0)]
+
+
+def test_creations_after_a_pause_keep_their_distance(clock):
+    speed = pace.Pace()
+    speed.throttled(5.0)
+    assert pauses(speed, clock, 2) == [5.0, 1 / 100]
+
+
+class Noted(pace.Pace):
+    """A pace that only notes what it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def enter(self, *, creates):
+        self.told.append(("enter", creates))
+
+    def throttled(self, retry_after_s):
+        self.told.append(("throttled", retry_after_s))
+
+    def accepted(self):
+        self.told.append(("accepted",))
+
+
+def sent(monkeypatch, method, status, **headers):
+    """Return what the pace is told of a call that is answered so, and the transport."""
+    answer = SimpleNamespace(status_code=status, headers=headers)
+    monkeypatch.setattr(pace.RequestsTransport, "send", lambda self, request, **options: answer)
+    speed = Noted()
+    transport = pace.PacedTransport(speed)
+    assert transport.send(SimpleNamespace(method=method, url="https://x/jobs/j", content=b"{}")) is answer
+    return speed.told, transport
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "headers", "told"),
+    [
+        ("PUT", 200, {}, [("enter", True), ("accepted",)]),
+        ("PUT", 201, {}, [("enter", True), ("accepted",)]),
+        ("PUT", 300, {}, [("enter", True)]),
+        ("PUT", 400, {}, [("enter", True)]),
+        ("GET", 200, {}, [("enter", False)]),
+        ("POST", 200, {}, [("enter", False)]),
+        ("PUT", 429, {}, [("enter", True), ("throttled", None)]),
+        ("GET", 429, {"Retry-After": "7"}, [("enter", False), ("throttled", 7.0)]),
+        ("GET", 429, {"Retry-After": "0.5"}, [("enter", False), ("throttled", 0.5)]),
+        ("GET", 429, {"Retry-After": "Wed, 25 Nov 2026 08:00:00 GMT"}, [("enter", False), ("throttled", None)]),
+        ("GET", 503, {"Retry-After": "7"}, [("enter", False)]),
+    ],
+)
+def test_every_call_keeps_to_the_pace_and_tells_it_how_it_went(monkeypatch, method, status, headers, told):
+    assert sent(monkeypatch, method, status, **headers)[0] == told
+
+
+def test_what_was_created_last_is_remembered(monkeypatch):
+    _, transport = sent(monkeypatch, "PUT", 200)
+    assert transport.last_put == ("https://x/jobs/j", b"{}")
+    transport.send(SimpleNamespace(method="GET", url="https://x/other", content=b""))
+    assert transport.last_put == ("https://x/jobs/j", b"{}")
+    transport.send(SimpleNamespace(method="PUT", url="https://x/older", body="{}"))
+    assert transport.last_put == ("https://x/older", "{}")
+    transport.send(SimpleNamespace(method="PUT", url="https://x/none"))
+    assert transport.last_put == ("https://x/none", "")
+
+
+class Credential:
+    """Counts how often it had to forget its token."""
+
+    forgotten = 0
+
+    def forget(self):
+        self.forgotten += 1
+
+
+def answered(status, method="GET", **headers):
+    request = SimpleNamespace(method=method)
+    return SimpleNamespace(http_request=request, http_response=SimpleNamespace(status_code=status, headers=headers))
+
+
+def again(status, *past, method="GET"):
+    """Return whether a call that is answered with `status`, after calls with those of `past`, is repeated."""
+    patience = pace.Patience(Credential())
+    settings = {**patience.configure_retries({}), "history": [answered(code) for code in past]}
+    return patience.is_retry(settings, answered(status, method))
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "HEAD"])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_repeated_whatever_the_call(status, method):
+    assert again(status, method=method)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 400, 403, 404, 409, 501])
+def test_what_is_final_is_not_repeated(status):
+    assert not again(status)
+
+
+def test_a_storm_of_refusals_is_waited_out():
+    assert again(429, *[429] * 24)
+
+
+@pytest.mark.parametrize(("failures", "repeated"), [(6, True), (7, False), (20, False)])
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_service_that_fails_is_not_asked_for_ever(status, failures, repeated):
+    assert again(status, *[status] * failures) is repeated
+    assert again(status, *[429] * failures)
+    assert again(429, *[status] * failures)
+
+
+def test_calls_without_an_answer_do_not_count_as_failures():
+    patience = pace.Patience(Credential())
+    lost = SimpleNamespace(http_response=None)
+    settings = {**patience.configure_retries({}), "history": [lost] * 8 + [answered(401)]}
+    assert patience.is_retry(settings, answered(500))
+    assert not patience.is_retry(settings, answered(401))
+
+
+def test_a_refused_token_is_fetched_anew_once():
+    credential = Credential()
+    patience = pace.Patience(credential)
+    settings = {**patience.configure_retries({}), "history": []}
+    assert patience.is_retry(settings, answered(401))
+    assert credential.forgotten == 1
+    settings["history"] = [answered(401)]
+    assert not patience.is_retry(settings, answered(401))
+    settings["history"] = []
+    assert not patience.is_retry(settings, answered(403))
+    assert credential.forgotten == 2
+
+
+def test_waits_grow_are_bounded_and_never_the_same():
+    patience = pace.Patience(Credential())
+    settings = patience.configure_retries({})
+    assert {name: settings[name] for name in ("total", "connect", "read", "status")} == {
+        "total": 25,
+        "connect": 6,
+        "read": 10,
+        "status": 25,
+    }
+
+    def waits(tries):
+        return [patience.get_backoff_time({**settings, "history": [None] * tries}) for _ in range(50)]
+
+    assert all(0 <= wait <= 0.1 for wait in waits(1))
+    assert all(0.4 <= wait <= 1.2 for wait in waits(2))
+    assert all(30 <= wait <= 90 for wait in waits(20))
+    assert len(set(waits(1))) > 1
+    assert len(set(waits(20))) > 1
