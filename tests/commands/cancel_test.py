@@ -7,7 +7,7 @@ import pytest
 
 from amlc.backends import Fetched, Submitted
 from amlc.commands import cancel as cancel_module
-from amlc.commands import look
+from amlc.commands import observe
 from amlc.commands.cancel import cancel
 from amlc.errors import UsageError
 from amlc.model import Observation, Status
@@ -105,7 +105,7 @@ def test_what_is_canceled_is_said_before_it_is_done(story, monkeypatch, working,
         poll=lambda jobs, timeout_s: [Observation(job=job, status=Status.RUNNING) for job in jobs],
     )
     monkeypatch.setattr(cancel_module, "backend_named", lambda *args: backend)
-    monkeypatch.setattr(look, "backend_named", lambda *args: backend)
+    monkeypatch.setattr(observe, "backend_named", lambda *args: backend)
     jobs = {number: story.intent(number) for number in [0, *working]}
     story.end(0, final=1.0)
     cancel(trials=trials, everything=not trials, target=None, folders=story.folders, err=story.err, quiet=False)

@@ -3,7 +3,7 @@
 import pytest
 
 from amlc.backends import Fetched, local
-from amlc.commands import look
+from amlc.commands import observe
 from amlc.files import lock
 from amlc.ledger import Event
 from amlc.model import Observation, Status
@@ -39,7 +39,7 @@ def backends(monkeypatch):
 
 
 def statuses(story):
-    with look.up_to_date(story.project.manifest, story.folders) as results:
+    with observe.up_to_date(story.project.manifest, story.folders) as results:
         return [row.status.value for row in results.rows()]
 
 
@@ -69,5 +69,5 @@ def test_a_submit_that_is_at_work_records_what_it_sees_itself(story, backends):
 
 
 def test_an_attempt_is_looked_after_by_the_back_end_that_runs_it(story):
-    found = look.backend_named("local", story.project.manifest, story.folders)
+    found = observe.backend_named("local", story.project.manifest, story.folders)
     assert isinstance(found, local.LocalBackend)

@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import DecodeError
 
 from amlc.errors import BackendError, TransientError
-from amlc.model import BlobStorage
+from amlc.targets.aml import Storage
 from amlc.targets.aml.assets import (
     check_compute,
     code_id,
@@ -23,7 +23,7 @@ from amlc.targets.aml.assets import (
 )
 from tests.targets.aml.workspace import Client
 
-STORAGE = BlobStorage(datastore="nni", account_name="account", container_name="c", key_variable="KEY")
+STORAGE = Storage(datastore="nni", account_name="account", container_name="c", key_variable="KEY")
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +148,7 @@ def test_a_datastore_that_is_not_there_needs_a_key(environ):
 
 def test_what_to_do_without_a_key_names_the_variable():
     assert no_key(STORAGE).endswith("and $KEY is not set. Export the account key in it, and submit again.")
-    bare = BlobStorage(datastore="nni", account_name="account", container_name="c")
+    bare = Storage(datastore="nni", account_name="account", container_name="c")
     assert no_key(bare).endswith("Write storageAccountKey: ${AZURE_STORAGE_KEY}, and export that variable.")
 
 

@@ -6,7 +6,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
 from amlc.errors import BackendError
-from amlc.model import Workspace
+from amlc.targets.aml import Workspace
 from amlc.targets.aml.client import Client
 
 CLOUDS = ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD", "AZUREML_DEV_URL_MFE")

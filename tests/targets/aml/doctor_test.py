@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from amlc.errors import BackendError
-from amlc.model import BlobStorage
+from amlc.targets.aml import Storage
 from amlc.targets.aml import doctor
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.workspace import Client
@@ -16,7 +16,7 @@ WELL = {
     "GET /datastores/workspaceblobstore": {},
     "GET /api/2.0/mlflow/experiments/get-by-name": {"experiment": {"experiment_id": "7"}},
 }
-STORAGE = BlobStorage(datastore="nni", account_name="account", container_name="c", key_variable="KEY")
+STORAGE = Storage(datastore="nni", account_name="account", container_name="c", key_variable="KEY")
 
 
 class Workspace(Client):

@@ -14,7 +14,7 @@ from azure.core.exceptions import DecodeError, HttpResponseError, ServiceRequest
 from amlc.backends import Submission
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
-from amlc.model import Algorithm, Workspace
+from amlc.model import Algorithm
 from amlc.render.scalars import to_yaml
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
 from amlc.targets.aml.views import view

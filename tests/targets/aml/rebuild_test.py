@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from amlc.model import Algorithm, BlobStorage, Workspace
+from amlc.model import Algorithm
+from amlc.targets.aml import Storage, Workspace, storage_of, workspace_of
 from amlc.render.scalars import from_yaml
 from amlc.targets.aml.rebuild import entry, experiment_of, found, header_of, in_order
 from amlc.targets.aml.views import view
@@ -134,7 +135,7 @@ def test_a_header_comes_back_as_the_job_carries_it():
 def test_storage_and_assessor_come_back_as_they_were():
     storage = {"datastore": "d", "account_name": "a", "container_name": "c", "key_variable": "K"}
     back = header({"storage": storage, "assessor": {"name": "Medianstop", "class_args": {"start_step": 2}}})
-    assert back.storage == BlobStorage(datastore="d", account_name="a", container_name="c", key_variable="K")
+    assert storage_of(back) == Storage(datastore="d", account_name="a", container_name="c", key_variable="K")
     assert back.assessor == Algorithm(name="Medianstop", class_args={"start_step": 2})
 
 

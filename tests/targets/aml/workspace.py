@@ -3,7 +3,7 @@
 import json
 
 from amlc.errors import BackendError
-from amlc.model import Workspace
+from amlc.targets.aml import Workspace
 
 SCOPE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 ONE, TWO = "0123456789abcdef", "fedcba9876543210"
