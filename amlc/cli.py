@@ -419,7 +419,7 @@ def open_(settings: _Settings, /, trial: str, experiment: str | None) -> int:
 @_backend
 @click.pass_obj
 def doctor(settings: _Settings, /, experiment: str | None, backend: str | None) -> int:
-    """Check that all is there that the experiment needs on Azure ML, and say what to do about what is not."""
+    """Check that all is there that the experiment needs to run, and say what to do about what is not."""
     from amlc.commands.doctor import doctor as run
 
     return run(target=experiment, backend=backend, folders=settings.folders, out=sys.stdout)

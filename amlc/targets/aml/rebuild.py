@@ -92,7 +92,9 @@ def header_of(newest: Found, workspace: Workspace) -> Header:
         storage, assessor = told.pop("storage", None), told.pop("assessor", None)
         known = {field.name for field in fields(Header)} - {"backend", "target"}
         values = {name: value for name, value in told.items() if name in known}
-        part = {"workspace": asdict(workspace), **({"storage": asdict(Storage(**storage))} if storage else {})}
+        part = {"workspace": asdict(workspace)}
+        if storage:
+            part["storage"] = asdict(Storage(**storage))
         return replace(
             plain,
             **values,
