@@ -1,12 +1,15 @@
 """What a runner wrote down is read within bounds, whatever a trial made it write."""
 
+import io
 import json
+import math
 import warnings
 
 import pytest
 
+from amlc import records
 from amlc.model import End
-from amlc.records import read_metrics, read_outcome
+from amlc.records import lines_of, read_metrics, read_outcome, scalar
 
 GOOD = {"type": "final", "sequence": 0, "value": 1.5, "at": 1.0}
 RESULT = {"trial": "t", "exit_code": 0, "started": 1.0, "ended": 2.0, "end": "exited", "error": None}
@@ -73,3 +76,57 @@ def test_an_odd_result_is_none(change):
 @pytest.mark.parametrize("text", ["", "null", "[1]", "{", "{}", deep(100_000)], ids=lambda text: text[:9])
 def test_no_result_is_none(text):
     assert read_outcome("t", text) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (1, 1.0), (0.5, 0.5), (True, 1.0), (False, 0.0), ({"default": 2, "n": 3}, 2.0), ({"default": True}, 1.0),
+        ({"n": 3}, None), ({}, None), ({"default": {"default": 1}}, None), ("1", None), (None, None), ([1], None),
+        (math.nan, None), (math.inf, None), (-math.inf, None), (10**400, None), ({"default": math.nan}, None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_result_stands_for_a_finite_number_or_none(value, number):
+    found = scalar(value)
+    assert (found, type(found)) == (number, type(number))
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param(b"", [], id="nothing"),
+        pytest.param(b"one\ntwo\n", ["one\n", "two\n"], id="lines"),
+        pytest.param(b"one\ntwo", ["one\n", "two"], id="a last line that was cut short"),
+        pytest.param(b"x" * 10 + b"\none\n", ["x" * 10 + "\n", "one\n"], id="as long as a line may be"),
+        pytest.param(b"x" * 11 + b"\none\n", ["x" * 11 + "\n", "one\n"], id="one longer"),
+        pytest.param(b"x" * 99 + b"\none\n", ["x" * 11 + "\n", "one\n"], id="far too long"),
+        pytest.param(b"x" * 99, ["x" * 11], id="far too long and cut short"),
+        pytest.param(b"\xff\xc3\xa9\n", ["\ufffd\u00e9\n"], id="not all of it text"),
+    ],
+)
+def test_a_line_that_is_too_long_is_read_in_part(monkeypatch, text, lines):
+    monkeypatch.setattr(records, "_LONGEST_LINE", 10)
+    assert list(lines_of(io.BytesIO(text))) == lines
+
+
+@pytest.mark.parametrize("kind", ["intermediate", "final"])
+@pytest.mark.parametrize(("sequence", "at"), [(0, 0), (2**63 - 1, 1e12 - 1)])
+def test_what_is_just_within_its_bounds_comes_back(kind, sequence, at):
+    (metric,) = read_metrics("t", [json.dumps({**GOOD, "type": kind, "sequence": sequence, "at": at}) + "\n"])
+    assert (metric.trial, metric.kind, metric.sequence, metric.at) == ("t", kind, sequence, at)
+
+
+@pytest.mark.parametrize("at", [1e12, -1, True])
+def test_a_time_beyond_its_bounds_is_none(at):
+    assert read_outcome("t", json.dumps({**RESULT, "started": at})) is None
+
+
+def test_a_long_error_is_cut():
+    assert read_outcome("t", json.dumps({**RESULT, "error": "x" * 501})).error == "x" * 500
+    assert read_outcome("t", json.dumps({**RESULT, "error": 7})).error is None
+
+
+def test_a_first_line_that_cannot_be_read_is_worth_a_note():
+    with pytest.warns(RuntimeWarning, match="1 of its reports"):
+        assert list(read_metrics("t", ["x\n"])) == []

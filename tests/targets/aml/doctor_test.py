@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from amlc.errors import BackendError
-from amlc.targets.aml import Storage
-from amlc.targets.aml import doctor
+from amlc.targets.aml import Storage, doctor
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.workspace import Client
 

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from amlc.model import Algorithm
-from amlc.targets.aml import Storage, Workspace, storage_of, workspace_of
 from amlc.render.scalars import from_yaml
+from amlc.targets.aml import Storage, Workspace, storage_of
 from amlc.targets.aml.rebuild import entry, experiment_of, found, header_of, in_order
 from amlc.targets.aml.views import view
 from tests.targets.aml.workspace import ONE, SCOPE, TWO, resource
