@@ -15,10 +15,7 @@ from amlc.write import write
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.parent.name for path in CASES.glob("*/experiment.yml"))
-RUNNER = sorted(
-    f"code/{path.relative_to(runner_dir()).as_posix()}"
-    for path in [runner_dir() / "amlc_runner.py", *(runner_dir() / "amlc_standin").rglob("*.py")]
-)
+RUNNER = sorted(f"code/{path.relative_to(runner_dir()).as_posix()}" for path in runner_dir().rglob("*.py"))
 
 OURS = {"${{outputs.amlc_storage}}"}
 """The expressions that amlc's own template writes."""

@@ -203,7 +203,7 @@ def test_fifty_megabytes_pass_intact(job):
 
 def test_memory_stays_bounded_on_an_endless_line(job):
     # Not ru_maxrss: a child begins with its parent's.
-    patch = "import atexit\natexit.register(lambda: runner.say(open('/proc/self/status').read()))"
+    patch = "import atexit\natexit.register(lambda: streams.say(open('/proc/self/status').read()))"
     done = job.run("head -c 60000000 /dev/zero", patch=patch)
     assert len(done.out) == 60000000
     assert int(re.search(r"VmHWM: (\d+) kB", done.err).group(1)) < 50000
@@ -344,7 +344,7 @@ def test_killed_shell_is_reported_as_a_signal(job):
 def test_what_the_trial_leaves_behind_is_ended(job):
     # It holds stdout open, and does not mind SIGTERM.
     command = "(trap '' TERM; while :; do sleep 0.05; done) & echo $! > pid; echo done; exit 5"
-    done = job.run(command, patch="runner.LEFTOVER_GRACE_S = 0.1")
+    done = job.run(command, patch="process.LEFTOVER_GRACE_S = 0.1")
     assert (done.code, done.out) == (5, b"done\n")
     wait_until(lambda: not is_alive(int((job.root / "pid").read_text())))
 
@@ -389,7 +389,7 @@ def test_signal_is_passed_on_and_results_are_written(job, number):
 
 def test_trial_that_does_not_mind_sigterm_is_killed(job):
     with job.start(
-        "trap '' TERM; echo ready; while :; do sleep 0.02; done", patch="runner.STOP_GRACE_S = 0.1"
+        "trap '' TERM; echo ready; while :; do sleep 0.02; done", patch="process.STOP_GRACE_S = 0.1"
     ) as process:
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
@@ -399,7 +399,7 @@ def test_trial_that_does_not_mind_sigterm_is_killed(job):
 
 
 def test_stuck_reader_of_stdout_does_not_hold_up_the_end(job):
-    with job.start("echo ready; exec yes", patch="runner.STOP_GRACE_S = 0.5") as process:
+    with job.start("echo ready; exec yes", patch="process.STOP_GRACE_S = 0.5") as process:
         assert process.stdout.read(6) == b"ready\n"
         time.sleep(0.1)  # let the pipe fill up
         process.terminate()
@@ -409,7 +409,7 @@ def test_stuck_reader_of_stdout_does_not_hold_up_the_end(job):
 
 
 def test_crash_of_the_runner_still_gives_results(job):
-    patch = "def boom(*_): raise ZeroDivisionError('boom')\nrunner.Runner._pass_on = boom"
+    patch = "def boom(*_): raise ZeroDivisionError('boom')\nloop.Runner._pass_on = boom"
     done = job.run("echo $$ > pid; echo x; exec sleep 100", trials=trials(2), patch=patch)
     assert done.code == 1
     assert "amlc: the runner failed: ZeroDivisionError('boom')" in done.err
@@ -657,7 +657,7 @@ def test_no_more_trials_at_a_time_than_gpus(job, gpus):
 # --- MLflow ----------------------------------------------------------------------------------------------------------
 
 TOKEN = "s3cret-t0ken"
-FAST = "runner.TRACKING_PAUSE_S = 0.01; runner.TRACKING_TIMEOUT_S = 0.2; runner.TRACKING_CLOSE_S = 0.5"
+FAST = "mlflow.PAUSE_S = 0.01; mlflow.TIMEOUT_S = 0.2; mlflow.CLOSE_S = 0.5"
 REPORTS = """\
 import nni
 p = nni.get_next_parameter()
@@ -820,7 +820,7 @@ def test_mlflow_batches_keep_to_the_limits(job, serve):
     program = "import nni\nnni.get_next_parameter()\nfor i in range(2500): nni.report_intermediate_result(i)"
     parameters = {f"p{i}": i for i in range(250)}
     trial = one_trial(parameters=parameters)
-    job.run(job.script(program), trials=[trial], env=tracking(server), patch="runner.TRACKING_PAUSE_S = 0.01")
+    job.run(job.script(program), trials=[trial], env=tracking(server), patch="mlflow.PAUSE_S = 0.01")
     assert sorted(int(entry["value"]) for entry in server.entries("params")) == list(range(250))
     assert [entry["value"] for entry in server.entries("metrics")] == list(range(2500))
     assert max(len(body.get("params", ())) for _, _, body in server.requests) <= 100
@@ -865,7 +865,7 @@ def test_unreachable_mlflow_does_not_affect_the_trial(job):
 
 def test_azureml_address_becomes_https(job):
     env = {"MLFLOW_TRACKING_URI": "azureml://h/mlflow/v1.0/s", "AZUREML_RUN_ID": "r"}
-    done = job.run("true", patch=f"print(runner.make_tracker({env}, is_prefixed=False)._url, flush=True)")
+    done = job.run("true", patch=f"print(job.read_run({env}).url, flush=True)")
     assert done.out.decode() == "https://h/mlflow/v1.0/s/api/2.0/mlflow/runs/log-batch\n"
 
 

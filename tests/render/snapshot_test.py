@@ -11,8 +11,13 @@ import pytest
 
 from amlc.render.snapshot import SnapshotError, counted, digest, snapshot
 
+PARTS = (
+    *("__init__", "copies", "fork", "gpus", "job", "last_words", "loop", "main", "metric_log", "metrics", "mlflow"),
+    *("process", "results", "signals", "slots", "streams", "tracking", "workdir"),
+)
 RUNNER = {
     "amlc_runner.py",
+    *(f"amlc_runner_lib/{name}.py" for name in PARTS),
     "amlc_standin/nni/__init__.py",
     "amlc_standin/nni/_encode.py",
     "amlc_standin/nni/_trial.py",
@@ -37,7 +42,7 @@ def names(code: Path, **options) -> set[str]:
     return {file.name for file in snapshot(code, **options).files} - RUNNER
 
 
-def test_the_runner_and_its_stand_in_go_along(code) -> None:
+def test_the_runner_its_parts_and_its_stand_in_go_along(code) -> None:
     assert {file.name for file in snapshot(code).files} == RUNNER
 
 
@@ -190,11 +195,14 @@ def test_an_executable_file_stays_one(code) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["amlc_runner.py", "amlc_runner.py/x", "amlc_standin", "amlc_standin/nni/__init__.py", "amlc_standin/mine.py"],
+    [
+        *["amlc_runner.py", "amlc_runner.py/x", "amlc_standin", "amlc_standin/nni/__init__.py", "amlc_standin/mine.py"],
+        *["amlc_runner_lib", "amlc_runner_lib/job.py", "amlc_runner_lib/mine.txt"],
+    ],
 )
 def test_a_file_in_the_runners_place_is_an_error(code, name) -> None:
     put(code / name)
-    with pytest.raises(SnapshotError, match=r"code/amlc_(runner\.py|standin).*Rename yours"):
+    with pytest.raises(SnapshotError, match=r"code/amlc_(runner\.py|runner_lib|standin).*Rename yours"):
         snapshot(code)
 
 

@@ -67,20 +67,20 @@ TRACEBACK = (
 LIMIT = {"AMLC_TRIAL_SECONDS": "2"}  # a busy machine takes a second to start a shell
 NO_LONG_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
 NO_SUCH_PROCESS = """\
-real = runner.spawn
+real = process.spawn
 def spawn(command, env, *rest, **streams):
     if env[b"NNI_TRIAL_SEQ_ID"] == b"1":
         raise BlockingIOError(11, "Resource temporarily unavailable")
     return real(command, env, *rest, **streams)
-runner.spawn = spawn"""
+process.spawn = spawn"""
 UNKILLABLE = """\
-real = runner.Process._look
-runner.Process._look = lambda self: real(self) if self.trial.sequence != 1 else None
-runner.STOP_GRACE_S = runner.KILL_WAIT_S = 0.1"""
+real = process.Process._look
+process.Process._look = lambda self: real(self) if self.trial.sequence != 1 else None
+process.STOP_GRACE_S = process.KILL_WAIT_S = 0.1"""
 STOPPED_EARLY = """\
 import os, signal
-real = runner.make_slots
-runner.make_slots = lambda *given: os.kill(os.getpid(), signal.SIGTERM) or real(*given)"""
+real = main.make_slots
+main.make_slots = lambda *given: os.kill(os.getpid(), signal.SIGTERM) or real(*given)"""
 LOST_METRIC = "a metric could not be recorded: [Errno 27] File too large"
 STOPPED = {"is_stopped": True, "pack_code": 143, "after": NOT_BEGUN}
 REPORT_TOO_MUCH = "cat outputs/output"
@@ -115,7 +115,7 @@ FATES = {
         ended("time_limit", 137, LIMIT_ERROR, number="SIGKILL"),
         137,
         env=LIMIT,
-        patch="runner.STOP_GRACE_S = 0.1",
+        patch="process.STOP_GRACE_S = 0.1",
     ),
     "does not even die of SIGKILL": Fate(
         "exec sleep 100", ended("lost", None, "its process does not die"), 1, env=LIMIT, patch=UNKILLABLE
@@ -170,7 +170,7 @@ FATES = {
         ended("time_limit", 137, LIMIT_ERROR, number="SIGKILL"),
         143,
         env=LIMIT,
-        patch="runner.STOP_GRACE_S = 1",
+        patch="process.STOP_GRACE_S = 1",
         **STOPPED,
     ),
     "the runner is stopped before it began": Fate(
@@ -182,8 +182,8 @@ FATES = {
         1,
         patch="""\
 def boom(*_): raise ZeroDivisionError('boom')
-real = runner.Process.advance
-runner.Process.advance = lambda self, *given: (boom if self.trial.sequence == 1 else real)(self, *given)""",
+real = process.Process.advance
+process.Process.advance = lambda self, *given: (boom if self.trial.sequence == 1 else real)(self, *given)""",
         after=ended("lost", None, "the runner failed: ZeroDivisionError('boom')", ran=False),
     ),
     "wrong input": all_refused("AMLC_CONCURRENCY must be at least 1, found 0", 2, env={"AMLC_CONCURRENCY": "0"}),
@@ -249,7 +249,7 @@ def test_time_limit_may_be_far_away(job, seconds):
 
 def test_time_limit_ends_the_whole_group(job):
     command = f"sh -c 'trap \"\" TERM; {LOOP}' & echo $! > pid; wait"
-    done = job.run(command, env=LIMIT, patch="runner.STOP_GRACE_S = 0.1")
+    done = job.run(command, env=LIMIT, patch="process.STOP_GRACE_S = 0.1")
     assert (done.code, job.result()["end"]) == (143, "time_limit")
     wait_until(lambda: not is_alive(int((job.root / "pid").read_text())))
 
@@ -280,7 +280,7 @@ MIXED_CODES = [0, 3, 137, 137, 4, 143, 0, None, 0]
 def test_nine_side_by_side_do_not_affect_each_other(job):
     (job.root / "output").write_text("".join(metric_line(n, sequence=n) + "\n" for n in range(50)))
     (job.home(trials(9)[7]["id"]) / "parameter.cfg").mkdir(parents=True)
-    patch = "runner.STOP_GRACE_S = 0.2"
+    patch = "process.STOP_GRACE_S = 0.2"
     done = job.run(MIXED, trials=trials(9), env={**SIDE_BY_SIDE, "AMLC_TRIAL_SECONDS": "5"}, patch=patch)
     results = [job.result(trial["id"]) for trial in trials(9)]
     assert [result["end"] for result in results] == MIXED_ENDS
@@ -350,7 +350,7 @@ def test_stuck_reader_does_not_make_the_runner_grow(job):
 
 def test_folder_that_cannot_be_copied_is_a_loss_of_that_trial_alone(job):
     patch = """\
-real = runner.copy_folder
+real = copies.copy_folder
 count = 0
 def copy(*given):
     global count
@@ -366,7 +366,7 @@ def copy(*given):
             resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
             import os
             os.remove("too_long")
-runner.copy_folder = copy"""
+copies.copy_folder = copy"""
     done = job.run("pwd", trials=trials(3), patch=patch)
     ends = [(job.result(trial["id"])["end"], job.result(trial["id"])["exit_code"]) for trial in trials(3)]
     assert ends == [("exited", 0), ("lost", None), ("exited", 0)]
@@ -515,7 +515,7 @@ def test_reader_of_stderr_may_go_away(job):
 
 def test_stuck_reader_of_stderr_does_not_hold_up_the_end(job):
     command = "echo ready; yes NNISDK_MEb\\'x\\' & exec yes >&2"  # notes of bad metric lines go to stderr too
-    with job.start(command, patch="runner.STOP_GRACE_S = 0.5; runner.SAY_WAIT_S = 0.05") as process:
+    with job.start(command, patch="process.STOP_GRACE_S = 0.5; streams.SAY_WAIT_S = 0.05") as process:
         assert process.stdout.read(6) == b"ready\n"
         time.sleep(0.3)  # let the pipe fill up
         process.terminate()
@@ -567,7 +567,7 @@ def test_ends_on(python, job):
 
 @pytest.mark.parametrize("python", interpreters().values(), ids=interpreters())
 def test_shell_that_cannot_be_run_is_a_loss_on(python, job):
-    patch = "real = runner.spawn\nrunner.spawn = lambda command, *given, **more: real([b'/no/sh'], *given, **more)"
+    patch = "real = process.spawn\nprocess.spawn = lambda command, *given, **more: real([b'/no/sh'], *given, **more)"
     done = job.run("true", python=python, patch=patch)
     assert done.code == 1
     assert (job.result()["end"], job.result()["exit_code"]) == ("lost", None)

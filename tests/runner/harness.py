@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 RUNNER = Path(__file__).parents[2] / "amlc" / "runner"
+PARTS = ", ".join(sorted({path.stem for path in RUNNER.glob("amlc_runner_lib/*.py")} - {"__init__"}))
 ID = "0123456789abcdef"
 PARAMETERS = {"lr": 1, "name": 'it\'s "#1" // \\" # a'}
 PYTHON = shlex.quote(sys.executable)
@@ -23,8 +24,7 @@ class JobFolder:
     def __init__(self, root):
         self.root = root
         root.mkdir(parents=True)
-        shutil.copy(RUNNER / "amlc_runner.py", root)
-        shutil.copytree(RUNNER / "amlc_standin", root / "amlc_standin", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(RUNNER, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
     def environment(self, command, trials, env):
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AMLC_", "MLFLOW_", "NNI_", "AZUREML_"))}
@@ -35,11 +35,12 @@ class JobFolder:
         return {name: value for name, value in merged.items() if value is not None}
 
     def start(self, command, *, trials=None, env=None, python=sys.executable, patch=None, **popen):
-        """Start the runner; `patch` is code that runs first, with the module as `runner`."""
+        """Start the runner; `patch` is code that runs first, with the runner's parts by their names."""
         trials = [one_trial()] if trials is None else trials
         arguments = [python, "amlc_runner.py"]
         if patch:
-            arguments = [python, "-c", f"import sys, amlc_runner as runner\n{patch}\nsys.exit(runner.main())"]
+            program = f"import sys\nfrom amlc_runner_lib import {PARTS}\n{patch}\nsys.exit(main.main())"
+            arguments = [python, "-c", program]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen}
         return subprocess.Popen(arguments, cwd=self.root, env=self.environment(command, trials, env), **streams)
 

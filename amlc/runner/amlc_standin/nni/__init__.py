@@ -13,8 +13,12 @@ import importlib.util
 import os
 import sys
 
+TYPE_CHECKING = False  # importing typing would cost more than all of this
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
-def _find_real(name):
+
+def _find_real(name: str) -> "ModuleSpec | None":
     """Return the spec of another regular package `name`, as the import system would find it without this folder."""
     here = os.path.dirname(os.path.abspath(__file__))
     path = [entry for entry in sys.path if not _is_same(entry, os.path.dirname(here))]
@@ -31,14 +35,14 @@ def _find_real(name):
     return None
 
 
-def _is_same(one, other):
+def _is_same(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _step_aside():
+def _step_aside() -> bool:
     """Put the real package in this one's place; return whether that worked."""
     spec = _find_real(__name__)
-    if spec is None:
+    if spec is None or spec.loader is None:
         return False
     standin, before, path = sys.modules[__name__], set(sys.modules), list(sys.path)
     real = importlib.util.module_from_spec(spec)

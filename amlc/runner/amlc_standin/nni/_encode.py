@@ -2,8 +2,12 @@
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def encode(value):
+
+def encode(value: "Any") -> "Any":
     """Return a JSON form of `value`; to be used as `default` of json.dumps. Raises TypeError if there is none."""
     numpy = sys.modules.get("numpy")  # without it there cannot be one of its values
     if numpy is not None and isinstance(value, numpy.ndarray):
@@ -22,27 +26,27 @@ def encode(value):
     return number
 
 
-def _encode_array(array):
+def _encode_array(array: "Any") -> "dict[str, Any]":
     encoded = {"__ndarray__": array.tolist(), "dtype": str(array.dtype), "shape": list(array.shape)}
     if array.ndim > 1:
         encoded["Corder"] = array.flags["C_CONTIGUOUS"]
     return encoded
 
 
-def _encode_scalar(value):
+def _encode_scalar(value: "Any") -> "Any":
     item = value.item()
     # numpy.longdouble.item() is a longdouble again.
     return float(item) if type(item) is type(value) else item
 
 
-def _sorted_if_possible(values):
+def _sorted_if_possible(values: "set[Any]") -> "list[Any]":
     try:
         return sorted(values)
     except TypeError:
         return list(values)
 
 
-def _encode_number(value):
+def _encode_number(value: "Any") -> "dict[str, Any] | None":
     decimal, fractions = sys.modules.get("decimal"), sys.modules.get("fractions")
     if decimal is not None and isinstance(value, decimal.Decimal):
         return {"__decimal__": str(value)}

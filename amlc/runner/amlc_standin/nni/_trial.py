@@ -7,6 +7,10 @@ import sys
 
 from ._encode import encode
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __version__ = "3.0+amlc"
 
 METRIC_LIMIT = 1000000  # characters; NNI refuses longer ones
@@ -22,12 +26,12 @@ _logger = logging.getLogger("nni")
 
 
 class _State:
-    record = None  # of the current parameters
+    record: "dict[str, Any] | None" = None  # of the current parameters
     was_received = False
     intermediates = 0
 
 
-def get_next_parameter():
+def get_next_parameter() -> "dict[str, Any] | None":
     """Return the trial's parameters; None when asked again."""
     if _IS_STANDALONE:
         _State.record = _standalone_record()
@@ -39,12 +43,12 @@ def get_next_parameter():
     return _State.record and _State.record["parameters"]
 
 
-def get_next_parameters():
+def get_next_parameters() -> "dict[str, Any] | None":
     """Return the same as get_next_parameter."""
     return get_next_parameter()
 
 
-def get_current_parameter(tag=None):
+def get_current_parameter(tag: "str | None" = None) -> "Any":
     """Return the parameters last received, or the one named `tag`; None before the first."""
     if _State.record is None:
         return None
@@ -52,33 +56,33 @@ def get_current_parameter(tag=None):
     return parameters if tag is None else parameters[tag]
 
 
-def get_experiment_id():
+def get_experiment_id() -> str:
     """Return the experiment's name."""
     return _EXPERIMENT_ID
 
 
-def get_trial_id():
+def get_trial_id() -> str:
     """Return the trial's id."""
     return _TRIAL_JOB_ID or "STANDALONE"
 
 
-def get_sequence_id():
+def get_sequence_id() -> int:
     """Return the trial's sequence number."""
     return _SEQUENCE_ID
 
 
-def report_intermediate_result(metric):
+def report_intermediate_result(metric: "Any") -> None:
     """Report a result on the way: a number, or a dict whose `default` is the number to go by."""
     _report("PERIODICAL", _State.intermediates, metric)
     _State.intermediates += 1
 
 
-def report_final_result(metric):
+def report_final_result(metric: "Any") -> None:
     """Report the result: a number, or a dict whose `default` is the number to go by."""
     _report("FINAL", 0, metric)
 
 
-def _standalone_record():
+def _standalone_record() -> "dict[str, Any]":
     import warnings
 
     text = "no NNI runtime here: this trial runs standalone, without parameters"
@@ -86,7 +90,7 @@ def _standalone_record():
     return {"parameter_id": None, "parameters": {}}
 
 
-def _read_record():
+def _read_record() -> "dict[str, Any]":
     path = os.path.join(os.environ["NNI_SYS_DIR"], "parameter.cfg")
     with open(path, encoding="utf-8") as file:
         record = json.load(file)
@@ -96,14 +100,15 @@ def _read_record():
     return record
 
 
-def _report(kind, sequence, metric):
-    if not _State.record and _PLATFORM is not None:
+def _report(kind: str, sequence: int, metric: "Any") -> None:
+    record = _State.record
+    if record is None and _PLATFORM is not None:
         raise AssertionError("a result was reported before nni.get_next_parameter() was called")
-    if _IS_STANDALONE:
+    if record is None or _IS_STANDALONE:
         _log(kind, sequence, metric)
         return
     message = {
-        "parameter_id": _State.record["parameter_id"],
+        "parameter_id": record["parameter_id"],
         "trial_job_id": _TRIAL_JOB_ID,
         "type": kind,
         "sequence": sequence,
@@ -112,17 +117,17 @@ def _report(kind, sequence, metric):
     text = json.dumps(message)
     if len(text) >= METRIC_LIMIT:
         raise AssertionError(f"the metric has {len(text)} characters, NNI takes {METRIC_LIMIT - 1} at most")
-    print(f"NNISDK_MEb'{text}'", flush=True)
+    print(f"NNISDK_MEb'{text}'", flush=True)  # noqa: T201 - the protocol
 
 
-def _log(kind, sequence, metric):
+def _log(kind: str, sequence: int, metric: "Any") -> None:
     if kind == "FINAL":
         _logger.info("Final result: %s", metric)
     else:
         _logger.info("Intermediate result: %s  (Index %s)", metric, sequence)
 
 
-def _start_logging():
+def _start_logging() -> None:
     """Show what is logged to `nni` on stdout, from INFO up, as NNI does on import."""
     _logger.setLevel(logging.INFO)
     if _PLATFORM == "unittest" or _logger.handlers:

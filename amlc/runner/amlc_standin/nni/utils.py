@@ -2,13 +2,21 @@
 
 from functools import partial
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
-def merge_parameter(base_params, override_params):
+
+def merge_parameter(base_params: "Any", override_params: "Mapping[str, Any] | None") -> "Any":
     """Set the values of `override_params` in `base_params`, a dict or a namespace, in place, and return it.
 
     Raises ValueError for a key that is not there and for a value of another type; None fits every value, and an
     integer becomes a float where a float is.
     """
+    has: Any
+    read: Any
+    write: Any
     if isinstance(base_params, dict):
         has, read, write = base_params.__contains__, base_params.__getitem__, base_params.__setitem__
     else:
@@ -20,7 +28,7 @@ def merge_parameter(base_params, override_params):
     return base_params
 
 
-def _fit(key, old, new):
+def _fit(key: str, old: "Any", new: "Any") -> "Any":
     if old is None or isinstance(new, type(old)):
         return new
     if isinstance(old, float) and isinstance(new, int):

@@ -1,0 +1,201 @@
+"""Read from the environment what the job is: its command, its trials, what they need, and who is told of them."""
+
+import json
+import os
+
+TYPE_CHECKING = False  # importing typing would cost more than reading this file
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_DIGITS, _LETTERS = "0123456789", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LONGEST_ID = 128  # characters
+
+
+class InputError(ValueError):
+    """What the runner was given is wrong; the text is one line for the user."""
+
+
+class Trial:
+    """One trial: what to run, which never changes, and what became of it, filled in as it happens."""
+
+    def __init__(self, identifier: str, sequence: int, parameters: "dict[str, Any]", replicate: int) -> None:
+        self.id = identifier
+        self.sequence = sequence
+        self.parameters = parameters
+        self.replicate = replicate
+        self.home = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
+        self.started: float | None = None  # epoch seconds
+        self.ended: float | None = None
+        self.exit_code: int | None = None
+        self.signal: str | None = None
+        self.counts = {"intermediate": 0, "final": 0}
+        self.loss: str | None = None  # why a metric of it could not be recorded
+        self.end: str | None = None  # one of `results`
+        self.error: str | None = None
+        self.is_saved = False  # result.json is written
+
+
+class Job:
+    """What the environment asks for; it never changes. None stands for a variable that is not there."""
+
+    def __init__(
+        self,
+        *,
+        experiment: bytes,
+        command: bytes,
+        trials: "list[Trial]",
+        trial_seconds: "int | None",
+        concurrency: "int | None",
+        gpus_per_trial: "int | None",
+        trials_per_gpu: int,
+        gpu_shares: "dict[str, int] | None",
+        output_root: "str | None",
+    ) -> None:
+        self.experiment = experiment
+        self.command = command
+        self.trials = trials
+        self.trial_seconds = trial_seconds
+        self.concurrency = concurrency
+        self.gpus_per_trial = gpus_per_trial
+        self.trials_per_gpu = trials_per_gpu
+        self.gpu_shares = gpu_shares
+        self.output_root = output_root
+
+
+class Run:
+    """An MLflow run that is told of the trials: where its server takes batches, how to sign in there, and its id."""
+
+    def __init__(self, url: str, token: "str | None", run_id: str) -> None:
+        self.url = url
+        self.token = token
+        self.id = run_id
+
+
+def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
+    """Return the trials in AMLC_TRIAL_0, AMLC_TRIAL_1, ..., each joined from its continuations. Raises InputError."""
+    texts: list[bytes] = []
+    used = 0
+    while f"AMLC_TRIAL_{len(texts)}".encode() in environ:
+        name = f"AMLC_TRIAL_{len(texts)}".encode()
+        parts = [environ[name]]
+        while name + b"_%d" % len(parts) in environ:
+            parts.append(environ[name + b"_%d" % len(parts)])
+        used += len(parts)
+        texts.append(b"".join(parts))
+    if not texts:
+        raise InputError("the environment variable AMLC_TRIAL_0 is missing")
+    if used != sum(name.startswith(b"AMLC_TRIAL_") and name[11:12].isdigit() for name in environ):
+        raise InputError("the AMLC_TRIAL_ variables are not numbered without a gap")
+    trials = [_read_trial(f"AMLC_TRIAL_{i}", text) for i, text in enumerate(texts)]
+    if len({trial.id for trial in trials}) != len(trials):
+        raise InputError("two AMLC_TRIAL_ variables have the same id")
+    return trials
+
+
+def read_job(environ: "Mapping[bytes, bytes]", trials: "list[Trial]") -> Job:
+    """Return the job that runs `trials`. Raises InputError."""
+    return Job(
+        experiment=_as_bytes("AMLC_EXPERIMENT", _read_value(environ, "AMLC_EXPERIMENT", str, "a string")),
+        command=_as_bytes("AMLC_COMMAND", _read_value(environ, "AMLC_COMMAND", str, "a string")),
+        trials=trials,
+        trial_seconds=_read_count(environ, "AMLC_TRIAL_SECONDS", 1),
+        concurrency=_read_count(environ, "AMLC_CONCURRENCY", 1),
+        gpus_per_trial=_read_count(environ, "AMLC_GPUS_PER_TRIAL", 0),
+        trials_per_gpu=_read_count(environ, "AMLC_TRIALS_PER_GPU", 1) or 1,
+        gpu_shares=_read_gpu_shares(environ),
+        output_root=_read_output_root(environ),
+    )
+
+
+def read_run(environ: "Mapping[str, str]") -> "Run | None":
+    """Return the MLflow run that the environment names, or None."""
+    uri = environ.get("MLFLOW_TRACKING_URI", "")
+    run_id = environ.get("MLFLOW_RUN_ID") or environ.get("AZUREML_RUN_ID")
+    token = environ.get("MLFLOW_TRACKING_TOKEN") or environ.get("AZUREML_RUN_TOKEN")
+    if uri.startswith("azureml://"):
+        uri = "https://" + uri[len("azureml://") :]
+    if not run_id or not uri.startswith(("http://", "https://")):
+        return None
+    return Run(uri.split("?")[0].rstrip("/") + "/api/2.0/mlflow/runs/log-batch", token, run_id)
+
+
+def is_count(value: object, least: int) -> bool:
+    """Tell whether a JSON value is an integer of at least `least`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_name(text: str, marks: str) -> bool:
+    """Tell whether `text` is letters and digits and, from the second character on, `marks`."""
+    # Not by a regular expression: compiling one costs as much as reading a whole job.
+    return bool(text) and text[0] not in marks and not set(text).difference(_DIGITS, _LETTERS, marks)
+
+
+def _read_trial(name: str, text: bytes) -> Trial:
+    record = _decode(name, text, dict, "an object")
+    identifier, sequence = record.get("id"), record.get("sequence")
+    if not isinstance(identifier, str) or len(identifier) > LONGEST_ID or not _is_name(identifier, "_-"):
+        raise InputError(f"{name} needs an id of letters and digits, found {identifier!r:.80}")
+    if not isinstance(sequence, int) or isinstance(sequence, bool):
+        raise InputError(f"{name} needs an integer sequence, found {sequence!r:.80}")
+    if not isinstance(record.get("parameters"), dict):
+        raise InputError(f"{name} needs an object of parameters")
+    replicate = record.get("replicate", 0)
+    if not is_count(replicate, 0):
+        raise InputError(f"{name} needs a replicate of at least 0, found {replicate!r:.80}")
+    return Trial(identifier, sequence, record["parameters"], replicate)
+
+
+def _decode(name: str, raw: bytes, kind: type, wanted: str) -> "Any":
+    """Return the JSON value of variable `name`; `wanted` names `kind` in the message."""
+    try:
+        value = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not JSON in UTF-8: {error}") from error
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError("{} must be {}, found {}".format(name, wanted, raw[:80].decode("utf-8", "replace")))
+    return value
+
+
+def _read_value(environ: "Mapping[bytes, bytes]", name: str, kind: type, wanted: str) -> "Any":
+    raw = environ.get(name.encode())
+    if raw is None:
+        raise InputError(f"the environment variable {name} is missing")
+    return _decode(name, raw, kind, wanted)
+
+
+def _read_count(environ: "Mapping[bytes, bytes]", name: str, least: int) -> "int | None":
+    if name.encode() not in environ:
+        return None
+    count: int = _read_value(environ, name, int, "an integer")
+    if count < least:
+        raise InputError(f"{name} must be at least {least}, found {count}")
+    return count
+
+
+def _as_bytes(name: str, text: str) -> bytes:
+    # Not os.fsencode: Python 3.6 in the C locale knows only ASCII.
+    try:
+        raw = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name} holds half of a surrogate pair") from error
+    if b"\0" in raw:
+        raise InputError(f"{name} holds a null character")
+    return raw
+
+
+def _read_gpu_shares(environ: "Mapping[bytes, bytes]") -> "dict[str, int] | None":
+    if b"AMLC_GPU_SHARES" not in environ:
+        return None
+    shares: dict[str, int] = _read_value(environ, "AMLC_GPU_SHARES", dict, "an object")
+    for gpu, room in shares.items():
+        if not _is_name(gpu, "_./:-") or not is_count(room, 1):
+            raise InputError(f"AMLC_GPU_SHARES must give GPUs integers of at least 1, found {gpu!r:.80}: {room!r:.80}")
+    return shares
+
+
+def _read_output_root(environ: "Mapping[bytes, bytes]") -> "str | None":
+    if b"AMLC_OUTPUT_ROOT" not in environ:
+        return None
+    root = _read_value(environ, "AMLC_OUTPUT_ROOT", str, "a string")
+    return os.path.abspath(os.fsdecode(_as_bytes("AMLC_OUTPUT_ROOT", root)))

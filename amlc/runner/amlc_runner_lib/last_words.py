@@ -1,0 +1,64 @@
+"""Find in a trial's stderr what it died of, and put its end in words."""
+
+import re
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .job import Trial
+
+KEPT_OF_STDERR = 1 << 16  # bytes; some progress bars go on after the error
+LAST_WORDS_LENGTH = 300  # characters
+
+# CSI and OSC sequences (ECMA-48), and the short ones. Compiled where needed: most trials end well.
+_ESCAPE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
+_PROGRESS = r"\d ?%|\d ?/ ?\d|[\u2588\u2501]"
+
+
+class LastWords:
+    """Keep the end of a trial's stderr, in bounded memory, and find there what it died of."""
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of stderr."""
+        self._tail += data
+        if len(self._tail) > 2 * KEPT_OF_STDERR:
+            del self._tail[:-KEPT_OF_STDERR]
+
+    def find(self) -> str:
+        """Return the last line that says something, or "": progress bars, which are drawn over and over, do not."""
+        *lines, unended = re.sub(r"\r+\n", "\n", self._tail.decode("utf-8", "replace")).split("\n")
+        last_bar = ""
+        for line, has_ended in [(unended, False)] + [(line, True) for line in reversed(lines)]:
+            drawn = [words for words in map(printable, line.split("\r")) if words]
+            if not drawn:
+                continue
+            if "\r" not in line or (has_ended and not re.search(_PROGRESS, drawn[-1])):
+                return drawn[-1][:LAST_WORDS_LENGTH]
+            last_bar = last_bar or drawn[-1][:LAST_WORDS_LENGTH]
+        return last_bar
+
+
+def printable(text: str) -> str:
+    """Return `text` as one line without escape sequences, control characters and halves of surrogate pairs."""
+    kept = (character for character in re.sub(_ESCAPE, "", text) if character.isprintable() or character.isspace())
+    return " ".join("".join(kept).split())
+
+
+def how_it_exited(trial: "Trial", last_words: str) -> "str | None":
+    """Return the error of a trial that ended by itself, or None."""
+    if trial.signal:
+        return f"killed by {trial.signal}; its last words: {last_words}" if last_words else f"killed by {trial.signal}"
+    if trial.exit_code:
+        return last_words or f"exit code {trial.exit_code}"
+    return None
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time signals have no name here
+        return f"signal {number}"

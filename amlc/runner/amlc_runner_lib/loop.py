@@ -1,0 +1,185 @@
+"""Run the trials: start what fits, pass their output on, and see to the end of each."""
+
+import collections
+import os
+import select
+import time
+
+from .last_words import how_it_exited, signal_name
+from .metric_log import MetricLog
+from .process import LONGEST_WAIT_S, Process
+from .results import EXITED, LOST, TERMINATED, TIME_LIMIT, close_trial
+from .streams import Echo, say
+from .workdir import prepare_home, trial_environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .job import Job, Run, Trial
+    from .metrics import Metric
+    from .signals import Signals
+    from .slots import Slot, Slots
+    from .streams import Stream
+    from .tracking import Tracker
+
+
+class Runner:
+    """The loop: start what fits, pass output on, see to the end of what is over."""
+
+    def __init__(self, job: "Job", slots: "Slots", signals: "Signals", run: "Run | None") -> None:
+        self._job, self._slots, self._signals, self._run = job, slots, signals, run
+        self._tracker: Tracker | None = None
+        self._echoes = [Echo(1, signals), Echo(2, signals)]
+        self._waiting = collections.deque(job.trials)
+        self._running: list[Process] = []
+
+    def run(self) -> None:
+        """Run all trials, or until the runner is told to stop, to the end of those that began."""
+        while self._running or (self._waiting and not self._signals.stopped_by):
+            self._start_what_fits()
+            self._pass_on(self._wait())
+            # After the reading, which may swallow the news of a child's end, and before the next wait.
+            for process in list(self._running):
+                if process.advance(time.monotonic(), self._signals.stopped_by):
+                    self._finish(process)
+
+    def close(self) -> None:
+        """Pass on what MLflow and the readers of the output were too slow for."""
+        if self._tracker:
+            self._tracker.close(is_hurried=bool(self._signals.stopped_by))
+        for echo in self._echoes:
+            echo.close()
+
+    def kill_all(self) -> None:
+        """End at once all that runs, for when the runner itself is broken."""
+        for process in self._running:
+            process.kill()
+
+    def _start_what_fits(self) -> None:
+        while self._waiting and not self._signals.stopped_by and self._has_room():
+            slot = self._slots.take()
+            if slot is None:
+                return
+            self._start(self._waiting.popleft(), slot)
+
+    def _has_room(self) -> bool:
+        # What an ended trial leaves unread is kept: with a reader that is stuck that must not grow trial by trial.
+        is_bounded = self._job.concurrency is not None and len(self._running) >= self._job.concurrency
+        return not is_bounded and not any(echo.is_far_behind for echo in self._echoes)
+
+    def _start(self, trial: "Trial", slot: "Slot") -> None:
+        try:
+            process = self._process(trial, slot)
+        except (OSError, RecursionError) as error:
+            self._slots.give_back(slot)
+            say(f"trial {trial.id} could not be started: {error}")
+            close_trial(trial, LOST, f"could not be started: {error}")
+            return
+        self._running.append(process)
+        if self._run and not self._tracker:
+            self._tracker = _open_tracker(self._job, self._run)  # only now: the first trial does not wait for it
+        if self._tracker:
+            self._tracker.log_parameters(trial)
+
+    def _process(self, trial: "Trial", slot: "Slot") -> Process:
+        """Start a trial and return its Process. Raises OSError if it cannot be started."""
+        output = prepare_home(trial, self._job.output_root)
+        folder = _copy() if len(self._job.trials) > 1 else None
+        cwd = folder or os.getcwd()
+        log = None
+        try:
+            log = MetricLog(trial, self._tell)
+            process = Process(trial, slot, folder, log, self._echoes)
+            env = trial_environment(os.environb, self._job, trial, output=output, folder=cwd, visible=slot.visible)
+            started = time.time()
+            process.spawn(self._job.command, env, cwd, self._job.trial_seconds)
+        except BaseException:
+            if log:
+                log.close()
+            _remove(folder)
+            raise
+        trial.started = started
+        return process
+
+    def _tell(self, trial: "Trial", metric: "Metric", now: float) -> None:
+        if self._tracker:
+            self._tracker.log_metric(trial, metric, now)
+
+    def _wait(self) -> "set[int]":
+        """Wait until there is something to do; return the descriptors that are ready."""
+        behind = [echo for echo in self._echoes if echo.is_behind]
+        if not self._running and not behind:
+            return set()
+        poller = select.poll()
+        poller.register(self._signals.wake, select.POLLIN)
+        for echo in behind:
+            poller.register(echo.fd, select.POLLOUT)
+        for fd, stream in self._streams():
+            if stream.echo.takes_more:
+                poller.register(fd, select.POLLIN)
+        now = time.monotonic()
+        patience_s = min([process.patience_s(now) for process in self._running] or [LONGEST_WAIT_S])
+        return {fd for fd, _ in poller.poll(patience_s * 1000)}
+
+    def _streams(self) -> "list[tuple[int, Stream]]":
+        """Return the streams that may have more, each with its descriptor."""
+        streams = [stream for process in self._running for stream in process.streams]
+        return [(stream.fd, stream) for stream in streams if stream.fd is not None]
+
+    def _pass_on(self, ready: "set[int]") -> None:
+        if self._signals.wake in ready:
+            self._signals.clear()
+        for echo in self._echoes:
+            if echo.fd in ready:
+                echo.flush()
+        # One piece of each, so that none that writes much keeps the others waiting.
+        for fd, stream in self._streams():
+            if fd in ready and not stream.pass_on():
+                stream.close()
+
+    def _finish(self, process: Process) -> None:
+        for stream in process.streams:
+            stream.drain()
+        process.log.close()
+        trial, code = process.trial, process.status
+        trial.ended = time.time()
+        if code is not None:
+            trial.exit_code = code if code >= 0 else 128 - code
+            trial.signal = None if code >= 0 else signal_name(-code)
+        close_trial(trial, *how_it_ended(process, self._signals.stopped_by))
+        self._running.remove(process)
+        self._slots.give_back(process.slot)
+        _remove(process.folder)
+
+
+def _copy() -> str:
+    from .copies import make_work_folder
+
+    return make_work_folder()
+
+
+def _remove(folder: "str | None") -> None:
+    if folder:
+        from .copies import remove_folder
+
+        remove_folder(folder)
+
+
+def _open_tracker(job: "Job", run: "Run") -> "Tracker":
+    from .mlflow import Sender
+    from .tracking import Tracker
+
+    return Tracker(Sender(run), is_prefixed=len(job.trials) > 1)
+
+
+def how_it_ended(process: Process, stopped_by: "str | None") -> "tuple[str, str | None]":
+    """Return the end of a trial that is over, and its error. stopped_by: the signal by which the runner has to stop."""
+    if process.trial.loss:
+        return LOST, process.trial.loss
+    if process.status is None:
+        return LOST, "its process does not die"
+    if process.asked == TIME_LIMIT:
+        return TIME_LIMIT, "stopped at its time limit (maxTrialDuration)"
+    # Who ends the runner may send the same signal to everything there is.
+    if process.asked == TERMINATED or (stopped_by and process.trial.signal == stopped_by):
+        return TERMINATED, f"terminated: the runner got {stopped_by}"
+    return EXITED, how_it_exited(process.trial, process.last_words.find())

@@ -1,0 +1,125 @@
+"""Say in MLflow's words what the trials were given and what they reported."""
+
+import json
+import re
+
+from .metrics import LARGEST_SEQUENCE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from .job import Trial
+    from .metrics import Metric
+    from .mlflow import Sender
+
+METRIC_NAMES = 50  # a run; Azure ML's limit
+RESULTS_TAG = "amlc.results"
+TAG_LENGTH = 1000  # Azure ML's limit
+PARAM_LENGTH = 500
+KEY_LENGTH = 250
+
+
+class Tracker:
+    """Log the parameters and metrics of all trials of a job to one MLflow run; nothing here ever fails a trial.
+
+    is_prefixed: names begin with the trial's id.
+    """
+
+    def __init__(self, sender: "Sender", *, is_prefixed: bool) -> None:
+        self._sender = sender
+        self._is_prefixed = is_prefixed
+        self._next_step: dict[str, int] = {}
+        self._metric_keys: set[str] = set()
+        self._results: dict[str, dict[str, Any]] = {}
+
+    def log_parameters(self, trial: "Trial") -> None:
+        """Log the leaves of a trial's parameters."""
+        try:
+            leaves = []
+            for name, value in flatten(trial.parameters):
+                leaves.append((name, value if isinstance(value, str) else json.dumps(value)))
+        except RecursionError:
+            return
+        for name, text in leaves:
+            self._sender.add("params", {"key": self._key(trial, name), "value": text[:PARAM_LENGTH]})
+
+    def log_metric(self, trial: "Trial", metric: "Metric", now: float) -> None:
+        """Log what MLflow can hold of a metric; note for the tag what that does not tell."""
+        kind, sequence, value = metric
+        # MLflow shows the value with the highest step as the last one: that has to be the final result.
+        step = self._next_step.get(trial.id, 0) if kind == "final" else sequence
+        self._next_step[trial.id] = min(max(self._next_step.get(trial.id, 0), step + 1), LARGEST_SEQUENCE)
+        nothing: dict[str, Any] = {"final": [], "step": None, "names": [], "integers": [], "whole": True}
+        result = self._results.setdefault(trial.id, nothing)
+        reported = value if isinstance(value, dict) else {"default": value}
+        names = []
+        for name, number in numbers_in(value):
+            key = self._key(trial, name)
+            if key not in self._metric_keys and len(self._metric_keys) == METRIC_NAMES:
+                continue
+            self._metric_keys.add(key)
+            self._sender.add("metrics", {"key": key, "value": number, "timestamp": int(now * 1000), "step": step})
+            names.append(key[len(trial.id) + 1 :] if self._is_prefixed else key)
+            if not _note_number(result, names[-1], reported[name]):
+                result["whole"] = False
+        if names != list(reported):
+            result["whole"] = False
+        if kind == "final":
+            result["final"], result["step"] = [value], step
+
+    def close(self, *, is_hurried: bool) -> None:
+        """Send the tag and what is left, for a few seconds at most. is_hurried: the runner has to stop."""
+        try:
+            text = json.dumps(self._results, separators=(",", ":"))
+        except RecursionError:
+            text = ""
+        if 0 < len(text) <= TAG_LENGTH:
+            self._sender.add("tags", {"key": RESULTS_TAG, "value": text})
+        self._sender.close(is_hurried=is_hurried)
+
+    def _key(self, trial: "Trial", name: str) -> str:
+        return mlflow_name(f"{trial.id}/{name}" if self._is_prefixed else name)
+
+
+def mlflow_name(name: str) -> str:
+    """Return the name of a parameter or metric as MLflow takes it."""
+    key = re.sub(r"[^A-Za-z0-9_./ -]", "_", name)
+    # MLflow refuses names that are not plain relative paths.
+    parts = key.split("/")
+    if "" in parts or "." in parts or ".." in parts or key.startswith(".."):
+        key = key.replace("/", "_").replace("..", "__") or "_"
+    return key[:KEY_LENGTH] if key != "." else "_"
+
+
+def _note_number(result: "dict[str, Any]", name: str, number: "int | float") -> bool:
+    """Note the name of a metric; return whether its numbers can be told from the floats that MLflow makes of them."""
+    is_integer = isinstance(number, int)
+    if name not in result["names"]:
+        result["names"].append(name)
+        if is_integer:
+            result["integers"].append(name)
+    return is_integer == (name in result["integers"]) and number == float(number)
+
+
+def flatten(parameters: "Mapping[str, Any]", prefix: str = "") -> "Iterator[tuple[str, Any]]":
+    """Yield (dotted name, value) for the leaves of nested parameters."""
+    for name, value in parameters.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, prefix + name + ".")
+        else:
+            yield prefix + name, value
+
+
+def numbers_in(value: "Any") -> "Iterator[tuple[str, float]]":
+    """Yield (name, float) for what MLflow can hold of a metric: finite numbers."""
+    for name, number in value.items() if isinstance(value, dict) else [("default", value)]:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            continue
+        try:
+            size = float(number)
+        except OverflowError:
+            continue
+        if size - size == 0.0:  # false for NaN and the infinities
+            yield name, size
