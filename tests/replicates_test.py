@@ -79,6 +79,7 @@ S, R = Status.SUCCEEDED, Status.RUNNING
         pytest.param([[(0, 9, S), (1, NOTHING, R)], [(2, NOTHING, R)]], True, ([0, 1], 9.0), id="an open one where there is no other"),
         pytest.param([[(0, 9, S), (1, NOTHING, Status.FAILED)], [(2, 1, S)]], True, ([0, 1], 9.0), id="a failure is an end"),
         pytest.param([[(0, "x", S)], []], True, None, id="none with a number"),
+        pytest.param([[(0, "x", S)], [(1, 3, S)]], True, ([1], 3.0), id="one without a number hides no other"),
         pytest.param([], True, None, id="none"),
     ],
 )  # fmt: skip
@@ -113,6 +114,14 @@ def test_a_table_has_a_row_for_each_set_and_the_numbers_of_each_metric():
         {"sequence": 0, "trials": 2, "param.x": 1, **first},
         {"sequence": 2, "trials": 2, "param.x": 2, "metric.a.mean": 7.0, "metric.a.count": 1},
     ]
+
+
+def test_a_set_that_is_not_whole_and_one_with_other_parameters_are_rows_too():
+    rows = [row(0, 1), Row(Trial("2" * 16, 2, {"y": 2}), None, (5,), S)]
+    with aggregate_table(rows, 2, ["max"]) as table:
+        found = list(table.rows)
+    assert table.columns == ("sequence", "trials", "param.x", "param.y", "metric.default.max")
+    assert [(one["sequence"], one["trials"], one["metric.default.max"]) for one in found] == [(0, 1, 1.0), (2, 1, 5.0)]
 
 
 @pytest.mark.parametrize(("text", "names"), [("mean", ("mean",)), ("max, min ,count", ("max", "min", "count"))])
