@@ -31,8 +31,9 @@ LONG = (
     "azure/endings_test.py", "azure/matrix_test.py", "azure/submit_test.py", "targets/local/endings_test.py",
     "targets/local/faults_test.py", "targets/local/backend_test.py", "commands/cancel_test.py", "commands/submit_test.py",
     "config/fuzz_test.py", "crash_test.py", "drive_test.py", "ledger_test.py", "matrix_test.py",
-    "metamorphic_test.py", "packs_test.py", "parallel_test.py", "pbt_example_test.py", "render/form_test.py", "runner/",
-    "runner_test.py", "tuners/kernels_blas_test.py", "tuners/model_based_test.py", "tuners/zoo_test.py", "warm_start_test.py",
+    "metamorphic_test.py", "packs_test.py", "parallel_test.py", "pbt_example_test.py", "render/form_test.py",
+    "runner/ends_test.py", "runner/front_test.py", "runner_test.py", "tuners/kernels_blas_test.py",
+    "tuners/model_based_test.py", "tuners/zoo_test.py", "warm_start_test.py",
     "azure/walk_test.py::test_refresh", "azure/walk_test.py::test_results_are_those", "cli_test.py::test_init",
     "tuners/gridsearch_test.py::test_any_space", "tuners/random_test.py::test_any_space",
 )  # fmt: skip

@@ -18,13 +18,36 @@ EXIT_INPUT = 2
 EXIT_STOPPED = 143
 
 
-def main() -> int:
-    """Run the job that the environment describes and return the exit code."""
-    open_missing_streams()
-    signals = Signals()
-    trials: list[Trial] = []
-    code = _run_what_is_asked_for(signals, trials)
-    return code if write_missing_results(trials) else code or 1
+def make_slots(job: "Job") -> "Slots":
+    """Return what trials have to wait for. Raises LookupError if no trial can ever have its GPUs."""
+    if job.gpus_per_trial is None:
+        return OneAtATime(None)
+    if job.gpus_per_trial == 0:
+        return OneAtATime("")
+    from .gpus import share_gpus
+
+    return share_gpus(job, job.gpus_per_trial, os.environ.get("CUDA_VISIBLE_DEVICES")) or OneAtATime(None)
+
+
+def _run_job(job: "Job", signals: Signals) -> int:
+    """Run all trials and return the exit code; each trial has its end afterwards."""
+    try:
+        slots = make_slots(job)
+    except LookupError as error:
+        say(error)
+        for trial in job.trials:
+            close_trial(trial, REFUSED, str(error))
+        return 1
+    runner = Runner(job, slots, signals, read_run(os.environ))
+    try:
+        runner.run()
+    except BaseException:
+        runner.kill_all()
+        raise
+    for trial in job.trials:
+        close_trial(trial, TERMINATED, "terminated before it started")
+    runner.close()
+    return EXIT_STOPPED if signals.stopped_by else exit_code_of(job.trials)
 
 
 def _run_what_is_asked_for(signals: Signals, trials: "list[Trial]") -> int:
@@ -49,33 +72,11 @@ def _run_what_is_asked_for(signals: Signals, trials: "list[Trial]") -> int:
         return 1
 
 
-def _run_job(job: "Job", signals: Signals) -> int:
-    """Run all trials and return the exit code; each trial has its end afterwards."""
-    try:
-        slots = make_slots(job)
-    except LookupError as error:
-        say(error)
-        for trial in job.trials:
-            close_trial(trial, REFUSED, str(error))
-        return 1
-    runner = Runner(job, slots, signals, read_run(os.environ))
-    try:
-        runner.run()
-    except BaseException:
-        runner.kill_all()
-        raise
-    for trial in job.trials:
-        close_trial(trial, TERMINATED, "terminated before it started")
-    runner.close()
-    return EXIT_STOPPED if signals.stopped_by else exit_code_of(job.trials)
-
-
-def make_slots(job: "Job") -> "Slots":
-    """Return what trials have to wait for. Raises LookupError if no trial can ever have its GPUs."""
-    if job.gpus_per_trial is None:
-        return OneAtATime(None)
-    if job.gpus_per_trial == 0:
-        return OneAtATime("")
-    from .gpus import share_gpus
-
-    return share_gpus(job, job.gpus_per_trial, os.environ.get("CUDA_VISIBLE_DEVICES")) or OneAtATime(None)
+def main() -> int:
+    """Run the job that the environment describes and return the exit code."""
+    # The last function of this file, so that of one that is cut off there is none.
+    open_missing_streams()
+    signals = Signals()
+    trials: list[Trial] = []
+    code = _run_what_is_asked_for(signals, trials)
+    return code if write_missing_results(trials) else code or 1

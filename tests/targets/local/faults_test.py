@@ -97,6 +97,15 @@ def test_a_disk_that_is_full_for_a_moment_costs_nothing(project, monkeypatch, tm
     assert list(project.root.rglob("failed.1")), "it was struck"
 
 
+@pytest.mark.parametrize("part", ["main.py", "metrics.py"])
+def test_a_part_of_the_runner_that_cannot_be_read_is_a_loss_of_the_machines(project, part):
+    here = Here(project.write(values=[1]).compile())
+    (here.manifest.folder / "code" / "amlc_runner_lib" / part).unlink()
+    seen = here.follow_or_lose(*here.submit())
+    assert (seen.status, seen.infrastructure, seen.exit_code) == (Status.FAILED, True, 1)
+    assert len(project.starts) == (part == "metrics.py")
+
+
 # --- exit codes that are odd -----------------------------------------------------------------------------------------
 
 ODD = {
