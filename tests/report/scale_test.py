@@ -84,6 +84,20 @@ def test_a_colour_says_how_good_a_score_is(score, maximize, colour):
 
 
 @pytest.mark.parametrize(
+    ("score", "log", "colour"),
+    [
+        (2.0, False, COLOURS[0]),
+        (3.0, False, COLOURS[2]),
+        (4.0, False, COLOURS[4]),
+        (1e3, True, COLOURS[2]),
+        (0.5, True, COLOURS[0]),
+    ],
+)
+def test_colours_lie_between_the_ends_of_the_scale(score, log, colour):
+    assert Scale(low=2.0, high=4.0, log=log, maximize=True).colour(SimpleNamespace(score=score)) == colour
+
+
+@pytest.mark.parametrize(
     ("low", "high", "expected"),
     [(1, 2, (1, 2)), (0, 0, (-0.5, 0.5)), (10, 10, (9, 11)), (-10, -10, (-11, -9)), (2, 1, (1.8, 1.1))],
 )
