@@ -2,11 +2,12 @@
 
 import pytest
 
-from amlc.backends import Fetched, local
+from amlc.backends import Fetched
 from amlc.commands import observe
 from amlc.files import lock
 from amlc.ledger import Event
 from amlc.model import Observation, Status
+from amlc.targets.local.backend import LocalBackend
 
 
 class Backend:
@@ -34,7 +35,7 @@ def backends(monkeypatch):
     def open_backend(header, runs):
         return opened.setdefault(header.backend, Backend())
 
-    monkeypatch.setattr(look, "open_backend", open_backend)
+    monkeypatch.setattr(observe, "open_backend", open_backend)
     return opened
 
 
@@ -70,4 +71,4 @@ def test_a_submit_that_is_at_work_records_what_it_sees_itself(story, backends):
 
 def test_an_attempt_is_looked_after_by_the_back_end_that_runs_it(story):
     found = observe.backend_named("local", story.project.manifest, story.folders)
-    assert isinstance(found, local.LocalBackend)
+    assert isinstance(found, LocalBackend)

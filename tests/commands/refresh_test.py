@@ -9,13 +9,13 @@ from amlc.commands.refresh import refresh
 from amlc.errors import BackendError, UsageError
 from amlc.folders import Folders
 from amlc.ledger import fold, open_ledger
-from amlc.targets.aml import client as client_module
+from amlc.targets.aml import Workspace as Place
+from amlc.targets.aml import restore, workspace_of
 from tests.targets.aml.runs_test import raw
 from tests.targets.aml.workspace import ONE, TWO, Client, resource
 
-SPACE = {"subscription_id": "s", "resource_group": "g", "name": "w"}
+SPACE = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
 NOWHERE = dict.fromkeys(SPACE)
-CONFIG = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
 TAGS = {"amlc.experiment": "mnist"}
 
 
@@ -42,14 +42,19 @@ def job(name, trial, status="Completed", *, experiment="mnist", **more):
 
 @pytest.fixture
 def refreshed(tmp_path, monkeypatch, capsys):
-    places = Folders(tmp_path / "build", tmp_path / ".amlc")
+    folders = Folders(tmp_path / "build", tmp_path / ".amlc")
     monkeypatch.chdir(tmp_path)
 
-    def run(*jobs, target=None, workspace=SPACE, config=None):
-        monkeypatch.setattr(client_module, "Client", lambda space: Workspace(*jobs))
-        code = refresh(target=target, workspace=workspace, config=config, folders=places, err=sys.stderr, quiet=False)
+    def run(*jobs, target=None, workspace=SPACE, config=None, backend=None):
+        def client(space):
+            assert space == Place(subscription_id="s", resource_group="g", name="w")
+            return Workspace(*jobs)
+
+        monkeypatch.setattr(restore, "Client", client)
+        where = {**workspace, "config": None if config is None else str(config)}
+        code = refresh(target=target, backend=backend, where=where, folders=folders, err=sys.stderr, quiet=False)
         assert code == 0
-        return capsys.readouterr().err.strip(), places
+        return capsys.readouterr().err.strip(), folders
 
     return run
 
@@ -58,11 +63,11 @@ FIRST, SECOND, THIRD = f"mnist-{ONE}-9e7a6c", f"mnist-{ONE}-9e7a6c-2", f"mnist-{
 
 
 def test_ledger_and_build_folder_come_back_from_the_jobs(refreshed):
-    said, places = refreshed(
+    said, folders = refreshed(
         job(SECOND, ONE), job(FIRST, ONE, "Canceled"), job(THIRD, TWO), {**resource("foreign"), "trial": "x"}
     )
     assert said == "mnist: 3 jobs in the workspace, 3 of them new here"
-    with open_ledger(places.ledger("mnist")) as ledger:
+    with open_ledger(folders.ledger("mnist")) as ledger:
         attempts = fold(ledger.events())
         finals = {metric.trial: metric.value for _, metric in ledger.metrics("final")}
     assert [(name, attempt.number, attempt.latest.status.value) for name, attempt in attempts.items()] == [
@@ -71,9 +76,9 @@ def test_ledger_and_build_folder_come_back_from_the_jobs(refreshed):
         (SECOND, 2, "succeeded"),
     ]
     assert finals == {ONE: 0.5, TWO: 0.5}
-    manifest = places.manifest(None)
+    manifest = folders.manifest(None)
     assert [(entry.id, entry.name) for entry in manifest.entries()] == [(ONE, FIRST), (TWO, THIRD)]
-    assert manifest.header.workspace is not None
+    assert workspace_of(manifest.header) is not None
     assert (
         refreshed(job(SECOND, ONE), job(FIRST, ONE, "Canceled"))[0]
         == "mnist: 2 jobs in the workspace, 0 of them new here"
@@ -83,8 +88,8 @@ def test_ledger_and_build_folder_come_back_from_the_jobs(refreshed):
 def test_of_a_pack_the_attempt_with_all_of_its_trials_is_compiled(refreshed):
     whole = {**resource(FIRST, ONE, TWO, status="Failed", tags=TAGS), "trial": ONE}
     rest = {**resource(SECOND, TWO, status="Completed", tags=TAGS), "trial": TWO}
-    _, places = refreshed(whole, rest)
-    (entry,) = places.manifest(None).entries()
+    _, folders = refreshed(whole, rest)
+    (entry,) = folders.manifest(None).entries()
     assert [trial.id for trial in entry.trials] == [ONE, TWO]
 
 
@@ -92,9 +97,9 @@ def test_only_the_named_experiment_is_brought_back(refreshed):
     jobs = job(FIRST, ONE), job(f"other-{TWO}-9e7a6c", TWO, experiment="other")
     with pytest.raises(UsageError, match=r"the workspace holds 2 experiments: name one of them \(mnist, other\)"):
         refreshed(*jobs)
-    said, places = refreshed(*jobs, target="other")
+    said, folders = refreshed(*jobs, target="other")
     assert said.startswith("other: 1 jobs")
-    assert places.manifest(None).header.experiment == "other"
+    assert folders.manifest(None).header.experiment == "other"
 
 
 def test_a_workspace_without_such_jobs_is_said(refreshed):
@@ -107,11 +112,11 @@ def test_a_workspace_without_such_jobs_is_said(refreshed):
 @pytest.mark.parametrize("place", ["config.json", ".azureml/config.json"])
 def test_where_to_look_stands_in_the_workspaces_file(refreshed, tmp_path, place):
     (tmp_path / ".azureml").mkdir()
-    (tmp_path / place).write_text("\ufeff" + json.dumps(CONFIG), encoding="utf-8")
+    (tmp_path / place).write_text("\ufeff" + json.dumps(SPACE), encoding="utf-8")
     assert refreshed(job(FIRST, ONE), workspace=NOWHERE)[0].startswith("mnist: 1 jobs")
-    assert refreshed(job(FIRST, ONE), workspace={**NOWHERE, "name": "w"}, config=tmp_path / place)[0].startswith(
-        "mnist"
-    )
+    assert refreshed(job(FIRST, ONE), workspace={**NOWHERE, "workspace_name": "w"}, config=tmp_path / place)[
+        0
+    ].startswith("mnist")
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]"])
@@ -126,3 +131,8 @@ def test_without_a_word_of_where_to_look_it_asks(refreshed, tmp_path):
         refreshed(workspace=NOWHERE)
     with pytest.raises(UsageError, match="nothing is compiled here"):
         refreshed(workspace=NOWHERE, config=tmp_path / "nowhere.json")
+
+
+def test_a_back_end_that_remembers_no_jobs_is_said(refreshed):
+    with pytest.raises(BackendError, match="the back end 'local' remembers no jobs"):
+        refreshed(backend="local")

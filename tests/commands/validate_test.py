@@ -36,7 +36,7 @@ def checked(tmp_path, monkeypatch):
             "quiet": False,
             "out": out,
             "err": err,
-            "places": Folders(),
+            "folders": Folders(),
             **options,
         }
         return validate(**arguments), out.getvalue(), err.getvalue()

@@ -17,7 +17,7 @@ def read(tmp_path):
         file.write_text(text, encoding="utf-8")
         schema = load_schema()
         config = read_keys(load_document(file), schema)
-        return read_service(config, schema, backend=backend) if service else config
+        return read_service(config, backend=backend) if service else config
 
     return make
 

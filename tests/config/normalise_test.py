@@ -3,7 +3,9 @@
 import pytest
 
 from amlc.config.normalise import normalise
-from amlc.model import Algorithm, AmlTarget, Budget, LocalTarget, SharedStorage
+from amlc.model import Algorithm, Budget
+from amlc.targets.aml import AmlTarget, Storage
+from amlc.targets.local import LocalTarget
 
 BASE = "trialCommand: c\ntrialConcurrency: 1\ntuner: {name: Random}\n"
 LOCAL = BASE + "trainingService: {platform: local}\n"
@@ -37,7 +39,7 @@ def test_every_default_is_filled_in(read, tmp_path):
         False,
     )
     assert (one.constraints, one.initial, one.environment, dict(one.job), one.templates) == ((), (), None, {}, None)
-    assert (one.target, one.shared_storage, one.assessor, one.budget) == (LocalTarget(), None, None, Budget())
+    assert (one.target, one.assessor, one.budget, one.trials_per_gpu) == (LocalTarget(), None, Budget(), 1)
 
 
 def test_every_key_has_its_place(read, tmp_path):
@@ -98,12 +100,16 @@ def test_without_one_only_namespace_and_name_decide(read):
 
 def test_a_target_is_that_of_its_platform(read):
     gpus = LOCAL.replace("local", "local, gpuIndices: '0,2', maxTrialNumberPerGpu: 3, useActiveGpu: true")
-    assert made(read, gpus).target == LocalTarget(gpu_indices=(0, 2), trials_per_gpu=3, use_active_gpu=True)
-    assert made(read, AML).target == AmlTarget(compute="cpu", image="i")
+    one = made(read, gpus)
+    assert (one.target, one.trials_per_gpu) == (LocalTarget(gpu_indices=(0, 2), use_active_gpu=True), 3)
+    one = made(read, AML)
+    assert (one.target, one.trials_per_gpu) == (AmlTarget(compute="cpu", image="i"), 1)
     service = "aml, subscriptionId: s, resourceGroup: r, workspaceName: w, maxTrialNumberPerGpu: 2"
-    assert made(read, AML.replace("aml", service)).target == AmlTarget(
-        subscription_id="s", resource_group="r", workspace_name="w", compute="cpu", image="i", trials_per_gpu=2
+    one = made(read, AML.replace("aml", service))
+    assert one.target == AmlTarget(
+        subscription_id="s", resource_group="r", workspace_name="w", compute="cpu", image="i"
     )
+    assert one.trials_per_gpu == 2
 
 
 STORAGE = (
@@ -111,19 +117,12 @@ STORAGE = (
 )
 
 
-def test_shared_storage_is_for_jobs_elsewhere(read, tmp_path):
+def test_shared_storage_is_for_jobs_elsewhere(read):
     blob = STORAGE % "storageAccountName: a, containerName: c, storageAccountKey: '${KEY}'"
-    assert made(read, AML + blob).shared_storage == SharedStorage(
-        storage_type="AzureBlob",
-        local_mount_point=str(tmp_path / "mnt"),
-        remote_mount_point="/r",
-        local_mounted="usermount",
-        account_name="a",
-        container_name="c",
-        key_variable="KEY",
-    )
-    assert made(read, LOCAL + blob).shared_storage is None
-    assert made(read, AML + "sharedStorage: {storageType: AzureBlob}\n").shared_storage is None
+    storage = Storage(datastore="amlc_a_c", account_name="a", container_name="c", key_variable="KEY")
+    assert made(read, AML + blob).target == AmlTarget(compute="cpu", image="i", mount_point="/r", storage=storage)
+    assert made(read, LOCAL + blob).target == LocalTarget()
+    assert made(read, AML + "sharedStorage: {storageType: AzureBlob}\n").target.storage is None
 
 
 def algorithms(read, text, service=LOCAL):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from amlc.config.service import check_service, gpu_indices
+from amlc.config.service import check_service
 
 NO = "E-platform /trainingService/platform"
 
@@ -73,10 +73,6 @@ def test_of_two_the_inner_one_wins(read, say, outside, said):
     ("text", "said"),
     [
         ("trainingService: {platform: local}", []),
-        ("trialGpuNumber: 0\ntrainingService: {platform: local}", []),
-        ("trialGpuNumber: 1\ntrainingService: {platform: local}", ["N-default /trainingService"]),
-        ("trialGpuNumber: 1\ntrainingService: {platform: local, useActiveGpu: false}", []),
-        ("trialGpuNumber: 1\ntrainingService: {platform: aml}", []),
         (
             "trainingService: {platform: local, maxTrialNumberPerGpu: 2}",
             ["W-no-effect /trainingService/maxTrialNumberPerGpu"],
@@ -84,25 +80,8 @@ def test_of_two_the_inner_one_wins(read, say, outside, said):
         ("trainingService: {platform: local, maxTrialNumberPerGpu: 1}", []),
         ("trialGpuNumber: 0\ntrainingService: {platform: local, maxTrialNumberPerGpu: 2}", []),
         ("trainingService: {platform: aml, maxTrialNumberPerGpu: 2}", ["W-no-effect /trainingService/maxTrialNumberPerGpu"]),
-        ("trainingService: {platform: aml, useActiveGpu: false}", ["W-no-effect /trainingService/useActiveGpu"]),
-        ("trainingService: {platform: local, gpuIndices: 0}", ["W-no-effect /trainingService/gpuIndices"]),
-        ("trialGpuNumber: 0\ntrainingService: {platform: local, gpuIndices: 0}", ["W-no-effect /trainingService/gpuIndices"]),
-        ("trialGpuNumber: 1\ntrainingService: {platform: local, gpuIndices: 0, useActiveGpu: true}", []),
-        ("trainingService: {platform: local, reuseMode: true}", ["W-no-effect /trainingService/reuseMode"]),
-        ("trainingService: {platform: local, reuseMode: false}", []),
+        ("trialGpuNumber: 1\ntrainingService: {platform: aml, maxTrialNumberPerGpu: 2}", []),
     ],
 )  # fmt: skip
 def test_keys_without_effect_are_said(read, say, text, said):
     assert say(check_service(read(text))) == said
-
-
-def test_a_default_of_a_foreign_platform_is_not_worth_a_note(read, say):
-    assert say(check_service(read("trialGpuNumber: 1\ntrainingService: {platform: remote}", backend="local"))) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(None, None), (0, (0,)), (3, (3,)), ("2", (2,)), ("0, 1,3", (0, 1, 3)), ([2, 0], (2, 0)), ([], ())],
-)
-def test_gpu_indices_have_three_forms(value, expected):
-    assert gpu_indices(value) == expected

@@ -77,3 +77,15 @@ def test_the_schema_of_an_object_is_found_behind_its_reference():
     assert object_schema({"properties": {"x": {}}}, schema) == {"properties": {"x": {}}}
     assert object_schema({"$ref": "#/$defs/b"}, schema) is None
     assert object_schema({"type": "string"}, schema) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [(".", ""), ("code", "code"), ("./a/../code", "code"), ("/abs", None), ("~/code", None)],
+)
+def test_paths_count_from_the_files_folder(read, tmp_path, path, expected, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    found = read("trialCommand: c").resolve(path)
+    assert str(found) == {"/abs": "/abs", "~/code": "/home/me/code"}.get(
+        path, str((tmp_path / (expected or "")).resolve())
+    )

@@ -5,18 +5,23 @@ import pytest
 from amlc.collect import Results
 from amlc.ledger import read_ledger
 from amlc.model import Status
+<<<<<<< HEAD
 from amlc.report import page
 from amlc.report.overview import read_view
 from amlc.report.page import Cell, Column, trial_table
+=======
+from amlc.report.overview import read_overview
+from amlc.report.page import MOST_ROWS, Cell, Column, trial_table
+>>>>>>> mend
 from tests.report.report_test import experiment, trial
 
 
 @pytest.fixture
 def table(tmp_path):
     def make(trials):
-        places = experiment(tmp_path, trials)
-        with read_ledger(places.ledger("tiny")) as ledger:
-            return trial_table(read_view(Results(places.manifest(None), ledger)))
+        folders = experiment(tmp_path, trials)
+        with read_ledger(folders.ledger("tiny")) as ledger:
+            return trial_table(read_overview(Results(folders.manifest(None), ledger)))
 
     return make
 

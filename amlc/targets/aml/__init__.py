@@ -225,9 +225,9 @@ def open_backend(header: Header, runs: Path, *, parallel: int) -> Backend:
 def refresh(manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders) -> str:
     """Record every job of the experiment that the workspace has and the ledger does not, with its results."""
     try:
-        from amlc.targets.aml.refresh import refresh as run
+        from amlc.targets.aml.restore import restore
 
-        return run(manifest, name, where, folders)
+        return restore(manifest, name, where, folders)
     except ModuleNotFoundError as err:
         raise missing_azure(err) from err
 

@@ -133,7 +133,7 @@ def test_a_cancel_makes_it_look_again_soon(backend, monkeypatch):
 
 def test_an_experiment_without_a_workspace_cannot_run():
     with pytest.raises(BackendError, match="mnist: it was compiled without a workspace"):
-        module.AmlBackend(replace(HEADER, workspace=None), {}, parallel=1)
+        module.AmlBackend(replace(HEADER, target={"aml": {}}), {}, parallel=1)
 
 
 class Store:

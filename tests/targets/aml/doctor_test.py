@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from amlc.errors import BackendError
+<<<<<<< HEAD
 from amlc.targets.aml import Storage, doctor
+=======
+from amlc.render.scalars import to_yaml
+from amlc.targets.aml import Storage
+from amlc.targets.aml.backend import AmlBackend
+from amlc.targets.aml.doctor import examine
+>>>>>>> mend
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.workspace import Client
 
@@ -34,17 +41,21 @@ class Workspace(Client):
         return object.__getattribute__(self, name)
 
 
-def checks(monkeypatch, job=None, header=HEADER, environ=None, **answers):
-    workspace = Workspace(**{**WELL, **answers})
-    monkeypatch.setattr(doctor, "Client", lambda space: workspace)
-    return {
-        check.name: (check.is_well, check.text)
-        for check in doctor.examine(header, {**JOB, **(job or {})}, environ or {})
-    }
+@pytest.fixture
+def checks(tmp_path):
+    """Return a function that examines a build folder whose first job has these values beside those of JOB."""
+
+    def run(job=None, storage=None, environ=None, **answers):
+        (tmp_path / "jobs").mkdir(exist_ok=True)
+        (tmp_path / "jobs" / "00000-a.yml").write_text(to_yaml({**JOB, **(job or {})}))
+        found = examine(Workspace(**{**WELL, **answers}), storage, tmp_path, environ or {})
+        return {check.name: (check.is_well, check.text) for check in found}
+
+    return run
 
 
-def test_all_is_well(monkeypatch):
-    assert checks(monkeypatch) == {
+def test_all_is_well(checks):
+    assert checks() == {
         "signed in": (True, "tenant t"),
         "workspace": (True, "'w' in resource group 'g'"),
         "compute": (True, "'cpu'"),
@@ -57,8 +68,8 @@ def test_all_is_well(monkeypatch):
 @pytest.mark.parametrize(
     ("answers", "last"), [({"tenant": BackendError("no")}, "signed in"), ({"facts": BackendError("no")}, "workspace")]
 )
-def test_nothing_is_checked_that_needs_what_failed(monkeypatch, answers, last):
-    found = checks(monkeypatch, **answers)
+def test_nothing_is_checked_that_needs_what_failed(checks, answers, last):
+    found = checks(**answers)
     assert list(found)[-1] == last
     assert found[last] == (False, "no")
 
@@ -71,8 +82,8 @@ def test_nothing_is_checked_that_needs_what_failed(monkeypatch, answers, last):
         ("MLflow", {"GET /api/2.0/mlflow/experiments/get-by-name": BackendError("no")}),
     ],
 )
-def test_one_failure_hides_no_other_check(monkeypatch, name, answer):
-    found = checks(monkeypatch, **answer)
+def test_one_failure_hides_no_other_check(checks, name, answer):
+    found = checks(**answer)
     assert [check for check, (is_well, _) in found.items() if not is_well] == [name]
     assert len(found) == 6
 
@@ -84,15 +95,15 @@ def test_one_failure_hides_no_other_check(monkeypatch, name, answer):
         "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04:latest", "a:" + "x" * 128,
     ],
 )  # fmt: skip
-def test_an_image_reference_is_well(monkeypatch, image):
-    assert checks(monkeypatch, {"environment": {"image": image}})["environment"][0]
+def test_an_image_reference_is_well(checks, image):
+    assert checks({"environment": {"image": image}})["environment"][0]
 
 
 @pytest.mark.parametrize(
     "image", ["msranni/NNI", "a b", "a:", "a:x:y", "https://a/b", "/a", "a/", "a@sha256:0", "a:" + "x" * 129]
 )
-def test_what_is_no_image_reference_is_said(monkeypatch, image):
-    is_well, text = checks(monkeypatch, {"environment": {"image": image}})["environment"]
+def test_what_is_no_image_reference_is_said(checks, image):
+    is_well, text = checks({"environment": {"image": image}})["environment"]
     assert (is_well, text.startswith(f"'{image}' is no image reference")) == (False, True)
 
 
@@ -107,8 +118,8 @@ def test_what_is_no_image_reference_is_said(monkeypatch, image):
         pytest.param({"build": {"path": "."}}, {}, (True, "as amlc.job says"), id="built"),
     ],
 )
-def test_an_environment_is_looked_for_where_it_has_a_version(monkeypatch, environment, answers, expected):
-    assert checks(monkeypatch, {"environment": environment}, **answers)["environment"] == expected
+def test_an_environment_is_looked_for_where_it_has_a_version(checks, environment, answers, expected):
+    assert checks({"environment": environment}, **answers)["environment"] == expected
 
 
 @pytest.mark.parametrize(
@@ -119,33 +130,35 @@ def test_an_environment_is_looked_for_where_it_has_a_version(monkeypatch, enviro
         ({}, {}, (False, "Export the account key")),
     ],
 )
-def test_the_shared_storage_is_there_or_can_be_made(monkeypatch, answers, environ, expected):
-    is_well, text = checks(monkeypatch, header=replace(HEADER, storage=STORAGE), environ=environ, **answers)[
-        "datastore"
-    ]
+def test_the_shared_storage_is_there_or_can_be_made(checks, answers, environ, expected):
+    is_well, text = checks(storage=STORAGE, environ=environ, **answers)["datastore"]
     assert is_well is expected[0]
     assert expected[1] in text
 
 
-def test_serverless_and_an_experiment_without_runs_are_well(monkeypatch):
-    found = checks(
-        monkeypatch, {"compute": None, "experiment_name": None}, **{"GET /api/2.0/mlflow/experiments/get-by-name": None}
-    )
+def test_serverless_and_an_experiment_without_runs_are_well(checks):
+    found = checks({"compute": None, "experiment_name": None}, **{"GET /api/2.0/mlflow/experiments/get-by-name": None})
     assert found["compute"] == (True, "serverless")
     assert found["MLflow"] == (True, "experiment 'Default' has no runs yet")
-    assert checks(monkeypatch, tenant=None)["signed in"] == (True, "tenant unknown")
+    assert checks(tenant=None)["signed in"] == (True, "tenant unknown")
 
 
-def test_an_experiment_without_a_workspace_cannot_be_examined():
+@pytest.mark.parametrize("target", [{}, {"aml": {}}, {"local": {"gpu_indices": None, "use_active_gpu": False}}])
+def test_an_experiment_without_a_workspace_cannot_be_examined(tmp_path, target):
     with pytest.raises(BackendError, match="mnist: it was compiled without a workspace"):
-        list(doctor.examine(replace(HEADER, workspace=None), JOB, {}))
+        list(AmlBackend(replace(HEADER, target=target), {}, parallel=1).examine(tmp_path))
 
 
 def test_the_first_job_file_is_the_one_that_is_examined(tmp_path):
-    assert doctor.first_job(tmp_path) == {}
+    def computes():
+        workspace = Workspace(**WELL)
+        list(examine(workspace, None, tmp_path, {}))
+        return [path for path in workspace.asked if "/computes/" in path]
+
+    assert computes() == []
     (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "00001-b.yml").write_text("compute: second")
-    (tmp_path / "jobs" / "00000-a.yml").write_text("compute: first")
-    assert doctor.first_job(tmp_path) == {"compute": "first"}
+    (tmp_path / "jobs" / "00001-b.yml").write_text("compute: azureml:second")
+    (tmp_path / "jobs" / "00000-a.yml").write_text("compute: azureml:first")
+    assert computes() == ["GET /computes/first"]
     (tmp_path / "jobs" / "00000-a.yml").write_text("[1]")
-    assert doctor.first_job(tmp_path) == {}
+    assert computes() == []

@@ -32,8 +32,7 @@ FILE = {
 }
 HEADER = Header(
     experiment="mnist", backend="aml", revision="9" * 64, concurrency=2, retries=1, max_seconds=None, optimize_mode="minimize",
-    gpus_per_trial=None, trials_per_gpu=1, gpu_indices=(0,), use_active_gpu=True,
-    workspace=Workspace(subscription_id="s", resource_group="g", name="w"),
+    gpus_per_trial=None, trials_per_gpu=1, target={"aml": {"workspace": {"subscription_id": "s", "resource_group": "g", "name": "w"}}},
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from amlc.model import Algorithm
 from amlc.render.scalars import from_yaml
-from amlc.targets.aml import Storage, Workspace, storage_of
+from amlc.targets.aml import Storage, Workspace, storage_of, workspace_of
 from amlc.targets.aml.rebuild import entry, experiment_of, found, header_of, in_order
 from amlc.targets.aml.views import view
 from tests.targets.aml.workspace import ONE, SCOPE, TWO, resource
@@ -15,6 +15,7 @@ from tests.targets.aml.workspace import ONE, SCOPE, TWO, resource
 NAME = f"mnist-{ONE}-9e7a6c"
 REVISION = "9e7a6c" + "0" * 58
 WORKSPACE = Workspace(subscription_id="s", resource_group="g", name="w")
+PLACE = {"aml": {"workspace": {"subscription_id": "s", "resource_group": "g", "name": "w"}}}
 
 
 def job(name=NAME, *trials, **properties):
@@ -128,8 +129,9 @@ def header(told, **properties):
 def test_a_header_comes_back_as_the_job_carries_it():
     back = header(HEADER)
     assert {name: getattr(back, name) for name in HEADER} == HEADER
-    assert (back.experiment, back.backend, back.revision, back.workspace) == ("mnist", "aml", REVISION, WORKSPACE)
-    assert (back.storage, back.assessor, back.gpu_indices, back.use_active_gpu) == (None, None, None, False)
+    assert (back.experiment, back.backend, back.revision) == ("mnist", "aml", REVISION)
+    assert (workspace_of(back), storage_of(back), back.assessor) == (WORKSPACE, None, None)
+    assert back.target == PLACE
 
 
 def test_storage_and_assessor_come_back_as_they_were():
@@ -153,6 +155,7 @@ def test_storage_and_assessor_come_back_as_they_were():
         {"retries": 9, "assessor": [1]},
         {"unknown": 1},
         {"workspace": {"name": "x"}, "backend": "local", "gpu_indices": [1]},
+        {"target": {"aml": {"workspace": {"name": "x"}}, "local": {"gpu_indices": [1]}}},
     ],
     ids=str,
 )
@@ -160,8 +163,8 @@ def test_what_a_header_does_not_say_has_its_default(told):
     back = header(told)
     assert (back.concurrency, back.retries, back.max_seconds, back.optimize_mode) == (1, 2, None, "minimize")
     assert (back.gpus_per_trial, back.trials_per_gpu, back.replicates, back.max_trials) == (None, 1, 1, None)
-    assert (back.workspace, back.backend, back.gpu_indices, back.use_active_gpu) == (WORKSPACE, "aml", None, False)
-    assert (back.storage, back.assessor) == (None, None)
+    assert (back.backend, back.target) == ("aml", PLACE)
+    assert (workspace_of(back), storage_of(back), back.assessor) == (WORKSPACE, None, None)
 
 
 def test_a_job_made_by_hand_has_no_header():

@@ -25,8 +25,8 @@ _CONFIGS = (Path("config.json"), Path(".azureml", "config.json"))
 _KEYS = tuple(WORKSPACE_KEYS.values())
 
 
-def refresh(manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders) -> str:
-    """Do what `amlc.targets.Rebuild` promises. where: see `_workspace`."""
+def restore(manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders) -> str:
+    """Do what `refresh` of `amlc.targets.Rebuild` promises. where: see `_workspace`."""
     workspace = workspace_of(manifest.header) if manifest else None
     client = Client(workspace or _workspace(where))
     jobs = _jobs(client, manifest.header.experiment if manifest else name, manifest)
