@@ -5,14 +5,9 @@ import pytest
 from amlc.collect import Results
 from amlc.ledger import read_ledger
 from amlc.model import Status
-<<<<<<< HEAD
 from amlc.report import page
-from amlc.report.overview import read_view
-from amlc.report.page import Cell, Column, trial_table
-=======
 from amlc.report.overview import read_overview
-from amlc.report.page import MOST_ROWS, Cell, Column, trial_table
->>>>>>> mend
+from amlc.report.page import Cell, Column, trial_table
 from tests.report.report_test import experiment, trial
 
 

@@ -5,14 +5,10 @@ from dataclasses import replace
 import pytest
 
 from amlc.errors import BackendError
-<<<<<<< HEAD
-from amlc.targets.aml import Storage, doctor
-=======
 from amlc.render.scalars import to_yaml
 from amlc.targets.aml import Storage
 from amlc.targets.aml.backend import AmlBackend
 from amlc.targets.aml.doctor import examine
->>>>>>> mend
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.workspace import Client
 
