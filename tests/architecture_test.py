@@ -37,7 +37,6 @@ LAYERS = {
 UNTESTED = {
     "amlc.__main__": "it is run, as `python -m amlc`, by every test that starts a process",
 }
-ROOMS = {"amlc.targets.aml": "targets/aml"}  # where the tests of a package are, if they are elsewhere
 SLOW = ("azure", "numpy", "optuna", "mlflow", "jinja2", "pyarrow", "plotly", "nni")
 
 
@@ -143,7 +142,7 @@ def named_in(room: Path) -> frozenset[str]:
 @pytest.mark.parametrize("module", [name for name, path in MODULES.items() if has_code(path)])
 def test_every_module_is_imported_by_a_test_of_its_own_room(module) -> None:
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
-    room = ROOMS.get(package) or package.partition(".")[2].replace(".", "/")
+    room = package.partition(".")[2].replace(".", "/")
     assert (module not in named_in(ROOT / "tests" / room)) == (module in UNTESTED)
 
 

@@ -49,7 +49,7 @@ def schema_text() -> str:
 def check_schema(config: Config) -> Config:
     """Return the config without the values that the schema refuses, and a problem for each of them.
 
-    The search space is left to `parse_space`; keys that depend on the back end, to `check_required`.
+    The search space is left to `parse_space`; keys that depend on the target, to its `check`.
     """
     from jsonschema import Draft202012Validator, validators
 
