@@ -17,7 +17,18 @@ NO = "E-platform /trainingService/platform"
         ("{platform: Local}", "local", [NO]),
         *[
             (f"{{platform: {name}}}", "local", [NO])
-            for name in ("remote", "openpai", "pai", "kubeflow", "adl", "dlc", "hybrid")
+            for name in (
+                "remote",
+                "openpai",
+                "pai",
+                "paiYarn",
+                "kubeflow",
+                "frameworkcontroller",
+                "dlc",
+                "adl",
+                "dlts",
+                "hybrid",
+            )
         ],
         ("{platform: lokal}", "local", [NO]),
         ("{platform: 7}", "local", [NO]),
@@ -46,7 +57,12 @@ def test_a_foreign_platform_is_only_warned_of_where_trials_run_here(read, servic
     assert (problem.code, problem.severity.value) == ("W-platform", "warning")
 
 
-def test_a_foreign_platform_keeps_the_keys_that_each_has(read):
+@pytest.mark.parametrize("key", ["trialCommand", "trialCodeDirectory", "trialGpuNumber", "nniManagerIp", "debug"])
+def test_a_foreign_platform_has_the_keys_that_each_has(read, key):
+    assert read(f"trainingService: {{platform: remote, {key}: 2}}").get(key) == 2
+
+
+def test_a_foreign_platform_keeps_the_spelling_of_its_keys(read):
     config = read(
         "trainingService: {platform: remote, trial_command: c, TrialGpuNumber: 2, machineList: [], reuseMode: true}"
     )

@@ -12,9 +12,18 @@ import pytest
 from azure.core.exceptions import DecodeError, HttpResponseError, ServiceRequestError
 
 from amlc.backends import Submission
+<<<<<<< HEAD
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Algorithm
+=======
+from amlc.targets.aml import assets
+from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
+from amlc.targets.aml.views import view
+from amlc.errors import BackendError, TransientError
+from amlc.manifest import Header
+from amlc.model import Algorithm, BlobStorage, Workspace
+>>>>>>> azuretests
 from amlc.render.scalars import to_yaml
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
 from amlc.targets.aml.views import view
@@ -65,6 +74,7 @@ class Service(Client):
         self.by_client = []
 
     def create_or_update(self, entity, *, skip_validation):
+        assert skip_validation, "it takes three times as long otherwise, and amlc has checked the file"
         name = entity["name"]
         self.by_client.append(name)
         sent = {
@@ -72,7 +82,7 @@ class Service(Client):
             "environmentVariables": {**entity["environment_variables"], "ADDED": "by the client"},
             "tags": entity["tags"],
             "properties": {**entity["properties"], "mlflow.source.git.branch": "main"},
-            "command": entity["command"],
+            **{key: entity[key] for key in ("command", "code", "environment")},
         }
         self.last_put = f"https://arm{SCOPE}/jobs/{name}?api-version=1", json.dumps({"properties": sent})
         return self._create(name, sent)
@@ -181,6 +191,39 @@ def test_what_jobs_share_is_looked_up_once():
     assert service.asked == ["GET /computes/cpu"]
 
 
+def test_what_jobs_share_is_registered_once_and_stands_in_each(monkeypatch):
+    made = []
+
+    def register(kind):
+        return lambda client, what, *more: made.append((kind, what, *more)) or f"{kind} {len(made)}"
+
+    monkeypatch.setattr(assets, "code_id", register("code"))
+    monkeypatch.setattr(assets, "environment_id", register("environment"))
+    monkeypatch.setattr(assets, "ensure_datastore", register("datastore"))
+    storage = BlobStorage(datastore="nni", account_name="a", container_name="c", key_variable="KEY")
+    folders = {"a": "/build/jobs", "b": "/build/jobs", "c": "/build/jobs/001"}
+    image, conda = {"image": "i", "tags": {}}, {"conda_file": "c.yml", "image": "i"}
+
+    def batch(environment):
+        for job, folder in folders.items():
+            code = "../../code" if job == "c" else "../code"
+            yield Submission(job, content(code=code, environment=environment), Path(folder))
+
+    service = Service()
+    submitter = Submitter(service, replace(HEADER, storage=storage), {"KEY": "k"})
+    list(submitter.submit(list(batch(image)), parallel=1))
+    assert made == [
+        ("datastore", storage, {"KEY": "k"}),
+        ("code", Path("/build/code")),
+        ("environment", image, Path("/build/jobs")),
+    ]
+    assert {(body["code"], body["environment"]) for body in service.bodies.values()} == {("code 2", "environment 3")}
+    list(submitter.submit(list(batch(dict(reversed(image.items())))), parallel=1))
+    assert len(made) == 3
+    list(submitter.submit(list(batch(conda)), parallel=1))
+    assert made[3:] == [("environment", conda, Path("/build/jobs")), ("environment", conda, Path("/build/jobs/001"))]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -257,14 +300,15 @@ def test_one_that_is_not_accepted_alone_is_a_failed_trial_and_the_second_stops()
     submitter = Submitter(Service(fails={"a": http(400), "b": http(400)}), HEADER, {})
     (answer,) = submitter.submit([submission("a")], parallel=1)
     assert answer.refused is not None
-    with pytest.raises(BackendError, match="job 'b': Azure ML does not accept"):
+    with pytest.raises(BackendError, match=r"job '.': Azure ML does not accept"):
         list(submitter.submit([submission("b")], parallel=1))
 
 
-def test_jobs_of_which_none_is_accepted_stop_the_submit():
-    service = Service(fails={name: http(400) for name in "abc"})
-    with pytest.raises(BackendError, match="job 'a': Azure ML does not accept"):
-        list(Submitter(service, HEADER, {}).submit([submission(name) for name in "abc"], parallel=2))
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_jobs_of_which_none_is_accepted_stop_the_submit(names):
+    service = Service(fails={name: http(400) for name in names})
+    with pytest.raises(BackendError, match=r"job '.': Azure ML does not accept"):
+        list(Submitter(service, HEADER, {}).submit([submission(name) for name in names], parallel=2))
 
 
 def test_one_is_accepted_and_then_others_are_not():
