@@ -12,19 +12,11 @@ import pytest
 from azure.core.exceptions import DecodeError, HttpResponseError, ServiceRequestError
 
 from amlc.backends import Submission
-<<<<<<< HEAD
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Algorithm
-=======
-from amlc.targets.aml import assets
-from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
-from amlc.targets.aml.views import view
-from amlc.errors import BackendError, TransientError
-from amlc.manifest import Header
-from amlc.model import Algorithm, BlobStorage, Workspace
->>>>>>> azuretests
 from amlc.render.scalars import to_yaml
+from amlc.targets.aml import Storage, assets
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
 from amlc.targets.aml.views import view
 from tests.targets.aml.workspace import SCOPE, Client, resource
@@ -200,7 +192,7 @@ def test_what_jobs_share_is_registered_once_and_stands_in_each(monkeypatch):
     monkeypatch.setattr(assets, "code_id", register("code"))
     monkeypatch.setattr(assets, "environment_id", register("environment"))
     monkeypatch.setattr(assets, "ensure_datastore", register("datastore"))
-    storage = BlobStorage(datastore="nni", account_name="a", container_name="c", key_variable="KEY")
+    storage = Storage(datastore="nni", account_name="a", container_name="c", key_variable="KEY")
     folders = {"a": "/build/jobs", "b": "/build/jobs", "c": "/build/jobs/001"}
     image, conda = {"image": "i", "tags": {}}, {"conda_file": "c.yml", "image": "i"}
 
