@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -202,7 +202,9 @@ def test_what_jobs_share_is_registered_once_and_stands_in_each(monkeypatch):
             yield Submission(job, content(code=code, environment=environment), Path(folder))
 
     service = Service()
-    submitter = Submitter(service, replace(HEADER, storage=storage), {"KEY": "k"})
+    submitter = Submitter(
+        service, replace(HEADER, target={"aml": {**HEADER.target["aml"], "storage": asdict(storage)}}), {"KEY": "k"}
+    )
     list(submitter.submit(list(batch(image)), parallel=1))
     assert made == [
         ("datastore", storage, {"KEY": "k"}),
