@@ -169,6 +169,13 @@ def test_a_constraint_is_an_expression_over_the_parameters(read, expression, say
     assert all(says in problem.message for problem in found)
 
 
+def test_one_constraint_that_cannot_be_read_hides_no_other(read, say):
+    config = read("amlc: {constraints: [x >, x > 0, nope > 0]}")
+    assert say(check_constraints(config, (X,), "Random")) == [
+        f"E-constraint /amlc/constraints/{index}" for index in (0, 2)
+    ]
+
+
 def test_the_parameters_of_batch_are_those_of_its_rows(read):
     config = read("amlc: {constraints: [lr > 0, c > 0]}")
     rows = Choice("c", ({"lr": 1}, {"lr": 2, "n": 3}))
