@@ -183,10 +183,6 @@ def _began(run: runs.Run | None) -> bool:
     return run is not None and run.started is not None
 
 
-def _was_cut_short(job: View, run: runs.Run | None) -> bool:
-    return not _is_well(job) and _began(run)
-
-
 def _results(job: View, run: runs.Run | None, kept: Records | None) -> Fetched:
     """Return the results of a job by its runner's records or, where those were not read, by its run."""
     trials = trials_of(job)
