@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 RUNNER = Path(__file__).parents[2] / "amlc" / "runner"
@@ -101,6 +102,7 @@ def is_alive(pid):
     return state != "Z"
 
 
+@cache  # to start them all takes seconds
 def interpreters():
     """Return the path of every Python from 3.6 on that this machine has, this one at least, by its version."""
     found = {f"3.{sys.version_info.minor}": sys.executable}
