@@ -6,5 +6,9 @@ are several. slots, gpus: which trials may run side by side. streams: output, th
 metric_log, metrics, last_words: what is told from a trial's output. results: how each trial ended. tracking, mlflow:
 what a server is told of it. signals: that the runner has to stop.
 
-A part that not every trial needs before it starts is imported where it is needed.
+The folder that they lie in is the user's. So it is never on the runner's path, where a `queue.py` would pass for the
+library's: `amlc_runner.py` imports the parts itself. It reads all of them before it does anything else, since a trial
+may remove what it finds. No bytecode is written, since jobs may share the folder, so each part costs its compilation,
+half a millisecond to two: one that not every trial needs before it starts (mlflow, metrics, gpus, copies) is imported
+where it is needed. Types stand in quotes, and only mypy imports `typing`.
 """
