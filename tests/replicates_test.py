@@ -52,7 +52,6 @@ def test_without_replicates_each_trial_is_a_set():
         ([1.7e308, 1.7e308], 1.7e308),
         ([2**2000], None),
     ],
-    ids=str,
 )
 def test_a_score_is_the_mean_of_what_is_a_number(finals, expected):
     assert score([row(number, final) for number, final in enumerate(finals)]) == expected
