@@ -11,7 +11,7 @@ from typing import Any
 from amlc.model import Metric, Outcome
 from amlc.records import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
-from amlc.targets.aml.trouble import explained
+from amlc.targets.aml.explain import explained
 
 _STORE = "workspaceartifactstore"
 _RECORDS = "outputs/amlc"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from amlc.errors import BackendError, TransientError
 from amlc.targets.aml import Storage
 from amlc.targets.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
-from amlc.targets.aml.trouble import explained
+from amlc.targets.aml.explain import explained
 
 Result = TypeVar("Result")
 

@@ -14,9 +14,9 @@ from urllib.parse import quote, urlsplit
 
 from amlc.errors import BackendError
 from amlc.targets.aml import Workspace
+from amlc.targets.aml.explain import explained
 from amlc.targets.aml.rest import Rest
 from amlc.targets.aml.signin import OneToken, sign_in, tenant
-from amlc.targets.aml.trouble import explained
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -34,7 +34,7 @@ class Client:
     """One workspace. Nothing is sent, and little imported, before it is needed; safe to share between threads."""
 
     def __init__(self, workspace: Workspace, credential: OneToken | None = None) -> None:
-        from amlc.targets.aml.pace import Pace, PacedTransport, Patience
+        from amlc.targets.aml.throttle import Pace, PacedTransport, Patience
 
         _quieten()
         self.workspace = workspace

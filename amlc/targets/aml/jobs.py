@@ -20,7 +20,7 @@ from amlc.manifest import Header
 from amlc.render.scalars import from_yaml, to_yaml
 from amlc.targets.aml import assets, storage_of
 from amlc.targets.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
-from amlc.targets.aml.trouble import explained, field_errors, reason
+from amlc.targets.aml.explain import explained, field_errors, reason
 from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, view
 
 # What differs from job to job; the client checks the rest once for all jobs that have it in common.

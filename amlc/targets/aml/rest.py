@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from amlc import __version__
-from amlc.targets.aml.trouble import explained
+from amlc.targets.aml.explain import explained
 
 if TYPE_CHECKING:
-    from amlc.targets.aml.pace import PacedTransport, Patience
     from amlc.targets.aml.signin import OneToken
+    from amlc.targets.aml.throttle import PacedTransport, Patience
 
 _READINGS = 5  # how often to ask again when the answer is not JSON
 

@@ -9,7 +9,7 @@ from amlc.errors import BackendError, TransientError
 from amlc.model import Observation, Status
 from amlc.targets.aml import backend as module
 from tests.targets.aml.jobs_test import HEADER
-from tests.targets.aml.pace_test import Clock
+from tests.targets.aml.throttle_test import Clock
 from tests.targets.aml.workspace import Client, resource
 
 

@@ -10,7 +10,7 @@ from urllib3 import HTTPResponse
 
 from amlc.errors import BackendError, TransientError
 from amlc.targets.aml import rest
-from amlc.targets.aml.pace import Pace, PacedTransport, Patience
+from amlc.targets.aml.throttle import Pace, PacedTransport, Patience
 
 CUT = b'{"value": [{"name": "cut off in the mid'
 

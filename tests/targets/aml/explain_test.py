@@ -6,7 +6,7 @@ import pytest
 from azure.core import exceptions as azure
 
 from amlc.errors import BackendError, TransientError
-from amlc.targets.aml.trouble import explained, field_errors, first_line, reason
+from amlc.targets.aml.explain import explained, field_errors, first_line, reason
 
 
 class Response:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from amlc.targets.aml import pace
+from amlc.targets.aml import throttle
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(pace, "time", clock)
+    monkeypatch.setattr(throttle, "time", clock)
     return clock
 
 
@@ -38,11 +38,11 @@ def pauses(speed, clock, count=3):
 
 
 def test_creations_keep_a_distance_and_the_first_one_does_not_wait(clock):
-    assert pauses(pace.Pace(), clock) == [1 / 200, 1 / 200]
+    assert pauses(throttle.Pace(), clock) == [1 / 200, 1 / 200]
 
 
 def test_calls_that_create_nothing_do_not_wait(clock):
-    speed = pace.Pace()
+    speed = throttle.Pace()
     speed.enter(creates=True)
     for _ in range(3):
         speed.enter(creates=False)
@@ -50,7 +50,7 @@ def test_calls_that_create_nothing_do_not_wait(clock):
 
 
 def test_time_that_passed_counts(clock):
-    speed = pace.Pace()
+    speed = throttle.Pace()
     speed.enter(creates=True)
     clock.now += 1
     speed.enter(creates=True)
@@ -59,7 +59,7 @@ def test_time_that_passed_counts(clock):
 
 @pytest.mark.parametrize(("refusals", "per_second"), [(0, 200), (1, 100), (2, 50), (6, 3.125), (7, 2), (30, 2)])
 def test_each_refusal_halves_the_speed_down_to_two_a_second(clock, refusals, per_second):
-    speed = pace.Pace()
+    speed = throttle.Pace()
     for _ in range(refusals):
         speed.throttled(None)
     assert pauses(speed, clock) == [1 / per_second] * 2
@@ -67,7 +67,7 @@ def test_each_refusal_halves_the_speed_down_to_two_a_second(clock, refusals, per
 
 @pytest.mark.parametrize(("successes", "per_second"), [(1, 101), (50, 150), (100, 200), (500, 200)])
 def test_each_success_adds_one_a_second_up_to_where_it_began(clock, successes, per_second):
-    speed = pace.Pace()
+    speed = throttle.Pace()
     speed.throttled(None)
     for _ in range(successes):
         speed.accepted()
@@ -77,7 +77,7 @@ def test_each_success_adds_one_a_second_up_to_where_it_began(clock, successes, p
 @pytest.mark.parametrize("creates", [True, False])
 @pytest.mark.parametrize(("retry_after_s", "paused_s"), [(5.0, 5.0), (120.0, 120.0), (3_600.0, 120.0)])
 def test_nothing_is_sent_before_a_retry_after_is_over(clock, creates, retry_after_s, paused_s):
-    speed = pace.Pace()
+    speed = throttle.Pace()
     speed.throttled(retry_after_s)
     speed.enter(creates=creates)
     assert clock.slept == [pytest.approx(paused_s)]
@@ -85,14 +85,14 @@ def test_nothing_is_sent_before_a_retry_after_is_over(clock, creates, retry_afte
 
 @pytest.mark.parametrize("retry_after_s", [None, 0.0])
 def test_a_refusal_without_a_time_pauses_nothing(clock, retry_after_s):
-    speed = pace.Pace()
+    speed = throttle.Pace()
     speed.throttled(retry_after_s)
     speed.enter(creates=False)
     assert clock.slept == []
 
 
 def test_a_shorter_retry_after_does_not_end_a_longer_one(clock):
-    speed = pace.Pace()
+    speed = throttle.Pace()
     speed.throttled(30.0)
     speed.throttled(1.0)
     speed.enter(creates=False)
@@ -100,12 +100,12 @@ def test_a_shorter_retry_after_does_not_end_a_longer_one(clock):
 
 
 def test_creations_after_a_pause_keep_their_distance(clock):
-    speed = pace.Pace()
+    speed = throttle.Pace()
     speed.throttled(5.0)
     assert pauses(speed, clock, 2) == [5.0, 1 / 100]
 
 
-class Noted(pace.Pace):
+class Noted(throttle.Pace):
     """A pace that only notes what it is told."""
 
     def __init__(self):
@@ -125,9 +125,9 @@ class Noted(pace.Pace):
 def sent(monkeypatch, method, status, **headers):
     """Return what the pace is told of a call that is answered so, and the transport."""
     answer = SimpleNamespace(status_code=status, headers=headers)
-    monkeypatch.setattr(pace.RequestsTransport, "send", lambda self, request, **options: answer)
+    monkeypatch.setattr(throttle.RequestsTransport, "send", lambda self, request, **options: answer)
     speed = Noted()
-    transport = pace.PacedTransport(speed)
+    transport = throttle.PacedTransport(speed)
     assert transport.send(SimpleNamespace(method=method, url="https://x/jobs/j", content=b"{}")) is answer
     return speed.told, transport
 
@@ -179,7 +179,7 @@ def answered(status, method="GET", **headers):
 
 def again(status, *past, method="GET"):
     """Return whether a call that is answered with `status`, after calls with those of `past`, is repeated."""
-    patience = pace.Patience(Credential())
+    patience = throttle.Patience(Credential())
     settings = {**patience.configure_retries({}), "history": [answered(code) for code in past]}
     return patience.is_retry(settings, answered(status, method))
 
@@ -208,7 +208,7 @@ def test_a_service_that_fails_is_not_asked_for_ever(status, failures, repeated):
 
 
 def test_calls_without_an_answer_do_not_count_as_failures():
-    patience = pace.Patience(Credential())
+    patience = throttle.Patience(Credential())
     lost = SimpleNamespace(http_response=None)
     settings = {**patience.configure_retries({}), "history": [lost] * 8 + [answered(401)]}
     assert patience.is_retry(settings, answered(500))
@@ -217,7 +217,7 @@ def test_calls_without_an_answer_do_not_count_as_failures():
 
 def test_a_refused_token_is_fetched_anew_once():
     credential = Credential()
-    patience = pace.Patience(credential)
+    patience = throttle.Patience(credential)
     settings = {**patience.configure_retries({}), "history": []}
     assert patience.is_retry(settings, answered(401))
     assert credential.forgotten == 1
@@ -229,7 +229,7 @@ def test_a_refused_token_is_fetched_anew_once():
 
 
 def test_waits_grow_are_bounded_and_never_the_same():
-    patience = pace.Patience(Credential())
+    patience = throttle.Patience(Credential())
     settings = patience.configure_retries({})
     assert {name: settings[name] for name in ("total", "connect", "read", "status")} == {
         "total": 25,
