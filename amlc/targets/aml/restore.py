@@ -58,8 +58,8 @@ def _workspace(where: Mapping[str, str | None]) -> Workspace:
         except (ValueError, KeyError, TypeError) as err:
             raise UsageError(f"{file}: not the config.json of a workspace: {err}. Download it in the studio.") from err
     raise UsageError(
-        "nothing is compiled here, so say which workspace: --subscription-id, --resource-group and --workspace-name, "
-        "or its config.json in this folder."
+        "nothing compiled here names a workspace, so say which: --subscription-id, --resource-group and "
+        "--workspace-name, or its config.json in this folder."
     )
 
 

@@ -127,7 +127,13 @@ def test_a_file_that_names_no_workspace_is_said(refreshed, tmp_path, content):
 
 
 def test_without_a_word_of_where_to_look_it_asks(refreshed, tmp_path):
-    with pytest.raises(UsageError, match="nothing is compiled here, so say which workspace"):
+    with pytest.raises(UsageError, match="nothing compiled here names a workspace, so say which"):
         refreshed(workspace=NOWHERE)
-    with pytest.raises(UsageError, match="nothing is compiled here"):
+    with pytest.raises(UsageError, match="nothing compiled here names a workspace"):
         refreshed(workspace=NOWHERE, config=tmp_path / "nowhere.json")
+
+
+def test_what_is_compiled_for_this_machine_names_no_workspace(project):
+    project.write().compile()
+    err = project.amlc("refresh", code=2).stderr
+    assert err.startswith("error: nothing compiled here names a workspace, so say which: --subscription-id")
