@@ -149,7 +149,8 @@ class Experiment:
     *_seconds: whole seconds; None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone.
     file: `source` as the user named it, for messages; None: by `source`.
     initial: run first, in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
-    result counts for: "worst", "ignore" or a number. include_intermediate: whether a stopped one has its last result.
+    result counts for: "worst", "ignore" or a number. include_intermediate_results: whether one that was stopped counts
+    with its last result.
     job: deep-merged into every job file. environment: `azureml:name:version`, or None for the image.
     """
 
@@ -170,18 +171,19 @@ class Experiment:
     target: Settings
     seed: int
     trials_per_gpu: int = 1
+    file: Path | None = field(default=None, compare=False)
+    # What follows is `amlc:` in the file, key by key: `config/normalise` finds each by its name.
     trials_per_job: int = 1
     replicates: int = 1
     constraints: tuple[str, ...] = ()
     initial: tuple[Parameters, ...] = ()
     failed_value: str | float = "worst"
-    include_intermediate: bool = False
+    include_intermediate_results: bool = False
     environment: str | None = None
     job: Mapping[str, Any] = field(default_factory=dict)
     retries: int = 2
     budget: Budget = field(default_factory=Budget)
     templates: Path | None = None
-    file: Path | None = field(default=None, compare=False)
 
 
 # --- trials, jobs and what became of them -----------------------------------------------------------------------

@@ -253,13 +253,13 @@ def _propose(
 
 def _taught(experiment: Experiment, tuner: Tuner, records: Sequence[Record]) -> Sequence[Record]:
     """Return the records with a value for what ended without one, as far as the tuner or the user asks for it."""
-    if not (tuner.by_value or experiment.include_intermediate):
+    if not (tuner.by_value or experiment.include_intermediate_results):
         return records
     return lessons(
         records,
         maximize=experiment.tuner.class_args.get("optimize_mode") == "maximize",
         failed=experiment.failed_value if tuner.by_value else "ignore",
-        intermediate=experiment.include_intermediate,
+        intermediate=experiment.include_intermediate_results,
     )
 
 

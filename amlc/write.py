@@ -106,7 +106,7 @@ def _search(experiment: Experiment) -> str | None:
         return None
     tuner = experiment.tuner
     what = (experiment.space, tuner.name, tuner.class_name, dict(tuner.class_args), experiment.constraints)
-    ours = (experiment.initial, experiment.failed_value, experiment.include_intermediate)
+    ours = (experiment.initial, experiment.failed_value, experiment.include_intermediate_results)
     more = ours if ours != ((), "worst", False) else ()  # with the defaults it is as it was before there were these
     return hashlib.sha256(repr((*what, experiment.seed, experiment.replicates, *more)).encode()).hexdigest()[:16]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from amlc.config.durations import parse_time
 from amlc.config.spelling import Config
 from amlc.model import Algorithm, Budget, Experiment, Settings, Space
 from amlc.targets import target
+
+_DECIDED = ("namespace", "seed", "target")
+"""Keys of `amlc:` whose meaning does not lie in themselves alone."""
 
 
 def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experiment:
@@ -44,19 +48,23 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         target=settings,
         trials_per_gpu=config.get("trainingService", "maxTrialNumberPerGpu") or 1,
         seed=_seed(config, namespace, name),
-        trials_per_job=ours.get("trialsPerJob", 1),
-        replicates=ours.get("replicates", 1),
-        constraints=tuple(ours.get("constraints", ())),
-        initial=tuple(ours.get("initial", ())),
-        failed_value=ours.get("failedValue", "worst"),
-        include_intermediate=ours.get("includeIntermediateResults", False),
-        environment=ours.get("environment"),
-        job=ours.get("job", {}),
-        retries=ours.get("retries", 2),
-        budget=_budget(ours.get("budget") or {}),
-        templates=config.resolve(ours["templates"]) if "templates" in ours else None,
         file=config.document.file,
+        **_own(ours, config),
     )
+
+
+def _own(ours: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Return what `amlc:` says, by the names of the fields of Experiment; those have the defaults."""
+    found: dict[str, Any] = {}
+    for key, value in ours.items():
+        name = re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", key)
+        if name == "budget":
+            found[name] = Budget(trials=value.get("trials"), node_hours=value.get("nodeHours"))
+        elif name == "templates":
+            found[name] = config.resolve(value)
+        elif name not in _DECIDED:
+            found[name] = tuple(value) if isinstance(value, list) else value
+    return found
 
 
 def _seconds(value: int | str | None) -> int | None:
@@ -99,7 +107,3 @@ def _checkpoints(config: Config, settings: Settings) -> str:
     """Return where trials leave their checkpoints: in a folder that all of them see."""
     name = config.get("experimentName") or config.document.file.stem
     return f"{settings.common(str(config.resolve('.amlc')))}/{name}/checkpoints"
-
-
-def _budget(budget: Mapping[str, Any]) -> Budget:
-    return Budget(trials=budget.get("trials"), node_hours=budget.get("nodeHours"))

@@ -31,7 +31,7 @@ def test_every_default_is_filled_in(read, tmp_path):
         None,
         None,
     )
-    assert (one.trials_per_job, one.replicates, one.retries, one.failed_value, one.include_intermediate) == (
+    assert (one.trials_per_job, one.replicates, one.retries, one.failed_value, one.include_intermediate_results) == (
         1,
         1,
         2,
@@ -59,7 +59,12 @@ def test_every_key_has_its_place(read, tmp_path):
         30,
     )
     assert (one.namespace, one.seed, one.trials_per_job, one.replicates, one.constraints) == ("ns", 7, 2, 3, ("a",))
-    assert (one.initial, one.failed_value, one.include_intermediate, one.environment) == (({"x": 1},), 1.5, True, "e")
+    assert (one.initial, one.failed_value, one.include_intermediate_results, one.environment) == (
+        ({"x": 1},),
+        1.5,
+        True,
+        "e",
+    )
     assert (dict(one.job), one.retries, one.templates, one.budget) == (
         {"a": 1},
         0,
