@@ -181,6 +181,12 @@ class Project:
                     continue
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Let three workers share a core: most of the time a test waits for a process."""
+    return min(3 * (os.cpu_count() or 1), 16)
+
+
 def pytest_collection_modifyitems(items):
     """Mark what is named in LONG."""
     for item in items:
