@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
+from amlc.attempts import Attempt
 from amlc.early_stopping import Ending
 from amlc.errors import TransientError
-from amlc.ledger import Attempt
 
 GivenUp: TypeAlias = "Callable[[Mapping[str, Attempt]], Collection[str]]"
 """The names of the jobs that the tuner gives up, now that the attempts (by job name) have come this far."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from amlc.ledger import Attempt
+from amlc.attempts import Attempt
 from amlc.manifest import Entry, Manifest
 from amlc.mirror import Mirror
 from amlc.model import Status, Trial

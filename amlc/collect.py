@@ -11,10 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
-from amlc.ledger import Attempt, EventKind, Ledger, elapsed_s
+from amlc.attempts import Attempt, elapsed_s
+from amlc.events import EventKind
+from amlc.ledger import Ledger
 from amlc.manifest import Entry, Manifest
 from amlc.model import Metric, MetricKind, Outcome, Status, Trial
-from amlc.records import scalar
+from amlc.numbers import scalar
 from amlc.space.points import flattened
 
 _TRIAL_COLUMNS = (

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from amlc.advising import Advising, GivenUp
+from amlc.attempts import Attempt, elapsed_s
 from amlc.backends import Backend
 from amlc.backlog import Backlog, More
 from amlc.early_stopping import Assessing, Assessor, Ending
 from amlc.errors import TransientError
-from amlc.ledger import Attempt, Clock, Event, Ledger, elapsed_s, session, tick
+from amlc.events import Clock, Event, session, tick
+from amlc.ledger import Ledger
 from amlc.manifest import Manifest
 from amlc.mirror import Mirror
 from amlc.model import Trial

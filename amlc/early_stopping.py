@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from amlc.attempts import Attempt
 from amlc.backends import Backend, HistoryApart
 from amlc.errors import TransientError
-from amlc.ledger import Attempt, Clock, EventKind, Ledger, early_stop
+from amlc.events import Clock, EventKind, early_stop
+from amlc.ledger import Ledger
 from amlc.model import Metric, MetricKind, Status
+from amlc.numbers import scalar
 from amlc.observe import REMOTE_S, reports
-from amlc.records import scalar
 from amlc.user_code import UserCodeError
 
 Assess: TypeAlias = "Callable[[Sequence[Any], Sequence[Sequence[Any]]], bool]"

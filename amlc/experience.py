@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from amlc.ledger import Attempt, Curve, EventKind, Ledger
+from amlc.attempts import Attempt, Curve
+from amlc.events import EventKind
+from amlc.ledger import Ledger
 from amlc.model import MetricKind, Parameters, Record, Status, Trial
-from amlc.records import scalar
+from amlc.numbers import scalar
 from amlc.space.canonical import canonical
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amlc.ledger import Attempt, EventKind, Ledger, by_trial, fold
+from amlc.attempts import Attempt, by_trial, fold
+from amlc.events import EventKind
+from amlc.ledger import Ledger
 
 
 class Mirror:

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from amlc.attempts import Attempt
 from amlc.backends import Backend, HistoryApart, Submitted
-from amlc.ledger import Attempt, Clock, Event, EventKind, Ledger, history_fetched, observed, reported, submitted
+from amlc.events import Clock, Event, EventKind, history_fetched, observed, reported, submitted
+from amlc.ledger import Ledger
 from amlc.model import Metric, Observation, Status
 
 REMOTE_S: Final = 10.0
@@ -81,8 +83,13 @@ def record(
             ((_, metrics),) = backend.history([observation.job])
             events.append(history_fetched(observation.job, at=clock()))
         if curves:
-            events = [*reported(attempt, metrics, at=clock()), *events]
+            events = [*_news(attempt, metrics, clock), *events]
         ledger.append(events, metrics, job=observation.job)
+
+
+def _news(attempt: Attempt, metrics: Iterable[Metric], clock: Clock) -> list[Event]:
+    new = attempt.news(metrics)
+    return [reported(attempt.job, new, at=clock())] if new else []
 
 
 class Curves:
@@ -104,7 +111,7 @@ class Curves:
         events = [
             event
             for job, metrics in reports(self._backend, running)
-            for event in reported(live[job], metrics, at=self._clock())
+            for event in _news(live[job], metrics, self._clock)
         ]
         if events:
             self._ledger.append(events)

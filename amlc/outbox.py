@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from amlc.attempts import Attempt
 from amlc.backends import Backend, Submission
-from amlc.ledger import Attempt, Clock, Event, Ledger, intent, void
+from amlc.events import Clock, Event, intent, void
+from amlc.ledger import Ledger
 from amlc.manifest import Entry, Manifest, job_text
 from amlc.observe import answered, settle
 from amlc.reconcile import Action

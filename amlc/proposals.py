@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 from amlc.advising import GivenUp
+from amlc.attempts import Attempt, by_trial
 from amlc.backlog import More
+from amlc.events import EventKind, exhausted
 from amlc.experience import Experience
-from amlc.ledger import Attempt, EventKind, Ledger, by_trial, exhausted
+from amlc.ledger import Ledger
 from amlc.manifest import Entry, Manifest
 from amlc.model import Experiment
 from amlc.plan import given_up, packed, upcoming

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from amlc.ledger import Attempt
+from amlc.attempts import Attempt
 from amlc.manifest import Entry
 from amlc.model import Status, Trial
 from amlc.names import attempt_name

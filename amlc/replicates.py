@@ -11,7 +11,7 @@ from typing import Final
 from amlc.collect import Row, Table, spooled
 from amlc.errors import UsageError
 from amlc.experience import ParameterSet, parameter_set
-from amlc.records import number
+from amlc.numbers import number
 from amlc.space.points import flattened
 
 

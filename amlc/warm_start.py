@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from amlc.attempts import fold
 from amlc.errors import UsageError
+from amlc.events import EventKind, imported
 from amlc.experience import Experience
-from amlc.ledger import FILE_NAME, EventKind, Ledger, fold, imported, read_ledger
+from amlc.ledger import FILE_NAME, Ledger, read_ledger
 from amlc.model import Choice, Integer, Parameters, Space, Trial
-from amlc.records import scalar
+from amlc.numbers import scalar
 from amlc.report.tables import cell
 from amlc.space.points import Axis, Key, axes, flattened, locate
 from amlc.tuners.shared.brackets import ADDED, BUDGET

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from amlc.ledger import fold
+from amlc.attempts import fold
 from amlc.model import Status
 
 # The result is (x - 0.3)², from what NNI's parameter file says.

@@ -3,9 +3,11 @@
 import pytest
 
 from amlc.advising import Advising
+from amlc.attempts import fold
 from amlc.early_stopping import Ending
 from amlc.errors import TransientError
-from amlc.ledger import EventKind, fold, intent, open_ledger
+from amlc.events import EventKind, intent
+from amlc.ledger import open_ledger
 from amlc.model import Trial
 
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from amlc.backlog import Backlog
-from amlc.ledger import intent, observed, open_ledger, void
+from amlc.events import intent, observed, void
+from amlc.ledger import open_ledger
 from amlc.manifest import Entry
 from amlc.mirror import Mirror
 from amlc.model import Observation, Status, Trial

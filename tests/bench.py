@@ -19,10 +19,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from amlc.attempts import fold
 from amlc.config import load_experiment
+from amlc.events import Event, observed
 from amlc.experience import Experience
 from amlc.folders import Folders
-from amlc.ledger import Event, fold, observed, open_ledger
+from amlc.ledger import open_ledger
 from amlc.manifest import Entry, Manifest, read_manifest
 from amlc.model import Metric, Observation, Status
 from amlc.proposals import following

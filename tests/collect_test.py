@@ -8,7 +8,7 @@ import math
 import pytest
 
 from amlc.collect import Results, history_table, trials_table, verdict
-from amlc.ledger import Event, observed
+from amlc.events import Event, observed
 from amlc.model import Metric, Observation, Outcome, Status
 from amlc.names import attempt_name
 from amlc.report.tables import WRITERS

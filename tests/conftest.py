@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from amlc.attempts import fold
 from amlc.collect import Results
 from amlc.commands.compile import compile_
 from amlc.folders import Folders
-from amlc.ledger import fold, open_ledger
+from amlc.ledger import open_ledger
 from amlc.manifest import read_manifest
 
 ROOT = Path(__file__).parents[1]

@@ -5,10 +5,12 @@ from itertools import groupby
 
 import pytest
 
+from amlc.attempts import by_trial, fold
 from amlc.backends import Fetched, Submitted
 from amlc.drive import Limits, drive
 from amlc.errors import BackendError, TransientError
-from amlc.ledger import Event, by_trial, fold, open_ledger
+from amlc.events import Event
+from amlc.ledger import open_ledger
 from amlc.model import Metric, Observation, Outcome, Status
 from amlc.observe import observe_once
 from amlc.reconcile import Policy

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from amlc.attempts import fold
 from amlc.early_stopping import Assessing, Assessor
-from amlc.ledger import Event, fold, observed, open_ledger
+from amlc.events import Event, observed
+from amlc.ledger import open_ledger
 from amlc.model import Metric, Observation, Status
 
 

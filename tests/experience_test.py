@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from amlc.attempts import fold
+from amlc.events import Event, observed
 from amlc.experience import Experience
-from amlc.ledger import Event, fold, observed, open_ledger
+from amlc.ledger import open_ledger
 from amlc.model import Metric, Observation, Outcome, Record, Status
 
 

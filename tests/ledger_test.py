@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amlc import ledger as facts
-from amlc.ledger import Event, EventKind, LedgerError, by_trial, elapsed_s, fold, observed, open_ledger, read_ledger
-from amlc.model import Metric, Observation, Outcome, Status, Trial
+from amlc.attempts import fold
+from amlc.ledger import LedgerError, open_ledger, read_ledger
+from amlc.model import Metric, Status
+from tests.attempts_test import EVENTS, intent, seen
 
-JOBS = ("p-1", "p-2", "p-2-2")
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -23,52 +23,13 @@ VALUES = st.recursive(
 )
 
 
-def intent(job="p-1", at=1.0, **data):
-    rest = {"id": job[:3], "attempt": 1, "trials": [{"id": "t1", "sequence": 0, "parameters": {"x": 1}}],
-            "revision": "a1b2c3", "backend": "local", "losses": 0}  # fmt: skip
-    return Event(kind="intent", at=at, job=job, data={**rest, **data})
-
-
-def seen(job="p-1", status=Status.RUNNING, at=2.0, outcomes=(), **fields):
-    return observed(Observation(job=job, status=status, **fields), at=at, outcomes=outcomes)
-
-
 def metric(value, sequence=0, kind="intermediate", trial="t1"):
     return Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=1.5)
-
-
-EVENTS = st.one_of(
-    st.builds(intent, st.sampled_from(JOBS), st.floats(0, 1e9)),
-    st.builds(seen, st.sampled_from(JOBS), st.sampled_from(Status), st.floats(0, 1e9),
-              exit_code=st.none() | st.integers(0, 255), error=st.none() | st.text(), infrastructure=st.booleans(),
-              outcomes=st.lists(st.builds(Outcome, trial=st.just("t1"), exit_code=st.integers(), started=st.none(), ended=st.floats(0, 1)), max_size=1)),
-    st.builds(lambda kind, job, at: Event(kind=kind, at=at, job=job), st.sampled_from(["submitted", "void", "cancel"]),
-              st.sampled_from(JOBS), st.floats(0, 1e9)),
-    st.builds(lambda kind, at: Event(kind=kind, at=at), st.sampled_from(["session", "tick", "stop", "of-the-future"]),
-              st.floats(0, 1e9)),
-)  # fmt: skip
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "state" / "probe" / "ledger.db"
-
-
-# --- folding ---------------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(EVENTS, max_size=30))
-def test_every_prefix_of_the_events_is_a_valid_state(events):
-    attempts = {}
-    for number, event in enumerate(events, 1):
-        attempts = fold([event], attempts)
-        assert attempts == fold(events[:number])
-        for job, attempt in attempts.items():
-            assert attempt.job == job
-            assert attempt.status("t1") in Status
-            assert attempt.working == (not attempt.latest.status.ended)
-        last = by_trial(attempts.values())
-        assert set(last) == {trial.id for attempt in attempts.values() for trial in attempt.trials}
 
 
 @given(st.lists(EVENTS, max_size=20))
@@ -111,48 +72,11 @@ def test_metrics_of_a_job_are_replaced_not_added_to(path):
         assert [m.value for _, m in ledger.metrics("intermediate", job="p-2")] == [5]
 
 
-def test_an_intent_alone_waits_and_a_void_one_is_forgotten():
-    attempts = fold([intent()])
-    assert attempts["p-1"].latest.status is Status.WAITING
-    assert attempts["p-1"].submitted is None
-    assert fold([intent(), Event(kind="void", at=2, job="p-1")]) == {}
-
-
-def test_what_was_observed_counts_as_submitted():
-    assert fold([intent(), seen(at=7.0)])["p-1"].submitted == 7.0
-
-
 def test_only_events_beyond_a_number_are_read_again(path):
     with open_ledger(path) as ledger:
         number = ledger.append([intent()])
         assert ledger.append([seen()]) == number + 1
         assert [event.kind for event in ledger.events(after=number)] == ["observed"]
-
-
-# --- how long it worked ----------------------------------------------------------------------------------------------
-
-
-def at(kind, when, job=""):
-    return Event(kind=kind, at=when, job=job)
-
-
-@pytest.mark.parametrize(
-    ("events", "expected"),
-    [
-        pytest.param([], 0, id="never"),
-        pytest.param([at("session", 100)], 0, id="killed-at-once"),
-        pytest.param([at("session", 100), at("tick", 130), at("tick", 160)], 60, id="ticks"),
-        pytest.param([at("session", 100), at("tick", 110), at("session", 500), at("tick", 505)], 15, id="a-pause"),
-        pytest.param([at("session", 100), at("submitted", 108, "p-1"), at("session", 500)], 8, id="killed-then-again"),
-        pytest.param(
-            [at("session", 100), at("tick", 110), seen(at=5000.0), at("session", 6000), at("tick", 6001)],
-            11, id="status-looked-in-the-pause"),
-        pytest.param([at("session", 100), at("tick", 110), at("cancel", 900, "p-1"), at("stop", 900)],
-                     10, id="canceled-in-the-pause"),
-    ],
-)  # fmt: skip
-def test_pauses_between_submits_do_not_count(events, expected):
-    assert elapsed_s((event.kind, event.at) for event in events) == expected
 
 
 # --- on disk ---------------------------------------------------------------------------------------------------------
@@ -169,7 +93,8 @@ def test_many_processes_that_append_at_once_lose_nothing(path):
     script = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from amlc.ledger import Event, open_ledger
+        from amlc.events import Event
+        from amlc.ledger import open_ledger
         sys.stdin.read()
         for number in range(40):
             with open_ledger(Path(sys.argv[1])) as ledger:
@@ -200,7 +125,8 @@ def test_a_process_killed_while_it_appends_leaves_whole_appends(path):
     script = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from amlc.ledger import Event, open_ledger
+        from amlc.events import Event
+        from amlc.ledger import open_ledger
         from amlc.model import Metric
         with open_ledger(Path(sys.argv[1])) as ledger:
             number = 0
@@ -258,7 +184,8 @@ def test_a_file_size_limit_is_a_clear_error_and_nothing_recorded_is_lost(path):
     script = textwrap.dedent("""
         import resource, signal, sys
         from pathlib import Path
-        from amlc.ledger import Event, LedgerError, open_ledger
+        from amlc.events import Event
+        from amlc.ledger import LedgerError, open_ledger
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
@@ -345,45 +272,3 @@ def test_the_ledger_is_plain_sqlite_with_json(path):
     assert row == ("p-1", "t1", "intermediate", 0, 1.5, '{"default": 0.5}')
     connection.close()
     assert os.listdir(path.parent) == ["ledger.db"]
-
-
-ATTEMPT = fold([intent()])["p-1"]
-WRITTEN = [
-    (facts.session(at=1), "session", "", "{}"),
-    (facts.tick(at=1), "tick", "", "{}"),
-    (
-        facts.intent("p-1", at=1, identity="p", attempt=1, trials=[Trial("t", 0, {})], revision="r",
-                             backend="aml", losses=0, sha256="ab"),
-        "intent", "p-1",
-'{"id":"p","attempt":1,"sha256":"ab","trials":[{"id":"t","sequence":0,"parameters":{}}],"revision":"r","backend":"aml","losses":0}',
-    ),
-    (
-        facts.intent("p-1", at=1, identity="p", attempt=2, trials=[], revision="r", backend="aml", losses=1),
-        "intent", "p-1", '{"id":"p","attempt":2,"trials":[],"revision":"r","backend":"aml","losses":1}',
-    ),
-    (facts.submitted("p-1", at=1, url=None), "submitted", "p-1", '{"url":null}'),
-    (facts.void("p-1", at=1), "void", "p-1", "{}"),
-    (seen(exit_code=0), "observed", "p-1", '{"status":"running","exit_code":0}'),
-    (facts.cancel_asked("p-1", at=1), "cancel", "p-1", "{}"),
-    (facts.early_stop("p-1", at=1), "early_stop", "p-1", "{}"),
-    (facts.stop(at=1), "stop", "", "{}"),
-    (facts.history_fetched("p-1", at=1), "history", "p-1", "{}"),
-    (facts.reported(ATTEMPT, [metric(1)], at=1)[0], "reported", "p-1", '{"t1":[1]}'),
-    (
-        facts.imported([({"x": 1}, 0.5)], at=1), "import", "",
-        '{"digest":"d618efd1caf80a6884ee47cb83187c9c22c7c82002e118df109b65bc3d8e48be","results":[{"parameters":{"x":1},"value":0.5}]}',
-    ),
-    (facts.exhausted(at=1, search="ab", trials=3), "exhausted", "", '{"search":"ab","trials":3}'),
-    (facts.revision_made_of("r", {"a": 1}, at=1), "revision", "", '{"revision":"r","contents":{"a":1}}'),
-]  # fmt: skip
-
-
-def test_every_kind_of_event_is_written_as_older_ledgers_have_it(path):
-    with open_ledger(path) as ledger:
-        ledger.append([event for event, *_ in WRITTEN])
-        assert [event.kind for event in ledger.events()] == [event.kind for event, *_ in WRITTEN]
-    with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT kind, job, data FROM events ORDER BY number").fetchall()
-    connection.close()
-    assert rows == [(kind, job, data) for _, kind, job, data in WRITTEN]
-    assert {kind for kind, _, _ in rows} == {kind.value for kind in EventKind}

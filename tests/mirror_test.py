@@ -2,7 +2,9 @@
 
 import pytest
 
-from amlc.ledger import by_trial, early_stop, fold, intent, observed, open_ledger, session, stop, submitted, tick, void
+from amlc.attempts import by_trial, fold
+from amlc.events import early_stop, intent, observed, session, stop, submitted, tick, void
+from amlc.ledger import open_ledger
 from amlc.mirror import Mirror
 from amlc.model import Observation, Status, Trial
 

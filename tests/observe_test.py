@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from amlc.ledger import Attempt, reported
+from amlc import observe
+from amlc.attempts import Attempt
 from amlc.model import Metric, Observation, Status, Trial
 
 
@@ -36,6 +37,6 @@ def test_only_new_reports_are_recorded(known, metrics, expected):
         latest=Observation(job="j-1", status=Status.RUNNING),
         curves={trial: tuple((5, 0.0) for _ in range(count)) for trial, count in known.items()},
     )
-    events = reported(attempt, metrics, at=7.0)
+    events = observe._news(attempt, metrics, lambda: 7.0)
     assert [event.data for event in events] == ([] if expected is None else [expected])
     assert all((event.kind, event.job, event.at) == ("reported", "j-1", 7.0) for event in events)

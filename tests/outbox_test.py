@@ -2,9 +2,10 @@
 
 import pytest
 
+from amlc.attempts import fold
 from amlc.backends import Submitted
 from amlc.errors import TransientError
-from amlc.ledger import fold, open_ledger
+from amlc.ledger import open_ledger
 from amlc.outbox import Outbox
 from amlc.reconcile import Policy, reconcile
 

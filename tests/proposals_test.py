@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from amlc import proposals
+from amlc.attempts import Attempt
 from amlc.experience import Past
-from amlc.ledger import Attempt, open_ledger
+from amlc.ledger import open_ledger
 from amlc.model import Algorithm, Observation, Real, Status, Trial
 from tests.plan_test import experiment
 from tests.tuners.simulation import arguments

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amlc.ledger import Attempt, by_trial
+from amlc.attempts import Attempt, by_trial
 from amlc.manifest import Entry
 from amlc.model import End, Observation, Outcome, Status, Trial
 from amlc.names import attempt_name, job_name

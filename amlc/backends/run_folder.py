@@ -24,8 +24,8 @@ from amlc.backends.ends import Known, code_text, ended
 from amlc.backends.trials import trials_in
 from amlc.errors import BackendError
 from amlc.model import Metric, Observation, Outcome, Status
-from amlc.records import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 from amlc.render.scalars import from_yaml
+from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 
 LOG = Path("user_logs", "std_log.txt")
 _RECORDS = Path("outputs", "amlc")

@@ -6,12 +6,14 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
+from amlc.attempts import Attempt
 from amlc.collect import Results
 from amlc.commands.observe import backend_named, up_to_date
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
+from amlc.events import cancel_asked, stop
 from amlc.folders import Folders
-from amlc.ledger import Attempt, cancel_asked, open_ledger, stop
+from amlc.ledger import open_ledger
 
 _MOST_SHOWN = 10
 

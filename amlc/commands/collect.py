@@ -13,8 +13,9 @@ from amlc.collect import Results, Table, Tally, history_table, trials_table
 from amlc.commands.observe import up_to_date
 from amlc.commands.submit import hint
 from amlc.errors import IncompleteError
+from amlc.events import EventKind, history_fetched
 from amlc.folders import Folders
-from amlc.ledger import EventKind, history_fetched, open_ledger
+from amlc.ledger import open_ledger
 from amlc.manifest import Manifest
 from amlc.model import Status
 from amlc.replicates import aggregate_table, best_set, by_set

@@ -11,11 +11,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
+from amlc.attempts import fold
 from amlc.config import load_experiment
 from amlc.experience import Experience
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.ledger import fold, open_ledger, read_ledger
+from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment, Trial
 from amlc.names import slug

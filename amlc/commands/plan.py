@@ -11,8 +11,9 @@ from typing import Any, TextIO
 from amlc.collect import Results, Tally, Verdict
 from amlc.commands.submit import Options, failures, policy
 from amlc.errors import UsageError
+from amlc.events import EventKind
 from amlc.folders import Folders
-from amlc.ledger import EventKind, read_ledger
+from amlc.ledger import read_ledger
 from amlc.manifest import Manifest
 from amlc.reconcile import Action, Reason, decide
 from amlc.revision import differences, parse_contents, read_contents

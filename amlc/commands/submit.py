@@ -25,17 +25,18 @@ from amlc.config import load_experiment
 from amlc.drive import CANCELED, Limits, Progress, drive
 from amlc.early_stopping import Assessor
 from amlc.errors import UsageError
+from amlc.events import EventKind, revision_made_of
 from amlc.experience import Experience
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.ledger import EventKind, Ledger, open_ledger, revision_made_of
+from amlc.ledger import Ledger, open_ledger
 from amlc.manifest import Header, Manifest, read_manifest
 from amlc.model import Experiment, Status
+from amlc.numbers import scalar
 from amlc.plan import adaptive
 from amlc.plan import given_up as asked
 from amlc.proposals import advised, following, note_exhausted
 from amlc.reconcile import Policy, is_retried
-from amlc.records import scalar
 from amlc.refusals import located
 from amlc.revision import contents_text, read_contents
 from amlc.targets import PARALLEL, open_backend

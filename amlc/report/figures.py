@@ -10,7 +10,7 @@ from html import escape
 from typing import Any, Final
 
 from amlc.model import Status
-from amlc.records import number
+from amlc.numbers import number
 from amlc.report.overview import MOST_POINTS, Curve, Overview, OverviewRow, chosen, evenly, shown
 from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
 

@@ -14,7 +14,7 @@ from amlc import collect, replicates
 from amlc.collect import Cause, Causes, Results, Tally, named
 from amlc.ledger import Ledger
 from amlc.model import MetricKind, Status
-from amlc.records import number
+from amlc.numbers import number
 from amlc.report.sample import Sampler, Steps
 from amlc.space.points import flattened
 

@@ -18,7 +18,7 @@ from amlc import __version__
 from amlc.collect import Results
 from amlc.errors import UsageError
 from amlc.ledger import Ledger
-from amlc.records import number
+from amlc.numbers import number
 from amlc.report.figures import MOST_CURVES, STATUS_COLOURS, as_json, figures
 from amlc.report.overview import Overview, OverviewRow, chosen, read_curves, read_overview, shown
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from amlc.attempts import Attempt
 from amlc.backends import Fetched
 from amlc.early_stopping import Assessing, Assessor
-from amlc.ledger import Attempt, open_ledger
+from amlc.ledger import open_ledger
 from amlc.model import Metric, Observation, Status, Trial
 from amlc.user_code import UserCodeError
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from amlc.ledger import fold, open_ledger
+from amlc.attempts import fold
+from amlc.ledger import open_ledger
 from tests.azure.client_process import ROOT, AzureProject
 from tests.azure.faults import KillAt
 

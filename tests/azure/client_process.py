@@ -10,8 +10,9 @@ import threading
 from functools import cache
 from pathlib import Path
 
+from amlc.attempts import fold
 from amlc.folders import Folders
-from amlc.ledger import fold, open_ledger
+from amlc.ledger import open_ledger
 from amlc.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]

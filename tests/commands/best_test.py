@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from amlc.ledger import Event, observed
+from amlc.events import Event, observed
 from amlc.model import Metric, Observation, Status
 
 

@@ -8,7 +8,7 @@ import pytest
 from amlc.commands import collect as module
 from amlc.commands.collect import best, collect
 from amlc.errors import IncompleteError
-from amlc.ledger import Event
+from amlc.events import Event
 from amlc.model import Metric, Status
 
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from amlc.ledger import Event, observed
+from amlc.events import Event, observed
 from amlc.model import Metric, Observation, Status
 
 

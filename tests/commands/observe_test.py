@@ -4,8 +4,8 @@ import pytest
 
 from amlc.backends import Fetched
 from amlc.commands import observe
+from amlc.events import Event
 from amlc.files import lock
-from amlc.ledger import Event
 from amlc.model import Observation, Status
 from amlc.targets.local.backend import LocalBackend
 

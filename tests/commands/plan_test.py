@@ -6,7 +6,7 @@ import pytest
 
 from amlc.commands.plan import plan
 from amlc.commands.submit import Options
-from amlc.ledger import Event
+from amlc.events import Event
 from amlc.model import Status
 from tests.commands.conftest import Story
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from amlc.ledger import Event
+from amlc.events import Event
 
 FAIL = (
     'echo "$NNI_TRIAL_SEQ_ID says sorry"; case "$NNI_TRIAL_SEQ_ID" in {which}) [ -e "$PROBE/mended" ] || exit 3;; esac'

@@ -18,7 +18,8 @@ from pathlib import Path
 import amlc.cli
 import amlc.commands.submit
 import amlc.targets.local.backend
-from amlc.ledger import fold, open_ledger
+from amlc.attempts import fold
+from amlc.ledger import open_ledger
 from amlc.manifest import read_manifest
 
 EFFECTS = {"os.mkdir", "os.rename", "os.symlink", "os.truncate", "sqlite3.connect", "subprocess.Popen", "fcntl.flock"}

@@ -18,11 +18,12 @@ import pytest
 from amlc.collect import Results
 from amlc.commands.report import report
 from amlc.errors import UsageError
+from amlc.events import Event, observed
 from amlc.folders import Folders
-from amlc.ledger import Event, observed, open_ledger, read_ledger
+from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import Entry, Header, entry_line, head_lines, tail_lines
 from amlc.model import Metric, Observation, Status, Trial
-from amlc.records import number
+from amlc.numbers import number
 from amlc.report.figures import figures
 from amlc.report.overview import MOST_STEPS, evenly, read_curves, read_overview, shown, thinned
 

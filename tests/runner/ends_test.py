@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from amlc.model import End
-from amlc.records import read_metrics, read_outcome
+from amlc.runner_files import read_metrics, read_outcome
 from tests.runner.harness import BARE, ID, TIMEOUT_S, JobFolder, interpreters, is_alive, metric_line, trials, wait_until
 
 LOOP = "while :; do sleep 0.02; done"

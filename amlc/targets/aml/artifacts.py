@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from amlc.model import Metric, Outcome
-from amlc.records import LONGEST_RESULT, lines_of, read_metrics, read_outcome
+from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.explain import explained
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from amlc import files
+from amlc.attempts import Attempt, fold
 from amlc.errors import BackendError, UsageError
+from amlc.events import Event, intent, observed, submitted
 from amlc.files import lock
 from amlc.folders import Folders
-from amlc.ledger import Attempt, Event, Ledger, fold, intent, observed, open_ledger, submitted
+from amlc.ledger import Ledger, open_ledger
 from amlc.manifest import FILE_NAME, Manifest, entry_line, head_lines, tail_lines
 from amlc.names import aml_name, slug
 from amlc.targets.aml import WORKSPACE_KEYS, Workspace, workspace_of

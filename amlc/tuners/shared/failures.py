@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from amlc.model import Integer, Parameters, Real, Record, Status
-from amlc.records import scalar
+from amlc.numbers import scalar
 from amlc.space.points import Axis, Key, Point, locate
 from amlc.tuners.shared.memory import locator
 from amlc.tuners.shared.unit_cube import to_unit

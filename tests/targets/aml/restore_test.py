@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
+from amlc.attempts import fold
 from amlc.commands.refresh import refresh
 from amlc.errors import BackendError, UsageError
 from amlc.folders import Folders
-from amlc.ledger import fold, open_ledger
+from amlc.ledger import open_ledger
 from amlc.targets.aml import Workspace as Place
 from amlc.targets.aml import restore, workspace_of
 from tests.targets.aml.runs_test import raw

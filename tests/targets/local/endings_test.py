@@ -2,7 +2,7 @@
 
 import pytest
 
-from amlc.ledger import Attempt
+from amlc.attempts import Attempt
 from tests.backends.endings import ALONE, ERRORS, HANG, SCRIPTS, expected, experiment
 from tests.targets.local.backend_test import Here
 

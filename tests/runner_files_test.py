@@ -2,14 +2,13 @@
 
 import io
 import json
-import math
 import warnings
 
 import pytest
 
-from amlc import records
+from amlc import runner_files
 from amlc.model import End
-from amlc.records import lines_of, read_metrics, read_outcome, scalar
+from amlc.runner_files import lines_of, read_metrics, read_outcome
 
 GOOD = {"type": "final", "sequence": 0, "value": 1.5, "at": 1.0}
 RESULT = {"trial": "t", "exit_code": 0, "started": 1.0, "ended": 2.0, "end": "exited", "error": None}
@@ -79,20 +78,6 @@ def test_no_result_is_none(text):
 
 
 @pytest.mark.parametrize(
-    ("value", "number"),
-    [
-        (1, 1.0), (0.5, 0.5), (True, 1.0), (False, 0.0), ({"default": 2, "n": 3}, 2.0), ({"default": True}, 1.0),
-        ({"n": 3}, None), ({}, None), ({"default": {"default": 1}}, None), ("1", None), (None, None), ([1], None),
-        (math.nan, None), (math.inf, None), (-math.inf, None), (10**400, None), ({"default": math.nan}, None),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_a_result_stands_for_a_finite_number_or_none(value, number):
-    found = scalar(value)
-    assert (found, type(found)) == (number, type(number))
-
-
-@pytest.mark.parametrize(
     ("text", "lines"),
     [
         pytest.param(b"", [], id="nothing"),
@@ -106,7 +91,7 @@ def test_a_result_stands_for_a_finite_number_or_none(value, number):
     ],
 )
 def test_a_line_that_is_too_long_is_read_in_part(monkeypatch, text, lines):
-    monkeypatch.setattr(records, "_LONGEST_LINE", 10)
+    monkeypatch.setattr(runner_files, "_LONGEST_LINE", 10)
     assert list(lines_of(io.BytesIO(text))) == lines
 
 

@@ -1,11 +1,11 @@
-"""Read what a job's runner wrote down: the reports of its trials, and how each of them ended."""
+"""Read the files that a job's runner wrote: the reports of its trials, and how each of them ended."""
 
 from __future__ import annotations
 
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 from amlc.model import End, Metric, MetricKind, Outcome
@@ -34,24 +34,6 @@ def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
     if bad:
         text = f"trial {trial}: {bad} of its reports left out, they cannot be read."
         warnings.warn(text, RuntimeWarning, stacklevel=2)
-
-
-def number(value: Any) -> float | None:
-    """Return a reported value as a finite float; None for anything else, and for truth values."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # JSON's integers have no upper bound
-        return None
-    return found if math.isfinite(found) else None
-
-
-def scalar(value: Any) -> float | None:
-    """Return the number that tuners learn from: the `number` of a reported value or of its `default`."""
-    if isinstance(value, Mapping):
-        value = value.get("default")
-    return float(value) if isinstance(value, bool) else number(value)  # NNI takes true and false for 1 and 0
 
 
 def lines_of(file: BinaryIO) -> Iterator[str]:

@@ -1,0 +1,185 @@
+"""What the events of a job add up to: an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from amlc.events import Event, EventKind, observation_of
+from amlc.model import End, Metric, MetricKind, Observation, Outcome, Status, Trial
+
+Curve: TypeAlias = "tuple[tuple[int, Any], ...]"
+"""Intermediate results of one trial as reported, each with the number of the event by which it became known."""
+
+
+_OF_SUBMIT = frozenset(  # what no other command records
+    {EventKind.SESSION, EventKind.TICK, EventKind.INTENT, EventKind.SUBMITTED, EventKind.VOID}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One submission of a job, as its events add up. `number` counts from 1.
+
+    submitted: seconds since the epoch, None while only the intent is recorded. losses: how many attempts before this
+    one ended through no fault of the user's. stopping: the assessor asked for its end. asked, told: the numbers of the
+    events that recorded the intent and the end. curves: by trial id, the intermediate results that `reported` events
+    recorded, each with the number of its event.
+    """
+
+    id: str
+    number: int
+    trials: tuple[Trial, ...]
+    revision: str
+    backend: str
+    losses: int
+    latest: Observation
+    submitted: float | None = None
+    canceling: bool = False
+    stopping: bool = False
+    asked: int = field(default=0, compare=False)
+    told: int | None = field(default=None, compare=False)
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict, compare=False)
+
+    @property
+    def job(self) -> str:
+        """The job's name."""
+        return self.latest.job
+
+    @property
+    def working(self) -> bool:
+        """Whether the back end may still be at work on it; with an unknown status it may."""
+        return not self.latest.status.ended
+
+    def status(self, trial: str) -> Status:
+        """Return the status of one of its trials: each has its own end, which counts before that of the job."""
+        outcome, job = self.outcomes.get(trial), self.latest.status
+        if outcome is not None and outcome.end in _OWN_ENDS:
+            return _OWN_ENDS[outcome.end] or (Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED)
+        if not job.ended or job in (Status.CANCELED, Status.EARLY_STOPPED):
+            return job
+        # The job ended and the trial did not, unless nobody wrote down how any of its trials ended.
+        is_cut_short = self.latest.infrastructure or bool(self.outcomes)
+        return Status.UNFINISHED if is_cut_short else job
+
+    def news(self, metrics: Iterable[Metric]) -> dict[str, list[Any]]:
+        """Return the intermediate results among `metrics` that `curves` does not have yet, in order by trial id.
+
+        metrics: all that its trials reported so far.
+        """
+        values: dict[str, list[Any]] = {}
+        for metric in metrics:
+            if metric.kind == MetricKind.INTERMEDIATE:
+                values.setdefault(metric.trial, []).append(metric.value)
+        new = {}
+        for trial, some in values.items():
+            known = len(self.curves.get(trial, ()))
+            if len(some) > known:
+                new[trial] = some[known:]
+        return new
+
+    def error(self, trial: str) -> str | None:
+        """Return in one line why one of its trials did not end well, or None."""
+        outcome, status = self.outcomes.get(trial), self.status(trial)
+        if status is Status.SUCCEEDED:
+            return None
+        if outcome is not None and outcome.end is not End.TERMINATED:
+            code = outcome.exit_code
+            return outcome.error or (f"exit code {code}" if code else self.latest.error)
+        return self.latest.error or (outcome.error if outcome else None)
+
+
+_OWN_ENDS = {End.EXITED: None, End.TIME_LIMIT: Status.EARLY_STOPPED, End.REFUSED: Status.FAILED}
+
+
+def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) -> dict[str, Attempt]:
+    """Return the attempts by job name, in the order of their intents; given `attempts`, bring that up to date."""
+    result = {} if attempts is None else attempts
+    for event in events:
+        if event.kind == EventKind.INTENT:
+            result[event.job] = _intended(event)
+        elif event.kind == EventKind.VOID:
+            result.pop(event.job, None)
+        elif event.job in result:
+            result[event.job] = _updated(result[event.job], event)
+    return result
+
+
+def by_trial(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
+    """Return the last attempt of each trial id; a later attempt of a packed job need not have all of its trials."""
+    return {trial.id: attempt for attempt in attempts for trial in attempt.trials}
+
+
+def elapsed_s(events: Iterable[tuple[str, float]]) -> float:
+    """Return for how long a submit has been at work on the experiment; the pauses between submits do not count.
+
+    events: the kind and the time of each, in order.
+    """
+    total, start, last = 0.0, None, 0.0
+    for kind, at in events:
+        if kind == EventKind.SESSION:
+            total += last - start if start is not None else 0.0
+            start = at
+        if kind in _OF_SUBMIT:
+            last = at
+    return total + (last - start if start is not None else 0.0)
+
+
+def _intended(event: Event) -> Attempt:
+    data = event.data
+    return Attempt(
+        id=data["id"],
+        number=data["attempt"],
+        trials=tuple(map(Trial.of, data["trials"])),
+        revision=data["revision"],
+        backend=data["backend"],
+        losses=data["losses"],
+        latest=Observation(job=event.job, status=Status.WAITING),
+        asked=event.number,
+    )
+
+
+def _updated(attempt: Attempt, event: Event) -> Attempt:
+    if event.kind == EventKind.SUBMITTED:
+        url = event.data.get("url")
+        seen = replace(attempt.latest, url=url) if url else attempt.latest
+        return _with(attempt, latest=seen, submitted=event.at)
+    if event.kind == EventKind.OBSERVED:
+        return _observed(attempt, event)
+    if event.kind == EventKind.CANCEL:
+        return _with(attempt, canceling=True)
+    if event.kind == EventKind.EARLY_STOP:
+        return _with(attempt, canceling=True, stopping=True)
+    if event.kind == EventKind.REPORTED:
+        return _with(attempt, curves=_longer(attempt.curves, event))
+    return attempt
+
+
+def _observed(attempt: Attempt, event: Event) -> Attempt:
+    latest, outcomes = observation_of(event)
+    if latest.status is Status.CANCELED and attempt.stopping:
+        latest = replace(latest, status=Status.EARLY_STOPPED)
+    return _with(
+        attempt,
+        latest=latest,
+        submitted=attempt.submitted or event.at,
+        told=event.number if latest.status.ended else None,
+        outcomes=outcomes or attempt.outcomes,
+    )
+
+
+def _longer(curves: Mapping[str, Curve], event: Event) -> Mapping[str, Curve]:
+    result = dict(curves)
+    for trial, values in event.data.items():
+        result[trial] = result.get(trial, ()) + tuple((event.number, value) for value in values)
+    return result
+
+
+def _with(attempt: Attempt, **changes: Any) -> Attempt:
+    """Do what `dataclasses.replace` does in less than half the time: each trial has several events."""
+    result = object.__new__(Attempt)
+    for name in Attempt.__slots__:
+        object.__setattr__(result, name, changes[name] if name in changes else getattr(attempt, name))
+    return result

@@ -1,0 +1,175 @@
+"""The facts that a ledger holds: one function for each kind of event, and what an event says read back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+from amlc.model import End, Observation, Outcome, Parameters, Status, Trial
+
+Clock: TypeAlias = "Callable[[], float]"
+"""Returns seconds since the epoch."""
+
+
+class EventKind(str, Enum):
+    """What an event says; the values stand in ledgers that exist, so none of them may change."""
+
+    SESSION = "session"  # a submit began
+    TICK = "tick"  # it was still at work
+    INTENT = "intent"  # about to submit; written before the call
+    SUBMITTED = "submitted"
+    VOID = "void"  # the intent never reached the back end
+    OBSERVED = "observed"
+    CANCEL = "cancel"  # the user asked for its end
+    EARLY_STOP = "early_stop"  # the assessor, or the tuner, asked for it
+    STOP = "stop"  # submit no more
+    HISTORY = "history"  # all its intermediate results were fetched
+    REPORTED = "reported"  # intermediate results that became known while a tuner wanted them
+    IMPORT = "import"  # results from elsewhere, for the tuner to learn from
+    EXHAUSTED = "exhausted"  # the tuner has no more to propose
+    REVISION = "revision"  # what a revision is made of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact, as the functions below make it. at: seconds since the epoch. job: empty for the whole experiment.
+
+    number: its place in the ledger, from 1; 0 before it is there. kind: in the ledger of a later amlc perhaps a string
+    that is no EventKind; such an event is passed over.
+    """
+
+    kind: EventKind | str
+    at: float
+    job: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    number: int = field(default=0, compare=False)
+
+
+def session(*, at: float) -> Event:
+    """Return the event that records the begin of a submit."""
+    return Event(kind=EventKind.SESSION, at=at)
+
+
+def tick(*, at: float) -> Event:
+    """Return the event that records that a submit is still at work, for the sake of `elapsed_s`."""
+    return Event(kind=EventKind.TICK, at=at)
+
+
+def intent(
+    job: str,
+    *,
+    at: float,
+    identity: str,
+    attempt: int,
+    trials: Iterable[Trial],
+    revision: str,
+    backend: str,
+    losses: int,
+    sha256: str | None = None,
+) -> Event:
+    """Return the event that records that attempt number `attempt` of a job is about to be submitted as `job`.
+
+    identity: the id that all attempts of the job share. revision, backend, losses: as in Attempt. sha256: of the file
+    that is submitted; None: nobody here has it.
+    """
+    data: dict[str, Any] = {"id": identity, "attempt": attempt}
+    if sha256 is not None:
+        data["sha256"] = sha256
+    data |= {"trials": [trial.as_dict() for trial in trials], "revision": revision, "backend": backend}
+    return Event(kind=EventKind.INTENT, at=at, job=job, data={**data, "losses": losses})
+
+
+def submitted(job: str, *, at: float, url: str | None) -> Event:
+    """Return the event that records that the back end has the job. url: its page, if it has one."""
+    return Event(kind=EventKind.SUBMITTED, at=at, job=job, data={"url": url})
+
+
+def void(job: str, *, at: float) -> Event:
+    """Return the event that records that the job's intent never reached the back end."""
+    return Event(kind=EventKind.VOID, at=at, job=job)
+
+
+def cancel_asked(job: str, *, at: float) -> Event:
+    """Return the event that records that the user asked for the job's end."""
+    return Event(kind=EventKind.CANCEL, at=at, job=job)
+
+
+def early_stop(job: str, *, at: float) -> Event:
+    """Return the event that records that the assessor, or the tuner, gives the job up."""
+    return Event(kind=EventKind.EARLY_STOP, at=at, job=job)
+
+
+def stop(*, at: float) -> Event:
+    """Return the event that tells a submit at work to submit no more."""
+    return Event(kind=EventKind.STOP, at=at)
+
+
+def history_fetched(job: str, *, at: float) -> Event:
+    """Return the event that records that all intermediate results of an ended job are in the ledger."""
+    return Event(kind=EventKind.HISTORY, at=at, job=job)
+
+
+def reported(job: str, values: Mapping[str, Sequence[Any]], *, at: float) -> Event:
+    """Return the event that records intermediate results, by trial id in the order in which they were reported."""
+    return Event(kind=EventKind.REPORTED, at=at, job=job, data={trial: list(some) for trial, some in values.items()})
+
+
+def imported(results: Iterable[tuple[Parameters, float]], *, at: float) -> Event:
+    """Return the event that records parameter sets with their results from elsewhere; its `digest` says which."""
+    rows = [{"parameters": parameters, "value": value} for parameters, value in results]
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return Event(kind=EventKind.IMPORT, at=at, data={"digest": digest, "results": rows})
+
+
+def exhausted(*, at: float, search: str | None, trials: int) -> Event:
+    """Return the event that records that a tuner has no more to propose. search: as in the manifest's header.
+
+    trials: how many were compiled then.
+    """
+    return Event(kind=EventKind.EXHAUSTED, at=at, data={"search": search, "trials": trials})
+
+
+def revision_made_of(revision: str, contents: Mapping[str, Any], *, at: float) -> Event:
+    """Return the event that records what a revision is made of, as the build folder's `revision.json` has it."""
+    return Event(kind=EventKind.REVISION, at=at, data={"revision": revision, "contents": contents})
+
+
+def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome] = ()) -> Event:
+    """Return the event that records what a back end said; defaults are left out of its data."""
+    data: dict[str, Any] = {"status": observation.status.value}
+    for name in ("started", "ended", "exit_code", "error", "url"):
+        if getattr(observation, name) is not None:
+            data[name] = getattr(observation, name)
+    if observation.infrastructure:
+        data["infrastructure"] = True
+    rows = [_outcome_row(outcome) for outcome in outcomes]
+    if rows:
+        data["outcomes"] = rows
+    return Event(kind=EventKind.OBSERVED, at=at, job=observation.job, data=data)
+
+
+def _outcome_row(outcome: Outcome) -> dict[str, Any]:
+    row = {name: getattr(outcome, name) for name in ("trial", "exit_code", "started", "ended")}
+    if outcome.end is not End.EXITED:
+        row["end"] = outcome.end.value
+    if outcome.error is not None:
+        row["error"] = outcome.error
+    return row
+
+
+def observation_of(event: Event) -> tuple[Observation, dict[str, Outcome]]:
+    """Return what `observed` recorded: what the back end said of the job, and the outcomes by trial id."""
+    data = dict(event.data)
+    outcomes = {row["trial"]: _outcome(row) for row in data.pop("outcomes", ())}
+    data["status"] = Status(data["status"])
+    return Observation(job=event.job, **data), outcomes
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    # Rows were written without an `end` before there was one: then no exit code meant that it never got to run.
+    otherwise = End.TERMINATED if row["exit_code"] is None else End.EXITED
+    return Outcome(**{**row, "end": End(row.get("end", otherwise))})

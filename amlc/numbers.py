@@ -1,0 +1,25 @@
+"""The number in what a trial reported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def number(value: Any) -> float | None:
+    """Return a reported value as a finite float; None for anything else, and for truth values."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:  # JSON's integers have no upper bound
+        return None
+    return found if math.isfinite(found) else None
+
+
+def scalar(value: Any) -> float | None:
+    """Return the number that tuners learn from: the `number` of a reported value or of its `default`."""
+    if isinstance(value, Mapping):
+        value = value.get("default")
+    return float(value) if isinstance(value, bool) else number(value)  # NNI takes true and false for 1 and 0
