@@ -9,16 +9,14 @@ from typing import Final
 
 from amlc.advising import Advising, GivenUp
 from amlc.attempts import Attempt, elapsed_s
-from amlc.backends import Backend
 from amlc.backlog import Backlog, More
 from amlc.early_stopping import Assessing, Assessor, Ending
 from amlc.errors import TransientError
-from amlc.events import Clock, Event, session, tick
-from amlc.ledger import Ledger
+from amlc.events import Event, session, tick
 from amlc.manifest import Manifest
 from amlc.mirror import Mirror
 from amlc.model import Trial
-from amlc.observe import Curves, record
+from amlc.observe import Curves, Recorder, record
 from amlc.outbox import Outbox
 from amlc.reconcile import Policy, failed, reconcile
 
@@ -73,36 +71,46 @@ class Progress:
 Watch = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guides:
+    """What has a say in which jobs there are, and how long they run.
+
+    more: where the jobs come from when there is room and all compiled ones were submitted. assessor: says which running
+    jobs to stop. given_up: so does a tuner that follows the running trials; None: nobody needs their intermediate
+    results.
+    """
+
+    more: More = lambda attempts, room: ()
+    assessor: Assessor | None = None
+    given_up: GivenUp | None = None
+
+
 def drive(
     manifest: Manifest,
-    ledger: Ledger,
-    backend: Backend,
+    recorder: Recorder,
+    limits: Limits,
     *,
     policy: Callable[[], Policy],
-    limits: Limits,
-    clock: Clock,
+    guides: Guides = Guides(),
     watch: Watch = lambda progress: None,
-    more: More = lambda attempts, room: (),
-    assessor: Assessor | None = None,
-    given_up: GivenUp | None = None,
 ) -> tuple[Progress, str | None]:
     """Submit what `reconcile` asks for and follow it to its end; return the counts, and why it stopped early or None.
 
-    policy: asked once what the ledger says is settled. more: where the jobs come from when there is room and all
-    compiled ones were submitted. assessor: says which running jobs to stop. given_up: so does a tuner that follows the
-    running trials; None: nobody needs their intermediate results. It can be killed at any moment and called again: what
-    was recorded as intended is looked up by name first.
+    policy: asked once what the ledger says is settled. It can be killed at any moment and called again: what was
+    recorded as intended is looked up by name first.
     """
-    curves = Curves(ledger, backend, clock) if given_up else None
-    assessing = Assessing(ledger, backend, assessor, clock) if assessor else None
-    advising = Advising(Ending(ledger, backend, clock), given_up) if given_up else None
-    before_s = elapsed_s(ledger.times())
-    mirror = Mirror(ledger, manifest.header.backend)
-    run = _Run(manifest, ledger, backend, clock, mirror)
-    backlog = run.begin(policy, limits, more)
+    given_up, clock = guides.given_up, recorder.clock
+    curves = Curves(recorder) if given_up else None
+    assessing = Assessing(recorder, guides.assessor) if guides.assessor else None
+    advising = Advising(Ending(recorder), given_up) if given_up else None
+    before_s = elapsed_s(recorder.ledger.times())
+    mirror = Mirror(recorder.ledger, manifest.header.backend)
+    run = _Run(manifest, recorder, mirror)
+    backlog = run.begin(policy, limits, guides.more)
     started = clock()
     while True:
-        stopped = CANCELED if mirror.stopped else _exhausted(limits, run.progress, before_s + (clock() - started))
+        at_work_s = before_s + (clock() - started)
+        stopped = CANCELED if mirror.stopped else _exhausted(limits, run.progress, at_work_s)
         submitted = not stopped and run.submit(backlog, limits)
         watch(run.progress)
         if not limits.wait or not (mirror.live or submitted):
@@ -110,7 +118,7 @@ def drive(
             return run.progress, stopped
         if not mirror.live or (submitted and limits.room(mirror.live.values()) > 0):
             continue  # all of them were refused, or there is still room
-        run.observe(backlog, everything=assessor is not None, curves=curves)
+        run.observe(backlog, everything=assessing is not None, curves=curves)
         if assessing:
             assessing.stop(mirror.live)
         if advising:
@@ -128,14 +136,12 @@ def _exhausted(limits: Limits, progress: Progress, at_work_s: float) -> str | No
 class _Run:
     """What the loop does in each turn. Each step that records something ends by taking up what the ledger has then."""
 
-    def __init__(self, manifest: Manifest, ledger: Ledger, backend: Backend, clock: Clock, mirror: Mirror) -> None:
+    def __init__(self, manifest: Manifest, recorder: Recorder, mirror: Mirror) -> None:
         self.progress = Progress()
         self._manifest = manifest
-        self._ledger = ledger
-        self._backend = backend
-        self._clock = clock
+        self._recorder = recorder
         self._mirror = mirror
-        self._outbox = Outbox(manifest, ledger, backend, clock)
+        self._outbox = Outbox(manifest, recorder)
         self._pause_s = 0.0
         self._noted = 0.0
 
@@ -181,23 +187,22 @@ class _Run:
         live = self._mirror.live
         try:
             self._settle(backlog)
-            seen = self._backend.poll(live, timeout_s=_POLL_S)
-            follows = curves is not None
-            record(self._ledger, self._backend, live, seen, self._clock, everything=everything, curves=follows)
+            seen = self._recorder.backend.poll(live, timeout_s=_POLL_S)
+            record(self._recorder, live, seen, everything=everything, curves=curves is not None)
             if curves is not None:
                 self._catch_up(backlog)
                 curves.look(live)
             self.progress.outage = None
         except TransientError as err:  # the jobs go on without the service, and are paid for
             self.progress.outage = str(err)
-        if self._clock() - self._noted > _TICK_S:
+        if self._recorder.clock() - self._noted > _TICK_S:
             self.note(tick)
         self._catch_up(backlog)
 
     def note(self, made: Callable[..., Event]) -> None:
         """Record that the loop is at work, for the sake of `elapsed_s`."""
-        self._noted = self._clock()
-        self._ledger.append([made(at=self._noted)])
+        self._noted = self._recorder.clock()
+        self._recorder.ledger.append([made(at=self._noted)])
 
     def _settle(self, backlog: Backlog) -> None:
         """Find out what became of the jobs that were to be created when the service went down; the rest comes again."""
@@ -213,7 +218,7 @@ class _Run:
         live = self._mirror.live
         unwanted = [job for job in jobs if self._mirror.stopped or (job in live and live[job].canceling)]
         if unwanted:
-            self._backend.cancel(unwanted)
+            self._recorder.backend.cancel(unwanted)
 
     def _wait_out(self, err: TransientError) -> None:
         self.progress.outage = str(err)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from amlc.attempts import Attempt
-from amlc.backends import Backend, HistoryApart
+from amlc.backends import HistoryApart
 from amlc.errors import TransientError
-from amlc.events import Clock, EventKind, early_stop
-from amlc.ledger import Ledger
+from amlc.events import EventKind, early_stop
 from amlc.model import Metric, MetricKind, Status
 from amlc.numbers import scalar
-from amlc.observe import REMOTE_S, reports
+from amlc.observe import REMOTE_S, Recorder, reports
 from amlc.user_code import UserCodeError
 
 Assess: TypeAlias = "Callable[[Sequence[Any], Sequence[Sequence[Any]]], bool]"
@@ -51,36 +50,35 @@ class _Report:
 class Ending:
     """Ends running jobs early: recorded before the call, so that none is forgotten."""
 
-    def __init__(self, ledger: Ledger, backend: Backend, clock: Clock) -> None:
-        self._ledger = ledger
-        self._backend = backend
-        self._clock = clock
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._again = True
 
     def repeat(self, live: Mapping[str, Attempt]) -> None:
         """Ask again for the ends that are on record, if it is not certain that the call was made."""
         if self._again:  # an earlier run may have ended between the record and the call
-            self._backend.cancel([job for job, attempt in live.items() if attempt.stopping])
+            self._recorder.backend.cancel([job for job, attempt in live.items() if attempt.stopping])
             self._again = False
 
     def end(self, jobs: Collection[str]) -> None:
         """End the jobs. Raises TransientError; then `repeat` does it."""
         if jobs:
-            self._ledger.append([early_stop(job, at=self._clock()) for job in jobs])
+            recorder = self._recorder
+            recorder.ledger.append([early_stop(job, at=recorder.clock()) for job in jobs])
             self._again = True  # until the call has worked
-            self._backend.cancel(jobs)
+            recorder.backend.cancel(jobs)
             self._again = False
 
 
 class Assessing:
     """What was assessed so far in this run; all that decides anything is in the ledger."""
 
-    def __init__(self, ledger: Ledger, backend: Backend, assessor: Assessor, clock: Clock) -> None:
-        self._ledger = ledger
-        self._backend = backend
+    def __init__(self, recorder: Recorder, assessor: Assessor) -> None:
+        self._ledger = recorder.ledger
+        self._backend = recorder.backend
+        self._clock = recorder.clock
         self._assessor = assessor
-        self._clock = clock
-        self._ending = Ending(ledger, backend, clock)
+        self._ending = Ending(recorder)
         self._seen = 0
         self._completed: list[Sequence[Any]] = []
         self._reported: dict[str, Sequence[_Report]] = {}

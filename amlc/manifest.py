@@ -90,6 +90,15 @@ class Manifest:
     jobs: int
     trials: int
 
+    @property
+    def source(self) -> Path | None:
+        """The experiment's own file if it is here."""
+        name = self.header.source
+        if not name:
+            return None
+        file = (self.folder / name).resolve()
+        return file if file.is_file() else None
+
     def entries(self) -> Iterator[Entry]:
         """Yield the jobs in order, reading the file line by line."""
         with (self.folder / FILE_NAME).open(encoding="utf-8") as lines:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from amlc.attempts import Attempt
@@ -16,12 +16,21 @@ REMOTE_S: Final = 10.0
 """Seconds between two looks at the intermediate results of a remote back end."""
 
 
-def observe_once(ledger: Ledger, backend: Backend, name: str, *, clock: Clock) -> None:
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """A back end, and the ledger into which goes what it says."""
+
+    ledger: Ledger
+    backend: Backend
+    clock: Clock
+
+
+def observe_once(recorder: Recorder, name: str) -> None:
     """Record what became of the jobs that were at work on the back end of that name when somebody last looked."""
-    settle(ledger, backend, at_work(ledger, name), clock)
-    live = at_work(ledger, name)
+    settle(recorder, at_work(recorder.ledger, name))
+    live = at_work(recorder.ledger, name)
     if live:
-        record(ledger, backend, live, backend.poll(live, timeout_s=0), clock)
+        record(recorder, live, recorder.backend.poll(live, timeout_s=0))
 
 
 def at_work(ledger: Ledger, backend: str) -> dict[str, Attempt]:
@@ -29,13 +38,16 @@ def at_work(ledger: Ledger, backend: str) -> dict[str, Attempt]:
     return {job: attempt for job, attempt in ledger.working().items() if attempt.backend == backend}
 
 
-def settle(ledger: Ledger, backend: Backend, live: Mapping[str, Attempt], clock: Clock) -> set[str]:
+def settle(recorder: Recorder, live: Mapping[str, Attempt]) -> set[str]:
     """Record the answer for jobs that were intended and never confirmed; return those that never were."""
+    ledger = recorder.ledger
     unconfirmed = {job for job, attempt in live.items() if attempt.submitted is None}
-    intents = (event for event in ledger.events(kind=EventKind.INTENT) if event.job in unconfirmed)
-    files = {event.job: event.data.get("sha256") for event in intents} if unconfirmed else {}
-    for answer in backend.adopt(files):
-        ledger.append([answered(answer, clock())])
+    files = {}
+    for event in ledger.events(kind=EventKind.INTENT) if unconfirmed else ():
+        if event.job in unconfirmed:
+            files[event.job] = event.data.get("sha256")
+    for answer in recorder.backend.adopt(files):
+        ledger.append([answered(answer, recorder.clock())])
         unconfirmed.discard(answer.job)
     return unconfirmed
 
@@ -48,11 +60,9 @@ def answered(answer: Submitted, at: float) -> Event:
 
 
 def record(
-    ledger: Ledger,
-    backend: Backend,
+    recorder: Recorder,
     live: Mapping[str, Attempt],
-    seen: Iterable[Observation],
-    clock: Clock,
+    seen: Sequence[Observation],
     *,
     everything: bool = False,
     curves: bool = False,
@@ -62,29 +72,37 @@ def record(
     curves: a tuner wants to know the intermediate results before the end. A live job that is not among the seen ones
     is gone: a loss.
     """
-    seen = list(seen)
-    known = {observation.job for observation in seen}
-    gone = [
-        Observation(job=job, status=Status.FAILED, error="the back end does not have it", infrastructure=True)
-        for job, attempt in live.items()
-        if job not in known and attempt.submitted is not None  # else it never was: the next submit finds that out
-    ]
-    for observation in [*seen, *gone]:
+    for observation in [*seen, *_gone(live, seen)]:
         attempt = live[observation.job]
+        # A back end need not repeat the job's page.
         if replace(observation, url=observation.url or attempt.latest.url) == attempt.latest:
             continue
-        if not observation.status.ended:
-            ledger.append([observed(observation, at=clock())])
-            continue
-        fetched = backend.fetch(observation.job)
-        metrics = fetched.metrics
-        events = [observed(observation, at=clock(), outcomes=fetched.outcomes)]
-        if (everything or curves) and isinstance(backend, HistoryApart):
-            ((_, metrics),) = backend.history([observation.job])
-            events.append(history_fetched(observation.job, at=clock()))
-        if curves:
-            events = [*_news(attempt, metrics, clock), *events]
-        ledger.append(events, metrics, job=observation.job)
+        if observation.status.ended:
+            _record_end(recorder, attempt, observation, everything=everything, curves=curves)
+        else:
+            recorder.ledger.append([observed(observation, at=recorder.clock())])
+
+
+def _gone(live: Mapping[str, Attempt], seen: Sequence[Observation]) -> Iterator[Observation]:
+    known = {observation.job for observation in seen}
+    for job, attempt in live.items():
+        if job not in known and attempt.submitted is not None:  # else it never was: the next submit finds that out
+            yield Observation(job=job, status=Status.FAILED, error="the back end does not have it", infrastructure=True)
+
+
+def _record_end(
+    recorder: Recorder, attempt: Attempt, observation: Observation, *, everything: bool, curves: bool
+) -> None:
+    backend, clock = recorder.backend, recorder.clock
+    fetched = backend.fetch(observation.job)
+    metrics = fetched.metrics
+    events = [observed(observation, at=clock(), outcomes=fetched.outcomes)]
+    if (everything or curves) and isinstance(backend, HistoryApart):
+        ((_, metrics),) = backend.history([observation.job])
+        events.append(history_fetched(observation.job, at=clock()))
+    if curves:  # before the end, as if somebody had asked just then
+        events = [*_news(attempt, metrics, clock), *events]
+    recorder.ledger.append(events, metrics, job=observation.job)
 
 
 def _news(attempt: Attempt, metrics: Iterable[Metric], clock: Clock) -> list[Event]:
@@ -95,26 +113,23 @@ def _news(attempt: Attempt, metrics: Iterable[Metric], clock: Clock) -> list[Eve
 class Curves:
     """Records the intermediate results of running trials, so that a tuner can be told of them again in that order."""
 
-    def __init__(self, ledger: Ledger, backend: Backend, clock: Clock) -> None:
-        self._ledger = ledger
-        self._backend = backend
-        self._clock = clock
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._next_look = 0.0
 
     def look(self, live: Mapping[str, Attempt]) -> None:
         """Append what the trials of the `live` jobs reported since the last time. Raises TransientError."""
-        if self._clock() < self._next_look:
+        backend, clock = self._recorder.backend, self._recorder.clock
+        if clock() < self._next_look:
             return
-        if isinstance(self._backend, HistoryApart):
-            self._next_look = self._clock() + REMOTE_S
+        if isinstance(backend, HistoryApart):
+            self._next_look = clock() + REMOTE_S
         running = [job for job, attempt in live.items() if attempt.latest.status is Status.RUNNING]
-        events = [
-            event
-            for job, metrics in reports(self._backend, running)
-            for event in _news(live[job], metrics, self._clock)
-        ]
+        events: list[Event] = []
+        for job, metrics in reports(backend, running):
+            events += _news(live[job], metrics, clock)
         if events:
-            self._ledger.append(events)
+            self._recorder.ledger.append(events)
 
 
 def reports(backend: Backend, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:

@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from amlc.attempts import Attempt
-from amlc.backends import Backend, Submission
-from amlc.events import Clock, Event, intent, void
-from amlc.ledger import Ledger
+from amlc.backends import Submission
+from amlc.events import Event, intent, void
 from amlc.manifest import Entry, Manifest, job_text
-from amlc.observe import answered, settle
+from amlc.observe import Recorder, answered, settle
 from amlc.reconcile import Action
 from amlc.render.part import part
 
@@ -18,12 +17,10 @@ from amlc.render.part import part
 class Outbox:
     """Submits batches, and remembers what it got no answer for. submitted: trials, those that were refused too."""
 
-    def __init__(self, manifest: Manifest, ledger: Ledger, backend: Backend, clock: Clock) -> None:
+    def __init__(self, manifest: Manifest, recorder: Recorder) -> None:
         self.submitted = 0
         self._manifest = manifest
-        self._ledger = ledger
-        self._backend = backend
-        self._clock = clock
+        self._recorder = recorder
         self._unanswered: dict[str, Action] = {}
 
     def send(self, batch: Sequence[Action]) -> None:
@@ -33,10 +30,11 @@ class Outbox:
         """
         submissions = [self._submission(action) for action in batch]
         pairs = zip(batch, submissions, strict=True)
-        self._ledger.append([self._intent(action, submission.content) for action, submission in pairs])
+        ledger, clock = self._recorder.ledger, self._recorder.clock
+        ledger.append([self._intent(action, submission.content) for action, submission in pairs])
         self._unanswered = {action.name: action for action in batch}
-        for answer in self._backend.submit(submissions):
-            self._ledger.append([answered(answer, self._clock())])
+        for answer in self._recorder.backend.submit(submissions):
+            ledger.append([answered(answer, clock())])
             self.submitted += len(self._unanswered.pop(answer.job).trials)
 
     @property
@@ -50,8 +48,8 @@ class Outbox:
         Returns, of what was sent and not answered, the entries that never arrived and the names of the jobs that did.
         Raises TransientError while the service is down; then nothing is forgotten.
         """
-        never = settle(self._ledger, self._backend, live, self._clock)
-        self._ledger.append([void(job, at=self._clock()) for job in never])
+        never = settle(self._recorder, live)
+        self._recorder.ledger.append([void(job, at=self._recorder.clock()) for job in never])
         lost = [action.entry for job, action in self._unanswered.items() if job in never]
         there = {job: action for job, action in self._unanswered.items() if job not in never}
         self.submitted += sum(len(action.trials) for action in there.values())
@@ -68,7 +66,7 @@ class Outbox:
     def _intent(self, action: Action, content: bytes) -> Event:
         return intent(
             action.name,
-            at=self._clock(),
+            at=self._recorder.clock(),
             identity=action.entry.id,
             attempt=action.number,
             trials=action.trials,

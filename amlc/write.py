@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from amlc import files
+from amlc.experience import Past
+from amlc.folders import Folders
 from amlc.manifest import FILE_NAME, Entry, Header, Manifest, add_entries, entry_line, head_lines, tail_lines
-from amlc.model import Algorithm, Experiment, Record, Trial
+from amlc.model import Algorithm, Experiment
 from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
 from amlc.plan import Job, adaptive, plan
@@ -26,6 +28,7 @@ from amlc.render.snapshot import Snapshot, SnapshotFile, counted, digest, snapsh
 from amlc.revision import FILE_NAME as REVISION_FILE
 from amlc.revision import Contents, contents_text, file_mark
 
+_NO_PAST = Past()
 _MAKE_PLAIN = frozenset(string.ascii_letters + string.digits + "_./+,@-")
 
 OnChange: TypeAlias = "Callable[[Path, bytes | None, bytes | None], None]"
@@ -33,61 +36,76 @@ OnChange: TypeAlias = "Callable[[Path, bytes | None, bytes | None], None]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What a compile did, or with `check` would do."""
+class Build:
+    """What a compile did, or with `preview` would do. revision: 64 hex digits. changes: how many files changed."""
 
+    experiment: str
     folder: Path
     revision: str
     trials: int
     jobs: int
     changes: int
+    preview: bool = False
 
 
 def write(
     experiment: Experiment,
-    build: Path,
+    folders: Folders,
+    past: Past = _NO_PAST,
     *,
     backend: str,
-    submitted: Iterable[tuple[Trial, ...]] = (),
-    records: Sequence[Record] = (),
     room: int | None = None,
-    depends: Sequence[Path] = (),
-    leave_out: Sequence[Path] = (),
-    check: bool = False,
-    on_change: OnChange | None = None,
-) -> Summary:
-    """Make `build/<experiment>/` hold exactly what `experiment` says; with `check`, change nothing.
+    preview: OnChange | None = None,
+) -> Build:
+    """Make `build/<experiment>/` hold exactly what `experiment` says; with `preview`, only tell that what would change.
 
-    submitted, records, room: as for `plan`. depends: what decides the result beside the files of the experiment.
-    leave_out: folders that are never trial code. The manifest is written last and holds the digest of every job file,
-    so that a build that was cut short is never taken for a whole one.
+    past, room: as for `plan`. The manifest is written last and holds the digest of every job file, so that a build
+    that was cut short is never taken for a whole one.
     """
-    folder = build / slug(experiment.name)
-    code = snapshot(experiment.code, leave_out=[*leave_out, build])
+    folder = folders.build / slug(experiment.name)
+    code = snapshot(experiment.code, leave_out=[folders.state, folders.build])
     revision, contents = revision_of(experiment, code.files)
-    header = _header(experiment, backend, revision, folder)
-    tree = _Tree(folder, check=check, on_change=on_change)
+    tree = _Tree(folder, preview)
     with tempfile.TemporaryFile() as manifest:
-        manifest.write(head_lines(header).encode())
+        manifest.write(head_lines(_header(experiment, backend, revision, folder)).encode())
         tree.keep_only("code", {f"code/{file.name}" for file in code.files})
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
         tree.put(REVISION_FILE, contents_text(contents).encode())
-        names: set[str] = set()
-        trials = 0
-        for jobs, made in in_chunks(_maker(experiment, revision), plan(experiment, submitted, records, room=room)):
-            for job, (content, line) in zip(jobs, made, strict=True):
-                manifest.write(b"," + line if names else line)
-                name = f"jobs/{job.file_name}"
-                tree.put(name, content)
-                names.add(name)
-                trials += len(job.trials)
+        jobs = plan(experiment, past.groups, past.records, room=room)
+        names, trials = _put_jobs(tree, manifest, in_chunks(_maker(experiment, revision), jobs))
         manifest.write(tail_lines(jobs=len(names), trials=trials).encode())
         tree.keep_only("jobs", names)
-        if not check:
+        if preview is None:
+            # What a tuner that learns proposes depends on the results too.
+            depends = [folders.ledger(experiment.name)] if adaptive(experiment) else []
             _write_depend(experiment, folder, backend, code, depends)
         tree.finish(FILE_NAME, manifest)
-    return Summary(folder=folder, revision=revision, trials=trials, jobs=len(names), changes=tree.changes)
+    return Build(
+        experiment=experiment.name,
+        folder=folder,
+        revision=revision,
+        trials=trials,
+        jobs=len(names),
+        changes=tree.changes,
+        preview=preview is not None,
+    )
+
+
+def _put_jobs(
+    tree: _Tree, manifest: IO[bytes], chunks: Iterable[tuple[Sequence[Job], Sequence[tuple[bytes, bytes]]]]
+) -> tuple[set[str], int]:
+    """Put the jobs' files into the tree and their lines into the manifest; return the names, and how many trials."""
+    names: set[str] = set()
+    trials = 0
+    for jobs, made in chunks:
+        for job, (content, line) in zip(jobs, made, strict=True):
+            manifest.write(b"," + line if names else line)
+            name = f"jobs/{job.file_name}"
+            tree.put(name, content)
+            names.add(name)
+            trials += len(job.trials)
+    return names, trials
 
 
 def revision_of(experiment: Experiment, code: Sequence[SnapshotFile]) -> tuple[str, Contents]:
@@ -146,7 +164,7 @@ def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> E
 def extender(experiment: Experiment, manifest: Manifest) -> Callable[[Iterable[Job]], list[Entry]]:
     """Return what adds jobs to the build folder of `manifest`: their files first, then the manifest that has them."""
     render = renderer(experiment, revision=manifest.header.revision)
-    tree = _Tree(manifest.folder, check=False, on_change=None)
+    tree = _Tree(manifest.folder, None)
 
     def extend(jobs: Iterable[Job]) -> list[Entry]:
         nonlocal manifest
@@ -176,10 +194,9 @@ def _maker(experiment: Experiment, revision: str) -> Callable[[Sequence[Job]], l
 class _Tree:
     """The files of one build folder: what is put into it, what changed, and what no longer belongs there."""
 
-    def __init__(self, folder: Path, *, check: bool, on_change: OnChange | None) -> None:
+    def __init__(self, folder: Path, preview: OnChange | None) -> None:
         self.folder = folder
-        self.check = check
-        self.on_change = on_change
+        self.preview = preview
         self.changes = 0
         self._present: dict[str, frozenset[str]] = {}
 
@@ -188,21 +205,21 @@ class _Tree:
         folder, _, own_name = name.rpartition("/")
         if own_name not in self._names(folder):
             old = None
-            if not self.check:
+            if self.preview is None:
                 files.create(f"{self.folder}/{name}", content)
         else:
             path = self.folder / name
             old = files.read_or_none(path)
             if old == content:
                 return
-            if not self.check:
+            if self.preview is None:
                 files.replace(path, content)
         self._changed(name, old, content)
 
     def copy(self, name: str, file: SnapshotFile) -> None:
         path = self.folder / name
         mode = 0o755 if file.executable else 0o644
-        if not self.check:
+        if self.preview is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             if files.copy_if_changed(file.source, path, mode=mode):
                 self.changes += 1
@@ -219,7 +236,7 @@ class _Tree:
             for name in (*names, *links):
                 if name in links or f"{prefix}/{name}" not in wanted:
                     self._remove(f"{prefix}/{name}")
-            if not self.check and not os.listdir(root):
+            if self.preview is None and not os.listdir(root):
                 os.rmdir(root)
 
     def finish(self, name: str, stream: IO[bytes]) -> None:
@@ -230,11 +247,11 @@ class _Tree:
         stream.seek(0)
         if not _same(path, stream):
             stream.seek(0)
-            if self.changes or self.on_change is None:  # it repeats what changed elsewhere
+            if self.changes or self.preview is None:  # it repeats what changed elsewhere
                 self.changes += 1
             else:
                 self._changed(name, files.read_or_none(path), stream.read())
-        if not self.check:
+        if self.preview is None:
             stream.seek(0)
             with files.replacing(path) as temporary, temporary.open("wb") as target:
                 shutil.copyfileobj(stream, target)
@@ -243,7 +260,7 @@ class _Tree:
         """Return the names that `folder` had before the first `put` into it, which makes it."""
         if folder not in self._present:
             path = self.folder / folder
-            if not self.check:
+            if self.preview is None:
                 path.mkdir(parents=True, exist_ok=True)
             self._present[folder] = frozenset(os.listdir(path) if path.is_dir() else ())
         return self._present[folder]
@@ -251,14 +268,14 @@ class _Tree:
     def _remove(self, name: str) -> None:
         path = self.folder / name
         old = files.read_or_none(path)
-        if not self.check:
+        if self.preview is None:
             path.unlink()
         self._changed(name, old, None)
 
     def _changed(self, name: str, old: bytes | None, new: bytes | None) -> None:
         self.changes += 1
-        if self.on_change is not None:
-            self.on_change(self.folder / name, old, new)
+        if self.preview is not None:
+            self.preview(self.folder / name, old, new)
 
 
 def _same(path: Path, stream: IO[bytes]) -> bool:

@@ -9,6 +9,7 @@ from amlc.errors import TransientError
 from amlc.events import EventKind, intent
 from amlc.ledger import open_ledger
 from amlc.model import Trial
+from amlc.observe import Recorder
 
 
 class Backend:
@@ -38,7 +39,7 @@ class Run:
 
     def begin(self):
         """Be another process."""
-        self.advising = Advising(Ending(self.ledger, self.backend, lambda: 0.0), self.given_up)
+        self.advising = Advising(Ending(Recorder(self.ledger, self.backend, lambda: 0.0)), self.given_up)
 
     def given_up(self, attempts):
         self.asked += 1

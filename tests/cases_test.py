@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from amlc.config import load_experiment
+from amlc.folders import Folders
 from amlc.resources import runner_dir
 from amlc.write import write
 
@@ -25,7 +26,7 @@ def compiled(case: str, folder: Path) -> dict[str, str]:
     """Compile a copy of a case in `folder`; return the texts of the build by name, the runner's as well."""
     shutil.copytree(CASES / case, folder / case, ignore=shutil.ignore_patterns("expected"))
     experiment, _ = load_experiment(folder / case / "experiment.yml", environ={"STORAGE_KEY": "secret-key"})
-    summary = write(experiment, folder / "build", backend=experiment.target.platform)
+    summary = write(experiment, Folders(folder / "build"), backend=experiment.target.platform)
     # depend.mk names files of the machine that it was written on; make_test.py is about it.
     return {
         path.relative_to(summary.folder).as_posix(): path.read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ import pytest
 from amlc.attempts import fold
 from amlc.collect import Results
 from amlc.commands.compile import compile_
+from amlc.config import load_experiment
 from amlc.folders import Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import read_manifest
@@ -93,16 +94,8 @@ class Project:
 
     def compile(self):
         """Compile in this process, which is quick."""
-        compile_(
-            file=self.root / "experiment.yml",
-            backend=None,
-            folders=self.folders,
-            check=False,
-            diff=False,
-            quiet=True,
-            out=sys.stdout,
-            err=sys.stderr,
-        )
+        experiment, _ = load_experiment(self.root / "experiment.yml", environ=os.environ)
+        compile_(experiment, backend=None, folders=self.folders)
         return self
 
     def start(self, *arguments, env=None, **popen):

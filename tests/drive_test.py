@@ -7,12 +7,12 @@ import pytest
 
 from amlc.attempts import by_trial, fold
 from amlc.backends import Fetched, Submitted
-from amlc.drive import Limits, drive
+from amlc.drive import Guides, Limits, drive
 from amlc.errors import BackendError, TransientError
 from amlc.events import Event
 from amlc.ledger import open_ledger
 from amlc.model import Metric, Observation, Outcome, Status
-from amlc.observe import observe_once
+from amlc.observe import Recorder, observe_once
 from amlc.reconcile import Policy
 
 LOST = {"status": Status.FAILED, "infrastructure": True}
@@ -169,8 +169,10 @@ class Bench:
 
     def drive(self, *, policy=None, watch=lambda progress: None, given_up=None, **limits):
         with open_ledger(self.path) as ledger:
-            return drive(self.manifest, ledger, self.machine, policy=lambda: policy or Policy(), clock=self.clock,
-                         limits=Limits(concurrency=self.room, **limits), watch=watch, given_up=given_up)  # fmt: skip
+            recorder = Recorder(ledger, self.machine, self.clock)
+            limits = Limits(concurrency=self.room, **limits)
+            guides = Guides(given_up=given_up)
+            return drive(self.manifest, recorder, limits, policy=lambda: policy or Policy(), guides=guides, watch=watch)
 
     def attempts(self):
         with open_ledger(self.path) as ledger:
@@ -331,7 +333,7 @@ def test_an_intent_whose_name_is_somebody_elses_job_is_refused(bench, first):
     b.machine.at_call = 0
     if first == "status":
         with open_ledger(b.path) as ledger:
-            observe_once(ledger, b.machine, "local", clock=b.clock)
+            observe_once(Recorder(ledger, b.machine, b.clock), "local")
     else:
         assert b.drive()[0].failed == 1
     refused = b.attempts()[b.names[0]].latest
@@ -368,7 +370,7 @@ def test_no_wait_submits_what_fits_and_returns(bench):
     assert b.drive(wait=False)[0].submitted == 0
     b.clock.now += 60
     with open_ledger(b.path) as ledger:
-        observe_once(ledger, b.machine, "local", clock=b.clock)
+        observe_once(Recorder(ledger, b.machine, b.clock), "local")
     assert b.drive(wait=False)[0].submitted == 2
 
 
@@ -446,7 +448,7 @@ def test_a_job_of_unknown_status_that_was_retried_and_ends_after_all_is_not_subm
     b.drive(wait=False)
     b.clock.now += 20
     with open_ledger(b.path) as ledger:
-        observe_once(ledger, b.machine, "local", clock=b.clock)
+        observe_once(Recorder(ledger, b.machine, b.clock), "local")
     assert b.attempts()[name].latest.status is Status.UNKNOWN
 
     def first_comes_back(machine):

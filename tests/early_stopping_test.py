@@ -11,6 +11,7 @@ from amlc.early_stopping import Assessing, Assessor
 from amlc.events import Event, observed
 from amlc.ledger import open_ledger
 from amlc.model import Metric, Observation, Status
+from amlc.observe import Recorder
 
 
 class Jobs:
@@ -62,7 +63,7 @@ def look(ledger, jobs, assess, *, among_all=True):
     before = len(jobs.canceled)
     live = {job: attempt for job, attempt in fold(ledger.events()).items() if attempt.working}
     assessor = Assessor(assess, among_all=among_all)
-    Assessing(ledger, jobs, assessor, lambda: 0.0).stop(live)
+    Assessing(Recorder(ledger, jobs, lambda: 0.0), assessor).stop(live)
     return jobs.canceled[before:]
 
 

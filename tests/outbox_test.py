@@ -6,6 +6,7 @@ from amlc.attempts import fold
 from amlc.backends import Submitted
 from amlc.errors import TransientError
 from amlc.ledger import open_ledger
+from amlc.observe import Recorder
 from amlc.outbox import Outbox
 from amlc.reconcile import Policy, reconcile
 
@@ -44,7 +45,7 @@ def test_after_an_outage_it_is_found_out_what_arrived(project, ledger, answers):
     batch = list(reconcile(project.manifest.entries(), {}, Policy()))
     names = [action.name for action in batch]
     service = Service(ledger, answers)
-    outbox = Outbox(project.manifest, ledger, service, lambda: 1.0)
+    outbox = Outbox(project.manifest, Recorder(ledger, service, lambda: 1.0))
     with pytest.raises(TransientError):
         outbox.send(batch)
     assert (outbox.submitted, outbox.is_answered) == (answers, False)
@@ -58,7 +59,7 @@ def test_after_an_outage_it_is_found_out_what_arrived(project, ledger, answers):
 def test_without_an_outage_all_of_it_is_answered(project, ledger):
     project.write(values=range(4)).compile()
     batch = list(reconcile(project.manifest.entries(), {}, Policy()))
-    outbox = Outbox(project.manifest, ledger, Service(ledger, 4), lambda: 1.0)
+    outbox = Outbox(project.manifest, Recorder(ledger, Service(ledger, 4), lambda: 1.0))
     outbox.send(batch)
     assert (outbox.submitted, outbox.is_answered) == (4, True)
     assert outbox.settle(fold(ledger.events())) == ([], [])

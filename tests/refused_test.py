@@ -14,7 +14,11 @@ import pytest
 
 from amlc.commands.compile import compile_
 from amlc.commands.validate import validate
+from amlc.config import load_experiment
+from amlc.console import Console
+from amlc.display.problems import show
 from amlc.errors import ConfigError, PlanError
+from amlc.exit_codes import exit_code
 from amlc.folders import Folders
 from amlc.model import Budget, Choice, Real
 from amlc.refusals import check_ahead
@@ -93,10 +97,9 @@ def prepare(name: str) -> None:
 
 def found_by_compile(**options: Any) -> list[dict[str, Any]]:
     """Return the errors that stop a compile, as `validate --format json` writes them."""
-    settings = {"backend": None, "check": False, "diff": False, "quiet": True, **options}
-    folders = Folders(Path("build"), Path(".amlc"))
     try:
-        compile_(file=Path("experiment.yml"), folders=folders, out=io.StringIO(), err=io.StringIO(), **settings)
+        experiment, _ = load_experiment(Path("experiment.yml"), environ=os.environ)
+        compile_(experiment, backend=None, folders=Folders(), **options)
     except ConfigError as error:
         keys = ("code", "message", "path")
         return [
@@ -109,10 +112,8 @@ def found_by_compile(**options: Any) -> list[dict[str, Any]]:
 
 
 def run_validate(format_: str, *, out: io.StringIO, err: io.StringIO) -> int:
-    folders = Folders(Path("build"), Path(".amlc"))
-    return validate(
-        files=[Path("experiment.yml")], backend=None, format_=format_, out=out, err=err, quiet=False, folders=folders
-    )
+    checked = validate([Path("experiment.yml")], backend=None, folders=Folders())
+    return exit_code("validate", show(checked, Console(out, err), format_))
 
 
 def found_by_validate() -> list[dict[str, Any]]:
@@ -137,7 +138,7 @@ def test_validate_finds_what_compile_refuses_at_the_same_place(name) -> None:
     assert found
     assert not Path("build").exists()
     assert found_by_compile() == found
-    assert found_by_compile(check=True) == found
+    assert found_by_compile(preview=lambda *_: None) == found
 
 
 @pytest.mark.golden

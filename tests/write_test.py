@@ -17,12 +17,17 @@ import pytest
 
 from amlc.commands.compile import compile_
 from amlc.config import load_experiment
+from amlc.console import Console
+from amlc.display.building import changes
+from amlc.display.building import differences as diffs
 from amlc.errors import PlanError, TemplateError
+from amlc.exit_codes import exit_code
+from amlc.experience import Past
 from amlc.folders import Folders
 from amlc.manifest import CutShortError, job_text, read_manifest
 from amlc.plan import plan
 from amlc.revision import differences, read_contents
-from amlc.write import Summary, write
+from amlc.write import Build, write
 
 SPACE = {"x": {"_type": "choice", "_value": [1, 2, 3]}}
 
@@ -49,20 +54,22 @@ class Project:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def write(self, *, submitted: Any = (), check: bool = False, on_change: Any = None, **keys: Any) -> Summary:
+    def write(self, *, submitted: Any = (), **keys: Any) -> Build:
         self.keys |= keys
         self.put("experiment.yml", json.dumps(self.keys))
         experiment, _ = load_experiment(self.root / "experiment.yml", environ={})
         self.experiment = experiment
-        return write(experiment, self.build, backend="local", submitted=submitted, check=check, on_change=on_change)
+        return write(experiment, Folders(self.build), Past(tuple(submitted)), backend="local")
 
-    def compile(self, **options: Any) -> tuple[int, str]:
+    def compile(self, *, check: bool = False, diff: bool = False) -> tuple[int, str]:
         """Run the command; return its exit code and what it wrote to stdout."""
         out = io.StringIO()
-        settings = {"backend": None, "check": False, "diff": False, "quiet": True, "err": io.StringIO(), **options}
+        console = Console(out, io.StringIO(), quiet=True)
+        preview = diffs(console) if diff else changes(console) if check else None
+        experiment, _ = load_experiment(self.root / "experiment.yml", environ=os.environ)
         places = Folders(self.build, self.root / ".amlc")
-        code = compile_(file=self.root / "experiment.yml", folders=places, out=out, **settings)
-        return code, out.getvalue()
+        build = compile_(experiment, backend=None, folders=places, preview=preview)
+        return exit_code("compile", build), out.getvalue()
 
     @property
     def folder(self) -> Path:
@@ -164,7 +171,7 @@ def test_files_that_fell_out_are_removed_and_empty_folders_too(project) -> None:
     assert not (project.folder / "code" / "lib").exists()
     assert len(list((project.folder / "jobs").iterdir())) == 1
     project.write(tuner={"name": "TPE"}, maxTrialNumber=1)
-    write(project.experiment, project.build, backend="local", room=0)
+    write(project.experiment, Folders(project.build), backend="local", room=0)
     assert not (project.folder / "jobs").exists()
     assert list(read_manifest(project.folder).entries()) == []
 
@@ -384,13 +391,13 @@ def test_after_a_crash_anywhere_the_next_write_gives_the_clean_build(project, ki
         with pytest.MonkeyPatch.context() as patch:
             calls = break_at(patch, number, killed=killed)
             with suppress(OSError, KilledError):
-                write(project.experiment, project.build, backend="local")
+                write(project.experiment, Folders(project.build), backend="local")
             finished = calls() < number
         if not finished and (project.folder / "manifest.json").is_file():
             jobs_are_whole_or_refused(project)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "getpid", lambda: 999_999)  # another process than the one that left files behind
-            write(project.experiment, project.build, backend="local")
+            write(project.experiment, Folders(project.build), backend="local")
         assert project.tree() == clean, f"call {number}"
     assert number > 20
 

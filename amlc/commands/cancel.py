@@ -3,59 +3,51 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Mapping, Sequence
 
 from amlc.attempts import Attempt
 from amlc.collect import Results
 from amlc.commands.observe import backend_named, up_to_date
+from amlc.commands.steps import NOBODY, Canceling, Listener
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.events import cancel_asked, stop
 from amlc.folders import Folders
-from amlc.ledger import open_ledger
-
-_MOST_SHOWN = 10
+from amlc.ledger import Ledger, open_ledger
+from amlc.manifest import Manifest
 
 
 def cancel(
-    *, trials: Sequence[str], everything: bool, target: str | None, folders: Folders, err: TextIO, quiet: bool
-) -> int:
-    """Cancel the jobs of `trials` or, with `everything`, all that are at work, and a submit that runs submits no more.
+    manifest: Manifest, trials: Sequence[str] | None, *, folders: Folders, listener: Listener = NOBODY
+) -> Canceling:
+    """Cancel the jobs of `trials` or, with None, all that are at work, and a submit that runs submits no more.
 
     Needs no lock, so that it works beside a submit, which sees the jobs end and records that.
-    Raises UsageError without either, or with both.
+    Raises UsageError if nothing was submitted, or for a trial that is not there.
     """
-    if everything == bool(trials):
-        raise UsageError("name the trials to cancel, such as `amlc cancel 7`, or give --all for the whole experiment.")
-    manifest = folders.manifest(target)
-    path = folders.ledger(manifest.header.experiment)
+    experiment = manifest.header.experiment
+    path = folders.ledger(experiment)
     if not path.exists():
-        raise UsageError(f"{manifest.header.experiment}: nothing was submitted yet.")
+        raise UsageError(f"{experiment}: nothing was submitted yet.")
     with open_ledger(path) as ledger:
-        if everything:  # first, so that a submit that runs sees it after each job that is not in the list
+        if trials is None:  # first, so that a submit that runs sees it after each job that is not in the list
             ledger.append([stop(at=time.time())])
-        working = ledger.working()
-        if trials:
-            named = {row.attempt.job for row in chosen(Results(manifest, ledger), trials) if row.attempt}
-            working = {job: attempt for job, attempt in working.items() if job in named}
-        if not quiet:
-            print(f"{manifest.header.experiment}: {_described(list(working.values()))}", file=err)
+        working = _working(ledger, manifest, trials)
+        canceling = Canceling(experiment, list(working.values()))
+        listener.tell(canceling)
         ledger.append([cancel_asked(job, at=time.time()) for job in sorted(working)])
     for name in sorted({attempt.backend for attempt in working.values()}):
         jobs = sorted(job for job, attempt in working.items() if attempt.backend == name)
         backend_named(name, manifest, folders).cancel(jobs)
     with up_to_date(manifest, folders):
         pass  # records the end where no submit is there to do so
-    return 0
+    return canceling
 
 
-def _described(attempts: Sequence[Attempt]) -> str:
-    """Return in one line what is about to be canceled."""
-    numbers = sorted(trial.sequence for attempt in attempts for trial in attempt.trials)
-    if not numbers:
-        return "nothing is at work, so nothing is canceled"
-    shown = ", ".join(str(number) for number in numbers[:_MOST_SHOWN])
-    more = ", …" if len(numbers) > _MOST_SHOWN else ""
-    jobs = f"{len(attempts)} job{'s' if len(attempts) > 1 else ''}"
-    return f"canceling {jobs} with trial{'s' if len(numbers) > 1 else ''} {shown}{more}"
+def _working(ledger: Ledger, manifest: Manifest, trials: Sequence[str] | None) -> Mapping[str, Attempt]:
+    """Return the attempts at work, by job name; of `trials`, or of all."""
+    working = ledger.working()
+    if trials is None:
+        return working
+    named = {row.attempt.job for row in chosen(Results(manifest, ledger), trials) if row.attempt}
+    return {job: attempt for job, attempt in working.items() if job in named}

@@ -2,62 +2,59 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import BinaryIO, TextIO
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 from amlc.backends import HistoryApart
-from amlc.collect import Results, Table, Tally, history_table, trials_table
+from amlc.collect import Results, Row, Table, Tally, Verdict, history_table, trials_table
 from amlc.commands.observe import up_to_date
-from amlc.commands.submit import hint
 from amlc.errors import IncompleteError
 from amlc.events import EventKind, history_fetched
 from amlc.folders import Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import Manifest
-from amlc.model import Status
 from amlc.replicates import aggregate_table, best_set, by_set
-from amlc.report.tables import WRITERS, finite
 from amlc.targets import open_backend
 
 
-def collect(
-    *,
-    target: str | None,
-    folders: Folders,
-    format_: str,
-    out: BinaryIO,
-    err: TextIO,
-    quiet: bool,
-    history: bool = False,
-    aggregate: Sequence[str] = (),
-    numbers: bool = False,
-) -> int:
-    """Write one row for each compiled trial to `out`.
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The results. without_number: how many of them are no numbers, in a line; None: all are."""
 
-    history: one for each intermediate result instead. aggregate: one for each parameter set, see AGGREGATES. numbers:
-    say so when final results are no numbers, which only a tuner that learns cannot do without.
-    Raises IncompleteError when some trial has not come to a good end, or is not proposed yet.
+    table: Table
+    verdict: Verdict
+    without_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best parameter set: its trials, more than one of replicates; their mean `default` result; by which order.
+
+    without_number: as in `Collected`.
     """
-    manifest = folders.manifest(target)
+
+    rows: Sequence[Row]
+    score: float
+    mode: str
+    without_number: str | None
+
+
+@contextmanager
+def collected(
+    manifest: Manifest, *, folders: Folders, history: bool = False, aggregate: Sequence[str] = ()
+) -> Iterator[Collected]:
+    """Give one row for each compiled trial; the rows can be gone through once, inside the context.
+
+    history: one for each intermediate result instead. aggregate: one for each parameter set, see AGGREGATES.
+    """
     if history:
         _fetch_history(manifest, folders)
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
-        with _table(results, tally, history=history, aggregate=aggregate) as table:
-            WRITERS[format_](table, out)
-        out.flush()
-        end = tally.verdict
-    if numbers and tally.without_number and not quiet:
-        print(f"{manifest.header.experiment}: {tally.without_number}", file=err)
-    if not end.complete:
-        goes_on = hint(end, manifest, folders)
-        raise IncompleteError(f"{manifest.header.experiment}: {end}{goes_on}. The rows are written all the same.")
-    if not quiet:
-        print(f"{manifest.header.experiment}: {end}", file=err)
-    return 0
+        with _table(results, tally, history=history, aggregate=aggregate) as table:  # which has all rows by now
+            yield Collected(table, tally.verdict, tally.without_number)
 
 
 def _table(results: Results, tally: Tally, *, history: bool, aggregate: Sequence[str]) -> AbstractContextManager[Table]:
@@ -77,40 +74,35 @@ def _fetch_history(manifest: Manifest, folders: Folders) -> None:
         return
     with up_to_date(manifest, folders) as results:
         known = {event.job for event in results.ledger.events(kind=EventKind.HISTORY)}
-        last = (row.attempt for row in results.rows() if row.attempt is not None)
-        jobs = dict.fromkeys(
-            attempt.job
-            for attempt in last
-            if attempt.backend == header.backend and attempt.latest.status.ended and attempt.job not in known
-        )
+        jobs = dict.fromkeys(_ended(results, header.backend))
+    for job in known:
+        jobs.pop(job, None)
     if jobs:
         with open_ledger(folders.ledger(header.experiment)) as ledger:
             for job, metrics in backend.history(jobs):
                 ledger.append([history_fetched(job, at=time.time())], metrics, job=job)
 
 
-def best(*, target: str | None, folders: Folders, mode: str | None, out: TextIO, err: TextIO, quiet: bool) -> int:
-    """Print the parameters with the largest or smallest `default` result, the mean of replicates, as JSON."""
-    manifest = folders.manifest(target)
-    mode = mode or manifest.header.optimize_mode
+def _ended(results: Results, backend: str) -> Iterator[str]:
+    """Yield the jobs of the trials' last attempts that ended on that back end."""
+    for row in results.rows():
+        attempt = row.attempt
+        if attempt is not None and attempt.backend == backend and attempt.latest.status.ended:
+            yield attempt.job
+
+
+def best(manifest: Manifest, *, folders: Folders, mode: str | None = None) -> Best:
+    """Return the parameter set with the largest or smallest `default` result, the mean of replicates.
+
+    mode: `maximize` or `minimize`, None for the experiment's. Raises IncompleteError while there is no number.
+    """
+    header = manifest.header
+    mode = mode or header.optimize_mode
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
-        found = best_set(by_set(tally.counted(results.rows()), manifest.header.replicates), maximize=mode == "maximize")
-    remark = tally.without_number
+        sets = by_set(tally.counted(results.rows()), header.replicates)
+        found = best_set(sets, maximize=mode == "maximize")
     if found is None:
-        why = f": {remark}" if remark else "."
-        raise IncompleteError(f"{manifest.header.experiment}: no trial has a numeric final result yet{why}")
-    if remark and not quiet:
-        print(f"{manifest.header.experiment}: {remark}", file=err)
-    rows, score = found
-    trial = rows[0].trial
-    print(json.dumps(finite(trial.parameters), ensure_ascii=False, indent=2), file=out)
-    if not quiet:
-        which = f"trial {trial.id} (#{trial.sequence}): default = {score:g}"
-        if len(rows) > 1:
-            numbers = ", ".join(f"#{row.trial.sequence}" for row in rows)
-            which = f"trials {numbers}: mean default = {score:g}"
-        bad = next((row for row in rows if row.status in (Status.FAILED, Status.UNFINISHED)), None)
-        remark = f"; but #{bad.trial.sequence} is {bad.status.value}: {bad.error}" if bad else ""
-        print(f"{which}, the best by {mode}{remark}", file=err)
-    return 0
+        why = f": {tally.without_number}" if tally.without_number else "."
+        raise IncompleteError(f"{header.experiment}: no trial has a numeric final result yet{why}")
+    return Best(*found, mode, tally.without_number)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from collections.abc import Iterator
 
-from amlc.backends import Doctor
+from amlc.backends import Check, Doctor
 from amlc.commands.observe import backend_named
 from amlc.errors import BackendError
 from amlc.folders import Folders
+from amlc.manifest import Manifest
 
 
-def doctor(*, target: str | None, backend: str | None, folders: Folders, out: TextIO) -> int:
-    """Print a line for each check; return 5 when one of them failed."""
-    manifest = folders.manifest(target)
+def doctor(manifest: Manifest, *, backend: str | None, folders: Folders) -> Iterator[Check]:
+    """Yield the checks as they are made. backend: the one to check, None for the experiment's."""
     name = backend or manifest.header.backend
     found = backend_named(name, manifest, folders)
     if not isinstance(found, Doctor):
         raise BackendError(f"the back end {name!r} has nothing that could be checked before jobs are submitted.")
-    failed = 0
-    for check in found.examine(manifest.folder):
-        failed += not check.is_well
-        print(f"{'ok    ' if check.is_well else 'failed'}  {check.name}: {check.text}", file=out, flush=True)
-    return BackendError.exit_code if failed else 0
+    yield from found.examine(manifest.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TextIO
 
 from amlc.errors import UsageError
 
@@ -38,8 +37,8 @@ nni.report_final_result(quality)
 """
 
 
-def init(*, folder: Path, err: TextIO, quiet: bool) -> int:
-    """Write `experiment.yml` and `trial.py` into `folder`; nothing that is there is replaced."""
+def init(folder: Path) -> Path:
+    """Write `experiment.yml` and `trial.py` into `folder`, and return the first; nothing that is there is replaced."""
     files = {folder / "experiment.yml": _EXPERIMENT, folder / "trial.py": _TRIAL}
     for path in files:
         if path.exists() or path.is_symlink():
@@ -47,8 +46,4 @@ def init(*, folder: Path, err: TextIO, quiet: bool) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
-    if not quiet:
-        print(
-            f"{folder / 'experiment.yml'} and trial.py are yours. Next: amlc run {folder / 'experiment.yml'}", file=err
-        )
-    return 0
+    return folder / "experiment.yml"

@@ -1,25 +1,40 @@
-"""`amlc logs`: what a trial printed."""
+"""`amlc logs` and `amlc open`: what a trial printed, and the page of its job."""
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from collections.abc import Iterator
 
-from amlc.collect import Results
+from amlc.collect import Results, Row
 from amlc.commands.observe import backend_named
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.folders import Folders
 from amlc.ledger import read_ledger
+from amlc.manifest import Manifest
 
 
-def logs(*, trial: str, target: str | None, folders: Folders, follow: bool, out: BinaryIO) -> int:
-    """Write the log of the trial's last attempt to `out`; with `follow`, until the job ends."""
-    manifest = folders.manifest(target)
-    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
-        (row,) = chosen(Results(manifest, ledger), [trial])
+def log(manifest: Manifest, trial: str, *, follow: bool, folders: Folders) -> Iterator[bytes]:
+    """Yield the log of the trial's last attempt; with `follow`, until the job ends."""
+    row = _row(manifest, trial, folders)
     if row.attempt is None:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so there is no log.")
-    for chunk in backend_named(row.attempt.backend, manifest, folders).log(row.attempt.job, follow=follow):
-        out.write(chunk)
-        out.flush()
-    return 0
+    yield from backend_named(row.attempt.backend, manifest, folders).log(row.attempt.job, follow=follow)
+
+
+def page(manifest: Manifest, trial: str, *, folders: Folders) -> str:
+    """Return the address of the trial's last attempt in the back end's own pages."""
+    row = _row(manifest, trial, folders)
+    attempt = row.attempt
+    if attempt is None:
+        raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so it has no page.")
+    if attempt.latest.url is None:
+        raise UsageError(
+            f"trial {row.trial.id}: the back end '{attempt.backend}' has no pages. amlc logs shows its log."
+        )
+    return attempt.latest.url
+
+
+def _row(manifest: Manifest, trial: str, folders: Folders) -> Row:
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
+        (row,) = chosen(Results(manifest, ledger), [trial])
+    return row

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 import yaml
 
@@ -13,13 +14,23 @@ from amlc.config.load import load_document
 from amlc.errors import UsageError
 
 
-def migrate(*, file: Path, out: TextIO, err: TextIO, quiet: bool) -> int:
-    """Print the file as YAML of NNI v3, and on `err` which of its keys have no successor. Comments do not survive."""
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """A file in the keys of NNI v3, and those of its old keys that have no successor."""
+
+    config: Mapping[str, Any]
+    dropped: Sequence[str]
+
+    @property
+    def text(self) -> str:
+        """The file as YAML. Comments do not survive."""
+        text: str = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
+        return text
+
+
+def migrate(file: Path) -> Migrated:
+    """Convert a file of NNI v1. Raises UsageError for any other."""
     document = load_document(file)
     if not isinstance(document.data, Mapping) or refuse_legacy(document) is None:
         raise UsageError(f"{file}: not in NNI's v1 format, so there is nothing to convert. Try: amlc validate {file}.")
-    config, dropped = to_v2(document.data)
-    yaml.safe_dump(config, out, sort_keys=False, allow_unicode=True)
-    for key in () if quiet else dropped:
-        print(f"{file}: '{key}' has no successor and is left out.", file=err)
-    return 0
+    return Migrated(*to_v2(document.data))

@@ -14,7 +14,7 @@ from amlc.files import lock
 from amlc.folders import Folders
 from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import Manifest
-from amlc.observe import observe_once
+from amlc.observe import Recorder, observe_once
 from amlc.targets import open_backend
 
 
@@ -39,6 +39,6 @@ def _observe(manifest: Manifest, folders: Folders) -> None:
         with lock(folders.lock(experiment)), open_ledger(folders.ledger(experiment)) as ledger:
             working = {attempt.backend for attempt in ledger.working().values()}
             for name in sorted(working):
-                observe_once(ledger, backend_named(name, manifest, folders), name, clock=time.time)
+                observe_once(Recorder(ledger, backend_named(name, manifest, folders), time.time), name)
     except LockedError:
         return  # a submit is at work, and records what it sees

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 from amlc.collect import Results, Tally, Verdict
-from amlc.commands.submit import Options, failures, policy
+from amlc.commands.options import Options, policy
 from amlc.errors import UsageError
 from amlc.events import EventKind
 from amlc.folders import Folders
-from amlc.ledger import read_ledger
+from amlc.ledger import Ledger, read_ledger
 from amlc.manifest import Manifest
 from amlc.reconcile import Action, Reason, decide
 from amlc.revision import differences, parse_contents, read_contents
 
 _MOST_SHOWN = 20
-_MOST_CHANGES = 5
 
 
 @dataclass(slots=True)
-class _Due:
+class Due:
     """The submissions for one reason: how many there are, and the first of them."""
 
     jobs: int = 0
@@ -31,16 +30,34 @@ class _Due:
     first: list[Action] = field(default_factory=list)
 
     def count(self, action: Action) -> None:
+        """Count one submission."""
         self.jobs += 1
         self.trials += len(action.trials)
         if len(self.first) < _MOST_SHOWN:
             self.first.append(action)
 
 
-def plan(*, target: str | None, options: Options, folders: Folders, out: TextIO) -> int:
-    """Print what submit would do, and do nothing."""
-    manifest = folders.manifest(target)
-    due = {reason: _Due() for reason in Reason}
+@dataclass(frozen=True, slots=True)
+class Older:
+    """How many trials ended at an older revision, and what became different since, as far as that is known."""
+
+    revision: str
+    trials: int
+    changes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What submit would do, as things stand. due: of each reason for which there is something to submit."""
+
+    verdict: Verdict
+    older: Sequence[Older]
+    due: Mapping[Reason, Due]
+
+
+def plan(manifest: Manifest, options: Options, *, folders: Folders) -> Plan:
+    """Return what submit would do, and do nothing."""
+    due = {reason: Due() for reason in Reason}
     revisions: Counter[str] = Counter()
     with read_ledger(folders.ledger(manifest.header.experiment)) as ledger, ledger.snapshot():
         results = Results(manifest, ledger)
@@ -51,49 +68,25 @@ def plan(*, target: str | None, options: Options, folders: Folders, out: TextIO)
             action = decide(entry, last, allowed)
             if action is not None:
                 due[action.reason].count(action)
-            ended = (one for trial, one in last.items() if one.status(trial).ended)
-            revisions.update(one.revision for one in ended if one.revision != manifest.header.revision)
+            for trial, attempt in last.items():
+                if attempt.status(trial).ended and attempt.revision != manifest.header.revision:
+                    revisions[attempt.revision] += 1
         end = tally.verdict
-        made_of = {event.data["revision"]: event.data["contents"] for event in ledger.events(kind=EventKind.REVISION)}
-    print(f"{manifest.header.experiment}: {end}", file=out)
-    for revision, count in revisions.items():
-        print(f"{count} ended at revision {revision[:6]}, current {manifest.header.revision[:6]}"
-              f"{_changes(made_of.get(revision), manifest)} (--retry changed runs them again)", file=out)  # fmt: skip
-    for reason, submissions in due.items():
-        if submissions.jobs:
-            _show(reason, submissions, out)
-    _show_rest(manifest, end, any(submissions.jobs for submissions in due.values()), folders, out)
-    return 0
+        made_of = _made_of(ledger)
+    older = [Older(one, count, _changes(made_of.get(one), manifest)) for one, count in revisions.items()]
+    return Plan(end, older, {reason: some for reason, some in due.items() if some.jobs})
 
 
-def _changes(old: Mapping[str, Any] | None, manifest: Manifest) -> str:
-    """Return what became different since an older revision, as far as that is known, behind a colon."""
+def _made_of(ledger: Ledger) -> Mapping[str, Mapping[str, Any]]:
+    """Return what each revision on record is made of."""
+    return {event.data["revision"]: event.data["contents"] for event in ledger.events(kind=EventKind.REVISION)}
+
+
+def _changes(old: Mapping[str, Any] | None, manifest: Manifest) -> Sequence[str]:
+    """Return what became different since an older revision, as far as that is known."""
     if old is None:
-        return ""
+        return ()
     try:
-        found = differences(parse_contents(json.dumps(old)), read_contents(manifest.folder))
+        return differences(parse_contents(json.dumps(old)), read_contents(manifest.folder))
     except (UsageError, ValueError):
-        return ""
-    more = f", and {len(found) - _MOST_CHANGES} more" if len(found) > _MOST_CHANGES else ""
-    return f": {', '.join(found[:_MOST_CHANGES])}{more}" if found else ""
-
-
-def _show(reason: Reason, due: _Due, out: TextIO) -> None:
-    in_jobs = "" if due.jobs == due.trials else f" in {due.jobs} jobs"
-    print(f"{due.trials} to submit{in_jobs} ({reason.value}):", file=out)
-    for action in due.first:
-        some = "" if action.trials == action.entry.trials else f", {len(action.trials)} of its trials"
-        print(f"  {action.entry.file}  attempt {action.number}{some}", file=out)
-    if due.jobs > len(due.first):
-        print(f"  … and {due.jobs - len(due.first)} more", file=out)
-
-
-def _show_rest(manifest: Manifest, end: Verdict, is_busy: bool, folders: Folders, out: TextIO) -> None:  # noqa: FBT001
-    if end.to_propose is None:
-        print("more to be proposed by the tuner, from the results", file=out)
-    elif end.to_propose:
-        print(f"{end.to_propose} to be proposed by the tuner, from the results", file=out)
-    elif not is_busy:
-        print("nothing to submit", file=out)
-    if end.failed:
-        print(failures(end, manifest.header, folders), file=out)
+        return ()

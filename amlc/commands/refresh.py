@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
 
 from amlc.errors import BackendError, UsageError
 from amlc.folders import Folders
@@ -13,24 +12,14 @@ from amlc.targets import Rebuild, names
 from amlc.targets import target as target_named
 
 
-def refresh(
-    *,
-    target: str | None,
-    backend: str | None,
-    where: Mapping[str, str | None],
-    folders: Folders,
-    err: TextIO,
-    quiet: bool,
-) -> int:
-    """Record every job of the experiment that its target has and the ledger does not, with its results.
+def refresh(name: str | None, *, backend: str | None, where: Mapping[str, str | None], folders: Folders) -> str:
+    """Record every job that the target has and the ledger does not, with its results; return in one line what that was.
 
-    backend: the target to ask, None for the experiment's. where: see `Rebuild`.
+    name: the experiment, as for `Folders.manifest`; it need not be compiled. backend: the target to ask, None for the
+    experiment's. where: see `Rebuild`.
     """
-    manifest = _compiled(folders, target)
-    said = _rebuild(backend, manifest).refresh(manifest, target, where, folders)
-    if not quiet:
-        print(said, file=err)
-    return 0
+    manifest = _compiled(folders, name)
+    return _rebuild(backend, manifest).refresh(manifest, name, where, folders)
 
 
 def _compiled(folders: Folders, target: str | None) -> Manifest | None:

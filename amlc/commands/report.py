@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, TextIO
+from dataclasses import dataclass
 
-from amlc.collect import verdict
+from amlc.collect import Verdict, verdict
 from amlc.commands.observe import up_to_date
-from amlc.errors import UsageError
 from amlc.folders import Folders
+from amlc.manifest import Manifest
 from amlc.report.page import report_page
 
 
-def report(*, target: str | None, folders: Folders, out: BinaryIO, err: TextIO, quiet: bool) -> int:
-    """Write the report of an experiment to `out`, complete or not.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page in UTF-8, and how complete the results are that it shows."""
 
-    Raises UsageError when `out` is a terminal, which cannot show the page.
-    """
-    manifest = folders.manifest(target)
-    if out.isatty():
-        raise UsageError("the report is a large HTML page; write it to a file: amlc report > report.html")
+    page: bytes
+    verdict: Verdict
+
+
+def report(manifest: Manifest, *, folders: Folders) -> Report:
+    """Return the report of an experiment, complete or not."""
     with up_to_date(manifest, folders) as results:
-        out.write(report_page(results, results.ledger))
-        out.flush()
-        end = verdict(results)
-    if not quiet:
-        print(f"{manifest.header.experiment}: {end}", file=err)
-    return 0
+        page = report_page(results, results.ledger)
+        return Report(page, verdict(results))

@@ -9,6 +9,7 @@ from amlc.backends import Fetched
 from amlc.early_stopping import Assessing, Assessor
 from amlc.ledger import open_ledger
 from amlc.model import Metric, Observation, Status, Trial
+from amlc.observe import Recorder
 from amlc.user_code import UserCodeError
 
 
@@ -39,7 +40,7 @@ def test_an_error_of_the_assessor_names_the_trial(tmp_path):
         latest=Observation(job="j-1", status=Status.RUNNING),
     )
     with open_ledger(tmp_path / "ledger.db") as ledger:
-        assessing = Assessing(ledger, Machine(), Assessor(assess), lambda: 0.0)
+        assessing = Assessing(Recorder(ledger, Machine(), lambda: 0.0), Assessor(assess))
         with pytest.raises(UserCodeError, match=r"^trial 17: assessor mine\.Fails .here.: assess_trial failed\.\n"):
             assessing.stop({"j-1": attempt})
         assert not list(ledger.events())

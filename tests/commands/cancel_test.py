@@ -80,10 +80,9 @@ def test_cancel_at_any_moment_of_a_submit_leaves_no_process_and_no_open_job(proj
     assert {attempt.latest.status.value for attempt in project.attempts()} == {"canceled"}
 
 
-@pytest.mark.parametrize(("trials", "everything"), [((), False), (("0",), True)])
-def test_what_to_cancel_has_to_be_said_in_one_way(story, trials, everything):
-    with pytest.raises(UsageError, match="name the trials to cancel"):
-        cancel(trials=trials, everything=everything, target=None, folders=story.folders, err=story.err, quiet=False)
+@pytest.mark.parametrize("arguments", [(), ("0", "--all")])
+def test_what_to_cancel_has_to_be_said_in_one_way(story, arguments):
+    assert "error: name the trials to cancel" in story.project.amlc("cancel", *arguments, code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -108,7 +107,7 @@ def test_what_is_canceled_is_said_before_it_is_done(story, monkeypatch, working,
     monkeypatch.setattr(observe, "backend_named", lambda *args: backend)
     jobs = {number: story.intent(number) for number in [0, *working]}
     story.end(0, final=1.0)
-    cancel(trials=trials, everything=not trials, target=None, folders=story.folders, err=story.err, quiet=False)
+    cancel(story.manifest, trials or None, folders=story.folders, listener=story.teller())
     assert story.lines()[1] == [f"probe: {said}"]
     assert asked == sorted(job for number, job in jobs.items() if number and (not trials or str(number) in trials))
     kinds = [event.kind for event in story.project.events()]
@@ -118,4 +117,4 @@ def test_what_is_canceled_is_said_before_it_is_done(story, monkeypatch, working,
 
 def test_before_the_first_submit_there_is_nothing_to_cancel(story):
     with pytest.raises(UsageError, match="probe: nothing was submitted yet"):
-        cancel(trials=(), everything=True, target=None, folders=story.folders, err=story.err, quiet=False)
+        cancel(story.manifest, None, folders=story.folders)

@@ -6,10 +6,11 @@ import io
 import pytest
 
 from amlc.commands import collect as module
-from amlc.commands.collect import best, collect
+from amlc.commands.collect import best
+from amlc.display.results import incomplete, show_collected
 from amlc.errors import IncompleteError
 from amlc.events import Event
-from amlc.model import Metric, Status
+from amlc.model import Metric
 
 
 @pytest.fixture
@@ -17,12 +18,12 @@ def written(story):
     """What collect writes, as rows."""
 
     def run(**options):
-        out = io.BytesIO()
-        options = {"format_": "csv", "quiet": False, **options}
-        try:
-            assert collect(target=None, folders=story.folders, out=out, err=story.err, **options) == 0
-        finally:
-            story.rows = list(csv.DictReader(io.StringIO(out.getvalue().decode())))
+        console = story.console(quiet=options.pop("quiet", False))
+        before = len(story.raw.getvalue())
+        end = show_collected(story.manifest, console, story.folders, format_="csv", **options)
+        story.rows = list(csv.DictReader(io.StringIO(story.raw.getvalue()[before:].decode())))
+        if not end.complete:
+            raise incomplete(end, story.manifest, story.folders)
         return story.rows
 
     return run
@@ -92,14 +93,6 @@ def test_the_history_of_ended_jobs_is_fetched_once(story, written, monkeypatch):
     assert [row["metric.default"] for row in story.rows] == ["0.5", "0.5"]
 
 
-def test_the_best_trial_is_named_with_what_is_wrong_beside_it(story):
-    story.end(0, final=1.0)
-    story.end(1, final=3.0)
-    story.end(2, Status.FAILED, final=9.0, error="it broke")
-    best(target=None, folders=story.folders, mode="minimize", out=story.out, err=story.err, quiet=False)
-    assert "default = 1, the best by minimize" in story.err.getvalue()
-
-
 def test_without_a_number_there_is_no_best_trial(story):
     with pytest.raises(IncompleteError, match="probe: no trial has a numeric final result yet"):
-        best(target=None, folders=story.folders, mode=None, out=story.out, err=story.err, quiet=False)
+        best(story.manifest, folders=story.folders)

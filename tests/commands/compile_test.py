@@ -1,29 +1,26 @@
 """What compile says of what it wrote, and what `--check` and `--diff` show without writing."""
 
 import io
-from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 
-from amlc.commands.compile import compile_, tell
-from amlc.write import Summary
-from tests.plan_test import experiment
+from amlc.commands.compile import compile_
+from amlc.config import load_experiment
+from amlc.console import Console
+from amlc.display.building import changes, differences, show
+from amlc.exit_codes import exit_code
 
 
 def compiled(project, *, check=False, diff=False, quiet=False):
     out, err = io.StringIO(), io.StringIO()
-    code = compile_(
-        file=project.root / "experiment.yml",
-        backend=None,
-        folders=project.folders,
-        check=check,
-        diff=diff,
-        quiet=quiet,
-        out=out,
-        err=err,
-    )
-    return code, out.getvalue(), err.getvalue()
+    console = Console(out, err, quiet)
+    preview = differences(console) if diff else changes(console) if check else None
+    experiment, problems = load_experiment(project.root / "experiment.yml", environ={})
+    for problem in problems:
+        console.note(problem)
+    build = compile_(experiment, backend=None, folders=project.folders, preview=preview)
+    show(build, console)
+    return exit_code("compile", build), out.getvalue(), err.getvalue()
 
 
 def test_check_shows_what_would_change_and_writes_nothing(project):
@@ -62,19 +59,3 @@ def test_diff_shows_how(project):
 def test_warnings_and_counts_are_left_out_quietly(project, quiet, said):
     _, out, err = compiled(project.write(debug=True), quiet=quiet)
     assert (out, "W-no-effect" in err, "4 trials in 4 jobs" in err) == ("", said, said)
-
-
-@pytest.mark.parametrize(
-    ("trials", "jobs", "changes", "line"),
-    [
-        (1, 1, 0, "e: 1 trial in 1 job, revision ffffff, nothing changed: b/"),
-        (12_000, 3, 1, "e: 12,000 trials in 3 jobs, revision ffffff, 1 files changed: b/"),
-        (0, 0, 2, "e: 0 trials in 0 jobs, revision ffffff, 2 files changed: b/"),
-    ],
-)
-def test_what_was_compiled_is_one_line(trials, jobs, changes, line):
-    err = io.StringIO()
-    values = {"folder": Path("b"), "revision": "f" * 64, "jobs": jobs, "trials": trials, "changes": changes}
-    summary = Summary(**{field.name: values.get(field.name) for field in fields(Summary)})
-    tell(replace(experiment(), name="e"), summary, "files changed", err)
-    assert err.getvalue() == f"{line}\n"

@@ -4,6 +4,8 @@ import io
 
 import pytest
 
+from amlc.console import Console
+from amlc.display.running import Teller
 from amlc.events import Event, observed
 from amlc.model import Metric, Observation, Status
 
@@ -13,7 +15,20 @@ class Story:
 
     def __init__(self, project):
         self.project, self.folders = project, project.folders
-        self.out, self.err = io.StringIO(), io.StringIO()
+        self.raw, self.err = io.BytesIO(), io.StringIO()
+        self.out = io.TextIOWrapper(self.raw, encoding="utf-8", write_through=True)
+
+    @property
+    def manifest(self):
+        return self.project.manifest
+
+    def console(self, *, quiet=False):
+        """What a command prints to."""
+        return Console(self.out, self.err, quiet)
+
+    def teller(self, *, quiet=False):
+        """What prints the steps of a command."""
+        return Teller(self.console(quiet=quiet), self.folders)
 
     @property
     def entries(self):
@@ -49,7 +64,7 @@ class Story:
 
     def lines(self):
         """Return what was printed to stdout and stderr, as lines."""
-        return self.out.getvalue().splitlines(), self.err.getvalue().splitlines()
+        return self.raw.getvalue().decode().splitlines(), self.err.getvalue().splitlines()
 
 
 @pytest.fixture

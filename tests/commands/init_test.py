@@ -1,7 +1,5 @@
 """A first experiment is written, and nothing is replaced."""
 
-import io
-
 import pytest
 
 from amlc.commands.init import init
@@ -10,19 +8,19 @@ from amlc.errors import UsageError
 
 
 def test_the_first_experiment_is_a_valid_one(tmp_path):
-    err = io.StringIO()
     folder = tmp_path / "new" / "one"
-    assert init(folder=folder, err=err, quiet=False) == 0
+    assert init(folder) == folder / "experiment.yml"
     experiment, problems = load_experiment(folder / "experiment.yml", environ={})
     assert (experiment.name, experiment.tuner.name, problems) == ("first", "TPE", ())
     compile((folder / "trial.py").read_text(), "trial.py", "exec")
-    assert err.getvalue().endswith(f"Next: amlc run {folder / 'experiment.yml'}\n")
 
 
-def test_quietly_it_says_nothing(tmp_path):
-    err = io.StringIO()
-    init(folder=tmp_path, err=err, quiet=True)
-    assert err.getvalue() == ""
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [((), "new/experiment.yml and trial.py are yours. Next: amlc run new/experiment.yml\n"), (("-q",), "")],
+)
+def test_what_comes_next_is_said_unless_quiet(project, options, said):
+    assert project.amlc("init", "new", *options).stderr == said
 
 
 @pytest.mark.parametrize("name", ["experiment.yml", "trial.py"])
@@ -31,5 +29,5 @@ def test_what_is_there_stays_as_it_is(tmp_path, name, kind):
     path = tmp_path / name
     path.write_text("mine") if kind == "file" else path.symlink_to("nowhere")
     with pytest.raises(UsageError, match=f"{name} is there already, and nothing was written"):
-        init(folder=tmp_path, err=io.StringIO(), quiet=True)
+        init(tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == [name]

@@ -1,7 +1,5 @@
 """An experiment of NNI's v1 format in the keys of today."""
 
-import io
-
 import pytest
 import yaml
 
@@ -21,26 +19,32 @@ trial: {command: python3 mnist.py, codeDir: ., gpuNum: 0}
 """
 
 
-def migrated(tmp_path, text, *, quiet=False):
-    file, out, err = tmp_path / "old.yml", io.StringIO(), io.StringIO()
+def migrated(tmp_path, text):
+    file = tmp_path / "old.yml"
     file.write_text(text)
-    assert migrate(file=file, out=out, err=err, quiet=quiet) == 0
-    return yaml.safe_load(out.getvalue()), err.getvalue()
+    found = migrate(file)
+    return yaml.safe_load(found.text), found.dropped
 
 
 def test_an_old_file_is_printed_in_the_keys_of_today(tmp_path):
-    config, said = migrated(tmp_path, V1)
+    config, dropped = migrated(tmp_path, V1)
     assert config["tuner"] == {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}}
     assert (config["maxTrialNumber"], config["trialCommand"], config["searchSpaceFile"]) == (
         9,
         "python3 mnist.py",
         "space.json",
     )
-    assert all("has no successor and is left out" in line for line in said.splitlines())
+    assert dropped == ["authorName"]
 
 
-def test_quietly_it_only_prints_the_file(tmp_path):
-    assert migrated(tmp_path, V1, quiet=True)[1] == ""
+@pytest.mark.parametrize(
+    ("options", "said"), [((), "old.yml: 'authorName' has no successor and is left out.\n"), (("-q",), "")]
+)
+def test_what_has_no_successor_is_said_unless_quiet(project, options, said):
+    (project.root / "old.yml").write_text(V1)
+    done = project.amlc("migrate", "old.yml", *options)
+    assert done.stderr == said
+    assert yaml.safe_load(done.stdout)["maxTrialNumber"] == 9
 
 
 @pytest.mark.parametrize("text", ["trialCommand: x\n", "[1]\n"])

@@ -1,6 +1,5 @@
 """`amlc refresh`: which target is asked, and what it is told."""
 
-import io
 from types import SimpleNamespace
 
 import pytest
@@ -26,18 +25,16 @@ def refreshed(story, monkeypatch):
     monkeypatch.setattr(module, "target_named", known.__getitem__)
     monkeypatch.setattr(module, "names", lambda: tuple(known))
 
-    def run(target=None, *, backend=None, folders=story.folders, quiet=False, **where):
+    def run(target=None, *, backend=None, folders=story.folders, **where):
         asked.clear()
-        err = io.StringIO()
-        assert refresh(target=target, backend=backend, where=where, folders=folders, err=err, quiet=quiet) == 0
-        return err.getvalue(), list(asked)
+        return refresh(target, backend=backend, where=where, folders=folders), list(asked)
 
     return run
 
 
 def test_the_target_that_is_named_is_asked(refreshed, story):
     assert refreshed(backend="aml", config="c.json") == (
-        "aml: done\n",
+        "aml: done",
         [("aml", "probe", None, {"config": "c.json"}, story.folders)],
     )
     assert refreshed("probe", backend="toy")[1] == [("toy", "probe", "probe", {}, story.folders)]
@@ -64,10 +61,6 @@ def test_a_file_has_to_be_compiled(refreshed, story, tmp_path):
     nowhere = type(story.folders)(tmp_path / "nowhere", story.folders.state)
     with pytest.raises(UsageError, match="Compile the experiment first"):
         refreshed(str(story.project.root / "experiment.yml"), folders=nowhere)
-
-
-def test_quietly_nothing_is_said(refreshed):
-    assert refreshed(quiet=True)[0] == ""
 
 
 def test_a_target_that_remembers_no_jobs_is_said(refreshed):

@@ -1,70 +1,21 @@
-"""How trials stand, for people and as data."""
+"""How trials stand, as values."""
 
-import io
-import json
-
-import pytest
-
-from amlc.commands.status import status
+from amlc.commands.status import status, status_table
 from amlc.model import Status
 
 
-@pytest.fixture
-def shown(story, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(format_="text", *, everything=False):
-        out = io.BytesIO()
-        assert status(target=None, folders=story.folders, format_=format_, everything=everything, out=out) == 0
-        assert not out.closed
-        return out.getvalue().decode()
-
-    return run
-
-
-def test_each_trial_is_a_line_with_its_result_or_why_there_is_none(story, shown):
-    story.end(0, final={"default": 0.123456789, "n": 3, "word": "x"}, started=10.0, ended=12.5)
-    story.end(1, Status.FAILED, error="KeyError: lr")
-    story.end(2, Status.FAILED, error="Gone.", infrastructure=True, started=100.0, ended=159.94)
-    first, header, *rows = shown().splitlines()
-    assert first.startswith("probe: 1 of 4 trials done")
-    assert header.split() == ["#", "trial", "status", "try", "time", "result,", "or", "why", "there", "is", "none"]
-    ids = [entry.id for entry in story.entries]
-    assert rows[0].split() == ["0", ids[0], "succeeded", "1", "2.5", "s", "default=0.123457", "n=3", "word=x"]
-    assert rows[1].split() == ["1", ids[1], "failed", "1", "KeyError:", "lr"]
-    assert rows[2].split() == ["2", ids[2], "unfinished", "1", "59.9", "s", "Gone."]
-    assert rows[3].split() == ["3", ids[3], "pending"]
-    assert any("KeyError: lr" in line and "1" in line for line in rows[4:])
-
-
-def test_times_are_read_at_a_glance(story, shown):
-    for number, seconds in enumerate((59.9, 60.0, 3_723.4, 90_000.0)):
-        story.end(number, final=1.0, started=1.0, ended=1.0 + seconds)
-    text = shown()
-    assert all(f" {time} " in text for time in ("59.9 s", "0:01:00", "1:02:03", "25:00:00"))
-
-
-def test_a_long_remark_does_not_squeeze_the_other_columns(story, shown, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    story.end(0, Status.FAILED, error="x" * 500)
-    (row,) = [line for line in shown().splitlines() if story.entries[0].id in line]
-    assert row.endswith("…")
-    assert "failed" in row
-
-
-@pytest.mark.parametrize("everything", [False, True])
-def test_at_most_forty_rows_are_shown_unless_all_are_wanted(make_project, everything):
-    project = make_project("many").write(values=range(43)).compile()
-    out = io.BytesIO()
-    status(target=None, folders=project.folders, format_="text", everything=everything, out=out)
-    text = out.getvalue().decode()
-    assert text.count("pending") - ("pending" in text.splitlines()[0]) == (43 if everything else 40)
-    assert ("… and 3 more: amlc status --all" in text) is not everything
-
-
-def test_as_data_it_has_what_is_known_of_trials_without_their_values(story, shown):
+def test_each_trial_is_a_row_with_what_became_of_it(story):
     story.end(0, final=1.0)
-    rows = [json.loads(line) for line in shown("jsonl").splitlines()]
-    assert [row["status"] for row in rows] == ["succeeded", "pending", "pending", "pending"]
-    assert not [name for row in rows for name in row if name.startswith(("param.", "metric."))]
-    assert rows[0].keys() >= {"sequence", "trial", "job", "revision"}
+    story.end(1, Status.FAILED, error="KeyError: lr")
+    standing = status(story.manifest, folders=story.folders)
+    assert [row.status.value for row in standing.rows] == ["succeeded", "failed", "pending", "pending"]
+    assert (standing.verdict.done, standing.verdict.failed) == (1, 1)
+    assert [cause.why for cause in standing.causes.found] == ["KeyError: lr"]
+    assert standing.reasons == {}
+
+
+def test_as_a_table_it_has_no_values(story):
+    story.end(0, final=1.0)
+    with status_table(story.manifest, folders=story.folders) as table:
+        assert not [name for name in table.columns if name.startswith(("param.", "metric."))]
+        assert [row["status"] for row in table.rows] == ["succeeded", "pending", "pending", "pending"]

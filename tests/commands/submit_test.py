@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from amlc.commands.options import Options
+from amlc.commands.submit import submit
 from amlc.events import Event
 
 FAIL = (
@@ -247,3 +249,14 @@ def test_a_retry_that_was_cut_short_is_done_by_the_same_command_again(project):
         ledger.append([Event(kind="intent", at=1.0, job=f"{first.job}-2", data=data)])
     assert "2 submitted, 2 of 2 trials done\n" in project.amlc("submit", "--retry", "failed").stderr
     assert len(project.starts) == 4
+
+
+def test_it_returns_what_came_of_it_and_prints_nothing(project, monkeypatch, capfd):
+    for name in ("PATH", "PROBE", "STARTS"):
+        monkeypatch.setenv(name, project.environ[name])
+    project.write('[ "$NNI_TRIAL_SEQ_ID" != 1 ] || exit 3', values=range(3)).compile()
+    run = submit(project.manifest, Options(), folders=project.folders)
+    assert (run.progress.submitted, run.verdict.done, run.verdict.failed, run.stopped) == (3, 2, 1, None)
+    again = submit(project.manifest, Options(max_failures="1", retry=["failed"]), folders=project.folders)
+    assert (again.progress.submitted, again.stopped, again.partial) == (1, "1 failed", True)
+    assert capfd.readouterr() == ("", "")

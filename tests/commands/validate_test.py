@@ -2,12 +2,13 @@
 
 import io
 import json
-from pathlib import Path
 
 import pytest
 
-from amlc.commands.validate import FORMATS, validate
-from amlc.errors import Position, Problem, Severity
+from amlc.commands.validate import validate
+from amlc.console import Console
+from amlc.display.problems import show
+from amlc.exit_codes import exit_code
 from amlc.folders import Folders
 
 GOOD = """\
@@ -23,23 +24,15 @@ trainingService: {platform: local}
 def checked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def run(*texts, format_="text", **options):
+    def run(*texts, format_="text", quiet=False):
         files = []
         for number, text in enumerate(texts):
             files.append(tmp_path / f"e{number}.yml")
             files[-1].write_text(text)
         out, err = io.StringIO(), io.StringIO()
-        arguments = {
-            "files": files,
-            "backend": None,
-            "format_": format_,
-            "quiet": False,
-            "out": out,
-            "err": err,
-            "folders": Folders(),
-            **options,
-        }
-        return validate(**arguments), out.getvalue(), err.getvalue()
+        found = validate(files, backend=None, folders=Folders())
+        code = exit_code("validate", show(found, Console(out, err, quiet), format_))
+        return code, out.getvalue(), err.getvalue()
 
     return run
 
@@ -73,26 +66,3 @@ def test_as_data_all_of_them_are_on_stdout(checked):
         "note",
         "/debug",
     )
-
-
-def shown(format_, severity=Severity.ERROR, file="a.yml", code="E-x", message="it is wrong"):
-    out = io.StringIO()
-    FORMATS[format_]([Problem(position=Position(Path(file), 3, 7), code=code, message=message, severity=severity)], out)
-    return out.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("format_", "changes", "line"),
-    [
-        ("github", {}, "::error file=a.yml,line=3,col=7,title=E-x::it is wrong\n"),
-        ("github", {"severity": Severity.WARNING}, "::warning file=a.yml,line=3,col=7,title=E-x::it is wrong\n"),
-        ("github", {"severity": Severity.NOTE}, "::notice file=a.yml,line=3,col=7,title=E-x::it is wrong\n"),
-        ("github", {"file": "a,b:c%.yml"}, "::error file=a%2Cb%3Ac%25.yml,line=3,col=7,title=E-x::it is wrong\n"),
-        ("github", {"message": "50%\r\nof: it, all"}, "::error file=a.yml,line=3,col=7,title=E-x::50%25%0D%0Aof: it, all\n"),
-        ("azure", {}, "##vso[task.logissue type=error;sourcepath=a.yml;linenumber=3;columnnumber=7;code=E-x]it is wrong\n"),
-        ("azure", {"severity": Severity.NOTE}, "##vso[task.logissue type=warning;sourcepath=a.yml;linenumber=3;columnnumber=7;code=E-x]it is wrong\n"),
-        ("azure", {"file": "a;b].yml"}, "##vso[task.logissue type=error;sourcepath=a%3Bb%5D.yml;linenumber=3;columnnumber=7;code=E-x]it is wrong\n"),
-    ],
-)  # fmt: skip
-def test_each_ci_gets_the_problem_beside_its_line(format_, changes, line):
-    assert shown(format_, **changes) == line

@@ -17,6 +17,8 @@ import pytest
 
 from amlc.collect import Results
 from amlc.commands.report import report
+from amlc.console import Console
+from amlc.display.results import show_report
 from amlc.errors import UsageError
 from amlc.events import Event, observed
 from amlc.folders import Folders
@@ -90,9 +92,7 @@ def metrics(one, given):
 
 
 def page(folders, target=None):
-    out = io.BytesIO()
-    assert report(target=target, folders=folders, out=out, err=io.StringIO(), quiet=True) == 0
-    return out.getvalue()
+    return report(folders.manifest(target), folders=folders).page
 
 
 def drawn(folders):
@@ -332,10 +332,11 @@ def test_missing_plotly_says_what_to_install(tmp_path, monkeypatch):
 
 
 def test_terminal_gets_no_page(tmp_path):
-    out = io.BytesIO()
+    out = io.StringIO()
     out.isatty = lambda: True
+    folders = experiment(tmp_path, SOME)
     with pytest.raises(UsageError, match=r"amlc report > report\.html"):
-        report(target=None, folders=experiment(tmp_path, SOME), out=out, err=io.StringIO(), quiet=True)
+        show_report(folders.manifest(None), Console(out, io.StringIO()), folders)
 
 
 # --- how large it gets ------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from amlc.backends import Backend
 from amlc.config import load_experiment
 from amlc.config.schema import load_schema
 from amlc.errors import BackendError, ConfigError
+from amlc.folders import Folders
 from amlc.manifest import job_text, read_manifest
 from amlc.model import JobPart, Settings
 from amlc.render.scalars import from_yaml
@@ -146,7 +147,7 @@ def test_its_settings_are_a_frozen_value(name, everything, stored, tmp_path) -> 
 def test_what_it_says_reaches_job_files_and_manifest(name, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     experiment, _ = load(tmp_path, service(name, everything=True), sharedStorage=STORAGE)
-    summary = write(experiment, tmp_path / "build", backend=name)
+    summary = write(experiment, Folders(tmp_path / "build"), backend=name)
     manifest = read_manifest(summary.folder)
     assert manifest.header.target == {name: experiment.target.head}
     for entry in manifest.entries():
@@ -196,7 +197,7 @@ def test_a_target_that_runs_any_needs_nothing_of_the_others_keys(name, backend, 
 def test_its_back_end_has_what_the_contract_says(name, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     experiment, _ = load(tmp_path, service(name, everything=True), trialGpuNumber=None)
-    header = read_manifest(write(experiment, tmp_path / "build", backend=name).folder).header
+    header = read_manifest(write(experiment, Folders(tmp_path / "build"), backend=name).folder).header
     try:
         opened = open_backend(header, tmp_path / "runs")
     except BackendError as err:

@@ -8,7 +8,8 @@ import textwrap
 import pytest
 
 from amlc.collect import Results
-from amlc.commands.submit import Options, _withheld
+from amlc.commands.options import Options
+from amlc.commands.submit import withheld
 from amlc.config import load_experiment
 
 # Reports (x - 0.3)² three times and then as its result, as mappings; one that is stuck waits to be stopped.
@@ -240,7 +241,7 @@ def test_what_a_class_is_not_given(project, keys, options, line):
     write_racing(project, **keys).compile()
     experiment, _ = load_experiment(project.root / "experiment.yml", environ={})
     with project.ledger() as ledger:
-        said = list(_withheld(experiment, project.manifest, ledger, options))
+        said = list(withheld(experiment, project.manifest, ledger, options))
     assert said == ([line] if line else [])
 
 

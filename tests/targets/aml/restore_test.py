@@ -1,7 +1,6 @@
 """A ledger and a build folder made of nothing but the jobs of a workspace."""
 
 import json
-import sys
 
 import pytest
 
@@ -42,7 +41,7 @@ def job(name, trial, status="Completed", *, experiment="mnist", **more):
 
 
 @pytest.fixture
-def refreshed(tmp_path, monkeypatch, capsys):
+def refreshed(tmp_path, monkeypatch):
     folders = Folders(tmp_path / "build", tmp_path / ".amlc")
     monkeypatch.chdir(tmp_path)
 
@@ -53,9 +52,7 @@ def refreshed(tmp_path, monkeypatch, capsys):
 
         monkeypatch.setattr(restore, "Client", client)
         where = {**workspace, "config": None if config is None else str(config)}
-        code = refresh(target=target, backend=None, where=where, folders=folders, err=sys.stderr, quiet=False)
-        assert code == 0
-        return capsys.readouterr().err.strip(), folders
+        return refresh(target, backend=None, where=where, folders=folders), folders
 
     return run
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
 
+from amlc.console import Console
 from amlc.drive import Progress, Watch
-from amlc.manifest import Manifest
 
 
 @contextmanager
-def watching(manifest: Manifest, *, most: int | None, quiet: bool, err: TextIO) -> Iterator[Watch]:
-    """Give what shows the progress: a bar on a terminal; elsewhere, and with `quiet`, only that nothing is heard.
+def watching(experiment: str, console: Console, *, most: int | None) -> Iterator[Watch]:
+    """Give what shows the progress: a bar on a terminal; elsewhere, and quietly, only that nothing is heard.
 
     most: how many trials the experiment is going to have, if that is known.
     """
-    if quiet or not err.isatty():
-        yield _outages(lambda text: print(text, file=err))
+    if console.quiet or not console.err.isatty():
+        yield _outages(console.insist)
         return
-    from rich.console import Console
+    from rich.console import Console as Terminal
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
@@ -30,8 +29,8 @@ def watching(manifest: Manifest, *, most: int | None, quiet: bool, err: TextIO) 
     )
     name, counts, pace = map(TextColumn, shown)
     columns = (name, BarColumn(bar_width=20), MofNCompleteColumn(), counts, TimeElapsedColumn(), pace)
-    with Bar(*columns, console=Console(file=err)) as bar:
-        task = bar.add_task(manifest.header.experiment, total=most, running=0, failed=0, pace="")
+    with Bar(*columns, console=Terminal(file=console.err)) as bar:
+        task = bar.add_task(experiment, total=most, running=0, failed=0, pace="")
         warn = _outages(lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True))
 
         def show(progress: Progress) -> None:
@@ -55,9 +54,12 @@ def _pace(ended: int, left: int | None, elapsed_s: float) -> str:
     if not ended or elapsed_s <= 0:
         return ""
     each_s = elapsed_s / ended
-    rate = (
-        f"{1 / each_s:.1f}/s" if each_s < 1 else f"{60 / each_s:.1f}/min" if each_s < 60 else f"{3600 / each_s:.1f}/h"
-    )
+    if each_s < 1:
+        rate = f"{1 / each_s:.1f}/s"
+    elif each_s < 60:
+        rate = f"{60 / each_s:.1f}/min"
+    else:
+        rate = f"{3600 / each_s:.1f}/h"
     return rate if left is None else f"{rate}, {_clock(left * each_s)} left"
 
 

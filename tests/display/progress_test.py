@@ -5,9 +5,9 @@ from dataclasses import fields
 
 import pytest
 
-from amlc.commands import progress as module
+from amlc.console import Console
+from amlc.display import progress as module
 from amlc.drive import Progress
-from tests.report.report_test import experiment, trial
 
 DOWN = "Azure cannot be reached."
 
@@ -24,11 +24,9 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def watched(tmp_path):
-    places = experiment(tmp_path, [trial({"x": 1})])
-
+def watched():
     def run(*told, err, most=10, quiet=False):
-        with module.watching(places.manifest(None), most=most, quiet=quiet, err=err) as watch:
+        with module.watching("tiny", Console(io.StringIO(), err, quiet), most=most) as watch:
             for one in told:
                 watch(one)
         return err.getvalue()

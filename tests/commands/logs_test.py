@@ -1,23 +1,19 @@
 """The page and the log of a trial, and why there is none."""
 
-import io
-
 import pytest
 
-from amlc.commands.logs import logs
-from amlc.commands.open_ import open_
+from amlc.commands.logs import log, page
 from amlc.errors import UsageError
 
 
 def opened(story, trial="0"):
-    open_(trial=trial, target=None, folders=story.folders, out=story.out)
-    return story.out.getvalue()
+    return page(story.manifest, trial, folders=story.folders)
 
 
 def test_the_page_is_that_of_the_last_attempt(story):
     story.end(0, url="https://ml.azure.com/first", infrastructure=True)
     story.end(0, attempt=2, url="https://ml.azure.com/second")
-    assert opened(story) == "https://ml.azure.com/second\n"
+    assert opened(story) == "https://ml.azure.com/second"
 
 
 def test_a_trial_without_a_page_is_said(story):
@@ -30,7 +26,7 @@ def test_a_trial_without_a_page_is_said(story):
 
 def test_a_trial_that_was_not_submitted_has_no_log(story):
     with pytest.raises(UsageError, match="it was not submitted yet, so there is no log"):
-        logs(trial="0", target=None, folders=story.folders, follow=False, out=io.BytesIO())
+        list(log(story.manifest, "0", follow=False, folders=story.folders))
 
 
 def test_a_log_is_that_of_the_last_attempt(story):
@@ -39,6 +35,4 @@ def test_a_log_is_that_of_the_last_attempt(story):
     folder = story.folders.runs("probe") / job
     (folder / "user_logs").mkdir(parents=True)
     (folder / "user_logs" / "std_log.txt").write_bytes(b"hello\n")
-    out = io.BytesIO()
-    assert logs(trial="0", target=None, folders=story.folders, follow=False, out=out) == 0
-    assert out.getvalue() == b"hello\n"
+    assert b"".join(log(story.manifest, "0", follow=False, folders=story.folders)) == b"hello\n"

@@ -1,0 +1,117 @@
+"""The options and arguments of the command line that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click import Argument, Option
+
+from amlc.invocation import Invocation
+from amlc.targets import PARALLEL, TARGETS, names
+
+if TYPE_CHECKING:  # `amlc --version` has to answer at once
+    from amlc.commands.options import Options
+
+
+class _Targets(click.Choice):  # type: ignore[type-arg]  # no generic type before click 8.2
+    """The name of a target. Those of other packages are looked for only when one is named, or all of them are shown."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # asked for when it is needed
+        return names()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value in TARGETS else super().convert(value, param, ctx)
+
+
+def _be_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    call = context.find_object(Invocation)
+    if value and call is not None:
+        call.quiet = True
+
+
+FORMATS = click.Choice(["csv", "json", "jsonl", "parquet"])
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def option(*names: str, help: str, **settings: Any) -> Option:  # noqa: A002 - as click calls it
+    """Return an option that takes a value."""
+    return Option(names, help=help, **settings)
+
+
+def flag(*names: str, help: str, **settings: Any) -> Option:  # noqa: A002 - as click calls it
+    """Return an option that takes none."""
+    return Option(names, help=help, is_flag=True, **settings)
+
+
+def format_(choice: click.Choice[str], default: str, help: str | None = None) -> Option:  # noqa: A002
+    """Return the option that chooses how to write what goes to stdout."""
+    return Option(["--format", "format_"], type=choice, default=default, show_default=True, help=help)
+
+
+EXPERIMENT = Argument(["experiment"], required=False, metavar="[EXPERIMENT]")
+FILE = Argument(["file"], type=EXISTING)
+NAMED = option("-e", "--experiment", help="The experiment's file or name.")
+QUIET = flag("-q", "--quiet", expose_value=False, callback=_be_quiet, help="Say nothing but errors and data.")
+BACKEND = option(
+    "--backend",
+    type=_Targets(),
+    envvar="AMLC_BACKEND",
+    help="Where the jobs run. Default: the experiment's trainingService.platform.",
+)
+IN_PARALLEL = option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=PARALLEL,
+    show_default=True,
+    help="How many calls to Azure ML to have in flight.",
+)
+SUBMIT = (
+    BACKEND,
+    IN_PARALLEL,
+    flag("--no-wait", help="Submit as many as may run side by side, and return."),
+    option(
+        "--rounds",
+        type=click.IntRange(1),
+        metavar="N",
+        help="So many times: submit what is compiled, and follow it to its end; a tuner is asked in between.",
+    ),
+    option("--max-failures", metavar="N[%]", help="Submit no more after N failures, or N% of the trials."),
+    flag("--fail-fast", help="Submit no more after the first failure."),
+    option(
+        "--retry",
+        default="",
+        metavar="STATUS,…",
+        help="Run these again: failed, unfinished, canceled, early_stopped, missing, changed.",
+    ),
+)
+
+
+def submit_options(
+    *,
+    backend: str | None,
+    retry: str,
+    fail_fast: bool,
+    max_failures: str | None,
+    rounds: int | None,
+    no_wait: bool,
+    parallel: int,
+) -> Options:
+    """Return what the options of `SUBMIT` ask for."""
+    from amlc.commands.options import Options
+
+    return Options(
+        backend=backend,
+        retry=tuple(word.strip() for word in retry.split(",") if word.strip()),
+        max_failures="1" if fail_fast else max_failures,
+        rounds=rounds,
+        wait=not no_wait,
+        parallel=parallel,
+    )

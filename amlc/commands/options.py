@@ -1,0 +1,87 @@
+"""How to submit: what the user asks for, and what that allows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from amlc.backends import Backend
+from amlc.collect import Results
+from amlc.commands.trials import chosen
+from amlc.drive import Limits
+from amlc.errors import UsageError
+from amlc.manifest import Manifest
+from amlc.model import Status
+from amlc.reconcile import Policy, is_retried
+from amlc.targets import PARALLEL
+
+RETRYABLE = ("failed", "unfinished", "canceled", "early_stopped", "missing", "changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to submit.
+
+    retry: statuses, see RETRYABLE. only: trials to retry and nothing else. rounds: how often to submit what is compiled
+    and follow it to its end, the tuner asked in between; None: without rounds, to the experiment's end. wait: for it.
+    Raises UsageError for a status that is none of RETRYABLE.
+    """
+
+    backend: str | None = None
+    retry: Collection[str] = ()
+    only: Sequence[str] = ()
+    max_failures: str | None = None
+    rounds: int | None = None
+    wait: bool = True
+    parallel: int = PARALLEL
+
+    def __post_init__(self) -> None:
+        unknown = next((word for word in self.retry if word not in RETRYABLE), None)
+        if unknown is not None:
+            raise UsageError(f"--retry {unknown}: not one of {', '.join(RETRYABLE)}.")
+
+
+def policy(results: Results, options: Options) -> Policy:
+    """Return what the options allow, given how the trials stand now."""
+    header = results.manifest.header
+    only = [row.trial.id for row in chosen(results, options.only)] if options.only else []
+    statuses = (*RETRYABLE, Status.SUCCEEDED.value) if only else options.retry
+    retry = set()
+    for row in results.rows() if statuses else ():
+        trial, last = row.trial, row.attempt
+        if last is None:
+            continue
+        if is_retried(trial, last, statuses, has_result=bool(row.final), revision=header.revision):
+            retry.add((last.job, trial.id))
+    return Policy(losses=header.retries, retry=frozenset(retry), only=frozenset(only) if only else None)
+
+
+def limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
+    """Return what bounds a run on that back end."""
+    header = manifest.header
+    concurrency = header.concurrency
+    if backend.slots is not None:
+        concurrency = min(concurrency, backend.slots)
+    shares_gpus = header.gpus_per_trial and backend.has_gpus
+    return Limits(
+        concurrency=concurrency,
+        abreast=concurrency if shares_gpus else 1,
+        max_seconds=header.max_seconds,
+        max_failures=_max_failures(options.max_failures, expected(manifest) or manifest.trials),
+        wait=options.wait,
+    )
+
+
+def expected(manifest: Manifest) -> int | None:
+    """Return how many trials the experiment is going to have, if that is known."""
+    header = manifest.header
+    return manifest.trials if header.search is None else header.max_trials
+
+
+def _max_failures(text: str | None, trials: int) -> int | None:
+    if text is None:
+        return None
+    number = text.removesuffix("%")
+    if not number.isdecimal() or not int(number):
+        raise UsageError(f"--max-failures {text}: expected a number of trials such as 3, or a part such as 10%.")
+    return max(1, int(number) * trials // 100) if text.endswith("%") else int(number)

@@ -1,0 +1,28 @@
+"""Which command goes on from here: the ends of lines that say how things stand."""
+
+from __future__ import annotations
+
+from amlc.collect import Verdict
+from amlc.folders import Folders
+from amlc.manifest import Header, Manifest
+from amlc.model import Status
+
+
+def goes_on(end: Verdict, manifest: Manifest, folders: Folders, *, stopped: str | None = None) -> str:
+    """Return the end of a verdict's line: which command goes on, if one does. stopped: why the run stopped early."""
+    if end.submitted or (stopped or "").startswith("maxExperimentDuration"):
+        return ""
+    command = folders.advice("submit", manifest.header.experiment)
+    if end.statuses.get(Status.PENDING) or manifest.source is not None:
+        return f": {command} goes on"
+    return f": {command} goes on where the experiment's file is"
+
+
+def about_failures(end: Verdict, header: Header, folders: Folders) -> str:
+    """Return the line that says what to do about trials that stand failed."""
+    stand = [status.value for status in (Status.FAILED, Status.UNFINISHED) if end.statuses.get(status)]
+    name = header.experiment
+    status, logs = folders.advice("status", name), folders.advice("logs", name, "TRIAL")
+    again = folders.advice("submit", name, "--retry", ",".join(stand))
+    them = "them" if end.failed > 1 else "it"
+    return f"{status} says why, {logs} shows more; {again} runs {them} again"

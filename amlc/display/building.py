@@ -1,0 +1,52 @@
+"""Print what a compile did, or would do."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from amlc.console import Console
+from amlc.write import Build, OnChange
+
+
+def show(build: Build, console: Console) -> None:
+    """Say in one line what was compiled."""
+    what = "would change" if build.preview else "files changed"
+    changes = f"{build.changes} {what}" if build.changes else "nothing changed"
+    counts = f"{_counted(build.trials, 'trial')} in {_counted(build.jobs, 'job')}"
+    console.note(f"{build.experiment}: {counts}, revision {build.revision[:6]}, {changes}: {build.folder}/")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def changes(console: Console) -> OnChange:
+    """Return what prints, for `--check`, each file that would change."""
+
+    def show(path: Path, old: bytes | None, new: bytes | None) -> None:
+        if old is None:
+            mark = "+"
+        elif new is None:
+            mark = "-"
+        else:
+            mark = "~"
+        console.write(f"{mark} {path}")
+
+    return show
+
+
+def differences(console: Console) -> OnChange:
+    """Return what prints, for `--diff`, how each file would change."""
+
+    def show(path: Path, old: bytes | None, new: bytes | None) -> None:
+        before = "/dev/null" if old is None else f"a/{path}"
+        after = "/dev/null" if new is None else f"b/{path}"
+        for line in difflib.unified_diff(_lines(old), _lines(new), before, after):
+            console.write(line.removesuffix("\n"))
+
+    return show
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return (content or b"").decode(errors="replace").splitlines(keepends=True)

@@ -1,0 +1,80 @@
+"""Print the results: as a table, the best of them, or as a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from amlc.collect import Row, Verdict
+from amlc.commands.collect import Best, collected
+from amlc.commands.report import report
+from amlc.console import Console
+from amlc.display.advice import goes_on
+from amlc.errors import IncompleteError, UsageError
+from amlc.folders import Folders
+from amlc.manifest import Manifest
+from amlc.model import Status
+from amlc.report.tables import WRITERS, finite
+
+
+def show_collected(
+    manifest: Manifest,
+    console: Console,
+    folders: Folders,
+    *,
+    format_: str,
+    history: bool = False,
+    aggregate: Sequence[str] = (),
+    numbers: bool = False,
+) -> Verdict:
+    """Write the table to stdout, and return how complete it is; see `collected` for the rest.
+
+    numbers: say so when final results are no numbers, which only a tuner that learns cannot do without.
+    """
+    name = manifest.header.experiment
+    with collected(manifest, folders=folders, history=history, aggregate=aggregate) as results:
+        WRITERS[format_](results.table, console.binary)
+    console.binary.flush()
+    if numbers and results.without_number:
+        console.note(f"{name}: {results.without_number}")
+    if results.verdict.complete:
+        console.note(f"{name}: {results.verdict}")
+    return results.verdict
+
+
+def incomplete(end: Verdict, manifest: Manifest, folders: Folders) -> IncompleteError:
+    """Return the error which says that the results that were written are not all."""
+    hint = goes_on(end, manifest, folders)
+    return IncompleteError(f"{manifest.header.experiment}: {end}{hint}. The rows are written all the same.")
+
+
+def show_best(best: Best, experiment: str, console: Console) -> None:
+    """Print the parameters as JSON, and say which trials they are of."""
+    if best.without_number:
+        console.note(f"{experiment}: {best.without_number}")
+    trial = best.rows[0].trial
+    console.write(json.dumps(finite(trial.parameters), ensure_ascii=False, indent=2))
+    if len(best.rows) > 1:
+        numbers = ", ".join(f"#{row.trial.sequence}" for row in best.rows)
+        which = f"trials {numbers}: mean default = {best.score:g}"
+    else:
+        which = f"trial {trial.id} (#{trial.sequence}): default = {best.score:g}"
+    console.note(f"{which}, the best by {best.mode}{_but(best.rows)}")
+
+
+def _but(rows: Sequence[Row]) -> str:
+    """Return what is wrong with the best: a trial that failed after it reported its result."""
+    for row in rows:
+        if row.status in (Status.FAILED, Status.UNFINISHED):
+            return f"; but #{row.trial.sequence} is {row.status.value}: {row.error}"
+    return ""
+
+
+def show_report(manifest: Manifest, console: Console, folders: Folders) -> None:
+    """Write the page to stdout. Raises UsageError when that is a terminal, which cannot show it."""
+    if console.out.isatty():
+        raise UsageError("the report is a large HTML page; write it to a file: amlc report > report.html")
+    found = report(manifest, folders=folders)
+    console.binary.write(found.page)
+    console.binary.flush()
+    console.note(f"{manifest.header.experiment}: {found.verdict}")

@@ -1,0 +1,72 @@
+"""Print what a command tells while it is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from amlc.attempts import Attempt
+from amlc.commands.steps import Canceling, Learnt, Run, Step, Warned
+from amlc.console import Console
+from amlc.display import building
+from amlc.display.advice import about_failures, goes_on
+from amlc.display.progress import watching
+from amlc.drive import Watch
+from amlc.folders import Folders
+from amlc.write import Build
+
+_MOST_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """A listener that prints each step."""
+
+    console: Console
+    folders: Folders
+
+    def tell(self, step: Step) -> None:
+        """Say what was done, or is about to be."""
+        say = self.console.note
+        match step:
+            case Warned():
+                say = self.console.insist if step.matters else say
+                say(f"warning: {step.text}")
+            case Build():
+                building.show(step, self.console)
+            case Learnt():
+                learnt = "learnt from" if step.is_new else "known already"
+                left_out = f", left out: {step.left_out}" if step.left_out else ""
+                say(f"{step.path}: {step.results} results {learnt}{left_out}")
+            case Canceling():
+                say(f"{step.experiment}: {_canceled(step.attempts)}")
+            case Run():
+                self._tell_run(step)
+            case _:
+                say(step)
+
+    def watching(self, experiment: str, *, most: int | None) -> AbstractContextManager[Watch]:
+        """Give what shows the progress."""
+        return watching(experiment, self.console, most=most)
+
+    def _tell_run(self, run: Run) -> None:
+        say, end = self.console.note, run.verdict
+        if run.stopped is not None:
+            say(f"stopped: {run.stopped}")
+        hint = goes_on(end, run.manifest, self.folders, stopped=run.stopped)
+        say(f"{run.progress.submitted} submitted, {end}{hint}")
+        if end.failed:
+            say(about_failures(end, run.manifest.header, self.folders))
+
+
+def _canceled(attempts: Sequence[Attempt]) -> str:
+    """Return in one line what is about to be canceled."""
+    numbers = sorted(trial.sequence for attempt in attempts for trial in attempt.trials)
+    if not numbers:
+        return "nothing is at work, so nothing is canceled"
+    shown = ", ".join(map(str, numbers[:_MOST_SHOWN]))
+    more = ", …" if len(numbers) > _MOST_SHOWN else ""
+    jobs = f"{len(attempts)} job{'s' if len(attempts) > 1 else ''}"
+    trials = f"trial{'s' if len(numbers) > 1 else ''}"
+    return f"canceling {jobs} with {trials} {shown}{more}"

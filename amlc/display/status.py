@@ -1,0 +1,96 @@
+"""Print how the trials stand."""
+
+from __future__ import annotations
+
+import io
+import time
+
+from amlc.collect import Row
+from amlc.commands.status import Standing, status_table
+from amlc.console import Console
+from amlc.display.advice import goes_on
+from amlc.folders import Folders
+from amlc.manifest import Manifest
+from amlc.model import Status
+from amlc.report.tables import WRITERS
+
+_FIXED_WIDTH = 48
+_STYLES = {
+    Status.FAILED: "red",
+    Status.UNFINISHED: "magenta",
+    Status.SUCCEEDED: "green",
+    Status.RUNNING: "cyan",
+    Status.EARLY_STOPPED: "yellow",
+}
+
+
+def show_table(manifest: Manifest, console: Console, folders: Folders, format_: str) -> None:
+    """Write it as data."""
+    with status_table(manifest, folders=folders) as table:
+        WRITERS[format_](table, console.binary)
+
+
+def show(standing: Standing, manifest: Manifest, console: Console, folders: Folders) -> None:
+    """Print it for people: the verdict, the trials, and why some failed."""
+    from rich.console import Console as Terminal
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    stream = io.TextIOWrapper(console.binary, encoding="utf-8", errors="replace")
+    terminal = Terminal(file=stream, highlight=False)
+
+    def say(text: str, style: str | None = None) -> None:
+        terminal.print(text, style=style, markup=False, soft_wrap=True)
+
+    end, rows = standing.verdict, standing.rows
+    say(f"{manifest.header.experiment}: {end}{goes_on(end, manifest, folders)}")
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    for name in ("#", "trial", "status", "try", "time"):
+        grid.add_column(name, justify="right" if name in ("#", "try", "time") else "left", no_wrap=True)
+    grid.add_column("result, or why there is none", overflow="ellipsis", no_wrap=True)
+    room = max(terminal.width - _FIXED_WIDTH, 20)  # a long remark must not squeeze the columns before it
+    for row in rows:
+        grid.add_row(
+            str(row.trial.sequence),
+            row.trial.id,
+            Text(row.status.value, style=_STYLES.get(row.status, "")),
+            str(row.attempt.number) if row.attempt else "",
+            _duration(row),
+            Text(_cut(_remark(row, standing), room)),
+        )
+    terminal.print(grid)
+    if end.trials > len(rows):
+        terminal.print(f"… and {end.trials - len(rows)} more: amlc status --all", markup=False)
+    for line in standing.causes.lines():
+        say(line, style="red")
+    stream.flush()
+    stream.detach()  # or it would close what lies under it
+
+
+def _duration(row: Row) -> str:
+    started, ended = row.times
+    if started is None:
+        return ""
+    seconds = (ended or time.time()) - started
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def _remark(row: Row, standing: Standing) -> str:
+    """Return what a trial reported and why it did not end well, or why its job waits."""
+    parts = [f"{name}={_shown(value)}" for name, value in row.result.items()]
+    if row.error:
+        parts.append(row.error)
+    if not parts and row.attempt is not None:
+        return standing.reasons.get(row.attempt.job, "")
+    return " ".join(parts)
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"

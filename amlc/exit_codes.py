@@ -1,0 +1,57 @@
+"""The exit codes of commands that went through, by what they returned; an error has that of its class in `errors`.
+
+0 ok · 1 problems found, or a trial failed · 3 --check found a difference · 4 results incomplete · 5 back end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from amlc.errors import BackendError, ConfigError, IncompleteError
+
+if TYPE_CHECKING:  # what another command returns would take long to import
+    from amlc.backends import Check
+    from amlc.commands.steps import Run
+    from amlc.commands.validate import Checked
+    from amlc.write import Build
+
+OK: Final = 0
+DIFFERENT: Final = 3
+
+
+def exit_code(command: str, answer: Any) -> int:
+    """Return the exit code of a command, given what it returned."""
+    return _CODES[command](answer) if command in _CODES and answer is not None else OK
+
+
+def _of_validate(answer: Sequence[Checked]) -> int:
+    return ConfigError.exit_code if any(one.failed for one in answer) else OK
+
+
+def _of_compile(answer: Build) -> int:
+    return DIFFERENT if answer.preview and answer.changes else OK
+
+
+def _of_submit(answer: Run) -> int:
+    from amlc.drive import CANCELED
+
+    if answer.verdict.failed or answer.progress.failed or answer.stopped == CANCELED:
+        return 1
+    if answer.partial or answer.verdict.submitted:
+        return OK
+    return IncompleteError.exit_code
+
+
+def _of_doctor(answer: Sequence[Check]) -> int:
+    return OK if all(check.is_well for check in answer) else BackendError.exit_code
+
+
+_CODES: Final[dict[str, Callable[[Any], int]]] = {
+    "validate": _of_validate,
+    "compile": _of_compile,
+    "submit": _of_submit,
+    "retry": _of_submit,
+    "run": _of_submit,
+    "doctor": _of_doctor,
+}

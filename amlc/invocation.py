@@ -1,0 +1,78 @@
+"""One call of the command line: where it speaks, where its files are, and what it was given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:  # `amlc --version` has to answer at once
+    from amlc.console import Console
+    from amlc.display.running import Teller
+    from amlc.manifest import Manifest
+    from amlc.model import Experiment
+
+
+class Invocation:
+    """What holds for every command, and what is known of this one. The object that click hands around."""
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self.command = ""
+        self.given: str | None = None  # the experiment, as the user named it
+        self.held: list[str] = []  # warnings, for the case that all does not go well
+
+    def place(self, build: Path, state: Path) -> None:
+        """Take up where everything is."""
+        from amlc.folders import Folders
+
+        self.folders = Folders(build, state)
+
+    @property
+    def console(self) -> Console:
+        """Where the command speaks."""
+        from amlc.console import Console
+
+        return Console(sys.stdout, sys.stderr, self.quiet)
+
+    @property
+    def teller(self) -> Teller:
+        """What prints the steps of a command that takes its time."""
+        from amlc.display.running import Teller
+
+        return Teller(self.console, self.folders)
+
+    def manifest(self, experiment: str | None) -> Manifest:
+        """Return the compiled experiment of that file or name."""
+        return self.folders.manifest(experiment)
+
+    def load(self, file: Path, backend: str | None) -> Experiment:
+        """Read an experiment file, and say what is odd in it."""
+        from amlc.config import load_experiment
+
+        experiment, problems = load_experiment(file, backend=backend, environ=os.environ)
+        for problem in problems:
+            self.console.note(problem)
+        return experiment
+
+    def warn(self, text: str) -> None:
+        """Say a warning, or hold it back."""
+        if self.quiet:
+            self.held.append(text)
+        else:
+            say(text)
+
+    def say_held(self) -> None:
+        """Say the warnings that were held back."""
+        for text in self.held:
+            say(text)
+
+
+def say(text: str) -> None:
+    """Say a line on stderr, wherever that leads."""
+    with suppress(OSError):
+        click.echo(text, err=True)

@@ -1,0 +1,42 @@
+"""What was compiled, in a line, and what would change."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from amlc.console import Console
+from amlc.display.building import changes, differences, show
+from amlc.write import Build
+
+
+@pytest.mark.parametrize(
+    ("trials", "jobs", "changed", "line"),
+    [
+        (1, 1, 0, "e: 1 trial in 1 job, revision ffffff, nothing changed: b/"),
+        (12_000, 3, 1, "e: 12,000 trials in 3 jobs, revision ffffff, 1 files changed: b/"),
+        (0, 0, 2, "e: 0 trials in 0 jobs, revision ffffff, 2 files changed: b/"),
+    ],
+)
+def test_what_was_compiled_is_one_line(trials, jobs, changed, line):
+    err = io.StringIO()
+    build = Build(experiment="e", folder=Path("b"), revision="f" * 64, jobs=jobs, trials=trials, changes=changed)
+    show(build, Console(io.StringIO(), err))
+    assert err.getvalue() == f"{line}\n"
+
+
+def told(preview, old, new):
+    out = io.StringIO()
+    preview(Console(out, io.StringIO(), quiet=True))(Path("b/x"), old, new)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("old", "new", "mark"), [(None, b"1", "+"), (b"1", None, "-"), (b"1", b"2", "~")])
+def test_a_file_that_would_change_has_a_mark(old, new, mark):
+    assert told(changes, old, new) == f"{mark} b/x\n"
+
+
+def test_how_it_would_change_is_a_patch():
+    assert told(differences, b"1\n2", b"1\n3") == "--- a/b/x\n+++ b/b/x\n@@ -1,2 +1,2 @@\n 1\n-2\n+3\n"
+    assert told(differences, None, b"1\n").startswith("--- /dev/null\n+++ b/b/x\n")
+    assert told(differences, b"1\n", None).startswith("--- a/b/x\n+++ /dev/null\n")

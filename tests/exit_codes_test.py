@@ -1,0 +1,69 @@
+"""The exit code of a command follows from what it returned, and from nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from amlc.backends import Check
+from amlc.collect import Verdict
+from amlc.commands.steps import Run
+from amlc.commands.validate import Checked
+from amlc.drive import CANCELED, Progress
+from amlc.errors import Position, Problem, Severity
+from amlc.exit_codes import exit_code
+from amlc.model import Status
+from amlc.write import Build
+
+DONE = Verdict(2, {Status.SUCCEEDED: 2}, 0)
+OPEN = Verdict(2, {Status.SUCCEEDED: 1, Status.PENDING: 1}, 0)
+BAD = Verdict(2, {Status.SUCCEEDED: 1, Status.FAILED: 1}, 0)
+RUN = Run(manifest=SimpleNamespace(), progress=Progress(), stopped=None, verdict=DONE, partial=False)
+
+
+def checked(severity):
+    problem = Problem(position=Position(Path("a.yml"), 1, 1), code="E-x", message="it is wrong", severity=severity)
+    return Checked(Path("a.yml"), None, (problem,))
+
+
+def build(*, preview, changes):
+    return Build(
+        experiment="e", folder=Path("b"), revision="f" * 64, trials=1, jobs=1, changes=changes, preview=preview
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "code"),
+    [
+        pytest.param("validate", [checked(Severity.WARNING), checked(Severity.NOTE)], 0, id="only-warnings"),
+        pytest.param("validate", [checked(Severity.WARNING), checked(Severity.ERROR)], 1, id="an-error"),
+        pytest.param("compile", build(preview=False, changes=3), 0, id="compiled"),
+        pytest.param("compile", build(preview=True, changes=0), 0, id="nothing-would-change"),
+        pytest.param("compile", build(preview=True, changes=1), 3, id="something-would-change"),
+        pytest.param("submit", RUN, 0, id="all-done"),
+        pytest.param("submit", None, 0, id="dry-run"),
+        pytest.param("submit", replace(RUN, verdict=BAD, partial=True), 1, id="one-stands-failed"),
+        pytest.param("submit", replace(RUN, progress=Progress(failed=1)), 1, id="one-failed-and-is-not-compiled-now"),
+        pytest.param("submit", replace(RUN, verdict=OPEN), 4, id="some-not-submitted"),
+        pytest.param("submit", replace(RUN, verdict=OPEN, partial=True), 0, id="some-left-out-on-purpose"),
+        pytest.param("submit", replace(RUN, verdict=OPEN, stopped=CANCELED, partial=True), 1, id="canceled"),
+        pytest.param("retry", replace(RUN, verdict=BAD), 1, id="retry"),
+        pytest.param("run", replace(RUN, verdict=OPEN), 4, id="run"),
+        pytest.param("doctor", [Check("a", is_well=True, text="")], 0, id="all-well"),
+        pytest.param(
+            "doctor", [Check("a", is_well=True, text=""), Check("b", is_well=False, text="")], 5, id="one-ill"
+        ),
+        pytest.param("status", None, 0, id="no-answer"),
+    ],
+)
+def test_exit_code(command, answer, code):
+    assert exit_code(command, answer) == code
+
+
+def test_the_codes_are_those_that_help_lists(capsys):
+    from amlc.cli import main
+
+    help_ = " ".join((main.help or "").split())
+    for code in (0, 1, 2, 3, 4, 5, 130):
+        assert f"{code} " in help_.partition("Exit codes:")[2]
