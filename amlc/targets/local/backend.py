@@ -33,6 +33,7 @@ from amlc.model import Observation, Status
 from amlc.targets.local import gpus
 
 _SUPERVISOR = Path(__file__).with_name("supervise.sh")
+_BEING_WRITTEN = ("supervisor.tmp", "exit_code.tmp")  # a supervisor that was killed leaves them
 _ADOPTED_INTERVAL_S = 0.25  # how often to look at jobs that are not our children
 _GRACE_S = 10.0  # between asking a job to end and killing it; the runner itself takes 5 s
 # What every other job would meet too; anything else is the damage of one run folder.
@@ -268,6 +269,9 @@ class LocalBackend:
             started = run_folder.started(run)
             status = Status.WAITING if started is None else Status.RUNNING
             return Observation(job=job, status=status, started=started)
+        for name in _BEING_WRITTEN:
+            with suppress(OSError):
+                (run / name).unlink(missing_ok=True)
         return run_folder.how_it_ended(run, canceled=job in self._canceled) or self._never_started(job)
 
     def _never_started(self, job: str) -> Observation | None:
