@@ -12,14 +12,14 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a text file; `line` and `column` count from 1."""
+    """A place in a text file; `line` and `column` count from 1. Line 0: what is there was never a file."""
 
     file: Path
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else str(self.file)
 
 
 class Severity(str, Enum):

@@ -63,6 +63,13 @@ class Folders:
         compiled = ", ".join(folder.name for folder in self._compiled()) or "none"
         raise UsageError(f"{target}: neither a file nor a compiled experiment. Compiled in {self.build}/: {compiled}.")
 
+    def compiled(self, experiment: str) -> Manifest:
+        """Return the compiled experiment of that very name. Raises UsageError when there is none."""
+        folder = self.build / slug(experiment)
+        if not (folder / FILE_NAME).is_file():
+            raise UsageError(f"{folder}/: the experiment '{experiment}' is not compiled yet. Compile it first.")
+        return read_manifest(folder)
+
     def _only(self) -> Path:
         compiled = self._compiled()
         if len(compiled) == 1:

@@ -147,7 +147,7 @@ class Experiment:
 
     inputs: every file that decided the result, the experiment file first.
     *_seconds: whole seconds; None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone.
-    file: `source` as the user named it, for messages; None: by `source`.
+    document: what it was made of, for messages with a position; None only where nobody asks for one.
     initial: run first, in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
     result counts for: "worst", "ignore" or a number. include_intermediate_results: whether one that was stopped counts
     with its last result.
@@ -171,7 +171,7 @@ class Experiment:
     target: Settings
     seed: int
     trials_per_gpu: int = 1
-    file: Path | None = field(default=None, compare=False)
+    document: Document | None = field(default=None, compare=False, repr=False)
     # What follows is `amlc:` in the file, key by key: `config/normalise` finds each by its name.
     trials_per_job: int = 1
     replicates: int = 1

@@ -30,7 +30,7 @@ def problems(experiment: Experiment, *, leave_out: Sequence[Path]) -> tuple[Prob
     leave_out: as for `snapshot`. A class of the user's own is not run: what that raises, compile alone finds.
     """
     found = _refusals(experiment, leave_out)
-    return locate(found, experiment.file or experiment.source) if found else ()
+    return _located(experiment, found) if found else ()
 
 
 @contextmanager
@@ -42,7 +42,12 @@ def located(experiment: Experiment, *, leave_out: Sequence[Path]) -> Iterator[No
         found = _refusals(experiment, leave_out)
         if not any((other.path, other.code) == (err.path, err.code) for other in found):
             found.append(err)
-        raise ConfigError(locate(found, experiment.file or experiment.source)) from err
+        raise ConfigError(_located(experiment, found)) from err
+
+
+def _located(experiment: Experiment, found: Sequence[RefusedError]) -> tuple[Problem, ...]:
+    assert experiment.document is not None  # it was loaded, not made by hand
+    return locate(found, experiment.document)
 
 
 def check_ahead(experiment: Experiment) -> None:

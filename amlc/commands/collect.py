@@ -50,7 +50,7 @@ def collected(
     history: one for each intermediate result instead. aggregate: one for each parameter set, see AGGREGATES.
     """
     if history:
-        _fetch_history(manifest, folders)
+        fetch_history(manifest, folders)
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
         with _table(results, tally, history=history, aggregate=aggregate) as table:  # which has all rows by now
@@ -66,7 +66,7 @@ def _table(results: Results, tally: Tally, *, history: bool, aggregate: Sequence
     return trials_table(rows)
 
 
-def _fetch_history(manifest: Manifest, folders: Folders) -> None:
+def fetch_history(manifest: Manifest, folders: Folders) -> None:
     """Record the intermediate results of ended jobs that a remote back end was not asked for yet."""
     header = manifest.header
     backend = open_backend(header, folders.runs(header.experiment))

@@ -15,7 +15,7 @@ from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment, Trial
 from amlc.names import slug
-from amlc.plan import adaptive
+from amlc.plan import adaptive, plan
 from amlc.proposals import note_exhausted
 from amlc.refusals import check_ahead, located
 from amlc.warm_start import outside
@@ -34,6 +34,15 @@ def compile_(
         return compile_alone(experiment, backend=backend, folders=folders, preview=preview)
     with _alone(folders, experiment):
         return compile_alone(experiment, backend=backend, folders=folders)
+
+
+def certain(experiment: Experiment, *, folders: Folders) -> Iterator[Trial]:
+    """Yield the trials that are certain as things stand, which `compile_` would compile. Raises ConfigError."""
+    with located(experiment, leave_out=[folders.state, folders.build]):
+        check_ahead(experiment)
+        past, _ = _past(experiment, folders, is_dry=True)
+        for job in plan(experiment, past.groups, past.records):
+            yield from job.trials
 
 
 def compile_ahead(experiment: Experiment, *, backend: str | None, rounds: int | None, folders: Folders) -> Build:

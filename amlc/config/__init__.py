@@ -30,7 +30,13 @@ def load_experiment(
     environ: where `${NAME}` comes from.
     Raises ConfigError with all problems of the file and its search space, UsageError if the file cannot be read.
     """
-    document = load_document(file)
+    return experiment_of(load_document(file), backend=backend, environ=environ)
+
+
+def experiment_of(
+    document: Document, *, backend: str | None = None, environ: Mapping[str, str]
+) -> tuple[Experiment, tuple[Problem, ...]]:
+    """Return the experiment of a document, as `load_experiment` does of a file."""
     config, read = _checked(document, environ, backend=backend)
     config, space, space_file = _with_space(config)
     if config.failed:
@@ -39,12 +45,9 @@ def load_experiment(
     return normalise(config, space, inputs), ConfigError(config.problems).problems
 
 
-def locate(refusals: Iterable[RefusedError], file: Path) -> tuple[Problem, ...]:
-    """Return refusals as problems with what stands in an experiment file, or in the file of its search space.
-
-    Raises as `load_experiment` does, when the file can no longer be read.
-    """
-    config = read_service(read_keys(load_document(file), load_schema()), backend=None)
+def locate(refusals: Iterable[RefusedError], document: Document) -> tuple[Problem, ...]:
+    """Return refusals as problems with what stands in an experiment's document, or in the file of its search space."""
+    config = read_service(read_keys(document, load_schema()), backend=None)
     return ConfigError(_located(config, refusal) for refusal in refusals).problems
 
 

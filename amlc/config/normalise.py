@@ -48,7 +48,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         target=settings,
         trials_per_gpu=config.get("trainingService", "maxTrialNumberPerGpu") or 1,
         seed=_seed(config, namespace, name),
-        file=config.document.file,
+        document=config.document,
         **_own(ours, config),
     )
 

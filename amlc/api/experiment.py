@@ -1,0 +1,304 @@
+"""An experiment in Python: what the command line does, as values instead of text."""
+
+from __future__ import annotations
+
+import difflib
+import html
+import os
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from amlc import refusals
+from amlc.api.nni import NniNames
+from amlc.api.notebook import progress
+from amlc.api.results import Results, Row
+from amlc.api.settings import ExperimentConfig
+from amlc.collect import Tally, history_table
+from amlc.commands.cancel import cancel
+from amlc.commands.collect import fetch_history
+from amlc.commands.compile import certain, compile_
+from amlc.commands.logs import log
+from amlc.commands.observe import up_to_date
+from amlc.commands.options import Options
+from amlc.commands.plan import Plan, plan
+from amlc.commands.refresh import refresh
+from amlc.commands.report import report
+from amlc.commands.run import run
+from amlc.commands.status import Standing, status
+from amlc.commands.steps import Run, Step, Warned
+from amlc.config import experiment_of
+from amlc.config.load import load_document
+from amlc.config.values import document_of
+from amlc.drive import Progress, Watch
+from amlc.errors import ConfigError, Problem
+from amlc.folders import Folders
+from amlc.manifest import Manifest, read_manifest
+from amlc.model import Document, Trial
+from amlc.model import Experiment as Compilable
+from amlc.targets import PARALLEL
+
+_NAME = "experiment.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a compile did. jobs: the job files, in order. changes: how many files of the build folder changed.
+
+    revision: 64 hex digits, of code, command and environment.
+    """
+
+    folder: Path
+    revision: str
+    trials: int
+    jobs: tuple[Path, ...]
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report: one page of HTML that needs no network."""
+
+    page: bytes
+
+    def save(self, path: str | Path) -> None:
+        """Write the page into a file."""
+        Path(path).write_bytes(self.page)
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook, in a frame of its own."""
+        page = html.escape(self.page.decode())
+        return f'<iframe srcdoc="{page}" style="width: 100%; height: 40em; border: 0"></iframe>'
+
+
+class Experiment(NniNames):
+    """An experiment, in NNI's attribute style.
+
+        experiment = amlc.Experiment("local")
+        experiment.config.trial_command = "python3 train.py"
+        experiment.config.search_space = {"lr": {"_type": "loguniform", "_value": [0.0001, 0.1]}}
+        experiment.config.trial_concurrency = 2
+        experiment.config.max_trial_number = 10
+        experiment.config.tuner.name = "TPE"
+        results = experiment.run()
+
+    All that is known of what ran is in the state folder, where the command line finds it too; nothing is kept here but
+    the config. Nothing prints and nothing ends the process: what is wrong is raised, with the problems that the
+    command line prints. Several threads may use one experiment, as several processes may.
+    """
+
+    def __init__(
+        self,
+        config: str | Mapping[str, Any] | ExperimentConfig | None = None,
+        *,
+        folder: str | Path = ".",
+        build: str | Path = "build",
+        state: str | Path = ".amlc",
+    ) -> None:
+        """Make an experiment.
+
+        config: the platform, or the keys of an experiment file, or a config. folder: relative paths in the config
+        count from there. build, state: the folders of compiled experiments, and of ledgers and local runs.
+        """
+        if isinstance(config, ExperimentConfig):
+            self.config = config
+        elif isinstance(config, Mapping):
+            self.config = ExperimentConfig(**config)
+        else:
+            self.config = ExperimentConfig(config)
+        self.folders = Folders(Path(build).absolute(), Path(state).absolute())
+        self._file = Path(folder).absolute() / _NAME
+        self._read: tuple[Document, Mapping[str, Any]] | None = None
+
+    @classmethod
+    def load(cls, file: str | Path, *, build: str | Path = "build", state: str | Path = ".amlc") -> Experiment:
+        """Return the experiment of a file, right or wrong: ask it for its `problems`.
+
+        Raises UsageError if the file cannot be read, ConfigError if its text is no YAML.
+        """
+        document = load_document(Path(file))
+        found = cls(folder=Path(file).parent, build=build, state=state)
+        if isinstance(document.data, Mapping):
+            found.config = ExperimentConfig.of(document.data)
+        found._file = Path(file).absolute()
+        found._read = document, found.config.as_dict()
+        return found
+
+    # --- what it is ---
+
+    @property
+    def name(self) -> str:
+        """Its `experimentName`, or the name of its file."""
+        return self.config.experiment_name or self._file.stem
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong or odd, each with its place: of a file line and column, and always the path of the key."""
+        try:
+            experiment, found = self._loaded()
+        except ConfigError as error:
+            return error.problems
+        return (*found, *refusals.problems(experiment, leave_out=self._own_folders))
+
+    @property
+    def trials(self) -> Iterator[Trial]:
+        """The trials that are certain as things stand: of a tuner that learns, not those that results decide about.
+
+        Made one after the other. Raises ConfigError.
+        """
+        experiment, _ = self._loaded()
+        return certain(experiment, folders=self.folders)
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """Return the experiment as the text of an experiment file; with `path`, write it there too."""
+        text: str = yaml.safe_dump(self.config.as_dict(), sort_keys=False, allow_unicode=True)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    # --- what is done with it ---
+
+    def compile(self, *, backend: str | None = None) -> Build:
+        """Make the build folder hold exactly what the experiment says.
+
+        backend: the target to compile for, None for the config's platform. Raises ConfigError with every problem.
+        """
+        experiment, _ = self._loaded(backend)
+        done = compile_(experiment, backend=backend, folders=self.folders)
+        manifest = read_manifest(done.folder)
+        files = tuple(done.folder / entry.file for entry in manifest.entries())
+        return Build(done.folder, done.revision, done.trials, files, done.changes)
+
+    def diff(self, *, backend: str | None = None) -> str:
+        """Return what `compile` would change, as a unified diff; empty: nothing. Writes nothing. Raises ConfigError."""
+        lines: list[str] = []
+
+        def changed(path: Path, old: bytes | None, new: bytes | None) -> None:
+            name = os.path.relpath(path, self.folders.build.parent)
+            before = "/dev/null" if old is None else f"a/{name}"
+            after = "/dev/null" if new is None else f"b/{name}"
+            lines.extend(difflib.unified_diff(_lines(old), _lines(new), before, after))
+
+        experiment, _ = self._loaded(backend)
+        compile_(experiment, backend=backend, folders=self.folders, preview=changed)
+        return "".join(lines)
+
+    def plan(self, *, retry: Collection[str] = (), backend: str | None = None) -> Plan:
+        """Compile, and return what `submit` would do. Raises ConfigError."""
+        self.compile(backend=backend)
+        return plan(self._manifest, Options(backend=backend, retry=retry), folders=self.folders)
+
+    def submit(
+        self,
+        *,
+        retry: Collection[str] = (),
+        max_failures: int | str | None = None,
+        rounds: int | None = None,
+        wait: bool = True,
+        parallel: int = PARALLEL,
+        backend: str | None = None,
+        learn_from: str | Path | None = None,
+        watch: Watch | None = None,
+    ) -> Run:
+        """Compile, and run what was not run yet, to the end of the experiment; return what came of it.
+
+        retry: statuses whose trials run again, such as "failed". max_failures: submit no more after so many, or "10%"
+        of the trials. rounds: submit what is compiled so many times, the tuner asked in between; None: to the end.
+        wait: for the end. parallel: calls to the service in flight. learn_from: a table of earlier results for the
+        tuner. watch: called with the counts as they change; in a notebook they show without it.
+        Raises ConfigError before anything is submitted, LockedError if another submit is at work, BackendError.
+        """
+        experiment, _ = self._loaded(backend)
+        most = None if max_failures is None else str(max_failures)
+        options = Options(backend=backend, retry=retry, max_failures=most, rounds=rounds, wait=wait, parallel=parallel)
+        source = None if learn_from is None else Path(learn_from)
+        return run(experiment, options, folders=self.folders, learn_from=source, listener=_Listener(watch))
+
+    def cancel(self, *trials: str | int) -> int:
+        """End these trials, by number or id, or without any all that is at work; return how many jobs that concerns."""
+        named = [str(trial) for trial in trials] or None
+        return len(cancel(self._manifest, named, folders=self.folders).attempts)
+
+    def refresh(self, *, backend: str | None = None, **where: str) -> str:
+        """Take up all jobs that the service has of this experiment; return in one line what that was.
+
+        where: `subscription`, `resource_group` and `workspace`, if nothing else says where that is.
+        """
+        return refresh(self.name, backend=backend, where=where, folders=self.folders)
+
+    # --- what came of it ---
+
+    def status(self) -> Standing:
+        """Return how the trials stand, after a look at those that are at work."""
+        return status(self._manifest, folders=self.folders, everything=True)
+
+    def results(self) -> Results:
+        """Return a row for each compiled trial, after a look at those that are at work."""
+        manifest = self._manifest
+        with up_to_date(manifest, self.folders) as found:
+            tally = Tally(found)
+            rows = list(tally.counted(found.rows()))
+            return Results(rows, tally.verdict, manifest.header, self._history)
+
+    def report(self) -> Report:
+        """Return the results as a page."""
+        return Report(report(self._manifest, folders=self.folders).page)
+
+    def log(self, trial: str | int) -> str:
+        """Return what a trial's last attempt printed so far. trial: its number or id."""
+        pieces = log(self._manifest, str(trial), follow=False, folders=self.folders)
+        return b"".join(pieces).decode(errors="replace")
+
+    def __repr__(self) -> str:
+        return f"<Experiment {self.name!r}>"
+
+    # --- within ---
+
+    @property
+    def _own_folders(self) -> list[Path]:
+        return [self.folders.state, self.folders.build]
+
+    @property
+    def _manifest(self) -> Manifest:
+        return self.folders.compiled(self.name)
+
+    def _loaded(self, backend: str | None = None) -> tuple[Compilable, tuple[Problem, ...]]:
+        return experiment_of(self._document(), backend=backend, environ=os.environ)
+
+    def _document(self) -> Document:
+        """Return the file as it was read, whose places are known, or the values, if they are others by now."""
+        values = self.config.as_dict()
+        if self._read is not None and self._read[1] == values:
+            return self._read[0]
+        return document_of(values, self._file)
+
+    def _history(self, trial: str) -> list[Row]:
+        manifest = self._manifest
+        fetch_history(manifest, self.folders)
+        with up_to_date(manifest, self.folders) as found:
+            rows = (row for row in found.rows() if row.trial.id == trial)
+            with history_table(rows, found.ledger) as table:
+                return [{name: row.get(name) for name in table.columns} for row in table.rows]
+
+
+class _Listener:
+    """Hands on what a run tells: warnings as Python's own, the counts to who watches."""
+
+    def __init__(self, watch: Watch | None) -> None:
+        self._watch = watch
+
+    def tell(self, step: Step) -> None:
+        if isinstance(step, Warned):
+            warnings.warn(step.text, RuntimeWarning, stacklevel=5)
+
+    def watching(self, experiment: str, *, most: int | None) -> AbstractContextManager[Callable[[Progress], None]]:
+        return progress(experiment, most=most, watch=self._watch)
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return (content or b"").decode(errors="replace").splitlines(keepends=True)
