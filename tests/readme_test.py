@@ -208,8 +208,25 @@ def run_jinja(block, tmp_path, request):
     assert [job["compute"] for job in folder.jobs] == ["azureml:cpu", "azureml:gpu"]
 
 
+def run_python(block, tmp_path, request):
+    """It runs beside the experiment of `amlc init`, and all that it ran ended well."""
+    folder = Folder(tmp_path / "folder").prepare()
+    (folder.root / "train.py").write_text("import nni\nnni.report_final_result(nni.get_next_parameter()['lr'])\n")
+    folder.run(sys.executable, "-c", f"import amlc\n{block.text}")
+    for name in folder.root.glob("build/*"):
+        done = folder.run("amlc", "collect", name.name)
+        assert {row["status"] for row in csv.DictReader(done.stdout.splitlines())} == {"succeeded"}
+
+
 # A block in any other language fails: nothing that can be typed is forgotten. `text` is a drawing.
-RUN = {"sh": run_sh, "console": run_console, "yaml": run_yaml, "jinja": run_jinja, "text": lambda *_: None}
+RUN = {
+    "sh": run_sh,
+    "console": run_console,
+    "yaml": run_yaml,
+    "jinja": run_jinja,
+    "python": run_python,
+    "text": lambda *_: None,
+}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)

@@ -102,7 +102,7 @@ class Section:
 class ExperimentConfig(Section):
     """All keys of an experiment file; NNI's class of that name, for every platform.
 
-        config = ExperimentConfig("local", trial_command="python3 train.py", trial_concurrency=2)
+        config = amlc.ExperimentConfig("local", trial_command="python3 train.py", trial_concurrency=2)
         config.tuner.class_args["optimize_mode"] = "maximize"
 
     Nothing is checked before the experiment is asked for its `problems`, or compiled, but the names of the keys.
