@@ -22,6 +22,7 @@ class Document:
 
     keys, values: the position of each mapping key and of each value, by path from the root.
     remarks: the reader's own warnings, such as a value that YAML 1.1 and 1.2 read differently.
+    moved: where a path of `data` stands in the file, if elsewhere, or below what.
     """
 
     file: Path
@@ -29,9 +30,18 @@ class Document:
     keys: Mapping[JsonPath, Position]
     values: Mapping[JsonPath, Position]
     remarks: tuple[Problem, ...] = ()
+    moved: Mapping[JsonPath, JsonPath] = field(default_factory=dict)
+
+    def original(self, path: JsonPath) -> JsonPath:
+        """Return the path as the file has it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.moved:
+                return self.moved[path[:length]] + path[length:]
+        return path
 
     def at(self, path: JsonPath, *, key: bool = False) -> Position:
         """Return where `path` stands: its value or, with `key`, its key; the nearest parent if it is absent."""
+        path = self.original(path)
         table = self.keys if key else self.values
         while path not in table and path:
             path, table = path[:-1], self.values
@@ -41,7 +51,8 @@ class Document:
         self, path: JsonPath, code: str, message: str, *, key: bool = False, severity: Severity = Severity.ERROR
     ) -> Problem:
         """Return a problem with what stands at `path`: its value or, with `key`, its key."""
-        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+        here = self.original(path)
+        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in here)
         return Problem(position=self.at(path, key=key), code=code, message=message, path=pointer, severity=severity)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from amlc.config.legacy import refuse_legacy, to_v2
+from amlc.config.legacy import is_legacy, moves, to_v2
 from amlc.config.load import load_document
 from amlc.errors import UsageError
 
@@ -31,6 +31,7 @@ class Migrated:
 def migrate(file: Path) -> Migrated:
     """Convert a file of NNI v1. Raises UsageError for any other."""
     document = load_document(file)
-    if not isinstance(document.data, Mapping) or refuse_legacy(document) is None:
+    if not is_legacy(document):
         raise UsageError(f"{file}: not in NNI's v1 format, so there is nothing to convert. Try: amlc validate {file}.")
-    return Migrated(*to_v2(document.data))
+    found = list(moves(document.data))
+    return Migrated(to_v2(found), [".".join(map(str, move.old)) for move in found if move.new is None])

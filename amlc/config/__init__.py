@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms, check_types
 from amlc.config.initial import check_initial
-from amlc.config.legacy import refuse_legacy
+from amlc.config.legacy import PLATFORM, in_words_of_v1, is_legacy, modern
 from amlc.config.load import load_document
 from amlc.config.normalise import normalise
 from amlc.config.placeholders import fill_placeholders
@@ -37,18 +37,27 @@ def experiment_of(
     document: Document, *, backend: str | None = None, environ: Mapping[str, str]
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of a document, as `load_experiment` does of a file."""
-    config, read = _checked(document, environ, backend=backend)
+    config, read = _checked(modern(document), environ, backend=backend)
     config, space, space_file = _with_space(config)
+    found = ConfigError(_worded(document, config.problems))
     if config.failed:
-        raise ConfigError(config.problems)
+        raise found
     inputs = (*([space_file] if space_file is not None else []), *read)
-    return normalise(config, space, inputs), ConfigError(config.problems).problems
+    return normalise(config, space, inputs), found.problems
+
+
+def _worded(document: Document, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield problems in the words of the file's own format."""
+    old = is_legacy(document)
+    for problem in problems:
+        in_file = problem.position.file == document.file
+        yield in_words_of_v1(problem, document.data.get(PLATFORM)) if old and in_file else problem
 
 
 def locate(refusals: Iterable[RefusedError], document: Document) -> tuple[Problem, ...]:
     """Return refusals as problems with what stands in an experiment's document, or in the file of its search space."""
-    config = read_service(read_keys(document, load_schema()), backend=None)
-    return ConfigError(_located(config, refusal) for refusal in refusals).problems
+    config = read_service(read_keys(modern(document), load_schema()), backend=None)
+    return ConfigError(_worded(document, (_located(config, refusal) for refusal in refusals))).problems
 
 
 def _located(config: Config, refusal: RefusedError) -> Problem:
@@ -77,12 +86,10 @@ def _checked(document: Document, environ: Mapping[str, str], *, backend: str | N
 
 
 def _refuse_other_shapes(document: Document) -> None:
-    """Raise for a file that is no experiment of NNI v2 or v3 at all."""
+    """Raise for a file that is no experiment of NNI at all."""
     if not isinstance(document.data, Mapping):
         text = "an experiment file is a mapping (key: value) at its top. Write `trialConcurrency: 1` and so on."
         raise ConfigError([*document.remarks, document.problem((), "E-type", text)])
-    if legacy := refuse_legacy(document):
-        raise ConfigError([*document.remarks, legacy])
 
 
 def _with_space(config: Config) -> tuple[Config, Space, Path | None]:
