@@ -15,6 +15,7 @@ from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.space.canonical import canonical_json, digest_of
+from amlc.space.points import inexhaustible
 from amlc.tuners import Tuner, built_in
 from amlc.tuners.shared.failures import lessons
 
@@ -155,16 +156,20 @@ def upcoming(
     """
     ids = _Ids(experiment, known)
     gaps = _missing_replicates(experiment, known)
+    ahead = _tuner(experiment).ahead
     if room is None:
-        ahead = _tuner(experiment).ahead
-        assert ahead is not None  # the caller has seen to that
         running = sum(not record.status.ended for record in records)
         free = _sets(experiment, _in_flight(experiment) - len(gaps)) - running
-        certain = max(ahead(records, args=experiment.tuner.class_args), initial.leading(experiment, records))
-        count = max(certain, free, 0)
+        # Without an end to an open loop, there is none to what is certain either.
+        certain = 0 if ahead is None else ahead(records, args=experiment.tuner.class_args)
+        count = max(certain, initial.leading(experiment, records) if ahead else 0, free, 0)
     else:
         count = _sets(experiment, room - len(gaps))
-    fresh = _following(experiment, known, _propose(experiment, records, count)) if count > 0 else ()
+    fresh: Iterable[tuple[int, Parameters]] = ()
+    if count > 0 and ahead is None:
+        fresh = _following(experiment, known, islice(_endless_loop(experiment, _begun(experiment, known)), count))
+    elif count > 0:
+        fresh = _following(experiment, known, _propose(experiment, records, count))
     trials = (ids.trial(sequence, parameters) for sequence, parameters in chain(gaps, fresh))
     left = None if experiment.max_trials is None else min(max(experiment.max_trials - len(known), 0), sys.maxsize)
     return islice(_within_budget(experiment, trials), left)
@@ -204,15 +209,55 @@ def _following(
     experiment: Experiment, known: Sequence[Trial], parameter_sets: Iterable[Parameters]
 ) -> Iterator[tuple[int, Parameters]]:
     """Yield number and parameters of new trials behind the `known` ones, whose missing replicates count as known."""
-    sets = max((trial.sequence // experiment.replicates for trial in known), default=-1) + 1
-    for number, parameters in enumerate(parameter_sets, start=sets):
+    for number, parameters in enumerate(parameter_sets, start=_begun(experiment, known)):
         for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates):
             yield sequence, parameters
 
 
+def _begun(experiment: Experiment, known: Sequence[Trial]) -> int:
+    """Return how many parameter sets the `known` trials are of, the missing ones in between counted."""
+    return max((trial.sequence // experiment.replicates for trial in known), default=-1) + 1
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The parameter sets of an open loop without an end, and how many of them were read."""
+
+    experiment: Experiment
+    sets: Iterator[Parameters]
+    read: int = 0
+
+
+_readings: list[_Reading] = []
+"""The latest one: what was read is not to be gone through again for each further trial."""
+
+
+def _endless_loop(experiment: Experiment, start: int) -> Iterator[Parameters]:
+    """Yield the parameter sets of an open loop from number `start` on."""
+    reading = _readings.pop() if _readings else None
+    if reading is None or reading.experiment is not experiment or reading.read > start:
+        allowed = Gate(experiment.constraints)
+        reading = _Reading(experiment, allowed.some(_propose(experiment, (), sys.maxsize, allowed)))
+    _readings.append(reading)
+    for parameters in reading.sets:
+        reading.read += 1
+        if reading.read > start:
+            yield parameters
+
+
 def adaptive(experiment: Experiment) -> bool:
+    """Return whether trials are proposed while others run: results decide about them, or they have no end."""
+    return learns(experiment) or _is_endless(experiment)
+
+
+def learns(experiment: Experiment) -> bool:
     """Return whether later trials depend on the results of earlier ones."""
     return _tuner(experiment).ahead is not None
+
+
+def _is_endless(experiment: Experiment) -> bool:
+    """Return whether it is an open loop that nothing ends."""
+    return experiment.max_trials is None and experiment.tuner.name != "Batch" and bool(inexhaustible(experiment.space))
 
 
 def _tuner(experiment: Experiment) -> Tuner:

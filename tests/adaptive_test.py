@@ -63,6 +63,20 @@ def is_at_work(project, run):
     return run.poll() is not None or (lock.exists() and f"process {run.pid} " in lock.read_text())
 
 
+def test_without_an_end_it_runs_until_the_time_is_over(learning):
+    project = learning({"name": "Random"}, trials=None, concurrency=2, maxExperimentDuration="2s")
+    found = project.amlc("compile", "experiment.yml")
+    assert "2 trials in 2 jobs" in found.stderr
+    assert "W-endless" not in found.stderr
+    run = project.amlc("run", "experiment.yml")
+    assert "stopped: maxExperimentDuration (2 s) is over" in run.stderr
+    drawn = proposals(project)
+    assert len(drawn) > 3
+    project.write(PARABOLA, searchSpace=SPACE, tuner={"name": "Random"}, maxTrialNumber=len(drawn) + 1)
+    assert "1 submitted" in project.amlc("run", "experiment.yml").stderr
+    assert proposals(project)[:-1] == drawn
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_run_proposes_from_results_until_the_last_trial(learning, concurrency):
     project = learning(concurrency=concurrency)

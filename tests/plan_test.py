@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from amlc.errors import PlanError
-from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, Real, Space, Trial
+from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, Real, Record, Space, Trial
 from amlc.names import JOB_NAME, attempt_name, job_name, slug
-from amlc.plan import plan, proposed, trial_id
+from amlc.plan import adaptive, learns, plan, proposed, trial_id, upcoming
 from amlc.targets.local import LocalTarget
 
 AB = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
@@ -348,8 +348,42 @@ def test_the_first_job_of_an_endless_space_comes_at_once() -> None:
     before = time.perf_counter()
     first = next(plan(experiment(ENDLESS, tuner="Random", max_trials=10**9)))
     assert first.trials[0].sequence == 0
-    assert len(list(islice(plan(experiment(ENDLESS, max_trials=None)), 100))) == 100
+    assert len(list(islice(proposed(experiment(ENDLESS, max_trials=None)), 100))) == 100
     assert time.perf_counter() - before < 2
+
+
+@pytest.mark.parametrize("tuner", ["Random", "GridSearch"])
+@pytest.mark.parametrize("changes", [{}, {"replicates": 2}, {"initial": ({"lr": 0.5, "n": 3},)}], ids=str)
+def test_an_open_loop_without_an_end_is_planned_as_far_as_there_is_room(tuner, changes) -> None:
+    one = experiment(ENDLESS, tuner=tuner, concurrency=4, **changes)
+    assert adaptive(one)
+    assert not learns(one)
+    bounded = list(proposed(replace(one, max_trials=30)))
+    assert not adaptive(replace(one, max_trials=30))
+    known = [trial for job in plan(one) for trial in job.trials]
+    assert known == bounded[:4]
+    while len(known) < 24:
+        known += upcoming(one, known, [Record(parameters=trial.parameters) for trial in known], room=5)
+    assert known == bounded[: len(known)]
+    assert [trial for job in plan(one, [(trial,) for trial in known]) for trial in job.trials][: len(known)] == known
+
+
+def test_what_was_read_of_an_endless_loop_is_not_gone_through_again() -> None:
+    one = experiment(ENDLESS, tuner="Random")
+    known: list[Trial] = []
+    before = time.perf_counter()
+    for _ in range(10):
+        known += upcoming(one, known, (), room=3000)
+    assert len(known) == 30_000
+    far = time.perf_counter()
+    known += upcoming(one, known, (), room=1)
+    assert time.perf_counter() - far < (far - before) / 10
+    assert known == list(islice(proposed(one), len(known)))
+
+
+def test_a_space_that_ends_needs_no_limit() -> None:
+    assert not adaptive(experiment(AB, tuner="Random"))
+    assert not adaptive(experiment((Choice("rows", ({"lr": 1},)),), tuner="Batch"))
 
 
 def test_trials_are_values() -> None:

@@ -15,7 +15,7 @@ from amlc.folders import PATIENCE_S, Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment
-from amlc.plan import adaptive
+from amlc.plan import learns
 from amlc.warm_start import read_results_from, record_results
 
 
@@ -43,7 +43,7 @@ def run(
 
 
 def _learn(experiment: Experiment, path: Path, folders: Folders) -> Learnt:
-    if not adaptive(experiment):
+    if not learns(experiment):
         raise UsageError(f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. Leave it out.")
     results = read_results_from(path, experiment.space)
     with open_ledger(folders.ledger(experiment.name)) as ledger:

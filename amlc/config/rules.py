@@ -11,8 +11,9 @@ from amlc.catalogue import find
 from amlc.config.durations import parse_time
 from amlc.config.job import check_job
 from amlc.config.spelling import Config
-from amlc.errors import Problem, did_you_mean
-from amlc.model import Choice, JsonPath, Real, Space
+from amlc.errors import Problem, Severity, did_you_mean
+from amlc.model import Choice, JsonPath, Space
+from amlc.space.points import inexhaustible
 
 _NO_EFFECT = {
     "nniManagerIp": "amlc has no manager process that trials would call",
@@ -147,34 +148,18 @@ def _check_seeds(config: Config) -> Iterator[Problem]:
 
 
 def check_endless(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
-    """Yield an error when neither the space nor `maxTrialNumber` ends the experiment.
-
-    An adaptive tuner, whose trials are not written out in advance, may be ended by `maxExperimentDuration` as well.
-    """
+    """Yield a warning when nothing ends the experiment: neither a limit nor the space."""
     known = find(tuner, "tuner")
-    if known is None:
+    bounds = ("maxTrialNumber", "maxExperimentDuration")
+    if known is None or any(config.get(name) is not None or (name,) in config.broken for name in bounds):
         return
-    bounds = ("maxTrialNumber", "maxExperimentDuration") if known.adaptive else ("maxTrialNumber",)
-    if any(config.get(name) is not None or (name,) in config.broken for name in bounds):
-        return
-    advice = " or ".join(f"'{name}'" for name in bounds)
+    advice = "It runs until ^C. Set 'maxTrialNumber' or 'maxExperimentDuration'."
     if not known.ends:
-        text = f"{known.name} goes on for ever. Set {advice}."
-        yield config.problem((), "E-endless", text)
-    elif tuner != "Batch" and (name := _endless(space)):
-        text = f"'{name}' has endlessly many values, so the experiment never ends. Set {advice}."
-        yield config.problem((), "E-endless", text)
-
-
-def _endless(space: Space) -> str:
-    """Return the first dimension with endlessly many values, "" if there is none."""
-    for dimension in space:
-        if isinstance(dimension, Real) and (dimension.q is None or dimension.normal):
-            return dimension.name
-        for branch in dimension.branches if isinstance(dimension, Choice) else ():
-            if name := _endless(branch):
-                return f"{dimension.name}/{name}"
-    return ""
+        text = f"{known.name} goes on for ever. {advice}"
+        yield config.problem((), "W-endless", text, severity=Severity.WARNING)
+    elif tuner != "Batch" and (name := inexhaustible(space)):
+        text = f"'{name}' has endlessly many values, so the experiment never ends. {advice}"
+        yield config.problem((), "W-endless", text, severity=Severity.WARNING)
 
 
 def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:

@@ -82,6 +82,17 @@ def endless(space: Space) -> bool:
     return any(isinstance(dimension, Real) and dimension.q is None for dimension in space)
 
 
+def inexhaustible(space: Space) -> str:
+    """Return the first parameter with endlessly many values, a branch's as `outer/inner`; "" if there is none."""
+    for dimension in space:
+        if isinstance(dimension, Real) and (dimension.q is None or dimension.normal):
+            return dimension.name
+        for branch in dimension.branches if isinstance(dimension, Choice) else ():
+            if name := inexhaustible(branch):
+                return f"{dimension.name}/{name}"
+    return ""
+
+
 def may_overflow(space: Space) -> bool:
     """Tell whether some draw of `space` may be no number that a computer has: then `deliver` raises SpaceError."""
     return any(isinstance(axis.dimension, Real) and _may_overflow(axis.dimension) for axis in axes(space))

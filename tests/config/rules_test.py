@@ -112,13 +112,13 @@ def test_what_was_refused_is_not_missing_too(read, say):
         ("Random", (X,), "", False),
         ("Random", (C, Q, N), "", True),
         ("Random", (X,), "maxTrialNumber: 1", True),
-        ("Random", (X,), "maxExperimentDuration: 1h", False),
+        ("Random", (X,), "maxExperimentDuration: 1h", True),
         ("GridSearch", (X,), "", False),
         ("GridSearch", (Q, N, C), "", True),
         ("GridSearch", (NORMAL,), "", False),
         ("GridSearch", (Choice("a", ("s",), ((C, X),)),), "", False),
         ("GridSearch", (Choice("a", ("s", "t"), ((C,), (Q,))),), "", True),
-        ("GridSearch", (X,), "maxExperimentDuration: 1h", False),
+        ("GridSearch", (X,), "maxExperimentDuration: 1h", True),
         ("TPE", (C,), "", True),
         ("PBT", (C,), "", False),
         ("PBT", (C,), "maxTrialNumber: 1", True),
@@ -133,7 +133,7 @@ def test_what_was_refused_is_not_missing_too(read, say):
 )  # fmt: skip
 def test_an_experiment_has_an_end(read, tuner, space, text, ends):
     found = list(check_endless(read(f"{BASE}{text}"), space, tuner))
-    assert [problem.code for problem in found] == ([] if ends else ["E-endless"])
+    assert [problem.code for problem in found] == ([] if ends else ["W-endless"])
 
 
 def test_what_goes_on_for_ever_is_named(read):

@@ -7,7 +7,17 @@ import math
 import pytest
 
 from amlc.model import Choice, Integer, Real
-from amlc.space.points import MODEL_DIGITS, SpaceError, axes, coordinate_of, deliver, endless, flattened, value_at
+from amlc.space.points import (
+    MODEL_DIGITS,
+    SpaceError,
+    axes,
+    coordinate_of,
+    deliver,
+    endless,
+    flattened,
+    inexhaustible,
+    value_at,
+)
 
 UNIFORM = Real("u", 0.0, 1.0)
 
@@ -78,6 +88,13 @@ def test_axes_are_depth_first_and_only_the_chosen_branch_is_delivered() -> None:
 )
 def test_only_an_unrounded_parameter_outside_branches_never_repeats(space, expected) -> None:
     assert endless(space) is expected
+
+
+def test_the_first_parameter_with_endlessly_many_values_is_named() -> None:
+    rounded = Real("q", 0.0, 1.0, q=0.1)
+    assert inexhaustible((Integer("i", 0, 2), rounded)) == ""
+    assert inexhaustible((rounded, Real("n", 0.0, 1.0, normal=True, q=1.0))) == "n"
+    assert inexhaustible((Choice("c", ("x", "y"), ((rounded,), (UNIFORM,))),)) == f"c/{UNIFORM.name}"
 
 
 def test_a_value_that_was_rounded_to_0_is_a_point_of_the_space() -> None:
