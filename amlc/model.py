@@ -81,7 +81,7 @@ class Integer:
 class Real:
     """The other nine types: a uniform or normal draw, perhaps exponentiated (`log`), perhaps rounded to `q`.
 
-    a, b: low and high in the scale of the delivered value; for `normal`, mu and sigma of the draw.
+    a, b: low and high in the scale of the delivered value, which may be equal; for `normal`, mu and sigma of the draw.
     """
 
     name: str
@@ -90,6 +90,11 @@ class Real:
     normal: bool = False
     log: bool = False
     q: float | None = None
+
+    @property
+    def constant(self) -> bool:
+        """Whether its bounds are equal, so that it has one value."""
+        return self.a == self.b and not self.normal
 
 
 Dimension: TypeAlias = "Choice | Integer | Real"

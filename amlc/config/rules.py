@@ -202,5 +202,8 @@ def _variables(expression: str) -> set[str]:
 def _names(space: Space, tuner: str | None) -> set[str]:
     if tuner != "Batch":
         return {dimension.name for dimension in space}
-    rows: list[Any] = [row for dimension in space if isinstance(dimension, Choice) for row in dimension.options]
-    return {str(name) for row in rows for name in row}
+    found: set[str] = set()
+    for dimension in space:
+        for row in dimension.options if isinstance(dimension, Choice) else ():
+            found |= set(row) if isinstance(row, Mapping) else {dimension.name}
+    return found

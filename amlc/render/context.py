@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from amlc.errors import PlanError
-from amlc.model import Experiment, Trial
+from amlc.model import Choice, Experiment, Trial
 from amlc.names import aml_name, job_name
 from amlc.plan import Job
 from amlc.space.points import flattened
@@ -122,12 +122,14 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
     if mount is not None:  # below it lies what the trials write, in the places that NNI uses
         shared["AMLC_OUTPUT_ROOT"] = as_json(f"{mount}/nni/{aml_name(experiment.name)}/trials")
 
+    bare = _bare(experiment)
+
     def variables(job: Job) -> dict[str, str]:
         variables = shared.copy()
         if experiment.gpus_per_trial and len(job.trials) > 1:  # without GPUs they run one by one
             variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), experiment.concurrency))
         for index, trial in enumerate(job.trials):
-            variables |= _trial_variables(index, trial, experiment.replicates)
+            variables |= _trial_variables(index, trial, experiment.replicates, bare(trial))
         size = sum(map(len, variables.values()))  # in characters, of which one takes four bytes at most
         if size * 4 > MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > MOST_BYTES:
             raise _too_large(job, variables, size)
@@ -152,9 +154,21 @@ def _too_large(job: Job, variables: Mapping[str, str], size: int) -> PlanError:
     )
 
 
-def _trial_variables(index: int, trial: Trial, replicates: int) -> dict[str, str]:
+def _bare(experiment: Experiment) -> Callable[[Trial], str | None]:
+    """Return what names the parameter whose value alone a trial receives: one that Batch has as no mapping."""
+    if experiment.tuner.name != "Batch":
+        return lambda trial: None
+    (choice,) = experiment.space
+    options = choice.options if isinstance(choice, Choice) else ()
+    plain = {as_json({choice.name: option}) for option in options if not isinstance(option, Mapping)}
+    return lambda trial: choice.name if plain and as_json(trial.parameters) in plain else None
+
+
+def _trial_variables(index: int, trial: Trial, replicates: int, bare: str | None) -> dict[str, str]:
     name = f"AMLC_TRIAL_{index}"
     record = trial.as_dict()
+    if bare is not None:
+        record["bare"] = bare
     if replicates > 1:
         record["replicate"] = trial.sequence % replicates
     text = as_json(record)

@@ -74,6 +74,8 @@ def draws(rng: Generator, space_axes: Sequence[Axis], fixed: Mapping[Key, int] |
 def _sampler(rng: Generator, axis: Axis, fixed: int | None) -> Callable[[], int | float]:
     if fixed is not None:
         return lambda: fixed
+    if isinstance(axis.dimension, Real) and axis.dimension.constant:
+        return lambda: int(0 * rng.uniform())  # NNI draws a number for it too
     if axis.size is not None:
         size = axis.size
         return lambda: int(rng.integers(size))

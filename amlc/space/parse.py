@@ -50,7 +50,7 @@ def parse_space(document: Document, path: JsonPath, *, tuner: str | None) -> tup
 
 
 _PARAMETER = "Write for example `lr: {_type: uniform, _value: [0, 1]}`."
-_BATCH = "Batch takes one parameter of _type choice, whose _value lists the parameter sets as mappings"
+_BATCH = "Batch takes one parameter of _type choice, whose _value lists the parameter sets"
 
 
 class _Parser:
@@ -186,7 +186,7 @@ class _Parser:
                 self.warn((*path, index), "W-space-duplicate", f"{message} Remove one of them.")
 
     def batch(self, data: Mapping[str, Any], path: JsonPath) -> Space:
-        """Return Batch's one choice, whose options are the trials' parameters themselves."""
+        """Return Batch's one choice, whose options are what the trials receive: mappings as a rule."""
         if len(data) != 1:
             self.error(path, "E-space-batch", f"{_BATCH}; got {len(data)} parameters. Keep one.")
             return ()
@@ -201,10 +201,6 @@ class _Parser:
             return ()
         if not known or "_value" not in spec or not self.check_values("choice", spec["_value"], here):
             return ()
-        for index, row in enumerate(spec["_value"]):
-            if not isinstance(row, Mapping):
-                message = f"{_BATCH}; got {_show(row)}. Write `{{name: value}}`."
-                self.error((*here, "_value", index), "E-space-batch", message)
         self.duplicates(spec["_value"], (*here, "_value"))
         return (Choice(name, tuple(spec["_value"])),)
 
@@ -282,9 +278,8 @@ def _objections(kind: str, numbers: list[float | None], shown: list[Any]) -> Ite
     elif base == "loguniform" and a is not None and a <= 0:
         plain = kind.replace("log", "")
         yield 0, f"'{kind}' needs low > 0, got {_show(shown[0])}. Use a small bound such as 1e-6, or '{plain}'."
-    elif a is not None and b is not None and a >= b:
-        advice = "Swap them." if a > b else "Widen them, or write 'choice' with one value."
-        yield 0, f"'{kind}' needs low < high, got {_show(shown[0])} and {_show(shown[1])}. {advice}"
+    elif a is not None and b is not None and a > b:
+        yield 0, f"'{kind}' needs low <= high, got {_show(shown[0])} and {_show(shown[1])}. Swap them."
     elif a is not None and b is not None and not math.isfinite(b - a):
         yield 0, f"'{kind}' has a range too wide for a draw: {_show(shown[0])} to {_show(shown[1])}. Narrow it."
     if kind.startswith("q") and q is not None and q <= 0:

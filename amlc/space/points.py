@@ -1,7 +1,7 @@
 """Flatten a search space into axes and turn points on them into what a trial receives.
 
-A *point* holds one number for each active axis: an index for `choice`, an offset from `low` for `randint`, and
-the draw itself for the real types, before exp, rounding and clipping. Source of the formulas: NNI 3.0,
+A *point* holds one number for each active axis: an index for `choice`, an offset from `low` for `randint`, 0 for the
+only value between equal bounds, and the draw itself for the real types, before exp, rounding and clipping. Source of the formulas: NNI 3.0,
 `nni/common/hpo_utils/formatting.py`.
 """
 
@@ -71,7 +71,7 @@ def _size(dimension: Dimension) -> int | None:
             return len(dimension.options)
         case Integer():
             return dimension.high - dimension.low
-    return None
+    return 1 if dimension.constant else None
 
 
 def endless(space: Space) -> bool:
@@ -79,13 +79,13 @@ def endless(space: Space) -> bool:
 
     NNI's own rule (`hpo_utils/dedup.py`): a continuous parameter inside a branch does not count.
     """
-    return any(isinstance(dimension, Real) and dimension.q is None for dimension in space)
+    return any(isinstance(dimension, Real) and dimension.q is None and not dimension.constant for dimension in space)
 
 
 def inexhaustible(space: Space) -> str:
     """Return the first parameter with endlessly many values, a branch's as `outer/inner`; "" if there is none."""
     for dimension in space:
-        if isinstance(dimension, Real) and (dimension.q is None or dimension.normal):
+        if isinstance(dimension, Real) and not dimension.constant and (dimension.q is None or dimension.normal):
             return dimension.name
         for branch in dimension.branches if isinstance(dimension, Choice) else ():
             if name := inexhaustible(branch):
@@ -143,6 +143,8 @@ def value_at(dimension: Dimension, x: float) -> Any:
 
 
 def _real(dimension: Real, x: float) -> float:
+    if dimension.constant:
+        return dimension.a
     try:
         if dimension.log:
             x = math.exp(x)
@@ -226,6 +228,8 @@ def coordinate_of(dimension: Dimension, value: Any) -> int | float | None:
         return None
     if isinstance(dimension, Integer):
         return int(value) - dimension.low if value in range(dimension.low, dimension.high) else None
+    if dimension.constant:
+        return 0 if value == dimension.a else None
     return _draw_of(dimension, value)
 
 

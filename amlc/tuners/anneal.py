@@ -150,6 +150,8 @@ def _expression(space: Space, prefix: Key, labels: Mapping[Key, str]) -> dict[st
             case Integer():
                 size = dimension.high - dimension.low
                 expression[label] = hp.randint(label, size) if size <= _MANY else hp.uniform(label, 0, size)
+            case Real() if dimension.constant:
+                expression[label] = hp.randint(label, 1)
             case Real():
                 draw = hp.normal if dimension.normal else hp.uniform
                 expression[label] = draw(label, *coordinates(dimension))

@@ -182,3 +182,6 @@ def test_the_parameters_of_batch_are_those_of_its_rows(read):
     (problem,) = check_constraints(config, (rows,), "Batch")
     assert "no parameter 'c'. Known: lr, n." in problem.message
     assert not list(check_constraints(read("amlc: {}"), (rows,), "Batch"))
+    plain = read("amlc: {constraints: ['rows > 0', 'b > 0']}")
+    (problem,) = check_constraints(plain, (Choice("rows", (1, 2)),), "Batch")
+    assert "no parameter 'b'" in problem.message

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amlc.errors import PlanError
-from amlc.model import Algorithm, Experiment, Trial
+from amlc.model import Algorithm, Choice, Experiment, Trial
 from amlc.plan import Job
 from amlc.render.context import as_json, inert, mapper, merged
 from amlc.targets.aml import AmlTarget
@@ -47,6 +47,14 @@ def received(variables: dict[str, str], index: int = 0) -> Any:
     while f"{name}_{len(parts)}" in variables:
         parts.append(variables[f"{name}_{len(parts)}"])
     return json.loads("".join(parts))
+
+
+def test_of_batch_a_plain_value_is_marked_and_a_mapping_is_not() -> None:
+    rows = Choice("rows", ("cat", 1, {"lr": 1}))
+    found = mapping({"rows": 1}, {"lr": 1}, {"rows": "cat"}, tuner=Algorithm(name="Batch"), space=(rows,))
+    variables = found["environment_variables"]
+    assert [received(variables, index).get("bare") for index in range(3)] == ["rows", None, "rows"]
+    assert "bare" not in received(mapping({"rows": 1}, space=(rows,))["environment_variables"])
 
 
 def test_a_job_says_what_the_design_page_shows() -> None:

@@ -41,6 +41,13 @@ def test_id_may_have_dashes_after_the_first_character(identifier):
     assert [trial.id for trial in read_trials({b"AMLC_TRIAL_0": text(id=identifier)})] == [identifier]
 
 
+@pytest.mark.parametrize("bare", ["y", 1, ["x"]])
+def test_what_is_bare_is_one_of_the_parameters(bare):
+    assert read_trials({b"AMLC_TRIAL_0": text(parameters={"x": "cat"}, bare="x")})[0].received == "cat"
+    with pytest.raises(InputError, match="needs a bare that is one of its parameters"):
+        read_trials({b"AMLC_TRIAL_0": text(parameters={"x": "cat"}, bare=bare)})
+
+
 def test_what_is_not_there_is_not_asked_for():
     job = read_job(NEEDED, [])
     assert (job.experiment, job.command) == ("\u00e9".encode(), b"echo $x")

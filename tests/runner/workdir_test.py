@@ -59,6 +59,12 @@ def test_parameters_have_nothing_that_nni_takes_for_a_comment(trial, tmp_path):
     assert json.loads(text)["parameters"] == trial.parameters
 
 
+def test_a_bare_parameter_is_received_without_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    prepare_home(Trial("a", 0, {"rows": None}, 0, "rows"), None)
+    assert json.loads((tmp_path / "outputs" / "amlc" / "a" / "parameter.cfg").read_text())["parameters"] is None
+
+
 def test_copy_has_the_users_files_and_nothing_of_amlcs(trial, tmp_path):
     (tmp_path / "trial.py").touch()
     (tmp_path / "amlc_runner.py").touch()

@@ -31,6 +31,9 @@ def parse(space: Any, *, tuner: str | None = "Random") -> Space:
         ("randint", [-2.0, "3"], Integer("p", -2, 3)),
         ("randint", [2**62, 2**63], Integer("p", 2**62, 2**63)),
         ("uniform", [0, 1], Real("p", 0.0, 1.0)),
+        ("uniform", [0.1, 0.1], Real("p", 0.1, 0.1)),
+        ("quniform", [2, 2, 5], Real("p", 2.0, 2.0, q=5.0)),
+        ("qloguniform", [2, 2, 1], Real("p", 2.0, 2.0, log=True, q=1.0)),
         ("quniform", [0, 10, 3], Real("p", 0.0, 10.0, q=3.0)),
         ("quniform", [0, 1, 5], Real("p", 0.0, 1.0, q=5.0)),
         ("loguniform", [1e-4, 1e-1], Real("p", 1e-4, 1e-1, log=True)),
@@ -89,6 +92,12 @@ def test_an_empty_space_is_fine_where_one_trial_makes_sense(tuner: str | None) -
 def test_batch_takes_its_options_as_they_stand() -> None:
     rows = [{"lr": 1, "_name": "x"}, {"lr": 2, "nested": {"_type": "bogus"}}]
     assert parse({"any": {"_type": "choice", "_value": rows}}, tuner="Batch") == (Choice("any", tuple(rows)),)
+
+
+def test_batch_takes_plain_values() -> None:
+    assert parse({"a": {"_type": "choice", "_value": ["cat", 1, None]}}, tuner="Batch") == (
+        Choice("a", ("cat", 1, None)),
+    )
 
 
 def test_huge_choices_stay_linear() -> None:

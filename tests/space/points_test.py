@@ -90,6 +90,15 @@ def test_only_an_unrounded_parameter_outside_branches_never_repeats(space, expec
     assert endless(space) is expected
 
 
+@pytest.mark.parametrize("equal", [Real("e", 9.9, 9.9), Real("e", 2.0, 2.0, q=5.0), Real("e", 0.1, 0.1, log=True)])
+def test_between_equal_bounds_there_is_one_value(equal) -> None:
+    (axis,) = axes((equal,))
+    assert (axis.size, value_at(equal, 0), coordinate_of(equal, equal.a)) == (1, equal.a, 0)
+    assert coordinate_of(equal, equal.a + 1) is None
+    assert not endless((equal,))
+    assert inexhaustible((equal,)) == ""
+
+
 def test_the_first_parameter_with_endlessly_many_values_is_named() -> None:
     rounded = Real("q", 0.0, 1.0, q=0.1)
     assert inexhaustible((Integer("i", 0, 2), rounded)) == ""

@@ -19,10 +19,13 @@ class InputError(ValueError):
 class Trial:
     """One trial: what to run, which never changes, and what became of it, filled in as it happens."""
 
-    def __init__(self, identifier: str, sequence: int, parameters: "dict[str, Any]", replicate: int) -> None:
+    def __init__(
+        self, identifier: str, sequence: int, parameters: "dict[str, Any]", replicate: int, bare: "str | None" = None
+    ) -> None:
         self.id = identifier
         self.sequence = sequence
         self.parameters = parameters
+        self.received: Any = parameters if bare is None else parameters[bare]
         self.replicate = replicate
         self.home = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
         self.started: float | None = None  # epoch seconds
@@ -143,7 +146,10 @@ def _read_trial(name: str, text: bytes) -> Trial:
     replicate = record.get("replicate", 0)
     if not is_count(replicate, 0):
         raise InputError(f"{name} needs a replicate of at least 0, found {replicate!r:.80}")
-    return Trial(identifier, sequence, record["parameters"], replicate)
+    bare = record.get("bare")
+    if bare is not None and (not isinstance(bare, str) or bare not in record["parameters"]):
+        raise InputError(f"{name} needs a bare that is one of its parameters, found {bare!r:.80}")
+    return Trial(identifier, sequence, record["parameters"], replicate, bare)
 
 
 def _decode(name: str, raw: bytes, kind: type, wanted: str) -> "Any":

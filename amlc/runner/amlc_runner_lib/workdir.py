@@ -21,7 +21,7 @@ def prepare_home(trial: "Trial", output_root: "str | None") -> str:
     record = {
         "parameter_id": trial.sequence,
         "parameter_source": "algorithm",
-        "parameters": trial.parameters,
+        "parameters": trial.received,
         "parameter_index": 0,
     }
     # NNI 2.6 and later strip comments (# and //), sometimes from strings. JSON has these characters in strings only.
