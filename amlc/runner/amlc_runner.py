@@ -9,8 +9,8 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
   AMLC_COMMAND            string, the trial command, run by `/bin/sh -c`
   AMLC_TRIAL_0, _1, ...   object {"id": string, "sequence": integer, "parameters": object, "replicate": integer >= 0,
                           optional, default 0, "bare": string, optional: the parameter whose value the trial receives in
-                          place of the whole object}; Linux bounds one variable, so a long text goes on in AMLC_TRIAL_0_1,
-                          AMLC_TRIAL_0_2, ...
+                          place of the whole object}; Linux bounds one variable, so a long text goes on in
+                          AMLC_TRIAL_0_1, AMLC_TRIAL_0_2, ...
   AMLC_TRIAL_SECONDS      integer >= 1, optional: how long each trial may take, from its own start
   AMLC_GPUS_PER_TRIAL     integer, optional. Absent: CUDA_VISIBLE_DEVICES is left alone. 0: it is set to nothing.
                           n: each trial gets n of the GPUs in CUDA_VISIBLE_DEVICES or, without it, of `nvidia-smi -L`

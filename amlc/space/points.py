@@ -1,8 +1,8 @@
 """Flatten a search space into axes and turn points on them into what a trial receives.
 
 A *point* holds one number for each active axis: an index for `choice`, an offset from `low` for `randint`, 0 for the
-only value between equal bounds, and the draw itself for the real types, before exp, rounding and clipping. Source of the formulas: NNI 3.0,
-`nni/common/hpo_utils/formatting.py`.
+only value between equal bounds, and the draw itself for the real types, before exp, rounding and clipping. Source of
+the formulas: NNI 3.0, `nni/common/hpo_utils/formatting.py`.
 """
 
 from __future__ import annotations
