@@ -95,8 +95,8 @@ def check(experiment: Experiment, *, adaptive: bool) -> list[PlanError]:
             conditions.append(_condition(text, (*_PATH, index)))
         except PlanError as error:
             wrong.append(error)
-    if wrong or not conditions:
-        return wrong
+    if wrong or not conditions or (experiment.tuner.search_space and not experiment.space):
+        return wrong  # of a space that is in the format of a class of the user's, nothing is known
     count = _DRAWS if adaptive else 0
     failed: dict[JsonPath, PlanError] = {}
     for parameters in sample(experiment.space, seed=experiment.seed, count=count, flat=adaptive):

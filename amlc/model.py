@@ -106,12 +106,16 @@ Space: TypeAlias = "tuple[Dimension, ...]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm:
-    """A tuner or assessor: a built-in one by `name` (canonical spelling), or the user's own class."""
+    """A tuner or assessor: a built-in one by `name` (canonical spelling), or the user's own class.
+
+    search_space: what a class that is a tuner is given, as the file has it, in a format of its own perhaps.
+    """
 
     name: str | None = None
     class_name: str | None = None
     code_directory: Path | None = None
     class_args: Mapping[str, Any] = field(default_factory=dict)
+    search_space: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

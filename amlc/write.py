@@ -123,7 +123,9 @@ def _search(experiment: Experiment) -> str | None:
     if not adaptive(experiment):
         return None
     tuner = experiment.tuner
-    what = (experiment.space, tuner.name, tuner.class_name, dict(tuner.class_args), experiment.constraints)
+    # A space in no format of NNI's says nothing in `space`.
+    space = experiment.space or tuner.search_space or ()
+    what = (space, tuner.name, tuner.class_name, dict(tuner.class_args), experiment.constraints)
     ours = (experiment.initial, experiment.failed_value, experiment.include_intermediate_results)
     more = ours if ours != ((), "worst", False) else ()  # with the defaults it is as it was before there were these
     return hashlib.sha256(repr((*what, experiment.seed, experiment.replicates, *more)).encode()).hexdigest()[:16]

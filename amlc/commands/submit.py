@@ -15,6 +15,7 @@ from typing import Any
 
 from amlc.assessors import among_all, built_in, custom
 from amlc.collect import Results, verdict
+from amlc.attempts import fold
 from amlc.commands.compile import compile_ahead
 from amlc.commands.options import Options, expected, limits, policy
 from amlc.commands.steps import NOBODY, Listener, Run, Warned
@@ -93,6 +94,8 @@ def _run(
                 watch=watch,
             )
         now = read_manifest(manifest.folder)
+        if experiment is not None and follows and progress.ended and experiment.tuner.class_name is not None:
+            asked(experiment, Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events())).records)
         if follows and options.wait and stopped is None:
             note_exhausted(now, ledger, at=time.time())
         end = verdict(Results(now, ledger))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms, check_types
+from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms, check_types, is_own_class
 from amlc.config.initial import check_initial
 from amlc.config.legacy import PLATFORM, in_words_of_v1, is_legacy, modern
 from amlc.config.load import load_document
@@ -38,12 +39,12 @@ def experiment_of(
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of a document, as `load_experiment` does of a file."""
     config, read = _checked(modern(document), environ, backend=backend)
-    config, space, space_file = _with_space(config)
+    config, space, raw, space_file = _with_space(config)
     found = ConfigError(_worded(document, config.problems))
     if config.failed:
         raise found
     inputs = (*([space_file] if space_file is not None else []), *read)
-    return normalise(config, space, inputs), found.problems
+    return normalise(config, space, inputs, raw=raw), found.problems
 
 
 def _worded(document: Document, problems: Iterable[Problem]) -> Iterator[Problem]:
@@ -92,19 +93,30 @@ def _refuse_other_shapes(document: Document) -> None:
         raise ConfigError([*document.remarks, document.problem((), "E-type", text)])
 
 
-def _with_space(config: Config) -> tuple[Config, Space, Path | None]:
-    """Return the config after the checks of the search space, the space, and the file it came from."""
+def _with_space(config: Config) -> tuple[Config, Space, Any, Path | None]:
+    """Return the config after the checks of the search space, the space, how it is written, and the file it is in.
+
+    A class of the user's own gets it as it is written. The space is empty if it is in no format of NNI's then.
+    """
     config, document, path, file = _find_space(config)
     if document is None:
-        return config, (), file
+        return config, (), None, file
+    raw = document.data
+    for part in path:
+        raw = raw[part]
     tuner = canonical_name(config, "tuner")
     space, found = parse_space(document, path, tuner=tuner)
+    if is_own_class(config, "tuner"):
+        space = () if any(problem.severity is Severity.ERROR for problem in found) else space
+        if space or not raw:
+            config = config.noted(*check_constraints(config, space, tuner))
+        return config.noted(*check_initial(config, space, tuner)), space, raw, file
     config = config.noted(*found)
     if not any(problem.severity is Severity.ERROR for problem in found):
         config = config.noted(*check_types(config, space, document, path))
         config = config.noted(*check_endless(config, space, tuner), *check_constraints(config, space, tuner))
         config = config.noted(*check_initial(config, space, tuner))
-    return config, space, file
+    return config, space, raw, file
 
 
 def _find_space(config: Config) -> tuple[Config, Document | None, JsonPath, Path | None]:

@@ -29,6 +29,11 @@ def is_set(config: Config, kind: str) -> bool:
     return isinstance(config.get(kind), Mapping) and config.get(kind, "name") != "_none_"
 
 
+def is_own_class(config: Config, kind: str) -> bool:
+    """Return whether the algorithm is a class of the user's own."""
+    return is_set(config, kind) and config.get(kind, "className") is not None
+
+
 def canonical_name(config: Config, kind: str) -> str | None:
     """Return the built-in's name in NNI's spelling, None if there is none or it is unknown."""
     known = find(config.get(kind, "name"), kind) if is_set(config, kind) else None
@@ -120,7 +125,8 @@ def _unknown(name: str, kind: str) -> str:
     table = ASSESSORS if kind == "assessor" else TUNERS
     hint = did_you_mean(name, [known.name for known in table])
     spaces = " Remove the spaces around it." if find(name.strip(), kind) else ""
-    return f"NNI has no {kind} '{name}'.{spaces or hint} Known: {_KNOWN[kind]}."
+    own = "" if spaces or hint else " One of your own (`nnictl algo register`) is named by 'className'."
+    return f"NNI has no {kind} '{name}'.{spaces or hint}{own} Known: {_KNOWN[kind]}."
 
 
 def _check_class(config: Config, kind: str) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ _DECIDED = ("namespace", "seed", "target")
 """Keys of `amlc:` whose meaning does not lie in themselves alone."""
 
 
-def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experiment:
+def normalise(config: Config, space: Space, inputs: tuple[Path, ...], *, raw: Any = None) -> Experiment:
     """Return the experiment of a config whose problems hold no error.
 
-    inputs: what was read beside the experiment file.
+    inputs: what was read beside the experiment file. raw: the search space as it is written.
     """
     ours: Mapping[str, Any] = config.get("amlc") or {}
     name = config.get("experimentName") or config.document.file.stem
@@ -36,7 +37,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
         source=source,
         inputs=(source, *(file.resolve() for file in inputs)),
         space=space,
-        tuner=_algorithm(config, "tuner", settings),
+        tuner=_tuner(config, settings, raw),
         assessor=_assessor(config, settings),
         command=config.get("trialCommand"),
         code=config.resolve(config.get("trialCodeDirectory") or "."),
@@ -78,6 +79,11 @@ def _seed(config: Config, namespace: str, name: str) -> int:
             return int(given)
     canonical = json.dumps([namespace, name], separators=(",", ":"), ensure_ascii=False)
     return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:4], "big")
+
+
+def _tuner(config: Config, settings: Settings, raw: Any) -> Algorithm:
+    tuner = _algorithm(config, "tuner", settings)
+    return replace(tuner, search_space=raw) if tuner.name is None else tuner
 
 
 def _algorithm(config: Config, kind: str, settings: Settings) -> Algorithm:

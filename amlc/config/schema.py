@@ -56,7 +56,9 @@ def check_schema(config: Config) -> Config:
     extend: Any = validators.extend
     whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
     validator = extend(Draft202012Validator, type_checker=whole)(_schema_of(config))
-    data = {**config.data, "searchSpace": {}} if isinstance(config.get("searchSpace"), Mapping) else config.data
+    data = config.data
+    if isinstance(config.get("searchSpace"), Mapping) or config.get("tuner", "className") is not None:
+        data = {**config.data, "searchSpace": {}}
     checked = config
     incomplete: set[JsonPath] = set(_OWN_RULES)
     for error in sorted(validator.iter_errors(data), key=lambda e: [str(part) for part in e.absolute_path]):

@@ -165,7 +165,8 @@ def test_an_argument_without_its_meaning_in_nni_is_a_warning(load: Load) -> None
 def test_the_users_own_class(load: Load, tmp_path: Path) -> None:
     experiment, problems = load("tuner: {className: mine.Tuner, codeDirectory: ., classArgs: {x: [1]}}")
     assert problems == ()
-    expected = Algorithm(class_name="mine.Tuner", code_directory=tmp_path, class_args={"x": [1]})
+    space = {"lr": {"_type": "uniform", "_value": [0.1, 1]}}
+    expected = Algorithm(class_name="mine.Tuner", code_directory=tmp_path, class_args={"x": [1]}, search_space=space)
     assert experiment.tuner == expected
 
 

@@ -24,7 +24,8 @@ def tuner(algorithm: Algorithm, *, replicates: int = 1) -> Tuner:
     NNI's `update_search_space`, `import_data`, `generate_multiple_parameters` (always for one parameter set),
     `receive_trial_result` and `trial_end`; for an Advisor, the messages `handle_initialize`, `handle_import_data`,
     `handle_request_trial_jobs`, `handle_report_metric_data` (intermediate and final results) and `handle_trial_end`.
-    Calls that brought no parameter set are not repeated. Results are given as they were reported; a trial that
+    Calls that brought no parameter set are not repeated; one that sits and waits while trials run is given up, and made
+    again after the next result. Results are given as they were reported; a trial that
     reported a final one before it failed or was stopped has one, as in NNI. A parameter set that the constraints
     exclude ends at once as a failed trial. The trials that an Advisor wants to end (`KillTrialJob`) are `given_up`'s.
     replicates: how many trials of a number each there are of a parameter set, for messages.

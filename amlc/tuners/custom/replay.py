@@ -14,6 +14,7 @@ from amlc.model import Algorithm, Parameters, Space
 from amlc.space.canonical import canonical
 from amlc.space.nni import nni_space
 from amlc.tuners.custom.events import Asked, Encoded, Event, Imported, Reported, Told
+from amlc.tuners.custom.patience import answered
 from amlc.tuners.custom.tuner_or_advisor import Proposal, constructed, trial_job_id
 from amlc.user_code import Stage, UserCodeError
 
@@ -29,15 +30,15 @@ class OwnClass:
     """What is replayed: an instance of a class in a search space."""
 
     algorithm: Algorithm
-    space: dict[str, Any]
+    space: Any
     seed: int
     replicates: int
     key: str
 
     @classmethod
     def of(cls, algorithm: Algorithm, space: Space, seed: int, replicates: int) -> OwnClass:
-        """Return it with the space as NNI writes it, and with a text that tells it from others."""
-        written = nni_space(space)
+        """Return it with the space as the file has it, and with a text that tells it from others."""
+        written = nni_space(space) if algorithm.search_space is None else algorithm.search_space
         where = [algorithm.class_name, str(algorithm.code_directory)]
         key = json.dumps([where, algorithm.class_args, written, seed], default=repr)
         return cls(algorithm, written, seed, replicates, key)
@@ -133,7 +134,8 @@ class Replay:
     def _generate(self, index: int, allowed: Allowed) -> tuple[Proposal, Parameters] | None:
         for _ in range(_MOST_REFUSED):
             with self._stage.open(f"proposing {self._what.trial(index)}"):
-                proposal = self._side.ask()
+                # While trials run, it may sit and wait for what they are going to report.
+                proposal = answered(self._side.ask) if self._issued else self._side.ask()
                 if proposal is None:
                     return None
             parameters = self._received(index, proposal)

@@ -44,7 +44,7 @@ def trial_job_id(proposal: Proposal) -> str:
     return f"trial-{proposal.id}"
 
 
-def constructed(stage: Stage, space: dict[str, Any]) -> Side:
+def constructed(stage: Stage, space: Any) -> Side:
     """Return an instance of the user's class that knows the space, to be called on the open stage.
 
     What NNI would send over a web socket comes to the `Side` instead. Raises UserCodeError for a class of no kind.
@@ -98,7 +98,7 @@ class _Tuner:
 
     killed = None
 
-    def __init__(self, instance: Any, space: dict[str, Any], sent: _Sent) -> None:
+    def __init__(self, instance: Any, space: Any, sent: _Sent) -> None:
         self._instance = instance
         self._sent = sent.proposals
         self._count = 0
@@ -136,7 +136,7 @@ class _Tuner:
 class _Advisor:
     """An Advisor: it numbers its parameter sets itself, and may send them at any time."""
 
-    def __init__(self, instance: Any, space: dict[str, Any], sent: _Sent) -> None:
+    def __init__(self, instance: Any, space: Any, sent: _Sent) -> None:
         self._instance = instance
         self._sent = sent.proposals
         self.killed = sent.kills

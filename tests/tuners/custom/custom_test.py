@@ -417,6 +417,20 @@ def test_a_tuner_that_waits_for_results_goes_on_after_them(project, space):
     assert run(tuner, space, trials=12, concurrency=8, fresh=True) == history
 
 
+@pytest.mark.parametrize(
+    "written", [{"x": [1, 100]}, ["age", "count_age"], {"x": {"_type": "uniform", "_value": [0, 1.0]}}]
+)
+def test_a_class_gets_the_search_space_as_it_is_written(project, written):
+    project.write("""
+        from nni.tuner import Tuner
+        class T(Tuner):
+            def update_search_space(self, space): self.space = space
+            def generate_parameters(self, id, **kwargs): return {"space": self.space, "whole": repr(self.space)}
+    """)
+    tuner = custom.tuner(replace(project.algorithm("mine.T"), search_space=written))
+    assert propose(tuner, (), []) == [{"space": written, "whole": repr(written)}]
+
+
 def test_what_a_module_keeps_at_its_top_level_is_new_with_each_instance(project, space):
     project.write("""
         import helper, numpy, random
