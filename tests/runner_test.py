@@ -919,7 +919,7 @@ def without_times(records):
 @needs_nni
 @pytest.mark.parametrize("script", nni_trials())
 def test_standin_records_the_same_as_nni(tmp_path, script, standin_only):
-    if "numpy" in script.stem:
+    if "import numpy" in script.read_text():
         pytest.importorskip("numpy")
     outcomes = []
     for name, python in (("real", PYTHON), ("standin", standin_only)):
@@ -1013,6 +1013,30 @@ def test_standin_reports_what_has_an_item(job):
     )
     assert job.run(f"{PYTHON} -S trial.py").code == 0
     assert job.values() == [("final", 0, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("import nni.retiarii.nn", "nni.retiarii"),
+        ("from nni.experiment import Experiment", "nni.experiment"),
+        ("from nni import Experiment", None),
+        ("import nni; nni.Experiment", "nni.Experiment"),
+    ],
+)
+def test_what_the_standin_does_not_have_is_said(job, line, name):
+    job.script(line)
+    done = job.run(f"{PYTHON} -S trial.py")
+    assert done.code == 1
+    if name is not None:
+        last = (
+            f"{name} is not in amlc's stand-in, which has NNI's trial API alone; it is in the package: pip install nni"
+        )
+        assert done.err.splitlines()[-1].partition(": ")[2] == last
+    job.script(
+        "try:\n    import nni.retiarii\nexcept ImportError:\n    print('without')\nimport nni, json\nassert nni.load"
+    )
+    assert job.run(f"{PYTHON} -S trial.py").out == b"without\n"
 
 
 STANDALONE = """\

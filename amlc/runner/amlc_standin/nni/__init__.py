@@ -5,7 +5,8 @@ site-packages; so this module first looks for a real nni and, if there is one, s
 protocol of NNI 3.0: parameters from $NNI_SYS_DIR/parameter.cfg, metrics as lines on stdout; without NNI_PLATFORM the
 standalone mode, which has no parameters and logs the metrics.
 
-Not here: everything of NNI that is not for trial scripts (tuners, experiments, NAS, compression).
+Not here: everything of NNI that is not for trial scripts (tuners, experiments, NAS, compression). Who asks for it is
+told so, and where it is.
 """
 
 import importlib.machinery
@@ -64,6 +65,8 @@ def _step_aside() -> bool:
 
 
 if not _step_aside():
+    from . import _absent
+    from ._serialize import dump, load, trace
     from ._trial import (
         __version__,
         get_current_parameter,
@@ -76,14 +79,30 @@ if not _step_aside():
         report_intermediate_result,
     )
 
+    class NoMoreTrialError(Exception):
+        """Raised by a tuner that has nothing more to propose; a trial may meet it in code that it shares with one."""
+
+        def __init__(self, ErrorInfo: str = "Search space fully explored") -> None:  # noqa: N803 - NNI's name
+            super().__init__(ErrorInfo)
+            self.errorinfo = ErrorInfo
+
+    def __getattr__(name: str) -> None:  # Python 3.7 and later ask it
+        raise AttributeError(_absent.sentence("nni." + name))
+
+    _absent.install()
+
     __all__ = [
+        "NoMoreTrialError",
         "__version__",
+        "dump",
         "get_current_parameter",
         "get_experiment_id",
         "get_next_parameter",
         "get_next_parameters",
         "get_sequence_id",
         "get_trial_id",
+        "load",
         "report_final_result",
         "report_intermediate_result",
+        "trace",
     ]

@@ -20,7 +20,7 @@ def encode(value: "Any") -> "Any":
         return {"__pathlib__": str(value)}
     if hasattr(value, "item"):
         return _encode_scalar(value)
-    number = _encode_number(value)
+    number = _encode_number(value) or _encode_time(value)
     if number is None:
         raise TypeError(f"cannot report a {type(value).__name__}: report a number, or a dict of numbers")
     return number
@@ -44,6 +44,19 @@ def _sorted_if_possible(values: "set[Any]") -> "list[Any]":
         return sorted(values)
     except TypeError:
         return list(values)
+
+
+def _encode_time(value: "Any") -> "dict[str, Any] | None":
+    datetime = sys.modules.get("datetime")
+    if datetime is None:
+        return None
+    names: tuple[str, ...] = ("days", "seconds", "microseconds")
+    if isinstance(value, (datetime.date, datetime.time)):
+        names = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+    elif not isinstance(value, datetime.timedelta):
+        return None
+    known = {name: getattr(value, name, 0) for name in names}
+    return dict({f"__{type(value).__name__}__": None}, **{name: number for name, number in known.items() if number})
 
 
 def _encode_number(value: "Any") -> "dict[str, Any] | None":

@@ -1,11 +1,40 @@
 """The part of nni.utils that trial scripts use."""
 
+from enum import Enum
 from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+
+class OptimizeMode(Enum):
+    """Which results are better."""
+
+    Minimize = "minimize"
+    Maximize = "maximize"
+
+
+class MetricType:
+    """The two kinds of results, and a request."""
+
+    FINAL = "FINAL"
+    PERIODICAL = "PERIODICAL"
+    REQUEST_PARAMETER = "REQUEST_PARAMETER"
+
+
+def extract_scalar_reward(value: "Any", scalar_key: str = "default") -> "Any":
+    """Return the number of a result, which may be a dict that has it under `scalar_key`. Raises RuntimeError."""
+    found = value.get(scalar_key) if isinstance(value, dict) else value
+    if not isinstance(found, (float, int)):
+        raise RuntimeError(f"a result must be a number, or a dict with one under {scalar_key!r}, not {value!r:.80}")
+    return found
+
+
+def extract_scalar_history(trial_history: "Any", scalar_key: str = "default") -> "list[Any]":
+    """Return the numbers of several results."""
+    return [extract_scalar_reward(value, scalar_key) for value in trial_history]
 
 
 def merge_parameter(base_params: "Any", override_params: "Mapping[str, Any] | None") -> "Any":
