@@ -20,7 +20,7 @@ _FORMAT = 3
 _OPEN = '"jobs": ['
 _CLOSE = "],"
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_OPTIONAL = ("assessor", "source", "search")
+_OPTIONAL = ("assessor", "source", "search", "code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,9 @@ class Header:
     revision: 64 hex digits, of which names and tables show six. concurrency: of trials. max_seconds, max_trials: None
     is unlimited. replicates: trials of each parameter set. search: 16 hex digits of what decides which trials a tuner
     that learns proposes; None when all trials are compiled at once. target: what the experiment says to its target, as
-    JSON, by that one's name: the back end that runs it may be another. source: the experiment file; it and the folder
-    of an assessor class of the user's own are relative to the build folder.
+    JSON, by that one's name: the back end that runs it may be another. source: the experiment file. code: the folder
+    that trials run in on this machine, None for a copy of the snapshot. Both, and the folder of an assessor class of
+    the user's own, are relative to the build folder.
     """
 
     experiment: str
@@ -48,6 +49,7 @@ class Header:
     max_trials: int | None = None
     search: str | None = None
     source: str | None = None
+    code: str | None = None
     assessor: Algorithm | None = None
 
 
@@ -65,6 +67,7 @@ class Entry:
 def head_lines(header: Header) -> str:
     """Return the manifest's text before the first job."""
     values = {name: value for name, value in asdict(header).items() if value is not None or name not in _OPTIONAL}
+    values.get("assessor", {}).pop("search_space", None)  # which only tuners have
     text = json.dumps({"format": _FORMAT, **values}, indent=1, ensure_ascii=False, default=str)
     return text.removesuffix("\n}") + f",\n{_OPEN}\n"
 

@@ -124,7 +124,8 @@ class JobPart:
 
     compute: as AML spells it. image: what the jobs run in unless `amlc.environment` says, None where none counts.
     setup: shell text that is run before the trials. outputs: those of the job file. mount: where the trials see
-    a storage that keeps what they write, None without one.
+    a storage that keeps what they write, None without one. uploads: whether the code goes elsewhere, so that NNI's
+    limits of a snapshot hold; if not, trials run in its own folder unless `amlc.workingDirectory` says otherwise.
     """
 
     compute: str = "local"
@@ -132,6 +133,7 @@ class JobPart:
     setup: str | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
     mount: str | None = None
+    uploads: bool = True
 
 
 class Settings(Protocol):
@@ -171,6 +173,7 @@ class Experiment:
     initial: run first, in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
     result counts for: "worst", "ignore" or a number. include_intermediate_results: whether one that was stopped counts
     with its last result.
+    working_directory: where trials run on this machine: in `trialCodeDirectory` itself, or in a `copy` of the snapshot.
     job: deep-merged into every job file. environment: `azureml:name:version`, or None for the image.
     """
 
@@ -199,6 +202,7 @@ class Experiment:
     initial: tuple[Parameters, ...] = ()
     failed_value: str | float = "worst"
     include_intermediate_results: bool = False
+    working_directory: str = "copy"
     environment: str | None = None
     job: Mapping[str, Any] = field(default_factory=dict)
     retries: int = 2

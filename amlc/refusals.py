@@ -60,7 +60,7 @@ def _refusals(experiment: Experiment, leave_out: Sequence[Path]) -> list[Refused
     found: list[RefusedError] = []
     revision = _NO_REVISION
     try:
-        files = snapshot(experiment.code, leave_out=leave_out).files
+        files = snapshot(experiment.code, leave_out=leave_out, limited=experiment.target.job.uploads).files
         if experiment.templates:
             from amlc.write import revision_of  # here, because it brings the templates, which few experiments have
 

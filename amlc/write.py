@@ -63,7 +63,8 @@ def write(
     that was cut short is never taken for a whole one.
     """
     folder = folders.build / slug(experiment.name)
-    code = snapshot(experiment.code, leave_out=[folders.state, folders.build])
+    limited = experiment.target.job.uploads
+    code = snapshot(experiment.code, leave_out=[folders.state, folders.build], limited=limited)
     revision, contents = revision_of(experiment, code.files)
     tree = _Tree(folder, preview)
     with tempfile.TemporaryFile() as manifest:
@@ -147,6 +148,7 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         max_trials=experiment.max_trials,
         search=_search(experiment),
         source=os.path.relpath(experiment.source, folder.resolve()),
+        code=None if experiment.working_directory == "copy" else os.path.relpath(experiment.code, folder.resolve()),
         assessor=_assessor(experiment, folder),
     )
 

@@ -1,6 +1,7 @@
 """A job's run folder, for back ends that run jobs on a disk which this machine sees: how it is made, and what it says.
 
-It holds `work/` (a fresh copy of the code snapshot, the job's working directory), `outputs/` and
+It holds `work/` (a fresh copy of the code snapshot, the job's working directory, or of the runner alone where the
+trials run elsewhere; of a job that ended well, what its trials wrote there), `outputs/` and
 `user_logs/std_log.txt` as on AML, and `job.yml`. What runs the job adds `started` (empty, made when it begins),
 `exit_code`, `canceled` (its end was asked for) and `timed_out` (at the job's own limit). Nothing here depends on who
 runs it, and a file that cannot be read counts as one that is not there.
@@ -14,6 +15,7 @@ import shlex
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from amlc.model import Metric, Observation, Outcome, Status
 from amlc.render.scalars import from_yaml
 from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 
+RUNNER = ("amlc_runner", "amlc_standin")
 LOG = Path("user_logs", "std_log.txt")
 _RECORDS = Path("outputs", "amlc")
 _EXPRESSION = re.compile(r"\$\{\{\s*(inputs|outputs)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
@@ -35,15 +38,16 @@ _LONGEST_ERROR = 300  # characters
 _TAIL = 4096  # bytes of a log, in which its last line is looked for
 
 
-def prepare(run: Path, submission: Submission) -> dict[str, Any]:
+def prepare(run: Path, submission: Submission, *, bare: bool = False) -> dict[str, Any]:
     """Make the folder `run` as a job finds it when it begins; return the values of the job's file.
 
-    Leftovers of a start that was cut short are replaced. Raises OSError.
+    bare: with the runner alone, and without the trial code. Leftovers of a start that was cut short are replaced.
+    Raises OSError.
     """
     job: dict[str, Any] = from_yaml(submission.content)
     for name in ("work", "outputs", "user_logs"):
         shutil.rmtree(run / name, ignore_errors=True)
-    shutil.copytree(submission.folder / str(job["code"]), run / "work")
+    shutil.copytree(submission.folder / str(job["code"]), run / "work", ignore=_all_but_the_runner if bare else None)
     for name in ("outputs", "user_logs"):  # they outlive the working copy, with what the snapshot has in them
         if (run / "work" / name).is_dir():
             (run / "work" / name).rename(run / name)
@@ -52,6 +56,38 @@ def prepare(run: Path, submission: Submission) -> dict[str, Any]:
     shutil.rmtree(run / _RECORDS, ignore_errors=True)  # of the snapshot: an old result must not speak for this run
     (run / "job.yml").write_bytes(submission.content)
     return job
+
+
+def _all_but_the_runner(folder: str, names: list[str]) -> list[str]:
+    """Return what is left out of a copy: at the top, what is not amlc's."""
+    return [name for name in names if "amlc_runner.py" in names and not name.startswith(RUNNER)]
+
+
+def tidy(run: Path, snapshot: Path) -> None:
+    """Remove from the working directory what came from the snapshot, and leave what the trials wrote or changed."""
+    work = run / "work"
+    for root, folders, names in os.walk(work, topdown=False):
+        for name in (*names, *folders):
+            path = Path(root, name)
+            if path.is_symlink() and path.parent == work and name in ("outputs", "user_logs"):
+                path.unlink()
+            elif name == "__pycache__":
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_dir() and not path.is_symlink():
+                with suppress(OSError):  # it is not empty
+                    path.rmdir()
+            elif _is_copy(path, snapshot / path.relative_to(work)):
+                path.unlink()
+    with suppress(OSError):
+        work.rmdir()
+
+
+def _is_copy(path: Path, original: Path) -> bool:
+    try:
+        one, other = path.stat(), original.stat()
+    except OSError:
+        return False
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
 
 
 def resolved(command: str, job: Mapping[str, Any]) -> str:

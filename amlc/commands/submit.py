@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from amlc.assessors import among_all, built_in, custom
-from amlc.collect import Results, verdict
 from amlc.attempts import fold
+from amlc.collect import Results, verdict
 from amlc.commands.compile import compile_ahead
 from amlc.commands.options import Options, expected, limits, policy
 from amlc.commands.steps import NOBODY, Listener, Run, Warned

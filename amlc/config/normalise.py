@@ -17,7 +17,7 @@ from amlc.config.spelling import Config
 from amlc.model import Algorithm, Budget, Experiment, Settings, Space
 from amlc.targets import target
 
-_DECIDED = ("namespace", "seed", "target")
+_DECIDED = ("namespace", "seed", "target", "working_directory")
 """Keys of `amlc:` whose meaning does not lie in themselves alone."""
 
 
@@ -50,6 +50,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...], *, raw: An
         trials_per_gpu=config.get("trainingService", "maxTrialNumberPerGpu") or 1,
         seed=_seed(config, namespace, name),
         document=config.document,
+        working_directory=ours.get("workingDirectory") or ("copy" if settings.job.uploads else "trialCodeDirectory"),
         **_own(ours, config),
     )
 

@@ -52,7 +52,7 @@ class Snapshot:
     folders: tuple[Path, ...]
 
 
-def snapshot(code: Path, *, leave_out: Sequence[Path] = ()) -> Snapshot:
+def snapshot(code: Path, *, leave_out: Sequence[Path] = (), limited: bool = True) -> Snapshot:
     """Return the trial code below `code` and the runner, less what ignore files and `leave_out` (absolute) exclude.
 
     `.gitignore`, `.amlignore` and `.nniignore` work as git's do, in every folder; a later one of the three wins, and
@@ -68,7 +68,8 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = ()) -> Snapshot:
     clash = next((name for name in files if name.partition("/")[0] in tops), None)
     if clash is not None:
         raise SnapshotError(f"{code / clash}: amlc puts its own files of this name beside the trial. Rename yours.")
-    _check_limits(code, list(files.values()))
+    if limited:
+        _check_limits(code, list(files.values()))
     everything = sorted((files | own).values(), key=lambda file: file.name)
     return Snapshot(tuple(everything), tuple(folders))
 

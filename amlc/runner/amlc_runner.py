@@ -18,6 +18,7 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
   AMLC_GPU_SHARES         object {GPU's name or index: integer >= 1}, optional: these GPUs and no others, with room for
                           so many trials each, whatever CUDA_VISIBLE_DEVICES, nvidia-smi and AMLC_TRIALS_PER_GPU say
   AMLC_CONCURRENCY        integer >= 1, optional: at most so many trials side by side on the GPUs
+  AMLC_WORKDIR            string, optional: the directory that every trial runs in, instead of the job's or a copy of it
   AMLC_OUTPUT_ROOT        string, optional: the directory for the trials' own output (shared storage)
   MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN or AZUREML_RUN_TOKEN, MLFLOW_RUN_ID or AZUREML_RUN_ID
                           optional: parameters and metrics go to this MLflow run too, as far as it answers, and at the
@@ -32,8 +33,9 @@ What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_D
   as the job has it. stdin is empty; stdout and stderr are pipes to the runner.
   It runs in a process group of its own, in the runner's session; what is left of it when the shell ends is ended too.
   A trial that is to end gets SIGTERM, and SIGKILL after 5 s, with its whole group.
-  The only trial of a job runs in the job's directory. Several trials each run in a fresh copy of it, in which `outputs`
-  is the job's own; they run side by side as far as the GPUs allow, and one after the other without GPUs.
+  Without AMLC_WORKDIR the only trial of a job runs in the job's directory, and several trials each run in a fresh copy
+  of it, in which `outputs` is the job's own. They run side by side as far as the GPUs allow, and one after the other
+  without GPUs.
 
 Out: stdout carries the trials' stdout byte for byte, stderr their stderr, between lines that begin with `amlc: `.
   Metrics are told from stdout only: a line that NNI would not take is said and left out, and so are a sequence outside

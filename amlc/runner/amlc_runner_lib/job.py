@@ -54,6 +54,7 @@ class Job:
         trials_per_gpu: int,
         gpu_shares: "dict[str, int] | None",
         output_root: "str | None",
+        workdir: "str | None" = None,
     ) -> None:
         self.experiment = experiment
         self.command = command
@@ -64,6 +65,7 @@ class Job:
         self.trials_per_gpu = trials_per_gpu
         self.gpu_shares = gpu_shares
         self.output_root = output_root
+        self.workdir = workdir
 
 
 class Run:
@@ -107,7 +109,8 @@ def read_job(environ: "Mapping[bytes, bytes]", trials: "list[Trial]") -> Job:
         gpus_per_trial=_read_count(environ, "AMLC_GPUS_PER_TRIAL", 0),
         trials_per_gpu=_read_count(environ, "AMLC_TRIALS_PER_GPU", 1) or 1,
         gpu_shares=_read_gpu_shares(environ),
-        output_root=_read_output_root(environ),
+        output_root=_read_path(environ, "AMLC_OUTPUT_ROOT"),
+        workdir=_read_path(environ, "AMLC_WORKDIR"),
     )
 
 
@@ -200,8 +203,7 @@ def _read_gpu_shares(environ: "Mapping[bytes, bytes]") -> "dict[str, int] | None
     return shares
 
 
-def _read_output_root(environ: "Mapping[bytes, bytes]") -> "str | None":
-    if b"AMLC_OUTPUT_ROOT" not in environ:
+def _read_path(environ: "Mapping[bytes, bytes]", name: str) -> "str | None":
+    if name.encode() not in environ:
         return None
-    root = _read_value(environ, "AMLC_OUTPUT_ROOT", str, "a string")
-    return os.path.abspath(os.fsdecode(_as_bytes("AMLC_OUTPUT_ROOT", root)))
+    return os.path.abspath(os.fsdecode(_as_bytes(name, _read_value(environ, name, str, "a string"))))

@@ -83,8 +83,8 @@ class Runner:
     def _process(self, trial: "Trial", slot: "Slot") -> Process:
         """Start a trial and return its Process. Raises OSError if it cannot be started."""
         output = prepare_home(trial, self._job.output_root)
-        folder = _copy() if len(self._job.trials) > 1 else None
-        cwd = folder or os.getcwd()
+        folder = _copy() if len(self._job.trials) > 1 and self._job.workdir is None else None
+        cwd = self._job.workdir or folder or os.getcwd()
         log = None
         try:
             log = MetricLog(trial, self._tell)

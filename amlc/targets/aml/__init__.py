@@ -179,7 +179,8 @@ def check(config: Config, *, needed: bool) -> Iterator[Problem]:
         yield from check_expression(config, (_SERVICE, name))
     if config.get(_STORAGE, "storageType") == "NFS":
         text = "NFS cannot be mounted into AML jobs. Use storageType AzureBlob, or name a datastore in 'amlc.job'."
-        yield config.problem((_STORAGE, "storageType"), "E-storage", text)
+        severity = Severity.ERROR if needed else Severity.NOTE
+        yield config.problem((_STORAGE, "storageType"), "E-storage" if needed else "N-storage", text, severity=severity)
 
 
 def settings(config: Config) -> AmlTarget:

@@ -26,16 +26,20 @@ _STORAGE = "sharedStorage"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalTarget:
-    """`trainingService` with `platform: local`. `gpu_indices` None means every GPU of the machine."""
+    """`trainingService` with `platform: local`. `gpu_indices` None means every GPU of the machine.
+
+    stands_in: whether the file names a platform that amlc does not have.
+    """
 
     platform: ClassVar[str] = "local"
     gpu_indices: tuple[int, ...] | None = None
     use_active_gpu: bool = False
+    stands_in: bool = False
 
     @property
     def job(self) -> JobPart:
-        """Nothing: a job file of a local experiment is a valid AML one all the same."""
-        return JobPart()
+        """Almost nothing: a job file of a local experiment is a valid AML one all the same."""
+        return JobPart(uploads=self.stands_in)
 
     @property
     def head(self) -> Mapping[str, Any]:
@@ -85,6 +89,7 @@ def settings(config: Config) -> LocalTarget:
     return LocalTarget(
         gpu_indices=gpu_indices(config.get(_SERVICE, "gpuIndices")),
         use_active_gpu=config.get(_SERVICE, "useActiveGpu") or False,
+        stands_in=_stands_in(config),
     )
 
 

@@ -30,6 +30,7 @@ from amlc.backends.trials import trials_in
 from amlc.errors import BackendError
 from amlc.manifest import Header
 from amlc.model import Observation, Status
+from amlc.render.scalars import from_yaml
 from amlc.targets.local import gpus
 
 _SUPERVISOR = Path(__file__).with_name("supervise.sh")
@@ -160,7 +161,10 @@ class LocalBackend:
             os.close(descriptor)
 
     def _spawn(self, submission: Submission, run: Path, lock: int) -> None:
-        job = run_folder.prepare(run, submission)
+        job = from_yaml(submission.content)
+        snapshot = submission.folder / str(job["code"])
+        code = self._code(snapshot)
+        run_folder.prepare(run, submission, bare=code is not None)
         shell = shutil.which("bash", path=self._environ.get("PATH")) or "/bin/sh"
         command = run_folder.resolved(str(job["command"]), job)
         timeout_s = int((job.get("limits") or {}).get("timeout") or 0)
@@ -171,21 +175,28 @@ class LocalBackend:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=run,
-                env=self._environment(job, run),
+                env=self._environment(job, run, code),
                 start_new_session=True,
             )
         self._children[submission.job] = child.pid
         try:
-            threading.Thread(target=self._wait, args=(submission.job, child), daemon=True).start()
+            threading.Thread(target=self._wait, args=(submission.job, child, snapshot), daemon=True).start()
         except RuntimeError:  # no more threads; the lock tells its end, as it does to every other process
             del self._children[submission.job]
 
-    def _environment(self, job: Mapping[str, Any], run: Path) -> dict[bytes, bytes]:
+    def _code(self, snapshot: Path) -> Path | None:
+        """Return the folder that the trials run in; None: in the run folder, as where it was not brought along."""
+        code = None if self._header.code is None else (snapshot.parent / self._header.code).resolve()
+        return code if code is None or code.is_dir() else None
+
+    def _environment(self, job: Mapping[str, Any], run: Path, code: Path | None) -> dict[bytes, bytes]:
         # What the job file says is UTF-8 for the runner and on Azure, whatever the locale is here.
         environment = {os.fsencode(name): os.fsencode(value) for name, value in self._environ.items()}
         variables = job.get("environment_variables") or {}
         for name, value in variables.items():
             environment[name.encode()] = str(value).encode()
+        if code is not None:
+            environment[b"AMLC_WORKDIR"] = json.dumps(str(code)).encode()
         if self._gpus:
             trials = len(trials_in(variables))
             shares = self._shared(trials, run)
@@ -219,7 +230,7 @@ class LocalBackend:
         files = (path for path in self._runs.glob("*/gpus") if self._alive(path.parent.name))
         return {path.parent.name: run_folder.numbers(path) for path in files}
 
-    def _wait(self, job: str, child: subprocess.Popen[bytes]) -> None:
+    def _wait(self, job: str, child: subprocess.Popen[bytes], snapshot: Path) -> None:
         try:
             # Not reaped yet, so that its number, which is the session's, cannot be another's when the rest is killed.
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -227,7 +238,8 @@ class LocalBackend:
                 _kill_session(child.pid)
             child.wait()
             if run_folder.exit_code(self._runs / job) == 0:
-                shutil.rmtree(self._runs / job / "work", ignore_errors=True)
+                with suppress(OSError):
+                    run_folder.tidy(self._runs / job, snapshot)
         finally:
             self._children.pop(job, None)
             self._ended.put(job)

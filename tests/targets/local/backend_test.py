@@ -83,7 +83,8 @@ def here(project):
 
 def test_a_job_gets_a_copy_of_the_code_its_environment_and_outputs_and_leaves_its_log(weird_project):
     weird_project.write('pwd; echo "$OWN|$GIVEN"; echo error >&2; echo "$PROBE" > outputs/file; cp trial.sh copy',
-                        amlc={"job": {"environment_variables": {"OWN": "a 'b' \"c\" $HOME ü"}}}).compile()  # fmt: skip
+                        amlc={"job": {"environment_variables": {"OWN": "a 'b' \"c\" $HOME ü"}},
+                              "workingDirectory": "copy"}).compile()  # fmt: skip
     here = Here(weird_project, GIVEN="from the user's shell")
     seen = here.run()
     assert (seen.status, seen.exit_code, seen.error) == (Status.SUCCEEDED, 0, None)
@@ -98,7 +99,7 @@ def test_a_job_gets_a_copy_of_the_code_its_environment_and_outputs_and_leaves_it
     assert here.log(seen.job) == "".join(line for line in log.splitlines(keepends=True) if "NNISDK_ME" not in line)
     assert (run / "job.yml").read_bytes() == here.submission().content
     assert not (here.manifest.folder / "code" / "copy").exists()
-    assert not (run / "work").exists(), "the working copy of a job that ended well is not kept"
+    assert [path.name for path in (run / "work").iterdir()] == ["copy"], "of what ended well, what it wrote is kept"
     fetched = here.backend.fetch(seen.job)
     assert [(m.trial, m.kind, m.value) for m in fetched.metrics] == [(here.entries[0].id, "final", 1.5)]
     assert [(o.trial, o.exit_code) for o in fetched.outcomes] == [(here.entries[0].id, 0)]
