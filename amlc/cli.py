@@ -356,15 +356,26 @@ def init(call: Invocation, /, folder: Path) -> None:
     call.console.note(f"{file} and trial.py are yours. Next: amlc run {file}")
 
 
-@_command(FILE)
-def migrate(call: Invocation, /, file: Path) -> None:
-    """Print an experiment file of NNI v1 in the keys of v3."""
+@_command(
+    FILE,
+    flag("--in-place", help="Write FILE anew, and trial code that has annotations."),
+    flag("--diff", help="Print what would be written as a difference."),
+)
+def migrate(call: Invocation, /, file: Path, *, in_place: bool, diff: bool) -> None:
+    """Print an experiment file of NNI v1, or with annotations, as of today; what became of each key goes to stderr."""
     from amlc.commands.migrate import migrate as run
 
     migrated = run(file)
-    sys.stdout.write(migrated.text)
-    for key in migrated.dropped:
-        call.console.note(f"{file}: '{key}' has no successor and is left out.")
+    if in_place:
+        migrated.write()
+    else:
+        sys.stdout.write(migrated.diff if diff else migrated.text)
+    for line in migrated.sheet:
+        call.console.note(str(line))
+    if migrated.comments_lost:
+        call.console.note(f"{file}: its layout could not be kept, and its comments are lost.")
+    for path in list(migrated.texts)[0 if in_place else 1 :]:
+        call.console.note(f"{path}: {'written' if in_place else '--in-place writes it too'}")
 
 
 @_command()

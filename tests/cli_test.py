@@ -464,8 +464,14 @@ def test_migrate_prints_what_validates(project, cli):
     (project.root / "space.json").write_text('{"x": {"_type": "uniform", "_value": [0, 1]}}')
     (project.root / "old.yml").write_text(json.dumps(old))
     _, out, err = cli("migrate", "old.yml", code=0)
-    assert "'authorName' has no successor" in err
+    assert "no effect: authorName" in err
+    assert "translated: maxTrialNum → maxTrialNumber" in err
     (project.root / "new.yml").write_text(out)
     cli("validate", "new.yml", code=0)
+    _, out, _ = cli("-q", "migrate", "old.yml", "--diff", code=0)
+    assert out.startswith("--- a/old.yml\n+++ b/old.yml\n")
+    _, out, err = cli("migrate", "old.yml", "--in-place", code=0)
+    assert (out, err.splitlines()[-1]) == ("", "old.yml: written")
+    assert (project.root / "old.yml").read_text() == (project.root / "new.yml").read_text()
     _, _, err = cli("migrate", "new.yml", code=2)
     assert "not in NNI's v1 format" in err

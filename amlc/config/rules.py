@@ -109,10 +109,14 @@ def check_expression(config: Config, path: tuple[str, ...]) -> Iterator[Problem]
         yield config.problem(path, "E-expression", text)
 
 
+def without_effect(name: str, value: Any) -> str:
+    """Return why a key at the top has no effect, "" if it has one, or says what is so anyway."""
+    return "" if value is None or value == _DEFAULTS.get(name) else _NO_EFFECT.get(name, "")
+
+
 def _check_no_effect(config: Config) -> Iterator[Problem]:
-    for name, reason in _NO_EFFECT.items():
-        value = config.get(name)
-        if value is not None and value != _DEFAULTS.get(name):
+    for name in _NO_EFFECT:
+        if reason := without_effect(name, config.get(name)):
             yield config.note((name,), "W-no-effect", f"'{name}' has no effect: {reason}. Remove it.")
 
 

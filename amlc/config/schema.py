@@ -68,9 +68,14 @@ def check_schema(config: Config) -> Config:
                 checked = checked.noted(*_missing(config, path, error))
             incomplete.add(path)
         elif error.validator not in ("not", "additionalProperties", "if") and path not in checked.broken:
-            problem = config.problem(path, _CODES.get(error.validator, "E-value"), _sentence(config, path, error))
+            code = "E-annotation" if _is_annotated(path, error.instance) else _CODES.get(error.validator, "E-value")
+            problem = config.problem(path, code, _sentence(config, path, error))
             checked = checked.without(_whole(path)).noted(problem)
     return checked
+
+
+def _is_annotated(path: JsonPath, value: object) -> bool:
+    return path == ("useAnnotation",) and value is True
 
 
 def _schema_of(config: Config) -> Mapping[str, Any]:
@@ -122,8 +127,11 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
     example = _example(key, definition if not item else _definition(config, _whole(path)))
     found, limit = show(config, path, error.instance), error.validator_value
     expected = definition.get("$comment", "")
-    if (key, found) == ("useAnnotation", "true"):
-        return "NNI 3.0 dropped annotations, and amlc has none. Set 'useAnnotation: false' and write a 'searchSpace'."
+    if _is_annotated(path, error.instance):
+        advice = (
+            f"To turn them into a search space and calls of NNI's: amlc migrate {config.document.file.name} --in-place."
+        )
+        return f"NNI 3.0 dropped annotations, and amlc reads none. {advice}"
     match error.validator:
         case "type":
             kinds = [kind for kind in ([limit] if isinstance(limit, str) else limit) if kind != "null"]
