@@ -13,6 +13,7 @@ from amlc.targets import exists, listed, names, target
 
 _OTHER = ("remote", "openpai", "pai", "paiYarn", "kubeflow", "frameworkcontroller", "dlc", "adl", "dlts", "hybrid")
 _HERE = ("trialCommand", "trialCodeDirectory", "trialGpuNumber", "nniManagerIp", "debug")
+_ROLES = ("worker", "master", "ps")
 _STAND_IN = "local"  # for a platform that amlc does not have
 _SERVICE = ("trainingService",)
 _PLATFORM = ("trainingService", "platform")
@@ -83,7 +84,22 @@ def _keep_shared(config: Config, found: Mapping[str, Any]) -> Config:
     spelling = dict(config.spelling)
     spelling.update(((*_SERVICE, names[fold(key)]), (*service, key)) for key in found if fold(key) in names)
     config = replace(config, spelling=spelling)
-    return _hoist(config.with_value(_SERVICE, {"platform": _STAND_IN, **kept}))
+    return _with_role_command(_hoist(config.with_value(_SERVICE, {"platform": _STAND_IN, **kept})), found)
+
+
+def _with_role_command(config: Config, found: Mapping[str, Any]) -> Config:
+    """Return the config with the command of a role as that of the trial, where there is no other (Kubernetes)."""
+    if config.get("trialCommand") is not None or ("trialCommand",) in config.spelling:
+        return config
+    service = config.original(_SERVICE)
+    roles = [(key, value) for key, value in found.items() if fold(key) in _ROLES and isinstance(value, Mapping)]
+    tasks = found.get("taskRoles")
+    for key, role in roles + list(enumerate(tasks) if isinstance(tasks, list) else ()):
+        if isinstance(role, Mapping) and isinstance(role.get("command"), str):
+            place = (*service, key) if isinstance(key, str) else (*service, "taskRoles", key)
+            spelling = {**config.spelling, ("trialCommand",): (*place, "command")}
+            return replace(config.with_value(("trialCommand",), role["command"]), spelling=spelling)
+    return config
 
 
 def _hoist(config: Config) -> Config:

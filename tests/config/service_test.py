@@ -57,6 +57,30 @@ def test_a_foreign_platform_is_only_warned_of_where_trials_run_here(read, servic
     assert (problem.code, problem.severity.value) == ("W-platform", "warning")
 
 
+@pytest.mark.parametrize(
+    ("text", "command", "place"),
+    [
+        (
+            "trainingService: {platform: kubeflow, ps: {command: a}, Worker: {command: b}}",
+            "a",
+            "/trainingService/ps/command",
+        ),
+        ("trainingService: {platform: kubeflow, worker: {replicas: 1}}", None, ""),
+        (
+            "trainingService: {platform: frameworkcontroller, taskRoles: [{name: x}, {command: c}]}",
+            "c",
+            "/trainingService/taskRoles/1/command",
+        ),
+        ("trialCommand: own\ntrainingService: {platform: kubeflow, worker: {command: b}}", "own", "/trialCommand"),
+    ],
+)
+def test_the_command_of_a_role_is_that_of_the_trial_where_there_is_no_other(read, text, command, place):
+    config = read(text, backend="local")
+    assert config.get("trialCommand") == command
+    if command is not None:
+        assert config.problem(("trialCommand",), "E-x", "x").path == place
+
+
 @pytest.mark.parametrize("key", ["trialCommand", "trialCodeDirectory", "trialGpuNumber", "nniManagerIp", "debug"])
 def test_a_foreign_platform_has_the_keys_that_each_has(read, key):
     assert read(f"trainingService: {{platform: remote, {key}: 2}}").get(key) == 2
