@@ -106,7 +106,7 @@ def test_a_job_gets_a_copy_of_the_code_its_environment_and_outputs_and_leaves_it
 
 
 def test_the_working_copy_of_a_failed_job_is_kept_to_look_into(here):
-    h = here("echo why > notes; exit 1")
+    h = here("echo why > notes; exit 1", amlc={"workingDirectory": "copy"})
     assert (h.folder(h.run().job) / "work" / "notes").read_text() == "why\n"
 
 

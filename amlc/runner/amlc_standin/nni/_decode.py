@@ -14,8 +14,9 @@ def decode(found: "dict[str, Any]") -> "Any":
 
 
 def _array(found: "dict[str, Any]") -> "Any":
-    import numpy as np
+    import importlib
 
+    np = importlib.import_module("numpy")
     return np.array(found["__ndarray__"], dtype=found["dtype"], order="C" if found.get("Corder", True) else "F")
 
 
