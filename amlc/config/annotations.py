@@ -117,22 +117,31 @@ class _Source:
             raise _RefusedError(f"'{SIGN}variable' needs one of NNI's functions, such as `nni.choice(1, 2)`.")
         if not isinstance(following, ast.Assign) or ast.unparse(following.targets[0]) != name:
             raise _RefusedError(f"'{SIGN}variable' of '{name}' must stand right before `{name} = …`. Move it there.")
-        key = self._key(name, _specification(call.args[0]))
+        draw = call.args[0]
+        if isinstance(draw.func, ast.Attribute) and draw.func.attr == "choice" and not all(map(_is_literal, draw.args)):
+            self._remove(statement)
+            self._choose(following.value, name, draw.args)
+            return
+        key = self._key(name, _specification(draw))
         self._remove(statement)
         self._put(following.value, f"{_CURRENT}.get({key!r}, ", ")")
 
     def _function_choice(self, statement: ast.stmt, call: ast.Call, following: ast.stmt | None) -> None:
         name = _name(call)
-        if not call.args or not all(isinstance(one, ast.Call) for one in call.args):
+        if not call.args:
             raise _RefusedError(f"'{SIGN}function_choice' needs calls to choose from, such as `f(x), g(x)`.")
         calls = [node for node in ast.walk(following) if _calls(node, name)] if following is not None else []
         if not calls:
             raise _RefusedError(f"'{SIGN}function_choice' of '{name}' must stand right before a call of it. Move it.")
-        options = [ast.unparse(one) for one in call.args]
-        key = self._key(name, {"_type": "choice", "_value": options})
         self._remove(statement)
+        self._choose(calls[0], name, call.args)
+
+    def _choose(self, node: ast.AST, name: str, choices: Sequence[ast.expr]) -> None:
+        """Let the parameter, which is the text of one of the choices, say what is evaluated in place of a node."""
+        options = [ast.unparse(one) for one in choices]
+        key = self._key(name, {"_type": "choice", "_value": options})
         table = ", ".join(f"{option!r}: lambda: {option}" for option in options)
-        self._put(calls[0], f"{{{table}}}.get({_CURRENT}.get({key!r}), lambda: ", ")()")
+        self._put(node, f"{{{table}}}.get({_CURRENT}.get({key!r}), lambda: ", ")()")
 
     def _key(self, name: str, specification: Mapping[str, Any]) -> str:
         """Return the parameter's name, which no other one has."""
@@ -220,13 +229,20 @@ def _specification(call: ast.Call) -> dict[str, Any]:
     kind = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if kind not in _TYPES:
         raise _RefusedError(f"there is no 'nni.{kind}' to draw from; there are {', '.join(sorted(_TYPES))}.")
-    try:
-        values = [ast.literal_eval(one) for one in call.args]
-    except ValueError as err:
-        raise _RefusedError(f"the arguments of 'nni.{kind}' must be written out: numbers, texts, lists.") from err
+    if not all(map(_is_literal, call.args)):
+        raise _RefusedError(f"the arguments of 'nni.{kind}' must be written out: numbers, texts, lists.")
+    values = [ast.literal_eval(one) for one in call.args]
     if kind == "randint" and len(values) == 1:  # as numpy has it, and NNI up to 0.5
         values = [0, *values]
     return {"_type": kind, "_value": values}
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
 
 
 def _calls(node: ast.AST, name: str) -> bool:

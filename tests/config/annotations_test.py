@@ -114,6 +114,23 @@ def test_what_it_became_runs_with_parameters_and_without(tmp_path):
     assert "Final result: {'default': 2.5, 'dropout': 0.7}" in alone
 
 
+def test_a_choice_of_expressions_is_one_of_their_texts():
+    text = '"""@nni.variable(nni.choice(\'2\', 5*6, n), name=x)"""\nx = 5\n'
+    text += '"""@nni.function_choice(f(x), 2 * 3, lambda y: 1+y, name=f)"""\nz = f(x)\n'
+    found = translate({FILE: text})
+    assert found.space == {
+        "x": {"_type": "choice", "_value": ["'2'", "5 * 6", "n"]},
+        "f": {"_type": "choice", "_value": ["f(x)", "2 * 3", "lambda y: 1 + y"]},
+    }
+    names = {"n": 9, "f": lambda x: -x}
+    for chosen, expected in (("'2'", "2"), ("5 * 6", 30), ("n", 9), (None, 5)):
+        program = found.files[FILE].replace("import nni\n", "")
+        nni = type("nni", (), {"get_current_parameter": lambda chosen=chosen: {"x": chosen, "f": "2 * 3"}})
+        scope = {**names, "nni": nni}
+        exec(program, scope)
+        assert (scope["x"], scope["z"]) == (expected, 6)
+
+
 def test_a_name_that_is_taken_gets_the_module_s_before_it():
     text = '"""@nni.variable(nni.choice(1), name=x)"""\nx = 1\n' * 3
     found = translate({FILE: text})
@@ -129,10 +146,10 @@ def test_a_name_that_is_taken_gets_the_module_s_before_it():
         ("variable(nni.choice(1), name=x)", "", "must stand right before `x = …`"),
         ("variable(nni.choice(1))", "x = 1", "needs 'name='"),
         ("variable(name=x)", "x = 1", "needs one of NNI's functions"),
-        ("variable(nni.choice(a), name=x)", "x = 1", "must be written out"),
+        ("variable(nni.uniform(a, 1), name=x)", "x = 1", "must be written out"),
         ("variable(nni.pick(1), name=x)", "x = 1", "there is no 'nni.pick' to draw from"),
         ("function_choice(f(), name=f)", "g()", "must stand right before a call of it"),
-        ("function_choice(f, name=f)", "f()", "needs calls to choose from"),
+        ("function_choice(name=f)", "f()", "needs calls to choose from"),
         ("mutable_layers({})", "x = 1", "there is no '@nni.mutable_layers' that amlc can translate"),
         ("variable(", "x = 1", "the annotation is no expression"),
         ("variable", "x = 1", "the annotation is no call"),
