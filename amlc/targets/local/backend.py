@@ -196,7 +196,8 @@ class LocalBackend:
         for name, value in variables.items():
             environment[name.encode()] = str(value).encode()
         if code is not None:
-            environment[b"AMLC_WORKDIR"] = json.dumps(str(code)).encode()
+            # Whatever the locale makes of it here, the runner takes it for UTF-8.
+            environment[b"AMLC_WORKDIR"] = json.dumps(os.fsencode(code).decode("utf-8", "replace")).encode()
         if self._gpus:
             trials = len(trials_in(variables))
             shares = self._shared(trials, run)
