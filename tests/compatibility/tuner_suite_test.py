@@ -9,7 +9,11 @@ import random
 from itertools import islice
 from pathlib import Path
 
+import nni
 import pytest
+from nni.algorithms.hpo.batch_tuner import BatchTuner
+from nni.algorithms.hpo.gridsearch_tuner import GridSearchTuner
+from nni.algorithms.hpo.random_tuner import RandomTuner
 
 from amlc.catalogue import filled, find
 from amlc.config.algorithms import check_types
@@ -198,3 +202,39 @@ def test_batch_runs_plain_values_in_their_order():
     one = AsNni("Batch", {})
     one.update_search_space(spaces("choice_mixed"))
     assert one.generate_multiple_parameters(9) == [{"choice_mixed": value} for value in SPACES["choice_mixed"][1]]
+
+
+def theirs(tuner, space, count):
+    """Return what a tuner of the installed NNI generates."""
+    tuner.update_search_space(space)
+    found = []
+    for number in range(count):
+        try:
+            found.append(tuner.generate_parameters(number))
+        except nni.NoMoreTrialError:
+            break
+    return found
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("uniform_equal", "uniform_ok", "quniform_equal", "randint_ok", "loguniform_equal", "choice_str"),
+        ("qloguniform_equal", "quniform_ok"),
+        ("quniform_equal",),
+    ],
+    ids=" ".join,
+)
+def test_between_equal_bounds_random_and_the_grid_are_nni_s(names):
+    space = spaces(*names)
+    for name, tuner in (("Random", RandomTuner(seed=1)), ("GridSearch", GridSearchTuner())):
+        ours = AsNni(name, {})
+        ours.update_search_space(space)
+        assert ours.generate_multiple_parameters(20) == theirs(tuner, space, 20)
+
+
+def test_batch_s_plain_values_are_those_that_nni_delivers():
+    plain = theirs(BatchTuner(), spaces("choice_mixed"), 9)
+    ours = AsNni("Batch", {})
+    ours.update_search_space(spaces("choice_mixed"))
+    assert [one["choice_mixed"] for one in ours.generate_multiple_parameters(9)] == plain
