@@ -8,7 +8,7 @@ from typing import Any
 
 from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms, check_types, is_own_class
 from amlc.config.initial import check_initial
-from amlc.config.legacy import PLATFORM, in_words_of_v1, is_legacy, modern
+from amlc.config.legacy import in_words_of_v1, modern
 from amlc.config.load import load_document
 from amlc.config.normalise import normalise
 from amlc.config.placeholders import fill_placeholders
@@ -40,7 +40,7 @@ def experiment_of(
     """Return the experiment of a document, as `load_experiment` does of a file."""
     config, read = _checked(modern(document), environ, backend=backend)
     config, space, raw, space_file = _with_space(config)
-    found = ConfigError(_worded(document, config.problems))
+    found = ConfigError(_worded(config.document, config.problems))
     if config.failed:
         raise found
     inputs = (*([space_file] if space_file is not None else []), *read)
@@ -49,16 +49,14 @@ def experiment_of(
 
 def _worded(document: Document, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Yield problems in the words of the file's own format."""
-    old = is_legacy(document)
     for problem in problems:
-        in_file = problem.position.file == document.file
-        yield in_words_of_v1(problem, document.data.get(PLATFORM)) if old and in_file else problem
+        yield in_words_of_v1(problem, document) if problem.position.file == document.file else problem
 
 
 def locate(refusals: Iterable[RefusedError], document: Document) -> tuple[Problem, ...]:
     """Return refusals as problems with what stands in an experiment's document, or in the file of its search space."""
     config = read_service(read_keys(modern(document), load_schema()), backend=None)
-    return ConfigError(_worded(document, (_located(config, refusal) for refusal in refusals))).problems
+    return ConfigError(_worded(config.document, (_located(config, refusal) for refusal in refusals))).problems
 
 
 def _located(config: Config, refusal: RefusedError) -> Problem:

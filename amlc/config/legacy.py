@@ -466,14 +466,18 @@ _PHRASES: Final = {
 _NAMED: Final = re.compile(rf"(['`])({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?=[':])")
 
 
-def in_words_of_v1(problem: Problem, platform: object) -> Problem:
-    """Return a problem of a v1 file with the keys that its message names as that format has them."""
+def in_words_of_v1(problem: Problem, document: Document) -> Problem:
+    """Return a problem of what `modern` made of a v1 file with the keys that its message names as they stand in it."""
+    if not document.moved:
+        return problem
 
     def renamed(match: re.Match[str]) -> str:
         word = _WORDS[match[2]]
         return match[1] + (word.rpartition(".")[2] if match[1] == "`" else word)
 
-    text = problem.message.replace("'trainingService'", f"'{platform}Config'" if platform else f"'{PLATFORM}'")
+    platform = document.data.get(_SERVICE, {}).get("platform")
+    block = f"{'pai' if platform == 'openpai' else platform}Config" if platform else PLATFORM
+    text = problem.message.replace("'trainingService'", f"'{block}'")
     for new, old in _PHRASES.items():
         text = text.replace(new, old)
     return replace(problem, message=_NAMED.sub(renamed, text))
