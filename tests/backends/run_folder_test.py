@@ -5,7 +5,17 @@ import json
 import pytest
 
 from amlc.backends import Submission
-from amlc.backends.run_folder import exit_code, fetched, how_it_ended, number, numbers, prepare, resolved, started
+from amlc.backends.run_folder import (
+    exit_code,
+    fetched,
+    how_it_ended,
+    number,
+    numbers,
+    prepare,
+    resolved,
+    started,
+    tidy,
+)
 from amlc.errors import BackendError
 
 TRIAL = "ab" * 8
@@ -49,6 +59,40 @@ def test_leftovers_of_a_start_that_was_cut_short_are_replaced(run, tmp_path) -> 
     content = (run / "job.yml").read_bytes()
     prepare(run, Submission("job-1", content, tmp_path / "build" / "jobs"))
     assert not (run / "work" / "old").exists()
+
+
+def test_where_the_trials_run_elsewhere_it_has_the_runner_alone(run, tmp_path) -> None:
+    code = tmp_path / "build" / "code"
+    for name in ("amlc_runner_lib", "amlc_standin/nni", "mine"):
+        (code / name).mkdir(parents=True)
+        (code / name / "trial.py").touch()
+    (code / "amlc_runner.py").touch()
+    content = (run / "job.yml").read_bytes()
+    prepare(run, Submission("job-1", content, tmp_path / "build" / "jobs"), bare=True)
+    assert {path.name for path in (run / "work").iterdir()} == {
+        *("amlc_runner.py", "amlc_runner_lib", "amlc_standin", "outputs", "user_logs")
+    }
+    assert (run / "work" / "amlc_standin" / "nni" / "trial.py").exists()
+
+
+def test_of_a_copy_what_the_trials_wrote_is_left(run, tmp_path) -> None:
+    snapshot, work = tmp_path / "build" / "code", run / "work"
+    (work / "__pycache__").mkdir()
+    (work / "__pycache__" / "trial.pyc").touch()
+    (work / "empty").mkdir()
+    (work / "deep").mkdir()
+    leave(work / "deep", new="1")
+    (work / "link").symlink_to("deep")
+    tidy(run, snapshot)
+    assert {path.name for path in work.iterdir()} == {"deep", "link"}
+    assert (run / "outputs" / "kept").exists()
+    (work / "trial.py").write_text("print(1)")
+    tidy(run, snapshot)
+    assert (work / "trial.py").exists(), "it was changed"
+    for name in ("link", "trial.py", "deep/new"):
+        (work / name).unlink()
+    tidy(run, snapshot)
+    assert not work.exists()
 
 
 @pytest.mark.parametrize(

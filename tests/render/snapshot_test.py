@@ -15,13 +15,11 @@ PARTS = (
     *("__init__", "copies", "fork", "gpus", "job", "last_words", "loop", "main", "metric_log", "metrics", "mlflow"),
     *("process", "results", "signals", "slots", "streams", "tracking", "workdir"),
 )
+STANDIN = ("__init__", "_absent", "_decode", "_encode", "_serialize", "_trial", "trial", "utils")
 RUNNER = {
     "amlc_runner.py",
     *(f"amlc_runner_lib/{name}.py" for name in PARTS),
-    "amlc_standin/nni/__init__.py",
-    "amlc_standin/nni/_encode.py",
-    "amlc_standin/nni/_trial.py",
-    "amlc_standin/nni/utils.py",
+    *(f"amlc_standin/nni/{name}.py" for name in STANDIN),
 }
 
 
@@ -234,6 +232,7 @@ def test_two_thousand_files_are_taken_and_one_more_is_an_error(code) -> None:
     put(code / "last", "x" * 10)
     with pytest.raises(SnapshotError, match=r"2,001 files with 10 bytes; .* at most 2,000 files") as caught:
         snapshot(code)
+    assert len(snapshot(code, limited=False).files) == 2001 + len(RUNNER)
     assert "The largest, with their bytes: last (10), 0000 (0), " in str(caught.value)
     assert str(caught.value).endswith(" 0008 (0).")
 

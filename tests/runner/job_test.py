@@ -57,12 +57,12 @@ def test_what_is_not_there_is_not_asked_for():
 
 def test_what_is_there_is_read():
     given = {"TRIAL_SECONDS": 9, "CONCURRENCY": 2, "GPUS_PER_TRIAL": 0, "TRIALS_PER_GPU": 3}
-    more = {**given, "GPU_SHARES": {"0": 1, "GPU-a:b/c.d": 2}, "OUTPUT_ROOT": "/a/../b"}
+    more = {**given, "GPU_SHARES": {"0": 1, "GPU-a:b/c.d": 2}, "OUTPUT_ROOT": "/a/../b", "WORKDIR": "/c/é"}
     job = read_job(
         {**NEEDED, **{f"AMLC_{name}".encode(): json.dumps(value).encode() for name, value in more.items()}}, []
     )
     assert (job.trial_seconds, job.concurrency, job.gpus_per_trial, job.trials_per_gpu) == (9, 2, 0, 3)
-    assert (job.gpu_shares, job.output_root) == (more["GPU_SHARES"], "/b")
+    assert (job.gpu_shares, job.output_root, job.workdir) == (more["GPU_SHARES"], "/b", "/c/é")
 
 
 RUNS = {
