@@ -306,7 +306,8 @@ def test_the_local_back_end_needs_no_aml_keys(load: Load) -> None:
 )
 def test_other_platforms_run_on_the_local_back_end(load: Load, service: str) -> None:
     experiment, [problem] = load(f"trainingService: {service}", backend="local")
-    assert (experiment.target, problem.code) == (LocalTarget(), "W-platform")
+    assert (experiment.target, problem.code) == (LocalTarget(stands_in=True), "W-platform")
+    assert experiment.working_directory == "copy"
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------
