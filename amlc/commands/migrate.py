@@ -32,5 +32,8 @@ def migrate(file: Path) -> Migrated:
     """Convert a file of NNI v1. Raises UsageError for any other."""
     document = load_document(file)
     if not isinstance(document.data, Mapping) or refuse_legacy(document) is None:
-        raise UsageError(f"{file}: not in NNI's v1 format, so there is nothing to convert. Try: amlc validate {file}.")
+        raise UsageError(
+            f"{file}: not in NNI's v1 format, so there is nothing to convert. Try: "
+            f"amlc validate {file}."
+        )
     return Migrated(*to_v2(document.data))

@@ -39,7 +39,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Older:
-    """How many trials ended at an older revision, and what became different since, as far as that is known."""
+    """How many trials ended at an older revision, and what changed since, if that is known."""
 
     revision: str
     trials: int
@@ -48,7 +48,10 @@ class Older:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What submit would do, as things stand. due: of each reason for which there is something to submit."""
+    """What submit would do, as things stand.
+
+    due: of each reason for which there is something to submit.
+    """
 
     verdict: Verdict
     older: Sequence[Older]
@@ -64,7 +67,9 @@ def plan(manifest: Manifest, options: Options, *, folders: Folders) -> Plan:
         allowed = policy(results, options)
         tally = Tally(results)
         for entry, rows in results.jobs():
-            last = {row.trial.id: row.attempt for row in tally.counted(rows) if row.attempt is not None}
+            last = {
+                row.trial.id: row.attempt for row in tally.counted(rows) if row.attempt is not None
+            }
             action = decide(entry, last, allowed)
             if action is not None:
                 due[action.reason].count(action)
@@ -73,13 +78,18 @@ def plan(manifest: Manifest, options: Options, *, folders: Folders) -> Plan:
                     revisions[attempt.revision] += 1
         end = tally.verdict
         made_of = _made_of(ledger)
-    older = [Older(one, count, _changes(made_of.get(one), manifest)) for one, count in revisions.items()]
+    older = [
+        Older(one, count, _changes(made_of.get(one), manifest)) for one, count in revisions.items()
+    ]
     return Plan(end, older, {reason: some for reason, some in due.items() if some.jobs})
 
 
 def _made_of(ledger: Ledger) -> Mapping[str, Mapping[str, Any]]:
     """Return what each revision on record is made of."""
-    return {event.data["revision"]: event.data["contents"] for event in ledger.events(kind=EventKind.REVISION)}
+    return {
+        event.data["revision"]: event.data["contents"]
+        for event in ledger.events(kind=EventKind.REVISION)
+    }
 
 
 def _changes(old: Mapping[str, Any] | None, manifest: Manifest) -> Sequence[str]:

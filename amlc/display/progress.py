@@ -11,9 +11,10 @@ from amlc.drive import Progress, Watch
 
 @contextmanager
 def watching(experiment: str, console: Console, *, most: int | None) -> Iterator[Watch]:
-    """Give what shows the progress: a bar on a terminal; elsewhere, and quietly, only that nothing is heard.
+    """Give what shows the progress: a bar on a terminal.
 
-    most: how many trials the experiment is going to have, if that is known.
+    Elsewhere, and quietly, only that nothing is heard. most: how many trials the experiment is
+    going to have, if that is known.
     """
     if console.quiet or not console.err.isatty():
         yield _outages(console.insist)
@@ -28,10 +29,19 @@ def watching(experiment: str, console: Console, *, most: int | None) -> Iterator
         "{task.fields[pace]}",
     )
     name, counts, pace = map(TextColumn, shown)
-    columns = (name, BarColumn(bar_width=20), MofNCompleteColumn(), counts, TimeElapsedColumn(), pace)
+    columns = (
+        name,
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        counts,
+        TimeElapsedColumn(),
+        pace,
+    )
     with Bar(*columns, console=Terminal(file=console.err)) as bar:
         task = bar.add_task(experiment, total=most, running=0, failed=0, pace="")
-        warn = _outages(lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True))
+        warn = _outages(
+            lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        )
 
         def show(progress: Progress) -> None:
             warn(progress)

@@ -46,9 +46,13 @@ def show(standing: Standing, manifest: Manifest, console: Console, folders: Fold
     say(f"{manifest.header.experiment}: {end}{goes_on(end, manifest, folders)}")
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for name in ("#", "trial", "status", "try", "time"):
-        grid.add_column(name, justify="right" if name in ("#", "try", "time") else "left", no_wrap=True)
+        grid.add_column(
+            name, justify="right" if name in ("#", "try", "time") else "left", no_wrap=True
+        )
     grid.add_column("result, or why there is none", overflow="ellipsis", no_wrap=True)
-    room = max(terminal.width - _FIXED_WIDTH, 20)  # a long remark must not squeeze the columns before it
+    room = max(
+        terminal.width - _FIXED_WIDTH, 20
+    )  # a long remark must not squeeze the columns before it
     for row in rows:
         grid.add_row(
             str(row.trial.sequence),
