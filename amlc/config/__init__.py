@@ -26,9 +26,9 @@ def load_experiment(
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of an NNI file, and the warnings and notes about it.
 
-    backend: the target that was asked for, None for the file's. One that runs any leaves the file's no key to need.
-    environ: where `${NAME}` comes from.
-    Raises ConfigError with all problems of the file and its search space, UsageError if the file cannot be read.
+    backend: the target that was asked for, None for the file's. One that runs any leaves the file's
+    no key to need. environ: where `${NAME}` comes from. Raises ConfigError with all problems of the
+    file and its search space, UsageError if the file cannot be read.
     """
     return experiment_of(load_document(file), backend=backend, environ=environ)
 
@@ -46,7 +46,7 @@ def experiment_of(
 
 
 def locate(refusals: Iterable[RefusedError], document: Document) -> tuple[Problem, ...]:
-    """Return refusals as problems with what stands in an experiment's document, or in the file of its search space."""
+    """Return refusals as problems of an experiment's document, or of its search space's file."""
     config = read_service(read_keys(document, load_schema()), backend=None)
     return ConfigError(_located(config, refusal) for refusal in refusals).problems
 
@@ -59,8 +59,10 @@ def _located(config: Config, refusal: RefusedError) -> Problem:
     return config.problem(refusal.path, refusal.code, str(refusal))
 
 
-def _checked(document: Document, environ: Mapping[str, str], *, backend: str | None) -> tuple[Config, tuple[Path, ...]]:
-    """Return the config after every check that needs no search space, and what the target read beside the file."""
+def _checked(
+    document: Document, environ: Mapping[str, str], *, backend: str | None
+) -> tuple[Config, tuple[Path, ...]]:
+    """Return the config after the checks that need no space, and what the target read beside."""
     _refuse_other_shapes(document)
     config = read_keys(document, load_schema()).noted(*document.remarks)
     config = adopt_advisor(read_service(config, backend=backend))
@@ -73,20 +75,25 @@ def _checked(document: Document, environ: Mapping[str, str], *, backend: str | N
     config = check_schema(fill_placeholders(config, environ, needed=needed))
     if platform is not None:
         config = config.noted(*platform.check(config, needed=needed or backend == name))
-    return config.noted(*check_service(config), *check_algorithms(config), *check_rules(config)), read
+    return config.noted(
+        *check_service(config), *check_algorithms(config), *check_rules(config)
+    ), read
 
 
 def _refuse_other_shapes(document: Document) -> None:
     """Raise for a file that is no experiment of NNI v2 or v3 at all."""
     if not isinstance(document.data, Mapping):
-        text = "an experiment file is a mapping (key: value) at its top. Write `trialConcurrency: 1` and so on."
+        text = (
+            "an experiment file is a mapping (key: value) at its top. Write `trialConcurrency: "
+            "1` and so on."
+        )
         raise ConfigError([*document.remarks, document.problem((), "E-type", text)])
     if legacy := refuse_legacy(document):
         raise ConfigError([*document.remarks, legacy])
 
 
 def _with_space(config: Config) -> tuple[Config, Space, Path | None]:
-    """Return the config after the checks of the search space, the space, and the file it came from."""
+    """Return the config after the checks of the space, the space, and the file it came from."""
     config, document, path, file = _find_space(config)
     if document is None:
         return config, (), file
@@ -95,7 +102,9 @@ def _with_space(config: Config) -> tuple[Config, Space, Path | None]:
     config = config.noted(*found)
     if not any(problem.severity is Severity.ERROR for problem in found):
         config = config.noted(*check_types(config, space, document, path))
-        config = config.noted(*check_endless(config, space, tuner), *check_constraints(config, space, tuner))
+        config = config.noted(
+            *check_endless(config, space, tuner), *check_constraints(config, space, tuner)
+        )
         config = config.noted(*check_initial(config, space, tuner))
     return config, space, file
 
@@ -108,14 +117,22 @@ def _find_space(config: Config) -> tuple[Config, Document | None, JsonPath, Path
     if config.get("searchSpace") is not None:
         return config, config.document, config.original(("searchSpace",)), None
     if not config.broken & {("searchSpace",), ("searchSpaceFile",)}:
-        text = "the experiment needs 'searchSpace' or 'searchSpaceFile'. For example `searchSpaceFile: space.json`."
+        text = (
+            "the experiment needs 'searchSpace' or 'searchSpaceFile'. "
+            "For example `searchSpaceFile: space.json`."
+        )
         config = config.noted(config.problem((), "E-required", text))
     return config, None, (), None
 
 
-def _load_space_file(config: Config, name: str) -> tuple[Config, Document | None, JsonPath, Path | None]:
+def _load_space_file(
+    config: Config, name: str
+) -> tuple[Config, Document | None, JsonPath, Path | None]:
     if config.get("searchSpace") is not None:
-        text = "'searchSpace' has no effect, since 'searchSpaceFile' is given and wins. Remove one of them."
+        text = (
+            "'searchSpace' has no effect, since 'searchSpaceFile' is given and wins. "
+            "Remove one of them."
+        )
         config = config.noted(config.warning(("searchSpace",), "W-twice", text))
     file = config.document.file.parent / Path(name).expanduser()
     try:

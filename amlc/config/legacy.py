@@ -12,7 +12,15 @@ from amlc.model import Document, JsonPath
 _SIGNS = ("trainingServicePlatform", "trial", "authorName")
 _PLATFORMS = {"pai": "openpai"}
 _SERVICES = ("amlConfig", "localConfig", "remoteConfig", "paiConfig")
-_SAME = ("experimentName", "trialConcurrency", "maxTrialDuration", "nniManagerIp", "debug", "logLevel", "useAnnotation")
+_SAME = (
+    "experimentName",
+    "trialConcurrency",
+    "maxTrialDuration",
+    "nniManagerIp",
+    "debug",
+    "logLevel",
+    "useAnnotation",
+)
 _MOVES: dict[JsonPath, JsonPath] = {
     ("trainingServicePlatform",): ("trainingService", "platform"),
     ("maxExecDuration",): ("maxExperimentDuration",),
@@ -48,7 +56,10 @@ _ALGORITHMS = {"tuner": "Tuner", "assessor": "Assessor", "advisor": "Advisor"}
 
 
 def refuse_legacy(document: Document) -> Problem | None:
-    """Return the error for a file in NNI's v1 format, with its keys as they are written today; None for others."""
+    """Return the error for a file in NNI's v1 format, with its keys as they are written today.
+
+    None for others.
+    """
     signs = {fold(sign) for sign in _SIGNS}
     found = next((key for key in document.data if fold(key) in signs), None)
     if found is None:
@@ -81,19 +92,30 @@ def _moves(data: Mapping[str, Any]) -> Iterator[tuple[JsonPath, JsonPath, Any]]:
     """Yield the v1 path, the v2 path and the v2 value of everything that v2 can say."""
     for path in _leaves(data):
         value = _at(data, path)
-        top, key = path[0], str(path[-1])
+        top = path[0]
         if path == ("trainingServicePlatform",):
             yield path, _MOVES[path], _PLATFORMS.get(value, value)
         elif path in _MOVES:
             yield path, _MOVES[path], value
         elif top == "machineList" and isinstance(value, list):
             yield path, ("trainingService", "machineList"), [_machine(item) for item in value]
-        elif top in _SERVICES and len(path) > 1:
-            yield path, ("trainingService", _service_key(str(top), key)), value
-        elif top in _ALGORITHMS and len(path) > 1:
-            yield from _algorithm_move(data[top], str(top), key, value)
-        elif (top == "sharedStorage" and len(path) > 1) or path[0] in _SAME:
+        elif len(path) > 1:
+            yield from _inner_moves(data, path, value)
+        elif top in _SAME:
             yield path, path, value
+
+
+def _inner_moves(
+    data: Mapping[str, Any], path: JsonPath, value: Any
+) -> Iterator[tuple[JsonPath, JsonPath, Any]]:
+    """Yield the same of a value that is not at the top."""
+    top, key = str(path[0]), str(path[-1])
+    if top in _SERVICES:
+        yield path, ("trainingService", _service_key(top, key)), value
+    elif top in _ALGORITHMS:
+        yield from _algorithm_move(data[top], top, key, value)
+    elif top == "sharedStorage" or top in _SAME:
+        yield path, path, value
 
 
 def _algorithm_move(
@@ -105,7 +127,8 @@ def _algorithm_move(
         module = str(found.get("classFileName", "")).removesuffix(".py")
         yield (kind, key), (kind, "className"), f"{module}.{value}" if module else value
     elif key == "classFileName":
-        yield (kind, key), (kind, "className"), f"{str(value).removesuffix('.py')}.{found.get('className', '')}"
+        module = str(value).removesuffix(".py")
+        yield (kind, key), (kind, "className"), f"{module}.{found.get('className', '')}"
     elif key in _ALGORITHM_KEYS:
         yield (kind, key), (kind, _ALGORITHM_KEYS[key]), value
     elif key == "includeIntermediateResults":
@@ -119,7 +142,8 @@ def _service_key(service: str, key: str) -> str:
 def _machine(item: Any) -> Any:
     if not isinstance(item, Mapping):
         return item
-    return {_SERVICE_KEYS.get(str(key), str(key)): value for key, value in item.items() if value is not None}
+    given = {str(key): value for key, value in item.items() if value is not None}
+    return {_SERVICE_KEYS.get(key, key): value for key, value in given.items()}
 
 
 def _leaves(data: Mapping[str, Any]) -> Iterator[JsonPath]:

@@ -1,4 +1,7 @@
-"""Checks what no schema can say: paths, durations, names, storage, constraints, and keys without effect."""
+"""Checks what no schema can say.
+
+Paths, durations, names, storage, constraints, and keys without effect.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ _LONGEST_NAME = 200
 _EXPRESSION = re.compile(r"\$(\{\{|\[\[)")
 # They stand in job files as they are; everywhere else amlc writes the dollar in another way.
 _UNQUOTED = (("sharedStorage", "remoteMountPoint"), ("amlc", "environment"))
-_STORAGE = {"AzureBlob": ("storageAccountName", "containerName"), "NFS": ("nfsServer", "exportedDirectory")}
+_STORAGE = {
+    "AzureBlob": ("storageAccountName", "containerName"),
+    "NFS": ("nfsServer", "exportedDirectory"),
+}
 
 
 def check_rules(config: Config) -> Iterator[Problem]:
@@ -48,9 +54,13 @@ def check_rules(config: Config) -> Iterator[Problem]:
 
 def _check_name(config: Config) -> Iterator[Problem]:
     name = config.get("experimentName")
-    if isinstance(name, str) and (_BAD_NAME.search(name) or name in (".", "..") or len(name) > _LONGEST_NAME):
+    if isinstance(name, str) and (
+        _BAD_NAME.search(name) or name in (".", "..") or len(name) > _LONGEST_NAME
+    ):
         text = f"no '/', '\\' or control characters, at most {_LONGEST_NAME} characters. Rename it."
-        yield config.problem(("experimentName",), "E-name", f"'experimentName' becomes a folder's name: {text}")
+        yield config.problem(
+            ("experimentName",), "E-name", f"'experimentName' becomes a folder's name: {text}"
+        )
 
 
 def _check_command(config: Config) -> Iterator[Problem]:
@@ -83,7 +93,10 @@ def _check_durations(config: Config) -> Iterator[Problem]:
         try:
             parse_time(value if value is not None else 1)
         except ValueError:
-            text = f"'{name}' must be above zero, got '{value}'. Write for example '30m', or remove it for no limit."
+            text = (
+                f"'{name}' must be above zero, got '{value}'. "
+                "Write for example '30m', or remove it for no limit."
+            )
             yield config.problem((name,), "E-duration", text)
 
 
@@ -93,18 +106,27 @@ def _check_storage(config: Config) -> Iterator[Problem]:
         return
     path = ("sharedStorage", "storageType")
     for name in _STORAGE.get(str(kind), ()):
-        if config.get("sharedStorage", name) is None and ("sharedStorage", name) not in config.broken:
+        if (
+            config.get("sharedStorage", name) is None
+            and ("sharedStorage", name) not in config.broken
+        ):
             text = f"storage of type {kind} needs '{name}'. Add it to 'sharedStorage'."
             yield config.problem(path, "E-required", text)
     if config.get("sharedStorage", "localMounted") == "nomount":
-        text = "'nomount' is refused by NNI itself. Write usermount if you mount the storage, nnimount otherwise."
+        text = (
+            "'nomount' is refused by NNI itself. "
+            "Write usermount if you mount the storage, nnimount otherwise."
+        )
         yield config.problem(("sharedStorage", "localMounted"), "E-storage", text)
 
 
 def check_expression(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
     """Yield an error for an expression of AML's in a value that stands in job files as it is."""
     if _EXPRESSION.search(str(config.get(*path))):
-        text = f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace. Write what it stands for."
+        text = (
+            f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace. "
+            "Write what it stands for."
+        )
         yield config.problem(path, "E-expression", text)
 
 
@@ -112,7 +134,9 @@ def _check_no_effect(config: Config) -> Iterator[Problem]:
     for name, reason in _NO_EFFECT.items():
         value = config.get(name)
         if value is not None and value != _DEFAULTS.get(name):
-            yield config.note((name,), "W-no-effect", f"'{name}' has no effect: {reason}. Remove it.")
+            yield config.note(
+                (name,), "W-no-effect", f"'{name}' has no effect: {reason}. Remove it."
+            )
 
 
 def gpu_indices(value: Any) -> tuple[int, ...] | None:
@@ -125,17 +149,26 @@ def gpu_indices(value: Any) -> tuple[int, ...] | None:
 
 
 def check_indices(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
-    """Yield an error for GPUs that are named twice in text such as `0,1,0`; the schema sees to lists."""
+    """Yield an error for GPUs that are named twice in text such as `0,1,0`.
+
+    The schema sees to lists.
+    """
     indices = gpu_indices(config.get(*path)) or ()
     if len(set(indices)) != len(indices):
-        text = f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. Remove one of them."
+        text = (
+            f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. "
+            "Remove one of them."
+        )
         yield config.problem(path, "E-duplicate-item", text)
 
 
 def _check_failed_value(config: Config) -> Iterator[Problem]:
     value = config.get("amlc", "failedValue")
     if isinstance(value, float) and not math.isfinite(value):
-        text = f"'failedValue' must be worst, ignore or a finite number, got {value}. Write for example worst."
+        text = (
+            f"'failedValue' must be worst, ignore or a finite number, got {value}. "
+            "Write for example worst."
+        )
         yield config.problem(("amlc", "failedValue"), "E-range", text)
 
 
@@ -149,7 +182,8 @@ def _check_seeds(config: Config) -> Iterator[Problem]:
 def check_endless(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
     """Yield an error when neither the space nor `maxTrialNumber` ends the experiment.
 
-    An adaptive tuner, whose trials are not written out in advance, may be ended by `maxExperimentDuration` as well.
+    An adaptive tuner, whose trials are not written out in advance, may be ended by
+    `maxExperimentDuration` as well.
     """
     known = find(tuner, "tuner")
     if known is None:
@@ -178,7 +212,10 @@ def _endless(space: Space) -> str:
 
 
 def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
-    """Yield what is wrong with the expressions of `amlc.constraints`: their syntax, and names the space has not."""
+    """Yield what is wrong with the expressions of `amlc.constraints`.
+
+    Their syntax, and names the space has not.
+    """
     constraints = config.get("amlc", "constraints")
     if not constraints:
         return
@@ -194,9 +231,13 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
             why = str(getattr(error, "message", "it is nested too deep")).rstrip(".")
             yield config.problem(path, "E-constraint", f"not an expression: {why}. {advice}")
             continue
-        for name in sorted(used - names - {"parameters"}):  # all of them, for names that are no identifiers
+        for name in sorted(
+            used - names - {"parameters"}
+        ):  # all of them, for names that are no identifiers
             hint = did_you_mean(name, names) or f" Known: {', '.join(sorted(names)) or 'none'}."
-            yield config.problem(path, "E-constraint", f"the search space has no parameter '{name}'.{hint}")
+            yield config.problem(
+                path, "E-constraint", f"the search space has no parameter '{name}'.{hint}"
+            )
 
 
 def _variables(expression: str) -> set[str]:
@@ -217,5 +258,7 @@ def _variables(expression: str) -> set[str]:
 def _names(space: Space, tuner: str | None) -> set[str]:
     if tuner != "Batch":
         return {dimension.name for dimension in space}
-    rows: list[Any] = [row for dimension in space if isinstance(dimension, Choice) for row in dimension.options]
+    rows: list[Any] = [
+        row for dimension in space if isinstance(dimension, Choice) for row in dimension.options
+    ]
     return {str(name) for row in rows for name in row}
