@@ -1,4 +1,7 @@
-"""The charts of the report, as the plain values that plotly.js draws: what a trial is called is never markup there."""
+"""The charts of the report, as the plain values that plotly.js draws.
+
+What a trial is called is never markup there.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ _ACCENT = "#e07a2f"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One chart. traces, layout: as plotly.js takes them; without traces, the note says why there is nothing to see."""
+    """One chart. traces, layout: as plotly.js takes them.
+
+    Without traces, the note says why there is nothing to see.
+    """
 
     key: str
     title: str
@@ -76,11 +82,18 @@ def default_metric(overview: Overview, scale: Scale) -> Figure:
     }
     layout = {
         "height": 360,
-        "xaxis": _trial_axis(rows, "trial" if overview.replicates == 1 else "first trial of the set"),
-        "yaxis": {"title": {"text": "default" if overview.replicates == 1 else "default, mean"}, **_log(scale.log)},
+        "xaxis": _trial_axis(
+            rows, "trial" if overview.replicates == 1 else "first trial of the set"
+        ),
+        "yaxis": {
+            "title": {"text": "default" if overview.replicates == 1 else "default, mean"},
+            **_log(scale.log),
+        },
         "legend": {"orientation": "h", "y": 1.12, "x": 0},
     }
-    note = _sentences(_means(overview, "point"), _scored_drawn(overview, drawn, MOST_POINTS), _unscored(overview))
+    note = _sentences(
+        _means(overview, "point"), _scored_drawn(overview, drawn, MOST_POINTS), _unscored(overview)
+    )
     traces = (trials, _best_so_far(overview)) if overview.steps else (trials,)
     return Figure(key="metric", title=title, note=note, traces=traces, layout=layout)
 
@@ -94,14 +107,19 @@ def hyperparameters(overview: Overview, scale: Scale) -> Figure:
         return Figure(key="parameters", title=title, note=note)
     drawn = chosen(overview, overview.scored, overview.scored.rows, _MOST_LINES)
     most = _LABEL_LENGTH if len(names) <= _FEW_AXES else _TICK_LENGTH
-    dimensions = [_dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names]
+    dimensions = [
+        _dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names
+    ]
     dimensions.append(_numbers("default", [row.score for row in drawn], log=scale.log))
     trace: dict[str, Any] = {
         "type": "parcoords",
         "labelfont": {"size": 13},
         "tickfont": {"size": 12},
         "line": _coloured(scale, drawn),
-        "dimensions": [axis | {"label": escape(_shortened(axis["label"], most), quote=False)} for axis in dimensions],
+        "dimensions": [
+            axis | {"label": escape(_shortened(axis["label"], most), quote=False)}
+            for axis in dimensions
+        ],
     }
     if len(names) > _FEW_AXES:
         trace["labelangle"] = -20
@@ -112,58 +130,63 @@ def hyperparameters(overview: Overview, scale: Scale) -> Figure:
         _scored_drawn(overview, drawn, _MOST_LINES),
     )
     margin = {"l": 110, "r": 40, "t": 56 if len(names) <= _FEW_AXES else 84, "b": 32}
-    return Figure(key="parameters", title=title, note=note, traces=(trace,), layout={"height": 440, "margin": margin})
+    return Figure(
+        key="parameters",
+        title=title,
+        note=note,
+        traces=(trace,),
+        layout={"height": 440, "margin": margin},
+    )
 
 
-def intermediate(overview: Overview, scale: Scale, curves: Sequence[Curve], *, candidates: int) -> Figure:
-    """Draw the intermediate results of trials; `candidates`: how many trials there were to choose from."""
+def intermediate(
+    overview: Overview, scale: Scale, curves: Sequence[Curve], *, candidates: int
+) -> Figure:
+    """Draw the intermediate results of trials.
+
+    `candidates`: how many trials there were to choose from.
+    """
     title = "Intermediate results"
     if not curves:
         note = "No trial has reported a finite number as its intermediate default metric."
         return Figure(key="intermediate", title=title, note=note)
-    log = not overview.maximize and decades([value for curve in curves for _, value in curve.points])
+    values = [value for curve in curves for _, value in curve.points]
+    log = not overview.maximize and decades(values)
     traces = tuple(_curve(scale, curve) for curve in curves)
+    last = max(curve.points[-1][0] for curve in curves)
     layout = {
         "height": 400,
         "showlegend": False,
-        "xaxis": {"title": {"text": "step"}, "tickformat": "d", **_whole(max(c.points[-1][0] for c in curves))},
+        "xaxis": {"title": {"text": "step"}, "tickformat": "d", **_whole(last)},
         "yaxis": {"title": {"text": "default"}, **_log(log)},
     }
-    note = _sentences(
-        "Coloured by the final result, from grey-blue (worst) to red (best)" if overview.scored.rows else "",
-        f"{MOST_CURVES} of {candidates:,} trials were looked at, half of them the best"
-        if candidates > MOST_CURVES
-        else "",
-        "Long curves show the lowest and the highest value of each span"
-        if any(curve.reported > len(curve.points) for curve in curves)
-        else "",
-    )
+    notes = []
+    if overview.scored.rows:
+        notes.append("Coloured by the final result, from grey-blue (worst) to red (best)")
+    if candidates > MOST_CURVES:
+        looked_at = f"{MOST_CURVES} of {candidates:,} trials were looked at"
+        notes.append(f"{looked_at}, half of them the best")
+    if any(curve.reported > len(curve.points) for curve in curves):
+        notes.append("Long curves show the lowest and the highest value of each span")
+    note = _sentences(*notes)
     return Figure(key="intermediate", title=title, note=note, traces=traces, layout=layout)
 
 
 def durations(overview: Overview) -> Figure:
     """Draw how long each trial took, by its status."""
-    rows = [row for row in overview.rows if row.duration_s is not None and row.sequence in overview.sample.even]
+    even = overview.sample.even
+    rows = [row for row in overview.rows if row.duration_s is not None and row.sequence in even]
     if not rows:
         return Figure(key="durations", title="Duration", note="No trial has ended yet.")
     drawn = evenly(rows, _MOST_BARS)
     unit, seconds = _unit(max(row.duration_s or 0.0 for row in drawn))
     span = drawn[-1].sequence - drawn[0].sequence
     width = 0.8 * max(1.0, span / max(1, len(drawn) - 1))
-    groups = {status: [row for row in drawn if row.status is status] for status in Status}
-    traces = tuple(
-        {
-            **_by_trial(group),
-            "type": "bar",
-            "name": _readable(status),
-            "y": [plain((row.duration_s or 0.0) / seconds) for row in group],
-            "width": plain(width),
-            "marker": {"color": STATUS_COLOURS[status]},
-            "hovertemplate": f"trial %{{x}}: %{{y:.4~g}} {unit}<extra>{_readable(status)}</extra>",
-        }
-        for status, group in groups.items()
-        if group
-    )
+    traces = []
+    for status in Status:
+        group = [row for row in drawn if row.status is status]
+        if group:
+            traces.append(_bars(group, status, unit, seconds) | {"width": plain(width)})
     layout = {
         "height": 280,
         "barmode": "overlay",
@@ -173,15 +196,34 @@ def durations(overview: Overview) -> Figure:
         "legend": {"orientation": "h", "y": 1.16, "x": 0},
     }
     note = _drawn_of(len(drawn), overview.totals.timed, "trials that have ended")
-    return Figure(key="durations", title="Duration", note=_sentences(note), traces=traces, layout=layout)
+    return Figure(
+        key="durations",
+        title="Duration",
+        note=_sentences(note),
+        traces=tuple(traces),
+        layout=layout,
+    )
 
 
-# --- the parts of the charts ------------------------------------------------------------------------------------
+# --- the parts of the charts ----------------------------------------------------------------------
 
 
 def _by_trial(rows: Sequence[OverviewRow]) -> dict[str, Any]:
     """Return what places points by trial; `customdata` is the trial that a click leads to."""
     return {"x": [row.sequence for row in rows], "customdata": [row.sequence for row in rows]}
+
+
+def _bars(rows: Sequence[OverviewRow], status: Status, unit: str, seconds: float) -> dict[str, Any]:
+    """Return the bars of the trials of one status. seconds: the length of the unit."""
+    name = _readable(status)
+    return {
+        **_by_trial(rows),
+        "type": "bar",
+        "name": name,
+        "y": [plain((row.duration_s or 0.0) / seconds) for row in rows],
+        "marker": {"color": STATUS_COLOURS[status]},
+        "hovertemplate": f"trial %{{x}}: %{{y:.4~g}} {unit}<extra>{name}</extra>",
+    }
 
 
 def _best_so_far(overview: Overview) -> dict[str, Any]:
@@ -213,13 +255,18 @@ def _curve(scale: Scale, curve: Curve) -> dict[str, Any]:
 
 
 def _coloured(scale: Scale, rows: Sequence[OverviewRow]) -> dict[str, Any]:
-    """Return the lines' colours. plotly draws high values over low ones, so that the best have to be the highest."""
+    """Return the lines' colours.
+
+    plotly draws high values over low ones, so that the best have to be the highest.
+    """
     sign = 1 if scale.maximize else -1
     ticks = _exponents(scale.low, scale.high) if scale.log else _even_ticks(scale.low, scale.high)
     low, high = sorted((sign * scale.low, sign * scale.high))
     return {
         "color": [sign * scale.position(row.score or 0.0) for row in rows],
-        "colorscale": [[index / (len(COLOURS) - 1), colour] for index, colour in enumerate(COLOURS)],
+        "colorscale": [
+            [index / (len(COLOURS) - 1), colour] for index, colour in enumerate(COLOURS)
+        ],
         "cmin": low,
         "cmax": high,
         "showscale": True,
@@ -236,60 +283,82 @@ _ABSENT: Final = object()
 
 
 def _dimension(label: str, values: Sequence[Any]) -> dict[str, Any]:
-    """Return one axis: numbers to scale, everything else (and numbers from a short list) as evenly spaced names."""
+    """Return one axis.
+
+    Numbers to scale, everything else (and numbers from a short list) as evenly spaced names.
+    """
     present = [value for value in values if value is not _ABSENT]
     distinct = {_name(value) for value in present}
-    numeric = bool(present) and all(number(value) is not None for value in present)
+    if not present or any(number(value) is None for value in present):
+        return _names(label, values, key=None)
     whole = all(isinstance(value, int) for value in present)
-    if numeric and not (len(distinct) <= _FEW_VALUES and (whole or len(present) >= 2 * len(distinct))):
-        floats = [number(value) for value in values]
-        return _numbers(label, floats, log=decades([f for f in floats if f is not None]))
-    return _names(label, values, key=number if numeric else None)
+    if len(distinct) <= _FEW_VALUES and (whole or len(present) >= 2 * len(distinct)):
+        return _names(label, values, key=number)  # from a short list
+    floats = [number(value) for value in values]
+    return _numbers(label, floats, log=decades([one for one in floats if one is not None]))
 
 
 def _numbers(label: str, values: Sequence[float | None], *, log: bool) -> dict[str, Any]:
-    drawn = [plain(math.log10(value) if log else value) if value is not None else None for value in values]
+    drawn: list[float | None] = []
+    for value in values:
+        if value is None:
+            drawn.append(None)
+        else:
+            drawn.append(plain(math.log10(value) if log else value))
     present = [value for value in drawn if value is not None]
     low, high = min(present), max(present)
-    low, high = widened(*((math.floor(low), math.ceil(high)) if log else (low, high)))  # whole decades have ticks
+    if log:  # whole decades have ticks
+        low, high = math.floor(low), math.ceil(high)
+    low, high = widened(low, high)
     absent = plain(low - 0.12 * (high - low))
     axis = {
         "label": label,
         "values": [absent if value is None else value for value in drawn],
         "range": [absent if None in drawn else low, high],
     }
-    ticks = _exponents(low, high) if log else {}
+    ticks = _exponents(low, high) if log else {}  # plotly finds even ones by itself
     if None in drawn:
         ticks = ticks or _even_ticks(low, high)
-        ticks = {"tickvals": [absent, *ticks["tickvals"]], "ticktext": ["absent", *ticks["ticktext"]]}
+        ticks = {
+            "tickvals": [absent, *ticks["tickvals"]],
+            "ticktext": ["absent", *ticks["ticktext"]],
+        }
     return axis | ticks
 
 
-def _names(label: str, values: Sequence[Any], *, key: Callable[[Any], Any] | None) -> dict[str, Any]:
-    found = {_name(value): value for value in values if value is not _ABSENT}
-    order = sorted(found, key=(lambda name: key(found[name])) if key else None)
-    texts = {name: shown(found[name], _TICK_LENGTH) for name in order}
+def _names(
+    label: str, values: Sequence[Any], *, key: Callable[[Any], Any] | None
+) -> dict[str, Any]:
+    by_name = {_name(value): value for value in values if value is not _ABSENT}
+    order = sorted(by_name, key=(lambda name: key(by_name[name])) if key else None)
     place = {name: index for index, name in enumerate(order)}
-    absent = any(value is _ABSENT for value in values)
+    low, high = min(0, len(order) - 1.5), max(0.5, len(order) - 1)
     ticks = evenly(order, _MOST_TICKS)
+    places = [place[name] for name in ticks]
+    texts = [shown(by_name[name], _TICK_LENGTH) or "(empty)" for name in ticks]
+    if any(value is _ABSENT for value in values):
+        low = -1.0
+        places, texts = [-1, *places], ["absent", *texts]
+        place[_name(_ABSENT)] = -1
     return {
         "label": label,
-        "values": [-1 if value is _ABSENT else place[_name(value)] for value in values],
-        "range": [-1.0 if absent else min(0, len(order) - 1.5), max(0.5, len(order) - 1)],
-        "tickvals": [*([-1] if absent else []), *(place[name] for name in ticks)],
-        "ticktext": [*(["absent"] if absent else []), *(texts[name] or "(empty)" for name in ticks)],
+        "values": [place[_name(value)] for value in values],
+        "range": [low, high],
+        "tickvals": places,
+        "ticktext": texts,
     }
 
 
 def _axes(overview: Overview) -> tuple[tuple[str, ...], str]:
-    """Return the parameters that get an axis, those that vary first, and a note on those that get none."""
+    """Return the parameters that get an axis, varying ones first, and a note on the others."""
     varying = overview.varying or overview.parameters
     constant = len(overview.parameters) - len(varying)
-    notes = (
-        f"Left out: {constant} that never vary" if constant else "",
-        f"Drawn are the first {_MOST_AXES} of {len(varying)} parameters" if len(varying) > _MOST_AXES else "",
-    )
-    return varying[:_MOST_AXES], ". ".join(filter(None, notes))
+    notes = []
+    if constant:
+        notes.append(f"Left out: {constant} that never vary")
+    if len(varying) > _MOST_AXES:
+        notes.append(f"Drawn are the first {_MOST_AXES} of {len(varying)} parameters")
+    return varying[:_MOST_AXES], ". ".join(notes)
 
 
 def _name(value: Any) -> str:
@@ -298,7 +367,11 @@ def _name(value: Any) -> str:
 
 
 def _trial_axis(rows: Sequence[OverviewRow], title: str) -> dict[str, Any]:
-    return {"title": {"text": title}, "tickformat": "d", **_whole(rows[-1].sequence - rows[0].sequence)}
+    return {
+        "title": {"text": title},
+        "tickformat": "d",
+        **_whole(rows[-1].sequence - rows[0].sequence),
+    }
 
 
 def _whole(span: int) -> dict[str, Any]:
@@ -319,12 +392,18 @@ def _exponents(low: float, high: float) -> dict[str, Any]:
 def _even_ticks(low: float, high: float) -> dict[str, Any]:
     """Return the ticks of an axis at multiples of 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(high - low))
-    step = next((step for step in (power / 5, power / 2, power, power * 2) if step and (high - low) / step <= 7), None)
-    ticks = [low, high] if step is None else [step * i for i in range(math.ceil(low / step), int(high // step) + 1)]
-    return {"tickvals": [plain(tick) for tick in ticks], "ticktext": [f"{plain(tick):.6g}" for tick in ticks]}
+    ticks = [low, high]
+    for step in (power / 5, power / 2, power, power * 2):
+        if step and (high - low) / step <= 7:  # a step of 0: the numbers are too small to divide
+            ticks = [step * i for i in range(math.ceil(low / step), int(high // step) + 1)]
+            break
+    return {
+        "tickvals": [plain(tick) for tick in ticks],
+        "ticktext": [f"{plain(tick):.6g}" for tick in ticks],
+    }
 
 
-# --- texts and numbers ------------------------------------------------------------------------------------------
+# --- texts and numbers ----------------------------------------------------------------------------
 
 
 def _unit(longest_s: float) -> tuple[str, float]:
@@ -344,12 +423,17 @@ def _shortened(name: str, most: int) -> str:
 
 
 def _hover(row: OverviewRow) -> str:
-    """Return what hovering tells of a trial; plotly reads it as markup, so that all of it is escaped."""
+    """Return what hovering tells of a trial.
+
+    Plotly reads it as markup, so that all of it is escaped.
+    """
     lines = [row.origin if row.trials else f"trial #{row.sequence} · {_readable(row.status)}"]
     if row.score is not None:
         lines.append(f"default = {shown(row.score, 60)}")
     named = list(row.parameters.items())
-    lines += [f"{shown(name, 40)} = {shown(value, 60)}" for name, value in named[:_HOVER_PARAMETERS]]
+    lines += [
+        f"{shown(name, 40)} = {shown(value, 60)}" for name, value in named[:_HOVER_PARAMETERS]
+    ]
     if len(named) > _HOVER_PARAMETERS:
         lines.append(f"and {len(named) - _HOVER_PARAMETERS} more")
     return "<br>".join(escape(" ".join(line.split()), quote=False) for line in lines)
@@ -365,12 +449,16 @@ def _unscored(overview: Overview) -> str:
 
 
 def _means(overview: Overview, what: str) -> str:
-    return "" if overview.replicates == 1 else f"Each {what} is a parameter set, with the mean of its trials' results"
+    if overview.replicates == 1:
+        return ""
+    return f"Each {what} is a parameter set, with the mean of its trials' results"
 
 
 def _scored_drawn(overview: Overview, drawn: Sequence[OverviewRow], most: int) -> str:
-    what = "trials that have a result" if overview.replicates == 1 else "parameter sets that have a result"
-    best = "half" if len(drawn) == most else "most"  # where few of the evenly spaced ones have a result
+    kind = "trials" if overview.replicates == 1 else "parameter sets"
+    what = f"{kind} that have a result"
+    # Not half where few of the evenly spaced ones have a result.
+    best = "half" if len(drawn) == most else "most"
     return _drawn_of(len(drawn), overview.scored.every, f"{what}, {best} of them the best")
 
 
@@ -394,7 +482,13 @@ def figures(overview: Overview, curves: Sequence[Curve], *, candidates: int) -> 
 
 
 def as_json(charts: Iterable[Figure]) -> str:
-    """Return the charts as JSON that may stand inside a script element: no `<`, `>` or `&`, and plain ASCII."""
-    values = {chart.key: {"data": chart.traces, "layout": chart.layout} for chart in charts if chart.traces}
+    """Return the charts as JSON that may stand inside a script element.
+
+    No `<`, `>` or `&`, and plain ASCII.
+    """
+    values = {}
+    for chart in charts:
+        if chart.traces:
+            values[chart.key] = {"data": chart.traces, "layout": chart.layout}
     text = json.dumps(values, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
