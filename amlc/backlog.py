@@ -39,9 +39,8 @@ class Backlog:
         self._more = more
         self._compiled = reconcile(manifest.entries(), mirror.last, policy)
         self._again: dict[str, Entry] = {}  # by job id
-        self._taken: dict[
-            str, Entry
-        ] = {}  # by job id: what a lost job is looked up in before the manifest is read
+        # By job id: what a lost job is looked up in before the manifest is read.
+        self._taken: dict[str, Entry] = {}
         self._asked: int | None = None  # the news up to which `more` was asked
 
     def take(self, room: int) -> list[Action]:

@@ -425,10 +425,8 @@ def schema(_: Invocation, /) -> None:
 def entry_point() -> NoReturn:
     """Run the command line and exit with the code that `amlc --help` explains."""
     _open_missing_streams()
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # a terminal that cannot show a character is no reason to stop
+    # A terminal that cannot show a character is no reason to stop.
+    for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):
             encoding = (
                 "utf-8" if stream is sys.stdout and not stream.isatty() else None

@@ -176,12 +176,8 @@ def _condition(text: str, path: JsonPath) -> _Condition:
     where = f"amlc.constraints: {text!r}"
     try:
         evaluate = environment.compile_expression(text, undefined_to_none=False)
-    except (
-        jinja2.TemplateSyntaxError,
-        SyntaxError,
-        MemoryError,
-        RecursionError,
-    ) as err:  # the last three: too deep
+    # The last three: it is nested too deep.
+    except (jinja2.TemplateSyntaxError, SyntaxError, MemoryError, RecursionError) as err:
         why = getattr(err, "message", None) or "it is nested too deep"
         raise PlanError(
             f"{where} is not an expression: {why.rstrip('.')}. Example: 'lr * batch_size <= 3.2'.",

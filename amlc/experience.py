@@ -67,9 +67,8 @@ class Experience:
         self._ledger = ledger
         self._replicates = replicates
         self._imported = tuple(imported(ledger))
-        self._known: dict[
-            str, tuple[Attempt, Record]
-        ] = {}  # by trial id: its last attempt, and what that came to
+        # By trial id: its last attempt, and what that came to.
+        self._known: dict[str, tuple[Attempt, Record]] = {}
 
     def past(self, attempts: Mapping[str, Attempt]) -> Past:
         """Return the past.
@@ -174,9 +173,8 @@ def _in_order(records: Sequence[tuple[int, Record]], replicates: int) -> Iterato
 
     Those of replicates as one.
     """
-    ordered = sorted(
-        records, key=lambda one: one[0]
-    )  # after an edit of the space a number may come twice
+    # By the number alone: after an edit of the space one may come twice.
+    ordered = sorted(records, key=lambda one: one[0])
     if replicates == 1:
         yield from (record for _, record in ordered)
         return

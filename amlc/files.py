@@ -71,9 +71,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         try:
             os.replace(temporary, path)
-        except (
-            OSError
-        ) as err:  # such as of a folder that is there; it would name the temporary file
+        # Such as of a folder that is there; it would name the temporary file.
+        except OSError as err:
             raise OSError(err.errno, err.strerror, str(path)) from err
     except BaseException:
         with suppress(OSError):

@@ -89,9 +89,8 @@ def record(
 def _gone(live: Mapping[str, Attempt], seen: Sequence[Observation]) -> Iterator[Observation]:
     known = {observation.job for observation in seen}
     for job, attempt in live.items():
-        if (
-            job not in known and attempt.submitted is not None
-        ):  # else it never was: the next submit finds that out
+        # Without an answer it may never have been: the next submit finds that out.
+        if job not in known and attempt.submitted is not None:
             yield Observation(
                 job=job,
                 status=Status.FAILED,

@@ -66,9 +66,7 @@ def _refusals(experiment: Experiment, leave_out: Sequence[Path]) -> list[Refused
     try:
         files = snapshot(experiment.code, leave_out=leave_out).files
         if experiment.templates:
-            from amlc.write import (
-                revision_of,
-            )  # here, because it brings the templates, which few experiments have
+            from amlc.write import revision_of  # here: it brings jinja2, which few need
 
             revision, _ = revision_of(experiment, files)
     except RefusedError as err:

@@ -54,9 +54,8 @@ class Stage:
         from numpy.random import RandomState
 
         states = random.Random(self._seed).getstate(), RandomState(self._seed % 2**32).get_state()  # noqa: S311
-        self._entropy.seed(
-            f"entropy {self._seed}"
-        )  # at last, because RandomState draws from it, even with a seed
+        # At last, because RandomState draws from it, even with a seed.
+        self._entropy.seed(f"entropy {self._seed}")
         return states
 
     @contextmanager
@@ -138,9 +137,8 @@ class Stage:
         What stands at its top level may be part of its state.
         """
         if not self._forget():
-            self._import(
-                name
-            )  # what it needs is loaded now, and draws no random numbers the second time
+            # What it needs is loaded now, and draws no random numbers the second time.
+            self._import(name)
             self._forget()
             _set(*self._start())
         return self._import(name)

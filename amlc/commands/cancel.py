@@ -34,9 +34,8 @@ def cancel(
     if not path.exists():
         raise UsageError(f"{experiment}: nothing was submitted yet.")
     with open_ledger(path) as ledger:
-        if (
-            trials is None
-        ):  # first, so that a submit that runs sees it after each job that is not in the list
+        if trials is None:
+            # First, so that a submit that runs sees it after each job that is not in the list.
             ledger.append([stop(at=time.time())])
         working = _working(ledger, manifest, trials)
         canceling = Canceling(experiment, list(working.values()))

@@ -54,9 +54,8 @@ def collected(
         fetch_history(manifest, folders)
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
-        with _table(
-            results, tally, history=history, aggregate=aggregate
-        ) as table:  # which has all rows by now
+        with _table(results, tally, history=history, aggregate=aggregate) as table:
+            # Which columns it has is known once all rows are in it, and counted.
             yield Collected(table, tally.verdict, tally.without_number)
 
 

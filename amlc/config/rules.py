@@ -231,9 +231,8 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
             why = str(getattr(error, "message", "it is nested too deep")).rstrip(".")
             yield config.problem(path, "E-constraint", f"not an expression: {why}. {advice}")
             continue
-        for name in sorted(
-            used - names - {"parameters"}
-        ):  # all of them, for names that are no identifiers
+        # `parameters` has all of them, for names that are no identifiers.
+        for name in sorted(used - names - {"parameters"}):
             hint = did_you_mean(name, names) or f" Known: {', '.join(sorted(names)) or 'none'}."
             yield config.problem(
                 path, "E-constraint", f"the search space has no parameter '{name}'.{hint}"

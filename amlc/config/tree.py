@@ -367,9 +367,8 @@ def _events(text: str) -> Iterator[Any]:
     """Yield what the YAML reader finds, in order. Raises yaml.YAMLError."""
     try:
         yield from yaml.parse(text, Loader=_Loader)
-    except (
-        ValueError
-    ) as error:  # without libyaml, PyYAML lets Python convert what may be no character, or too long
+    # Without libyaml, PyYAML lets Python convert what may be no character, or too long.
+    except ValueError as error:
         raise yaml.YAMLError from error
 
 

@@ -50,9 +50,8 @@ def show(standing: Standing, manifest: Manifest, console: Console, folders: Fold
             name, justify="right" if name in ("#", "try", "time") else "left", no_wrap=True
         )
     grid.add_column("result, or why there is none", overflow="ellipsis", no_wrap=True)
-    room = max(
-        terminal.width - _FIXED_WIDTH, 20
-    )  # a long remark must not squeeze the columns before it
+    # A long remark must not squeeze the columns before it.
+    room = max(terminal.width - _FIXED_WIDTH, 20)
     for row in rows:
         grid.add_row(
             str(row.trial.sequence),
