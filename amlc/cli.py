@@ -425,35 +425,49 @@ def schema(_: Invocation, /) -> None:
 def entry_point() -> NoReturn:
     """Run the command line and exit with the code that `amlc --help` explains."""
     _open_missing_streams()
-    # A terminal that cannot show a character is no reason to stop.
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError):
-            encoding = (
-                "utf-8" if stream is sys.stdout and not stream.isatty() else None
-            )  # JSON and CSV are UTF-8
-            stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
+    _let_streams_take_anything()
     call = Invocation()
     warnings.showwarning = lambda message, *_: call.warn(f"warning: {message}")
+    sys.exit(_guarded(call))
+
+
+def _guarded(call: Invocation) -> int:
+    """Run the command; return its exit code, or that of the error that it says."""
     try:
-        sys.exit(_run(call))
+        return _run(call)
     except AmlcError as err:
         call.say_held()
-        sys.exit(_complain(str(err), err.exit_code))
+        return _complain(str(err), err.exit_code)
     except click.exceptions.Abort:
-        sys.exit(_complain(_interrupted(call), 130))
+        return _complain(_interrupted(call), 130)
     except click.ClickException as err:
         err.show()
-        sys.exit(err.exit_code)
+        return err.exit_code
     except BrokenPipeError:
         _drop_output()  # its reader is gone
-        sys.exit(1)
+        return 1
     except OSError as err:
-        try:
-            sys.stdout.flush()
-        except (OSError, ValueError):  # what a full disk did not take would fail again at exit
-            with suppress(OSError, ValueError):
-                _drop_output()
-        sys.exit(_complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2))
+        _flush_or_drop()
+        return _complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2)
+
+
+def _let_streams_take_anything() -> None:
+    """Let no character be a reason to stop: a terminal may not be able to show it."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = None
+        if stream is sys.stdout and not stream.isatty():
+            encoding = "utf-8"  # as JSON and CSV are
+        with suppress(AttributeError):
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _flush_or_drop() -> None:
+    """Write out what can be: what a full disk did not take would fail again at exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            _drop_output()
 
 
 def _run(call: Invocation) -> int:

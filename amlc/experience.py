@@ -197,23 +197,22 @@ def parameter_set(sequence: int, parameters: Parameters, replicates: int) -> Par
 
 
 def _merged(replicates: Sequence[Record]) -> Record:
+    """Return the record of a replicated parameter set: open until all of its trials ended."""
     parameters, asked = replicates[0].parameters, min(record.asked for record in replicates)
     told = [record.told for record in replicates if record.told is not None]
     if len(told) < len(replicates):
         return Record(parameters=parameters, asked=asked)
-    succeeded = [record for record in replicates if record.value is not None]
-    values = [record.value for record in succeeded if record.value is not None]
+    values = [record.value for record in replicates if record.value is not None]
     value = sum(values) / len(values) if values else None
-    status = replicates[0].status
-    if any(record.status is Status.SUCCEEDED for record in replicates):
-        status = Status.SUCCEEDED
+    reported = [record.reported for record in replicates if record.value is not None]
+    statuses = [record.status for record in replicates]
     return Record(
         parameters=parameters,
-        status=status,
+        status=Status.SUCCEEDED if Status.SUCCEEDED in statuses else statuses[0],
         value=value,
         asked=asked,
         told=max(told),
-        reported=_mean([record.reported for record in succeeded], value),
+        reported=_mean(reported, value),
     )
 
 

@@ -55,7 +55,7 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...]) -> Experim
 
 
 def _own(ours: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """Return what `amlc:` says, by the names of the fields of Experiment; those have the defaults."""
+    """Return what `amlc:` says, by the names of Experiment's fields, which have the defaults."""
     found: dict[str, Any] = {}
     for key, value in ours.items():
         name = re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", key)

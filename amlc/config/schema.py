@@ -133,21 +133,19 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
     """Return what was found, what is expected and what to do, for one error of the schema."""
     keys = [part for part in path if isinstance(part, str)]
     key = keys[-1] if keys else "the file"
-    item = isinstance(path[-1], int)
-    name = f"an item of '{key}'" if item else f"'{key}'"
-    definition = _definition(config, path)
-    example = _example(key, definition if not item else _definition(config, _whole(path)))
+    is_item = isinstance(path[-1], int)
+    name = f"an item of '{key}'" if is_item else f"'{key}'"
+    example = _example(key, _definition(config, _whole(path) if is_item else path))
     found, limit = show(config, path, error.instance), error.validator_value
-    expected = definition.get("$comment", "")
     if (key, found) == ("useAnnotation", "true"):
         return (
             "NNI 3.0 dropped annotations, and amlc has none. "
             "Set 'useAnnotation: false' and write a 'searchSpace'."
         )
+    expected = _definition(config, path).get("$comment", "")
     match error.validator:
         case "type":
-            types = [limit] if isinstance(limit, str) else limit
-            kinds = [kind for kind in types if kind != "null"]
+            kinds = _kinds(limit)
             return wrong_type(
                 name, found, error.instance, kinds=kinds, expected=expected, example=example
             )
@@ -163,6 +161,11 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
         case "exclusiveMinimum":
             expected = f"above {limit}"
     return f"{name} must be {expected or 'something else'}, got {found}.{example}"
+
+
+def _kinds(types: str | Sequence[str]) -> list[str]:
+    """Return the types that a value may have; that it may be left out goes without saying."""
+    return [kind for kind in ([types] if isinstance(types, str) else types) if kind != "null"]
 
 
 def _choices(value: Any, choices: Sequence[Any]) -> tuple[str, str]:

@@ -51,6 +51,13 @@ def read_service(config: Config, *, backend: str | None) -> Config:
         return config.without(_SERVICE).noted(missing)
     place = (*config.original(_SERVICE), keys[0])
     config = replace(config, spelling={**config.spelling, _PLATFORM: place})
+    return _read_platform(config, found, platform, backend)
+
+
+def _read_platform(
+    config: Config, found: Mapping[str, Any], platform: Any, backend: str | None
+) -> Config:
+    """Return the config for what stands as its platform: one that amlc has, one of NNI, or none."""
     right = platform.lower() if isinstance(platform, str) else ""
     if right and exists(right):
         return _check_case(_read_known(config, found, right), platform, right)

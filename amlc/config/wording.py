@@ -43,15 +43,20 @@ def wrong_type(
 def _mend(value: Any, kinds: Sequence[str]) -> str:
     """Return what to do about a value of a wrong type that YAML's spelling explains."""
     if isinstance(value, str):
-        text = value.strip()
-        number = text.lstrip("+-").isdigit() and {"integer", "number"} & set(kinds)
-        boolean = text.lower() in ("true", "false") and "boolean" in kinds
-        return " Remove the quotes." if number or boolean else ""
+        return " Remove the quotes." if _is_quoted(value, kinds) else ""
     if list(kinds) == ["string"] and isinstance(value, (bool, int, float)):
         return " Put it in quotes."
     if isinstance(value, float) and value.is_integer() and "integer" in kinds:
         return f" Write {int(value)}."
     return ""
+
+
+def _is_quoted(text: str, kinds: Sequence[str]) -> bool:
+    """Tell whether a text would be of one of the kinds without its quotes."""
+    text = text.strip()
+    if text.lower() in ("true", "false"):
+        return "boolean" in kinds
+    return text.lstrip("+-").isdigit() and not {"integer", "number"}.isdisjoint(kinds)
 
 
 def show(config: Config, path: JsonPath, value: Any) -> str:

@@ -168,25 +168,33 @@ def _walk(
         ignored = _verdict(here, name + "/" if is_folder else name)
         if ignored or os.path.realpath(entry.path) in excluded:
             continue
-        if is_folder and os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
-            continue  # a virtual environment, whatever its name
         if is_folder:
-            real = os.path.realpath(entry.path)
-            if real in above:
-                raise SnapshotError(
-                    f"{entry.path}: this link leads into itself. List it in .amlignore."
+            if not _is_environment(entry.path):
+                real = _real_folder(entry.path, above)
+                yield from _walk(
+                    Path(entry.path), name + "/", here, excluded, is_output, folders, (*above, real)
                 )
-            yield from _walk(
-                Path(entry.path), name + "/", here, excluded, is_output, folders, (*above, real)
-            )
         elif os.path.isfile(entry.path):
-            if ignored is None and is_output(entry):
-                continue
-            yield _file(Path(entry.path), name)
+            # An ignore file that says so brings back even what looks like our own output.
+            if ignored is not None or not is_output(entry):
+                yield _file(Path(entry.path), name)
         elif entry.is_symlink():
             raise SnapshotError(
                 f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore."
             )
+
+
+def _is_environment(folder: str) -> bool:
+    """Tell whether it is a virtual environment, whatever its name."""
+    return os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+
+
+def _real_folder(folder: str, above: tuple[str, ...]) -> str:
+    """Return where a folder really is. Raises SnapshotError when that is one of those above it."""
+    real = os.path.realpath(folder)
+    if real in above:
+        raise SnapshotError(f"{folder}: this link leads into itself. List it in .amlignore.")
+    return real
 
 
 def _file(path: Path, name: str) -> SnapshotFile:

@@ -102,26 +102,22 @@ def hyperparameters(overview: Overview, scale: Scale) -> Figure:
     """Draw each trial as a line through its parameters, coloured by its score."""
     title = "Hyperparameters"
     names, left_out = _axes(overview)
-    if not overview.scored.rows or not names:
-        note = _no_score(overview) if not overview.scored.rows else "The search space is empty."
-        return Figure(key="parameters", title=title, note=note)
+    if not overview.scored.rows:
+        return Figure(key="parameters", title=title, note=_no_score(overview))
+    if not names:
+        return Figure(key="parameters", title=title, note="The search space is empty.")
     drawn = chosen(overview, overview.scored, overview.scored.rows, _MOST_LINES)
-    most = _LABEL_LENGTH if len(names) <= _FEW_AXES else _TICK_LENGTH
-    dimensions = [
-        _dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names
-    ]
-    dimensions.append(_numbers("default", [row.score for row in drawn], log=scale.log))
+    are_few = len(names) <= _FEW_AXES
     trace: dict[str, Any] = {
         "type": "parcoords",
         "labelfont": {"size": 13},
         "tickfont": {"size": 12},
         "line": _coloured(scale, drawn),
-        "dimensions": [
-            axis | {"label": escape(_shortened(axis["label"], most), quote=False)}
-            for axis in dimensions
-        ],
+        "dimensions": _dimensions(
+            names, drawn, scale, most=_LABEL_LENGTH if are_few else _TICK_LENGTH
+        ),
     }
-    if len(names) > _FEW_AXES:
+    if not are_few:
         trace["labelangle"] = -20
     note = _sentences(
         "Drag along an axis to pick a range, drag its name to move it",
@@ -129,7 +125,7 @@ def hyperparameters(overview: Overview, scale: Scale) -> Figure:
         _means(overview, "line"),
         _scored_drawn(overview, drawn, _MOST_LINES),
     )
-    margin = {"l": 110, "r": 40, "t": 56 if len(names) <= _FEW_AXES else 84, "b": 32}
+    margin = {"l": 110, "r": 40, "t": 56 if are_few else 84, "b": 32}
     return Figure(
         key="parameters",
         title=title,
@@ -137,6 +133,18 @@ def hyperparameters(overview: Overview, scale: Scale) -> Figure:
         traces=(trace,),
         layout={"height": 440, "margin": margin},
     )
+
+
+def _dimensions(
+    names: Sequence[str], drawn: Sequence[OverviewRow], scale: Scale, *, most: int
+) -> list[dict[str, Any]]:
+    """Return the axes: one for each parameter, and the score. most: characters of a label."""
+    columns = {name: [row.parameters.get(name, _ABSENT) for row in drawn] for name in names}
+    axes = [_dimension(name, column) for name, column in columns.items()]
+    axes.append(_numbers("default", [row.score for row in drawn], log=scale.log))
+    for axis in axes:
+        axis["label"] = escape(_shortened(axis["label"], most), quote=False)
+    return axes
 
 
 def intermediate(
@@ -291,21 +299,17 @@ def _dimension(label: str, values: Sequence[Any]) -> dict[str, Any]:
     distinct = {_name(value) for value in present}
     if not present or any(number(value) is None for value in present):
         return _names(label, values, key=None)
-    whole = all(isinstance(value, int) for value in present)
-    if len(distinct) <= _FEW_VALUES and (whole or len(present) >= 2 * len(distinct)):
-        return _names(label, values, key=number)  # from a short list
+    if len(distinct) <= _FEW_VALUES:
+        whole = all(isinstance(value, int) for value in present)
+        if whole or len(present) >= 2 * len(distinct):
+            return _names(label, values, key=number)  # from a short list
     floats = [number(value) for value in values]
     return _numbers(label, floats, log=decades([one for one in floats if one is not None]))
 
 
 def _numbers(label: str, values: Sequence[float | None], *, log: bool) -> dict[str, Any]:
-    drawn: list[float | None] = []
-    for value in values:
-        if value is None:
-            drawn.append(None)
-        else:
-            drawn.append(plain(math.log10(value) if log else value))
-    present = [value for value in drawn if value is not None]
+    drawn = [_place(value, log=log) for value in values]
+    present = [place for place in drawn if place is not None]
     low, high = min(present), max(present)
     if log:  # whole decades have ticks
         low, high = math.floor(low), math.ceil(high)
@@ -324,6 +328,13 @@ def _numbers(label: str, values: Sequence[float | None], *, log: bool) -> dict[s
             "ticktext": ["absent", *ticks["ticktext"]],
         }
     return axis | ticks
+
+
+def _place(value: float | None, *, log: bool) -> float | None:
+    """Return where a number stands on its axis."""
+    if value is None:
+        return None
+    return plain(math.log10(value) if log else value)
 
 
 def _names(
