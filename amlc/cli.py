@@ -353,9 +353,10 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
     from amlc.commands.doctor import doctor as run
 
     checks = []
+    # Each as it comes: a check may wait for the network.
     for check in run(call.manifest(experiment), backend=backend, folders=call.folders):
         call.console.write(f"{'ok    ' if check.is_well else 'failed'}  {check.name}: {check.text}")
-        sys.stdout.flush()  # some checks take their time
+        sys.stdout.flush()
         checks.append(check)
     return checks
 
@@ -387,7 +388,7 @@ def refresh(
     """Rebuild the ledger from the Azure ML workspace, and the build folder too when it is gone."""
     from amlc.commands.refresh import refresh as run
 
-    where["config"] = str(config) if config else None
+    where["config"] = str(config) if config else None  # the other options go by their own names
     call.console.note(run(experiment, backend=backend, where=where, folders=call.folders))
 
 

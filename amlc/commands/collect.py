@@ -79,7 +79,7 @@ def fetch_history(manifest: Manifest, folders: Folders) -> None:
     with up_to_date(manifest, folders) as results:
         known = {event.job for event in results.ledger.events(kind=EventKind.HISTORY)}
         jobs = dict.fromkeys(_ended(results, header.backend))
-    for job in known:
+    for job in known:  # what they reported is on record; asking again costs calls
         jobs.pop(job, None)
     if jobs:
         with open_ledger(folders.ledger(header.experiment)) as ledger:

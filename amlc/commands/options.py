@@ -65,6 +65,7 @@ def limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
     concurrency = header.concurrency
     if backend.slots is not None:
         concurrency = min(concurrency, backend.slots)
+    # With GPUs the trials of a packed job run side by side; otherwise they take turns.
     shares_gpus = header.gpus_per_trial and backend.has_gpus
     return Limits(
         concurrency=concurrency,
@@ -89,4 +90,6 @@ def _max_failures(text: str | None, trials: int) -> int | None:
         raise UsageError(
             f"--max-failures {text}: expected a number of trials such as 3, or a part such as 10%."
         )
-    return max(1, int(number) * trials // 100) if text.endswith("%") else int(number)
+    if not text.endswith("%"):
+        return int(number)
+    return max(1, int(number) * trials // 100)  # a small part of a few trials is none

@@ -43,6 +43,7 @@ def run(
             experiment, backend=options.backend, rounds=options.rounds, folders=folders
         )
         listener.tell(build)
+        # Under the same lock: another compile in between would submit other trials than were told.
         manifest = read_manifest(build.folder)
         return submit_locked(manifest, experiment, options, folders=folders, listener=listener)
 

@@ -75,6 +75,7 @@ def _decode(raw: bytes, file: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
+        # The column counts characters, as editors do; those before the wrong byte are whole.
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         byte = error.object[error.start]
         message = f"the byte 0x{byte:02X} is not UTF-8. Save the file as UTF-8."

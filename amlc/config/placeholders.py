@@ -70,13 +70,11 @@ def _candidates(config: Config) -> Iterator[tuple[JsonPath, str]]:
     for part in ("trainingService", "sharedStorage", "amlc"):
         values = config.get(part)
         for name, value in values.items() if isinstance(values, Mapping) else ():
-            counts = part != "amlc" or name == "environment"
-            if (
-                counts
-                and (part, name) != _KEY
-                and isinstance(value, str)
-                and _PLACEHOLDER.search(value)
-            ):
+            # Of `amlc` only the environment's name is the service's. The account key stays as it
+            # is: it is read from the environment when it is needed, and no file ever has it.
+            if (part == "amlc" and name != "environment") or (part, name) == _KEY:
+                continue
+            if isinstance(value, str) and _PLACEHOLDER.search(value):
                 yield (part, name), value
 
 

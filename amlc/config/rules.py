@@ -90,8 +90,10 @@ def _check_folder(config: Config, path: JsonPath, advice: str) -> Iterator[Probl
 def _check_durations(config: Config) -> Iterator[Problem]:
     for name in ("maxExperimentDuration", "maxTrialDuration"):
         value = config.get(name)
+        if value is None:
+            continue
         try:
-            parse_time(value if value is not None else 1)
+            parse_time(value)  # the schema knows the form of it, and not how long it is
         except ValueError:
             text = (
                 f"'{name}' must be above zero, got '{value}'. "
@@ -106,10 +108,8 @@ def _check_storage(config: Config) -> Iterator[Problem]:
         return
     path = ("sharedStorage", "storageType")
     for name in _STORAGE.get(str(kind), ()):
-        if (
-            config.get("sharedStorage", name) is None
-            and ("sharedStorage", name) not in config.broken
-        ):
+        is_broken = ("sharedStorage", name) in config.broken
+        if config.get("sharedStorage", name) is None and not is_broken:
             text = f"storage of type {kind} needs '{name}'. Add it to 'sharedStorage'."
             yield config.problem(path, "E-required", text)
     if config.get("sharedStorage", "localMounted") == "nomount":
@@ -133,6 +133,7 @@ def check_expression(config: Config, path: tuple[str, ...]) -> Iterator[Problem]
 def _check_no_effect(config: Config) -> Iterator[Problem]:
     for name, reason in _NO_EFFECT.items():
         value = config.get(name)
+        # A default that is written out changes nothing.
         if value is not None and value != _DEFAULTS.get(name):
             yield config.note(
                 (name,), "W-no-effect", f"'{name}' has no effect: {reason}. Remove it."
@@ -244,6 +245,7 @@ def _variables(expression: str) -> set[str]:
     from jinja2 import Environment, TemplateSyntaxError, meta, nodes
     from jinja2.parser import Parser
 
+    # As `Environment.compile_expression` begins: what it returns does not tell the names.
     environment = Environment(autoescape=True)
     parser = Parser(environment, expression, state="variable")
     tree = parser.parse_expression()

@@ -101,11 +101,8 @@ class _Reader:
     def open(self, event: Any, stack: list[_Node]) -> _Node:
         """Return the node that an event starts; a list or mapping is open until its end event."""
         if len(stack) > MAX_DEPTH:
-            self.stop(
-                event,
-                "E-depth",
-                f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it.",
-            )
+            message = f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it."
+            self.stop(event, "E-depth", message)
         mark = event.start_mark
         line, column = mark.line + 1, mark.column + 1
         if isinstance(event, yaml.AliasEvent):
@@ -133,18 +130,13 @@ class _Reader:
             )
             self.stop(event, "E-alias", message)
         if not target.closed:
-            self.stop(
-                event,
-                "E-alias",
-                f"'*{event.anchor}' stands inside its own anchor. Write the value out.",
-            )
+            message = f"'*{event.anchor}' stands inside its own anchor. Write the value out."
+            self.stop(event, "E-alias", message)
+        # What an alias repeats may have aliases: ten lines can be a billion values.
         self.repeated += target.size
         if self.repeated > MAX_REPEATED:
-            self.stop(
-                event,
-                "E-alias",
-                f"aliases repeat more than {MAX_REPEATED} values. Write fewer aliases.",
-            )
+            message = f"aliases repeat more than {MAX_REPEATED} values. Write fewer aliases."
+            self.stop(event, "E-alias", message)
         return _Node(
             target.kind,
             line,
@@ -164,19 +156,14 @@ class _Reader:
         node = _Node("scalar", line, column, value=event.value)
         tag = event.tag
         if _SURROGATE.search(event.value):  # libyaml refuses these itself
-            self.add(
-                line,
-                column,
-                "E-text",
-                "a '\\u' escape that is half of a character. Write the character itself.",
-            )
-        if event.implicit[0] or (
-            tag is not None and tag.startswith(_CORE) and tag != _CORE + "str"
-        ):
+            message = "a '\\u' escape that is half of a character. Write the character itself."
+            self.add(line, column, "E-text", message)
+        is_typed = tag is not None and tag.startswith(_CORE) and tag != _CORE + "str"
+        if event.implicit[0] or is_typed:
             node.plain = event.value
             try:
                 node.value, node.remark = resolve(event.value, json_words=self.json_words)
-                str(node.value)
+                str(node.value)  # a hexadecimal number of any length is read, and cannot be printed
             except ValueError:
                 message = (
                     f"a whole number of {len(event.value)} digits is too long. "
@@ -277,7 +264,7 @@ class _Builder:
         own: dict[str, tuple[str, _Node, _Node]] = {}
         for key, value in node.items:
             if key.plain == "<<":
-                for entry in self.merge(value, path):
+                for entry in self.merge(value, path):  # of several mappings the first one wins
                     merged.setdefault(entry[0], entry)
             elif (name := self.name(key, path)) is not None:
                 if name in own:
@@ -292,31 +279,17 @@ class _Builder:
             if source.kind == "mapping":
                 yield from self.entries(source, path)
             else:
-                self.add(
-                    source,
-                    path,
-                    "E-alias",
-                    "'<<' merges mappings only. Name a mapping, such as '*defaults'.",
-                )
+                message = "'<<' merges mappings only. Name a mapping, such as '*defaults'."
+                self.add(source, path, "E-alias", message)
 
     def name(self, key: _Node, path: JsonPath) -> str | None:
         """Return the text of a key, or None (with a problem) when it is not text."""
         if isinstance(key.value, str):
             return key.value
-        if key.plain is None:
-            self.add(
-                key,
-                path,
-                "E-key",
-                "a list or mapping cannot be a key: keys are text. Write a word.",
-            )
-        else:
-            self.add(
-                key,
-                path,
-                "E-key",
-                f'the key {key.plain or "null"} is not text. Quote it: "{key.plain}".',
-            )
+        message = "a list or mapping cannot be a key: keys are text. Write a word."
+        if key.plain is not None:
+            message = f'the key {key.plain or "null"} is not text. Quote it: "{key.plain}".'
+        self.add(key, path, "E-key", message)
         return None
 
     def twice(self, name: str, first: _Node, second: _Node, path: JsonPath) -> None:
@@ -331,15 +304,11 @@ class _Builder:
         """Warn of a value that YAML readers disagree about; not showing it, it may be a secret."""
         message = f"the value is {node.remark}; it is read as NNI does. Quote or rewrite it."
         if not secret(path):
-            read, rewrite = (
-                str(node.value).lower(),
-                f'Write {str(node.value).lower()}, or "{node.plain}" for the text.',
-            )
+            read = str(node.value).lower()
+            rewrite = f'Write {read}, or "{node.plain}" for the text.'
             if isinstance(node.value, str):
-                read, rewrite = (
-                    "text",
-                    f'Write "{node.plain}", or the number without leading zeros.',
-                )
+                read = "text"
+                rewrite = f'Write "{node.plain}", or the number without leading zeros.'
             message = f"'{node.plain}' is {node.remark}; read as {read}, as NNI does. {rewrite}"
         self.add(node, path, "W-yaml", message, severity=Severity.WARNING)
 
