@@ -176,16 +176,22 @@ def _of_table(path: Path, text: str, space_axes: Sequence[Axis]) -> Iterator[Fou
             f"--from {path}: it has no column 'metric.default'. Expected what amlc collect writes."
         )
     for row in reader:
-        cells = {}
-        for name, cell_text in row.items():
-            if name and name.startswith("param."):
-                cells[name.removeprefix("param.")] = cell_text or ""  # None: the line is too short
+        cells = _parameter_cells(row)
         parameters = _parameters(cells, space_axes)
         place = f"{path}:{reader.line_num}"
         if parameters is None:
             place += _strangeness(cells, space_axes)
         value = _number(row["metric.default"] or "")
         yield place, parameters, None if value is None else scalar(value)
+
+
+def _parameter_cells(row: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the texts of a line by parameter, or by part of one."""
+    cells = {}
+    for column, text in row.items():
+        if column and column.startswith("param."):  # None: the line has more cells than the first
+            cells[column.removeprefix("param.")] = text or ""  # None: it has fewer
+    return cells
 
 
 def _strangeness(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> str:

@@ -6,28 +6,24 @@ What a trial is called is never markup there.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
 from amlc.model import Status
-from amlc.numbers import number
+from amlc.report.axes import ABSENT, MOST_CHARACTERS, dimension, even_ticks, exponents, numbers
 from amlc.report.overview import MOST_POINTS, Curve, Overview, OverviewRow, chosen, evenly, shown
-from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
+from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of
 
 MOST_CURVES = 200
 _MOST_BARS = 1_000
 _MOST_LINES = 2_000
 _MOST_AXES = 12
 _LABEL_LENGTH = 24
-_MOST_TICKS = 24
-_TICK_LENGTH = 15
 _HOVER_PARAMETERS = 12
 _FEW_TRIALS = 200  # that many get large dots
 _FEW_STEPS = 30  # that many get dots on their curve
-_FEW_VALUES = 8  # that many numbers are taken for names
 _FEW_AXES = 6  # that many have room for their names side by side
 _FEW_TICKS = 20  # that many trials or steps get a tick each
 _MINUTES_FROM_S = 180
@@ -114,7 +110,7 @@ def hyperparameters(overview: Overview, scale: Scale) -> Figure:
         "tickfont": {"size": 12},
         "line": _coloured(scale, drawn),
         "dimensions": _dimensions(
-            names, drawn, scale, most=_LABEL_LENGTH if are_few else _TICK_LENGTH
+            names, drawn, scale, most=_LABEL_LENGTH if are_few else MOST_CHARACTERS
         ),
     }
     if not are_few:
@@ -139,9 +135,9 @@ def _dimensions(
     names: Sequence[str], drawn: Sequence[OverviewRow], scale: Scale, *, most: int
 ) -> list[dict[str, Any]]:
     """Return the axes: one for each parameter, and the score. most: characters of a label."""
-    columns = {name: [row.parameters.get(name, _ABSENT) for row in drawn] for name in names}
-    axes = [_dimension(name, column) for name, column in columns.items()]
-    axes.append(_numbers("default", [row.score for row in drawn], log=scale.log))
+    columns = {name: [row.parameters.get(name, ABSENT) for row in drawn] for name in names}
+    axes = [dimension(name, column) for name, column in columns.items()]
+    axes.append(numbers("default", [row.score for row in drawn], log=scale.log))
     for axis in axes:
         axis["label"] = escape(_shortened(axis["label"], most), quote=False)
     return axes
@@ -268,7 +264,7 @@ def _coloured(scale: Scale, rows: Sequence[OverviewRow]) -> dict[str, Any]:
     plotly draws high values over low ones, so that the best have to be the highest.
     """
     sign = 1 if scale.maximize else -1
-    ticks = _exponents(scale.low, scale.high) if scale.log else _even_ticks(scale.low, scale.high)
+    ticks = exponents(scale.low, scale.high) if scale.log else even_ticks(scale.low, scale.high)
     low, high = sorted((sign * scale.low, sign * scale.high))
     return {
         "color": [sign * scale.position(row.score or 0.0) for row in rows],
@@ -287,79 +283,6 @@ def _coloured(scale: Scale, rows: Sequence[OverviewRow]) -> dict[str, Any]:
     }
 
 
-_ABSENT: Final = object()
-
-
-def _dimension(label: str, values: Sequence[Any]) -> dict[str, Any]:
-    """Return one axis.
-
-    Numbers to scale, everything else (and numbers from a short list) as evenly spaced names.
-    """
-    present = [value for value in values if value is not _ABSENT]
-    distinct = {_name(value) for value in present}
-    if not present or any(number(value) is None for value in present):
-        return _names(label, values, key=None)
-    if len(distinct) <= _FEW_VALUES:
-        whole = all(isinstance(value, int) for value in present)
-        if whole or len(present) >= 2 * len(distinct):
-            return _names(label, values, key=number)  # from a short list
-    floats = [number(value) for value in values]
-    return _numbers(label, floats, log=decades([one for one in floats if one is not None]))
-
-
-def _numbers(label: str, values: Sequence[float | None], *, log: bool) -> dict[str, Any]:
-    drawn = [_place(value, log=log) for value in values]
-    present = [place for place in drawn if place is not None]
-    low, high = min(present), max(present)
-    if log:  # whole decades have ticks
-        low, high = math.floor(low), math.ceil(high)
-    low, high = widened(low, high)
-    absent = plain(low - 0.12 * (high - low))
-    axis = {
-        "label": label,
-        "values": [absent if value is None else value for value in drawn],
-        "range": [absent if None in drawn else low, high],
-    }
-    ticks = _exponents(low, high) if log else {}  # plotly finds even ones by itself
-    if None in drawn:
-        ticks = ticks or _even_ticks(low, high)
-        ticks = {
-            "tickvals": [absent, *ticks["tickvals"]],
-            "ticktext": ["absent", *ticks["ticktext"]],
-        }
-    return axis | ticks
-
-
-def _place(value: float | None, *, log: bool) -> float | None:
-    """Return where a number stands on its axis."""
-    if value is None:
-        return None
-    return plain(math.log10(value) if log else value)
-
-
-def _names(
-    label: str, values: Sequence[Any], *, key: Callable[[Any], Any] | None
-) -> dict[str, Any]:
-    by_name = {_name(value): value for value in values if value is not _ABSENT}
-    order = sorted(by_name, key=(lambda name: key(by_name[name])) if key else None)
-    place = {name: index for index, name in enumerate(order)}
-    low, high = min(0, len(order) - 1.5), max(0.5, len(order) - 1)
-    ticks = evenly(order, _MOST_TICKS)
-    places = [place[name] for name in ticks]
-    texts = [shown(by_name[name], _TICK_LENGTH) or "(empty)" for name in ticks]
-    if any(value is _ABSENT for value in values):
-        low = -1.0
-        places, texts = [-1, *places], ["absent", *texts]
-        place[_name(_ABSENT)] = -1
-    return {
-        "label": label,
-        "values": [place[_name(value)] for value in values],
-        "range": [low, high],
-        "tickvals": places,
-        "ticktext": texts,
-    }
-
-
 def _axes(overview: Overview) -> tuple[tuple[str, ...], str]:
     """Return the parameters that get an axis, varying ones first, and a note on the others."""
     varying = overview.varying or overview.parameters
@@ -370,11 +293,6 @@ def _axes(overview: Overview) -> tuple[tuple[str, ...], str]:
     if len(varying) > _MOST_AXES:
         notes.append(f"Drawn are the first {_MOST_AXES} of {len(varying)} parameters")
     return varying[:_MOST_AXES], ". ".join(notes)
-
-
-def _name(value: Any) -> str:
-    """Return a text that tells any two values apart, as `1` from `"1"` and from `true`."""
-    return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
 
 
 def _trial_axis(rows: Sequence[OverviewRow], title: str) -> dict[str, Any]:
@@ -391,27 +309,6 @@ def _whole(span: int) -> dict[str, Any]:
 
 def _log(wanted: bool) -> dict[str, Any]:  # noqa: FBT001 - it is the only argument
     return {"type": "log", "dtick": 1, "exponentformat": "power"} if wanted else {"type": "linear"}
-
-
-def _exponents(low: float, high: float) -> dict[str, Any]:
-    """Return the ticks of an axis that holds exponents of ten."""
-    whole = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
-    ticks = evenly(whole, 8) if len(whole) > 1 else (low, high)
-    return {"tickvals": list(ticks), "ticktext": [f"{10.0**tick:.4g}" for tick in ticks]}
-
-
-def _even_ticks(low: float, high: float) -> dict[str, Any]:
-    """Return the ticks of an axis at multiples of 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(high - low))
-    ticks = [low, high]
-    for step in (power / 5, power / 2, power, power * 2):
-        if step and (high - low) / step <= 7:  # a step of 0: the numbers are too small to divide
-            ticks = [step * i for i in range(math.ceil(low / step), int(high // step) + 1)]
-            break
-    return {
-        "tickvals": [plain(tick) for tick in ticks],
-        "ticktext": [f"{plain(tick):.6g}" for tick in ticks],
-    }
 
 
 # --- texts and numbers ----------------------------------------------------------------------------

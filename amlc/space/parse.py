@@ -365,41 +365,26 @@ def _objections(
     base = kind.removeprefix("q")
     if base.endswith("normal"):
         if b is not None and b <= 0:
-            yield (
-                1,
-                (
-                    f"'{kind}' needs sigma > 0, got {_show(shown[1])}. "
-                    "Write one, or 'choice' for a constant."
-                ),
-            )
+            text = f"'{kind}' needs sigma > 0, got {_show(shown[1])}. "
+            yield 1, f"{text}Write one, or 'choice' for a constant."
     elif base == "loguniform" and a is not None and a <= 0:
         plain = kind.replace("log", "")
-        yield (
-            0,
-            (
-                f"'{kind}' needs low > 0, got {_show(shown[0])}. "
-                f"Use a small bound such as 1e-6, or '{plain}'."
-            ),
-        )
-    elif a is not None and b is not None and a >= b:
-        advice = "Swap them." if a > b else "Widen them, or write 'choice' with one value."
-        yield 0, f"'{kind}' needs low < high, got {_show(shown[0])} and {_show(shown[1])}. {advice}"
-    elif a is not None and b is not None and not math.isfinite(b - a):
-        yield (
-            0,
-            (
-                f"'{kind}' has a range too wide for a draw: {_show(shown[0])} to {_show(shown[1])}. "
-                "Narrow it."
-            ),
-        )
+        text = f"'{kind}' needs low > 0, got {_show(shown[0])}. "
+        yield 0, f"{text}Use a small bound such as 1e-6, or '{plain}'."
+    elif a is not None and b is not None:
+        yield from _range_objections(kind, a, b, shown)
     if kind.startswith("q") and q is not None and q <= 0:
-        yield (
-            2,
-            (
-                f"'{kind}' needs q > 0, got {_show(shown[2])}. "
-                f"Write the step, or '{base}' for no rounding."
-            ),
-        )
+        text = f"'{kind}' needs q > 0, got {_show(shown[2])}. "
+        yield 2, f"{text}Write the step, or '{base}' for no rounding."
+
+
+def _range_objections(kind: str, a: float, b: float, shown: list[Any]) -> Iterator[tuple[int, str]]:
+    low, high = _show(shown[0]), _show(shown[1])
+    if a >= b:
+        advice = "Swap them." if a > b else "Widen them, or write 'choice' with one value."
+        yield 0, f"'{kind}' needs low < high, got {low} and {high}. {advice}"
+    elif not math.isfinite(b - a):
+        yield 0, f"'{kind}' has a range too wide for a draw: {low} to {high}. Narrow it."
 
 
 def _layout(kind: str) -> str:
