@@ -12,7 +12,10 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a text file; `line` and `column` count from 1. Line 0: what is there was never a file."""
+    """A place in a text file; `line` and `column` count from 1.
+
+    Line 0: what is there was never a file.
+    """
 
     file: Path
     line: int

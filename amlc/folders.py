@@ -80,10 +80,15 @@ class Folders:
         )
 
     def compiled(self, experiment: str) -> Manifest:
-        """Return the compiled experiment of that very name. Raises UsageError when there is none."""
+        """Return the compiled experiment of that very name.
+
+        Raises UsageError when there is none.
+        """
         folder = self.build / slug(experiment)
         if not (folder / FILE_NAME).is_file():
-            raise UsageError(f"{folder}/: the experiment '{experiment}' is not compiled yet. Compile it first.")
+            raise UsageError(
+                f"{folder}/: the experiment '{experiment}' is not compiled yet. Compile it first."
+            )
         return read_manifest(folder)
 
     def _only(self) -> Path:
