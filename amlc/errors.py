@@ -85,10 +85,7 @@ class AmlcError(Exception):
 
 
 class UsageError(AmlcError):
-    """The command cannot do what it was asked to.
-
-    Nothing compiled, an unknown trial, a wrong option.
-    """
+    """The command cannot do what it was asked: nothing compiled, no such trial, a wrong option."""
 
 
 class ConfigError(AmlcError):
