@@ -19,6 +19,7 @@ ABSENT: Final = object()
 
 _MOST_TICKS = 24
 _FEW_VALUES = 8  # that many numbers are taken for names
+_ALMOST = 1e-9  # of a step: 1 / 0.2 is 5, and 1 // 0.2 is 4
 
 
 def dimension(label: str, values: Sequence[Any]) -> dict[str, Any]:
@@ -110,7 +111,9 @@ def even_ticks(low: float, high: float) -> dict[str, Any]:
     ticks = [low, high]
     for step in (power / 5, power / 2, power, power * 2):
         if step and (high - low) / step <= 7:  # a step of 0: the numbers are too small to divide
-            ticks = [step * i for i in range(math.ceil(low / step), int(high // step) + 1)]
+            first = math.ceil(low / step - _ALMOST)
+            last = math.floor(high / step + _ALMOST)
+            ticks = [min(max(step * number, low), high) for number in range(first, last + 1)]
             break
     return {
         "tickvals": [plain(tick) for tick in ticks],

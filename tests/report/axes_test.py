@@ -39,7 +39,7 @@ def test_an_absent_number_has_a_place_below_the_others():
     assert axis["ticktext"][0] == "absent"
 
 
-@pytest.mark.parametrize(("low", "high", "ticks"), [(0.0, 7.0, 8), (0.0, 2.0, 5), (-3.0, 40.0, 5)])
+@pytest.mark.parametrize(("low", "high", "ticks"), [(0.0, 7.0, 8), (0.0, 1.0, 6), (0.0, 0.3, 7), (0.0, 2.0, 5), (-3.0, 40.0, 5)])
 def test_even_ticks_are_few_and_within(low, high, ticks):
     found = even_ticks(low, high)["tickvals"]
     assert len(found) == ticks
