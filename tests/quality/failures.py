@@ -21,7 +21,7 @@ from amlc.space.points import Axis, Point, axes, locate
 from amlc.tuners import built_in
 from amlc.tuners.shared.unit_cube import to_unit
 from tests.quality.pool import measured
-from tests.quality.problems import Problem, choice, cube, levy, uniform
+from tests.quality.problems import Problem, bare, choice, cube, levy, uniform
 from tests.quality.run import CHANCE, LEFT_OUT, LIBRARY, behind, holm, optunas_loop
 from tests.tuners.simulation import End, arguments, simulate
 
@@ -152,7 +152,7 @@ def experiment(task: tuple[str, int, int]) -> Found | None:
     seen: list[tuple[Parameters, float | None, bool]] = []
 
     def objective(parameters: Parameters) -> float | End | None:
-        ending = end(parameters)
+        ending = end(bare(parameters))
         value = ending.value if isinstance(ending, End) else ending
         seen.append((parameters, value, value is None and not isinstance(ending, End)))
         return ending
@@ -208,7 +208,7 @@ def _again(space_axes: Sequence[Axis], trials: Sequence[tuple[Parameters, bool]]
     failed: list[Point] = []
     count = 0
     for parameters, fails in trials:
-        point = locate(space_axes, {name: value for name, value in parameters.items() if name != "TRIAL_BUDGET"})
+        point = locate(space_axes, bare(parameters))
         if point is None:
             continue
         count += any(_same(space_axes, point, other) for other in failed)

@@ -15,6 +15,7 @@ from typing import Any
 from amlc.catalogue import NESTED, NUMERIC, find
 from amlc.model import Choice, Document, Parameters, Space
 from amlc.space.parse import parse_space
+from amlc.tuners.shared.brackets import ADDED
 from tests.quality.tables import BLOBS, BREAST_CANCER, DIABETES, DIGITS, WINE
 
 
@@ -34,6 +35,11 @@ class Problem:
         """Tell whether the tuner of this name can search the space."""
         known = find(tuner, "tuner")
         return known is None or set(_types(self.parsed(), self.space)) <= known.types
+
+
+def bare(parameters: Parameters) -> Parameters:
+    """Return the parameters of the problem's own space, without what Hyperband and BOHB add to them."""
+    return {name: value for name, value in parameters.items() if name not in ADDED}
 
 
 def _types(space: Space, spec: Mapping[str, Any]) -> Iterator[str]:

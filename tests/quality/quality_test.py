@@ -77,6 +77,13 @@ def test_what_is_found_does_not_depend_on_the_length() -> None:
     assert short.best[25] == long.best[25] >= long.best[50]
 
 
+@pytest.mark.parametrize("name", ["Levy-4", "Hartmann-3 with noise"])
+def test_a_budget_is_no_parameter_of_a_problem(name) -> None:
+    problem = next(problem for problem in BENCH if problem.name == name)
+    best = experiment(Task("Hyperband", "bench", name, 1, 25, 1)).best[25]
+    assert best in [problem.value(parameters) for parameters in drawn(problem)], "it draws what Random does"
+
+
 def test_optunas_loop_repeats_and_survives_failures() -> None:
     task = Task(LIBRARY, "bench", "memory, failures", 1, 25, 8)
     assert experiment(task).best == experiment(task).best
