@@ -282,7 +282,8 @@ class Record:
     told is None until it ended. imported: it comes from elsewhere and is no trial of this
     experiment. reported: the result as the trial reported it, a mapping perhaps. curve: its
     intermediate results as reported, each with a number like `told`. guessed: `value` is no result
-    of its own, but what a trial without one counts for.
+    of its own, but what a trial without one counts for; None while there is no result to compare
+    with.
     """
 
     parameters: Parameters
