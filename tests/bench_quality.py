@@ -35,12 +35,13 @@ unless the test shows it; of tuners that have no such goal, how often it does.
 def quality(
     *,
     seeds: int | None = None,
+    failing: int | None = None,
     names: Sequence[str] = (),
     full: bool = False,
     family: str = "bench",
     keep: Path | None = None,
 ) -> None:
-    """Print the tables. seeds: at most so many. names: of these tuners alone, Random and Optuna's own loop."""
+    """Print the tables. seeds: at most so many; failing: of the table of failures, if not as many. names: of these tuners alone, Random and Optuna's own loop."""
     efforts, effort = (FULL, FULL_EFFORT) if full else (QUICK, Effort())
     tasks = tasks_of(learners(names), efforts, effort, family=family)
     found = run([task for task in tasks if seeds is None or task.seed < seeds], keep=keep)
@@ -53,7 +54,7 @@ def quality(
                 print(f"### {length:,} trials, {how}\n")
                 print("\n".join(table(found, length, abreast)) + "\n", flush=True)
     slow = () if full else [name for name, own in QUICK.items() if own.seeds < effort.seeds]
-    failures(seeds=seeds or effort.seeds, names=names, slow=slow, keep=keep)
+    failures(seeds=failing or seeds or effort.seeds, names=names, slow=() if failing else slow, keep=keep)
     if not names:
         print()
         budgeted(seeds=seeds or effort.seeds, keep=keep)
@@ -65,8 +66,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="1,000 trials, and as many seeds of the slow tuners")
     parser.add_argument("--seeds", type=int, help="at most so many")
+    parser.add_argument("--failing", type=int, help="the seeds of the table of failures, if not as many")
     parser.add_argument("--family", default="bench", choices=["bench", "tuning"])
     parser.add_argument("--keep", type=Path, help="a file of results to go on from; delete it when a tuner changes")
     parser.add_argument("names", nargs="*", help="of these tuners alone")
     given = parser.parse_args()
-    quality(seeds=given.seeds, names=given.names, full=given.full, family=given.family, keep=given.keep)
+    quality(
+        seeds=given.seeds,
+        failing=given.failing,
+        names=given.names,
+        full=given.full,
+        family=given.family,
+        keep=given.keep,
+    )

@@ -253,8 +253,8 @@ def failures(
 
 
 def table(names: Sequence[str], found: Mapping[tuple[str, int], Sequence[Found]]) -> Iterator[str]:
-    yield f"| tuner | {' | '.join(scenario.name for scenario in SCENARIOS)} | again | behind Random |"
-    yield f"|{'---|' * (len(SCENARIOS) + 3)}"
+    yield f"| tuner | {' | '.join(scenario.name for scenario in SCENARIOS)} | seeds | again | behind Random |"
+    yield f"|{'---|' * (len(SCENARIOS) + 4)}"
     for name in names:
         results = [found.get((name, index), ()) for index in range(len(SCENARIOS))]
         cells = [
@@ -263,8 +263,9 @@ def table(names: Sequence[str], found: Mapping[tuple[str, int], Sequence[Found]]
             else ""
             for some in results
         ]
-        again = sum(r.again for some in results for r in some)
-        yield f"| {name} | {' | '.join(cells)} | {again} | {'' if name == CHANCE else _verdict(name, found)} |"
+        seeds, again = max(map(len, results)), sum(r.again for some in results for r in some)
+        verdict = "" if name == CHANCE else _verdict(name, found)
+        yield f"| {name} | {' | '.join(cells)} | {seeds} | {again} | {verdict} |"
 
 
 def _verdict(name: str, found: Mapping[tuple[str, int], Sequence[Found]]) -> str:

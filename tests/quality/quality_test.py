@@ -8,7 +8,8 @@ import pytest
 
 from amlc.space.points import axes
 from amlc.tuners import random
-from tests.quality.failures import SCENARIOS, _again, ideal_stop, median_stop
+from tests.quality.failures import SCENARIOS, Found, _again, ideal_stop, median_stop
+from tests.quality.failures import table as failures_table
 from tests.quality.problems import BENCH, FAILING, FAMILIES, TUNING, Problem, uniform
 from tests.quality.run import LIBRARY, Task, behind, experiment, holm
 from tests.quality.tables import TABLES
@@ -122,6 +123,14 @@ def test_a_stop_takes_the_worse_half(begin) -> None:
         (stopped if ending.value is None else completed).append(BENCH[0].value(parameters))
     assert 50 < len(stopped) < 180
     assert sum(completed) / len(completed) < sum(stopped) / len(stopped)
+
+
+def test_the_table_of_failures_says_of_how_many_seeds_it_is() -> None:
+    found = {("Random", 0): [Found(0.5, 0.2, 0)] * 4, ("TPE", 0): [Found(0.25, 0.1, 1), Found(0.75, 0.5, 0)]}
+    head, _, chance, tpe = failures_table(["Random", "TPE"], found)
+    assert "| seeds | again | behind Random |" in head
+    assert chance == "| Random | 0.5; 20% |  |  |  |  | 4 | 0 |  |"
+    assert tpe == f"| TPE | 0.5; 30% |  |  |  |  | 2 | 1 | {SCENARIOS[0].name} (lost) |"
 
 
 def test_again_is_a_failed_point_within_a_thousandth() -> None:
