@@ -93,7 +93,7 @@ def _best(
         return matrix(space_axes, evidence.points), standard(np.array(evidence.values))
 
     seen, values = known(evidence)
-    learned = earlier and known(earlier)
+    learned = None if earlier is None else known(earlier)
     process = fitted(seen, values, args["nu"], args["alpha"], learned=learned)
     lowest = float(process.mean(seen).min())  # not the lowest result, which may be so by noise
     process = process.believing(matrix(space_axes, evidence.running))
