@@ -1,4 +1,4 @@
-"""amlc compiles NNI experiment files into Azure Machine Learning jobs, runs them and gathers the metrics.
+"""amlc compiles NNI experiment files into Azure ML jobs, runs them and gathers the metrics.
 
 For Python programs: `amlc.load("experiment.yml")` and `amlc.Experiment("local")`, see docs/api.md.
 """
@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from amlc.api import Build, Experiment, ExperimentConfig, Report, Results, load
-    from amlc.errors import AmlcError, BackendError, ConfigError, IncompleteError, LockedError, UsageError
+    from amlc.errors import (
+        AmlcError,
+        BackendError,
+        ConfigError,
+        IncompleteError,
+        LockedError,
+        UsageError,
+    )
 
 __version__ = "0.1.0"
 

@@ -10,7 +10,8 @@ from amlc.events import Event, EventKind, observation_of
 from amlc.model import End, Metric, MetricKind, Observation, Outcome, Status, Trial
 
 Curve: TypeAlias = "tuple[tuple[int, Any], ...]"
-"""Intermediate results of one trial as reported, each with the number of the event by which it became known."""
+"""Intermediate results of one trial as reported, each with the number of the event by which it
+became known."""
 
 
 _OF_SUBMIT = frozenset(  # what no other command records
@@ -22,10 +23,11 @@ _OF_SUBMIT = frozenset(  # what no other command records
 class Attempt:
     """One submission of a job, as its events add up. `number` counts from 1.
 
-    submitted: seconds since the epoch, None while only the intent is recorded. losses: how many attempts before this
-    one ended through no fault of the user's. stopping: the assessor asked for its end. asked, told: the numbers of the
-    events that recorded the intent and the end. curves: by trial id, the intermediate results that `reported` events
-    recorded, each with the number of its event.
+    submitted: seconds since the epoch, None while only the intent is recorded. losses: how many
+    attempts before this one ended through no fault of the user's. stopping: the assessor asked for
+    its end. asked, told: the numbers of the events that recorded the intent and the end. curves: by
+    trial id, the intermediate results that `reported` events recorded, each with the number of its
+    event.
     """
 
     id: str
@@ -54,10 +56,15 @@ class Attempt:
         return not self.latest.status.ended
 
     def status(self, trial: str) -> Status:
-        """Return the status of one of its trials: each has its own end, which counts before that of the job."""
+        """Return the status of one of its trials.
+
+        Each has its own end, which counts before that of the job.
+        """
         outcome, job = self.outcomes.get(trial), self.latest.status
         if outcome is not None and outcome.end in _OWN_ENDS:
-            return _OWN_ENDS[outcome.end] or (Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED)
+            return _OWN_ENDS[outcome.end] or (
+                Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED
+            )
         if not job.ended or job in (Status.CANCELED, Status.EARLY_STOPPED):
             return job
         # The job ended and the trial did not, unless nobody wrote down how any of its trials ended.
@@ -65,7 +72,7 @@ class Attempt:
         return Status.UNFINISHED if is_cut_short else job
 
     def news(self, metrics: Iterable[Metric]) -> dict[str, list[Any]]:
-        """Return the intermediate results among `metrics` that `curves` does not have yet, in order by trial id.
+        """Return the intermediate results that `curves` does not have yet, in order by trial id.
 
         metrics: all that its trials reported so far.
         """
@@ -95,7 +102,10 @@ _OWN_ENDS = {End.EXITED: None, End.TIME_LIMIT: Status.EARLY_STOPPED, End.REFUSED
 
 
 def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) -> dict[str, Attempt]:
-    """Return the attempts by job name, in the order of their intents; given `attempts`, bring that up to date."""
+    """Return the attempts by job name, in the order of their intents.
+
+    Given `attempts`, bring that up to date.
+    """
     result = {} if attempts is None else attempts
     for event in events:
         if event.kind == EventKind.INTENT:
@@ -108,14 +118,17 @@ def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) ->
 
 
 def by_trial(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
-    """Return the last attempt of each trial id; a later attempt of a packed job need not have all of its trials."""
+    """Return the last attempt of each trial id.
+
+    A later attempt of a packed job need not have all of its trials.
+    """
     return {trial.id: attempt for attempt in attempts for trial in attempt.trials}
 
 
 def elapsed_s(events: Iterable[tuple[str, float]]) -> float:
-    """Return for how long a submit has been at work on the experiment; the pauses between submits do not count.
+    """Return for how long a submit has been at work on the experiment.
 
-    events: the kind and the time of each, in order.
+    The pauses between submits do not count. events: the kind and the time of each, in order.
     """
     total, start, last = 0.0, None, 0.0
     for kind, at in events:
@@ -178,8 +191,13 @@ def _longer(curves: Mapping[str, Curve], event: Event) -> Mapping[str, Curve]:
 
 
 def _with(attempt: Attempt, **changes: Any) -> Attempt:
-    """Do what `dataclasses.replace` does in less than half the time: each trial has several events."""
+    """Do what `dataclasses.replace` does in less than half the time.
+
+    Each trial has several events.
+    """
     result = object.__new__(Attempt)
     for name in Attempt.__slots__:
-        object.__setattr__(result, name, changes[name] if name in changes else getattr(attempt, name))
+        object.__setattr__(
+            result, name, changes[name] if name in changes else getattr(attempt, name)
+        )
     return result

@@ -1,4 +1,7 @@
-"""Which submission comes next: what is to be tried again, what is compiled, and what the tuner proposes then."""
+"""Which submission comes next.
+
+What is to be tried again, what is compiled, and what the tuner proposes then.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from amlc.model import Status, Trial
 from amlc.reconcile import Action, Policy, decide, reconcile
 
 More: TypeAlias = "Callable[[Mapping[str, Attempt], int], Sequence[Entry]]"
-"""Compiles the jobs that follow, now that the attempts (by job name) have come this far, for at most as many trials as
-there is room for; none: not before more news."""
+"""Compiles the jobs that follow, now that the attempts (by job name) have come this far, for at
+most as many trials as there is room for; none: not before more news."""
 
 Width: TypeAlias = "Callable[[Sequence[Trial]], int]"
 """How many of the trials of a job run side by side: so much room the job takes."""
@@ -25,7 +28,9 @@ class Backlog:
     trials: how many are compiled by now, as it grows with what `more` compiles.
     """
 
-    def __init__(self, manifest: Manifest, mirror: Mirror, policy: Policy, *, width: Width, more: More) -> None:
+    def __init__(
+        self, manifest: Manifest, mirror: Mirror, policy: Policy, *, width: Width, more: More
+    ) -> None:
         self.trials = manifest.trials
         self._manifest = manifest
         self._mirror = mirror
@@ -34,11 +39,15 @@ class Backlog:
         self._more = more
         self._compiled = reconcile(manifest.entries(), mirror.last, policy)
         self._again: dict[str, Entry] = {}  # by job id
-        self._taken: dict[str, Entry] = {}  # by job id: what a lost job is looked up in before the manifest is read
+        # By job id: what a lost job is looked up in before the manifest is read.
+        self._taken: dict[str, Entry] = {}
         self._asked: int | None = None  # the news up to which `more` was asked
 
     def take(self, room: int) -> list[Action]:
-        """Take out the submissions that are due and find `room` (trials); asks for more jobs if there are none."""
+        """Take out the submissions that are due and find `room` (trials).
+
+        Asks for more jobs if there are none.
+        """
         return self._next(room) or self._fresh(room)
 
     def put_back(self, entries: Iterable[Entry]) -> None:
@@ -68,7 +77,10 @@ class Backlog:
         return list(batch.values())
 
     def _due(self, taken: Collection[str]) -> Action | None:
-        """Return the next submission: what is to be tried again comes first. taken: the job ids of this batch."""
+        """Return the next submission: what is to be tried again comes first.
+
+        taken: the job ids of this batch.
+        """
         while self._again:
             entry = self._again.pop(next(iter(self._again)))
             action = decide(entry, self._mirror.last, self._policy)

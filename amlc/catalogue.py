@@ -1,7 +1,8 @@
-"""The tuners and assessors that there are, a row each: its module, its arguments with defaults and bounds, its space.
+"""The tuners and assessors that there are, a row each.
 
-The names in messages, in the schema and in docs/tuners.md come from here, and nothing is imported for it: each is
-loaded only when it is asked for, since all of them take as long as reading a file.
+Its module, its arguments with defaults and bounds, its space. The names in messages, in the schema
+and in docs/tuners.md come from here, and nothing is imported for it: each is loaded only when it is
+asked for, since all of them take as long as reading a file.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any, Final
 class Argument:
     """One key of `classArgs`. kinds: the types it may have; float takes whole numbers too.
 
-    low, high: inclusive bounds. above: an exclusive lower bound. one_of: the only texts it may be. nested: it is a
-    mapping with these keys. instead: what amlc does where NNI would heed the value; a warning says so, unless the
-    value is one of `exact`. refused: why it cannot be given at all.
+    low, high: inclusive bounds. above: an exclusive lower bound. one_of: the only texts it may be.
+    nested: it is a mapping with these keys. instead: what amlc does where NNI would heed the value;
+    a warning says so, unless the value is one of `exact`. refused: why it cannot be given at all.
     """
 
     kinds: tuple[type, ...] = ()
@@ -34,19 +35,20 @@ class Argument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltIn:
-    """A tuner or assessor, `module` in `amlc.tuners` or `amlc.assessors`. refused: why amlc does not have it instead.
+    """A tuner or assessor, `module` in `amlc.tuners` or `amlc.assessors`. refused.
 
-    Of both. own: NNI does not have it. open: it takes further arguments, checked where it is. needs: for the
-    documentation, what has to be installed for it.
+    Why amlc does not have it instead. Of both. own: NNI does not have it. open: it takes further
+    arguments, checked where it is. needs: for the documentation, what has to be installed for it.
 
-    Of a tuner. adaptive: whether results decide what comes next, and its module has `ahead`; certain: for the
-    documentation, how many trials are certain nevertheless, in words or as the argument that says so. types: what its
-    space may hold; layout: for the documentation, what the space is where that does not say it. adds: the parameters
-    that it gives each trial. ends: whether it ends by itself when the space is exhausted. schedules: it decides itself
-    how far a trial runs.
+    Of a tuner. adaptive: whether results decide what comes next, and its module has `ahead`;
+    certain: for the documentation, how many trials are certain nevertheless, in words or as the
+    argument that says so. types: what its space may hold; layout: for the documentation, what the
+    space is where that does not say it. adds: the parameters that it gives each trial. ends:
+    whether it ends by itself when the space is exhausted. schedules: it decides itself how far a
+    trial runs.
 
-    Of an assessor. among_all: it compares a trial with all others, running, failed and stopped ones too, instead of
-    those that succeeded; to it a result that is no finite number is one too, NaN.
+    Of an assessor. among_all: it compares a trial with all others, running, failed and stopped ones
+    too, instead of those that succeeded; to it a result that is no finite number is one too, NaN.
     """
 
     name: str
@@ -69,11 +71,16 @@ class BuiltIn:
 
 NESTED: Final = "nested choice"
 NUMERIC: Final = "choice of numbers"
-_SIMPLE = frozenset({"choice", NUMERIC, "randint", "uniform", "quniform", "loguniform", "qloguniform"})
+_SIMPLE = frozenset(
+    {"choice", NUMERIC, "randint", "uniform", "quniform", "loguniform", "qloguniform"}
+)
 _FLAT = _SIMPLE | {"normal", "qnormal", "lognormal", "qlognormal"}
 _ALL = _FLAT | {NESTED}
 _NUMBERS = _SIMPLE - {"choice"}
-_NAS = "it searches network architectures (NAS), whose layer_choice and input_choice are not part of an experiment file"
+_NAS = (
+    "it searches network architectures (NAS), whose layer_choice and input_choice are not part of "
+    "an experiment file"
+)
 
 
 def _number(default: float, **bounds: Any) -> Argument:
@@ -109,7 +116,9 @@ _TPE = {
     "n_ei_candidates": _whole(24),
     "linear_forgetting": _whole(25),
     "prior_weight": _number(1.0, above=0),
-    "gamma": _number(0.25, above=0, instead="0.4 times this is the share of results that count as good ones"),
+    "gamma": _number(
+        0.25, above=0, instead="0.4 times this is the share of results that count as good ones"
+    ),
 }
 _LIAR = Argument(kinds=(str,), default="min", one_of=("min", "max", "mean"))
 _ANNEAL = {**_MINIMIZE, "parallel_optimize": _flag(default=False), "constant_liar_type": _LIAR}
@@ -123,10 +132,19 @@ _CHECKPOINTS = {"all_checkpoint_dir": Argument(kinds=(str, bool, type(None)), de
 _ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(3), "max_budget": _whole(None)}
 
 TUNERS: Final = (
-    BuiltIn(name="Random", module="random", adaptive=False, arguments={**_MINIMIZE, **_SEED}, types=_ALL),
-    BuiltIn(name="GridSearch", module="gridsearch", adaptive=False, arguments=_MINIMIZE, types=_ALL),
     BuiltIn(
-        name="Batch", module="batch", alias="BatchTuner", adaptive=False, layout="one choice of mappings", types=_ALL
+        name="Random", module="random", adaptive=False, arguments={**_MINIMIZE, **_SEED}, types=_ALL
+    ),
+    BuiltIn(
+        name="GridSearch", module="gridsearch", adaptive=False, arguments=_MINIMIZE, types=_ALL
+    ),
+    BuiltIn(
+        name="Batch",
+        module="batch",
+        alias="BatchTuner",
+        adaptive=False,
+        layout="one choice of mappings",
+        types=_ALL,
     ),
     BuiltIn(
         name="TPE",
@@ -136,7 +154,14 @@ TUNERS: Final = (
         types=_ALL,
     ),
     BuiltIn(name="TPE_legacy", module="tpe", certain="20", arguments=_TPE_LEGACY, types=_ALL),
-    BuiltIn(name="Anneal", module="anneal", needs="amlc[tuners]", certain="1", arguments=_ANNEAL, types=_ALL),
+    BuiltIn(
+        name="Anneal",
+        module="anneal",
+        needs="amlc[tuners]",
+        certain="1",
+        arguments=_ANNEAL,
+        types=_ALL,
+    ),
     BuiltIn(
         name="Evolution",
         module="evolution",
@@ -151,7 +176,9 @@ TUNERS: Final = (
         certain="10",
         arguments={
             **_MAXIMIZE,
-            "config_dedup": _flag(default=False, instead="a finite space never repeats a trial", exact=(True,)),
+            "config_dedup": _flag(
+                default=False, instead="a finite space never repeats a trial", exact=(True,)
+            ),
         },
         types=frozenset({"choice", NUMERIC, "randint", "uniform", "quniform", "loguniform"}),
     ),
@@ -230,7 +257,9 @@ TUNERS: Final = (
             **_MAXIMIZE,
             "R": _whole(60),
             "eta": _whole(3, low=2),
-            "exec_mode": Argument(kinds=(str,), default="parallelism", one_of=("parallelism", "serial")),
+            "exec_mode": Argument(
+                kinds=(str,), default="parallelism", one_of=("parallelism", "serial")
+            ),
             **_CHECKPOINTS,
         },
         types=_FLAT,
@@ -253,7 +282,9 @@ TUNERS: Final = (
             "random_fraction": _number(1 / 3, low=0, high=1),
             "bandwidth_factor": _number(3.0, above=0),
             "min_bandwidth": _number(1e-3, above=0),
-            "config_space": Argument(kinds=(str, type(None)), instead="the experiment's search space is searched"),
+            "config_space": Argument(
+                kinds=(str, type(None)), instead="the experiment's search space is searched"
+            ),
             **_CHECKPOINTS,
         },
         types=_FLAT,
@@ -277,7 +308,11 @@ TUNERS: Final = (
     BuiltIn(name="RegularizedEvolutionTuner", refused=_NAS),
 )
 ASSESSORS: Final = (
-    BuiltIn(name="Medianstop", module="medianstop", arguments={**_MAXIMIZE, "start_step": _whole(0, low=0, high=9999)}),
+    BuiltIn(
+        name="Medianstop",
+        module="medianstop",
+        arguments={**_MAXIMIZE, "start_step": _whole(0, low=0, high=9999)},
+    ),
     BuiltIn(
         name="Curvefitting",
         module="curvefitting",
@@ -294,11 +329,17 @@ ASSESSORS: Final = (
 
 
 def find(name: Any, kind: str) -> BuiltIn | None:
-    """Return the built-in tuner or assessor (`kind`) of that name or alias, in upper or lower case; None if none."""
+    """Return the built-in tuner or assessor (`kind`) of that name or alias, in upper or lower case.
+
+    None if none.
+    """
     if not isinstance(name, str):
         return None
     table = ASSESSORS if kind == "assessor" else TUNERS
-    return next((known for known in table if name.lower() in (known.name.lower(), known.alias.lower())), None)
+    return next(
+        (known for known in table if name.lower() in (known.name.lower(), known.alias.lower())),
+        None,
+    )
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -308,8 +349,14 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def filled(arguments: Mapping[str, Argument], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return `given` with the default of every argument that it lacks; keys in the order of the table."""
-    return {
-        key: filled(argument.nested, given.get(key) or {}) if argument.nested else given.get(key, argument.default)
-        for key, argument in arguments.items()
-    }
+    """Return `given` with the default of every argument that it lacks.
+
+    Keys in the order of the table.
+    """
+    result = {}
+    for key, argument in arguments.items():
+        if argument.nested:
+            result[key] = filled(argument.nested, given.get(key) or {})
+        else:
+            result[key] = given.get(key, argument.default)
+    return result

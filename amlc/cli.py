@@ -75,20 +75,23 @@ class _Command(click.Command):
 def main(call: Invocation, /, build: Path, state: Path) -> None:
     """Compile NNI experiment files into Azure ML jobs, run them, and gather the metrics.
 
-    EXPERIMENT is an experiment file or the name of a compiled one; with exactly one compiled, leave it out.
+    EXPERIMENT is an experiment file or the name of a compiled one; with exactly one compiled, leave
+    it out.
 
     \b
     Exit codes: 0 ok · 1 problems found, or a trial failed · 2 wrong usage · 3 --check found a difference ·
     4 results incomplete · 5 back end, sign-in or network · 130 interrupted
-    """  # noqa: D301 - click reads the backspace as: leave these lines as they are
+    """  # noqa: D301, E501 - click reads the backspace as: leave these lines as they are
     call.place(build, state)
 
 
 main.params.append(QUIET)
 
 
-def _command(*params: click.Parameter, name: str | None = None) -> Callable[[Callable[..., Any]], _Command]:
-    """Make a command of a function, whose docstring is its help; `exit_code` makes an exit code of what it returns."""
+def _command(
+    *params: click.Parameter, name: str | None = None
+) -> Callable[[Callable[..., Any]], _Command]:
+    """Make a command of a function: its docstring is the help, what it returns the exit code's."""
 
     def made(function: Callable[..., Any]) -> _Command:
         command = _Command(
@@ -112,7 +115,9 @@ def _command(*params: click.Parameter, name: str | None = None) -> Callable[[Cal
         "How to write the problems; all but text go to stdout.",
     ),
 )
-def validate(call: Invocation, /, files: tuple[Path, ...], backend: str | None, format_: str) -> Any:
+def validate(
+    call: Invocation, /, files: tuple[Path, ...], backend: str | None, format_: str
+) -> Any:
     """Say what is wrong with experiment files, all of it at once."""
     from amlc.commands.validate import validate as run
     from amlc.display import problems
@@ -154,12 +159,16 @@ def _plan(call: Invocation, experiment: str | None, options: Options) -> None:
     from amlc.display import plan as display
 
     manifest = call.manifest(experiment)
-    display.show(run(manifest, options, folders=call.folders), manifest.header, call.console, call.folders)
+    display.show(
+        run(manifest, options, folders=call.folders), manifest.header, call.console, call.folders
+    )
 
 
 @_command(EXPERIMENT, *SUBMIT, flag("--dry-run", help="The same as amlc plan."))
 def submit(call: Invocation, /, experiment: str | None, dry_run: bool, **options: Any) -> Any:
-    """Run what was not run yet, and what the tuner proposes from the results; go on where an earlier submit stopped."""
+    """Run what was not run yet, and what the tuner proposes from the results; go on where an
+    earlier submit stopped.
+    """
     given = submit_options(**options)
     if dry_run:
         return _plan(call, experiment, given)
@@ -170,7 +179,12 @@ def submit(call: Invocation, /, experiment: str | None, dry_run: bool, **options
 
 @_command(Argument(["trials"], nargs=-1, required=True), NAMED, BACKEND, IN_PARALLEL)
 def retry(
-    call: Invocation, /, trials: tuple[str, ...], experiment: str | None, backend: str | None, parallel: int
+    call: Invocation,
+    /,
+    trials: tuple[str, ...],
+    experiment: str | None,
+    backend: str | None,
+    parallel: int,
 ) -> Any:
     """Run trials again, whatever became of them. TRIALS are numbers, or starts of ids."""
     from amlc.commands.options import Options
@@ -192,17 +206,25 @@ def retry(
     ),
     format_(FORMATS, "csv"),
 )
-def run(call: Invocation, /, file: Path, learn_from: Path | None, format_: str, **options: Any) -> Any:
-    """Compile, submit, wait, and write the results to stdout; a tuner that learns proposes trials on the way."""
+def run(
+    call: Invocation, /, file: Path, learn_from: Path | None, format_: str, **options: Any
+) -> Any:
+    """Compile, submit, wait, and write the results to stdout; a tuner that learns proposes
+    trials on the way.
+    """
     from amlc.commands.run import run as run_all
     from amlc.display import results
     from amlc.plan import adaptive
 
     given = submit_options(**options)
     experiment = call.load(file, given.backend)
-    ran = run_all(experiment, given, folders=call.folders, learn_from=learn_from, listener=call.teller)
+    ran = run_all(
+        experiment, given, folders=call.folders, learn_from=learn_from, listener=call.teller
+    )
     learns = adaptive(experiment)
-    end = results.show_collected(ran.manifest, call.console, call.folders, format_=format_, numbers=learns)
+    end = results.show_collected(
+        ran.manifest, call.console, call.folders, format_=format_, numbers=learns
+    )
     if not end.complete and exit_code("run", ran) == 0:  # else what was submitted has said why
         raise results.incomplete(end, ran.manifest, call.folders)
     return ran
@@ -242,12 +264,17 @@ def logs(call: Invocation, /, trial: str, experiment: str | None, follow: bool) 
     NAMED,
     flag("--all", "everything", help="All jobs, and what a running submit has not submitted yet."),
 )
-def cancel(call: Invocation, /, trials: tuple[str, ...], experiment: str | None, everything: bool) -> None:
+def cancel(
+    call: Invocation, /, trials: tuple[str, ...], experiment: str | None, everything: bool
+) -> None:
     """Cancel the jobs of TRIALS, each a trial's number or the start of its id."""
     from amlc.commands.cancel import cancel as run
 
     if everything == bool(trials):
-        raise UsageError("name the trials to cancel, such as `amlc cancel 7`, or give --all for the whole experiment.")
+        raise UsageError(
+            "name the trials to cancel, such as `amlc cancel 7`, or give --all for the whole "
+            "experiment."
+        )
     named = None if everything else trials
     run(call.manifest(experiment), named, folders=call.folders, listener=call.teller)
 
@@ -259,10 +286,14 @@ def cancel(call: Invocation, /, trials: tuple[str, ...], experiment: str | None,
     option(
         "--aggregate",
         metavar="FUNCTION,…",
-        help="One row for each parameter set with these of its results: mean, std, min, max, count.",
+        help=(
+            "One row for each parameter set with these of its results: mean, std, min, max, count."
+        ),
     ),
 )
-def collect(call: Invocation, /, experiment: str | None, format_: str, history: bool, aggregate: str | None) -> None:
+def collect(
+    call: Invocation, /, experiment: str | None, format_: str, history: bool, aggregate: str | None
+) -> None:
     """Write the results to stdout: one row for each compiled trial, whatever became of it."""
     from amlc.display import results
     from amlc.replicates import functions
@@ -306,7 +337,9 @@ def report(call: Invocation, /, experiment: str | None) -> None:
 
 @_command(Argument(["trial"]), NAMED, name="open")
 def open_(call: Invocation, /, trial: str, experiment: str | None) -> None:
-    """Print the address of a trial's page in Azure ML's studio. TRIAL is its number, or the start of its id."""
+    """Print the address of a trial's page in Azure ML's studio. TRIAL is its number, or the
+    start of its id.
+    """
     from amlc.commands.logs import page
 
     call.console.write(page(call.manifest(experiment), trial, folders=call.folders))
@@ -314,13 +347,16 @@ def open_(call: Invocation, /, trial: str, experiment: str | None) -> None:
 
 @_command(EXPERIMENT, BACKEND)
 def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> Any:
-    """Check that all is there that the experiment needs to run, and say what to do about what is not."""
+    """Check that all is there that the experiment needs to run, and say what to do about what is
+    not.
+    """
     from amlc.commands.doctor import doctor as run
 
     checks = []
+    # Each as it comes: a check may wait for the network.
     for check in run(call.manifest(experiment), backend=backend, folders=call.folders):
         call.console.write(f"{'ok    ' if check.is_well else 'failed'}  {check.name}: {check.text}")
-        sys.stdout.flush()  # some checks take their time
+        sys.stdout.flush()
         checks.append(check)
     return checks
 
@@ -328,7 +364,11 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
 @_command(
     EXPERIMENT,
     BACKEND,
-    option("--subscription-id", metavar="ID", help="The workspace's subscription, when nothing is compiled."),
+    option(
+        "--subscription-id",
+        metavar="ID",
+        help="The workspace's subscription, when nothing is compiled.",
+    ),
     option("--resource-group", metavar="NAME", help="The workspace's resource group, likewise."),
     option("--workspace-name", metavar="NAME", help="The workspace, likewise."),
     option(
@@ -338,12 +378,17 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
     ),
 )
 def refresh(
-    call: Invocation, /, experiment: str | None, backend: str | None, config: Path | None, **where: Any
+    call: Invocation,
+    /,
+    experiment: str | None,
+    backend: str | None,
+    config: Path | None,
+    **where: Any,
 ) -> None:
     """Rebuild the ledger from the Azure ML workspace, and the build folder too when it is gone."""
     from amlc.commands.refresh import refresh as run
 
-    where["config"] = str(config) if config else None
+    where["config"] = str(config) if config else None  # the other options go by their own names
     call.console.note(run(experiment, backend=backend, where=where, folders=call.folders))
 
 
@@ -362,7 +407,10 @@ def init(call: Invocation, /, folder: Path) -> None:
     flag("--diff", help="Print what would be written as a difference."),
 )
 def migrate(call: Invocation, /, file: Path, *, in_place: bool, diff: bool) -> None:
-    """Print an experiment file of NNI v1, or with annotations, as of today; what became of each key goes to stderr."""
+    """Print an experiment file of NNI v1, or with annotations, as of today.
+
+    What became of each of its keys goes to stderr.
+    """
     from amlc.commands.migrate import migrate as run
 
     migrated = run(file)
@@ -392,32 +440,49 @@ def schema(_: Invocation, /) -> None:
 def entry_point() -> NoReturn:
     """Run the command line and exit with the code that `amlc --help` explains."""
     _open_missing_streams()
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character is no reason to stop
-        with suppress(AttributeError):
-            encoding = "utf-8" if stream is sys.stdout and not stream.isatty() else None  # JSON and CSV are UTF-8
-            stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
+    _let_streams_take_anything()
     call = Invocation()
     warnings.showwarning = lambda message, *_: call.warn(f"warning: {message}")
+    sys.exit(_guarded(call))
+
+
+def _guarded(call: Invocation) -> int:
+    """Run the command; return its exit code, or that of the error that it says."""
     try:
-        sys.exit(_run(call))
+        return _run(call)
     except AmlcError as err:
         call.say_held()
-        sys.exit(_complain(str(err), err.exit_code))
+        return _complain(str(err), err.exit_code)
     except click.exceptions.Abort:
-        sys.exit(_complain(_interrupted(call), 130))
+        return _complain(_interrupted(call), 130)
     except click.ClickException as err:
         err.show()
-        sys.exit(err.exit_code)
+        return err.exit_code
     except BrokenPipeError:
         _drop_output()  # its reader is gone
-        sys.exit(1)
+        return 1
     except OSError as err:
-        try:
-            sys.stdout.flush()
-        except (OSError, ValueError):  # what a full disk did not take would fail again at exit
-            with suppress(OSError, ValueError):
-                _drop_output()
-        sys.exit(_complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2))
+        _flush_or_drop()
+        return _complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2)
+
+
+def _let_streams_take_anything() -> None:
+    """Let no character be a reason to stop: a terminal may not be able to show it."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = None
+        if stream is sys.stdout and not stream.isatty():
+            encoding = "utf-8"  # as JSON and CSV are
+        with suppress(AttributeError):
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _flush_or_drop() -> None:
+    """Write out what can be: what a full disk did not take would fail again at exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            _drop_output()
 
 
 def _run(call: Invocation) -> int:
@@ -447,7 +512,10 @@ def _interrupted(call: Invocation) -> str:
 
 
 def _open_missing_streams() -> None:
-    """Give a stream that the caller closed (`>&-`) a place to go, before a file of ours gets its number."""
+    """Give a stream that the caller closed (`>&-`) a place to go.
+
+    Otherwise the next file that is opened would get its number, and what is printed.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -460,6 +528,8 @@ def _open_missing_streams() -> None:
 
 
 def _complain(text: str, code: int) -> int:
-    prefix = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error:"
-    say(f"{prefix} {text}" if "\n" not in text else text)
+    if "\n" not in text:  # else it is a list of problems, each with its own position
+        red = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        text = f"\x1b[31merror:\x1b[0m {text}" if red else f"error: {text}"
+    say(text)
     return code

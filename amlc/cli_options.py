@@ -16,7 +16,10 @@ if TYPE_CHECKING:  # `amlc --version` has to answer at once
 
 
 class _Targets(click.Choice):  # type: ignore[type-arg]  # no generic type before click 8.2
-    """The name of a target. Those of other packages are looked for only when one is named, or all of them are shown."""
+    """The name of a target.
+
+    Those of other packages are looked for only when one is named, or all of them are shown.
+    """
 
     def __init__(self) -> None:
         self.case_sensitive = True
@@ -52,13 +55,17 @@ def flag(*names: str, help: str, **settings: Any) -> Option:  # noqa: A002 - as 
 
 def format_(choice: click.Choice[str], default: str, help: str | None = None) -> Option:  # noqa: A002
     """Return the option that chooses how to write what goes to stdout."""
-    return Option(["--format", "format_"], type=choice, default=default, show_default=True, help=help)
+    return Option(
+        ["--format", "format_"], type=choice, default=default, show_default=True, help=help
+    )
 
 
 EXPERIMENT = Argument(["experiment"], required=False, metavar="[EXPERIMENT]")
 FILE = Argument(["file"], type=EXISTING)
 NAMED = option("-e", "--experiment", help="The experiment's file or name.")
-QUIET = flag("-q", "--quiet", expose_value=False, callback=_be_quiet, help="Say nothing but errors and data.")
+QUIET = flag(
+    "-q", "--quiet", expose_value=False, callback=_be_quiet, help="Say nothing but errors and data."
+)
 BACKEND = option(
     "--backend",
     type=_Targets(),
@@ -81,9 +88,16 @@ SUBMIT = (
         "--rounds",
         type=click.IntRange(1),
         metavar="N",
-        help="So many times: submit what is compiled, and follow it to its end; a tuner is asked in between.",
+        help=(
+            "So many times: submit what is compiled, and follow it to its end; "
+            "a tuner is asked in between."
+        ),
     ),
-    option("--max-failures", metavar="N[%]", help="Submit no more after N failures, or N% of the trials."),
+    option(
+        "--max-failures",
+        metavar="N[%]",
+        help="Submit no more after N failures, or N% of the trials.",
+    ),
     flag("--fail-fast", help="Submit no more after the first failure."),
     option(
         "--retry",

@@ -1,4 +1,7 @@
-"""Join the compiled trials with what became of them: one row for each trial, whatever happened to it."""
+"""Join the compiled trials with what became of them.
+
+One row for each trial, whatever happened to it.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,10 @@ _MOST_KEPT = 1_000  # causes
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows to write out: `columns` in their order, and for each row a mapping that may lack some of them.
+    """Rows to write out.
 
-    rows can be gone through once.
+    `columns` in their order, and for each row a mapping that may lack some of them. rows can be
+    gone through once.
     """
 
     columns: tuple[str, ...]
@@ -54,7 +58,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One compiled trial and what became of it. attempt: the last that has it. final: its report, as a 1-tuple."""
+    """One compiled trial and what became of it.
+
+    attempt: the last that has it. final: its report, as a 1-tuple.
+    """
 
     trial: Trial
     attempt: Attempt | None = None
@@ -63,7 +70,10 @@ class Row:
 
     @property
     def result(self) -> Mapping[str, Any]:
-        """Its final result by metric name; a bare number goes by `default`. Empty: there is none."""
+        """Its final result by metric name; a bare number goes by `default`.
+
+        Empty: there is none.
+        """
         return named(self.final[0]) if self.final else {}
 
     @property
@@ -73,7 +83,10 @@ class Row:
 
     @property
     def times(self) -> tuple[float | None, float | None]:
-        """When it started and ended, in seconds since the epoch; its job's times where its own are not known."""
+        """When it started and ended, in seconds since the epoch.
+
+        Its job's times where its own are not known.
+        """
         if self.attempt is None:
             return None, None
         latest, outcome = self.attempt.latest, self.outcome
@@ -82,7 +95,10 @@ class Row:
 
     @property
     def error(self) -> str | None:
-        """Why it did not end well, or that it ended well without a final result, in one line; None: all is well."""
+        """Why it did not end well, or that it ended well without a final result, in one line.
+
+        None: all is well.
+        """
         if self.status is Status.SUCCEEDED:
             return None if self.final else "no final result"
         return None if self.attempt is None else self.attempt.error(self.trial.id)
@@ -92,9 +108,9 @@ class Row:
 class Verdict:
     """How complete the results are.
 
-    trials: how many are compiled. statuses: how many of them have each. without_final: how many ended well, or at
-    their time limit, and reported no final result. to_propose: how many trials the tuner is still to propose; None:
-    nobody knows how many.
+    trials: how many are compiled. statuses: how many of them have each. without_final: how many
+    ended well, or at their time limit, and reported no final result. to_propose: how many trials
+    the tuner is still to propose; None: nobody knows how many.
     """
 
     trials: int
@@ -123,20 +139,19 @@ class Verdict:
         return self.to_propose == 0 and not self.statuses.get(Status.PENDING, 0)
 
     def __str__(self) -> str:
-        others = [
-            f"{count} {status.value}"
-            for status, count in self.statuses.items()
-            if count and status is not Status.SUCCEEDED
-        ]
+        others = []
+        for status, count in self.statuses.items():
+            if count and status is not Status.SUCCEEDED:
+                others.append(f"{count} {status.value}")
         if self.without_final:
             others.append(f"{self.without_final} without a final result")
         if self.to_propose is None:
             others.append("more not proposed yet")
         elif self.to_propose:
             others.append(f"{self.to_propose} not proposed yet")
-        return f"{self.done} of {self.trials + (self.to_propose or 0)} trials done" + (
-            f": {', '.join(others)}" if others else ""
-        )
+        trials = self.trials + (self.to_propose or 0)
+        text = f"{self.done} of {trials} trials done"
+        return f"{text}: {', '.join(others)}" if others else text
 
 
 class Tally:
@@ -159,8 +174,15 @@ class Tally:
         """Count one row."""
         status = row.status
         self._statuses[status] += 1
-        if status is Status.EARLY_STOPPED and not row.final and row.attempt and not row.attempt.stopping:
-            self._without_final += 1  # at its time limit; what an assessor gave up has no final result to give
+        if (
+            status is Status.EARLY_STOPPED
+            and not row.final
+            and row.attempt
+            and not row.attempt.stopping
+        ):
+            self._without_final += (
+                1  # at its time limit; what an assessor gave up has no final result to give
+            )
         if status is not Status.SUCCEEDED:
             return
         if not row.final:
@@ -179,7 +201,7 @@ class Tally:
 
     @property
     def without_number(self) -> str | None:
-        """How many trials ended well and reported no number that a tuner can learn from, in one line; None: none."""
+        """How many trials ended well and reported no number for a tuner, in a line; None: none."""
         if not self._without_number:
             return None
         kinds = list(self._odd)
@@ -192,7 +214,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason why trials failed or were left unfinished. count: of all of them. numbers: the first of them."""
+    """One reason why trials failed or were left unfinished.
+
+    count: of all of them. numbers: the first of them.
+    """
 
     why: str
     count: int
@@ -222,27 +247,37 @@ class Causes:
     def found(self) -> tuple[Cause, ...]:
         """The reasons that are shown, the most frequent first."""
         return tuple(
-            Cause(why, count, tuple(self._numbers[why])) for why, count in self._counts.most_common(_MOST_CAUSES)
+            Cause(why, count, tuple(self._numbers[why]))
+            for why, count in self._counts.most_common(_MOST_CAUSES)
         )
 
     @property
     def rest(self) -> str:
         """A remark on the reasons that are not shown; empty: there are none."""
         more = len(self._counts) - _MOST_CAUSES
-        return f"… and for {more} more reasons: amlc collect has them in its column 'error'" if more > 0 else ""
+        if more <= 0:
+            return ""
+        return f"… and for {more} more reasons: amlc collect has them in its column 'error'"
 
     def lines(self) -> Iterator[str]:
         """Yield one line for each reason that is shown, and the remark on the others."""
         for cause in self.found:
-            named = ", ".join(map(str, cause.numbers)) + (", …" if cause.count > len(cause.numbers) else "")
-            yield f"{cause.count} failed: {cause.why} (trial{'s' if cause.count > 1 else ''} {named})"
+            named = ", ".join(map(str, cause.numbers)) + (
+                ", …" if cause.count > len(cause.numbers) else ""
+            )
+            yield (
+                f"{cause.count} failed: {cause.why} (trial{'s' if cause.count > 1 else ''} {named})"
+            )
         if self.rest:
             yield self.rest
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What is known of an experiment. Nothing is held: each call reads the manifest and the ledger anew, in pieces."""
+    """What is known of an experiment.
+
+    Nothing is held: each call reads the manifest and the ledger anew, in pieces.
+    """
 
     manifest: Manifest
     ledger: Ledger
@@ -254,7 +289,10 @@ class Results:
             attempts = self.ledger.attempts(trial.id for entry in piece for trial in entry.trials)
             final = self.ledger.finals({attempt.job for attempt in attempts.values()})
             for entry in piece:
-                yield entry, tuple(_row(trial, attempts.get(trial.id), final) for trial in entry.trials)
+                yield (
+                    entry,
+                    tuple(_row(trial, attempts.get(trial.id), final) for trial in entry.trials),
+                )
 
     def rows(self) -> Iterator[Row]:
         """Yield every compiled trial, in order."""
@@ -262,11 +300,18 @@ class Results:
             yield from rows
 
     def to_propose(self, trials: int) -> int | None:
-        """Return how many trials the tuner is still to propose when `trials` are compiled; None: nobody knows."""
+        """Return how many trials the tuner is still to propose when `trials` are compiled.
+
+        None: nobody knows.
+        """
         header = self.manifest.header
         if header.search is None or (header.max_trials is not None and trials >= header.max_trials):
             return 0
-        exhausted = max(self.ledger.events(kind=EventKind.EXHAUSTED), key=lambda event: event.number, default=None)
+        exhausted = max(
+            self.ledger.events(kind=EventKind.EXHAUSTED),
+            key=lambda event: event.number,
+            default=None,
+        )
         if exhausted is not None and exhausted.data == {"search": header.search, "trials": trials}:
             return 0
         if header.max_seconds is not None and elapsed_s(self.ledger.times()) >= header.max_seconds:
@@ -283,7 +328,7 @@ def verdict(results: Results) -> Verdict:
 
 
 def _piece(entries: Iterator[Entry]) -> list[Entry]:
-    """Return the next entries, of so many trials that asking for them together is quick and takes little memory."""
+    """Return the next entries, as many as can be asked for together quickly, in little memory."""
     piece: list[Entry] = []
     left = _PIECE
     while left > 0 and (entry := next(entries, None)) is not None:
@@ -300,7 +345,10 @@ def _row(trial: Trial, attempt: Attempt | None, final: Mapping[tuple[str, str], 
 
 
 def named(value: Any) -> Mapping[str, Any]:
-    """Return a reported value as metrics by name: a mapping as it is, anything else as `default`."""
+    """Return a reported value as metrics by name.
+
+    A mapping as it is, anything else as `default`.
+    """
     return value if isinstance(value, Mapping) else {"default": value}
 
 
@@ -313,7 +361,10 @@ def _reported(final: Mapping[str, Any]) -> str:
 
 @contextmanager
 def trials_table(rows: Iterable[Row]) -> Iterator[Table]:
-    """Give one row for each trial; times are in seconds since the epoch. The rows wait on disk, not in memory."""
+    """Give one row for each trial; times are in seconds since the epoch.
+
+    The rows wait on disk, not in memory.
+    """
     parameters: dict[str, None] = {}
     metrics: set[str] = set()
     with spooled() as spool:
@@ -322,7 +373,11 @@ def trials_table(rows: Iterable[Row]) -> Iterator[Table]:
             parameters |= dict.fromkeys(values)
             metrics.update(map(str, result))
             spool.put(_cells(row, values, result))
-        columns = (*_TRIAL_COLUMNS, *(f"param.{name}" for name in parameters), *_metric_columns(metrics))
+        columns = (
+            *_TRIAL_COLUMNS,
+            *(f"param.{name}" for name in parameters),
+            *_metric_columns(metrics),
+        )
         yield Table(columns, spool.rows())
 
 
@@ -333,13 +388,15 @@ def history_table(rows: Iterable[Row], ledger: Ledger) -> Iterator[Table]:
     with spooled() as spool:
         for row in rows:
             for cells in _history_rows(ledger, row):
-                names.update(name.removeprefix("metric.") for name in cells if name.startswith("metric."))
+                names.update(
+                    name.removeprefix("metric.") for name in cells if name.startswith("metric.")
+                )
                 spool.put(cells)
         yield Table((*_HISTORY_COLUMNS, *_metric_columns(names)), spool.rows())
 
 
 class Spool:
-    """Rows that wait on disk, since which columns a table has is known after the last of them only."""
+    """Rows that wait on disk: only after the last of them is it known which columns there are."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -387,7 +444,11 @@ def _history_row(trial: Trial, attempt: Attempt, metric: Metric) -> Mapping[str,
 def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the cells of a row. values: its parameters, flattened."""
     trial, attempt = row.trial, row.attempt
-    cells: dict[str, Any] = {"sequence": trial.sequence, "trial": trial.id, "status": row.status.value}
+    cells: dict[str, Any] = {
+        "sequence": trial.sequence,
+        "trial": trial.id,
+        "status": row.status.value,
+    }
     if attempt is not None:
         started, ended = row.times
         cells |= {"attempt": attempt.number, "job": attempt.job, "revision": attempt.revision[:6]}
@@ -400,5 +461,8 @@ def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Ma
 
 
 def _metric_columns(names: Iterable[str]) -> list[str]:
-    """Return the columns in an order that does not depend on which trial ended first: `default`, then by name."""
+    """Return the columns in an order that does not depend on which trial ended first.
+
+    `default`, then by name.
+    """
     return [f"metric.{name}" for name in sorted(names, key=lambda name: (name != "default", name))]

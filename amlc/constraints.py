@@ -1,4 +1,7 @@
-"""`amlc.constraints`: conditions that every parameter set meets, as Jinja expressions over the parameters."""
+"""`amlc.constraints`.
+
+Conditions that every parameter set meets, as Jinja expressions over the parameters.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,15 @@ _LONGEST_SHOWN = 300
 _MOST_BITS = 100_000
 _PATH: JsonPath = ("amlc", "constraints")
 _DRAWS = 200
-_FAILURES = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
+_FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +43,16 @@ class _Condition:
 
 
 class Gate:
-    """Whether all constraints hold for a parameter set; one that follows another is asked only if that holds.
+    """Whether all constraints hold for a parameter set.
 
-    Raises PlanError for a constraint that is no expression or fails, and once nothing seems to satisfy them.
+    One that follows another is asked only if that holds. Raises PlanError for a constraint that is
+    no expression or fails, and once nothing seems to satisfy them.
     """
 
     def __init__(self, constraints: Sequence[str]) -> None:
-        self._conditions = [_condition(text, (*_PATH, index)) for index, text in enumerate(constraints)]
+        self._conditions = [
+            _condition(text, (*_PATH, index)) for index, text in enumerate(constraints)
+        ]
         self._rejected = 0
         self._broken: set[JsonPath] = set()
 
@@ -51,16 +65,21 @@ class Gate:
         return True
 
     def some(self, parameter_sets: Iterable[Parameters]) -> Iterator[Parameters]:
-        """Yield the parameter sets, which went through this gate. Raises PlanError when there is none."""
+        """Yield the parameter sets, which went through this gate.
+
+        Raises PlanError when there is none.
+        """
         iterator = iter(parameter_sets)
         for first in iterator:
             yield from chain([first], iterator)
             return
         if self._rejected:
-            every = "the search space's only parameter set is" if self._rejected == 1 else "all parameter sets are"
+            every = "all parameter sets are"
+            if self._rejected == 1:
+                every = "the search space's only parameter set is"
             raise PlanError(
-                f"amlc.constraints: {every} excluded, the last by {self._last!r}. Loosen the constraint, or widen the "
-                "search space.",
+                f"amlc.constraints: {every} excluded, the last by {self._last!r}. Loosen the "
+                "constraint, or widen the search space.",
                 path=self._blamed,
                 code="E-constraint",
             )
@@ -71,8 +90,8 @@ class Gate:
         self._last = condition.text
         if self._rejected == _MOST_REJECTED:
             raise PlanError(
-                f"amlc.constraints: {self._rejected} parameter sets in a row were excluded, the last by {self._last!r}."
-                " Loosen the constraint, or set a smaller maxTrialNumber.",
+                f"amlc.constraints: {self._rejected} parameter sets in a row were excluded, the "
+                f"last by {self._last!r}. Loosen the constraint, or set a smaller maxTrialNumber.",
                 path=self._blamed,
                 code="E-constraint",
             )
@@ -85,8 +104,9 @@ class Gate:
 def check(experiment: Experiment, *, adaptive: bool) -> list[PlanError]:
     """Return what is wrong with the constraints, found with a sample of the search space.
 
-    The sample takes each branch of the nested choices. For an adaptive tuner, of which nobody knows what it is going to
-    propose, it takes each option, and a parameter set that satisfies the constraints is looked for.
+    The sample takes each branch of the nested choices. For an adaptive tuner, of which nobody knows
+    what it is going to propose, it takes each option, and a parameter set that satisfies the
+    constraints is looked for.
     """
     conditions: list[_Condition] = []
     wrong: list[PlanError] = []
@@ -97,16 +117,24 @@ def check(experiment: Experiment, *, adaptive: bool) -> list[PlanError]:
             wrong.append(error)
     if wrong or not conditions or (experiment.tuner.search_space and not experiment.space):
         return wrong  # of a space that is in the format of a class of the user's, nothing is known
-    count = _DRAWS if adaptive else 0
+    failed = _failing(experiment, conditions, adaptive=adaptive)
+    if adaptive and not failed:
+        failed = {error.path: error for error in _nothing_left(experiment)}
+    return list(failed.values())
+
+
+def _failing(
+    experiment: Experiment, conditions: Sequence[_Condition], *, adaptive: bool
+) -> dict[JsonPath, PlanError]:
+    """Return the first error of each condition that cannot be evaluated for some of the sample."""
     failed: dict[JsonPath, PlanError] = {}
+    count = _DRAWS if adaptive else 0
     for parameters in sample(experiment.space, seed=experiment.seed, count=count, flat=adaptive):
         try:
             all(condition.holds(parameters) for condition in conditions)
         except PlanError as error:
             failed.setdefault(error.path, error)
-    if adaptive and not failed:
-        failed |= {error.path: error for error in _nothing_left(experiment)}
-    return list(failed.values())
+    return failed
 
 
 def _nothing_left(experiment: Experiment) -> Iterator[PlanError]:
@@ -114,13 +142,19 @@ def _nothing_left(experiment: Experiment) -> Iterator[PlanError]:
 
     gate, rng = Gate(experiment.constraints), default_rng(experiment.seed)
     try:
-        next(gate.some(filter(gate, distinct(experiment.space, draws(rng, axes(experiment.space))))), None)
+        next(
+            gate.some(filter(gate, distinct(experiment.space, draws(rng, axes(experiment.space))))),
+            None,
+        )
     except PlanError as error:
         yield error
 
 
 def _condition(text: str, path: JsonPath) -> _Condition:
-    """Compile a constraint: a Jinja expression, which can compute but reach nothing outside the parameters."""
+    """Compile a constraint.
+
+    A Jinja expression, which can compute but reach nothing outside the parameters.
+    """
     import jinja2
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -130,7 +164,11 @@ def _condition(text: str, path: JsonPath) -> _Condition:
         intercepted_binops = frozenset({"**"})
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            if isinstance(left, int) and isinstance(right, int) and left.bit_length() * right > _MOST_BITS:
+            if (
+                isinstance(left, int)
+                and isinstance(right, int)
+                and left.bit_length() * right > _MOST_BITS
+            ):
                 raise OverflowError("the power has too many digits")
             return super().call_binop(context, operator, left, right)
 
@@ -138,7 +176,8 @@ def _condition(text: str, path: JsonPath) -> _Condition:
     where = f"amlc.constraints: {text!r}"
     try:
         evaluate = environment.compile_expression(text, undefined_to_none=False)
-    except (jinja2.TemplateSyntaxError, SyntaxError, MemoryError, RecursionError) as err:  # the last three: too deep
+    # The last three: it is nested too deep.
+    except (jinja2.TemplateSyntaxError, SyntaxError, MemoryError, RecursionError) as err:
         why = getattr(err, "message", None) or "it is nested too deep"
         raise PlanError(
             f"{where} is not an expression: {why.rstrip('.')}. Example: 'lr * batch_size <= 3.2'.",
@@ -152,7 +191,10 @@ def _condition(text: str, path: JsonPath) -> _Condition:
         except (jinja2.TemplateError, *_FAILURES) as err:
             advice = "Write it so that it can be told for such values too."
             if isinstance(err, jinja2.UndefinedError):
-                advice = "Names are those of the search space; guard a nested parameter with 'NAME is defined'."
+                advice = (
+                    "Names are those of the search space; "
+                    "guard a nested parameter with 'NAME is defined'."
+                )
             why = f"{where} failed for {_shown(parameters)}: {str(err).rstrip('.')}. {advice}"
             raise PlanError(why, path=path, code="E-constraint") from err
 

@@ -1,4 +1,7 @@
-"""The loop that submits what is missing and records what happens: the only writer of an experiment's ledger."""
+"""The loop that submits what is missing and records what happens.
+
+The only writer of an experiment's ledger.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ from amlc.reconcile import Policy, failed, reconcile
 CANCELED: Final = "it was canceled"
 """Why a run stopped that `amlc cancel --all` told to."""
 
-_POLL_S = 1.0  # how long to sit still at most: a cancel from another process is seen within this time
+_POLL_S = (
+    1.0  # how long to sit still at most: a cancel from another process is seen within this time
+)
 _LONGEST_S = 20.0  # between two attempts to submit while the service is down
 _TICK_S = 30.0  # how often to note that the loop is at work, for the sake of maxExperimentDuration
 
@@ -32,8 +37,8 @@ _TICK_S = 30.0  # how often to note that the loop is at work, for the sake of ma
 class Limits:
     """What bounds a run. None is unlimited.
 
-    concurrency: trials side by side. abreast: how many trials of one packed job run side by side at the most.
-    max_seconds: of work, over all submits. max_failures: of trials.
+    concurrency: trials side by side. abreast: how many trials of one packed job run side by side at
+    the most. max_seconds: of work, over all submits. max_failures: of trials.
     """
 
     concurrency: int
@@ -43,7 +48,10 @@ class Limits:
     wait: bool = True
 
     def width(self, trials: Sequence[Trial]) -> int:
-        """Return how many of the trials of a job run side by side: so much of `concurrency` the job takes."""
+        """Return how many of the trials of a job run side by side.
+
+        So much of `concurrency` the job takes.
+        """
         return min(len(trials), self.abreast)
 
     def room(self, live: Iterable[Attempt]) -> int:
@@ -55,8 +63,9 @@ class Limits:
 class Progress:
     """Counts of trials, for who watches.
 
-    submitted, ended, failed: in this run. before: those that had ended before it and are not run again. total: all that
-    are compiled. outage: why nothing is heard of the running jobs now, or None.
+    submitted, ended, failed: in this run. before: those that had ended before it and are not run
+    again. total: all that are compiled. outage: why nothing is heard of the running jobs now, or
+    None.
     """
 
     submitted: int = 0
@@ -75,9 +84,9 @@ Watch = Callable[[Progress], None]
 class Guides:
     """What has a say in which jobs there are, and how long they run.
 
-    more: where the jobs come from when there is room and all compiled ones were submitted. assessor: says which running
-    jobs to stop. given_up: so does a tuner that follows the running trials; None: nobody needs their intermediate
-    results.
+    more: where the jobs come from when there is room and all compiled ones were submitted.
+    assessor: says which running jobs to stop. given_up: so does a tuner that follows the running
+    trials; None: nobody needs their intermediate results.
     """
 
     more: More = lambda attempts, room: ()
@@ -94,35 +103,47 @@ def drive(
     guides: Guides = Guides(),
     watch: Watch = lambda progress: None,
 ) -> tuple[Progress, str | None]:
-    """Submit what `reconcile` asks for and follow it to its end; return the counts, and why it stopped early or None.
+    """Submit what `reconcile` asks for and follow it to its end.
 
-    policy: asked once what the ledger says is settled. It can be killed at any moment and called again: what was
-    recorded as intended is looked up by name first.
+    Return the counts, and why it stopped early or None. policy: asked once what the ledger says is
+    settled. It can be killed at any moment and called again: what was recorded as intended is
+    looked up by name first.
     """
-    given_up, clock = guides.given_up, recorder.clock
-    curves = Curves(recorder) if given_up else None
-    assessing = Assessing(recorder, guides.assessor) if guides.assessor else None
-    advising = Advising(Ending(recorder), given_up) if given_up else None
     before_s = elapsed_s(recorder.ledger.times())
     mirror = Mirror(recorder.ledger, manifest.header.backend)
     run = _Run(manifest, recorder, mirror)
     backlog = run.begin(policy, limits, guides.more)
-    started = clock()
+    follow = _following(run, recorder, mirror, guides)
+    started = recorder.clock()
     while True:
-        at_work_s = before_s + (clock() - started)
+        at_work_s = before_s + (recorder.clock() - started)
         stopped = CANCELED if mirror.stopped else _exhausted(limits, run.progress, at_work_s)
         submitted = not stopped and run.submit(backlog, limits)
         watch(run.progress)
         if not limits.wait or not (mirror.live or submitted):
             run.note(tick)
             return run.progress, stopped
-        if not mirror.live or (submitted and limits.room(mirror.live.values()) > 0):
-            continue  # all of them were refused, or there is still room
+        if mirror.live and not (submitted and limits.room(mirror.live.values()) > 0):
+            follow(backlog)  # else all of them were refused, or there is still room
+
+
+def _following(
+    run: _Run, recorder: Recorder, mirror: Mirror, guides: Guides
+) -> Callable[[Backlog], None]:
+    """Return what waits for news of the live jobs, and ends those that are given up by them."""
+    given_up = guides.given_up
+    curves = Curves(recorder) if given_up else None
+    assessing = Assessing(recorder, guides.assessor) if guides.assessor else None
+    advising = Advising(Ending(recorder), given_up) if given_up else None
+
+    def follow(backlog: Backlog) -> None:
         run.observe(backlog, everything=assessing is not None, curves=curves)
         if assessing:
             assessing.stop(mirror.live)
         if advising:
             advising.stop(mirror.attempts, mirror.live, seen=mirror.seen)
+
+    return follow
 
 
 def _exhausted(limits: Limits, progress: Progress, at_work_s: float) -> str | None:
@@ -134,7 +155,10 @@ def _exhausted(limits: Limits, progress: Progress, at_work_s: float) -> str | No
 
 
 class _Run:
-    """What the loop does in each turn. Each step that records something ends by taking up what the ledger has then."""
+    """What the loop does in each turn.
+
+    Each step that records something ends by taking up what the ledger has then.
+    """
 
     def __init__(self, manifest: Manifest, recorder: Recorder, mirror: Mirror) -> None:
         self.progress = Progress()
@@ -151,7 +175,10 @@ class _Run:
         self._outbox.settle(self._mirror.live)
         self._catch_up(None)
         allowed = policy()
-        due = sum(len(action.trials) for action in reconcile(self._manifest.entries(), self._mirror.last, allowed))
+        due = sum(
+            len(action.trials)
+            for action in reconcile(self._manifest.entries(), self._mirror.last, allowed)
+        )
         live = sum(len(attempt.trials) for attempt in self._mirror.live.values())
         self.progress.total = self._manifest.trials
         self.progress.before = self._manifest.trials - due - live
@@ -160,7 +187,8 @@ class _Run:
     def submit(self, backlog: Backlog, limits: Limits) -> bool:
         """Submit what is due and finds room; tell whether there was any.
 
-        Once this run has submitted a job, an outage of the service is waited out, if the run is to wait at all.
+        Once this run has submitted a job, an outage of the service is waited out, if the run is to
+        wait at all.
         """
         batch = backlog.take(limits.room(self._mirror.live.values()))
         self.progress.total = backlog.trials
@@ -182,7 +210,8 @@ class _Run:
     def observe(self, backlog: Backlog, *, everything: bool, curves: Curves | None) -> None:
         """Wait for news of the live jobs, record it, and take up what other processes recorded.
 
-        everything, curves: whether the intermediate results of what ended are wanted, and of what runs.
+        everything, curves: whether the intermediate results of what ended are wanted, and of what
+        runs.
         """
         live = self._mirror.live
         try:
@@ -205,7 +234,10 @@ class _Run:
         self._recorder.ledger.append([made(at=self._noted)])
 
     def _settle(self, backlog: Backlog) -> None:
-        """Find out what became of the jobs that were to be created when the service went down; the rest comes again."""
+        """Find out what became of the jobs that were to be created when the service went down.
+
+        The rest comes again.
+        """
         if self._outbox.is_answered:
             return
         never, there = self._outbox.settle(self._mirror.live)
@@ -216,7 +248,9 @@ class _Run:
     def _end_unwanted(self, jobs: Iterable[str]) -> None:
         """End the jobs that another process canceled between the intent and the call."""
         live = self._mirror.live
-        unwanted = [job for job in jobs if self._mirror.stopped or (job in live and live[job].canceling)]
+        unwanted = [
+            job for job in jobs if self._mirror.stopped or (job in live and live[job].canceling)
+        ]
         if unwanted:
             self._recorder.backend.cancel(unwanted)
 
@@ -226,11 +260,16 @@ class _Run:
         self._pause_s = min(2 * self._pause_s + 1, _LONGEST_S)
 
     def _catch_up(self, backlog: Backlog | None) -> None:
-        """Take up what the ledger has by now. backlog: None at the beginning, where nothing can have been cut short."""
+        """Take up what the ledger has by now.
+
+        backlog: None at the beginning, where nothing can have been cut short.
+        """
         for attempt in self._mirror.catch_up():
             again = backlog.retry(attempt) if backlog is not None else set()
             # Its status may have been unknown for so long that the user retried it.
-            trials = {trial.id for trial in attempt.trials if self._mirror.last[trial.id] is attempt}
+            trials = {
+                trial.id for trial in attempt.trials if self._mirror.last[trial.id] is attempt
+            }
             self.progress.ended += len(trials - again)
             self.progress.failed += len({trial.id for trial in failed(attempt)} & trials - again)
         self.progress.submitted = self._outbox.submitted

@@ -16,16 +16,17 @@ from amlc.observe import REMOTE_S, Recorder, reports
 from amlc.user_code import UserCodeError
 
 Assess: TypeAlias = "Callable[[Sequence[Any], Sequence[Sequence[Any]]], bool]"
-"""Whether to stop the trial with these intermediate results; then those of each trial that it is compared with."""
+"""Whether to stop the trial with these intermediate results; then those of each trial that it is
+compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assessor:
     """An assessor, and what it is shown of a reported value; a value shown as None is left out.
 
-    among_all: it compares a trial with all others that had as many results before, instead of those that succeeded.
-    Which came first, the times of the reports say, and not when they were read: so a run that was killed and goes on
-    comes to the same verdicts.
+    among_all: it compares a trial with all others that had as many results before, instead of those
+    that succeeded. Which came first, the times of the reports say, and not when they were read: so
+    a run that was killed and goes on comes to the same verdicts.
     """
 
     assess: Assess
@@ -55,9 +56,11 @@ class Ending:
         self._again = True
 
     def repeat(self, live: Mapping[str, Attempt]) -> None:
-        """Ask again for the ends that are on record, if it is not certain that the call was made."""
+        """Ask again for the ends on record, if it is not certain that the call was made."""
         if self._again:  # an earlier run may have ended between the record and the call
-            self._recorder.backend.cancel([job for job, attempt in live.items() if attempt.stopping])
+            self._recorder.backend.cancel(
+                [job for job, attempt in live.items() if attempt.stopping]
+            )
             self._again = False
 
     def end(self, jobs: Collection[str]) -> None:
@@ -86,7 +89,7 @@ class Assessing:
         self._next_look = 0.0
 
     def stop(self, live: Mapping[str, Attempt]) -> None:
-        """Ask for the end of the hopeless ones among `live`, recorded before the call so that none is forgotten."""
+        """Ask for the end of the hopeless ones among `live`, on record before the call."""
         if self._clock() < self._next_look:
             return
         if isinstance(self._backend, HistoryApart):
@@ -107,9 +110,8 @@ class Assessing:
         hopeless = []
         for job in judged:
             metrics = found.get(job, ())
-            if any(metric.kind == MetricKind.FINAL for metric in metrics):
-                continue  # it is about to end by itself
-            if self._gives_up(live[job], self._curve(metrics)):
+            # With a final result it is about to end by itself.
+            if not _has_final(metrics) and self._gives_up(live[job], self._curve(metrics)):
                 hopeless.append(job)
         return hopeless
 
@@ -117,25 +119,27 @@ class Assessing:
         """Ask about each result that is new, as NNI does when it arrives."""
         known = self._assessed.get(attempt.job, 0)
         self._assessed[attempt.job] = len(curve)
-        assess = self._assessor.assess
         try:
-            return any(
-                assess([report.value for report in curve[:length]], self._others(curve[:length]))
-                for length in range(known + 1, len(curve) + 1)
-            )
+            for length in range(known + 1, len(curve) + 1):
+                values = [report.value for report in curve[:length]]
+                if self._assessor.assess(values, self._others(curve[:length])):
+                    return True
         except UserCodeError as err:
             raise UserCodeError(f"trial {attempt.trials[0].sequence}: {err}") from err
+        return False
 
     def _others(self, curve: Sequence[_Report]) -> Sequence[Sequence[Any]]:
-        """Return the curves that `curve` is compared with, of which the last result has just come."""
+        """Return the curves with which `curve` is compared; its last result has just come."""
         if not self._assessor.among_all:
             return self._completed
         last, length = curve[-1], len(curve)
-        return [
-            [report.value for report in other[:length]]
-            for trial, other in self._reported.items()
-            if trial != last.trial and len(other) >= length and other[length - 1].order < last.order
-        ]
+        others = []
+        for trial, other in self._reported.items():
+            if trial == last.trial or len(other) < length:
+                continue
+            if other[length - 1].order < last.order:
+                others.append([report.value for report in other[:length]])
+        return others
 
     def _learn(self) -> None:
         """Take up the curves of the trials that ended since the last call."""
@@ -143,7 +147,8 @@ class Assessing:
             self._seen = number
             if event.kind != EventKind.OBSERVED or not Status(event.data["status"]).ended:
                 continue
-            metrics = [metric for _, metric in self._ledger.metrics(MetricKind.INTERMEDIATE, job=event.job)]
+            reported = self._ledger.metrics(MetricKind.INTERMEDIATE, job=event.job)
+            metrics = [metric for _, metric in reported]
             self._take(metrics)
             if event.data["status"] == Status.SUCCEEDED.value:
                 self._completed.append([report.value for report in self._curve(metrics)])
@@ -154,9 +159,15 @@ class Assessing:
             self._reported[curve[0].trial] = curve
 
     def _curve(self, metrics: Iterable[Metric]) -> Sequence[_Report]:
-        shown = (
-            _Report(metric.trial, metric.at, self._assessor.shown(metric.value))
-            for metric in metrics
-            if metric.kind == MetricKind.INTERMEDIATE
-        )
-        return [report for report in shown if report.value is not None]
+        curve = []
+        for metric in metrics:
+            if metric.kind != MetricKind.INTERMEDIATE:
+                continue
+            value = self._assessor.shown(metric.value)
+            if value is not None:
+                curve.append(_Report(metric.trial, metric.at, value))
+        return curve
+
+
+def _has_final(metrics: Iterable[Metric]) -> bool:
+    return any(metric.kind == MetricKind.FINAL for metric in metrics)

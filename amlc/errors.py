@@ -12,7 +12,10 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a text file; `line` and `column` count from 1. Line 0: what is there was never a file."""
+    """A place in a text file; `line` and `column` count from 1.
+
+    Line 0: what is there was never a file.
+    """
 
     file: Path
     line: int
@@ -51,14 +54,17 @@ class Problem:
 
 
 def printable(text: str) -> str:
-    """Return the text with line ends and control characters, which a key of the user may hold, written as escapes."""
+    """Return the text with line ends and control characters, which keys may hold, as escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the nearest of `known`, or nothing when none is near; case does not count."""
+    """Return " Did you mean 'x'?" for the nearest of `known`, or nothing when none is near.
+
+    Case does not count.
+    """
     from difflib import get_close_matches
 
     by_fold = {name.lower(): name for name in known}
@@ -79,7 +85,7 @@ class AmlcError(Exception):
 
 
 class UsageError(AmlcError):
-    """The command cannot do what it was asked to: nothing compiled, an unknown trial, a wrong option."""
+    """The command cannot do what it was asked: nothing compiled, no such trial, a wrong option."""
 
 
 class ConfigError(AmlcError):
@@ -95,25 +101,34 @@ class ConfigError(AmlcError):
 class RefusedError(AmlcError):
     """The experiment file is in order, and still cannot be compiled.
 
-    code: as in `Problem`. path: the key of the experiment file that is the cause, in camelCase, from its top.
+    code: as in `Problem`. path: the key of the experiment file that is the cause, in camelCase,
+    from its top.
     """
 
     exit_code = 1
     code = "E-refused"
     path: tuple[str | int, ...] = ()
 
-    def __init__(self, message: str, *, path: tuple[str | int, ...] | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, path: tuple[str | int, ...] | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message)
         self.path = self.path if path is None else path
         self.code = code or self.code
 
 
 class PlanError(RefusedError):
-    """The experiment cannot be expanded: it is over budget, a constraint fails, a trial does not fit into a job."""
+    """The experiment cannot be expanded.
+
+    It is over budget, a constraint fails, a trial does not fit into a job.
+    """
 
 
 class TemplateError(RefusedError):
-    """A job template failed, or rendered something else than the plan; says template, line and value."""
+    """A job template failed, or rendered something else than the plan.
+
+    Says template, line and value.
+    """
 
     code = "E-template"
     path = ("amlc", "templates")

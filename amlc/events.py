@@ -1,4 +1,7 @@
-"""The facts that a ledger holds: one function for each kind of event, and what an event says read back."""
+"""The facts that a ledger holds.
+
+One function for each kind of event, and what an event says read back.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +39,11 @@ class EventKind(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact, as the functions below make it. at: seconds since the epoch. job: empty for the whole experiment.
+    """One fact, as the functions below make it.
 
-    number: its place in the ledger, from 1; 0 before it is there. kind: in the ledger of a later amlc perhaps a string
-    that is no EventKind; such an event is passed over.
+    at: seconds since the epoch. job: empty for the whole experiment. number: its place in the
+    ledger, from 1; 0 before it is there. kind: in the ledger of a later amlc perhaps a string that
+    is no EventKind; such an event is passed over.
     """
 
     kind: EventKind | str
@@ -71,15 +75,19 @@ def intent(
     losses: int,
     sha256: str | None = None,
 ) -> Event:
-    """Return the event that records that attempt number `attempt` of a job is about to be submitted as `job`.
+    """Return the event that records that an attempt of a job is about to be submitted as `job`.
 
-    identity: the id that all attempts of the job share. revision, backend, losses: as in Attempt. sha256: of the file
-    that is submitted; None: nobody here has it.
+    identity: the id that all attempts of the job share. revision, backend, losses: as in Attempt.
+    sha256: of the file that is submitted; None: nobody here has it.
     """
     data: dict[str, Any] = {"id": identity, "attempt": attempt}
     if sha256 is not None:
         data["sha256"] = sha256
-    data |= {"trials": [trial.as_dict() for trial in trials], "revision": revision, "backend": backend}
+    data |= {
+        "trials": [trial.as_dict() for trial in trials],
+        "revision": revision,
+        "backend": backend,
+    }
     return Event(kind=EventKind.INTENT, at=at, job=job, data={**data, "losses": losses})
 
 
@@ -109,32 +117,40 @@ def stop(*, at: float) -> Event:
 
 
 def history_fetched(job: str, *, at: float) -> Event:
-    """Return the event that records that all intermediate results of an ended job are in the ledger."""
+    """Return the event that records that the ledger has all that an ended job reported."""
     return Event(kind=EventKind.HISTORY, at=at, job=job)
 
 
 def reported(job: str, values: Mapping[str, Sequence[Any]], *, at: float) -> Event:
-    """Return the event that records intermediate results, by trial id in the order in which they were reported."""
-    return Event(kind=EventKind.REPORTED, at=at, job=job, data={trial: list(some) for trial, some in values.items()})
+    """Return the event that records intermediate results, by trial id in their order."""
+    return Event(
+        kind=EventKind.REPORTED,
+        at=at,
+        job=job,
+        data={trial: list(some) for trial, some in values.items()},
+    )
 
 
 def imported(results: Iterable[tuple[Parameters, float]], *, at: float) -> Event:
-    """Return the event that records parameter sets with their results from elsewhere; its `digest` says which."""
+    """Return the event that records parameter sets with their results from elsewhere.
+
+    Its `digest` says which.
+    """
     rows = [{"parameters": parameters, "value": value} for parameters, value in results]
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     return Event(kind=EventKind.IMPORT, at=at, data={"digest": digest, "results": rows})
 
 
 def exhausted(*, at: float, search: str | None, trials: int) -> Event:
-    """Return the event that records that a tuner has no more to propose. search: as in the manifest's header.
+    """Return the event that records that a tuner has no more to propose.
 
-    trials: how many were compiled then.
+    search: as in the manifest's header. trials: how many were compiled then.
     """
     return Event(kind=EventKind.EXHAUSTED, at=at, data={"search": search, "trials": trials})
 
 
 def revision_made_of(revision: str, contents: Mapping[str, Any], *, at: float) -> Event:
-    """Return the event that records what a revision is made of, as the build folder's `revision.json` has it."""
+    """Return the event that records what a revision is made of, as `revision.json` has it."""
     return Event(kind=EventKind.REVISION, at=at, data={"revision": revision, "contents": contents})
 
 
@@ -162,7 +178,10 @@ def _outcome_row(outcome: Outcome) -> dict[str, Any]:
 
 
 def observation_of(event: Event) -> tuple[Observation, dict[str, Outcome]]:
-    """Return what `observed` recorded: what the back end said of the job, and the outcomes by trial id."""
+    """Return what `observed` recorded.
+
+    What the back end said of the job, and the outcomes by trial id.
+    """
     data = dict(event.data)
     outcomes = {row["trial"]: _outcome(row) for row in data.pop("outcomes", ())}
     data["status"] = Status(data["status"])
@@ -170,6 +189,7 @@ def observation_of(event: Event) -> tuple[Observation, dict[str, Outcome]]:
 
 
 def _outcome(row: Mapping[str, Any]) -> Outcome:
-    # Rows were written without an `end` before there was one: then no exit code meant that it never got to run.
+    # Rows were written without an `end` before there was one: then no exit code meant that it never
+    # got to run.
     otherwise = End.TERMINATED if row["exit_code"] is None else End.EXITED
     return Outcome(**{**row, "end": End(row.get("end", otherwise))})

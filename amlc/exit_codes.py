@@ -1,6 +1,7 @@
-"""The exit codes of commands that went through, by what they returned; an error has that of its class in `errors`.
+"""The exit codes of commands that went through, by what they returned.
 
-0 ok · 1 problems found, or a trial failed · 3 --check found a difference · 4 results incomplete · 5 back end
+An error has that of its class in `errors`. 0 ok · 1 problems found, or a trial failed · 3 --check
+found a difference · 4 results incomplete · 5 back end
 """
 
 from __future__ import annotations

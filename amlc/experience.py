@@ -1,4 +1,7 @@
-"""What tuners learn from: the parameter sets of an experiment in the order of their proposal, with their results."""
+"""What tuners learn from.
+
+The parameter sets of an experiment in the order of their proposal, with their results.
+"""
 
 from __future__ import annotations
 
@@ -22,55 +25,99 @@ class Past:
     records: tuple[Record, ...] = ()
 
 
+class _Told:
+    """What the attempts say, trial by trial.
+
+    groups: the trials of each job, by its id. first: the number of the intent of each trial's first
+    attempt. last: its last attempt. curves: what is known of its intermediate results.
+    """
+
+    def __init__(self) -> None:
+        self.groups: dict[str, tuple[Trial, ...]] = {}
+        self.first: dict[str, int] = {}
+        self.last: dict[str, tuple[Attempt, Trial]] = {}
+        self.curves: dict[str, Curve] = {}
+
+    def take(self, attempt: Attempt) -> None:
+        """Take up the next attempt, in the order of their intents."""
+        # A later one may have what was left of a pack.
+        if len(attempt.trials) > len(self.groups.get(attempt.id, ())):
+            self.groups[attempt.id] = attempt.trials
+        for trial in attempt.trials:
+            self.first.setdefault(trial.id, attempt.asked)
+            if attempt.curves or trial.id in self.curves:
+                self._continue(trial, attempt)
+            self.last[trial.id] = attempt, trial
+
+    def _continue(self, trial: Trial, attempt: Attempt) -> None:
+        before = None
+        if trial.id in self.last:
+            before = self.last[trial.id][0].status(trial.id)
+        curve, new = self.curves.get(trial.id, ()), attempt.curves.get(trial.id, ())
+        self.curves[trial.id] = _continued(curve, before, new)
+
+
 class Experience:
-    """The past of one experiment. Trials of which nothing is new since the last call cost next to nothing."""
+    """The past of one experiment.
+
+    Trials of which nothing is new since the last call cost next to nothing.
+    """
 
     def __init__(self, ledger: Ledger, *, replicates: int) -> None:
         self._ledger = ledger
         self._replicates = replicates
         self._imported = tuple(imported(ledger))
-        self._known: dict[str, tuple[Attempt, Record]] = {}  # by trial id: its last attempt, and what that came to
+        # By trial id: its last attempt, and what that came to.
+        self._known: dict[str, tuple[Attempt, Record]] = {}
 
     def past(self, attempts: Mapping[str, Attempt]) -> Past:
-        """Return the past; `attempts`: those of the ledger by job name, in the order of their intents.
+        """Return the past.
 
-        The result of a trial is its final one; a trial that was stopped early has none, as in NNI. The result of a
-        replicated parameter set is the mean of those of its trials, once all of them ended. Intermediate results are
-        those that were recorded for a tuner while the trial ran, or before it was stopped early; of a trial that was
-        lost and runs again, each place in its curve counts once. A replicated parameter set has none.
+        `attempts`: those of the ledger by job name, in the order of their intents. The result of a
+        trial is its final one; a trial that was stopped early has none, as in NNI. The result of a
+        replicated parameter set is the mean of those of its trials, once all of them ended.
+        Intermediate results are those that were recorded for a tuner while the trial ran, or before
+        it was stopped early; of a trial that was lost and runs again, each place in its curve
+        counts once. A replicated parameter set has none.
         """
-        groups: dict[str, tuple[Trial, ...]] = {}
-        first: dict[str, int] = {}
-        last: dict[str, tuple[Attempt, Trial]] = {}
-        curves: dict[str, Curve] = {}
+        told = _Told()
         for attempt in attempts.values():
-            if len(attempt.trials) > len(groups.get(attempt.id, ())):  # a later one may have what was left of a pack
-                groups[attempt.id] = attempt.trials
-            for trial in attempt.trials:
-                first.setdefault(trial.id, attempt.asked)
-                if attempt.curves or trial.id in curves:
-                    before = last[trial.id][0].status(trial.id) if trial.id in last else None
-                    curves[trial.id] = _continued(curves.get(trial.id, ()), before, attempt.curves.get(trial.id, ()))
-                last[trial.id] = attempt, trial
-        new = {attempt.job: attempt for attempt, trial in last.values() if self._is_new(attempt, trial)}
-        values = {job: _results(self._ledger, attempt) for job, attempt in new.items() if attempt.told is not None}
-        for attempt, trial in last.values():
-            if attempt.job in new:
-                value = values.get(attempt.job, {}).get(trial.id)
-                curve = curves.get(trial.id) or self._until_stopped(attempt, trial)
-                self._known[trial.id] = attempt, _record(attempt, trial, value, asked=first[trial.id], curve=curve)
-        records = [(trial.sequence, self._known[trial.id][1]) for _, trial in last.values()]
-        return Past(tuple(groups.values()), (*self._imported, *_in_order(records, self._replicates)))
+            told.take(attempt)
+        new = {}
+        for attempt, trial in told.last.values():
+            if self._is_new(attempt, trial):
+                new[attempt.job] = attempt
+        for attempt in new.values():
+            self._learn(attempt, told)
+        records = [(trial.sequence, self._known[trial.id][1]) for _, trial in told.last.values()]
+        ordered = _in_order(records, self._replicates)
+        return Past(tuple(told.groups.values()), (*self._imported, *ordered))
+
+    def _learn(self, attempt: Attempt, told: _Told) -> None:
+        """Make the records of the trials of which `attempt` is the last."""
+        values = {} if attempt.told is None else _results(self._ledger, attempt)
+        for trial in attempt.trials:
+            if told.last[trial.id][0] is not attempt:
+                continue
+            curve = told.curves.get(trial.id) or self._until_stopped(attempt, trial)
+            asked = told.first[trial.id]
+            record = _record(attempt, trial, values.get(trial.id), asked=asked, curve=curve)
+            self._known[trial.id] = attempt, record
 
     def _is_new(self, attempt: Attempt, trial: Trial) -> bool:
         known = self._known.get(trial.id)
         return known is None or known[0] is not attempt
 
     def _until_stopped(self, attempt: Attempt, trial: Trial) -> Curve:
-        """Return what a trial that was stopped early had reported by then: nobody asked before its end."""
+        """Return what a trial that was stopped early had reported by then.
+
+        Nobody asked before its end.
+        """
         if attempt.told is None or attempt.status(trial.id) is not Status.EARLY_STOPPED:
             return ()
-        metrics = (metric for _, metric in self._ledger.metrics(MetricKind.INTERMEDIATE, job=attempt.job))
+        metrics = (
+            metric for _, metric in self._ledger.metrics(MetricKind.INTERMEDIATE, job=attempt.job)
+        )
         return tuple((attempt.told, metric.value) for metric in metrics if metric.trial == trial.id)
 
 
@@ -79,21 +126,34 @@ def imported(ledger: Ledger) -> Iterator[Record]:
     for event in ledger.events(kind=EventKind.IMPORT):
         for row in event.data["results"]:
             yield Record(
-                parameters=row["parameters"], status=Status.SUCCEEDED, value=row["value"], told=0, imported=True
+                parameters=row["parameters"],
+                status=Status.SUCCEEDED,
+                value=row["value"],
+                told=0,
+                imported=True,
             )
 
 
 def _continued(curve: Curve, before: Status | None, new: Curve) -> Curve:
-    """Return the curve of a trial with that of its next attempt: after a loss, what was known stays as it was told."""
+    """Return the curve of a trial with that of its next attempt.
+
+    After a loss, what was known stays as it was told.
+    """
     return curve + new[len(curve) :] if before is Status.UNFINISHED else new
 
 
 def _results(ledger: Ledger, attempt: Attempt) -> dict[str, Any]:
-    return {metric.trial: metric.value for _, metric in ledger.metrics(MetricKind.FINAL, job=attempt.job)}
+    return {
+        metric.trial: metric.value
+        for _, metric in ledger.metrics(MetricKind.FINAL, job=attempt.job)
+    }
 
 
 def _record(attempt: Attempt, trial: Trial, reported: Any, *, asked: int, curve: Curve) -> Record:
-    """Return what is known of a trial. attempt: its last. asked: the number of the intent of its first."""
+    """Return what is known of a trial.
+
+    attempt: its last. asked: the number of the intent of its first.
+    """
     status = attempt.status(trial.id)
     if not status.ended or attempt.told is None:
         return Record(parameters=trial.parameters, asked=asked, curve=curve)
@@ -109,8 +169,12 @@ def _record(attempt: Attempt, trial: Trial, reported: Any, *, asked: int, curve:
 
 
 def _in_order(records: Sequence[tuple[int, Record]], replicates: int) -> Iterator[Record]:
-    """Yield the records in order of the numbers that stand before them; those of replicates as one."""
-    ordered = sorted(records, key=lambda one: one[0])  # after an edit of the space a number may come twice
+    """Yield the records in order of the numbers that stand before them.
+
+    Those of replicates as one.
+    """
+    # By the number alone: after an edit of the space one may come twice.
+    ordered = sorted(records, key=lambda one: one[0])
     if replicates == 1:
         yield from (record for _, record in ordered)
         return
@@ -124,31 +188,45 @@ ParameterSet: TypeAlias = "tuple[int, bytes]"
 
 
 def parameter_set(sequence: int, parameters: Parameters, replicates: int) -> ParameterSet:
-    """Return what the trials of one replicated parameter set have in common: their block of numbers, and the values.
+    """Return what the trials of one replicated parameter set have in common.
 
-    A block has more than one set after an edit of the space.
+    Their block of numbers, and the values. A block has more than one set after an edit of the
+    space.
     """
     return sequence // replicates, canonical(parameters)
 
 
 def _merged(replicates: Sequence[Record]) -> Record:
+    """Return the record of a replicated parameter set: open until all of its trials ended."""
     parameters, asked = replicates[0].parameters, min(record.asked for record in replicates)
     told = [record.told for record in replicates if record.told is not None]
     if len(told) < len(replicates):
         return Record(parameters=parameters, asked=asked)
-    succeeded = [record for record in replicates if record.value is not None]
-    values = [record.value for record in succeeded if record.value is not None]
+    values = [record.value for record in replicates if record.value is not None]
     value = sum(values) / len(values) if values else None
-    statuses = (record.status for record in replicates if record.status is Status.SUCCEEDED)
-    status = next(statuses, replicates[0].status)
-    reported = _mean([record.reported for record in succeeded], value)
-    return Record(parameters=parameters, status=status, value=value, asked=asked, told=max(told), reported=reported)
+    reported = [record.reported for record in replicates if record.value is not None]
+    statuses = [record.status for record in replicates]
+    return Record(
+        parameters=parameters,
+        status=Status.SUCCEEDED if Status.SUCCEEDED in statuses else statuses[0],
+        value=value,
+        asked=asked,
+        told=max(told),
+        reported=_mean(reported, value),
+    )
 
 
 def _mean(reported: Sequence[Any], value: float | None) -> Any:
-    """Return the mean of what the trials reported: of mappings, a mapping of the keys that are a number in each."""
+    """Return the mean of what the trials reported: of mappings, for each key by itself.
+
+    A key counts that is a number in each of them. value: the mean of what are no mappings.
+    """
     if not reported or not all(isinstance(one, Mapping) for one in reported):
         return value
-    columns = {key: [scalar(one.get(key)) for one in reported] for key in reported[0]}
-    numbers = {key: [number for number in column if number is not None] for key, column in columns.items()}
-    return {key: sum(some) / len(some) for key, some in numbers.items() if len(some) == len(reported)}
+    means = {}
+    for key in reported[0]:
+        numbers = [scalar(one.get(key)) for one in reported]
+        known = [number for number in numbers if number is not None]
+        if len(known) == len(numbers):
+            means[key] = sum(known) / len(known)
+    return means

@@ -1,4 +1,4 @@
-"""Write files so that a crash leaves either the old or the new content, and lock an experiment's folder."""
+"""Write files so that a crash leaves the old or the new content, and lock folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from amlc.errors import LockedError
 
 
 def write_if_changed(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
-    """Make `path` hold `content`; tell whether it did not already. The folder must exist; nothing is half written."""
+    """Make `path` hold `content`; tell whether it did not already.
+
+    The folder must exist; nothing is half written.
+    """
     if read_or_none(path) == content:
         return False
     replace(path, content, mode=mode)
@@ -55,17 +58,21 @@ def _write(descriptor: int, content: bytes, path: str | Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what is written there takes its place in the end, or is gone on an error.
+    """Give a temporary path beside `path`.
 
-    Only a killed process leaves such a file behind: `.*.tmp`.
+    What is written there takes its place in the end, or is gone on an error. Only a killed process
+    leaves such a file behind: `.*.tmp`.
     """
-    name = path.name if len(path.name) < 50 else os.fsdecode(os.fsencode(path.name)[:200])  # 255 bytes have room
+    name = (
+        path.name if len(path.name) < 50 else os.fsdecode(os.fsencode(path.name)[:200])
+    )  # 255 bytes have room
     temporary = path.parent / f".{name}.{os.getpid()}.tmp"
     try:
         yield temporary
         try:
             os.replace(temporary, path)
-        except OSError as err:  # such as of a folder that is there; it would name the temporary file
+        # Such as of a folder that is there; it would name the temporary file.
+        except OSError as err:
             raise OSError(err.errno, err.strerror, str(path)) from err
     except BaseException:
         with suppress(OSError):
@@ -107,8 +114,8 @@ os.register_at_fork(after_in_child=_leave_locks)
 def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
     """Hold the lock file `path` for this process; the folder is made.
 
-    Raises LockedError, naming the holder, when another process has it for longer than `patience_s`. The lock ends with
-    the process, however that ends.
+    Raises LockedError, naming the holder, when another process has it for longer than `patience_s`.
+    The lock ends with the process, however that ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -118,7 +125,9 @@ def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
         while not _locked(descriptor):
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-                raise LockedError(f"{path}: {holder or 'another process'} is working on this experiment.")
+                raise LockedError(
+                    f"{path}: {holder or 'another process'} is working on this experiment."
+                )
             time.sleep(0.05)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
@@ -129,7 +138,10 @@ def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
 
 
 def copy_if_changed(source: Path, path: Path, *, mode: int) -> bool:
-    """Make `path` a copy of `source`; tell whether it was not one already. Large files are not held in memory."""
+    """Make `path` a copy of `source`; tell whether it was not one already.
+
+    Large files are not held in memory.
+    """
     same = path.is_file() and filecmp.cmp(source, path, shallow=False)
     if same and path.stat().st_mode & 0o777 == mode:
         return False

@@ -1,4 +1,7 @@
-"""Where an experiment's files are: its build folder, its state folder, and how a command's argument names it."""
+"""Where an experiment's files are.
+
+Its build folder, its state folder, and how a command's argument names it.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,20 @@ class Folders:
         return self.state / slug(experiment) / "runs"
 
     def advice(self, verb: str, experiment: str | None, *more: str) -> str:
-        """Return the command that a user would type here; it names the experiment where several are compiled."""
+        """Return the command that a user would type here.
+
+        It names the experiment where several are compiled.
+        """
         options = (("--build", self.build, Path("build")), ("--state", self.state, Path(".amlc")))
-        words = ["amlc", *(word for name, path, usual in options if path != usual for word in (name, str(path))), verb]
+        words = [
+            "amlc",
+            *(word for name, path, usual in options if path != usual for word in (name, str(path))),
+            verb,
+        ]
         if experiment is not None and len(self._compiled()) > 1:
-            words += ["-e", experiment] if verb in ("logs", "cancel", "retry", "open") else [experiment]
+            words += (
+                ["-e", experiment] if verb in ("logs", "cancel", "retry", "open") else [experiment]
+            )
         return shlex.join([*words, *more])
 
     def prepare_state(self) -> None:
@@ -48,9 +60,10 @@ class Folders:
             ignore.write_text("*\n", encoding="utf-8")
 
     def manifest(self, target: str | None) -> Manifest:
-        """Return the compiled experiment that `target` names: its file, its name, or None for the only one.
+        """Return the compiled experiment that `target` names.
 
-        Raises UsageError when there is none, or more than one to choose from.
+        Its file, its name, or None for the only one. Raises UsageError when there is none, or more
+        than one to choose from.
         """
         if target is None:
             return read_manifest(self._only())
@@ -61,13 +74,21 @@ class Folders:
             if (self.build / name / FILE_NAME).is_file():
                 return read_manifest(self.build / name)
         compiled = ", ".join(folder.name for folder in self._compiled()) or "none"
-        raise UsageError(f"{target}: neither a file nor a compiled experiment. Compiled in {self.build}/: {compiled}.")
+        raise UsageError(
+            f"{target}: neither a file nor a compiled experiment. Compiled in {self.build}/: "
+            f"{compiled}."
+        )
 
     def compiled(self, experiment: str) -> Manifest:
-        """Return the compiled experiment of that very name. Raises UsageError when there is none."""
+        """Return the compiled experiment of that very name.
+
+        Raises UsageError when there is none.
+        """
         folder = self.build / slug(experiment)
         if not (folder / FILE_NAME).is_file():
-            raise UsageError(f"{folder}/: the experiment '{experiment}' is not compiled yet. Compile it first.")
+            raise UsageError(
+                f"{folder}/: the experiment '{experiment}' is not compiled yet. Compile it first."
+            )
         return read_manifest(folder)
 
     def _only(self) -> Path:
@@ -77,7 +98,9 @@ class Folders:
         if not compiled:
             raise UsageError(f"{self.build}/: nothing is compiled yet. Run: amlc compile FILE.")
         names = ", ".join(folder.name for folder in compiled)
-        raise UsageError(f"{self.build}/ holds {len(compiled)} experiments: name one of them ({names}).")
+        raise UsageError(
+            f"{self.build}/ holds {len(compiled)} experiments: name one of them ({names})."
+        )
 
     def _compiled(self) -> list[Path]:
         return sorted(path.parent for path in self.build.glob(f"*/{FILE_NAME}"))

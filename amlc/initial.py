@@ -1,4 +1,7 @@
-"""`amlc.initial`: parameter sets that the user wants to run first, whatever the tuner would begin with."""
+"""`amlc.initial`.
+
+Parameter sets that the user wants to run first, whatever the tuner would begin with.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ _COMPLETIONS: Final = 3
 
 Allowed = Callable[[Parameters], bool]
 Propose = Callable[[Sequence[Record], int, Allowed], Iterable[Parameters]]
-"""The tuner: yields at most so many parameter sets that are allowed, to follow those that have records."""
+"""The tuner: yields at most so many parameter sets that are allowed, to follow those that have
+records."""
 
 
 def leading(experiment: Experiment, records: Sequence[Record]) -> int:
-    """Return how many of the next parameter sets are certain because the user gave all of their values."""
+    """Return how many of the next parameter sets are certain: the user gave all their values."""
     space_axes = axes(experiment.space)
     begun = _begun(experiment, records)
     left = (given for number, given in enumerate(experiment.initial) if number not in begun)
@@ -32,13 +36,20 @@ def leading(experiment: Experiment, records: Sequence[Record]) -> int:
 
 
 def before(
-    experiment: Experiment, records: Sequence[Record], propose: Propose, *, count: int, allowed: Allowed
+    experiment: Experiment,
+    records: Sequence[Record],
+    propose: Propose,
+    *,
+    count: int,
+    allowed: Allowed,
 ) -> Iterator[Parameters]:
-    """Yield at most `count` parameter sets: the initial ones that no trial had yet, then those of the tuner.
+    """Yield at most `count` parameter sets.
 
-    Each takes the place of one of the tuner's proposals. What it leaves open, and what the tuner adds to the parameters
-    of the space (a budget, a folder for checkpoints), is as there. One that the user adds while the experiment runs
-    comes next. A finite space does not repeat it. Raises PlanError for one that the constraints exclude.
+    The initial ones that no trial had yet, then those of the tuner. Each takes the place of one of
+    the tuner's proposals. What it leaves open, and what the tuner adds to the parameters of the
+    space (a budget, a folder for checkpoints), is as there. One that the user adds while the
+    experiment runs comes next. A finite space does not repeat it. Raises PlanError for one that the
+    constraints exclude.
     """
     begun = _begun(experiment, records)
     left = [number for number in range(len(experiment.initial)) if number not in begun][:count]
@@ -50,14 +61,18 @@ def before(
         yield begun[number]
         records.append(Record(parameters=begun[number], asked=now))
     if len(begun) == len(experiment.initial):
-        for parameters in propose(records, count - len(left), _not_again(experiment, begun.values(), allowed)):
+        for parameters in propose(
+            records, count - len(left), _not_again(experiment, begun.values(), allowed)
+        ):
             yield parameters
             records.append(Record(parameters=parameters, asked=now))
         yield from _rest(experiment, records, count=count + known - len(records), allowed=allowed)
 
 
-def _rest(experiment: Experiment, records: Sequence[Record], *, count: int, allowed: Allowed) -> Iterator[Parameters]:
-    """Yield what is left of a finite space when the tuner, which counts its draws, takes it for exhausted."""
+def _rest(
+    experiment: Experiment, records: Sequence[Record], *, count: int, allowed: Allowed
+) -> Iterator[Parameters]:
+    """Yield what is left of a finite space when the tuner, by its draws, takes it for exhausted."""
     from numpy.random import default_rng
 
     taken = [record.parameters for record in records]
@@ -74,53 +89,74 @@ def _rest(experiment: Experiment, records: Sequence[Record], *, count: int, allo
 
 
 def _begun(experiment: Experiment, records: Sequence[Record]) -> dict[int, Parameters]:
-    """Return the parameters of the trial that is each initial parameter set, by its number; one stands for one."""
+    """Return the parameters of the trial that is each initial parameter set, by its number.
+
+    One stands for one.
+    """
     begun: dict[int, Parameters] = {}
     for record in records:
         if len(begun) == len(experiment.initial):
             break
         if not record.imported:
-            fitting = (
-                n for n, given in enumerate(experiment.initial) if n not in begun and _has(record.parameters, given)
-            )
-            begun |= dict.fromkeys(islice(fitting, 1), record.parameters)
+            for number, given in enumerate(experiment.initial):
+                if number not in begun and _has(record.parameters, given):
+                    begun[number] = record.parameters
+                    break
     return begun
 
 
 def _has(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     """Tell whether parameters have the given values, of which those of a branch may be some."""
-    return all(
-        _has(parameters[name], value)
-        if isinstance(value, dict) and "_name" in value and isinstance(parameters.get(name), dict)
-        else name in parameters and canonical({"": parameters[name]}) == canonical({"": value})
-        for name, value in given.items()
-    )
+    for name, value in given.items():
+        if name not in parameters:
+            return False
+        own = parameters[name]
+        if isinstance(value, dict) and "_name" in value and isinstance(own, dict):
+            if not _has(own, value):
+                return False
+        elif canonical({"": own}) != canonical({"": value}):
+            return False
+    return True
 
 
-def first(experiment: Experiment, proposals: Iterable[Parameters], *, allowed: Allowed) -> Iterator[Parameters]:
-    """Yield the initial parameter sets, then the proposals of an open loop, which lose none, but for equal ones."""
+def first(
+    experiment: Experiment, proposals: Iterable[Parameters], *, allowed: Allowed
+) -> Iterator[Parameters]:
+    """Yield the initial parameter sets, then all proposals of an open loop but equal ones."""
     rest = iter(proposals)
     drawn = list(islice(rest, len(experiment.initial)))
     taken: set[bytes] = set()
     for number in range(len(experiment.initial)):
-        parameters = _completed(experiment, number, drawn[number] if number < len(drawn) else {}, allowed)
+        parameters = _completed(
+            experiment, number, drawn[number] if number < len(drawn) else {}, allowed
+        )
         taken.add(canonical(parameters))
         yield parameters
-    yield from (parameters for parameters in chain(drawn, rest) if canonical(parameters) not in taken)
+    yield from (
+        parameters for parameters in chain(drawn, rest) if canonical(parameters) not in taken
+    )
 
 
 def _not_again(experiment: Experiment, own: Iterable[Parameters], allowed: Allowed) -> Allowed:
     if endless(experiment.space):
         return allowed
     names = {dimension.name for dimension in experiment.space}
-    taken = {canonical({name: value for name, value in one.items() if name in names}) for one in own}
+    taken = {
+        canonical({name: value for name, value in one.items() if name in names}) for one in own
+    }
     return lambda parameters: canonical(parameters) not in taken and allowed(parameters)
 
 
-def _completed(experiment: Experiment, number: int, proposal: Parameters, allowed: Allowed) -> Parameters:
+def _completed(
+    experiment: Experiment, number: int, proposal: Parameters, allowed: Allowed
+) -> Parameters:
     given = experiment.initial[number]
-    for parameters in _completions(experiment.space, given, proposal, seed=[experiment.seed, number, _COMPLETIONS]):
-        if allowed({name: parameters[name] for name in parameters if name in _names(experiment.space)}):
+    for parameters in _completions(
+        experiment.space, given, proposal, seed=[experiment.seed, number, _COMPLETIONS]
+    ):
+        if allowed(
+            {name: parameters[name] for name in parameters if name in _names(experiment.space)}
+        ):
             return parameters
     raise PlanError(
         "amlc.constraints exclude this parameter set. Correct it, or loosen the constraint.",
@@ -136,14 +172,19 @@ def _names(space: Space) -> set[str]:
 def _completions(
     space: Space, given: Parameters, proposal: Parameters, *, seed: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the given values with those of the proposal for what they leave open; then with draws at random."""
+    """Yield the given values with those of the proposal for what they leave open.
+
+    Then with draws at random.
+    """
     from numpy.random import default_rng
 
     space_axes = axes(space)
     names = _names(space)
     added = {name: value for name, value in proposal.items() if name not in names}
     fixed = located_part(space_axes, given)
-    proposed = locate(space_axes, {name: value for name, value in proposal.items() if name in names}) or {}
+    proposed = (
+        locate(space_axes, {name: value for name, value in proposal.items() if name in names}) or {}
+    )
     for base in chain([proposed], islice(draws(default_rng(seed), space_axes), _MOST_DRAWS)):
         point = _merged(space_axes, fixed, base, draws(default_rng(seed), space_axes))
         parameters = deliver(space_axes, point)
@@ -151,7 +192,10 @@ def _completions(
 
 
 def _merged(space_axes: Sequence[Axis], fixed: Point, base: Point, more: Iterator[Point]) -> Point:
-    """Return a whole point: `fixed`, else `base`, else the first of `more` in which the axis is active."""
+    """Return a whole point.
+
+    `fixed`, else `base`, else the first of `more` in which the axis is active.
+    """
     known: dict[Key, int | float] = dict(base)
     point: dict[Key, int | float] = {}
     for axis in space_axes:
@@ -167,7 +211,10 @@ def _merged(space_axes: Sequence[Axis], fixed: Point, base: Point, more: Iterato
 
 
 def _overlaid(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters with the given values as the user wrote them: 1 stays 1 where the space has 1.0."""
+    """Return the parameters with the given values as the user wrote them.
+
+    1 stays 1 where the space has 1.0.
+    """
     found = dict(parameters)
     for name, value in given.items():
         nested = isinstance(value, dict) and isinstance(found.get(name), dict) and "_name" in value

@@ -18,7 +18,10 @@ if TYPE_CHECKING:  # `amlc --version` has to answer at once
 
 
 class Invocation:
-    """What holds for every command, and what is known of this one. The object that click hands around."""
+    """What holds for every command, and what is known of this one.
+
+    The object that click hands around.
+    """
 
     def __init__(self) -> None:
         self.quiet = False

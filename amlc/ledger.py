@@ -1,4 +1,7 @@
-"""The ledger: an append-only record of what was asked of the back ends and what became of it, in SQLite."""
+"""The ledger.
+
+An append-only record of what was asked of the back ends and what became of it, in SQLite.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,19 @@ from amlc.model import Metric, MetricKind, Status
 FILE_NAME = "ledger.db"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
-    number INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, job TEXT NOT NULL, data TEXT NOT NULL);
+    number INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, job TEXT NOT NULL,
+    data TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS metrics (
-    job TEXT NOT NULL, trial TEXT NOT NULL, kind TEXT NOT NULL, sequence INTEGER NOT NULL, at REAL NOT NULL,
-    value TEXT NOT NULL);
+    job TEXT NOT NULL, trial TEXT NOT NULL, kind TEXT NOT NULL, sequence INTEGER NOT NULL,
+    at REAL NOT NULL, value TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS metrics_by_kind ON metrics (kind, job);
 """
-# So that readers find what they need of a million trials; made of the events, also for a ledger that had none yet.
+# So that readers find what they need of a million trials; made of the events, also for a ledger
+# that had none yet.
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS events_by_job ON events (job, number);
-CREATE TABLE IF NOT EXISTS trials (trial TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (trial, job)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trials (
+    trial TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (trial, job)) WITHOUT ROWID;
 INSERT OR IGNORE INTO trials SELECT json_extract(one.value, '$.id'), events.job
     FROM events, json_each(events.data, '$.trials') AS one WHERE events.kind = 'intent';
 PRAGMA user_version = 1;
@@ -35,9 +41,12 @@ _ENDS = ", ".join(f"'{status.value}'" for status in Status if status.ended)
 # An intent after which neither an end nor that it was void is recorded.
 _WORKING = f"""
 SELECT DISTINCT job FROM events AS intent WHERE kind = 'intent' AND NOT EXISTS (
-    SELECT 1 FROM events AS later WHERE later.job = intent.job AND later.number > intent.number AND (
-        later.kind = 'void' OR (later.kind = 'observed' AND json_extract(later.data, '$.status') IN ({_ENDS}))))
+    SELECT 1 FROM events AS later
+    WHERE later.job = intent.job AND later.number > intent.number AND (
+        later.kind = 'void'
+        OR (later.kind = 'observed' AND json_extract(later.data, '$.status') IN ({_ENDS}))))
 """  # noqa: S608 - no input
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _KINDS = {kind.value: kind for kind in EventKind}
 
 
@@ -46,39 +55,53 @@ class LedgerError(AmlcError):
 
 
 class Ledger:
-    """An open ledger. Every `append` is on disk when it returns; readers and a writer can work side by side."""
+    """An open ledger.
+
+    Every `append` is on disk when it returns; readers and a writer can work side by side.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
 
-    def append(self, events: Iterable[Event], metrics: Iterable[Metric] = (), *, job: str = "") -> int:
-        """Record `events`, and `metrics` in place of those that `job` had; all or nothing. Returns the last number."""
+    def append(
+        self, events: Iterable[Event], metrics: Iterable[Metric] = (), *, job: str = ""
+    ) -> int:
+        """Record `events`, and `metrics` in place of those that `job` had; all or nothing.
+
+        Returns the last number.
+        """
         events = tuple(events)
-        rows = [(e.at, e.kind, e.job, json.dumps(e.data, separators=(",", ":"))) for e in events]
-        trials = [(trial["id"], e.job) for e in events if e.kind == EventKind.INTENT for trial in e.data["trials"]]
+        trials = []
+        for event in events:
+            if event.kind == EventKind.INTENT:
+                trials += [(trial["id"], event.job) for trial in event.data["trials"]]
         with self._transaction() as connection:
-            connection.executemany("INSERT INTO events (at, kind, job, data) VALUES (?, ?, ?, ?)", rows)
+            connection.executemany(
+                "INSERT INTO events (at, kind, job, data) VALUES (?, ?, ?, ?)",
+                [(event.at, event.kind, event.job, _compact(event.data)) for event in events],
+            )
+            # Once more in a later attempt: the index says in which jobs a trial is.
             connection.executemany("INSERT OR IGNORE INTO trials VALUES (?, ?)", trials)
             if job:
-                connection.execute("DELETE FROM metrics WHERE job = ?", (job,))
-                connection.executemany(
-                    "INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)",
-                    ((job, m.trial, m.kind, m.sequence, m.at, json.dumps(m.value)) for m in metrics),
-                )
+                _replace_metrics(connection, job, metrics)
             (number,) = connection.execute("SELECT max(number) FROM events").fetchone()
         return int(number or 0)
 
     def events(self, *, after: int = 0, kind: EventKind | None = None) -> Iterator[Event]:
-        """Yield the recorded events in order, those beyond number `after`, of one kind or of all."""
+        """Yield the events in order, those beyond number `after`, of one kind or of all."""
         for _, event in self.numbered(after=after, kind=kind):
             yield event
 
-    def numbered(self, *, after: int = 0, kind: EventKind | None = None) -> Iterator[tuple[int, Event]]:
+    def numbered(
+        self, *, after: int = 0, kind: EventKind | None = None
+    ) -> Iterator[tuple[int, Event]]:
         """Yield (number, event) in order, those beyond number `after`, of one kind or of all."""
-        which, values = ("", (after,)) if kind is None else (" AND kind = ?", (after, kind))
-        query = f"SELECT number, at, kind, job, data FROM events WHERE number > ?{which} ORDER BY number"  # noqa: S608 - no input
-        for event in map(_event, self._read(query, values)):
+        if kind is None:
+            events = self._events("number > ?", after)
+        else:
+            events = self._events("number > ? AND kind = ?", after, kind)
+        for event in events:
             yield event.number, event
 
     def times(self) -> Iterator[tuple[str, float]]:
@@ -87,19 +110,22 @@ class Ledger:
 
     def attempts(self, trials: Iterable[str]) -> dict[str, Attempt]:
         """Return the last attempt of each of `trials` (ids) that was ever submitted."""
-        query = """
-            SELECT number, at, kind, job, data FROM events WHERE job IN (
-                SELECT trials.job FROM json_each(?) AS wanted JOIN trials ON trials.trial = wanted.value)
-            ORDER BY number"""
-        return by_trial(fold(map(_event, self._read(query, (json.dumps(list(trials)),)))).values())
+        jobs = """job IN (
+            SELECT trials.job FROM json_each(?) AS wanted
+            JOIN trials ON trials.trial = wanted.value)"""
+        return by_trial(fold(self._events(jobs, json.dumps(list(trials)))).values())
 
     def working(self) -> dict[str, Attempt]:
         """Return the attempts, by job name, that a back end may still be at work on."""
-        query = f"SELECT number, at, kind, job, data FROM events WHERE job IN ({_WORKING}) ORDER BY number"  # noqa: S608
-        return {name: one for name, one in fold(map(_event, self._read(query, ()))).items() if one.working}
+        attempts = fold(self._events(f"job IN ({_WORKING})"))
+        # Whether an end was the last word, only the folding says.
+        return {job: attempt for job, attempt in attempts.items() if attempt.working}
 
     def finals(self, jobs: Iterable[str]) -> dict[tuple[str, str], Any]:
-        """Return the final result, as it was reported, by job name and trial id; that of each trial's last report."""
+        """Return the final result, as it was reported, by job name and trial id.
+
+        That of each trial's last report.
+        """
         query = """
             SELECT job, trial, value FROM metrics
             WHERE kind = 'final' AND job IN (SELECT value FROM json_each(?)) ORDER BY rowid"""
@@ -108,7 +134,10 @@ class Ledger:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Show this reader the ledger as it is now, whatever is appended meanwhile. Nothing can be appended inside."""
+        """Show this reader the ledger as it is now, whatever is appended meanwhile.
+
+        Nothing can be appended inside.
+        """
         with self._errors():
             self._connection.execute("BEGIN")
         try:
@@ -117,11 +146,23 @@ class Ledger:
             self._connection.execute("ROLLBACK")
 
     def metrics(self, kind: MetricKind, *, job: str | None = None) -> Iterator[tuple[str, Metric]]:
-        """Yield (job name, metric) for the metrics of a kind, of one job or of all; those of a job in order."""
-        which, values = ("kind = ?", (kind,)) if job is None else ("kind = ? AND job = ?", (kind, job))
-        query = f"SELECT job, trial, sequence, at, value FROM metrics WHERE {which} ORDER BY rowid"  # noqa: S608 - no input
-        for name, trial, sequence, at, value in self._read(query, values):
-            yield name, Metric(trial=trial, kind=kind, sequence=sequence, value=json.loads(value), at=at)
+        """Yield (job name, metric) for the metrics of a kind, of one job or of all.
+
+        Those of a job in order.
+        """
+        query = "SELECT job, trial, sequence, at, value FROM metrics WHERE kind = ?"
+        values: tuple[Any, ...] = (kind,)
+        if job is not None:
+            query += " AND job = ?"
+            values = (kind, job)
+        for name, trial, sequence, at, text in self._read(f"{query} ORDER BY rowid", values):
+            value = json.loads(text)
+            yield name, Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=at)
+
+    def _events(self, which: str, *values: Any) -> Iterator[Event]:
+        """Yield the events for which a condition in SQL holds, in order."""
+        query = f"SELECT number, at, kind, job, data FROM events WHERE {which} ORDER BY number"  # noqa: S608 - ours
+        return map(_event, self._read(query, values))
 
     def _read(self, query: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         with self._errors():
@@ -144,7 +185,17 @@ class Ledger:
         try:
             yield
         except sqlite3.Error as err:
-            raise LedgerError(f"{self._path}: {err}. What was recorded is kept; mend the cause and go on.") from err
+            raise LedgerError(
+                f"{self._path}: {err}. What was recorded is kept; mend the cause and go on."
+            ) from err
+
+
+def _replace_metrics(connection: sqlite3.Connection, job: str, metrics: Iterable[Metric]) -> None:
+    connection.execute("DELETE FROM metrics WHERE job = ?", (job,))
+    connection.executemany(
+        "INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)",
+        ((job, m.trial, m.kind, m.sequence, m.at, json.dumps(m.value)) for m in metrics),
+    )
 
 
 def _event(row: tuple[Any, ...]) -> Event:
@@ -160,7 +211,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def open_ledger(path: Path) -> Iterator[Ledger]:
-    """Open the ledger at `path`, and make it if it is not there. Raises LedgerError when that fails."""
+    """Open the ledger at `path`, and make it if it is not there.
+
+    Raises LedgerError when that fails.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, timeout=30)
@@ -173,7 +227,9 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
             connection.execute("PRAGMA synchronous = FULL")
             _prepare(connection)
         except sqlite3.Error as err:
-            raise LedgerError(f"{path}: {err}. Is it a ledger of amlc, on a disk that can be written?") from err
+            raise LedgerError(
+                f"{path}: {err}. Is it a ledger of amlc, on a disk that can be written?"
+            ) from err
         yield Ledger(connection, path)
     finally:
         connection.close()
@@ -181,7 +237,10 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
 
 @contextmanager
 def read_ledger(path: Path) -> Iterator[Ledger]:
-    """Open the ledger at `path` for reading; where there is none, an empty one in memory: nothing is made on disk."""
+    """Open the ledger at `path` for reading.
+
+    where there is none, an empty one in memory: nothing is made on disk.
+    """
     if path.exists():
         with open_ledger(path) as ledger:
             yield ledger

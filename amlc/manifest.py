@@ -1,4 +1,7 @@
-"""The manifest: what a build folder holds, one job a line, so that it can be read and reviewed in any size."""
+"""The manifest.
+
+What a build folder holds, one job a line, so that it can be read and reviewed in any size.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,13 @@ _OPTIONAL = ("assessor", "source", "search", "code")
 class Header:
     """What holds for the whole build, and all that running it needs to know of the experiment.
 
-    revision: 64 hex digits, of which names and tables show six. concurrency: of trials. max_seconds, max_trials: None
-    is unlimited. replicates: trials of each parameter set. search: 16 hex digits of what decides which trials a tuner
-    that learns proposes; None when all trials are compiled at once. target: what the experiment says to its target, as
-    JSON, by that one's name: the back end that runs it may be another. source: the experiment file. code: the folder
-    that trials run in on this machine, None for a copy of the snapshot. Both, and the folder of an assessor class of
-    the user's own, are relative to the build folder.
+    revision: 64 hex digits, of which names and tables show six. concurrency: of trials.
+    max_seconds, max_trials: None is unlimited. replicates: trials of each parameter set. search: 16
+    hex digits of what decides which trials a tuner that learns proposes; None when all trials are
+    compiled at once. target: what the experiment says to its target, as JSON, by that one's name:
+    the back end that runs it may be another. source: the experiment file. code: the folder that
+    trials run in on this machine, None for a copy of the snapshot. Both, and the folder of an
+    assessor class of the user's own, are relative to the build folder.
     """
 
     experiment: str
@@ -55,7 +59,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One compiled job: its id, the name of its first attempt, its file (below the build folder) and that's SHA-256."""
+    """One compiled job.
+
+    Its id, the name of its first attempt, its file (below the build folder) and that's SHA-256.
+    """
 
     id: str
     name: str
@@ -66,16 +73,28 @@ class Entry:
 
 def head_lines(header: Header) -> str:
     """Return the manifest's text before the first job."""
-    values = {name: value for name, value in asdict(header).items() if value is not None or name not in _OPTIONAL}
+    values = asdict(header)
+    for name in _OPTIONAL:
+        if values[name] is None:
+            del values[name]
     values.get("assessor", {}).pop("search_space", None)  # which only tuners have
     text = json.dumps({"format": _FORMAT, **values}, indent=1, ensure_ascii=False, default=str)
     return text.removesuffix("\n}") + f",\n{_OPEN}\n"
 
 
 def entry_line(entry: Entry, *, first: bool) -> str:
-    """Return the line of one job; every line but the first begins with the comma that separates them."""
+    """Return the line of one job.
+
+    Every line but the first begins with the comma that separates them.
+    """
     trials = [trial.as_dict() for trial in entry.trials]
-    value = {"id": entry.id, "name": entry.name, "file": entry.file, "sha256": entry.sha256, "trials": trials}
+    value = {
+        "id": entry.id,
+        "name": entry.name,
+        "file": entry.file,
+        "sha256": entry.sha256,
+        "trials": trials,
+    }
     return ("" if first else ",") + _compact(value) + "\n"
 
 
@@ -115,7 +134,10 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a build folder. Raises UsageError when there is none, or not one that amlc wrote."""
+    """Read the manifest of a build folder.
+
+    Raises UsageError when there is none, or not one that amlc wrote.
+    """
     path = folder / FILE_NAME
     try:
         value = json.loads(_without_jobs(path))
@@ -125,9 +147,13 @@ def read_manifest(folder: Path) -> Manifest:
         value.pop("jobs")
         return Manifest(folder, _header(value), counts["jobs"], counts["trials"])
     except FileNotFoundError as err:
-        raise UsageError(f"{path}: there is no such file. Compile the experiment first: amlc compile FILE.") from err
+        raise UsageError(
+            f"{path}: there is no such file. Compile the experiment first: amlc compile FILE."
+        ) from err
     except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise UsageError(f"{path}: not a manifest of amlc's ({err}). Delete the folder and compile again.") from err
+        raise UsageError(
+            f"{path}: not a manifest of amlc's ({err}). Delete the folder and compile again."
+        ) from err
 
 
 def _header(value: dict[str, Any]) -> Header:
@@ -141,7 +167,7 @@ def _algorithm(value: dict[str, Any]) -> Algorithm:
 
 
 def add_entries(manifest: Manifest, entries: Sequence[Entry]) -> Manifest:
-    """Put `entries` behind the others of a build folder's manifest, atomically, and return it as it is then.
+    """Put `entries` behind the others of a manifest, atomically, and return it as it is then.
 
     The caller holds the experiment's lock, so that nobody else compiles meanwhile.
     """
@@ -188,12 +214,13 @@ class CutShortError(AmlcError):
 def job_text(folder: Path, entry: Entry) -> bytes:
     """Return the content of a compiled job file, checked against the manifest.
 
-    Raises CutShortError when it is missing or another: edited by hand, or a compile is under way or was cut short.
+    Raises CutShortError when it is missing or another: edited by hand, or a compile is under way or
+    was cut short.
     """
     content = files.read_or_none(folder / entry.file)
     if content is None or hashlib.sha256(content).hexdigest() != entry.sha256:
         raise CutShortError(
-            f"{folder / entry.file}: not the file that was compiled. Compile again; a change by hand belongs into "
-            "amlc.job or a template."
+            f"{folder / entry.file}: not the file that was compiled. Compile again; a change by "
+            "hand belongs into amlc.job or a template."
         )
     return content

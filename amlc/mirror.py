@@ -12,9 +12,10 @@ from amlc.ledger import Ledger
 class Mirror:
     """What the ledger says; nothing but `catch_up` changes it.
 
-    attempts: by job name, in the order of their intents. last: the last attempt of each trial, by its id. live: the
-    jobs that the back end of the given name may still be at work on. seen: the number of the last event. news: that of
-    the last which says more than that a submit is at work. stopped: a `stop` was recorded since this was made.
+    attempts: by job name, in the order of their intents. last: the last attempt of each trial, by
+    its id. live: the jobs that the back end of the given name may still be at work on. seen: the
+    number of the last event. news: that of the last which says more than that a submit is at work.
+    stopped: a `stop` was recorded since this was made.
     """
 
     def __init__(self, ledger: Ledger, backend: str) -> None:
@@ -28,10 +29,10 @@ class Mirror:
             fold([event], self.attempts)
         self.news = self.seen
         self.last = by_trial(self.attempts.values())
-        self.live = {job: one for job, one in self.attempts.items() if one.working and one.backend == backend}
+        self.live = {job: one for job, one in self.attempts.items() if self._is_live(one)}
 
     def catch_up(self) -> Iterator[Attempt]:
-        """Take up what was recorded since, and yield each live attempt that ended, with all else as it was just then.
+        """Take up what was recorded since; yield each live attempt that ended, when it did.
 
         Only what is drawn from the iterator is taken up.
         """
@@ -47,7 +48,10 @@ class Mirror:
                 yield ended
 
     def _follow(self, job: str) -> Attempt | None:
-        """Bring `last` and `live` up to date with one job; return its attempt if that is live no longer."""
+        """Bring `last` and `live` up to date with one job.
+
+        Return its attempt if that is live no longer.
+        """
         attempt = self.attempts.get(job)
         if attempt is None:  # a void intent
             self.live.pop(job, None)
@@ -57,7 +61,10 @@ class Mirror:
         for trial in attempt.trials:
             if self.last.get(trial.id, attempt).number <= attempt.number:
                 self.last[trial.id] = attempt
-        if attempt.working and attempt.backend == self._backend:
+        if self._is_live(attempt):
             self.live[job] = attempt
             return None
         return None if self.live.pop(job, None) is None else attempt
+
+    def _is_live(self, attempt: Attempt) -> bool:
+        return attempt.working and attempt.backend == self._backend

@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypeAlias
 from amlc.errors import Position, Problem, Severity
 
 Parameters: TypeAlias = Mapping[str, Any]
-"""What one trial receives from `nni.get_next_parameter()`: JSON values by name, in the order of the space."""
+"""What one trial receives from `nni.get_next_parameter()`: JSON values by name, in the order of the
+space."""
 
 JsonPath: TypeAlias = "tuple[str | int, ...]"
 
@@ -40,7 +41,10 @@ class Document:
         return path
 
     def at(self, path: JsonPath, *, key: bool = False) -> Position:
-        """Return where `path` stands: its value or, with `key`, its key; the nearest parent if it is absent."""
+        """Return where `path` stands: its value or, with `key`, its key.
+
+        The nearest parent if it is absent.
+        """
         path = self.original(path)
         table = self.keys if key else self.values
         while path not in table and path:
@@ -48,20 +52,35 @@ class Document:
         return table.get(path) or Position(self.file, 1, 1)
 
     def problem(
-        self, path: JsonPath, code: str, message: str, *, key: bool = False, severity: Severity = Severity.ERROR
+        self,
+        path: JsonPath,
+        code: str,
+        message: str,
+        *,
+        key: bool = False,
+        severity: Severity = Severity.ERROR,
     ) -> Problem:
         """Return a problem with what stands at `path`: its value or, with `key`, its key."""
         here = self.original(path)
         pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in here)
-        return Problem(position=self.at(path, key=key), code=code, message=message, path=pointer, severity=severity)
+        return Problem(
+            position=self.at(path, key=key),
+            code=code,
+            message=message,
+            path=pointer,
+            severity=severity,
+        )
 
 
-# --- the search space -------------------------------------------------------------------------------------------
+# --- the search space -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """NNI's `choice`. With `branches` (one space for each option) it is nested, and the options are the `_name`s."""
+    """NNI's `choice`.
+
+    With `branches` (one space for each option) it is nested, and the options are the `_name`s.
+    """
 
     name: str
     options: tuple[Any, ...]
@@ -79,9 +98,11 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Real:
-    """The other nine types: a uniform or normal draw, perhaps exponentiated (`log`), perhaps rounded to `q`.
+    """The other nine types.
 
-    a, b: low and high in the scale of the delivered value, which may be equal; for `normal`, mu and sigma of the draw.
+    A uniform or normal draw, perhaps exponentiated (`log`), perhaps rounded to `q`. a, b: low and
+    high in the scale of the delivered value, which may be equal; for `normal`, mu and sigma of the
+    draw.
     """
 
     name: str
@@ -101,14 +122,15 @@ Dimension: TypeAlias = "Choice | Integer | Real"
 Space: TypeAlias = "tuple[Dimension, ...]"
 
 
-# --- the experiment ---------------------------------------------------------------------------------------------
+# --- the experiment -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm:
-    """A tuner or assessor: a built-in one by `name` (canonical spelling), or the user's own class.
+    """A tuner or assessor.
 
-    search_space: what a class that is a tuner is given, as the file has it, in a format of its own perhaps.
+    A built-in one by `name` (canonical spelling), or the user's own class. search_space: what a
+    class that is a tuner is given, as the file has it, in a format of its own perhaps.
     """
 
     name: str | None = None
@@ -122,10 +144,11 @@ class Algorithm:
 class JobPart:
     """What a target has in every job file of an experiment.
 
-    compute: as AML spells it. image: what the jobs run in unless `amlc.environment` says, None where none counts.
-    setup: shell text that is run before the trials. outputs: those of the job file. mount: where the trials see
-    a storage that keeps what they write, None without one. uploads: whether the code goes elsewhere, so that NNI's
-    limits of a snapshot hold; if not, trials run in its own folder unless `amlc.workingDirectory` says otherwise.
+    compute: as AML spells it. image: what the jobs run in unless `amlc.environment` says, None
+    where none counts. setup: shell text that is run before the trials. outputs: those of the job
+    file. mount: where the trials see a storage that keeps what they write, None without one.
+    uploads: whether the code goes elsewhere, so that NNI's limits of a snapshot hold; if not,
+    trials run in its own folder unless `amlc.workingDirectory` says otherwise.
     """
 
     compute: str = "local"
@@ -137,7 +160,10 @@ class JobPart:
 
 
 class Settings(Protocol):
-    """What an experiment says to its target: a frozen value, of a type that each target has for itself."""
+    """What an experiment says to its target.
+
+    A frozen value, of a type that each target has for itself.
+    """
 
     @property
     def platform(self) -> str:
@@ -152,7 +178,10 @@ class Settings(Protocol):
         """Its part of the manifest's header, as JSON: what it takes to run the jobs. No secrets."""
 
     def common(self, here: str, /) -> str | None:
-        """Return a folder that the trials of all jobs see, None without one. here: such a one on this machine."""
+        """Return a folder that the trials of all jobs see, None without one.
+
+        here: such a one on this machine.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,14 +196,14 @@ class Budget:
 class Experiment:
     """A validated experiment file; every default is filled in, every path is absolute.
 
-    inputs: every file that decided the result, the experiment file first.
-    *_seconds: whole seconds; None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone.
-    document: what it was made of, for messages with a position; None only where nobody asks for one.
-    initial: run first, in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
-    result counts for: "worst", "ignore" or a number. include_intermediate_results: whether one that was stopped counts
-    with its last result.
-    working_directory: where trials run on this machine: in `trialCodeDirectory` itself, or in a `copy` of the snapshot.
-    job: deep-merged into every job file. environment: `azureml:name:version`, or None for the image.
+    inputs: every file that decided the result, the experiment file first. *_seconds: whole seconds;
+    None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone. document: what it was
+    made of, for messages with a position; None only where nobody asks for one. initial: run first,
+    in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
+    result counts for: "worst", "ignore" or a number. include_intermediate_results: whether one that
+    was stopped counts with its last result. working_directory: where trials run on this machine: in
+    `trialCodeDirectory` itself, or in a `copy` of the snapshot. job: deep-merged into every job
+    file. environment: `azureml:name:version`, or None for the image.
     """
 
     name: str
@@ -210,12 +239,15 @@ class Experiment:
     templates: Path | None = None
 
 
-# --- trials, jobs and what became of them -----------------------------------------------------------------------
+# --- trials, jobs and what became of them ---------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One parameter set, to be run once. `id`: 16 hex digits; `sequence`: its place in the experiment, from 0."""
+    """One parameter set, to be run once.
+
+    `id`: 16 hex digits; `sequence`: its place in the experiment, from 0.
+    """
 
     id: str
     sequence: int
@@ -231,12 +263,18 @@ class Trial:
         return cls(value["id"], value["sequence"], value["parameters"])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle in a third of the time that a frozen dataclass with slots takes: there may be a million."""
+        """Pickle in a third of the time that a frozen dataclass with slots takes.
+
+        There may be a million.
+        """
         return Trial, (self.id, self.sequence, self.parameters)
 
 
 class Status(str, Enum):
-    """What is known of a trial. `unfinished`: its job ended before it did, through no fault of the trial's."""
+    """What is known of a trial.
+
+    `unfinished`: its job ended before it did, through no fault of the trial's.
+    """
 
     PENDING = "pending"
     WAITING = "waiting"
@@ -254,18 +292,22 @@ class Status(str, Enum):
         return self in _ENDED
 
 
-_ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EARLY_STOPPED, Status.UNFINISHED})
+_ENDED = frozenset(
+    {Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EARLY_STOPPED, Status.UNFINISHED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One parameter set that was proposed, and what is known of it: what a tuner learns from.
 
-    value: its result, a finite number, None while there is none; an ended record without one failed, reported NaN, or
-    reported nothing. asked, told: what came first, as numbers that grow; told is None until it ended. imported: it
-    comes from elsewhere and is no trial of this experiment. reported: the result as the trial reported it, a mapping
-    perhaps. curve: its intermediate results as reported, each with a number like `told`. guessed: `value` is no result
-    of its own, but what a trial without one counts for.
+    value: its result, a finite number, None while there is none; an ended record without one
+    failed, reported NaN, or reported nothing. asked, told: what came first, as numbers that grow;
+    told is None until it ended. imported: it comes from elsewhere and is no trial of this
+    experiment. reported: the result as the trial reported it, a mapping perhaps. curve: its
+    intermediate results as reported, each with a number like `told`. guessed: `value` is no result
+    of its own, but what a trial without one counts for; None while there is no result to compare
+    with.
     """
 
     parameters: Parameters
@@ -288,9 +330,10 @@ class MetricKind(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One report of a trial. `value` is what the script reported: a number, a mapping, or any other JSON value.
+    """One report of a trial.
 
-    sequence: from 0 within its kind. at: seconds since the epoch.
+    `value` is what the script reported: a number, a mapping, or any other JSON value. sequence:
+    from 0 within its kind. at: seconds since the epoch.
     """
 
     trial: str
@@ -304,7 +347,8 @@ class Metric:
 class Observation:
     """What a back end says of one job now. Times are seconds since the epoch.
 
-    infrastructure: it ended through no fault of the user's (the machine went away), so that it may be tried again.
+    infrastructure: it ended through no fault of the user's (the machine went away), so that it may
+    be tried again.
     """
 
     job: str
@@ -324,14 +368,17 @@ class End(str, Enum):
     TIME_LIMIT = "time_limit"  # the runner did, at maxTrialDuration
     TERMINATED = "terminated"  # the runner was told to end while it ran, or before it began
     LOST = "lost"  # the machine: it could not be started, or a result could not be recorded
-    REFUSED = "refused"  # it can never run as it is described: wrong input, fewer GPUs than it needs
+    REFUSED = (
+        "refused"  # it can never run as it is described: wrong input, fewer GPUs than it needs
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one trial of a job ended, as its runner wrote it down.
 
-    exit_code: None if nothing ran. error: one line for people, such as the last one that the trial printed to stderr.
+    exit_code: None if nothing ran. error: one line for people, such as the last one that the trial
+    printed to stderr.
     """
 
     trial: str

@@ -12,11 +12,15 @@ _SLUG_LENGTH = 40
 JOB_NAME: Final = re.compile(
     r"(?P<base>.+-(?P<id>[0-9a-f]{16})-(?P<revision>[0-9a-f]{6}))(?:-(?P<number>[2-9]|[1-9][0-9]+))?"
 )
-"""What `job_name` and `attempt_name` make: the name of the first attempt, and the number of a later one."""
+"""What `job_name` and `attempt_name` make: the name of the first attempt, and the number of a later
+one."""
 
 
 def slug(name: str) -> str:
-    """Return `name` fit for a job or folder name, the same for the same name; different for names that would clash."""
+    """Return `name` fit for a job or folder name, the same for the same name.
+
+    Different for names that would clash.
+    """
     clean = re.sub(r"[^a-zA-Z0-9_-]+", "-", name).strip("-_")[:_SLUG_LENGTH].strip("-_")
     if clean == name:
         return clean
@@ -24,15 +28,16 @@ def slug(name: str) -> str:
 
 
 def job_name(experiment: str, job: str, revision: str) -> str:
-    """Return the name under which the first attempt of job id `job` is created: the idempotency key.
+    """Return the name under which the first attempt of job id `job` is created.
 
-    Matches `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$`, AML's rule, in lower case, which azure-ai-ml makes of any name.
+    The idempotency key. Matches `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$`, AML's rule, in lower case,
+    which azure-ai-ml makes of any name.
     """
     return f"{slug(experiment)}-{job}-{revision[:6]}".lower()
 
 
 def attempt_name(first: str, number: int) -> str:
-    """Return the name of attempt `number`, from 1, of the job whose first attempt has the name `first`."""
+    """Return the name of attempt `number`, from 1, of the job whose first is called `first`."""
     return first if number == 1 else f"{first}-{number}"
 
 

@@ -19,7 +19,12 @@ def number(value: Any) -> float | None:
 
 
 def scalar(value: Any) -> float | None:
-    """Return the number that tuners learn from: the `number` of a reported value or of its `default`."""
+    """Return the number that tuners learn from.
+
+    The `number` of a reported value or of its `default`.
+    """
     if isinstance(value, Mapping):
         value = value.get("default")
-    return float(value) if isinstance(value, bool) else number(value)  # NNI takes true and false for 1 and 0
+    return (
+        float(value) if isinstance(value, bool) else number(value)
+    )  # NNI takes true and false for 1 and 0

@@ -26,7 +26,7 @@ class Recorder:
 
 
 def observe_once(recorder: Recorder, name: str) -> None:
-    """Record what became of the jobs that were at work on the back end of that name when somebody last looked."""
+    """Record what became of the jobs that were last seen at work on the back end of that name."""
     settle(recorder, at_work(recorder.ledger, name))
     live = at_work(recorder.ledger, name)
     if live:
@@ -39,7 +39,10 @@ def at_work(ledger: Ledger, backend: str) -> dict[str, Attempt]:
 
 
 def settle(recorder: Recorder, live: Mapping[str, Attempt]) -> set[str]:
-    """Record the answer for jobs that were intended and never confirmed; return those that never were."""
+    """Record the answer for jobs that were intended and never confirmed.
+
+    Return those that never were.
+    """
     ledger = recorder.ledger
     unconfirmed = {job for job, attempt in live.items() if attempt.submitted is None}
     files = {}
@@ -67,10 +70,10 @@ def record(
     everything: bool = False,
     curves: bool = False,
 ) -> None:
-    """Append what is new in `seen`, with the metrics of what has ended; with `everything`, intermediate ones too.
+    """Append what is new in `seen`, with the metrics of what has ended.
 
-    curves: a tuner wants to know the intermediate results before the end. A live job that is not among the seen ones
-    is gone: a loss.
+    With `everything`, intermediate ones too. curves: a tuner wants to know the intermediate results
+    before the end. A live job that is not among the seen ones is gone: a loss.
     """
     for observation in [*seen, *_gone(live, seen)]:
         attempt = live[observation.job]
@@ -86,12 +89,23 @@ def record(
 def _gone(live: Mapping[str, Attempt], seen: Sequence[Observation]) -> Iterator[Observation]:
     known = {observation.job for observation in seen}
     for job, attempt in live.items():
-        if job not in known and attempt.submitted is not None:  # else it never was: the next submit finds that out
-            yield Observation(job=job, status=Status.FAILED, error="the back end does not have it", infrastructure=True)
+        # Without an answer it may never have been: the next submit finds that out.
+        if job not in known and attempt.submitted is not None:
+            yield Observation(
+                job=job,
+                status=Status.FAILED,
+                error="the back end does not have it",
+                infrastructure=True,
+            )
 
 
 def _record_end(
-    recorder: Recorder, attempt: Attempt, observation: Observation, *, everything: bool, curves: bool
+    recorder: Recorder,
+    attempt: Attempt,
+    observation: Observation,
+    *,
+    everything: bool,
+    curves: bool,
 ) -> None:
     backend, clock = recorder.backend, recorder.clock
     fetched = backend.fetch(observation.job)
@@ -111,14 +125,17 @@ def _news(attempt: Attempt, metrics: Iterable[Metric], clock: Clock) -> list[Eve
 
 
 class Curves:
-    """Records the intermediate results of running trials, so that a tuner can be told of them again in that order."""
+    """Records what running trials report, so that a tuner can be told again in that order."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._next_look = 0.0
 
     def look(self, live: Mapping[str, Attempt]) -> None:
-        """Append what the trials of the `live` jobs reported since the last time. Raises TransientError."""
+        """Append what the trials of the `live` jobs reported since the last time.
+
+        Raises TransientError.
+        """
         backend, clock = self._recorder.backend, self._recorder.clock
         if clock() < self._next_look:
             return

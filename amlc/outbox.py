@@ -1,4 +1,7 @@
-"""Submit jobs so that none is ever made twice: the intent is on disk before the call, and the answer after it."""
+"""Submit jobs so that none is ever made twice.
+
+The intent is on disk before the call, and the answer after it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from amlc.render.part import part
 
 
 class Outbox:
-    """Submits batches, and remembers what it got no answer for. submitted: trials, those that were refused too."""
+    """Submits batches, and remembers what it got no answer for.
+
+    submitted: trials, those that were refused too.
+    """
 
     def __init__(self, manifest: Manifest, recorder: Recorder) -> None:
         self.submitted = 0
@@ -26,7 +32,8 @@ class Outbox:
     def send(self, batch: Sequence[Action]) -> None:
         """Submit a batch: all intents, the calls, and each answer as it comes.
 
-        Raises TransientError when the service went down; then `settle` finds out what became of the rest.
+        Raises TransientError when the service went down; then `settle` finds out what became of the
+        rest.
         """
         submissions = [self._submission(action) for action in batch]
         pairs = zip(batch, submissions, strict=True)
@@ -43,10 +50,11 @@ class Outbox:
         return not self._unanswered
 
     def settle(self, live: Mapping[str, Attempt]) -> tuple[list[Entry], list[str]]:
-        """Find out which of the `live` jobs with an intent and no answer are there; the intents of the others are void.
+        """Find out which of the `live` jobs with an intent and no answer are there.
 
-        Returns, of what was sent and not answered, the entries that never arrived and the names of the jobs that did.
-        Raises TransientError while the service is down; then nothing is forgotten.
+        The intents of the others are void. Returns, of what was sent and not answered, the entries
+        that never arrived and the names of the jobs that did. Raises TransientError while the
+        service is down; then nothing is forgotten.
         """
         never = settle(self._recorder, live)
         self._recorder.ledger.append([void(job, at=self._recorder.clock()) for job in never])

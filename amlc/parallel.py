@@ -31,10 +31,11 @@ class WorkerError(AmlcError):
 def in_chunks(
     function: Callable[[Sequence[Item]], Result], items: Iterable[Item]
 ) -> Iterator[tuple[Sequence[Item], Result]]:
-    """Yield each chunk of `items`, in order, with what `function` returns for it; few chunks are in memory at a time.
+    """Yield each chunk of `items`, in order, with what `function` returns for it.
 
-    A work of one chunk is done here. The chunks of a larger one go to forked processes, one for each processor:
-    `function` is inherited, items and results are pickled. Raises WorkerError when one of them is killed.
+    Few chunks are in memory at a time. A work of one chunk is done here. The chunks of a larger one
+    go to forked processes, one for each processor: `function` is inherited, items and results are
+    pickled. Raises WorkerError when one of them is killed.
     """
     remaining = iter(items)
     chunk = tuple(islice(remaining, _CHUNK))
@@ -46,7 +47,9 @@ def in_chunks(
         return
     context = multiprocessing.get_context("fork")
     try:
-        with ProcessPoolExecutor(processors, context, initializer=_begin, initargs=(function,)) as pool:
+        with ProcessPoolExecutor(
+            processors, context, initializer=_begin, initargs=(function,)
+        ) as pool:
             waiting: deque[tuple[Sequence[Item], Future[Result]]] = deque()
             while chunk or waiting:
                 if chunk:
@@ -57,7 +60,8 @@ def in_chunks(
                     yield done, future.result()
     except BrokenProcessPool as err:
         raise WorkerError(
-            "a worker process was killed, by the system perhaps, for want of memory. Nothing is lost: do it again."
+            "a worker process was killed, by the system perhaps, for want of memory. "
+            "Nothing is lost: do it again."
         ) from err
 
 
@@ -75,7 +79,10 @@ def _begin(function: Callable[[Any], Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Wait for the end of the parent: a worker of one that was killed would wait for more work for ever."""
+    """Wait for the end of the parent.
+
+    A worker of one that was killed would wait for more work for ever.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,7 @@
-"""Decide which trials an experiment has and how they are packed into jobs: pure, ordered, with stable ids."""
+"""Decide which trials an experiment has and how they are packed into jobs.
+
+Pure, ordered, with stable ids.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ _FOLDER = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One AML job or local process tree, to run `trials` (at least one). `id`: that of its trial, or of their list."""
+    """One AML job or local process tree, to run `trials` (at least one).
+
+    `id`: that of its trial, or of their list.
+    """
 
     id: str
     trials: tuple[Trial, ...]
@@ -37,7 +43,10 @@ class Job:
 
     @property
     def file_name(self) -> str:
-        """The name of its file, which sorts in the order of the trials; a folder has at most 10,000 of them."""
+        """The name of its file, which sorts in the order of the trials.
+
+        A folder has at most 10,000 of them.
+        """
         folder = f"{self.sequence // _FOLDER:03d}/" if self.sequence >= _FOLDER else ""
         return f"{folder}{self.sequence:05d}-{self.id}.yml"
 
@@ -47,15 +56,18 @@ class Job:
 
 
 def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) -> str:
-    """Return the trial's public id: 16 hex digits of SHA-256 over canonical JSON. Never change it: people pay twice.
+    """Return the trial's public id: 16 hex digits of SHA-256 over canonical JSON.
 
-    occurrence: how many equal parameter sets have an id already.
+    Never change it: people pay twice. occurrence: how many equal parameter sets have an id already.
     """
     return _trial_id(experiment, canonical_json(parameters), occurrence)
 
 
 class _Ids:
-    """Gives each parameter set the first of its ids that no other trial has: 1, 1.0 and true are three values."""
+    """Gives each parameter set the first of its ids that no other trial has.
+
+    1, 1.0 and true are three values.
+    """
 
     def __init__(self, experiment: Experiment, taken: Iterable[Trial] = ()) -> None:
         self._experiment = experiment
@@ -74,9 +86,15 @@ class _Ids:
 
 
 def _trial_id(experiment: Experiment, parameters: str, occurrence: int) -> str:
-    """Return the id for `parameters` as canonical JSON; its mapping is put together here, keys sorted, for speed."""
+    """Return the id for `parameters` as canonical JSON.
+
+    Its mapping is put together here, keys sorted, for speed.
+    """
     name, namespace = _encoded(experiment.name), _encoded(experiment.namespace)
-    identity = f'{{"experiment":{name},"namespace":{namespace},"occurrence":{occurrence},"parameters":{parameters}}}'
+    identity = (
+        f'{{"experiment":{name},"namespace":{namespace},'
+        f'"occurrence":{occurrence},"parameters":{parameters}}}'
+    )
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
@@ -94,16 +112,19 @@ def plan(
 ) -> Iterator[Job]:
     """Yield the jobs that the experiment and its results so far determine, in order, lazily.
 
-    submitted: the trials of each job that was ever submitted. Those are facts: they keep their packing and their
-    numbers (which after an edit of the space others may have too), and when the space no longer proposes them they
-    follow at the end, in the order given. records: what an adaptive tuner learns from, as `Propose` has it. room: for
-    how many trials more of it; None: as `upcoming` has it.
-    Raises PlanError when the budget is exceeded or a constraint cannot be evaluated.
+    submitted: the trials of each job that was ever submitted. Those are facts: they keep their
+    packing and their numbers (which after an edit of the space others may have too), and when the
+    space no longer proposes them they follow at the end, in the order given. records: what an
+    adaptive tuner learns from, as `Propose` has it. room: for how many trials more of it; None: as
+    `upcoming` has it. Raises PlanError when the budget is exceeded or a constraint cannot be
+    evaluated.
     """
     if not adaptive(experiment):
         yield from _open_loop(experiment, submitted)
         return
-    groups = sorted({group[0].id: group for group in submitted}.values(), key=lambda group: group[0].sequence)
+    groups = sorted(
+        {group[0].id: group for group in submitted}.values(), key=lambda group: group[0].sequence
+    )
     yield from map(_job, groups)
     known = [trial for group in groups for trial in group]
     yield from packed(experiment, upcoming(experiment, known, records, room=room))
@@ -112,7 +133,7 @@ def plan(
 def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -> Iterator[Job]:
     groups = {trial.id: group for group in submitted for trial in group}
     waiting: list[Trial] = []
-    done: set[str] = set()
+    done: set[str] = set()  # the first trial of each group that was yielded
     for trial in proposed(experiment):
         group = groups.get(trial.id)
         if group is None:
@@ -125,7 +146,12 @@ def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -
             yield _job(group)
     if waiting:
         yield _job(waiting)
-    for group in {group[0].id: group for group in groups.values()}.values():
+    yield from _left_over(groups.values(), done)
+
+
+def _left_over(groups: Iterable[tuple[Trial, ...]], done: set[str]) -> Iterator[Job]:
+    """Yield the jobs that were submitted, and whose trials the space proposes no longer."""
+    for group in {group[0].id: group for group in groups}.values():
         if group[0].id not in done:
             yield _job(group)
 
@@ -138,7 +164,7 @@ def packed(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[Job]:
 
 
 def proposed(experiment: Experiment) -> Iterator[Trial]:
-    """Yield the trials of an open loop, each parameter set `replicates` times, at most `max_trials`."""
+    """Yield at most `max_trials` of an open loop, each parameter set `replicates` times."""
     allowed = Gate(experiment.constraints)
     parameter_sets = allowed.some(_propose(experiment, (), sys.maxsize, allowed))
     trials = _numbered(experiment, parameter_sets)
@@ -147,12 +173,16 @@ def proposed(experiment: Experiment) -> Iterator[Trial]:
 
 
 def upcoming(
-    experiment: Experiment, known: Sequence[Trial], records: Sequence[Record], *, room: int | None = None
+    experiment: Experiment,
+    known: Sequence[Trial],
+    records: Sequence[Record],
+    *,
+    room: int | None = None,
 ) -> Iterator[Trial]:
-    """Yield the trials that follow the `known` ones of an adaptive tuner, as far as `records` determines them.
+    """Yield the trials of an adaptive tuner behind the `known` ones, as `records` determines them.
 
-    room: how many of them there may be at most, but for the last ones' replicates. None: all that no result to come
-    can change, and beyond them as many as find room beside those that run.
+    room: how many of them there may be at most, but for the last ones' replicates. None: all that
+    no result to come can change, and beyond them as many as find room beside those that run.
     """
     ids = _Ids(experiment, known)
     gaps = _missing_replicates(experiment, known)
@@ -167,21 +197,31 @@ def upcoming(
         count = _sets(experiment, room - len(gaps))
     fresh: Iterable[tuple[int, Parameters]] = ()
     if count > 0 and ahead is None:
-        fresh = _following(experiment, known, islice(_endless_loop(experiment, _begun(experiment, known)), count))
+        fresh = _following(
+            experiment, known, islice(_endless_loop(experiment, _begun(experiment, known)), count)
+        )
     elif count > 0:
         fresh = _following(experiment, known, _propose(experiment, records, count))
     trials = (ids.trial(sequence, parameters) for sequence, parameters in chain(gaps, fresh))
-    left = None if experiment.max_trials is None else min(max(experiment.max_trials - len(known), 0), sys.maxsize)
+    left = None
+    if experiment.max_trials is not None:
+        left = min(max(experiment.max_trials - len(known), 0), sys.maxsize)
     return islice(_within_budget(experiment, trials), left)
 
 
 def abreast(experiment: Experiment) -> int:
-    """Return how many trials of one packed job run side by side at the most: without GPUs they take turns."""
+    """Return how many trials of one packed job run side by side at the most.
+
+    Without GPUs they take turns.
+    """
     return experiment.concurrency if experiment.gpus_per_trial else 1
 
 
 def _in_flight(experiment: Experiment) -> int:
-    """Return how many trials are submitted at once: those of a packed job that wait for their turn count too."""
+    """Return how many trials are submitted at once.
+
+    Those of a packed job that wait for their turn count too.
+    """
     width = min(experiment.trials_per_job, abreast(experiment))
     return experiment.concurrency // width * experiment.trials_per_job
 
@@ -191,31 +231,33 @@ def _sets(experiment: Experiment, trials: int) -> int:
     return -(-trials // experiment.replicates)
 
 
-def _missing_replicates(experiment: Experiment, known: Sequence[Trial]) -> list[tuple[int, Parameters]]:
-    """Return number and parameters of the trials of known parameter sets that a submit was cut short of."""
+def _missing_replicates(
+    experiment: Experiment, known: Sequence[Trial]
+) -> list[tuple[int, Parameters]]:
+    """Return number and parameters of the replicates that a submit was cut short of."""
     if experiment.replicates == 1:
         return []
-    first = {trial.sequence // experiment.replicates: trial for trial in reversed(known)}
+    count = experiment.replicates
+    first = {trial.sequence // count: trial for trial in reversed(known)}
     there = {trial.sequence for trial in known}
-    return [
-        (sequence, trial.parameters)
-        for number, trial in sorted(first.items())
-        for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates)
-        if sequence not in there
-    ]
+    missing = []
+    for number, trial in sorted(first.items()):
+        block = range(number * count, (number + 1) * count)
+        missing += [(sequence, trial.parameters) for sequence in block if sequence not in there]
+    return missing
 
 
 def _following(
     experiment: Experiment, known: Sequence[Trial], parameter_sets: Iterable[Parameters]
 ) -> Iterator[tuple[int, Parameters]]:
-    """Yield number and parameters of new trials behind the `known` ones, whose missing replicates count as known."""
+    """Yield number and parameters of new trials; missing replicates of `known` ones are not new."""
     for number, parameters in enumerate(parameter_sets, start=_begun(experiment, known)):
         for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates):
             yield sequence, parameters
 
 
 def _begun(experiment: Experiment, known: Sequence[Trial]) -> int:
-    """Return how many parameter sets the `known` trials are of, the missing ones in between counted."""
+    """Return how many parameter sets the `known` trials are of, with those in between."""
     return max((trial.sequence // experiment.replicates for trial in known), default=-1) + 1
 
 
@@ -246,7 +288,7 @@ def _endless_loop(experiment: Experiment, start: int) -> Iterator[Parameters]:
 
 
 def adaptive(experiment: Experiment) -> bool:
-    """Return whether trials are proposed while others run: results decide about them, or they have no end."""
+    """Return whether trials are proposed while others run: by results, or without an end."""
     return learns(experiment) or _is_endless(experiment)
 
 
@@ -257,7 +299,11 @@ def learns(experiment: Experiment) -> bool:
 
 def _is_endless(experiment: Experiment) -> bool:
     """Return whether it is an open loop that nothing ends."""
-    return experiment.max_trials is None and experiment.tuner.name != "Batch" and bool(inexhaustible(experiment.space))
+    return (
+        experiment.max_trials is None
+        and experiment.tuner.name != "Batch"
+        and bool(inexhaustible(experiment.space))
+    )
 
 
 def _tuner(experiment: Experiment) -> Tuner:
@@ -270,7 +316,10 @@ def _tuner(experiment: Experiment) -> Tuner:
 
 
 def given_up(experiment: Experiment, records: Sequence[Record]) -> Collection[int] | None:
-    """Return which running parameter sets the tuner wants to end, by place; None: it looks at no running ones."""
+    """Return which running parameter sets the tuner wants to end, by place.
+
+    None: it looks at no running ones.
+    """
     tuner = _tuner(experiment)
     if tuner.given_up is None:
         return None
@@ -286,8 +335,12 @@ def _propose(
     gate = allowed or Gate(experiment.constraints)
     records = _taught(experiment, tuner, records)
 
-    def propose(records: Sequence[Record], count: int, allowed: Callable[[Parameters], bool]) -> Iterator[Parameters]:
-        return tuner.propose(experiment.space, records, count=count, seed=experiment.seed, args=args, allowed=allowed)
+    def propose(
+        records: Sequence[Record], count: int, allowed: Callable[[Parameters], bool]
+    ) -> Iterator[Parameters]:
+        return tuner.propose(
+            experiment.space, records, count=count, seed=experiment.seed, args=args, allowed=allowed
+        )
 
     if not experiment.initial:
         return propose(records, count, gate)
@@ -297,7 +350,7 @@ def _propose(
 
 
 def _taught(experiment: Experiment, tuner: Tuner, records: Sequence[Record]) -> Sequence[Record]:
-    """Return the records with a value for what ended without one, as far as the tuner or the user asks for it."""
+    """Return the records, with a value for what ended without one if tuner or user asks for it."""
     if not (tuner.by_value or experiment.include_intermediate_results):
         return records
     return lessons(
@@ -328,23 +381,24 @@ def check_budget(experiment: Experiment, count: int) -> None:
     budget = experiment.budget
     if budget.trials is not None and count > budget.trials:
         raise _over(
-            f"amlc.budget.trials is {budget.trials}, and the experiment may have more trials than that. "
-            "Lower maxTrialNumber, narrow the space, or raise the budget.",
+            f"amlc.budget.trials is {budget.trials}, and the experiment may have more trials than "
+            "that. Lower maxTrialNumber, narrow the space, or raise the budget.",
             "trials",
         )
     if budget.node_hours is None:
         return
     if experiment.trial_seconds is None:
         raise _over(
-            "amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has no upper bound. "
-            "Set maxTrialDuration.",
+            "amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has no "
+            "upper bound. Set maxTrialDuration.",
             "nodeHours",
         )
     hours = count * experiment.trial_seconds * _nodes(experiment) / 3600
     if hours > budget.node_hours:
         raise _over(
-            f"{count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is {budget.node_hours:g}. "
-            "Lower maxTrialNumber or maxTrialDuration, or raise the budget.",
+            f"{count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is "
+            f"{budget.node_hours:g}. Lower maxTrialNumber or maxTrialDuration, or raise the "
+            "budget.",
             "nodeHours",
         )
 
@@ -372,4 +426,6 @@ def _job(trials: Iterable[Trial]) -> Job:
     group = tuple(trials)
     if len(group) == 1:
         return Job(group[0].id, group)
-    return Job(hashlib.sha256("\n".join(trial.id for trial in group).encode()).hexdigest()[:16], group)
+    return Job(
+        hashlib.sha256("\n".join(trial.id for trial in group).encode()).hexdigest()[:16], group
+    )

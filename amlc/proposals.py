@@ -1,4 +1,7 @@
-"""Ask the tuner while the experiment runs: for further jobs, and which of the running ones it gives up."""
+"""Ask the tuner while the experiment runs.
+
+For further jobs, and which of the running ones it gives up.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ from amlc.plan import given_up, packed, upcoming
 from amlc.write import extender
 
 
-def following(experiment: Experiment, manifest: Manifest, experience: Experience, *, abreast: int) -> More:
-    """Return what compiles the jobs that the tuner proposes next and adds them to the build folder of `manifest`.
+def following(
+    experiment: Experiment, manifest: Manifest, experience: Experience, *, abreast: int
+) -> More:
+    """Return what compiles the jobs that the tuner proposes next into the folder of `manifest`.
 
     abreast: how many trials of one packed job run side by side at the most.
     """
@@ -36,14 +41,18 @@ def following(experiment: Experiment, manifest: Manifest, experience: Experience
 
 
 def advised(experiment: Experiment, experience: Experience) -> GivenUp:
-    """Return what names the jobs that the tuner gives up; a packed job cannot end one of its trials."""
+    """Return what names the jobs that the tuner gives up.
+
+    A packed job cannot end one of its trials.
+    """
 
     def jobs(attempts: Mapping[str, Attempt]) -> Collection[str]:
         past = experience.past(attempts)
         places = given_up(experiment, past.records) or ()
         if not places or experiment.trials_per_job > 1:
             return ()
-        trials = sorted((trial for group in past.groups for trial in group), key=lambda trial: trial.sequence)
+        trials = [trial for group in past.groups for trial in group]
+        trials.sort(key=lambda trial: trial.sequence)
         last = by_trial(attempts.values())
         return [last[trials[place].id].job for place in places if place < len(trials)]
 
@@ -51,7 +60,7 @@ def advised(experiment: Experiment, experience: Experience) -> GivenUp:
 
 
 def note_exhausted(manifest: Manifest, ledger: Ledger, *, at: float) -> None:
-    """Record that the tuner, asked with nothing at work, had no more trials to propose than are compiled.
+    """Record that the tuner, asked with nothing at work, had nothing more to propose.
 
     The record counts for as long as neither the trials nor the search change.
     """

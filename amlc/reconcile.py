@@ -16,13 +16,18 @@ class Reason(str, Enum):
     """Why a job is submitted."""
 
     NEW = "new"
-    LOST = "lost"  # it was cut short: the machine went away under it, or its job ended before it began
+    LOST = (
+        "lost"  # it was cut short: the machine went away under it, or its job ended before it began
+    )
     RETRY = "retry"  # the user asked for it
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Submit `trials` of `entry`, all of them or what is left to do, as attempt `number`; `losses` as in `Attempt`."""
+    """Submit `trials` of `entry`, all of them or what is left to do, as attempt `number`.
+
+    `losses` as in `Attempt`.
+    """
 
     entry: Entry
     trials: tuple[Trial, ...]
@@ -40,9 +45,9 @@ class Action:
 class Policy:
     """What the user allows beyond submitting what was never submitted.
 
-    retry: (job name, trial id) of ended trials to run again, chosen once at the start, so that one that fails again is
-    not retried for ever. losses: how often a trial may be submitted again because it was cut short. only: the ids of
-    the trials that count; None is all.
+    retry: (job name, trial id) of ended trials to run again, chosen once at the start, so that one
+    that fails again is not retried for ever. losses: how often a trial may be submitted again
+    because it was cut short. only: the ids of the trials that count; None is all.
     """
 
     losses: int = 2
@@ -51,25 +56,34 @@ class Policy:
 
 
 def decide(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Action | None:
-    """Return what to do about one compiled job, given the last attempt of each trial by its id; None is nothing.
+    """Return what to do about one compiled job, given the last attempt of each trial by its id.
 
-    What has ended well, and what a back end may still be at work on, is never submitted.
+    None is nothing. What has ended well, and what a back end may still be at work on, is never
+    submitted.
     """
-    chosen = [(trial, reason) for trial in entry.trials if (reason := _reason(trial, last, policy)) is not None]
-    if not chosen:
+    trials: list[Trial] = []
+    reasons: list[Reason] = []
+    losses = number = 0
+    for trial in entry.trials:
+        attempt = last.get(trial.id)
+        if attempt is not None and attempt.id == entry.id:
+            number = max(number, attempt.number)
+        reason = _reason(trial, attempt, policy)
+        if reason is None:
+            continue
+        trials.append(trial)
+        reasons.append(reason)
+        if attempt is not None:
+            losses = max(losses, attempt.losses + (reason is Reason.LOST))
+    if not trials:
         return None
-    attempts = [last[trial.id] for trial in entry.trials if trial.id in last]
-    number = max((attempt.number for attempt in attempts if attempt.id == entry.id), default=0) + 1
-    losses = max(
-        (last[trial.id].losses + (reason is Reason.LOST) for trial, reason in chosen if trial.id in last), default=0
-    )
-    return Action(entry, tuple(trial for trial, _ in chosen), number, losses, chosen[0][1])
+    return Action(entry, tuple(trials), number + 1, losses, reasons[0])
 
 
-def _reason(trial: Trial, last: Mapping[str, Attempt], policy: Policy) -> Reason | None:
+def _reason(trial: Trial, attempt: Attempt | None, policy: Policy) -> Reason | None:
+    """Return why a trial is to be submitted, given its last attempt; None: it is not."""
     if policy.only is not None and trial.id not in policy.only:
         return None
-    attempt = last.get(trial.id)
     if attempt is None:
         return Reason.NEW
     if (attempt.job, trial.id) in policy.retry:
@@ -79,11 +93,13 @@ def _reason(trial: Trial, last: Mapping[str, Attempt], policy: Policy) -> Reason
     return Reason.LOST if attempt.status(trial.id) is Status.UNFINISHED else None
 
 
-def reconcile(desired: Iterable[Entry], observed: Mapping[str, Attempt], policy: Policy) -> Iterator[Action]:
-    """Yield the submissions that bring `observed` (the last attempt by trial id) to `desired`, in order, lazily.
+def reconcile(
+    desired: Iterable[Entry], observed: Mapping[str, Attempt], policy: Policy
+) -> Iterator[Action]:
+    """Yield lazily, in order, what brings `observed` (last attempts by trial id) to `desired`.
 
-    How many of them run side by side is the caller's business. After all of them were submitted, a second call yields
-    nothing.
+    How many of them run side by side is the caller's business. After all of them were submitted, a
+    second call yields nothing.
     """
     for entry in desired:
         action = decide(entry, observed, policy)
@@ -91,11 +107,14 @@ def reconcile(desired: Iterable[Entry], observed: Mapping[str, Attempt], policy:
             yield action
 
 
-def is_retried(trial: Trial, attempt: Attempt, statuses: Collection[str], *, has_result: bool, revision: str) -> bool:
+def is_retried(
+    trial: Trial, attempt: Attempt, statuses: Collection[str], *, has_result: bool, revision: str
+) -> bool:
     """Tell whether `statuses` select a trial, of which `attempt` is the last, to be run again.
 
-    statuses: `succeeded`, `failed`, `canceled`, `early_stopped`, `unfinished`, `missing` (no final result, or
-    `unknown`) and `changed` (done at another revision). What a back end is at work on is never selected.
+    statuses: `succeeded`, `failed`, `canceled`, `early_stopped`, `unfinished`, `missing` (no final
+    result, or `unknown`) and `changed` (done at another revision). What a back end is at work on is
+    never selected.
     """
     if attempt.working and attempt.latest.status is not Status.UNKNOWN:
         return False
@@ -107,6 +126,9 @@ def is_retried(trial: Trial, attempt: Attempt, statuses: Collection[str], *, has
 
 
 def failed(attempt: Attempt) -> Sequence[Trial]:
-    """Return the trials of an ended attempt that did not come to a good end; an early stop is one."""
+    """Return the trials of an ended attempt that did not come to a good end.
+
+    An early stop is one.
+    """
     good = (Status.SUCCEEDED, Status.EARLY_STOPPED)
     return [trial for trial in attempt.trials if attempt.status(trial.id) not in good]

@@ -1,4 +1,4 @@
-"""Find what stops an experiment from being compiled, all of it at once, without writing or running anything."""
+"""Find all that stops an experiment from being compiled, without writing or running anything."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _DRAWS = 200
 
 
 def problems(experiment: Experiment, *, leave_out: Sequence[Path]) -> tuple[Problem, ...]:
-    """Return what compile refuses in an experiment, each with its position; nothing when it compiles.
+    """Return what compile refuses in an experiment, each with its position.
 
-    leave_out: as for `snapshot`. A class of the user's own is not run: what that raises, compile alone finds.
+    Nothing when it compiles. leave_out: as for `snapshot`. A class of the user's own is not run:
+    what that raises, compile alone finds.
     """
     found = _refusals(experiment, leave_out)
     return _located(experiment, found) if found else ()
@@ -35,7 +36,7 @@ def problems(experiment: Experiment, *, leave_out: Sequence[Path]) -> tuple[Prob
 
 @contextmanager
 def located(experiment: Experiment, *, leave_out: Sequence[Path]) -> Iterator[None]:
-    """Turn a refusal by what is done inside into the ConfigError that `problems` makes of it and all others."""
+    """Turn a refusal inside into the ConfigError that `problems` makes of it and all others."""
     try:
         yield
     except RefusedError as err:
@@ -51,7 +52,10 @@ def _located(experiment: Experiment, found: Sequence[RefusedError]) -> tuple[Pro
 
 
 def check_ahead(experiment: Experiment) -> None:
-    """Raise the first refusal that is known before the trials are: of what an adaptive tuner may propose, a sample."""
+    """Raise the first refusal that is known before the trials are.
+
+    Of what an adaptive tuner may propose, a sample.
+    """
     for error in _ahead(experiment, _NO_REVISION):
         raise error
 
@@ -60,9 +64,11 @@ def _refusals(experiment: Experiment, leave_out: Sequence[Path]) -> list[Refused
     found: list[RefusedError] = []
     revision = _NO_REVISION
     try:
-        files = snapshot(experiment.code, leave_out=leave_out, limited=experiment.target.job.uploads).files
+        files = snapshot(
+            experiment.code, leave_out=leave_out, limited=experiment.target.job.uploads
+        ).files
         if experiment.templates:
-            from amlc.write import revision_of  # here, because it brings the templates, which few experiments have
+            from amlc.write import revision_of  # here: it brings jinja2, which few need
 
             revision, _ = revision_of(experiment, files)
     except RefusedError as err:
@@ -94,7 +100,12 @@ def _planned(experiment: Experiment, revision: str) -> list[RefusedError]:
         return []
     try:
         check = _job_check(experiment, revision)
-        if check or experiment.constraints or may_overflow(experiment.space) or _may_exceed_budget(experiment):
+        if (
+            check
+            or experiment.constraints
+            or may_overflow(experiment.space)
+            or _may_exceed_budget(experiment)
+        ):
             _try(plan(experiment), check)
     except RefusedError as err:
         return [err]
@@ -134,11 +145,15 @@ def _job_check(experiment: Experiment, revision: str) -> Callable[[Job], object]
 def _most_bytes(experiment: Experiment) -> int:
     """Return an upper bound of the bytes in a job's environment."""
     trial = _TRIAL_BYTES + _space_bytes(experiment.space)
-    return trial * experiment.trials_per_job + 6 * (len(experiment.command) + len(experiment.name)) + _TRIAL_BYTES
+    return (
+        trial * experiment.trials_per_job
+        + 6 * (len(experiment.command) + len(experiment.name))
+        + _TRIAL_BYTES
+    )
 
 
 def _space_bytes(space: Space) -> int:
-    """Return an upper bound of the bytes that one parameter set takes, in JSON without live expressions."""
+    """Return an upper bound of a parameter set's bytes, in JSON without live expressions."""
     total = 0
     for dimension in space:
         total += _text_bytes(dimension.name)
@@ -151,7 +166,9 @@ def _space_bytes(space: Space) -> int:
 
 
 def _text_bytes(value: object) -> int:
-    return 3 * len(json.dumps(value)) + 10  # ASCII, in which a `${{` becomes two and a half times as long
+    return (
+        3 * len(json.dumps(value)) + 10
+    )  # ASCII, in which a `${{` becomes two and a half times as long
 
 
 def _sampled(experiment: Experiment) -> Iterator[Job]:

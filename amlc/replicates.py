@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from amlc.collect import Row, Table, spooled
 from amlc.errors import UsageError
@@ -33,10 +33,15 @@ AGGREGATES: Final[Mapping[str, Callable[[Sequence[float]], float | None]]] = {
 
 
 def by_set(rows: Iterable[Row], replicates: int) -> Iterator[tuple[Row, ...]]:
-    """Yield the rows of each parameter set together, once the last of them came; those with gaps come in the end."""
+    """Yield the rows of each parameter set together, once the last of them came.
+
+    Those with gaps come in the end.
+    """
     waiting: dict[ParameterSet, list[Row]] = {}
     for row in rows:
-        key = parameter_set(row.trial.sequence, row.trial.parameters, replicates) if replicates > 1 else (0, b"")
+        key = 0, b""  # without replicates each row is a set, and none of them waits
+        if replicates > 1:
+            key = parameter_set(row.trial.sequence, row.trial.parameters, replicates)
         waiting.setdefault(key, []).append(row)
         if len(waiting[key]) == replicates:
             yield _in_order(waiting.pop(key))
@@ -48,12 +53,17 @@ def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def score(rows: Sequence[Row]) -> float | None:
-    """Return the mean of the `default` results of a parameter set that are finite numbers; None: there is none."""
+    """Return the mean of the `default` results of a parameter set that are finite numbers.
+
+    None: there is none.
+    """
     values = [value for row in rows if (value := number(row.result.get("default"))) is not None]
     return mean(values) if values else None
 
 
-def best_set(sets: Iterable[Sequence[Row]], *, maximize: bool) -> tuple[Sequence[Row], float] | None:
+def best_set(
+    sets: Iterable[Sequence[Row]], *, maximize: bool
+) -> tuple[Sequence[Row], float] | None:
     """Return the parameter set with the best score, and that; among equals, the first.
 
     A set of which not every trial has ended counts only where no other has a score.
@@ -71,8 +81,10 @@ def best_set(sets: Iterable[Sequence[Row]], *, maximize: bool) -> tuple[Sequence
 
 
 @contextmanager
-def aggregate_table(rows: Iterable[Row], replicates: int, functions: Sequence[str]) -> Iterator[Table]:
-    """Give one row for each parameter set, with `functions` of AGGREGATES of the numbers of each metric."""
+def aggregate_table(
+    rows: Iterable[Row], replicates: int, functions: Sequence[str]
+) -> Iterator[Table]:
+    """Give a row for each parameter set, with `functions` of AGGREGATES for each metric."""
     parameters: dict[str, None] = {}
     metrics: set[str] = set()
     with spooled() as spool:
@@ -81,19 +93,15 @@ def aggregate_table(rows: Iterable[Row], replicates: int, functions: Sequence[st
             parameters |= dict.fromkeys(values)
             numbers = _numbers(group)
             metrics |= numbers.keys()
-            spool.put(
-                {
-                    "sequence": group[0].trial.sequence,
-                    "trials": len(group),
-                    **{f"param.{name}": value for name, value in values.items()},
-                    **{
-                        f"metric.{name}.{f}": AGGREGATES[f](found) for name, found in numbers.items() for f in functions
-                    },
-                }
-            )
-        named = sorted(metrics, key=lambda name: (name != "default", name))
-        columns = ("sequence", "trials", *(f"param.{name}" for name in parameters))
-        yield Table((*columns, *(f"metric.{name}.{f}" for name in named for f in functions)), spool.rows())
+            cells: dict[str, Any] = {"sequence": group[0].trial.sequence, "trials": len(group)}
+            cells |= {f"param.{name}": value for name, value in values.items()}
+            for name, column in numbers.items():
+                cells |= {f"metric.{name}.{f}": AGGREGATES[f](column) for f in functions}
+            spool.put(cells)
+        columns = ["sequence", "trials", *(f"param.{name}" for name in parameters)]
+        for name in sorted(metrics, key=lambda name: (name != "default", name)):
+            columns += [f"metric.{name}.{f}" for f in functions]
+        yield Table(tuple(columns), spool.rows())
 
 
 def _numbers(rows: Sequence[Row]) -> dict[str, list[float]]:
@@ -106,7 +114,10 @@ def _numbers(rows: Sequence[Row]) -> dict[str, list[float]]:
 
 
 def functions(text: str) -> tuple[str, ...]:
-    """Return the functions of AGGREGATES that a list with commas names. Raises UsageError for any other word."""
+    """Return the functions of AGGREGATES that a list with commas names.
+
+    Raises UsageError for any other word.
+    """
     names = tuple(word.strip() for word in text.split(","))
     for name in names:
         if name not in AGGREGATES:

@@ -1,4 +1,4 @@
-"""Finds the data files that come with amlc, whether it is installed from a wheel or runs from a checkout."""
+"""Finds the data files that come with amlc, in a wheel or in a checkout."""
 
 from __future__ import annotations
 

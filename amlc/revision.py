@@ -1,4 +1,7 @@
-"""What a revision is made of: the command, the environment and every file of the trial code, to say what changed."""
+"""What a revision is made of.
+
+The command, the environment and every file of the trial code, to say what changed.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ _DIGITS = 16
 class Contents:
     """What counts into a revision.
 
-    environment: an environment's name, an image, or None. files: by name, `/` between folders, the first 16 hex digits
-    of the content's SHA-256, and `+x` behind them if the file is executable.
+    environment: an environment's name, an image, or None. files: by name, `/` between folders, the
+    first 16 hex digits of the content's SHA-256, and `+x` behind them if the file is executable.
     """
 
     command: str
@@ -33,8 +36,15 @@ def file_mark(digest: str, *, executable: bool) -> str:
 
 
 def contents_text(contents: Contents) -> str:
-    """Return the contents as the text of `revision.json`: one key a line, sorted, so that a diff of two can be read."""
-    value = {"command": contents.command, "environment": contents.environment, "files": dict(contents.files)}
+    """Return the contents as the text of `revision.json`.
+
+    One key a line, sorted, so that a diff of two can be read.
+    """
+    value = {
+        "command": contents.command,
+        "environment": contents.environment,
+        "files": dict(contents.files),
+    }
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -42,7 +52,9 @@ def parse_contents(text: str | bytes) -> Contents:
     """Return the contents that `contents_text` wrote. Raises ValueError for any other text."""
     try:
         value = json.loads(text)
-        return Contents(command=value["command"], environment=value["environment"], files=dict(value["files"]))
+        return Contents(
+            command=value["command"], environment=value["environment"], files=dict(value["files"])
+        )
     except (KeyError, TypeError) as err:
         raise ValueError(f"it lacks something: {err}") from err
 
@@ -50,12 +62,15 @@ def parse_contents(text: str | bytes) -> Contents:
 def read_contents(folder: Path) -> Contents:
     """Return what the revision of a build folder is made of.
 
-    Raises UsageError when its `revision.json` is missing (an older amlc wrote the build, or refresh did) or broken.
+    Raises UsageError when its `revision.json` is missing (an older amlc wrote the build, or refresh
+    did) or broken.
     """
     path = folder / FILE_NAME
     found = files.read_or_none(path)
     if found is None:
-        raise UsageError(f"{path}: there is no such file. Compile the experiment first: amlc compile FILE.")
+        raise UsageError(
+            f"{path}: there is no such file. Compile the experiment first: amlc compile FILE."
+        )
     try:
         return parse_contents(found)
     except ValueError as err:
@@ -63,7 +78,10 @@ def read_contents(folder: Path) -> Contents:
 
 
 def differences(old: Contents, new: Contents) -> list[str]:
-    """Return a line for each thing in which two revisions differ, files first: `changed: train.py`, `new: util.py`."""
+    """Return a line for each thing in which two revisions differ, files first.
+
+    `changed: train.py`, `new: util.py`.
+    """
     return list(_differences(old, new))
 
 

@@ -1,4 +1,7 @@
-"""Read the files that a job's runner wrote: the reports of its trials, and how each of them ended."""
+"""Read the files that a job's runner wrote.
+
+The reports of its trials, and how each of them ended.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from typing import Any, BinaryIO, Final
 from amlc.model import End, Metric, MetricKind, Outcome
 
 _LARGEST_SEQUENCE: Final = 2**63 - 1  # what the ledger's database holds
-_LONGEST_LINE: Final = 4_000_000  # characters; the runner keeps lines of a million bytes, escapes make them longer
+_LONGEST_LINE: Final = (
+    4_000_000  # characters; the runner keeps lines of a million bytes, escapes make them longer
+)
 _DEEPEST: Final = 100
 _LONGEST_ERROR: Final = 500
 LONGEST_RESULT: Final = 1_000_000  # bytes of a result.json; the runner writes some hundred
@@ -20,8 +25,9 @@ LONGEST_RESULT: Final = 1_000_000  # bytes of a result.json; the runner writes s
 def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
     """Yield the reports in the lines of a trial's `metrics.jsonl`.
 
-    Whatever a trial can make its runner write is bounded here: a line that is no report is left out, and a warning
-    says how many were. The last line may have been cut short by a kill or a full disk, which is not worth one.
+    Whatever a trial can make its runner write is bounded here: a line that is no report is left
+    out, and a warning says how many were. The last line may have been cut short by a kill or a full
+    disk, which is not worth one.
     """
     bad, last_is_bad = 0, False
     for line in lines:
@@ -37,7 +43,10 @@ def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
 
 
 def lines_of(file: BinaryIO) -> Iterator[str]:
-    """Yield the lines of a file, with their ends; of one that is too long for a report, a part that is so too."""
+    """Yield the lines of a file, with their ends.
+
+    Of one that is too long for a report, a part that is so too.
+    """
     while line := file.readline(_LONGEST_LINE + 1):
         text, part = line.decode("utf-8", "replace"), line
         while part and not part.endswith(b"\n"):
@@ -56,11 +65,9 @@ def _metric(trial: str, line: str) -> Metric | None:
         is_deep = line.count("[") + line.count("{") > _DEEPEST and _depth(value) > _DEEPEST
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
-    return (
-        Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=float(at))
-        if is_report and not is_deep
-        else None
-    )
+    if not is_report or is_deep:
+        return None
+    return Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=float(at))
 
 
 def read_outcome(trial: str, text: str) -> Outcome | None:
@@ -74,7 +81,8 @@ def read_outcome(trial: str, text: str) -> Outcome | None:
         return None
     if not all(time is None or _is_time(time) for time in (started, ended)):
         return None
-    if not (code is None or _is_count(code)) or (end is End.EXITED and code is None):
+    # Who exited by himself has a code.
+    if not _is_count(code) and (code is not None or end is End.EXITED):
         return None
     short = " ".join(error.split())[:_LONGEST_ERROR] if isinstance(error, str) else None
     return Outcome(trial=trial, exit_code=code, started=started, ended=ended, end=end, error=short)
@@ -93,5 +101,7 @@ def _depth(value: Any) -> int:
     depth, level = 0, [value]
     while level := [item for item in level if isinstance(item, (list, dict))]:
         depth += 1
-        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+        level = [
+            inner for item in level for inner in (item.values() if isinstance(item, dict) else item)
+        ]
     return depth

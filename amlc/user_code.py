@@ -1,4 +1,7 @@
-"""Runs the user's own classes: finds them, constructs them, and calls them so that the same calls do the same."""
+"""Runs the user's own classes.
+
+Finds them, constructs them, and calls them so that the same calls do the same.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +35,11 @@ class UserCodeError(AmlcError):
 
 
 class Stage:
-    """Where the code of one object runs: its import path, its random numbers, and standard error for what it prints.
+    """Where the code of one object runs.
 
-    `random`, `numpy.random` and the generators of numpy that are made without a seed give the object the same numbers
-    in every process, and nothing that runs elsewhere notices.
+    Its import path, its random numbers, and standard error for what it prints. `random`,
+    `numpy.random` and the generators of numpy that are made without a seed give the object the same
+    numbers in every process, and nothing that runs elsewhere notices.
     """
 
     def __init__(self, algorithm: Algorithm, kind: str, *, seed: int) -> None:
@@ -50,7 +54,8 @@ class Stage:
         from numpy.random import RandomState
 
         states = random.Random(self._seed).getstate(), RandomState(self._seed % 2**32).get_state()  # noqa: S311
-        self._entropy.seed(f"entropy {self._seed}")  # at last, because RandomState draws from it, even with a seed
+        # At last, because RandomState draws from it, even with a seed.
+        self._entropy.seed(f"entropy {self._seed}")
         return states
 
     @contextmanager
@@ -66,7 +71,10 @@ class Stage:
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
-        """Open the stage for many calls, each of which says what it does by `open`: changing scenes takes a while."""
+        """Open the stage for many calls, each of which says what it does by `open`.
+
+        Changing scenes takes a while.
+        """
         if self._is_open:
             yield
             return
@@ -78,9 +86,10 @@ class Stage:
                 self._is_open = False
 
     def construct(self) -> Any:
-        """Return an instance of the class, constructed with `classArgs`; to be called on the open stage.
+        """Return an instance of the class, constructed with `classArgs`.
 
-        Raises UserCodeError when NNI or the class is not there, or does not take the arguments.
+        To be called on the open stage. Raises UserCodeError when NNI or the class is not there, or
+        does not take the arguments.
         """
         wanted, arguments = self._class(), copy.deepcopy(dict(self._algorithm.class_args))
         try:
@@ -89,7 +98,9 @@ class Stage:
         except ValueError:  # a class that cannot be inspected
             pass
         except TypeError as err:
-            raise UserCodeError(f"{self.where}: classArgs do not fit: {err}. It takes {signature}.") from err
+            raise UserCodeError(
+                f"{self.where}: classArgs do not fit: {err}. It takes {signature}."
+            ) from err
         return wanted(**arguments)
 
     def _class(self) -> Callable[..., Any]:
@@ -99,24 +110,35 @@ class Stage:
         found: Callable[..., Any] | None = getattr(module, name, None)
         if not callable(found):
             classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
-            raise UserCodeError(f"{self.where}: '{module_name}' has no class '{name}'.{did_you_mean(name, classes)}")
+            raise UserCodeError(
+                f"{self.where}: '{module_name}' has no class '{name}'.{did_you_mean(name, classes)}"
+            )
         return found
 
     def need_nni(self) -> None:
-        """Import NNI, without what it writes to standard output. Raises UserCodeError if it is not there."""
+        """Import NNI, without what it writes to standard output.
+
+        Raises UserCodeError if it is not there.
+        """
         if sys.modules.get("nni") is not None:
             return
         if importlib.util.find_spec("nni") is None:
-            raise UserCodeError(f"{self.where} needs NNI, which is not installed here: pip install nni.")
+            raise UserCodeError(
+                f"{self.where} needs NNI, which is not installed here: pip install nni."
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NNI's own, nothing that the user could mend
             import nni
         nni.silence_stdout()  # its progress; warnings and errors still come, on standard error
 
     def _module(self, name: str) -> Any:
-        """Return the module, imported anew for each instance: what stands at its top level may be part of its state."""
+        """Return the module, imported anew for each instance.
+
+        What stands at its top level may be part of its state.
+        """
         if not self._forget():
-            self._import(name)  # what it needs is loaded now, and draws no random numbers the second time
+            # What it needs is loaded now, and draws no random numbers the second time.
+            self._import(name)
             self._forget()
             _set(*self._start())
         return self._import(name)
@@ -137,7 +159,10 @@ class Stage:
             _imported.setdefault(str(directory), set()).update(new)
 
     def _forget(self) -> bool:
-        """Forget the users' modules that were imported; return whether those of this class were among them."""
+        """Forget the users' modules that were imported.
+
+        Return whether those of this class were among them.
+        """
         for names in _imported.values():
             for name in names:
                 sys.modules.pop(name, None)
@@ -145,7 +170,10 @@ class Stage:
 
     @contextmanager
     def _path(self) -> Iterator[None]:
-        """Put the code directory behind what is installed, as NNI does; for the object's late imports too."""
+        """Put the code directory behind what is installed, as NNI does.
+
+        For the object's late imports too.
+        """
         directory = str(self._algorithm.code_directory or "")
         sys.path.append(directory)
         try:
@@ -163,7 +191,8 @@ class Stage:
         outer = random.getstate(), np_random.get_state()  # noqa: NPY002
         _set(self._random, self._numpy)
         try:
-            # What default_rng() and RandomState() seed themselves with, NNI's own Evolution and TPE for example.
+            # What default_rng() and RandomState() seed themselves with, NNI's own Evolution and TPE
+            # for example.
             with swapped(np_random.bit_generator, "randbits", self._entropy.getrandbits):
                 yield
         finally:
@@ -193,7 +222,7 @@ def swapped(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def _lies_in(module: str, directory: Path | None) -> bool:
-    """Return whether it is a module of the user's, and not of an environment that is installed there."""
+    """Return whether it is a module of the user's, not of an environment installed there."""
     file = getattr(sys.modules[module], "__file__", None)
     if file is None or directory is None or not Path(file).is_relative_to(directory):
         return False
@@ -209,4 +238,6 @@ def _traceback(err: BaseException) -> str:
 
 
 def _between(file: str) -> bool:
-    return Path(file).is_relative_to(_AMLC) or file.startswith("<frozen importlib") or file in _PYTHON
+    return (
+        Path(file).is_relative_to(_AMLC) or file.startswith("<frozen importlib") or file in _PYTHON
+    )

@@ -1,10 +1,13 @@
-"""Results from elsewhere, for a tuner to learn from: a results.csv, an export of NNI, another experiment's ledger."""
+"""Results from elsewhere, for a tuner to learn from.
+
+A results.csv, an export of NNI, another experiment's ledger.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,7 +33,8 @@ Found: TypeAlias = "tuple[str, Parameters | None, float | None]"
 class ImportedResults:
     """Parameter sets of the search space with their results.
 
-    unfit: where those stand that are none of the space. numberless: where those stand whose result is no finite number.
+    unfit: where those stand that are none of the space. numberless: where those stand whose result
+    is no finite number.
     """
 
     rows: tuple[tuple[Parameters, float], ...]
@@ -40,14 +44,20 @@ class ImportedResults:
     @property
     def left_out(self) -> str:
         """How many were left out and why, each with the first of them; empty if none was."""
-        why = {"have no number as result": self.numberless, "are no points of the space": self.unfit}
-        return ", ".join(f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places)
+        why = {
+            "have no number as result": self.numberless,
+            "are no points of the space": self.unfit,
+        }
+        return ", ".join(
+            f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places
+        )
 
 
 def read_results_from(path: Path, space: Space) -> ImportedResults:
-    """Read finished trials from a file or a state folder; those without a number as result are left out.
+    """Read finished trials from a file or a state folder.
 
-    Raises UsageError when it is neither, or when none of its trials can be used.
+    Those without a number as result are left out. Raises UsageError when it is neither, or when
+    none of its trials can be used.
     """
     rows: list[tuple[Parameters, float]] = []
     unfit: list[str] = []
@@ -57,16 +67,26 @@ def read_results_from(path: Path, space: Space) -> ImportedResults:
     for where, parameters, value in _read(path, space_axes):
         if value is None:
             numberless.append(where)
-        elif parameters is None or not _is_point(space_axes, parameters):
-            unknown = [name for name in parameters or () if name not in ADDED and name not in names]
-            unfit.append(f"{where}: the space has no {unknown[0]!r}" if unknown else where)
-        else:
+        elif parameters is not None and _is_point(space_axes, parameters):
             rows.append((parameters, value))
+        else:
+            unfit.append(where + _unknown(parameters or {}, names))
     results = ImportedResults(tuple(rows), tuple(unfit), tuple(numberless))
     if not rows:
-        reason = f"no result can be used: {results.left_out}" if results.left_out else "it has no results"
-        raise UsageError(f"--from {path}: {reason}. Expected a results.csv, NNI's JSON export, or a ledger.")
+        why = "it has no results"
+        if results.left_out:
+            why = f"no result can be used: {results.left_out}"
+        expected = "Expected a results.csv, NNI's JSON export, or a ledger."
+        raise UsageError(f"--from {path}: {why}. {expected}")
     return results
+
+
+def _unknown(parameters: Parameters, names: Collection[str]) -> str:
+    """Return a remark on the first parameter that the space does not have, or nothing."""
+    for name in parameters:
+        if name not in ADDED and name not in names:
+            return f": the space has no {name!r}"
+    return ""
 
 
 def outside(space: Space, trials: Iterable[Trial]) -> int:
@@ -83,7 +103,10 @@ def _is_point(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
 def record_results(ledger: Ledger, results: ImportedResults, *, at: float) -> bool:
     """Put results into the ledger; tell whether they are new, for the same ones count once."""
     fact = imported(results.rows, at=at)
-    if any(event.data["digest"] == fact.data["digest"] for event in ledger.events(kind=EventKind.IMPORT)):
+    if any(
+        event.data["digest"] == fact.data["digest"]
+        for event in ledger.events(kind=EventKind.IMPORT)
+    ):
         return False
     ledger.append([fact])
     return True
@@ -102,7 +125,9 @@ def _read(path: Path, space_axes: Sequence[Axis]) -> Iterator[Found]:
             f"--from {path}: there is no {file.name}. Expected a results.csv, an export, a ledger."
         ) from err
     except UnicodeDecodeError as err:
-        raise UsageError(f"--from {path}: not text in UTF-8, and no ledger. Expected a results.csv.") from err
+        raise UsageError(
+            f"--from {path}: not text in UTF-8, and no ledger. Expected a results.csv."
+        ) from err
     if text.lstrip().startswith(("[", "{")):
         return _of_export(file, text)
     return _of_table(file, text, space_axes)
@@ -121,13 +146,18 @@ def _of_export(path: Path, text: str) -> Iterator[Found]:
         rows = json.loads(text)
     except ValueError as err:
         raise UsageError(
-            f"--from {path}: not JSON ({err}). Export it again: nnictl experiment export --type json."
+            f"--from {path}: not JSON ({err}). Export it again: "
+            "nnictl experiment export --type json."
         ) from err
     for number, row in enumerate(rows if isinstance(rows, list) else [rows]):
         fields = row if isinstance(row, Mapping) else {}
         parameters = _unpacked(fields.get("parameter", fields.get("parameters")))
         value = scalar(_unpacked(fields.get("value")))
-        yield f"{path}: item {number}", parameters if isinstance(parameters, Mapping) else None, value
+        yield (
+            f"{path}: item {number}",
+            parameters if isinstance(parameters, Mapping) else None,
+            value,
+        )
 
 
 def _unpacked(value: Any) -> Any:
@@ -142,22 +172,41 @@ def _unpacked(value: Any) -> Any:
 def _of_table(path: Path, text: str, space_axes: Sequence[Axis]) -> Iterator[Found]:
     reader = csv.DictReader(text.splitlines())
     if "metric.default" not in (reader.fieldnames or ()):
-        raise UsageError(f"--from {path}: it has no column 'metric.default'. Expected what amlc collect writes.")
+        raise UsageError(
+            f"--from {path}: it has no column 'metric.default'. Expected what amlc collect writes."
+        )
     for row in reader:
-        cells = {
-            name.removeprefix("param."): text or ""  # None where the line is too short
-            for name, text in row.items()
-            if name and name.startswith("param.")
-        }
+        cells = _parameter_cells(row)
+        parameters = _parameters(cells, space_axes)
+        place = f"{path}:{reader.line_num}"
+        if parameters is None:
+            place += _strangeness(cells, space_axes)
         value = _number(row["metric.default"] or "")
-        found = _parameters(cells, space_axes)
-        strange = next((name for name, text in cells.items() if text and _is_strange(name, space_axes)), None)
-        place = f"{path}:{reader.line_num}{f': the space has no {strange!r}' if strange and found is None else ''}"
-        yield place, found, None if value is None else scalar(value)
+        yield place, parameters, None if value is None else scalar(value)
+
+
+def _parameter_cells(row: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the texts of a line by parameter, or by part of one."""
+    cells = {}
+    for column, text in row.items():
+        if column and column.startswith("param."):  # None: the line has more cells than the first
+            cells[column.removeprefix("param.")] = text or ""  # None: it has fewer
+    return cells
+
+
+def _strangeness(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> str:
+    """Return a remark on the first column with a value that the space does not have, or nothing."""
+    for column, text in cells.items():
+        if text and _is_strange(column, space_axes):
+            return f": the space has no {column!r}"
+    return ""
 
 
 def _is_strange(column: str, space_axes: Sequence[Axis]) -> bool:
-    """Tell whether no parameter is written into a column: neither itself, nor a part of a mapping."""
+    """Tell whether no parameter is written into a column.
+
+    Neither itself, nor a part of a mapping.
+    """
     if column in ADDED:
         return False
     known = (".".join(name for name in axis.key if isinstance(name, str)) for axis in space_axes)
@@ -165,8 +214,10 @@ def _is_strange(column: str, space_axes: Sequence[Axis]) -> bool:
 
 
 def _parameters(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> Parameters | None:
-    """Return the parameters of one row; None if a cell is missing, left over, or no value of its parameter."""
-    filled = {name: text for name, text in cells.items() if text != "" and name not in ADDED}
+    """Return the parameters of one row.
+
+    None if a cell is missing, left over, or no value of its parameter.
+    """
     point: dict[Key, int | float] = {}
     parameters: dict[str, Any] = {}
     used: set[str] = set()
@@ -174,42 +225,59 @@ def _parameters(cells: Mapping[str, str], space_axes: Sequence[Axis]) -> Paramet
         if not axis.active(point):
             continue
         names = [name for name in axis.key if isinstance(name, str)]
-        found = _option(axis, names, cells) if isinstance(axis.dimension, Choice) else _real(axis, names, cells)
+        is_choice = isinstance(axis.dimension, Choice)
+        found = _option(axis, names, cells) if is_choice else _real(axis, names, cells)
         if found is None:
             return None
-        coordinate, value, columns = found
-        point[axis.key] = coordinate
+        point[axis.key], value, columns = found
         used |= columns
-        place = parameters
-        for name in names[:-1]:
-            place = place[name]
-        place[names[-1]] = value
+        _put(parameters, names, value)
+    filled = {name for name, text in cells.items() if text != "" and name not in ADDED}
+    if filled - used:
+        return None
     budget = _number(cells.get(BUDGET, ""))
-    return None if filled.keys() - used else {**parameters, **({BUDGET: int(budget)} if budget else {})}
+    return {**parameters, BUDGET: int(budget)} if budget else parameters
 
 
-def _option(axis: Axis, names: Sequence[str], cells: Mapping[str, str]) -> tuple[int, Any, set[str]] | None:
-    """Return the option that `amlc collect` writes as these cells: of several, that which fills most of them.
+def _put(parameters: dict[str, Any], names: Sequence[str], value: Any) -> None:
+    """Put a value into the parameters, in the mapping of the branch that it belongs to."""
+    for name in names[:-1]:
+        parameters = parameters[name]
+    parameters[names[-1]] = value
 
-    A table cannot tell 1 from "1", nor null from nothing; then it is the first of them.
+
+def _option(
+    axis: Axis, names: Sequence[str], cells: Mapping[str, str]
+) -> tuple[int, Any, set[str]] | None:
+    """Return the option that `amlc collect` writes as these cells.
+
+    Of several, that which fills most of them. A table cannot tell 1 from "1", nor null from
+    nothing; then it is the first of them.
     """
     assert isinstance(axis.dimension, Choice)  # the caller has seen to that
     best: tuple[int, Any, set[str]] | None = None
     for index, option in enumerate(axis.dimension.options):
         value = {"_name": option} if axis.dimension.branches else option
-        expected = {name: cell(item) for name, item in flattened({".".join(names): value}).items()}
+        items = flattened({".".join(names): value}).items()
+        expected = {name: cell(item) for name, item in items}
+        if any(cells.get(name) != text for name, text in expected.items()):
+            continue
         filled = {name for name, text in expected.items() if text}
-        if all(cells.get(name) == text for name, text in expected.items()) and (best is None or best[2] < filled):
+        if best is None or best[2] < filled:
             best = index, value, filled
     return best
 
 
-def _real(axis: Axis, names: Sequence[str], cells: Mapping[str, str]) -> tuple[float, Any, set[str]] | None:
+def _real(
+    axis: Axis, names: Sequence[str], cells: Mapping[str, str]
+) -> tuple[float, Any, set[str]] | None:
     name = ".".join(names)
     value = _number(cells.get(name, ""))
-    if value is None or (isinstance(axis.dimension, Integer) and not value.is_integer()):
+    if value is None:
         return None
-    return 0, int(value) if isinstance(axis.dimension, Integer) else value, {name}
+    if isinstance(axis.dimension, Integer):
+        return (0, int(value), {name}) if value.is_integer() else None
+    return 0, value, {name}
 
 
 def _number(text: str) -> float | None:

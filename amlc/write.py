@@ -1,4 +1,4 @@
-"""Write the build folder of an experiment, or find out how it differs from what the experiment says."""
+"""Write the build folder of an experiment, or find out what would change in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from typing import IO, TypeAlias
 from amlc import files
 from amlc.experience import Past
 from amlc.folders import Folders
-from amlc.manifest import FILE_NAME, Entry, Header, Manifest, add_entries, entry_line, head_lines, tail_lines
+from amlc.manifest import (
+    FILE_NAME,
+    Entry,
+    Header,
+    Manifest,
+    add_entries,
+    entry_line,
+    head_lines,
+    tail_lines,
+)
 from amlc.model import Algorithm, Experiment
 from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
@@ -37,7 +46,10 @@ OnChange: TypeAlias = "Callable[[Path, bytes | None, bytes | None], None]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """What a compile did, or with `preview` would do. revision: 64 hex digits. changes: how many files changed."""
+    """What a compile did, or with `preview` would do.
+
+    revision: 64 hex digits. changes: how many files changed.
+    """
 
     experiment: str
     folder: Path
@@ -57,10 +69,11 @@ def write(
     room: int | None = None,
     preview: OnChange | None = None,
 ) -> Build:
-    """Make `build/<experiment>/` hold exactly what `experiment` says; with `preview`, only tell that what would change.
+    """Make `build/<experiment>/` hold exactly what `experiment` says.
 
-    past, room: as for `plan`. The manifest is written last and holds the digest of every job file, so that a build
-    that was cut short is never taken for a whole one.
+    With `preview`, only tell that what would change. past, room: as for `plan`. The manifest is
+    written last and holds the digest of every job file, so that a build that was cut short is never
+    taken for a whole one.
     """
     folder = folders.build / slug(experiment.name)
     limited = experiment.target.job.uploads
@@ -94,9 +107,14 @@ def write(
 
 
 def _put_jobs(
-    tree: _Tree, manifest: IO[bytes], chunks: Iterable[tuple[Sequence[Job], Sequence[tuple[bytes, bytes]]]]
+    tree: _Tree,
+    manifest: IO[bytes],
+    chunks: Iterable[tuple[Sequence[Job], Sequence[tuple[bytes, bytes]]]],
 ) -> tuple[set[str], int]:
-    """Put the jobs' files into the tree and their lines into the manifest; return the names, and how many trials."""
+    """Put the jobs' files into the tree and their lines into the manifest.
+
+    Return the names, and how many trials.
+    """
     names: set[str] = set()
     trials = 0
     for jobs, made in chunks:
@@ -110,7 +128,7 @@ def _put_jobs(
 
 
 def revision_of(experiment: Experiment, code: Sequence[SnapshotFile]) -> tuple[str, Contents]:
-    """Return the revision, 64 hex digits, of an experiment with this trial code, and what it is made of."""
+    """Return the revision (64 hex digits) of an experiment with this code, and its contents."""
     environment = experiment.environment or experiment.target.job.image
     files_ = counted(code, without=experiment.inputs)
     identity = {"code": digest(files_), "command": experiment.command, "environment": environment}
@@ -120,16 +138,27 @@ def revision_of(experiment: Experiment, code: Sequence[SnapshotFile]) -> tuple[s
 
 
 def _search(experiment: Experiment) -> str | None:
-    """Return 16 hex digits of what decides which trials a tuner that learns proposes, or None for one that does not."""
+    """Return 16 hex digits of what decides about a learning tuner's proposals; None for others."""
     if not adaptive(experiment):
         return None
     tuner = experiment.tuner
-    # A space in no format of NNI's says nothing in `space`.
-    space = experiment.space or tuner.search_space or ()
-    what = (space, tuner.name, tuner.class_name, dict(tuner.class_args), experiment.constraints)
-    ours = (experiment.initial, experiment.failed_value, experiment.include_intermediate_results)
-    more = ours if ours != ((), "worst", False) else ()  # with the defaults it is as it was before there were these
-    return hashlib.sha256(repr((*what, experiment.seed, experiment.replicates, *more)).encode()).hexdigest()[:16]
+    what = (
+        # A space in no format of NNI's says nothing in `space`.
+        experiment.space or tuner.search_space or (),
+        tuner.name,
+        tuner.class_name,
+        dict(tuner.class_args),
+        experiment.constraints,
+    )
+    ours: tuple[object, ...] = (
+        experiment.initial,
+        experiment.failed_value,
+        experiment.include_intermediate_results,
+    )
+    if ours == ((), "worst", False):
+        ours = ()  # with the defaults it is as it was before there were these
+    text = repr((*what, experiment.seed, experiment.replicates, *ours))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:
@@ -148,7 +177,9 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         max_trials=experiment.max_trials,
         search=_search(experiment),
         source=os.path.relpath(experiment.source, folder.resolve()),
-        code=None if experiment.working_directory == "copy" else os.path.relpath(experiment.code, folder.resolve()),
+        code=None
+        if experiment.working_directory == "copy"
+        else os.path.relpath(experiment.code, folder.resolve()),
         assessor=_assessor(experiment, folder),
     )
 
@@ -157,16 +188,23 @@ def _assessor(experiment: Experiment, folder: Path) -> Algorithm | None:
     assessor = experiment.assessor
     if assessor is None or assessor.code_directory is None:
         return assessor
-    return replace(assessor, code_directory=Path(os.path.relpath(assessor.code_directory, folder.resolve())))
+    return replace(
+        assessor, code_directory=Path(os.path.relpath(assessor.code_directory, folder.resolve()))
+    )
 
 
 def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> Entry:
     name = job_name(experiment.name, job.id, revision)
-    return Entry(job.id, name, f"jobs/{job.file_name}", hashlib.sha256(content).hexdigest(), job.trials)
+    return Entry(
+        job.id, name, f"jobs/{job.file_name}", hashlib.sha256(content).hexdigest(), job.trials
+    )
 
 
 def extender(experiment: Experiment, manifest: Manifest) -> Callable[[Iterable[Job]], list[Entry]]:
-    """Return what adds jobs to the build folder of `manifest`: their files first, then the manifest that has them."""
+    """Return what adds jobs to the build folder of `manifest`.
+
+    Their files first, then the manifest that has them.
+    """
     render = renderer(experiment, revision=manifest.header.revision)
     tree = _Tree(manifest.folder, None)
 
@@ -184,8 +222,10 @@ def extender(experiment: Experiment, manifest: Manifest) -> Callable[[Iterable[J
     return extend
 
 
-def _maker(experiment: Experiment, revision: str) -> Callable[[Sequence[Job]], list[tuple[bytes, bytes]]]:
-    """Return the function that makes the content of each job's file, and its line of the manifest."""
+def _maker(
+    experiment: Experiment, revision: str
+) -> Callable[[Sequence[Job]], list[tuple[bytes, bytes]]]:
+    """Return what makes the content of each job's file, and its line of the manifest."""
     render = renderer(experiment, revision=revision)
 
     def made(job: Job) -> tuple[bytes, bytes]:
@@ -196,7 +236,10 @@ def _maker(experiment: Experiment, revision: str) -> Callable[[Sequence[Job]], l
 
 
 class _Tree:
-    """The files of one build folder: what is put into it, what changed, and what no longer belongs there."""
+    """The files of one build folder.
+
+    What is put into it, what changed, and what no longer belongs there.
+    """
 
     def __init__(self, folder: Path, preview: OnChange | None) -> None:
         self.folder = folder
@@ -205,7 +248,10 @@ class _Tree:
         self._present: dict[str, frozenset[str]] = {}
 
     def put(self, name: str, content: bytes) -> None:
-        """Make the file hold `content`. A new one may be left in part by a crash: the manifest has its digest."""
+        """Make the file hold `content`.
+
+        A new one may be left in part by a crash: the manifest has its digest.
+        """
         folder, _, own_name = name.rpartition("/")
         if own_name not in self._names(folder):
             old = None
@@ -244,7 +290,10 @@ class _Tree:
                 os.rmdir(root)
 
     def finish(self, name: str, stream: IO[bytes]) -> None:
-        """Put the last file, whose presence says that all others are whole; its time is new for make."""
+        """Put the last file, whose presence says that all others are whole.
+
+        Its time is new for make.
+        """
         for left in self.folder.glob(".*.tmp"):  # by a compile that was killed
             self._remove(left.name)
         path = self.folder / name
@@ -293,11 +342,22 @@ def _same(path: Path, stream: IO[bytes]) -> bool:
         return False
 
 
-def _write_depend(experiment: Experiment, folder: Path, backend: str, code: Snapshot, depends: Sequence[Path]) -> None:
-    """Write the make rules that say which files the manifest is made of; paths are relative to the current folder."""
+def _write_depend(
+    experiment: Experiment, folder: Path, backend: str, code: Snapshot, depends: Sequence[Path]
+) -> None:
+    """Write the make rules that say which files the manifest is made of.
+
+    Paths are relative to the current folder.
+    """
     manifest = _make_path(folder / FILE_NAME)
     runner = {file.source for file in code.files}
-    inputs = [*experiment.inputs, *template_files(experiment.templates), *sorted(runner), *code.folders, *depends]
+    inputs = [
+        *experiment.inputs,
+        *template_files(experiment.templates),
+        *sorted(runner),
+        *code.folders,
+        *depends,
+    ]
     names = list(dict.fromkeys(_make_path(path) for path in inputs))
     source = _make_path(experiment.source)
     lines = [
@@ -313,6 +373,8 @@ def _write_depend(experiment: Experiment, folder: Path, backend: str, code: Snap
 
 
 def _make_path(path: Path) -> str:
-    """Return `path` for make, every character that means something there as the wildcard that also matches it."""
-    text = os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd().resolve()) else str(path)
+    """Return `path` for make, what means something there as the wildcard that also matches it."""
+    text = (
+        os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd().resolve()) else str(path)
+    )
     return re.sub(r"[\x00-\x7f]", lambda match: match[0] if match[0] in _MAKE_PLAIN else "?", text)

@@ -1,4 +1,7 @@
-"""ASHA: stop a trial that reaches a rung unless it is among the best that have reached it so far."""
+"""ASHA.
+
+Stop a trial that reaches a rung unless it is among the best that have reached it so far.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def assess(curve: Sequence[float], others: Sequence[Sequence[float]], *, args: Mapping[str, Any]) -> bool:
-    """Return whether the last of `curve` stands on a rung and is not among the best 1/`eta` there, itself included.
+def assess(
+    curve: Sequence[float], others: Sequence[Sequence[float]], *, args: Mapping[str, Any]
+) -> bool:
+    """Return whether `curve` ends on a rung and is not among the best 1/`eta` there.
 
-    Rung k is the result number `min_budget` * `eta`**k, less than `max_budget` if there is one: who gets that far has
-    what a whole trial costs behind it. The number of those that go on is rounded down, but one always does, so that
-    the first to reach a rung is never stopped. Equal results are equally good; NaN is the worst. others: the first
-    `len(curve)` results of each trial that had as many before this one did, whatever became of it.
+    Rung k is the result number `min_budget` * `eta`**k, less than `max_budget` if there is one: who
+    gets that far has what a whole trial costs behind it. The number of those that go on is rounded
+    down, but one always does, so that the first to reach a rung is never stopped. Equal results are
+    equally good; NaN is the worst. others: the first `len(curve)` results of each trial that had as
+    many before this one did, whatever became of it.
 
-    Source: Li et al. 2020, "A system for massively parallel hyperparameter tuning", whose algorithm pauses trials and
-    resumes the promising ones. This is its form for trials that run on unless they are stopped, as in Ray Tune and
-    in Optuna's SuccessiveHalvingPruner; the rounding is the paper's.
+    Source: Li et al. 2020, "A system for massively parallel hyperparameter tuning", whose algorithm
+    pauses trials and resumes the promising ones. This is its form for trials that run on unless
+    they are stopped, as in Ray Tune and in Optuna's SuccessiveHalvingPruner; the rounding is the
+    paper's.
     """
     step = len(curve)
     if not _is_rung(step, args):

@@ -1,4 +1,7 @@
-"""Curvefitting: stop a trial whose learning curve, extrapolated to its end, falls short of the best one so far."""
+"""Curvefitting.
+
+Stop a trial whose learning curve, extrapolated to its end, falls short of the best one so far.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,21 @@ _STEPS = 20
 _STEP_SIZE = 0.0005
 
 
-def assess(curve: Sequence[float], completed: Sequence[Sequence[float]], *, args: Mapping[str, Any]) -> bool:
-    """Return whether the predicted result at `epoch_num` is not above `threshold` times the best completed one.
+def assess(
+    curve: Sequence[float], completed: Sequence[Sequence[float]], *, args: Mapping[str, Any]
+) -> bool:
+    """Return whether the prediction at `epoch_num` is at most `threshold` times the best one.
 
-    Results are to be maximised. The best is over the last intermediate results of the completed trials; before there
-    is one nothing is stopped, nor is it before `start_step` results, and from there on only every `gap`-th is judged:
-    with 6 and 2 the 6th, 8th, 10th. What fewer than 4 of the 12 models agree on is no prediction.
+    Results are to be maximised. The best is over the last intermediate results of the completed
+    trials; before there is one nothing is stopped, nor is it before `start_step` results, and from
+    there on only every `gap`-th is judged: with 6 and 2 the 6th, 8th, 10th. What fewer than 4 of
+    the 12 models agree on is no prediction.
 
-    Source: NNI 3.0, `curvefitting_assessor/`; Domhan et al. 2015. Two things are otherwise here. The best is that of
-    the trials that completed, where NNI takes the result that any trial reported last. And a model that cannot be
-    fitted has its published parameters, where NNI's has those of whatever curve was fitted before. The random numbers
-    derive from the curve. Takes about 20 ms.
+    Source: NNI 3.0, `curvefitting_assessor/`; Domhan et al. 2015. Two things are otherwise here.
+    The best is that of the trials that completed, where NNI takes the result that any trial
+    reported last. And a model that cannot be fitted has its published parameters, where NNI's has
+    those of whatever curve was fitted before. The random numbers derive from the curve. Takes about
+    20 ms.
     """
     step = len(curve)
     first = max(args["start_step"], 1)
@@ -79,7 +86,9 @@ def _models(y: Array, position: int) -> tuple[Array, Array]:
     x = np.arange(1.0, count + 1)
     fitted = [(model, _fit(model, x, y)) for model in _CURVES]
     past = np.array([model.curve(x, *parameters) for model, parameters in fitted])
-    target = np.array([model.curve(np.float64(position), *parameters) for model, parameters in fitted])
+    target = np.array(
+        [model.curve(np.float64(position), *parameters) for model, parameters in fitted]
+    )
     fits = ((past - y) ** 2).sum(axis=1) < y.mean() ** 2 * count
     ends = past[fits, -1]
     margin = count / 10 * np.std(ends)
@@ -92,13 +101,17 @@ def _fit(model: _Curve, x: Array, y: Array) -> Sequence[float]:
 
     try:
         found, _ = curve_fit(model.curve, x, y)
-    except (ArithmeticError, RuntimeError, TypeError, ValueError):  # no convergence, too few results, NaN among them
+    # No convergence, too few results, NaN among them.
+    except (ArithmeticError, RuntimeError, TypeError, ValueError):
         return model.start
     return list(found)
 
 
 def _weights(y: Array, past: Array, target: Array, rng: Generator) -> Array:
-    """Return weights of the models, a row for each Markov chain: `_STEPS` of Metropolis sampling, from equal ones."""
+    """Return weights of the models, a row for each Markov chain.
+
+    `_STEPS` of Metropolis sampling, from equal ones.
+    """
     import numpy as np
 
     models = len(past)
@@ -113,13 +126,17 @@ def _weights(y: Array, past: Array, target: Array, rng: Generator) -> Array:
 
 
 def _posterior(weights: Array, y: Array, past: Array, target: Array) -> Array:
-    """Return what each row of weights is worth: its likelihood, if the weights are positive and the curve rises."""
+    """Return what each row of weights is worth.
+
+    Its likelihood, if the weights are positive and the curve rises.
+    """
     import numpy as np
 
     curves = weights @ past
     squares = (y - curves) ** 2
     variance = squares.mean(axis=1, keepdims=True)
-    # The root of the variance instead of the variance in the divisor is NNI's; the ratio of two of them decides.
+    # The root of the variance instead of the variance in the divisor is NNI's; the ratio of two of
+    # them decides.
     density = np.exp(squares / (-2 * variance)) / np.sqrt(2 * math.pi * np.sqrt(variance))
     allowed = (weights > 0).all(axis=1) & ~(curves[:, 0] >= weights @ target)
     posterior: Array = density.prod(axis=1) * allowed
@@ -128,7 +145,10 @@ def _posterior(weights: Array, y: Array, past: Array, target: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """A model of learning curves: result by number of the report. start: its parameters if it cannot be fitted."""
+    """A model of learning curves: result by number of the report.
+
+    start: its parameters if it cannot be fitted.
+    """
 
     curve: Callable[..., Any]
     start: tuple[float, ...]
@@ -147,16 +167,24 @@ def _log(x: Any) -> Any:
 
 
 _CURVES = (
-    _Curve(lambda x, a, b, c: _exp(a + b / x + c * _log(x)), (-0.622028, -0.470050, 0.042322)),  # vapour pressure
+    # Vapour pressure.
+    _Curve(lambda x, a, b, c: _exp(a + b / x + c * _log(x)), (-0.622028, -0.470050, 0.042322)),
     _Curve(lambda x, c, a, alpha: c - a * x**-alpha, (0.84, 0.52, 0.01)),  # power, 3 parameters
     _Curve(lambda x, a, b: a * x + b, (1.0, 0.0)),  # linear
     _Curve(lambda x, a, b: a * _log(x) + b, (0.378106, 0.046506)),  # linear in log x
-    _Curve(lambda x, t, e, k: t * x**e / (k**e + x**e), (0.772320, 0.586449, 2.460843)),  # Hill, zero background
+    # Hill, zero background.
+    _Curve(lambda x, t, e, k: t * x**e / (k**e + x**e), (0.772320, 0.586449, 2.460843)),
     _Curve(lambda x, a, b, c: a / (1 + (x / _exp(b)) ** c), (0.77, 2.98, -0.51)),  # logistic power
-    _Curve(lambda x, alpha, a, b, c: c - (a * x + b) ** -alpha, (0.1, 200, 0.0, 0.8)),  # power, 4 parameters
-    _Curve(lambda x, a, b, k, d: a - (a - b) / (1 + (k * x) ** d), (0.7, 0.1, 0.01, 5)),  # Morgan-Mercer-Flodin
-    _Curve(lambda x, c, a, b, alpha: c - _exp(b - a * x**alpha), (0.7, 0.8, -0.8, 0.3)),  # exponential, 4 parameters
-    _Curve(lambda x, c, a: c - a / _log(x), (0.78, 0.43)),  # inverse logarithm: infinite at 1, so it never fits
-    _Curve(lambda x, a, b, k, d: a - (a - b) * _exp(-((k * x) ** d)), (0.7, 0.1, 0.01, 1)),  # Weibull
-    _Curve(lambda x, a, b, k, d: a - (a - b) * _exp(-k * x**d), (0.73, 0.07, 0.355, 0.46)),  # Janoschek
+    # Power, 4 parameters.
+    _Curve(lambda x, alpha, a, b, c: c - (a * x + b) ** -alpha, (0.1, 200, 0.0, 0.8)),
+    # Morgan-Mercer-Flodin.
+    _Curve(lambda x, a, b, k, d: a - (a - b) / (1 + (k * x) ** d), (0.7, 0.1, 0.01, 5)),
+    # Exponential, 4 parameters.
+    _Curve(lambda x, c, a, b, alpha: c - _exp(b - a * x**alpha), (0.7, 0.8, -0.8, 0.3)),
+    # Inverse logarithm: infinite at 1, so it never fits.
+    _Curve(lambda x, c, a: c - a / _log(x), (0.78, 0.43)),
+    # Weibull.
+    _Curve(lambda x, a, b, k, d: a - (a - b) * _exp(-((k * x) ** d)), (0.7, 0.1, 0.01, 1)),
+    # Janoschek.
+    _Curve(lambda x, a, b, k, d: a - (a - b) * _exp(-k * x**d), (0.73, 0.07, 0.355, 0.46)),
 )

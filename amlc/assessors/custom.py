@@ -17,24 +17,30 @@ _KEPT: Final = 256
 def assessor(algorithm: Algorithm) -> Assess:
     """Return the user's class as an assessor: `class_name` in `code_directory`, an Assessor of NNI.
 
-    For each answer an instance sees the trials one after another: of each completed one all results at once
-    (`assess_trial`, whose answer does not matter) and its end (`trial_end`), then of the running trial the first
-    result, the first two, and so on to the last, whose answer it is. Trials that failed or were stopped it does not
-    see. Results may be whatever the trial reported, not only numbers. `random` and numpy are seeded.
+    For each answer an instance sees the trials one after another: of each completed one all results
+    at once (`assess_trial`, whose answer does not matter) and its end (`trial_end`), then of the
+    running trial the first result, the first two, and so on to the last, whose answer it is. Trials
+    that failed or were stopped it does not see. Results may be whatever the trial reported, not
+    only numbers. `random` and numpy are seeded.
 
-    Raises UserCodeError with the class's own traceback when it fails, or answers neither AssessResult nor bool.
-    Source: NNI 3.0, `runtime/msg_dispatcher.py`.
+    Raises UserCodeError with the class's own traceback when it fails, or answers neither
+    AssessResult nor bool. Source: NNI 3.0, `runtime/msg_dispatcher.py`.
     """
     judge = _Judge(algorithm)
 
-    def assess(curve: Sequence[Any], completed: Sequence[Sequence[Any]], *, args: Mapping[str, Any]) -> bool:
+    def assess(
+        curve: Sequence[Any], completed: Sequence[Sequence[Any]], *, args: Mapping[str, Any]
+    ) -> bool:
         return judge.stops(curve, completed)
 
     return assess
 
 
 class _Judge:
-    """Answers from copies of one instance that saw the completed trials: what is kept only saves repeating that."""
+    """Answers from copies of one instance that saw the completed trials.
+
+    What is kept only saves repeating that.
+    """
 
     def __init__(self, algorithm: Algorithm) -> None:
         self._algorithm = algorithm
@@ -59,7 +65,10 @@ class _Judge:
         return stop
 
     def _see(self, completed: Sequence[Sequence[Any]]) -> None:
-        """Let the base see what completed since the last time; a new one, if that was not all of it."""
+        """Let the base see what completed since the last time.
+
+        A new one, if that was not all of it.
+        """
         curves: list[Sequence[Any]] = [tuple(curve) for curve in completed]
         if curves == self._completed and self._base is not None:
             return
@@ -71,7 +80,10 @@ class _Judge:
         self._base, self._completed, self._running = base, curves, {}
 
     def _fresh(self, completed: Sequence[Sequence[Any]]) -> _Instance:
-        """Return an instance that saw the completed trials: a copy, or one that went through it all again."""
+        """Return an instance that saw the completed trials.
+
+        A copy, or one that went through it all again.
+        """
         try:
             return copy.deepcopy(self._base) or _Instance(self._algorithm)
         except Exception:  # noqa: BLE001 - it holds something that cannot be copied, a lock for example
@@ -106,7 +118,9 @@ class _Instance:
             found = self._instance.assess_trial(trial, copy.deepcopy(list(curve)))
             if not isinstance(found, (bool, AssessResult)):
                 text = "NNI takes an AssessResult, or True for a trial that goes on."
-                raise UserCodeError(f"{self._stage.where}: assess_trial returned {found!r:.60}. {text}")
+                raise UserCodeError(
+                    f"{self._stage.where}: assess_trial returned {found!r:.60}. {text}"
+                )
             return found in (False, AssessResult.Bad)
 
 

@@ -12,8 +12,9 @@ from amlc.model import Metric, Observation, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job to create: the name of this attempt, its compiled file's content, and the folder which that lies in.
+    """A job to create.
 
+    The name of this attempt, its compiled file's content, and the folder which that lies in.
     Relative paths in the file count from that folder.
     """
 
@@ -24,7 +25,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The answer to a submission. url: the job's page, if it has one. refused: why it will never run, or None."""
+    """The answer to a submission.
+
+    url: the job's page, if it has one. refused: why it will never run, or None.
+    """
 
     job: str
     url: str | None = None
@@ -47,26 +51,30 @@ class Backend(Protocol):
 
     @property
     def slots(self) -> int | None:
-        """How many trials, of whichever jobs, it can run side by side; None is no limit of its own."""
+        """How many trials, of whichever jobs, it can run side by side.
+
+        None is no limit of its own.
+        """
 
     @property
     def has_gpus(self) -> bool:
-        """Whether the GPUs that a trial asks for are there, so that the trials of one job run side by side."""
+        """Whether GPUs that trials ask for are there, so that those of a job run side by side."""
 
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         """Create the jobs, yielding each answer as it comes; a job that exists is left as it is."""
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
-        """Answer as `submit` does for those of `jobs` that are there; one that certainly is not is left out.
+        """Answer as `submit` does for those of `jobs` that are there.
 
-        jobs: the SHA-256 of each job's file; one that was made of another is refused. None: not known, not compared.
+        One that certainly is not is left out. jobs: the SHA-256 of each job's file; one that was
+        made of another is refused. None: not known, not compared.
         """
 
     def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
         """Return what is known of `jobs`, after a change or `timeout_s` at the latest.
 
-        A job is left out only if it is certain that the back end does not have it. Raises TransientError while the
-        service is down; then the next call waits too before it asks.
+        A job is left out only if it is certain that the back end does not have it. Raises
+        TransientError while the service is down; then the next call waits too before it asks.
         """
 
     def cancel(self, jobs: Collection[str]) -> None:
@@ -76,12 +84,18 @@ class Backend(Protocol):
         """Return what the trials of an ended or running job reported so far."""
 
     def log(self, job: str, *, follow: bool) -> Iterator[bytes]:
-        """Yield what the job printed so far and, with `follow`, what it prints until its end; without metrics."""
+        """Yield what the job printed so far and, with `follow`, what it prints until its end.
+
+        Without metrics.
+        """
 
 
 @runtime_checkable
 class HistoryApart(Protocol):
-    """A back end elsewhere: `fetch` gives the final reports only, and the intermediate ones are asked for apart."""
+    """A back end elsewhere.
+
+    `fetch` gives the final reports only, and the intermediate ones are asked for apart.
+    """
 
     def history(self, jobs: Collection[str]) -> Iterator[tuple[str, Sequence[Metric]]]:
         """Yield each job with every report of its trials so far."""

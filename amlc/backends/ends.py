@@ -1,4 +1,7 @@
-"""Say how a job ended: by what its runner wrote down of its trials and, beyond that, by what its back end knows."""
+"""Say how a job ended.
+
+By what its runner wrote down of its trials and, beyond that, by what its back end knows.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ _OWN: Final = (End.EXITED, End.TIME_LIMIT, End.REFUSED)
 class Known:
     """What a back end knows of a job that is over.
 
-    code: the exit code of its command, None where that is not known. canceled: its end was asked for. late: it ran
-    into its own time limit, which stands behind those of its trials. began: its runner left something behind. gone: why
-    it is taken to have ended through no fault of the user's, or None. said: the back end's words for its failure.
+    code: the exit code of its command, None where that is not known. canceled: its end was asked
+    for. late: it ran into its own time limit, which stands behind those of its trials. began: its
+    runner left something behind. gone: why it is taken to have ended through no fault of the
+    user's, or None. said: the back end's words for its failure.
     """
 
     code: int | None = None
@@ -30,11 +34,14 @@ class Known:
     said: str | None = None
 
 
-def ended(seen: Observation, trials: Sequence[str], outcomes: Iterable[Outcome], known: Known) -> Observation:
+def ended(
+    seen: Observation, trials: Sequence[str], outcomes: Iterable[Outcome], known: Known
+) -> Observation:
     """Return `seen` with the status, the exit code and the error of a job that is over.
 
-    trials: the ids of all trials of the job, none when they are not known. What each of them says of its own end counts
-    before anything else: it was written down last, and a trial that ended is never run again.
+    trials: the ids of all trials of the job, none when they are not known. What each of them says
+    of its own end counts before anything else: it was written down last, and a trial that ended is
+    never run again.
     """
     by_trial = {outcome.trial: outcome for outcome in outcomes}
     found = [by_trial.get(trial) for trial in trials]
@@ -53,7 +60,8 @@ def _cut_short(seen: Observation, found: Sequence[Outcome | None], known: Known)
     if known.late:
         return replace(seen, status=Status.EARLY_STOPPED, error=LATE)
     bad = [outcome for outcome in found if outcome is not None and outcome.end not in _OWN]
-    if known.code == 0 and not bad:  # never the runner's when it could not record a trial's end: one cannot be read
+    # Never the runner's when it could not record a trial's end: one cannot be read.
+    if known.code == 0 and not bad:
         return replace(seen, status=Status.SUCCEEDED)
     loss = _loss(bad, known)
     if loss is not None:
@@ -81,7 +89,7 @@ def _packed(seen: Observation, outcomes: Sequence[Outcome]) -> Observation:
 
 
 def _loss(bad: Sequence[Outcome], known: Known) -> str | None:
-    """Return why a job whose trials did not all come to their own end is a loss of the machine's, or None."""
+    """Return why a job with trials that came to no end of their own is a loss, or None."""
     lost = [outcome for outcome in bad if outcome.end is End.LOST]
     if lost:
         return lost[0].error or "the machine could not run it, or not record its result"

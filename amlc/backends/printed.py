@@ -14,8 +14,9 @@ _LINES = re.compile(rb"[^\r\n]*[\r\n]")
 class Printed:
     """What one stream of output shows, chunk by chunk, in bounded memory.
 
-    A metric is what the runner takes for one: the marker anywhere in a line and all up to its last character, a quote.
-    What stands before it in the line stays; a line that is nothing else goes as a whole. A carriage return ends a line.
+    A metric is what the runner takes for one: the marker anywhere in a line and all up to its last
+    character, a quote. What stands before it in the line stays; a line that is nothing else goes as
+    a whole. A carriage return ends a line.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,11 @@
-"""A job's run folder, for back ends that run jobs on a disk which this machine sees: how it is made, and what it says.
+"""A job's run folder, for back ends that run jobs on a disk which this machine sees.
 
-It holds `work/` (a fresh copy of the code snapshot, the job's working directory, or of the runner alone where the
-trials run elsewhere; of a job that ended well, what its trials wrote there), `outputs/` and
-`user_logs/std_log.txt` as on AML, and `job.yml`. What runs the job adds `started` (empty, made when it begins),
-`exit_code`, `canceled` (its end was asked for) and `timed_out` (at the job's own limit). Nothing here depends on who
-runs it, and a file that cannot be read counts as one that is not there.
+How it is made, and what it says. It holds `work/` (a fresh copy of the code snapshot, the job's
+working directory, or of the runner alone where the trials run elsewhere; of a job that ended well,
+what its trials wrote there), `outputs/` and `user_logs/std_log.txt` as on AML, and `job.yml`. What
+runs the job adds `started` (empty, made when it begins), `exit_code`, `canceled` (its end was asked
+for) and `timed_out` (at the job's own limit). Nothing here depends on who runs it, and a file that
+cannot be read counts as one that is not there.
 """
 
 from __future__ import annotations
@@ -41,19 +42,22 @@ _TAIL = 4096  # bytes of a log, in which its last line is looked for
 def prepare(run: Path, submission: Submission, *, bare: bool = False) -> dict[str, Any]:
     """Make the folder `run` as a job finds it when it begins; return the values of the job's file.
 
-    bare: with the runner alone, and without the trial code. Leftovers of a start that was cut short are replaced.
-    Raises OSError.
+    bare: with the runner alone, and without the trial code. Leftovers of a start that was cut short
+    are replaced. Raises OSError.
     """
     job: dict[str, Any] = from_yaml(submission.content)
     for name in ("work", "outputs", "user_logs"):
         shutil.rmtree(run / name, ignore_errors=True)
-    shutil.copytree(submission.folder / str(job["code"]), run / "work", ignore=_all_but_the_runner if bare else None)
-    for name in ("outputs", "user_logs"):  # they outlive the working copy, with what the snapshot has in them
+    left_out = _all_but_the_runner if bare else None
+    shutil.copytree(submission.folder / str(job["code"]), run / "work", ignore=left_out)
+    # They outlive the working copy, with what the snapshot has in them.
+    for name in ("outputs", "user_logs"):
         if (run / "work" / name).is_dir():
             (run / "work" / name).rename(run / name)
         (run / name).mkdir(exist_ok=True)
         (run / "work" / name).symlink_to(Path("..", name))
-    shutil.rmtree(run / _RECORDS, ignore_errors=True)  # of the snapshot: an old result must not speak for this run
+    # Of the snapshot: an old result must not speak for this run.
+    shutil.rmtree(run / _RECORDS, ignore_errors=True)
     (run / "job.yml").write_bytes(submission.content)
     return job
 
@@ -64,7 +68,7 @@ def _all_but_the_runner(folder: str, names: list[str]) -> list[str]:
 
 
 def tidy(run: Path, snapshot: Path) -> None:
-    """Remove from the working directory what came from the snapshot, and leave what the trials wrote or changed."""
+    """Remove from the working directory what came from the snapshot, unless it was changed."""
     work = run / "work"
     for root, folders, names in os.walk(work, topdown=False):
         for name in (*names, *folders):
@@ -91,19 +95,23 @@ def _is_copy(path: Path, original: Path) -> bool:
 
 
 def resolved(command: str, job: Mapping[str, Any]) -> str:
-    """Return the command with AML's expressions for literal inputs and for outputs filled in, as AML does."""
+    """Return the command with AML's expressions for inputs and outputs filled in, as AML does."""
 
     def value(match: re.Match[str]) -> str:
         section, name = match.groups()
         known = job.get(section) or {}
         if name not in known:
-            raise BackendError(f"the job's command names {match[0]}, and the job has no such {section[:-1]}.")
+            raise BackendError(
+                f"the job's command names {match[0]}, and the job has no such {section[:-1]}."
+            )
         if section == "outputs":
             return shlex.quote(f"outputs/{name}")
         literal = known[name]
         path = literal.get("path") if isinstance(literal, Mapping) else literal
         if isinstance(literal, Mapping) and (path is None or str(path).startswith("azureml:")):
-            raise BackendError(f"{match[0]} is data on Azure, which the local back end cannot reach.")
+            raise BackendError(
+                f"{match[0]} is data on Azure, which the local back end cannot reach."
+            )
         return str(path)
 
     return _EXPRESSION.sub(value, command)
@@ -163,11 +171,15 @@ def number(path: Path) -> int | None:
 
 def numbers(path: Path) -> tuple[int, ...]:
     """Return the numbers of a file such as `0,1,1`; what is none is left out."""
-    return tuple(int(text) for text in _read(path, _TAIL).decode("ascii", "replace").split(",") if text.isdecimal())
+    words = _read(path, _TAIL).decode("ascii", "replace").split(",")
+    return tuple(int(word) for word in words if word.isdecimal())
 
 
 def _trials(run: Path) -> tuple[str, ...]:
-    """Return the ids of a job's trials, in order; where its file cannot be read, of those that its runner began."""
+    """Return the ids of a job's trials, in order.
+
+    Where its file cannot be read, of those that its runner began.
+    """
     try:
         job = from_yaml((run / "job.yml").read_bytes())
         return tuple(trial.id for trial in trials_in(job.get("environment_variables") or {}))
@@ -176,7 +188,7 @@ def _trials(run: Path) -> tuple[str, ...]:
 
 
 def _reporting(run: Path) -> tuple[str, ...]:
-    """Return the ids of the trials that the job's runner began with, in the order of their names."""
+    """Return the ids of the trials that the job's runner began with, ordered by name."""
     try:
         return tuple(sorted(path.name for path in (run / _RECORDS).iterdir() if path.is_dir()))
     except OSError:
@@ -200,11 +212,16 @@ def _metrics(run: Path, trial: str) -> Iterator[Metric]:
     except FileNotFoundError:
         return
     except OSError as err:
-        warnings.warn(f"{path}: {err.strerror}; its reports are left out.", RuntimeWarning, stacklevel=2)
+        warnings.warn(
+            f"{path}: {err.strerror}; its reports are left out.", RuntimeWarning, stacklevel=2
+        )
 
 
 def _said(run: Path, code: int) -> str:
-    """Return why a command failed that never came as far as running a trial: the last that it printed."""
+    """Return why a command failed that never came as far as running a trial.
+
+    The last that it printed.
+    """
     lines = _read(run / LOG, _TAIL, last=True).decode("utf-8", "replace").splitlines()
     words = [line.strip() for line in lines if line.strip()]
     return f"{code_text(code)}: {words[-1][:_LONGEST_ERROR]}" if words else str(code_text(code))

@@ -10,7 +10,10 @@ from amlc.model import Trial
 
 
 def trials_in(variables: Mapping[str, Any]) -> tuple[Trial, ...]:
-    """Return the trials that a job carries in its environment variables, in order; none for a foreign job."""
+    """Return the trials that a job carries in its environment variables, in order.
+
+    None for a foreign job.
+    """
     trials: list[Trial] = []
     while (text := variables.get(f"AMLC_TRIAL_{len(trials)}")) is not None:
         part = 1

@@ -18,9 +18,13 @@ from amlc.manifest import Manifest
 
 
 def cancel(
-    manifest: Manifest, trials: Sequence[str] | None, *, folders: Folders, listener: Listener = NOBODY
+    manifest: Manifest,
+    trials: Sequence[str] | None,
+    *,
+    folders: Folders,
+    listener: Listener = NOBODY,
 ) -> Canceling:
-    """Cancel the jobs of `trials` or, with None, all that are at work, and a submit that runs submits no more.
+    """Cancel the jobs of `trials` or, with None, all; then a submit that runs submits no more.
 
     Needs no lock, so that it works beside a submit, which sees the jobs end and records that.
     Raises UsageError if nothing was submitted, or for a trial that is not there.
@@ -30,7 +34,8 @@ def cancel(
     if not path.exists():
         raise UsageError(f"{experiment}: nothing was submitted yet.")
     with open_ledger(path) as ledger:
-        if trials is None:  # first, so that a submit that runs sees it after each job that is not in the list
+        if trials is None:
+            # First, so that a submit that runs sees it after each job that is not in the list.
             ledger.append([stop(at=time.time())])
         working = _working(ledger, manifest, trials)
         canceling = Canceling(experiment, list(working.values()))
@@ -44,7 +49,9 @@ def cancel(
     return canceling
 
 
-def _working(ledger: Ledger, manifest: Manifest, trials: Sequence[str] | None) -> Mapping[str, Attempt]:
+def _working(
+    ledger: Ledger, manifest: Manifest, trials: Sequence[str] | None
+) -> Mapping[str, Attempt]:
     """Return the attempts at work, by job name; of `trials`, or of all."""
     working = ledger.working()
     if trials is None:

@@ -30,9 +30,9 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best parameter set: its trials, more than one of replicates; their mean `default` result; by which order.
+    """The best parameter set: its trials, more than one of replicates.
 
-    without_number: as in `Collected`.
+    Their mean `default` result; by which order. without_number: as in `Collected`.
     """
 
     rows: Sequence[Row]
@@ -47,17 +47,21 @@ def collected(
 ) -> Iterator[Collected]:
     """Give one row for each compiled trial; the rows can be gone through once, inside the context.
 
-    history: one for each intermediate result instead. aggregate: one for each parameter set, see AGGREGATES.
+    history: one for each intermediate result instead. aggregate: one for each parameter set, see
+    AGGREGATES.
     """
     if history:
         fetch_history(manifest, folders)
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
-        with _table(results, tally, history=history, aggregate=aggregate) as table:  # which has all rows by now
+        with _table(results, tally, history=history, aggregate=aggregate) as table:
+            # Which columns it has is known once all rows are in it, and counted.
             yield Collected(table, tally.verdict, tally.without_number)
 
 
-def _table(results: Results, tally: Tally, *, history: bool, aggregate: Sequence[str]) -> AbstractContextManager[Table]:
+def _table(
+    results: Results, tally: Tally, *, history: bool, aggregate: Sequence[str]
+) -> AbstractContextManager[Table]:
     rows = tally.counted(results.rows())
     if history:
         return history_table(rows, results.ledger)
@@ -67,7 +71,7 @@ def _table(results: Results, tally: Tally, *, history: bool, aggregate: Sequence
 
 
 def fetch_history(manifest: Manifest, folders: Folders) -> None:
-    """Record the intermediate results of ended jobs that a remote back end was not asked for yet."""
+    """Record the intermediate results that a remote back end was not asked for yet."""
     header = manifest.header
     backend = open_backend(header, folders.runs(header.experiment))
     if not isinstance(backend, HistoryApart):
@@ -75,7 +79,7 @@ def fetch_history(manifest: Manifest, folders: Folders) -> None:
     with up_to_date(manifest, folders) as results:
         known = {event.job for event in results.ledger.events(kind=EventKind.HISTORY)}
         jobs = dict.fromkeys(_ended(results, header.backend))
-    for job in known:
+    for job in known:  # what they reported is on record; asking again costs calls
         jobs.pop(job, None)
     if jobs:
         with open_ledger(folders.ledger(header.experiment)) as ledger:
@@ -92,9 +96,10 @@ def _ended(results: Results, backend: str) -> Iterator[str]:
 
 
 def best(manifest: Manifest, *, folders: Folders, mode: str | None = None) -> Best:
-    """Return the parameter set with the largest or smallest `default` result, the mean of replicates.
+    """Return the parameter set with the best `default` result, the mean of replicates.
 
-    mode: `maximize` or `minimize`, None for the experiment's. Raises IncompleteError while there is no number.
+    mode: `maximize` or `minimize`, None for the experiment's. Raises IncompleteError while there is
+    no number.
     """
     header = manifest.header
     mode = mode or header.optimize_mode

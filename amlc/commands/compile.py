@@ -23,12 +23,16 @@ from amlc.write import Build, OnChange, write
 
 
 def compile_(
-    experiment: Experiment, *, backend: str | None, folders: Folders, preview: OnChange | None = None
+    experiment: Experiment,
+    *,
+    backend: str | None,
+    folders: Folders,
+    preview: OnChange | None = None,
 ) -> Build:
     """Compile the experiment.
 
-    backend: the target to compile for, None for the experiment's own. preview: nothing is written, and this is told
-    what would change. Raises ConfigError with the position of all that stops it.
+    backend: the target to compile for, None for the experiment's own. preview: nothing is written,
+    and this is told what would change. Raises ConfigError with the position of all that stops it.
     """
     if preview is not None:
         return compile_alone(experiment, backend=backend, folders=folders, preview=preview)
@@ -37,7 +41,7 @@ def compile_(
 
 
 def certain(experiment: Experiment, *, folders: Folders) -> Iterator[Trial]:
-    """Yield the trials that are certain as things stand, which `compile_` would compile. Raises ConfigError."""
+    """Yield the trials that `compile_` would compile as things stand. Raises ConfigError."""
     with located(experiment, leave_out=[folders.state, folders.build]):
         check_ahead(experiment)
         past, _ = _past(experiment, folders, is_dry=True)
@@ -45,10 +49,12 @@ def certain(experiment: Experiment, *, folders: Folders) -> Iterator[Trial]:
             yield from job.trials
 
 
-def compile_ahead(experiment: Experiment, *, backend: str | None, rounds: int | None, folders: Folders) -> Build:
-    """Compile what is certain before a submit, which asks the tuner for more; with rounds, the next of them.
+def compile_ahead(
+    experiment: Experiment, *, backend: str | None, rounds: int | None, folders: Folders
+) -> Build:
+    """Compile what is certain before a submit, which asks the tuner for more.
 
-    The caller holds the experiment's lock.
+    With rounds, the next of them. The caller holds the experiment's lock.
     """
     # Otherwise what follows is compiled when it is submitted: until then, any result may change it.
     room = 0 if adaptive(experiment) and rounds is None else None
@@ -63,9 +69,10 @@ def compile_alone(
     room: int | None = None,
     preview: OnChange | None = None,
 ) -> Build:
-    """Compile what the experiment and its ledger determine. Of an adaptive one, the caller holds the lock.
+    """Compile what the experiment and its ledger determine.
 
-    room: as for `plan`. Raises ConfigError with the position of all that stops it.
+    Of an adaptive one, the caller holds the lock. room: as for `plan`. Raises ConfigError with the
+    position of all that stops it.
     """
     with located(experiment, leave_out=[folders.state, folders.build]):
         check_ahead(experiment)
@@ -79,7 +86,10 @@ def compile_alone(
 
 
 def _past(experiment: Experiment, folders: Folders, *, is_dry: bool) -> tuple[Past, bool]:
-    """Return what the ledger knows, and whether a job is at work. is_dry: make no ledger where there is none."""
+    """Return what the ledger knows, and whether a job is at work.
+
+    is_dry: make no ledger where there is none.
+    """
     path = folders.ledger(experiment.name)
     with open_ledger(path) if adaptive(experiment) and not is_dry else read_ledger(path) as ledger:
         past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
@@ -90,7 +100,7 @@ def _past(experiment: Experiment, folders: Folders, *, is_dry: bool) -> tuple[Pa
 
 
 def _note_exhausted(experiment: Experiment, build: Build, past: Past, folders: Folders) -> None:
-    """Record that the tuner has no more to propose, if all that is compiled was submitted before."""
+    """Record that the tuner has no more to propose, if all that is compiled was submitted."""
     if build.trials == sum(map(len, past.groups)):
         with open_ledger(folders.ledger(experiment.name)) as ledger:
             note_exhausted(read_manifest(build.folder), ledger, at=time.time())
@@ -103,16 +113,16 @@ def _warn_of_other_space(experiment: Experiment, groups: Sequence[Sequence[Trial
     count = outside(experiment.space, trials)
     if count:
         text = (
-            f"{count} of {len(trials)} trials on record are no points of the search space as it is now: they count "
-            "towards maxTrialNumber and teach the tuner nothing. Raise maxTrialNumber, or give the experiment another "
-            "experimentName."
+            f"{count} of {len(trials)} trials on record are no points of the search space as it is "
+            "now: they count towards maxTrialNumber and teach the tuner nothing. Raise "
+            "maxTrialNumber, or give the experiment another experimentName."
         )
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 @contextmanager
 def _alone(folders: Folders, experiment: Experiment) -> Iterator[None]:
-    """Keep `amlc run` away, which adds to the build folder of an adaptive experiment while it is at work."""
+    """Keep `amlc run` away, which adds to the build folder of an adaptive experiment."""
     if not adaptive(experiment):
         yield
         return

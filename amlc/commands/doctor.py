@@ -16,5 +16,7 @@ def doctor(manifest: Manifest, *, backend: str | None, folders: Folders) -> Iter
     name = backend or manifest.header.backend
     found = backend_named(name, manifest, folders)
     if not isinstance(found, Doctor):
-        raise BackendError(f"the back end {name!r} has nothing that could be checked before jobs are submitted.")
+        raise BackendError(
+            f"the back end {name!r} has nothing that could be checked before jobs are submitted."
+        )
     yield from found.examine(manifest.folder)

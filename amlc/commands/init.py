@@ -34,15 +34,20 @@ for epoch in range(5):
     quality += (1 - quality) / (1 + abs(math.log10(params["lr"]) + 2)) / params["batch_size"] ** 0.25
     nni.report_intermediate_result(quality)
 nni.report_final_result(quality)
-"""
+"""  # noqa: E501 - the user's own file has no such limit
 
 
 def init(folder: Path) -> Path:
-    """Write `experiment.yml` and `trial.py` into `folder`, and return the first; nothing that is there is replaced."""
+    """Write `experiment.yml` and `trial.py` into `folder`, and return the first.
+
+    Nothing that is there is replaced.
+    """
     files = {folder / "experiment.yml": _EXPERIMENT, folder / "trial.py": _TRIAL}
     for path in files:
         if path.exists() or path.is_symlink():
-            raise UsageError(f"{path} is there already, and nothing was written. Name another folder.")
+            raise UsageError(
+                f"{path} is there already, and nothing was written. Name another folder."
+            )
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")

@@ -18,7 +18,9 @@ def log(manifest: Manifest, trial: str, *, follow: bool, folders: Folders) -> It
     row = _row(manifest, trial, folders)
     if row.attempt is None:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so there is no log.")
-    yield from backend_named(row.attempt.backend, manifest, folders).log(row.attempt.job, follow=follow)
+    yield from backend_named(row.attempt.backend, manifest, folders).log(
+        row.attempt.job, follow=follow
+    )
 
 
 def page(manifest: Manifest, trial: str, *, folders: Folders) -> str:
@@ -29,7 +31,8 @@ def page(manifest: Manifest, trial: str, *, folders: Folders) -> str:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so it has no page.")
     if attempt.latest.url is None:
         raise UsageError(
-            f"trial {row.trial.id}: the back end '{attempt.backend}' has no pages. amlc logs shows its log."
+            f"trial {row.trial.id}: the back end '{attempt.backend}' has no pages. "
+            "amlc logs shows its log."
         )
     return attempt.latest.url
 

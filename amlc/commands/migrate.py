@@ -30,7 +30,7 @@ _NO_CODE: Final = frozenset({"build", "__pycache__", "node_modules", "venv", "si
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the proof sheet: what became of a key. outcome: kept, translated, safer, or no effect."""
+    """What became of a key. outcome: kept, translated, safer, or no effect."""
 
     position: Position
     key: str
@@ -40,7 +40,8 @@ class Line:
 
     def __str__(self) -> str:
         arrow = f" → {self.new}" if self.new and self.new != self.key else ""
-        return f"{self.position}: {self.outcome}: {self.key}{arrow}{f' ({self.why})' if self.why else ''}"
+        why = f" ({self.why})" if self.why else ""
+        return f"{self.position}: {self.outcome}: {self.key}{arrow}{why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Migrated:
         for path, text in self.texts.items():
             old, name = self.before[path], os.path.relpath(path)
             names = ("/dev/null" if old is None else f"a/{name}", f"b/{name}")
-            parts += difflib.unified_diff((old or "").splitlines(True), text.splitlines(True), *names)
+            parts += difflib.unified_diff(
+                (old or "").splitlines(True), text.splitlines(True), *names
+            )
         return "".join(parts)
 
     def write(self) -> None:
@@ -79,12 +82,16 @@ class Migrated:
 def migrate(file: Path) -> Migrated:
     """Convert a file of NNI v1, or with annotations.
 
-    Raises UsageError for any other, ConfigError for what has no place today: unknown keys, several phases.
+    Raises UsageError for any other, ConfigError for what has no place today: unknown keys, several
+    phases.
     """
     document = load_document(file)
     annotated = _is_annotated(document)
     if not is_legacy(document) and not annotated:
-        raise UsageError(f"{file}: not in NNI's v1 format, so there is nothing to convert. Try: amlc validate {file}.")
+        raise UsageError(
+            f"{file}: not in NNI's v1 format, so there is nothing to convert. Try: "
+            f"amlc validate {file}."
+        )
     errors = [problem for problem in modern(document).remarks if problem.severity is Severity.ERROR]
     if errors:
         raise ConfigError(errors)
@@ -96,7 +103,9 @@ def migrate(file: Path) -> Migrated:
     text, kept = rewrite(_read(file), {move.old: move.new for move in found}, values, document.data)
     texts = {file: text, **texts}
     before = {path: _read(path) if path.exists() else None for path in texts}
-    return Migrated(texts, before, list(_sheet(document, found)), comments_lost=not kept and "#" in _read(file))
+    return Migrated(
+        texts, before, list(_sheet(document, found)), comments_lost=not kept and "#" in _read(file)
+    )
 
 
 def _read(path: Path) -> str:
@@ -111,15 +120,22 @@ def _moves(document: Document) -> list[Move]:
 
 def _is_annotated(document: Document) -> bool:
     data = document.data
-    return isinstance(data, Mapping) and any(fold(key) == fold(_ANNOTATED) and data[key] is True for key in data)
+    return isinstance(data, Mapping) and any(
+        fold(key) == fold(_ANNOTATED) and data[key] is True for key in data
+    )
 
 
-# --- secrets ----------------------------------------------------------------------------------------------------
+# --- secrets --------------------------------------------------------------------------------------
 
 
 def _safer(move: Move) -> Move:
     """Return the move with a secret out of the file, where amlc takes it from the environment."""
-    if move.new is None or not isinstance(move.value, str) or not secret(move.new) or key_variable(move.value):
+    if (
+        move.new is None
+        or not isinstance(move.value, str)
+        or not secret(move.new)
+        or key_variable(move.value)
+    ):
         return move
     return replace(move, value=f"${{{_variable(move.new)}}}")
 
@@ -131,22 +147,34 @@ def _variable(path: JsonPath) -> str:
     return f"{name}_{path[-2]}" if len(path) > 1 and isinstance(path[-2], int) else name
 
 
-# --- annotations ------------------------------------------------------------------------------------------------
+# --- annotations ----------------------------------------------------------------------------------
 
 
-def _without_annotations(file: Path, document: Document, found: list[Move]) -> tuple[list[Move], dict[Path, str]]:
-    """Return the moves with a search space file in place of annotations, and the text of each further file."""
-    code = next((move.value for move in found if move.new and fold(str(move.new[-1])) == "trialcodedirectory"), ".")
+def _without_annotations(
+    file: Path, document: Document, found: list[Move]
+) -> tuple[list[Move], dict[Path, str]]:
+    """Return the moves to a search space file, and the text of each further file."""
+    code = next(
+        (
+            move.value
+            for move in found
+            if move.new and fold(str(move.new[-1])) == "trialcodedirectory"
+        ),
+        ".",
+    )
     folder = file.parent / Path(str(code)).expanduser()
     translated = translate({path: _read(path) for path in _sources(folder)})
     if not translated.space:
         where = next(move.old for move in found if fold(str(move.old[-1])) == fold(_ANNOTATED))
-        text = f"no file in '{code}' has an annotation ({SIGN}variable). Remove the key, and write a search space."
+        text = f"no file in '{code}' has an annotation ({SIGN}variable). "
+        text += "Remove the key, and write a search space."
         raise ConfigError([document.problem(where, "E-annotation", text)])
     space = json.dumps(translated.space, indent=2, ensure_ascii=False) + "\n"
     target = _free(file, space)
     changed = [
-        replace(move, new=(_SPACE,), value=target.name) if fold(str(move.old[-1])) == fold(_ANNOTATED) else move
+        replace(move, new=(_SPACE,), value=target.name)
+        if fold(str(move.old[-1])) == fold(_ANNOTATED)
+        else move
         for move in found
     ]
     return changed, {target: space, **translated.files}
@@ -154,23 +182,32 @@ def _without_annotations(file: Path, document: Document, found: list[Move]) -> t
 
 def _free(file: Path, content: str) -> Path:
     """Return where the search space goes: beside the experiment, where nothing else is."""
-    names = ("search_space.json", f"{file.stem}_search_space.json", f"{file.stem}_annotated_search_space.json")
+    names = (
+        "search_space.json",
+        f"{file.stem}_search_space.json",
+        f"{file.stem}_annotated_search_space.json",
+    )
     for path in (file.parent / name for name in names):
         if not path.exists() or _read(path) == content:
             return path
-    raise UsageError(f"{file.parent}: {', '.join(names)} are there already, and nothing was written. Move one of them.")
+    raise UsageError(
+        f"{file.parent}: {', '.join(names)} are there already, and nothing was written. "
+        "Move one of them."
+    )
 
 
 def _sources(folder: Path) -> Iterator[Path]:
     """Yield the Python files of trial code, in order."""
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _NO_CODE and not name.startswith("."))
+        folders[:] = sorted(
+            name for name in folders if name not in _NO_CODE and not name.startswith(".")
+        )
         for name in sorted(names):
             if name.endswith(".py"):
                 yield Path(root, name)
 
 
-# --- the proof sheet --------------------------------------------------------------------------------------------
+# --- the proof sheet ------------------------------------------------------------------------------
 
 
 def _sheet(document: Document, found: Sequence[Move]) -> Iterator[Line]:
@@ -187,9 +224,17 @@ def _sheet(document: Document, found: Sequence[Move]) -> Iterator[Line]:
         if reason := without_effect(str(move.new[0]), move.value):
             yield Line(place, key, "no effect", new, reason)
         elif move.value != old_value and name is not None:
-            yield Line(place, key, "safer", new, f"the secret is read from the environment: export {name}=…")
+            yield Line(
+                place,
+                key,
+                "safer",
+                new,
+                f"the secret is read from the environment: export {name}=…",
+            )
         elif fold(str(move.old[-1])) == fold(_ANNOTATED) and move.new == (_SPACE,):
-            yield Line(place, key, "translated", new, "annotations became calls of NNI's in the trial code")
+            yield Line(
+                place, key, "translated", new, "annotations became calls of NNI's in the trial code"
+            )
         else:
             same = move.new == move.old and move.value == old_value
             yield Line(place, key, "kept" if same else "translated", new)

@@ -30,7 +30,9 @@ def up_to_date(manifest: Manifest, folders: Folders) -> Iterator[Results]:
 
 def backend_named(name: str, manifest: Manifest, folders: Folders) -> Backend:
     """Open the back end on which an attempt runs: not always the one that was compiled for."""
-    return open_backend(replace(manifest.header, backend=name), folders.runs(manifest.header.experiment))
+    return open_backend(
+        replace(manifest.header, backend=name), folders.runs(manifest.header.experiment)
+    )
 
 
 def _observe(manifest: Manifest, folders: Folders) -> None:
@@ -39,6 +41,8 @@ def _observe(manifest: Manifest, folders: Folders) -> None:
         with lock(folders.lock(experiment)), open_ledger(folders.ledger(experiment)) as ledger:
             working = {attempt.backend for attempt in ledger.working().values()}
             for name in sorted(working):
-                observe_once(Recorder(ledger, backend_named(name, manifest, folders), time.time), name)
+                observe_once(
+                    Recorder(ledger, backend_named(name, manifest, folders), time.time), name
+                )
     except LockedError:
         return  # a submit is at work, and records what it sees

@@ -22,9 +22,10 @@ RETRYABLE = ("failed", "unfinished", "canceled", "early_stopped", "missing", "ch
 class Options:
     """How to submit.
 
-    retry: statuses, see RETRYABLE. only: trials to retry and nothing else. rounds: how often to submit what is compiled
-    and follow it to its end, the tuner asked in between; None: without rounds, to the experiment's end. wait: for it.
-    Raises UsageError for a status that is none of RETRYABLE.
+    retry: statuses, see RETRYABLE. only: trials to retry and nothing else. rounds: how often to
+    submit what is compiled and follow it to its end, the tuner asked in between; None: without
+    rounds, to the experiment's end. wait: for it. Raises UsageError for a status that is none of
+    RETRYABLE.
     """
 
     backend: str | None = None
@@ -53,7 +54,9 @@ def policy(results: Results, options: Options) -> Policy:
             continue
         if is_retried(trial, last, statuses, has_result=bool(row.final), revision=header.revision):
             retry.add((last.job, trial.id))
-    return Policy(losses=header.retries, retry=frozenset(retry), only=frozenset(only) if only else None)
+    return Policy(
+        losses=header.retries, retry=frozenset(retry), only=frozenset(only) if only else None
+    )
 
 
 def limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
@@ -62,6 +65,7 @@ def limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
     concurrency = header.concurrency
     if backend.slots is not None:
         concurrency = min(concurrency, backend.slots)
+    # With GPUs the trials of a packed job run side by side; otherwise they take turns.
     shares_gpus = header.gpus_per_trial and backend.has_gpus
     return Limits(
         concurrency=concurrency,
@@ -83,5 +87,9 @@ def _max_failures(text: str | None, trials: int) -> int | None:
         return None
     number = text.removesuffix("%")
     if not number.isdecimal() or not int(number):
-        raise UsageError(f"--max-failures {text}: expected a number of trials such as 3, or a part such as 10%.")
-    return max(1, int(number) * trials // 100) if text.endswith("%") else int(number)
+        raise UsageError(
+            f"--max-failures {text}: expected a number of trials such as 3, or a part such as 10%."
+        )
+    if not text.endswith("%"):
+        return int(number)
+    return max(1, int(number) * trials // 100)  # a small part of a few trials is none

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from amlc.attempts import Attempt
 from amlc.collect import Results, Tally, Verdict
 from amlc.commands.options import Options, policy
 from amlc.errors import UsageError
@@ -39,7 +40,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Older:
-    """How many trials ended at an older revision, and what became different since, as far as that is known."""
+    """How many trials ended at an older revision, and what changed since, if that is known."""
 
     revision: str
     trials: int
@@ -48,7 +49,10 @@ class Older:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What submit would do, as things stand. due: of each reason for which there is something to submit."""
+    """What submit would do, as things stand.
+
+    due: of each reason for which there is something to submit.
+    """
 
     verdict: Verdict
     older: Sequence[Older]
@@ -57,29 +61,48 @@ class Plan:
 
 def plan(manifest: Manifest, options: Options, *, folders: Folders) -> Plan:
     """Return what submit would do, and do nothing."""
-    due = {reason: Due() for reason in Reason}
-    revisions: Counter[str] = Counter()
+    seen = _Seen(manifest.header.revision)
     with read_ledger(folders.ledger(manifest.header.experiment)) as ledger, ledger.snapshot():
         results = Results(manifest, ledger)
         allowed = policy(results, options)
         tally = Tally(results)
         for entry, rows in results.jobs():
-            last = {row.trial.id: row.attempt for row in tally.counted(rows) if row.attempt is not None}
-            action = decide(entry, last, allowed)
-            if action is not None:
-                due[action.reason].count(action)
-            for trial, attempt in last.items():
-                if attempt.status(trial).ended and attempt.revision != manifest.header.revision:
-                    revisions[attempt.revision] += 1
+            last = {}
+            for row in tally.counted(rows):
+                if row.attempt is not None:
+                    last[row.trial.id] = row.attempt
+            seen.take(decide(entry, last, allowed), last)
         end = tally.verdict
         made_of = _made_of(ledger)
-    older = [Older(one, count, _changes(made_of.get(one), manifest)) for one, count in revisions.items()]
-    return Plan(end, older, {reason: some for reason, some in due.items() if some.jobs})
+    older = []
+    for revision, count in seen.revisions.items():
+        older.append(Older(revision, count, _changes(made_of.get(revision), manifest)))
+    return Plan(end, older, {reason: due for reason, due in seen.due.items() if due.jobs})
+
+
+class _Seen:
+    """What is counted on the way. revisions: the others at which trials ended, and how many did."""
+
+    def __init__(self, revision: str) -> None:
+        self.due = {reason: Due() for reason in Reason}
+        self.revisions: Counter[str] = Counter()
+        self._revision = revision
+
+    def take(self, action: Action | None, last: Mapping[str, Attempt]) -> None:
+        """Count what is to be done about a job, and the last attempts of its trials, by id."""
+        if action is not None:
+            self.due[action.reason].count(action)
+        for trial, attempt in last.items():
+            if attempt.status(trial).ended and attempt.revision != self._revision:
+                self.revisions[attempt.revision] += 1
 
 
 def _made_of(ledger: Ledger) -> Mapping[str, Mapping[str, Any]]:
     """Return what each revision on record is made of."""
-    return {event.data["revision"]: event.data["contents"] for event in ledger.events(kind=EventKind.REVISION)}
+    return {
+        event.data["revision"]: event.data["contents"]
+        for event in ledger.events(kind=EventKind.REVISION)
+    }
 
 
 def _changes(old: Mapping[str, Any] | None, manifest: Manifest) -> Sequence[str]:

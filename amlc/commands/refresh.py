@@ -1,4 +1,7 @@
-"""`amlc refresh`: rebuild the ledger, and a build folder that is gone, from what the target remembers."""
+"""`amlc refresh`.
+
+Rebuild the ledger, and a build folder that is gone, from what the target remembers.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,23 @@ from amlc.targets import Rebuild, names
 from amlc.targets import target as target_named
 
 
-def refresh(name: str | None, *, backend: str | None, where: Mapping[str, str | None], folders: Folders) -> str:
-    """Record every job that the target has and the ledger does not, with its results; return in one line what that was.
+def refresh(
+    name: str | None, *, backend: str | None, where: Mapping[str, str | None], folders: Folders
+) -> str:
+    """Record every job that the target has and the ledger does not, with its results.
 
-    name: the experiment, as for `Folders.manifest`; it need not be compiled. backend: the target to ask, None for the
-    experiment's. where: see `Rebuild`.
+    Return in one line what that was. name: the experiment, as for `Folders.manifest`; it need not
+    be compiled. backend: the target to ask, None for the experiment's. where: see `Rebuild`.
     """
     manifest = _compiled(folders, name)
     return _rebuild(backend, manifest).refresh(manifest, name, where, folders)
 
 
 def _compiled(folders: Folders, target: str | None) -> Manifest | None:
-    """Return the compiled experiment if there is one; a name that is not compiled may still be known elsewhere."""
+    """Return the compiled experiment if there is one.
+
+    A name that is not compiled may still be known elsewhere.
+    """
     if target is None and not any(folders.build.glob(f"*/{FILE_NAME}")):
         return None
     try:
@@ -35,10 +43,15 @@ def _compiled(folders: Folders, target: str | None) -> Manifest | None:
 
 
 def _rebuild(backend: str | None, manifest: Manifest | None) -> Rebuild:
-    """Return the target to ask: the one that is named, the experiment's, or the first that remembers jobs."""
+    """Return the target to ask.
+
+    The one that is named, the experiment's, or the first that remembers jobs.
+    """
     compiled = [manifest.header.backend, *manifest.header.target] if manifest else []
     for name in [backend] if backend else [*compiled, *names()]:
         found = target_named(name)
         if isinstance(found, Rebuild):
             return found
-    raise BackendError(f"the back end {backend!r} remembers no jobs, so that nothing can be rebuilt from it.")
+    raise BackendError(
+        f"the back end {backend!r} remembers no jobs, so that nothing can be rebuilt from it."
+    )

@@ -1,4 +1,7 @@
-"""`amlc run`: compile, submit and follow an experiment to its end; what later trials are, earlier results decide."""
+"""`amlc run`: compile, submit and follow an experiment to its end.
+
+What later trials are, earlier results decide.
+"""
 
 from __future__ import annotations
 
@@ -29,22 +32,28 @@ def run(
 ) -> Run:
     """Compile the experiment and do what `submit` does.
 
-    learn_from: results of earlier trials for the tuner. Killed at any point and called again it goes on: all that it
-    knows is in the ledger.
+    learn_from: results of earlier trials for the tuner. Killed at any point and called again it
+    goes on: all that it knows is in the ledger.
     """
     folders.prepare_state()
     with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
         if learn_from is not None:
             listener.tell(_learn(experiment, learn_from, folders))
-        build = compile_ahead(experiment, backend=options.backend, rounds=options.rounds, folders=folders)
+        build = compile_ahead(
+            experiment, backend=options.backend, rounds=options.rounds, folders=folders
+        )
         listener.tell(build)
+        # Under the same lock: another compile in between would submit other trials than were told.
         manifest = read_manifest(build.folder)
         return submit_locked(manifest, experiment, options, folders=folders, listener=listener)
 
 
 def _learn(experiment: Experiment, path: Path, folders: Folders) -> Learnt:
     if not learns(experiment):
-        raise UsageError(f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. Leave it out.")
+        raise UsageError(
+            f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. "
+            "Leave it out."
+        )
     results = read_results_from(path, experiment.space)
     with open_ledger(folders.ledger(experiment.name)) as ledger:
         is_new = record_results(ledger, results, at=time.time())

@@ -19,7 +19,10 @@ _MOST_ROWS = 40
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the trials stand. rows: the first, or all. causes: why trials failed. reasons: why jobs wait, by name."""
+    """How the trials stand.
+
+    rows: the first, or all. causes: why trials failed. reasons: why jobs wait, by name.
+    """
 
     rows: Sequence[Row]
     verdict: Verdict
@@ -43,9 +46,14 @@ def status(manifest: Manifest, *, folders: Folders, everything: bool = False) ->
 
 @contextmanager
 def status_table(manifest: Manifest, *, folders: Folders) -> Iterator[Table]:
-    """Give what is known of each trial but its parameters and results; its rows can be gone through once."""
+    """Give what is known of each trial but its parameters and results.
+
+    Its rows can be gone through once.
+    """
     with up_to_date(manifest, folders) as results, trials_table(results.rows()) as table:
-        columns = tuple(name for name in table.columns if not name.startswith(("param.", "metric.")))
+        columns = tuple(
+            name for name in table.columns if not name.startswith(("param.", "metric."))
+        )
         yield Table(columns, table.rows)
 
 
@@ -55,7 +63,11 @@ def _reasons(manifest: Manifest, rows: Sequence[Row], folders: Folders) -> Mappi
     jobs: dict[str, None] = {}
     for row in rows:
         attempt = row.attempt
-        if row.status is Status.WAITING and attempt is not None and attempt.backend == header.backend:
+        if (
+            row.status is Status.WAITING
+            and attempt is not None
+            and attempt.backend == header.backend
+        ):
             jobs[attempt.job] = None
     if not jobs:
         return {}

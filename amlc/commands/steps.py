@@ -49,8 +49,8 @@ class Canceling:
 class Run:
     """What came of submitting what is compiled.
 
-    manifest: as it is now. progress: the counts of this run. stopped: why it stopped early, or None. verdict: on the
-    whole experiment. partial: whether it was asked to leave something to do.
+    manifest: as it is now. progress: the counts of this run. stopped: why it stopped early, or
+    None. verdict: on the whole experiment. partial: whether it was asked to leave something to do.
     """
 
     manifest: Manifest
@@ -72,7 +72,10 @@ class Listener(Protocol):
         """Take note of a step that was done, or is about to be."""
 
     def watching(self, experiment: str, *, most: int | None) -> AbstractContextManager[Watch]:
-        """Give what is told of the progress of a run. most: how many trials there are going to be, if that is known."""
+        """Give what is told of the progress of a run.
+
+        most: how many trials there are going to be, if that is known.
+        """
 
 
 class _Nobody:

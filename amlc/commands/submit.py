@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,9 @@ from amlc.revision import contents_text, read_contents
 from amlc.targets import open_backend
 
 
-def submit(manifest: Manifest, options: Options, *, folders: Folders, listener: Listener = NOBODY) -> Run:
+def submit(
+    manifest: Manifest, options: Options, *, folders: Folders, listener: Listener = NOBODY
+) -> Run:
     """Submit what is missing and follow it to the end; with rounds, return the last of them."""
     folders.prepare_state()
     with lock(folders.lock(manifest.header.experiment), patience_s=PATIENCE_S):
@@ -53,11 +55,17 @@ def submit(manifest: Manifest, options: Options, *, folders: Folders, listener: 
 
 
 def submit_locked(
-    manifest: Manifest, experiment: Experiment | None, options: Options, *, folders: Folders, listener: Listener
+    manifest: Manifest,
+    experiment: Experiment | None,
+    options: Options,
+    *,
+    folders: Folders,
+    listener: Listener,
 ) -> Run:
     """Do what `submit` does; the caller holds the experiment's lock.
 
-    experiment: what the manifest was compiled of, to ask its tuner for what follows; None: nothing follows.
+    experiment: what the manifest was compiled of, to ask its tuner for what follows; None: nothing
+    follows.
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
     with open_ledger(folders.ledger(header.experiment)) as ledger:
@@ -73,11 +81,20 @@ def submit_locked(
 
 
 def _run(
-    manifest: Manifest, experiment: Experiment | None, options: Options, folders: Folders, listener: Listener
+    manifest: Manifest,
+    experiment: Experiment | None,
+    options: Options,
+    folders: Folders,
+    listener: Listener,
 ) -> Run:
-    """Submit what is compiled and, without rounds, what the tuner proposes; tell what came of it, and return that."""
+    """Submit what is compiled and, without rounds, what the tuner proposes.
+
+    Tell what came of it, and return that.
+    """
     header = manifest.header
-    refused = located(experiment, leave_out=[folders.state, folders.build]) if experiment else nullcontext()
+    refused: AbstractContextManager[None] = nullcontext()
+    if experiment is not None:
+        refused = located(experiment, leave_out=[folders.state, folders.build])
     with open_ledger(folders.ledger(header.experiment)) as ledger:
         backend = open_backend(header, folders.runs(header.experiment), parallel=options.parallel)
         _note_revision(manifest, ledger)
@@ -94,19 +111,36 @@ def _run(
                 watch=watch,
             )
         now = read_manifest(manifest.folder)
-        if experiment is not None and follows and progress.ended and experiment.tuner.class_name is not None:
-            asked(experiment, Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events())).records)
+        if (
+            experiment is not None
+            and follows
+            and progress.ended
+            and experiment.tuner.class_name is not None
+        ):
+            asked(
+                experiment,
+                Experience(ledger, replicates=experiment.replicates)
+                .past(fold(ledger.events()))
+                .records,
+            )
         if follows and options.wait and stopped is None:
             note_exhausted(now, ledger, at=time.time())
         end = verdict(Results(now, ledger))
-    is_part = not options.wait or options.rounds is not None or bool(options.only) or stopped is not None
+    is_part = (
+        not options.wait or options.rounds is not None or bool(options.only) or stopped is not None
+    )
     run = Run(manifest=now, progress=progress, stopped=stopped, verdict=end, partial=is_part)
     listener.tell(run)
     return run
 
 
-def _guides(experiment: Experiment | None, manifest: Manifest, ledger: Ledger, *, abreast: int) -> Guides:
-    """Return what has a say in what is run. experiment: one whose tuner proposes further jobs, None: there is none."""
+def _guides(
+    experiment: Experiment | None, manifest: Manifest, ledger: Ledger, *, abreast: int
+) -> Guides:
+    """Return what has a say in what is run.
+
+    experiment: one whose tuner proposes further jobs, None: there is none.
+    """
     assessor = _assessor(manifest)
     if experiment is None:
         return Guides(assessor=assessor)
@@ -124,8 +158,10 @@ def _asks_the_tuner(manifest: Manifest, options: Options) -> bool:
 
 
 def _follows(experiment: Experiment | None, manifest: Manifest, ledger: Ledger) -> bool:
-    """Return whether the tuner wants to follow running trials, of which there are some or will be."""
-    if experiment is None or (experiment.tuner.class_name is not None and not _is_at_work(manifest, ledger)):
+    """Return whether the tuner wants to follow running trials, and there are or will be some."""
+    if experiment is None or (
+        experiment.tuner.class_name is not None and not _is_at_work(manifest, ledger)
+    ):
         return False  # what is done needs no class that can be imported
     return asked(experiment, ()) is not None
 
@@ -134,22 +170,33 @@ def _is_at_work(manifest: Manifest, ledger: Ledger) -> bool:
     return not verdict(Results(manifest, ledger)).submitted or bool(ledger.working())
 
 
-def withheld(experiment: Experiment | None, manifest: Manifest, ledger: Ledger, options: Options) -> Iterator[str]:
-    """Yield what the user's own classes are not given, a line each, if they are going to be asked."""
+def withheld(
+    experiment: Experiment | None, manifest: Manifest, ledger: Ledger, options: Options
+) -> Iterator[str]:
+    """Yield what the user's own classes are not given, a line each, if they will be asked."""
     if experiment is not None and _follows(experiment, manifest, ledger):
         name = f"the Advisor {experiment.tuner.class_name}"
         if experiment.replicates > 1 or options.rounds is not None:
             why = "--rounds" if options.rounds is not None else "amlc.replicates"
-            yield f"{name} gets no intermediate results, and its KillTrialJob ends no trial: {why} rules that out."
+            yield (
+                f"{name} gets no intermediate results, and its KillTrialJob ends no trial: "
+                f"{why} rules that out."
+            )
         elif experiment.trials_per_job > 1:
-            yield f"the KillTrialJob of {name} ends no trial: amlc.trialsPerJob packs several into a job."
+            yield (
+                f"the KillTrialJob of {name} ends no trial: "
+                "amlc.trialsPerJob packs several into a job."
+            )
     assessor = manifest.header.assessor
     if assessor is not None and assessor.class_name is not None and _is_at_work(manifest, ledger):
-        yield f"the assessor {assessor.class_name} is told the end of trials that succeeded, and of no others."
+        yield (
+            f"the assessor {assessor.class_name} is told the end of trials that succeeded, and of "
+            "no others."
+        )
 
 
 def _note_revision(manifest: Manifest, ledger: Ledger) -> None:
-    """Record what the compiled revision is made of, so that `amlc plan` can say later what became different."""
+    """Record what the revision is made of, so that `amlc plan` can say later what changed."""
     revision = manifest.header.revision
     if all(event.data["revision"] != revision for event in ledger.events(kind=EventKind.REVISION)):
         with suppress(UsageError):  # a build folder of `amlc refresh` does not say
@@ -158,21 +205,23 @@ def _note_revision(manifest: Manifest, ledger: Ledger) -> None:
 
 
 def _source(manifest: Manifest, options: Options, listener: Listener) -> Experiment | None:
-    """Return the experiment that the tuner has to be asked about, or None, and say so, when its files are not here."""
+    """Return the experiment to ask the tuner about; None, and say so, if it is not here."""
     header, file = manifest.header, manifest.source
     if file is None:
         name = header.source or "the experiment's own file"
         text = (
-            f"{name} is not here, so that the tuner cannot be asked for more trials: only what is compiled is "
-            "run. Bring the experiment's files along, or run it where they are."
+            f"{name} is not here, so that the tuner cannot be asked for more trials: only what is "
+            "compiled is run. Bring the experiment's files along, or run it where they are."
         )
         listener.tell(Warned(text, matters=True))
         return None
-    experiment, problems = load_experiment(file, backend=options.backend or header.backend, environ=os.environ)
+    experiment, problems = load_experiment(
+        file, backend=options.backend or header.backend, environ=os.environ
+    )
     if experiment.name != header.experiment:
         raise UsageError(
-            f"{_short(file)}: its experimentName is now '{experiment.name}', and '{header.experiment}' is compiled. "
-            f"Compile it: amlc compile {_short(file)}."
+            f"{_short(file)}: its experimentName is now '{experiment.name}', and "
+            f"'{header.experiment}' is compiled. Compile it: amlc compile {_short(file)}."
         )
     for problem in problems:
         listener.tell(problem)
@@ -183,8 +232,13 @@ def _short(file: Path) -> str:
     return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
 
 
-def _compiled(experiment: Experiment, manifest: Manifest, options: Options, folders: Folders) -> Manifest:
-    """Compile what is certain now; of a tuner that learns, only the next round where there are rounds."""
+def _compiled(
+    experiment: Experiment, manifest: Manifest, options: Options, folders: Folders
+) -> Manifest:
+    """Compile what is certain now.
+
+    Of a tuner that learns, only the next round where there are rounds.
+    """
     backend = options.backend or manifest.header.backend
     build = compile_ahead(experiment, backend=backend, rounds=options.rounds, folders=folders)
     return read_manifest(build.folder)

@@ -11,9 +11,10 @@ _SHORTEST = 4  # digits of an id; with fewer a slip would name a trial
 
 
 def chosen(results: Results, names: Sequence[str]) -> list[Row]:
-    """Return the trial that each name stands for: its number, with or without a `#`, or the start of its id.
+    """Return the trial that each name stands for.
 
-    Raises UsageError for a name that fits no trial, or more than one.
+    Its number, with or without a `#`, or the start of its id. Raises UsageError for a name that
+    fits no trial, or more than one.
     """
     found: dict[str, list[Row]] = {name: [] for name in names}
     for row in results.rows():
@@ -35,6 +36,12 @@ def _one(name: str, rows: Sequence[Row]) -> Row:
         return rows[0]
     if not rows:
         what = "a trial's number, or four or more digits of the start of its id"
-        raise UsageError(f"{name or 'an empty name'}: no trial has this number or id. Give {what}: amlc status --all.")
+        raise UsageError(
+            f"{name or 'an empty name'}: no trial has this number or id. Give {what}: "
+            "amlc status --all."
+        )
     ids = ", ".join(row.trial.id for row in rows[:_SHORTEST])
-    raise UsageError(f"{name}: {len(rows)} trials have this number, or an id that starts so ({ids}). Give the id.")
+    raise UsageError(
+        f"{name}: {len(rows)} trials have this number, or an id that starts so ({ids}). "
+        "Give the id."
+    )

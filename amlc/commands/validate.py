@@ -15,7 +15,10 @@ from amlc.folders import Folders
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An experiment file and what was found in it. valid: the experiment's name, None for a file with errors."""
+    """An experiment file and what was found in it.
+
+    valid: the experiment's name, None for a file with errors.
+    """
 
     file: Path
     valid: str | None

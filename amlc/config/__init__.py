@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from amlc.config.algorithms import adopt_advisor, canonical_name, check_algorithms, check_types, is_own_class
+from amlc.config.algorithms import (
+    adopt_advisor,
+    canonical_name,
+    check_algorithms,
+    check_types,
+    is_own_class,
+)
 from amlc.config.initial import check_initial
 from amlc.config.legacy import in_words_of_v1, modern
 from amlc.config.load import load_document
@@ -27,9 +33,9 @@ def load_experiment(
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of an NNI file, and the warnings and notes about it.
 
-    backend: the target that was asked for, None for the file's. One that runs any leaves the file's no key to need.
-    environ: where `${NAME}` comes from.
-    Raises ConfigError with all problems of the file and its search space, UsageError if the file cannot be read.
+    backend: the target that was asked for, None for the file's. One that runs any leaves the file's
+    no key to need. environ: where `${NAME}` comes from. Raises ConfigError with all problems of the
+    file and its search space, UsageError if the file cannot be read.
     """
     return experiment_of(load_document(file), backend=backend, environ=environ)
 
@@ -50,13 +56,16 @@ def experiment_of(
 def _worded(document: Document, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Yield problems in the words of the file's own format."""
     for problem in problems:
-        yield in_words_of_v1(problem, document) if problem.position.file == document.file else problem
+        yield (
+            in_words_of_v1(problem, document) if problem.position.file == document.file else problem
+        )
 
 
 def locate(refusals: Iterable[RefusedError], document: Document) -> tuple[Problem, ...]:
-    """Return refusals as problems with what stands in an experiment's document, or in the file of its search space."""
+    """Return refusals as problems of an experiment's document, or of its search space's file."""
     config = read_service(read_keys(modern(document), load_schema()), backend=None)
-    return ConfigError(_worded(config.document, (_located(config, refusal) for refusal in refusals))).problems
+    found = (_located(config, refusal) for refusal in refusals)
+    return ConfigError(_worded(config.document, found)).problems
 
 
 def _located(config: Config, refusal: RefusedError) -> Problem:
@@ -67,8 +76,10 @@ def _located(config: Config, refusal: RefusedError) -> Problem:
     return config.problem(refusal.path, refusal.code, str(refusal))
 
 
-def _checked(document: Document, environ: Mapping[str, str], *, backend: str | None) -> tuple[Config, tuple[Path, ...]]:
-    """Return the config after every check that needs no search space, and what the target read beside the file."""
+def _checked(
+    document: Document, environ: Mapping[str, str], *, backend: str | None
+) -> tuple[Config, tuple[Path, ...]]:
+    """Return the config after the checks that need no space, and what the target read beside."""
     _refuse_other_shapes(document)
     config = read_keys(document, load_schema()).noted(*document.remarks)
     config = adopt_advisor(read_service(config, backend=backend))
@@ -81,20 +92,26 @@ def _checked(document: Document, environ: Mapping[str, str], *, backend: str | N
     config = check_schema(fill_placeholders(config, environ, needed=needed))
     if platform is not None:
         config = config.noted(*platform.check(config, needed=needed or backend == name))
-    return config.noted(*check_service(config), *check_algorithms(config), *check_rules(config)), read
+    return config.noted(
+        *check_service(config), *check_algorithms(config), *check_rules(config)
+    ), read
 
 
 def _refuse_other_shapes(document: Document) -> None:
     """Raise for a file that is no experiment of NNI at all."""
     if not isinstance(document.data, Mapping):
-        text = "an experiment file is a mapping (key: value) at its top. Write `trialConcurrency: 1` and so on."
+        text = (
+            "an experiment file is a mapping (key: value) at its top. Write `trialConcurrency: "
+            "1` and so on."
+        )
         raise ConfigError([*document.remarks, document.problem((), "E-type", text)])
 
 
 def _with_space(config: Config) -> tuple[Config, Space, Any, Path | None]:
-    """Return the config after the checks of the search space, the space, how it is written, and the file it is in.
+    """Return the config after the checks of the space, the space, how it is written, and its file.
 
-    A class of the user's own gets it as it is written. The space is empty if it is in no format of NNI's then.
+    A class of the user's own gets it as it is written. The space is empty if it is in no format of
+    NNI's then.
     """
     config, document, path, file = _find_space(config)
     if document is None:
@@ -112,7 +129,9 @@ def _with_space(config: Config) -> tuple[Config, Space, Any, Path | None]:
     config = config.noted(*found)
     if not any(problem.severity is Severity.ERROR for problem in found):
         config = config.noted(*check_types(config, space, document, path))
-        config = config.noted(*check_endless(config, space, tuner), *check_constraints(config, space, tuner))
+        config = config.noted(
+            *check_endless(config, space, tuner), *check_constraints(config, space, tuner)
+        )
         config = config.noted(*check_initial(config, space, tuner))
     return config, space, raw, file
 
@@ -125,14 +144,22 @@ def _find_space(config: Config) -> tuple[Config, Document | None, JsonPath, Path
     if config.get("searchSpace") is not None:
         return config, config.document, config.original(("searchSpace",)), None
     if not config.broken & {("searchSpace",), ("searchSpaceFile",)}:
-        text = "the experiment needs 'searchSpace' or 'searchSpaceFile'. For example `searchSpaceFile: space.json`."
+        text = (
+            "the experiment needs 'searchSpace' or 'searchSpaceFile'. "
+            "For example `searchSpaceFile: space.json`."
+        )
         config = config.noted(config.problem((), "E-required", text))
     return config, None, (), None
 
 
-def _load_space_file(config: Config, name: str) -> tuple[Config, Document | None, JsonPath, Path | None]:
+def _load_space_file(
+    config: Config, name: str
+) -> tuple[Config, Document | None, JsonPath, Path | None]:
     if config.get("searchSpace") is not None:
-        text = "'searchSpace' has no effect, since 'searchSpaceFile' is given and wins. Remove one of them."
+        text = (
+            "'searchSpace' has no effect, since 'searchSpaceFile' is given and wins. "
+            "Remove one of them."
+        )
         config = config.noted(config.warning(("searchSpace",), "W-twice", text))
     file = config.document.file.parent / Path(name).expanduser()
     try:

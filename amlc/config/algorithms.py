@@ -1,4 +1,7 @@
-"""Checks the tuner and the assessor: that amlc has them, their arguments, and that they suit the search space."""
+"""Checks the tuner and the assessor.
+
+That amlc has them, their arguments, and that they suit the search space.
+"""
 
 from __future__ import annotations
 
@@ -47,14 +50,20 @@ def adopt_advisor(config: Config) -> Config:
         return config
     if is_set(config, "tuner"):
         text = "'advisor' is the old name of 'tuner', and both are given. Remove one of them."
-        return config.without(("advisor",)).noted(config.problem(("advisor",), "E-duplicate-key", text, key=True))
+        return config.without(("advisor",)).noted(
+            config.problem(("advisor",), "E-duplicate-key", text, key=True)
+        )
     text = "'advisor' is the old name of 'tuner' and read as it. Rename it."
     moved = {path: here for path, here in config.spelling.items() if path[0] != "tuner"}
     for path, here in config.spelling.items():
         if path[0] == "advisor":
             moved[("tuner", *path[1:])] = here
-    broken = frozenset(("tuner", *path[1:]) if path[0] == "advisor" else path for path in config.broken)
-    warned = config.noted(config.warning(("advisor",), "W-deprecated", text)).without(("advisor",), broken=False)
+    broken = frozenset(
+        ("tuner", *path[1:]) if path[0] == "advisor" else path for path in config.broken
+    )
+    warned = config.noted(config.warning(("advisor",), "W-deprecated", text)).without(
+        ("advisor",), broken=False
+    )
     return replace(warned.with_value(("tuner",), advisor), spelling=moved, broken=broken)
 
 
@@ -63,7 +72,9 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
     if is_set(config, "tuner"):
         yield from _check(config, "tuner")
     elif ("tuner",) not in config.broken:
-        yield config.problem((), "E-required", "the experiment needs 'tuner'. For example `tuner: {name: Random}`.")
+        yield config.problem(
+            (), "E-required", "the experiment needs 'tuner'. For example `tuner: {name: Random}`."
+        )
     yield from _check_checkpoints(config)
     yield from _check_budgets(config)
     if is_set(config, "assessor"):
@@ -76,7 +87,10 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
 
 def _check_packs(config: Config, kind: str, what: str) -> Iterator[Problem]:
     if config.get("amlc", "trialsPerJob") not in (None, 1):
-        text = f"{what} stops single trials, and 'amlc.trialsPerJob' packs several into a job. Remove one of them."
+        text = (
+            f"{what} stops single trials, and 'amlc.trialsPerJob' packs several into a job. "
+            "Remove one of them."
+        )
         yield config.problem((kind,), "E-assessor", text, key=True)
 
 
@@ -91,7 +105,9 @@ def _check(config: Config, kind: str) -> Iterator[Problem]:
             yield config.problem((kind,), "E-required", text, key=True)
         return
     if config.get(kind, "codeDirectory") is not None:
-        text = f"'codeDirectory' belongs to a class of your own, but '{name}' is built in. Remove it."
+        text = (
+            f"'codeDirectory' belongs to a class of your own, but '{name}' is built in. Remove it."
+        )
         yield config.problem((kind, "codeDirectory"), "E-algorithm", text, key=True)
     known = find(name, kind)
     if known is None:
@@ -107,15 +123,21 @@ def _check(config: Config, kind: str) -> Iterator[Problem]:
             yield from _compare(config, (kind, "classArgs"), found, known.arguments, known.name)
 
 
-def _check_sampler(config: Config, path: JsonPath, found: Mapping[str, Any], known: BuiltIn) -> Iterator[Problem]:
+def _check_sampler(
+    config: Config, path: JsonPath, found: Mapping[str, Any], known: BuiltIn
+) -> Iterator[Problem]:
     """Yield what is wrong with a sampler of Optuna and its arguments."""
-    from amlc.config import samplers  # here, because importing Optuna takes longer than validating a file
+    from amlc.config import samplers  # here: importing Optuna takes longer than validating a file
 
     sampler = found.get("sampler", known.arguments["sampler"].default)
     theirs = samplers.sampler_arguments(sampler)
     yield from samplers.check_sampler(config, sampler)
-    ours = found if theirs is not None else {key: found[key] for key in found if key in known.arguments}
-    wrong = list(_compare(config, path, ours, {**known.arguments, **(theirs or {})}, f"Optuna's {sampler}"))
+    ours, wanted = found, known.arguments
+    if theirs is None:  # the sampler is unknown, and so are its arguments
+        ours = {key: value for key, value in found.items() if key in wanted}
+    else:
+        wanted = {**wanted, **theirs}
+    wrong = list(_compare(config, path, ours, wanted, f"Optuna's {sampler}"))
     yield from wrong
     if theirs is not None and not wrong:
         yield from samplers.check_construction(config, {**found, "sampler": sampler})
@@ -125,7 +147,11 @@ def _unknown(name: str, kind: str) -> str:
     table = ASSESSORS if kind == "assessor" else TUNERS
     hint = did_you_mean(name, [known.name for known in table])
     spaces = " Remove the spaces around it." if find(name.strip(), kind) else ""
-    own = "" if spaces or hint else " One of your own (`nnictl algo register`) is named by 'className'."
+    own = (
+        ""
+        if spaces or hint
+        else " One of your own (`nnictl algo register`) is named by 'className'."
+    )
     return f"NNI has no {kind} '{name}'.{spaces or hint}{own} Known: {_KNOWN[kind]}."
 
 
@@ -134,7 +160,10 @@ def _check_class(config: Config, kind: str) -> Iterator[Problem]:
         text = f"'{kind}' has both 'name' and 'className'. Keep one of them."
         yield config.problem((kind, "className"), "E-algorithm", text, key=True)
     if config.get(kind, "codeDirectory") is None and (kind, "codeDirectory") not in config.broken:
-        text = "'className' needs 'codeDirectory', the folder of its module. For example `codeDirectory: .`."
+        text = (
+            "'className' needs 'codeDirectory', the folder of its module. "
+            "For example `codeDirectory: .`."
+        )
         yield config.problem((kind, "className"), "E-required", text, key=True)
     class_name = config.get(kind, "className")
     if isinstance(class_name, str) and "." not in class_name.strip("."):
@@ -147,30 +176,42 @@ def _check_together(config: Config) -> Iterator[Problem]:
     """Yield what the assessor cannot be combined with."""
     tuner = find(config.get("tuner", "name"), "tuner")
     if tuner and tuner.name == "PBT":
-        text = "PBT needs every trial of a generation to its end, so that an assessor cannot stop any. Remove it."
+        text = (
+            "PBT needs every trial of a generation to its end, so that an assessor cannot stop "
+            "any. Remove it."
+        )
         yield config.problem(("assessor",), "E-assessor", text, key=True)
     elif tuner and tuner.schedules:
-        text = f"the assessor has no effect: {tuner.name} decides itself how far each trial goes. Remove it."
+        text = (
+            f"the assessor has no effect: {tuner.name} decides itself how far each trial goes. "
+            "Remove it."
+        )
         yield config.warning(("assessor",), "W-no-effect", text)
     elif tuner and tuner.name == "ASHA":
         text = (
-            "ASHA stops trials itself, and an assessor would stop others. Remove it; or, to have another tuner with "
-            "ASHA's rungs, name ASHA as the assessor: `tuner: {name: TPE}`, `assessor: {name: ASHA}`."
+            "ASHA stops trials itself, and an assessor would stop others. Remove it; or, to have "
+            "another tuner with ASHA's rungs, name ASHA as the assessor: `tuner: {name: TPE}`, "
+            "`assessor: {name: ASHA}`."
         )
         yield config.problem(("assessor",), "E-assessor", text, key=True)
 
 
 def _check_checkpoints(config: Config) -> Iterator[Problem]:
-    """Yield why there would be no checkpoint for trials to go on from, where the tuner lets them."""
+    """Yield why trials would have no checkpoint to go on from, where the tuner lets them."""
     name = canonical_name(config, "tuner")
     folder = config.get("tuner", "classArgs", "all_checkpoint_dir")
     if not (name == "PBT" or (name in ("Hyperband", "BOHB") and folder)):
         return
     platform = config.get("trainingService", "platform")
-    if platform and target(platform).settings(config).common("") is None and not isinstance(folder, str):
+    if (
+        platform
+        and target(platform).settings(config).common("") is None
+        and not isinstance(folder, str)
+    ):
         text = (
-            f"{name}'s trials go on from each other's checkpoints, and without shared storage they see no common "
-            "folder. Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'."
+            f"{name}'s trials go on from each other's checkpoints, and without shared storage they "
+            "see no common folder. Add 'sharedStorage', or name a mounted folder in "
+            "'all_checkpoint_dir'."
         )
         yield config.problem(("tuner",), "E-checkpoints", text, key=True)
     if config.get("amlc", "replicates") not in (None, 1):
@@ -184,12 +225,24 @@ def _check_budgets(config: Config) -> Iterator[Problem]:
         known = find(canonical_name(config, kind), kind)
         if known is None or "max_budget" not in known.arguments:
             continue
-        given = {name: config.get(kind, "classArgs", name) for name in ("min_budget", "max_budget")}
-        low, high = (value if type(value) is int else known.arguments[name].default for name, value in given.items())
-        if high is not None and low > high and any(type(value) is int for value in given.values()):
-            default = known.arguments["max_budget"].default or "none"
-            text = f"{known.name}'s 'min_budget' is {low} and its 'max_budget' {high}. Set a larger 'max_budget'"
-            yield config.problem((kind, "classArgs"), "E-argument", f"{text} (default {default}).", key=True)
+        low, low_is_given = _budget(config, kind, known, "min_budget")
+        high, high_is_given = _budget(config, kind, known, "max_budget")
+        if not (low_is_given or high_is_given) or high is None or low <= high:
+            continue
+        default = known.arguments["max_budget"].default or "none"
+        text = (
+            f"{known.name}'s 'min_budget' is {low} and its 'max_budget' {high}. "
+            f"Set a larger 'max_budget' (default {default})."
+        )
+        yield config.problem((kind, "classArgs"), "E-argument", text, key=True)
+
+
+def _budget(config: Config, kind: str, known: BuiltIn, name: str) -> tuple[Any, bool]:
+    """Return a budget of the tuner or assessor, and whether the file gives it."""
+    given = config.get(kind, "classArgs", name)
+    if type(given) is int:
+        return given, True
+    return known.arguments[name].default, False
 
 
 def assesses(config: Config) -> bool:
@@ -199,9 +252,13 @@ def assesses(config: Config) -> bool:
 
 
 def _compare(
-    config: Config, path: JsonPath, found: Mapping[str, Any], wanted: Mapping[str, Argument], owner: str
+    config: Config,
+    path: JsonPath,
+    found: Mapping[str, Any],
+    wanted: Mapping[str, Argument],
+    owner: str,
 ) -> Iterator[Problem]:
-    """Yield a problem for each argument that the algorithm does not take, or not with this value."""
+    """Yield a problem for each argument that the algorithm does not take with this value."""
     for key, value in found.items():
         here = (*path, key)
         argument = wanted.get(key)
@@ -222,25 +279,44 @@ def _compare(
             yield config.problem(here, "E-argument", text)
 
 
-def _check_value(config: Config, path: JsonPath, value: Any, argument: Argument) -> Iterator[Problem]:
+def _check_value(
+    config: Config, path: JsonPath, value: Any, argument: Argument
+) -> Iterator[Problem]:
     key = path[-1]
-    if not isinstance(value, argument.kinds) or (isinstance(value, bool) and bool not in argument.kinds):
+    if not _is_of_kind(value, argument):
         kinds = ["number"] if float in argument.kinds else [_SCHEMA_TYPES[argument.kinds[0]]]
         text = wrong_type(f"'{key}'", show(config, path, value), value, kinds=kinds)
         yield config.problem(path, "E-argument", text)
     elif argument.one_of and value is not None and value not in argument.one_of:
         *most, last = argument.one_of
         hint = did_you_mean(str(value), argument.one_of) or " Write one of them."
-        text = f"'{key}' must be {', '.join(most)} or {last}, got {show(config, path, value)}.{hint}"
+        text = (
+            f"'{key}' must be {', '.join(most)} or {last}, got {show(config, path, value)}.{hint}"
+        )
         yield config.problem(path, "E-argument", text)
     elif bound := _beyond(value, argument):
-        examples = (argument.default, argument.low, None if argument.above is None else argument.above + 1)
-        example = next(one for one in examples if one is not None)
-        text = f"'{key}' must be {bound}, got {show(config, path, value)}. Write for example {example}."
+        got = show(config, path, value)
+        text = f"'{key}' must be {bound}, got {got}. Write for example {_right_value(argument)}."
         yield config.problem(path, "E-argument", text)
     elif argument.instead and value not in argument.exact:
         text = f"'{key}' is not what it is in NNI: {argument.instead}."
         yield config.warning(path, "W-meaning", text)
+
+
+def _is_of_kind(value: Any, argument: Argument) -> bool:
+    if isinstance(value, bool):  # which Python takes for a number
+        return bool in argument.kinds
+    return isinstance(value, argument.kinds)
+
+
+def _right_value(argument: Argument) -> Any:
+    """Return a value that is within the bounds."""
+    if argument.default is not None:
+        return argument.default
+    if argument.low is not None:
+        return argument.low
+    assert argument.above is not None  # or no value would be beyond its bounds
+    return argument.above + 1
 
 
 def _beyond(value: Any, argument: Argument) -> str:
@@ -256,30 +332,47 @@ def _beyond(value: Any, argument: Argument) -> str:
     return "" if abs(value) < float("inf") else "a finite number"
 
 
-def check_types(config: Config, space: Space, document: Document, path: JsonPath) -> Iterator[Problem]:
-    """Yield an error for each dimension that the tuner cannot search; `path` is where the space stands."""
+def check_types(
+    config: Config, space: Space, document: Document, path: JsonPath
+) -> Iterator[Problem]:
+    """Yield an error for each dimension that the tuner cannot search.
+
+    `path` is where the space stands.
+    """
     tuner = find(config.get("tuner", "name"), "tuner") if is_set(config, "tuner") else None
     if tuner is None or tuner.refused:
         return
     if tuner.open:
         from amlc.config import samplers
 
-        yield from samplers.check_grid(config.get("tuner", "classArgs", "sampler"), space, document, path)
+        yield from samplers.check_grid(
+            config.get("tuner", "classArgs", "sampler"), space, document, path
+        )
     for dimension in space:
         if dimension.name in tuner.adds:
-            text = f"{tuner.name} itself gives each trial a parameter '{dimension.name}'. Rename this one."
+            text = (
+                f"{tuner.name} itself gives each trial a parameter '{dimension.name}'. "
+                "Rename this one."
+            )
             yield document.problem((*path, dimension.name), "E-space-tuner", text, key=True)
         kind = _type_name(dimension)
         if kind not in tuner.types:
-            takes = ", ".join(sorted(tuner.types - ({NUMERIC} if "choice" in tuner.types else set())))
-            text = f"{tuner.name} cannot search '{dimension.name}', a {kind}. It takes {takes}; TPE takes every type."
+            takes = ", ".join(
+                sorted(tuner.types - ({NUMERIC} if "choice" in tuner.types else set()))
+            )
+            text = (
+                f"{tuner.name} cannot search '{dimension.name}', a {kind}. It takes {takes}; "
+                "TPE takes every type."
+            )
             yield document.problem((*path, dimension.name, "_type"), "E-space-tuner", text)
 
 
 def _type_name(dimension: Dimension) -> str:
     match dimension:
         case Choice():
-            numbers = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in dimension.options)
+            numbers = all(
+                isinstance(x, (int, float)) and not isinstance(x, bool) for x in dimension.options
+            )
             return NESTED if dimension.branches else NUMERIC if numbers else "choice"
         case Integer():
             return "randint"

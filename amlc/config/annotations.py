@@ -1,7 +1,8 @@
-"""Turns NNI's annotations, strings such as `@nni.variable(…)` in trial code, into plain calls and a search space.
+"""Turns NNI's annotations, strings such as `@nni.variable(…)`, into calls and a search space.
 
-Annotations are whole statements, so that the places that Python's own parser gives them are enough: what is not an
-annotation keeps every character. Source: NNI 2.10, `nni/tools/annotation`, and its documentation.
+Annotations are whole statements, so that the places that Python's own parser gives them are enough:
+what is not an annotation keeps every character. Source: NNI 2.10, `nni/tools/annotation`, and its
+documentation.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _TYPES: Final = {
 }
 _REPORTS: Final = ("report_intermediate_result", "report_final_result")
 _CURRENT: Final = "(nni.get_current_parameter() or nni.get_next_parameter() or {})"
-_KNOWN: Final = "variable, function_choice, get_next_parameter, report_intermediate_result and report_final_result"
+_KNOWN: Final = f"variable, function_choice, get_next_parameter, {' and '.join(_REPORTS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Translated:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """Text that takes the place of other text; `start` and `end` are (line from 1, byte in it from 0)."""
+    """Text in place of other text; `start` and `end` are (line from 1, byte in it from 0)."""
 
     start: tuple[int, int]
     end: tuple[int, int]
@@ -46,10 +47,11 @@ class _RefusedError(ValueError):
 
 
 def translate(files: Mapping[Path, str]) -> Translated:
-    """Return the files with annotations as plain calls of NNI's, and the search space of all of them.
+    """Return the files with plain calls for annotations, and the search space of all of them.
 
-    A parameter is named like its variable or function; where that is taken, `module/name`. Raises ConfigError with each
-    annotation that cannot be translated, and each file that is no Python of today.
+    A parameter is named like its variable or function; where that is taken, `module/name`. Raises
+    ConfigError with each annotation that cannot be translated, and each file that is no Python of
+    today.
     """
     space: dict[str, Any] = {}
     changed: dict[Path, str] = {}
@@ -94,7 +96,9 @@ class _Source:
                     self._translate(statement, _call(text), following)
                 except _RefusedError as err:
                     place = Position(self._file, statement.lineno, statement.col_offset + 1)
-                    self.problems.append(Problem(position=place, code="E-annotation", message=str(err)))
+                    self.problems.append(
+                        Problem(position=place, code="E-annotation", message=str(err))
+                    )
             for block in _blocks(statement):
                 self.read(block)
 
@@ -109,16 +113,26 @@ class _Source:
         elif name in _REPORTS:
             self._replace(statement, ast.unparse(call))
         else:
-            raise _RefusedError(f"there is no '{SIGN}{name}' that amlc can translate; there are {_KNOWN}.")
+            raise _RefusedError(
+                f"there is no '{SIGN}{name}' that amlc can translate; there are {_KNOWN}."
+            )
 
     def _variable(self, statement: ast.stmt, call: ast.Call, following: ast.stmt | None) -> None:
         name = _name(call)
         if len(call.args) != 1 or not isinstance(call.args[0], ast.Call):
-            raise _RefusedError(f"'{SIGN}variable' needs one of NNI's functions, such as `nni.choice(1, 2)`.")
+            raise _RefusedError(
+                f"'{SIGN}variable' needs one of NNI's functions, such as `nni.choice(1, 2)`."
+            )
         if not isinstance(following, ast.Assign) or ast.unparse(following.targets[0]) != name:
-            raise _RefusedError(f"'{SIGN}variable' of '{name}' must stand right before `{name} = …`. Move it there.")
+            raise _RefusedError(
+                f"'{SIGN}variable' of '{name}' must stand right before `{name} = …`. Move it there."
+            )
         draw = call.args[0]
-        if isinstance(draw.func, ast.Attribute) and draw.func.attr == "choice" and not all(map(_is_literal, draw.args)):
+        if (
+            isinstance(draw.func, ast.Attribute)
+            and draw.func.attr == "choice"
+            and not all(map(_is_literal, draw.args))
+        ):
             self._remove(statement)
             self._choose(following.value, name, draw.args)
             return
@@ -126,18 +140,29 @@ class _Source:
         self._remove(statement)
         self._put(following.value, f"{_CURRENT}.get({key!r}, ", ")")
 
-    def _function_choice(self, statement: ast.stmt, call: ast.Call, following: ast.stmt | None) -> None:
+    def _function_choice(
+        self, statement: ast.stmt, call: ast.Call, following: ast.stmt | None
+    ) -> None:
         name = _name(call)
         if not call.args:
-            raise _RefusedError(f"'{SIGN}function_choice' needs calls to choose from, such as `f(x), g(x)`.")
-        calls = [node for node in ast.walk(following) if _calls(node, name)] if following is not None else []
+            raise _RefusedError(
+                f"'{SIGN}function_choice' needs calls to choose from, such as `f(x), g(x)`."
+            )
+        calls = (
+            [node for node in ast.walk(following) if _calls(node, name)]
+            if following is not None
+            else []
+        )
         if not calls:
-            raise _RefusedError(f"'{SIGN}function_choice' of '{name}' must stand right before a call of it. Move it.")
+            raise _RefusedError(
+                f"'{SIGN}function_choice' of '{name}' must stand right before a call of it. "
+                "Move it."
+            )
         self._remove(statement)
         self._choose(calls[0], name, call.args)
 
     def _choose(self, node: ast.AST, name: str, choices: Sequence[ast.expr]) -> None:
-        """Let the parameter, which is the text of one of the choices, say what is evaluated in place of a node."""
+        """Let the parameter, the text of a choice, say what is evaluated in place of a node."""
         options = [ast.unparse(one) for one in choices]
         key = self._key(name, {"_type": "choice", "_value": options})
         table = ", ".join(f"{option!r}: lambda: {option}" for option in options)
@@ -165,7 +190,11 @@ class _Source:
             gap = len(behind) - len(behind.lstrip(b"; \t"))
             self.edits.append(_Edit((start, first), (end, last + gap), ""))
         else:
-            self.edits.append(_Edit((start, first), (end, last), "" if behind.lstrip().startswith(b"#") else "pass"))
+            self.edits.append(
+                _Edit(
+                    (start, first), (end, last), "" if behind.lstrip().startswith(b"#") else "pass"
+                )
+            )
 
     def _put(self, node: ast.AST, before: str, behind: str) -> None:
         start, end = _range(node)
@@ -174,7 +203,10 @@ class _Source:
     def edited(self, tree: ast.Module) -> str:
         """Return the file's text with its edits, and NNI imported."""
         edits = list(self.edits)
-        if not any(isinstance(node, ast.Import) and any(_is_nni(one) for one in node.names) for node in tree.body):
+        if not any(
+            isinstance(node, ast.Import) and any(_is_nni(one) for one in node.names)
+            for node in tree.body
+        ):
             line = _first_line(tree)
             edits.append(_Edit((line, 0), (line, 0), "import nni\n"))
         lines = [*self._lines, b""]
@@ -190,10 +222,13 @@ def _is_nni(one: ast.alias) -> bool:
 
 
 def _first_line(tree: ast.Module) -> int:
-    """Return the line before which a module can import: behind its docstring and what comes from the future."""
+    """Return the line of a module's first statement behind its docstring and `__future__`."""
     for statement in tree.body:
         is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        if not (is_docstring or (isinstance(statement, ast.ImportFrom) and statement.module == "__future__")):
+        if not (
+            is_docstring
+            or (isinstance(statement, ast.ImportFrom) and statement.module == "__future__")
+        ):
             return statement.lineno
     return 1
 
@@ -228,9 +263,13 @@ def _name(call: ast.Call) -> str:
 def _specification(call: ast.Call) -> dict[str, Any]:
     kind = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if kind not in _TYPES:
-        raise _RefusedError(f"there is no 'nni.{kind}' to draw from; there are {', '.join(sorted(_TYPES))}.")
+        raise _RefusedError(
+            f"there is no 'nni.{kind}' to draw from; there are {', '.join(sorted(_TYPES))}."
+        )
     if not all(map(_is_literal, call.args)):
-        raise _RefusedError(f"the arguments of 'nni.{kind}' must be written out: numbers, texts, lists.")
+        raise _RefusedError(
+            f"the arguments of 'nni.{kind}' must be written out: numbers, texts, lists."
+        )
     values = [ast.literal_eval(one) for one in call.args]
     if kind == "randint" and len(values) == 1:  # as numpy has it, and NNI up to 0.5
         values = [0, *values]

@@ -8,9 +8,10 @@ _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 def parse_time(value: int | str) -> int:
-    """Return whole seconds, rounded up, of `90`, `1.5h`, `10 m`, `1e2s`; units d, h, m, s in either case.
+    """Return whole seconds, rounded up, of `90`, `1.5h`, `10 m`, `1e2s`.
 
-    Raises ValueError, without a text for the user, for anything else and for what is not above zero.
+    Units d, h, m, s in either case. Raises ValueError, without a text for the user, for anything
+    else and for what is not above zero.
     """
     if isinstance(value, int):
         seconds: float = value

@@ -1,4 +1,7 @@
-"""Checks `amlc.initial`: each value is one that the search space has, and the tuner can begin with it."""
+"""Checks `amlc.initial`.
+
+Each value is one that the search space has, and the tuner can begin with it.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,26 @@ def check_initial(config: Config, space: Space, tuner: str | None) -> Iterator[P
     if not given:
         return
     if config.get("tuner", "className") is not None:
-        text = "a class of your own proposes every trial itself. Remove 'initial', or let the class begin with them."
+        text = (
+            "a class of your own proposes every trial itself. "
+            "Remove 'initial', or let the class begin with them."
+        )
         yield config.problem(_PATH, "E-initial", text, key=True)
         return
     if tuner == "Batch":
-        text = "Batch runs its rows in their order. Remove 'initial', and write first what is to run first."
+        text = (
+            "Batch runs its rows in their order. "
+            "Remove 'initial', and write first what is to run first."
+        )
         yield config.problem(_PATH, "E-initial", text, key=True)
         return
     for index, parameters in enumerate(given):
         yield from _check(config, space, parameters, (*_PATH, index))
 
 
-def _check(config: Config, space: Space, given: Mapping[str, Any], path: JsonPath) -> Iterator[Problem]:
+def _check(
+    config: Config, space: Space, given: Mapping[str, Any], path: JsonPath
+) -> Iterator[Problem]:
     known = {dimension.name: dimension for dimension in space}
     for name, value in given.items():
         here = (*path, name)
@@ -45,16 +56,24 @@ def _check(config: Config, space: Space, given: Mapping[str, Any], path: JsonPat
             continue
         coordinate = coordinate_of(dimension, value)
         if coordinate is None or not _exact(dimension, coordinate, value):
-            text = f"'{name}' must be {_expected(dimension)}, got {show(config, here, value)}. Correct it."
+            text = (
+                f"'{name}' must be {_expected(dimension)}, got {show(config, here, value)}. "
+                "Correct it."
+            )
             yield config.problem(here, "E-initial", text)
         elif isinstance(dimension, Choice) and dimension.branches:
             yield from _check(config, dimension.branches[int(coordinate)], value, here)
 
 
 def _exact(dimension: Dimension, coordinate: float, value: Any) -> bool:
-    """Tell whether the value is no other than those that a trial can receive: a rounded type has a grid."""
-    rounded = getattr(dimension, "q", None) is not None
-    return not rounded or abs(value_at(dimension, coordinate) - value) <= 1e-9 * max(abs(value), 1.0)
+    """Tell whether the value is no other than those that a trial can receive.
+
+    A rounded type has a grid.
+    """
+    if getattr(dimension, "q", None) is None:
+        return True
+    tolerance = 1e-9 * max(abs(value), 1.0)  # 0.3 is not three times 0.1
+    return bool(abs(value_at(dimension, coordinate) - value) <= tolerance)
 
 
 def _expected(dimension: Dimension) -> str:
@@ -62,7 +81,9 @@ def _expected(dimension: Dimension) -> str:
     match dimension:
         case Choice():
             options = ", ".join(flow(option) for option in dimension.options)
-            return f"a mapping with '_name', one of {shorten(options)}" if dimension.branches else f"one of {options}"
+            if dimension.branches:
+                return f"a mapping with '_name', one of {shorten(options)}"
+            return f"one of {options}"
         case Integer():
             return f"a whole number from {dimension.low} to {dimension.high - 1}"
     grid = "" if dimension.q is None else f", on its grid of {dimension.q:g}"

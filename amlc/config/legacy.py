@@ -1,7 +1,7 @@
-"""Reads NNI's v1 format as the keys that are written today; every value keeps its place in the file.
+"""Reads NNI's v1 format as the keys of today; every value keeps its place in the file.
 
-Source: NNI 3.0, `experiment/config/convert.py`, and the schemas of v1.0 to v2.10. What NNI's converter forgets
-(`maxTrialDuration`, `passphrase`, `includeIntermediateResults`) is kept here.
+Source: NNI 3.0, `experiment/config/convert.py`, and the schemas of v1.0 to v2.10. What NNI's
+converter forgets (`maxTrialDuration`, `passphrase`, `includeIntermediateResults`) is kept here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SERVICE: Final = "trainingService"
 
 @dataclass(frozen=True, slots=True)
 class _To:
-    """The key's value goes to this path: from the top of the file, or from the item of a list that it stands in."""
+    """The value goes to this path, from the top of the file or of an item of a list."""
 
     path: JsonPath
 
@@ -50,7 +50,7 @@ _Table: TypeAlias = "Mapping[str, _Rule]"
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A key of a v1 file and what became of it. new: where it stands today, None if it has no effect, for `reason`."""
+    """A key of a v1 file. new: where it stands today, None if it has no effect, for `reason`."""
 
     old: JsonPath
     new: JsonPath | None
@@ -71,7 +71,13 @@ def _within(*names: str, **renamed: str) -> dict[str, _Rule]:
 
 _PERSON: Final = _Gone("it says nothing about the trials")
 _OLD_NAS: Final = _Gone("NNI dropped v1's architecture search in 2.0")
-_STORAGE: Final = ("storageType", "localMountPoint", "remoteMountPoint", "nfsServer", "exportedDirectory")
+_STORAGE: Final = (
+    "storageType",
+    "localMountPoint",
+    "remoteMountPoint",
+    "nfsServer",
+    "exportedDirectory",
+)
 _BLOB: Final = ("storageAccountName", "storageAccountKey", "containerName", "localMounted")
 _TRIAL: Final[_Table] = {
     "command": _To(("trialCommand",)),
@@ -95,7 +101,9 @@ _TASK: Final[_Table] = _ROLE | {
         "minSucceededTaskCount": _To(("frameworkAttemptCompletionPolicy", "minSucceedTaskCount")),
     },
 }
-_KUBERNETES: Final[_Table] = _service(operator="operator", apiVersion="apiVersion", namespace="namespace") | {
+_KUBERNETES: Final[_Table] = _service(
+    operator="operator", apiVersion="apiVersion", namespace="namespace"
+) | {
     "serviceAccountName": _To((_SERVICE, "serviceAccountName")),
     "reuse": _To((_SERVICE, "reuseMode")),
     "storage": _To((_SERVICE, "storage", "storageType")),
@@ -126,7 +134,10 @@ _MACHINE: Final = _within(
 
 def _roles(*names: str) -> dict[str, _Rule]:
     return {
-        name: {key: _To((_SERVICE, name, *rule.path)) if isinstance(rule, _To) else rule for key, rule in _ROLE.items()}
+        name: {
+            key: _To((_SERVICE, name, *rule.path)) if isinstance(rule, _To) else rule
+            for key, rule in _ROLE.items()
+        }
         for name in names
     }
 
@@ -134,7 +145,9 @@ def _roles(*names: str) -> dict[str, _Rule]:
 _PLATFORMS: Final[Mapping[str, _Table]] = {
     "local": {
         "trial": _TRIAL,
-        "localConfig": _service("gpuIndices", "useActiveGpu", maxTrialNumPerGpu="maxTrialNumberPerGpu"),
+        "localConfig": _service(
+            "gpuIndices", "useActiveGpu", maxTrialNumPerGpu="maxTrialNumberPerGpu"
+        ),
     },
     "remote": {
         "trial": _TRIAL,
@@ -182,13 +195,21 @@ _PLATFORMS: Final[Mapping[str, _Table]] = {
             "useActiveGpu": _Gone("NNI 3.0 has no successor of it"),
         },
     },
-    "kubeflow": {"trial": {**_TRIAL, **_roles("worker", "ps", "master")}, "kubeflowConfig": _KUBERNETES},
+    "kubeflow": {
+        "trial": {**_TRIAL, **_roles("worker", "ps", "master")},
+        "kubeflowConfig": _KUBERNETES,
+    },
     "frameworkcontroller": {
         "trial": {**_TRIAL, "taskRoles": _Items((_SERVICE, "taskRoles"), _TASK)},
         "frameworkcontrollerConfig": _KUBERNETES,
     },
 }
-_FOREIGN: Final = {"dlts": "dltsConfig", "adl": "adlConfig", "paiYarn": "paiYarnConfig", "hybrid": "hybridConfig"}
+_FOREIGN: Final = {
+    "dlts": "dltsConfig",
+    "adl": "adlConfig",
+    "paiYarn": "paiYarnConfig",
+    "hybrid": "hybridConfig",
+}
 """Platforms that NNI 3.0 does not convert either, and the blocks that they have."""
 
 _WITHOUT: Final = _Gone("NNI 3.0 has no successor of it")
@@ -234,7 +255,7 @@ _ALGORITHMS: Final = {kind: _algorithm(kind) for kind in ("tuner", "assessor", "
 
 
 def is_legacy(document: Document) -> bool:
-    """Return whether a file is in NNI's v1 format: by NNI's sign, or by others where today's keys are not."""
+    """Return whether a file is in the v1 format, by NNI's sign or, without today's, by others."""
     if not isinstance(document.data, Mapping):
         return False
     return PLATFORM in document.data or (
@@ -244,7 +265,7 @@ def is_legacy(document: Document) -> bool:
 
 
 def modern(document: Document) -> Document:
-    """Return a v1 file as a document in today's keys, each of which stands where its v1 key does; others as they are.
+    """Return a v1 file in today's keys, each at the place of its v1 key; others as they are.
 
     What is wrong with the v1 keys, and which of them have no effect, is added to the remarks.
     """
@@ -252,7 +273,9 @@ def modern(document: Document) -> Document:
         return document
     found = list(moves(document.data))
     block = f"{document.data.get(PLATFORM)}Config"
-    places: dict[JsonPath, JsonPath] = {(_SERVICE,): (block if block in document.data else PLATFORM,)}
+    places: dict[JsonPath, JsonPath] = {
+        (_SERVICE,): (block if block in document.data else PLATFORM,)
+    }
     for move in found:
         if move.new is not None:
             for length in range(1, len(move.new)):
@@ -267,14 +290,14 @@ def modern(document: Document) -> Document:
 
 
 def _parent(move: Move, length: int) -> JsonPath:
-    """Return the block of the v1 file that stands for the first `length` keys of a path of today."""
+    """Return the block of the v1 file for the first `length` keys of a path of today."""
     assert move.new is not None
     depth = len(move.old) - (len(move.new) - length)
     return move.old[: max(depth, min(1, len(move.old)))]
 
 
 def to_v2(found: list[Move]) -> dict[str, Any]:
-    """Return what was moved in today's keys. Where two keys say the same, the platform's own block wins."""
+    """Return what was moved; where two keys say the same, the platform's own block wins."""
     converted: dict[str, Any] = {}
     for move in sorted(found, key=lambda move: ("amlc", "trial", move.old[0]).index(move.old[0])):
         if move.new is not None:
@@ -304,7 +327,7 @@ def _child(target: Any, part: str | int, new: Any) -> Any:
 
 
 def moves(data: Mapping[str, Any]) -> Iterator[Move]:
-    """Yield what becomes of each key of a v1 file, in its order. Keys that it does not have are left to `_remarks`.
+    """Yield what becomes of each key of a v1 file, in its order; unknown ones are left out.
 
     Keys match exactly, as in NNI; `null` counts as not given.
     """
@@ -313,7 +336,9 @@ def moves(data: Mapping[str, Any]) -> Iterator[Move]:
     if isinstance(service, Mapping) and data.get(PLATFORM) in ("kubeflow", "frameworkcontroller"):
         kind = "nfs" if "nfs" in service else "azureStorage"
         if service.get("storage") is None:
-            yield Move((f"{data[PLATFORM]}Config", kind), (_SERVICE, "storage", "storageType"), kind)
+            yield Move(
+                (f"{data[PLATFORM]}Config", kind), (_SERVICE, "storage", "storageType"), kind
+            )
 
 
 def _table(data: Mapping[str, Any]) -> _Table:
@@ -333,7 +358,11 @@ def _read(data: Mapping[str, Any], table: _Table, old: JsonPath, new: JsonPath) 
             case _To() if here[0] in _ALGORITHMS:
                 yield from _algorithm_move(data, here, rule.path, value)
             case _To():
-                yield Move(here, (*new, *rule.path), "openpai" if here == (PLATFORM,) and value == "pai" else value)
+                yield Move(
+                    here,
+                    (*new, *rule.path),
+                    "openpai" if here == (PLATFORM,) and value == "pai" else value,
+                )
             case _Items() if isinstance(value, list):
                 for index, item in enumerate(value):
                     place = (*new, *rule.path, index)
@@ -345,19 +374,37 @@ def _read(data: Mapping[str, Any], table: _Table, old: JsonPath, new: JsonPath) 
                 yield from _read(value, rule, here, new)
 
 
-def _algorithm_move(found: Mapping[str, Any], old: JsonPath, new: JsonPath, value: Any) -> Iterator[Move]:
+def _algorithm_move(
+    found: Mapping[str, Any], old: JsonPath, new: JsonPath, value: Any
+) -> Iterator[Move]:
     key = old[-1]
     if key == "className":
         file = found.get("classFileName")
-        yield Move(old, new, f"{str(file).removesuffix('.py')}.{value}" if file and isinstance(value, str) else value)
+        yield Move(
+            old,
+            new,
+            f"{str(file).removesuffix('.py')}.{value}"
+            if file and isinstance(value, str)
+            else value,
+        )
     elif key == "classFileName":
         if found.get("className") is None:
             yield Move(old, new, value)
         else:
             yield Move(old, new, f"{str(value).removesuffix('.py')}.{found['className']}")
-    elif key == "classArgs" and isinstance(value, Mapping) and _is_curvefitting(found) and "optimize_mode" in value:
+    elif (
+        key == "classArgs"
+        and isinstance(value, Mapping)
+        and _is_curvefitting(found)
+        and "optimize_mode" in value
+    ):
         # NNI's own Curvefitting lost it in 1.8, and the files that have it are many.
-        yield Move((*old, "optimize_mode"), None, value["optimize_mode"], "Curvefitting takes larger values as better")
+        yield Move(
+            (*old, "optimize_mode"),
+            None,
+            value["optimize_mode"],
+            "Curvefitting takes larger values as better",
+        )
         for name, argument in value.items():
             if name != "optimize_mode":
                 yield Move((*old, name), (*new, name), argument)
@@ -369,18 +416,20 @@ def _is_curvefitting(found: Mapping[str, Any]) -> bool:
     return str(found.get("builtinAssessorName", "")).lower() == "curvefitting"
 
 
-# --- what to say about it ---------------------------------------------------------------------------------------
+# --- what to say about it -------------------------------------------------------------------------
 
 
 def _remarks(document: Document, found: list[Move]) -> Iterator[Problem]:
     data = document.data
     first = next(key for key in data if key in _SIGNS)
     name = document.file.name
-    text = f"NNI's v1 format, read as NNI 3.0 converts it. To have it in today's keys: amlc migrate {name} --in-place."
+    text = "NNI's v1 format, read as NNI 3.0 converts it. To have it in today's keys: "
+    text += f"amlc migrate {name} --in-place."
     yield document.problem((first,), "N-legacy", printable(text), key=True, severity=Severity.NOTE)
     if data.get("multiPhase") not in (None, False):
-        text = "a trial of several phases cannot run, and NNI 3.0 does not run it either. Remove 'multiPhase', and let "
-        text += "the trial ask for one parameter set; each further one is a trial of its own."
+        text = "a trial of several phases cannot run, and NNI 3.0 does not run it either. "
+        text += "Remove 'multiPhase', and let the trial ask for one parameter set; "
+        text += "each further one is a trial of its own."
         yield document.problem(("multiPhase",), "E-multi-phase", text)
     for move in found:
         if move.new is None and move.old != ("multiPhase",):
@@ -389,8 +438,10 @@ def _remarks(document: Document, found: list[Move]) -> Iterator[Problem]:
     yield from _unknown(document, data, _table(data), ())
 
 
-def _unknown(document: Document, data: Mapping[str, Any], table: _Table, path: JsonPath) -> Iterator[Problem]:
-    """Yield a problem for each key that a v1 file has not, or not on its platform, and for each block that is none."""
+def _unknown(
+    document: Document, data: Mapping[str, Any], table: _Table, path: JsonPath
+) -> Iterator[Problem]:
+    """Yield a problem for each key that a v1 file has not, or not on its platform."""
     for key, value in data.items():
         here = (*path, key)
         rule = table.get(key)
@@ -413,11 +464,15 @@ def _unknown_key(document: Document, path: JsonPath, table: _Table) -> Iterator[
     if platforms := _platforms_with(path):
         if own not in platforms:
             others = ", ".join(platforms)
-            text = f"'{key}' has no effect: it belongs to platform {others}, and this is {own}. Remove it."
+            text = f"'{key}' has no effect: it belongs to platform {others}, and this is {own}. "
+            text += "Remove it."
             yield document.problem(path, "W-no-effect", text, key=True, severity=Severity.NOTE)
         return
     where = f"in '{path[-2]}'" if len(path) > 1 else "at the top level"
-    hint = did_you_mean(key.replace("-", "").replace("_", ""), table) or f" Allowed here: {', '.join(table)}."
+    hint = (
+        did_you_mean(key.replace("-", "").replace("_", ""), table)
+        or f" Allowed here: {', '.join(table)}."
+    )
     text = f"unknown key '{shorten(key)}' {where} of NNI's v1 format.{hint}"
     yield document.problem(path, "E-unknown-key", text, key=True)
 
@@ -438,7 +493,9 @@ def _platforms_with(path: JsonPath) -> list[str]:
 
 _ELSEWHERE: Final = {
     **dict.fromkeys(("authFile", "shmMB", "dataDir", "outputDir", "portList"), "paiYarn"),
-    **dict.fromkeys(("namespace", "imagePullSecrets", "nfs", "adaptive", "checkpoint", "memorySize"), "adl"),
+    **dict.fromkeys(
+        ("namespace", "imagePullSecrets", "nfs", "adaptive", "checkpoint", "memorySize"), "adl"
+    ),
 }
 """Keys of `trial` on platforms that NNI 3.0 does not have."""
 
@@ -467,7 +524,7 @@ _NAMED: Final = re.compile(rf"(['`])({'|'.join(sorted(_WORDS, key=len, reverse=T
 
 
 def in_words_of_v1(problem: Problem, document: Document) -> Problem:
-    """Return a problem of what `modern` made of a v1 file with the keys that its message names as they stand in it."""
+    """Return a problem of a v1 file with the keys in its message as they stand in the file."""
     if not document.moved:
         return problem
 

@@ -13,7 +13,9 @@ from amlc.config.tree import build_document
 from amlc.errors import ConfigError, Position, Problem, UsageError
 from amlc.model import Document
 
-_UNPRINTABLE = re.compile("[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile(
+    "[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 _JSON_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\t', re.DOTALL)
 _HEX = "[0-9a-fA-F]"
 _JSON_ESCAPE = re.compile(
@@ -28,10 +30,11 @@ _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 def load_document(file: Path) -> Document:
-    """Return the values of a YAML or JSON file with their positions; text is UTF-8, a byte order mark is accepted.
+    """Return the values of a YAML or JSON file with their positions.
 
-    A text that starts with `{` or `[` may also have what JSON files have: tabs, trailing commas, NaN, escaped pairs.
-    Raises UsageError if the file cannot be read, ConfigError if its text cannot.
+    Text is UTF-8, a byte order mark is accepted. A text that starts with `{` or `[` may also have
+    what JSON files have: tabs, trailing commas, NaN, escaped pairs. Raises UsageError if the file
+    cannot be read, ConfigError if its text cannot.
     """
     try:
         raw = file.read_bytes()
@@ -57,7 +60,13 @@ def parse_document(text: str, file: Path) -> Document:
     except yaml.YAMLError as error:
         _explain(error, text, file, kind="JSON" if json_like else "YAML")
     if document is None:
-        _refuse(file, 1, 1, "the file is empty. Write the keys of an experiment or of a search space.", "E-empty")
+        _refuse(
+            file,
+            1,
+            1,
+            "the file is empty. Write the keys of an experiment or of a search space.",
+            "E-empty",
+        )
     return document
 
 
@@ -66,6 +75,7 @@ def _decode(raw: bytes, file: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
+        # The column counts characters, as editors do; those before the wrong byte are whole.
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         byte = error.object[error.start]
         message = f"the byte 0x{byte:02X} is not UTF-8. Save the file as UTF-8."
@@ -73,7 +83,10 @@ def _decode(raw: bytes, file: Path) -> str:
 
 
 def _json_as_yaml(text: str, file: Path) -> str:
-    """Rewrite what JSON has and YAML has not: tabs between values, surrogate pairs, raw control characters."""
+    """Rewrite what JSON has and YAML has not.
+
+    Tabs between values, surrogate pairs, raw control characters.
+    """
 
     def piece(match: re.Match[str]) -> str:
         found = match[0]
@@ -85,12 +98,17 @@ def _json_as_yaml(text: str, file: Path) -> str:
 
 
 def _escape(found: re.Match[str], text: str, start: int, file: Path) -> str:
-    """Return one escape of a JSON string as YAML writes it; the string starts at `start` in the text."""
+    """Return one escape of a JSON string as YAML writes it.
+
+    The string starts at `start` in the text.
+    """
     if found[1]:
         code = 0x10000 + (int(found[1], 16) - 0xD800) * 0x400 + int(found[2], 16) - 0xDC00
         return f"\\U{code:08x}"
     if found[3]:
-        message = f"'\\u{found[3]}' is half of a surrogate pair and no character. Write both halves."
+        message = (
+            f"'\\u{found[3]}' is half of a surrogate pair and no character. Write both halves."
+        )
         _refuse(file, *_place(text, start + found.start()), message, "E-text")
     return found[0] if len(found[0]) > 1 else f"\\u{ord(found[0]):04x}"
 
@@ -102,17 +120,25 @@ def _explain(error: yaml.YAMLError, text: str, file: Path, *, kind: str) -> NoRe
     lines = _BREAK.split(text)
     for number in (line, line - 1):
         if number > 0 and lines[number - 1].strip() == "...":
-            message = "a line '...' ends a YAML document, but more follows. Write the keys that it stands for."
+            message = (
+                "a line '...' ends a YAML document, but more follows. "
+                "Write the keys that it stands for."
+            )
             _refuse(file, number, lines[number - 1].index("...") + 1, message, "E-syntax")
     if kind == "JSON" and text[index : index + 1] == ":" and (key := _long_key(text, index)):
-        message = f"not JSON that YAML readers take: a key of {len(key[0]) - 2:,} characters, where they take 1,000. "
+        message = (
+            "not JSON that YAML readers take: "
+            f"a key of {len(key[0]) - 2:,} characters, where they take 1,000. "
+        )
         _refuse(file, *_place(text, key.start()), f"{message}Shorten it.", "E-syntax")
     _refuse(file, *_place(text, index), f"not {kind}: {advice}", "E-syntax")
 
 
 def _long_key(text: str, end: int) -> re.Match[str] | None:
-    """Return the JSON string of more than 1,000 characters between which and `end` is only space."""
-    strings = (piece for piece in _JSON_PIECE.finditer(text, 0, end) if len(piece[0]) > _LONGEST_KEY)
+    """Return the JSON string of more than 1,000 characters that ends at `end` but for space."""
+    strings = (
+        piece for piece in _JSON_PIECE.finditer(text, 0, end) if len(piece[0]) > _LONGEST_KEY
+    )
     return next((piece for piece in strings if not text[piece.end() : end].strip()), None)
 
 

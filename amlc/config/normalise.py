@@ -1,4 +1,4 @@
-"""Turns a config without errors into the Experiment, with every default filled in and every path absolute."""
+"""Turns a config without errors into the Experiment, defaults filled in and paths absolute."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from amlc.config.spelling import Config
 from amlc.model import Algorithm, Budget, Experiment, Settings, Space
 from amlc.targets import target
 
+_CHECKPOINTS = "all_checkpoint_dir"
 _DECIDED = ("namespace", "seed", "target", "working_directory")
 """Keys of `amlc:` whose meaning does not lie in themselves alone."""
 
 
-def normalise(config: Config, space: Space, inputs: tuple[Path, ...], *, raw: Any = None) -> Experiment:
+def normalise(
+    config: Config, space: Space, inputs: tuple[Path, ...], *, raw: Any = None
+) -> Experiment:
     """Return the experiment of a config whose problems hold no error.
 
     inputs: what was read beside the experiment file. raw: the search space as it is written.
@@ -50,13 +53,14 @@ def normalise(config: Config, space: Space, inputs: tuple[Path, ...], *, raw: An
         trials_per_gpu=config.get("trainingService", "maxTrialNumberPerGpu") or 1,
         seed=_seed(config, namespace, name),
         document=config.document,
-        working_directory=ours.get("workingDirectory") or ("copy" if settings.job.uploads else "trialCodeDirectory"),
+        working_directory=ours.get("workingDirectory")
+        or ("copy" if settings.job.uploads else "trialCodeDirectory"),
         **_own(ours, config),
     )
 
 
 def _own(ours: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """Return what `amlc:` says, by the names of the fields of Experiment; those have the defaults."""
+    """Return what `amlc:` says, by the names of Experiment's fields, which have the defaults."""
     found: dict[str, Any] = {}
     for key, value in ours.items():
         name = re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", key)
@@ -92,19 +96,26 @@ def _algorithm(config: Config, kind: str, settings: Settings) -> Algorithm:
     known = find(config.get(kind, "name"), kind)
     if known is None:
         folder = config.resolve(config.get(kind, "codeDirectory"))
-        return Algorithm(class_name=config.get(kind, "className"), code_directory=folder, class_args=given)
-    arguments = {**(given if known.open else {}), **filled(known.arguments, given)}
-    if "all_checkpoint_dir" in known.arguments:
-        folder = arguments["all_checkpoint_dir"]
+        return Algorithm(
+            class_name=config.get(kind, "className"), code_directory=folder, class_args=given
+        )
+    arguments = dict(filled(known.arguments, given))
+    if known.open:  # a sampler of Optuna has arguments that the table does not know
+        arguments = {**given, **arguments}
+    if _CHECKPOINTS in known.arguments:
+        folder = arguments[_CHECKPOINTS]
         if folder is True or (known.name == "PBT" and folder is None):
-            arguments = {**arguments, "all_checkpoint_dir": _checkpoints(config, settings)}
+            arguments[_CHECKPOINTS] = _checkpoints(config, settings)
         elif not folder:  # so that what was compiled before there was this argument stays as it is
-            arguments = {name: value for name, value in arguments.items() if name != "all_checkpoint_dir"}
+            del arguments[_CHECKPOINTS]
     return Algorithm(name=known.name, class_args=arguments)
 
 
 def _assessor(config: Config, settings: Settings) -> Algorithm | None:
-    """Return the assessor that takes effect: as a tuner ASHA is one too, with the same arguments."""
+    """Return the assessor that takes effect.
+
+    As a tuner ASHA is one too, with the same arguments.
+    """
     if canonical_name(config, "tuner") == "ASHA":
         return _algorithm(config, "tuner", settings)
     return _algorithm(config, "assessor", settings) if assesses(config) else None

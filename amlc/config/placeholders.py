@@ -23,7 +23,9 @@ def key_variable(value: Any) -> str | None:
 
 def open_names(value: Any, environ: Mapping[str, str]) -> list[str]:
     """Return the names of the placeholders in a value that the environment does not fill."""
-    return [name for name in _PLACEHOLDER.findall(value) if not environ.get(name)] if isinstance(value, str) else []
+    if not isinstance(value, str):
+        return []
+    return [name for name in _PLACEHOLDER.findall(value) if not environ.get(name)]
 
 
 def unset(
@@ -32,11 +34,16 @@ def unset(
     names: Sequence[str],
     instead: str = "run with --backend local, which needs none",
 ) -> Problem:
-    """Return the error for placeholders that the environment does not fill. instead: a way out beside filling them."""
+    """Return the error for placeholders that the environment does not fill.
+
+    instead: a way out beside filling them.
+    """
     name = names[0]
     export = f"`export {name}=…`" if _VARIABLE.fullmatch(name) else "`${NAME}` with NAME exported"
     ways = f"Write the value in its place, use {export}, or {instead}."
-    return config.problem(path, "E-placeholder", f"the placeholder '${{{shorten(name)}}}' is not set. {ways}")
+    return config.problem(
+        path, "E-placeholder", f"the placeholder '${{{shorten(name)}}}' is not set. {ways}"
+    )
 
 
 def fill_placeholders(config: Config, environ: Mapping[str, str], *, needed: bool) -> Config:
@@ -48,7 +55,9 @@ def fill_placeholders(config: Config, environ: Mapping[str, str], *, needed: boo
     for path, text in list(_candidates(config)):
         missing = open_names(text, environ)
         if not missing:
-            config = config.with_value(path, _PLACEHOLDER.sub(lambda found: environ[found[1]], text))
+            config = config.with_value(
+                path, _PLACEHOLDER.sub(lambda found: environ[found[1]], text)
+            )
         else:
             config = config.without(path)
             if needed:
@@ -61,20 +70,34 @@ def _candidates(config: Config) -> Iterator[tuple[JsonPath, str]]:
     for part in ("trainingService", "sharedStorage", "amlc"):
         values = config.get(part)
         for name, value in values.items() if isinstance(values, Mapping) else ():
-            counts = part != "amlc" or name == "environment"
-            if counts and (part, name) != _KEY and isinstance(value, str) and _PLACEHOLDER.search(value):
+            # Of `amlc` only the environment's name is the service's. The account key stays as it
+            # is: it is read from the environment when it is needed, and no file ever has it.
+            if (part == "amlc" and name != "environment") or (part, name) == _KEY:
+                continue
+            if isinstance(value, str) and _PLACEHOLDER.search(value):
                 yield (part, name), value
 
 
 def _check_account_key(config: Config, *, needed: bool) -> Config:
-    """Return the config with the account key only as `${NAME}`; a key in the file is dropped and warned of."""
+    """Return the config with the account key only as `${NAME}`.
+
+    A key in the file is dropped and warned of.
+    """
     value = config.get(*_KEY)
     if value is None or key_variable(value) is not None:
         return config
     if isinstance(value, str) and _PLACEHOLDER.search(value):
         if not needed:
             return config.without(_KEY)
-        text = "the account key's placeholder is no variable name. Write ${NAME} with letters, digits and '_'."
+        text = (
+            "the account key's placeholder is no variable name. "
+            "Write ${NAME} with letters, digits and '_'."
+        )
         return config.without(_KEY).noted(config.problem(_KEY, "E-placeholder", text))
-    text = "a secret stands in the file; it is not used. Put it into the environment and write ${AZURE_STORAGE_KEY}."
-    return config.without(_KEY).noted(config.problem(_KEY, "W-secret", text, severity=Severity.WARNING))
+    text = (
+        "a secret stands in the file; it is not used. "
+        "Put it into the environment and write ${AZURE_STORAGE_KEY}."
+    )
+    return config.without(_KEY).noted(
+        config.problem(_KEY, "W-secret", text, severity=Severity.WARNING)
+    )

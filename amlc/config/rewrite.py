@@ -1,4 +1,4 @@
-"""Writes a file's keys at other places and under other names, and leaves its comments, its order and its spelling."""
+"""Writes a file's keys at other places and under other names, and leaves all else as it is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Block:
-    """A mapping that is written: its keys, and the comments before it, behind its name and at its end.
+    """A mapping that is written: its keys, and the comments before, behind its name and at its end.
 
     was: it is one of the old text.
     """
@@ -46,7 +46,9 @@ Moves: TypeAlias = "Mapping[JsonPath, JsonPath | None]"
 """Where each key goes, by where it stands; None: nowhere."""
 
 
-def rewrite(text: str, moves: Moves, values: Mapping[str, Any], old: Mapping[str, Any]) -> tuple[str, bool]:
+def rewrite(
+    text: str, moves: Moves, values: Mapping[str, Any], old: Mapping[str, Any]
+) -> tuple[str, bool]:
     """Return the text with its keys moved, and whether its comments could be kept.
 
     values: what the new text says, old: what `text` says. A value that differs is written anew.
@@ -56,12 +58,14 @@ def rewrite(text: str, moves: Moves, values: Mapping[str, Any], old: Mapping[str
         if parse_document(found, Path("new.yml")).data == values:
             return found, True
     except (yaml.YAMLError, ConfigError, LookupError, TypeError, ValueError):
-        pass  # a layout that is not understood here: a list where a mapping should be, an alias before its anchor
+        pass  # a layout that is not understood here: an alias before its anchor, for example
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=_WIDTH), False
 
 
 class _Rewriting:
-    def __init__(self, text: str, moves: Moves, values: Mapping[str, Any], old: Mapping[str, Any]) -> None:
+    def __init__(
+        self, text: str, moves: Moves, values: Mapping[str, Any], old: Mapping[str, Any]
+    ) -> None:
         self._lines = text.splitlines()
         self._root: Any = yaml.compose(text, Loader=_LOADER)
         self._moves, self._values, self._old = moves, values, old
@@ -70,7 +74,11 @@ class _Rewriting:
 
     def text(self) -> str:
         """Return the new text. Raises ValueError for a text that is no block of keys."""
-        if not isinstance(self._root, yaml.MappingNode) or self._root.flow_style or not self._root.value:
+        if (
+            not isinstance(self._root, yaml.MappingNode)
+            or self._root.flow_style
+            or not self._root.value
+        ):
             raise ValueError("no block of keys")
         first = self._root.value[0][0].start_mark.line
         self._pending = self._lines[:first]
@@ -79,13 +87,15 @@ class _Rewriting:
         return "\n".join(lines) + "\n"
 
     def _walk(self, node: Any, path: JsonPath, stop: int) -> None:
-        """Go through a mapping of the old text, whose lines end before `stop`, and place what is in it."""
+        """Place what is in a mapping of the old text, whose lines end before `stop`."""
         for number, (key, value) in enumerate(node.value):
             here = (*path, key.value)
             if node.flow_style:
                 self._place(here, key, value, [])
                 continue
-            end = node.value[number + 1][0].start_mark.line if number + 1 < len(node.value) else stop
+            end = (
+                node.value[number + 1][0].start_mark.line if number + 1 < len(node.value) else stop
+            )
             last = _last_line(key, value)
             tail = last + 1
             within = max(key.start_mark.column, 1)
@@ -99,10 +109,16 @@ class _Rewriting:
         if path in self._moves:
             target = self._moves[path]
             if target is not None:
-                self._add(target, self._body(path, target, key, value) + _dedented(tail, key.start_mark.column))
+                self._add(
+                    target,
+                    self._body(path, target, key, value) + _dedented(tail, key.start_mark.column),
+                )
         elif below and isinstance(value, yaml.SequenceNode):
             target = self._target_of_list(below)
-            self._add(target, self._body(path, target, key, value) + _dedented(tail, key.start_mark.column))
+            self._add(
+                target,
+                self._body(path, target, key, value) + _dedented(tail, key.start_mark.column),
+            )
         elif below:
             self._open(path, key, value)
             self._walk(value, path, _last_line(key, value) + 1)
@@ -122,16 +138,22 @@ class _Rewriting:
         block = self._block(path[:-1]).keys.get(path[-1]) if self._stays(path) else None
         if self._stays(path) and block is None:
             behind = f" #{header}" if header and not value.flow_style else ""
-            self._block(path[:-1]).keys[path[-1]] = _Block(was=True, lead=self._pending, header=behind)
+            self._block(path[:-1]).keys[path[-1]] = _Block(
+                was=True, lead=self._pending, header=behind
+            )
             self._pending = []
         elif header and not value.flow_style:
             self._pending.append(f"#{header}")
         if not value.flow_style:
-            self._pending += self._lines[key.start_mark.line + 1 : value.value[0][0].start_mark.line]
+            self._pending += self._lines[
+                key.start_mark.line + 1 : value.value[0][0].start_mark.line
+            ]
 
     def _stays(self, path: JsonPath) -> bool:
         """Return whether something of a mapping stays in a mapping of that name."""
-        kept = (new for old, new in self._moves.items() if old[: len(path)] == path and new is not None)
+        kept = (
+            new for old, new in self._moves.items() if old[: len(path)] == path and new is not None
+        )
         return any(new[: len(path)] == path for new in kept)
 
     def _block(self, path: JsonPath) -> _Block:
@@ -155,16 +177,23 @@ class _Rewriting:
         wanted = _at(self._values, target)
         renamed = list(self._renamed(value, path)) if isinstance(value, yaml.SequenceNode) else []
         if not renamed and _at(self._old, path) != wanted:
-            found = yaml.safe_dump({target[-1]: wanted}, sort_keys=False, allow_unicode=True, width=_WIDTH).splitlines()
-            return [found[0] + self._comment_behind(value), *found[1:]] if len(found) == 1 else found
+            found = yaml.safe_dump(
+                {target[-1]: wanted}, sort_keys=False, allow_unicode=True, width=_WIDTH
+            ).splitlines()
+            return (
+                [found[0] + self._comment_behind(value), *found[1:]] if len(found) == 1 else found
+            )
         start, column = key.start_mark.line, key.start_mark.column
         lines = self._lines[start : _last_line(key, value) + 1]
-        for mark, end, name in sorted(renamed, key=lambda edit: (edit[0].line, edit[0].column), reverse=True):
+        for mark, end, name in sorted(
+            renamed, key=lambda edit: (edit[0].line, edit[0].column), reverse=True
+        ):
             line = lines[mark.line - start]
             lines[mark.line - start] = line[: mark.column] + name + line[end.column :]
         if key.start_mark.line == value.end_mark.line:
             comment = "" if self._is_in_flow(path) else self._comment_behind(value)
-            return [f"{target[-1]}: {lines[0][value.start_mark.column : value.end_mark.column]}{comment}"]
+            shown = lines[0][value.start_mark.column : value.end_mark.column]
+            return [f"{target[-1]}: {shown}{comment}"]
         return [str(target[-1]) + lines[0][key.end_mark.column :], *_dedented(lines[1:], column)]
 
     def _is_in_flow(self, path: JsonPath) -> bool:
@@ -174,7 +203,10 @@ class _Rewriting:
         return bool(node.flow_style)
 
     def _renamed(self, value: Any, path: JsonPath) -> Iterator[tuple[Any, Any, str]]:
-        """Yield where keys stand below a list, and their new names. Raises ValueError when one goes elsewhere."""
+        """Yield where keys stand below a list, and their new names.
+
+        Raises ValueError when one goes elsewhere.
+        """
         for number, item in enumerate(value.value):
             for key, _ in item.value if isinstance(item, yaml.MappingNode) else ():
                 old = (*path, number, key.value)
@@ -196,7 +228,9 @@ def _written(block: _Block, depth: int = 0) -> Iterator[str]:
     indent = _STEP * depth
     for name, found in block.keys.items():
         if isinstance(found, _Piece):
-            yield from (indent + line if line else "" for line in [*_flush(found.lead), *found.lines])
+            yield from (
+                indent + line if line else "" for line in [*_flush(found.lead), *found.lines]
+            )
             continue
         inner = copy.copy(found)
         first = next(iter(found.keys.values()), None)
@@ -226,7 +260,11 @@ def _last_line(key: Any, value: Any) -> int:
     if isinstance(value, yaml.ScalarNode):
         if value.style in ("|", ">"):
             return max(int(value.end_mark.line) - 1, int(key.start_mark.line))
-        return max(int(value.end_mark.line), int(key.end_mark.line)) if value.value else int(key.end_mark.line)
+        return (
+            max(int(value.end_mark.line), int(key.end_mark.line))
+            if value.value
+            else int(key.end_mark.line)
+        )
     if value.flow_style or not value.value:
         return int(value.end_mark.line)
     last = value.value[-1]

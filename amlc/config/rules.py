@@ -1,4 +1,7 @@
-"""Checks what no schema can say: paths, durations, names, storage, constraints, and keys without effect."""
+"""Checks what no schema can say.
+
+Paths, durations, names, storage, constraints, and keys without effect.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ _LONGEST_NAME = 200
 _EXPRESSION = re.compile(r"\$(\{\{|\[\[)")
 # They stand in job files as they are; everywhere else amlc writes the dollar in another way.
 _UNQUOTED = (("sharedStorage", "remoteMountPoint"), ("amlc", "environment"))
-_STORAGE = {"AzureBlob": ("storageAccountName", "containerName"), "NFS": ("nfsServer", "exportedDirectory")}
+_STORAGE = {
+    "AzureBlob": ("storageAccountName", "containerName"),
+    "NFS": ("nfsServer", "exportedDirectory"),
+}
 
 
 def check_rules(config: Config) -> Iterator[Problem]:
@@ -49,9 +55,13 @@ def check_rules(config: Config) -> Iterator[Problem]:
 
 def _check_name(config: Config) -> Iterator[Problem]:
     name = config.get("experimentName")
-    if isinstance(name, str) and (_BAD_NAME.search(name) or name in (".", "..") or len(name) > _LONGEST_NAME):
+    if isinstance(name, str) and (
+        _BAD_NAME.search(name) or name in (".", "..") or len(name) > _LONGEST_NAME
+    ):
         text = f"no '/', '\\' or control characters, at most {_LONGEST_NAME} characters. Rename it."
-        yield config.problem(("experimentName",), "E-name", f"'experimentName' becomes a folder's name: {text}")
+        yield config.problem(
+            ("experimentName",), "E-name", f"'experimentName' becomes a folder's name: {text}"
+        )
 
 
 def _check_command(config: Config) -> Iterator[Problem]:
@@ -81,10 +91,15 @@ def _check_folder(config: Config, path: JsonPath, advice: str) -> Iterator[Probl
 def _check_durations(config: Config) -> Iterator[Problem]:
     for name in ("maxExperimentDuration", "maxTrialDuration"):
         value = config.get(name)
+        if value is None:
+            continue
         try:
-            parse_time(value if value is not None else 1)
+            parse_time(value)  # the schema knows the form of it, and not how long it is
         except ValueError:
-            text = f"'{name}' must be above zero, got '{value}'. Write for example '30m', or remove it for no limit."
+            text = (
+                f"'{name}' must be above zero, got '{value}'. "
+                "Write for example '30m', or remove it for no limit."
+            )
             yield config.problem((name,), "E-duration", text)
 
 
@@ -94,18 +109,25 @@ def _check_storage(config: Config) -> Iterator[Problem]:
         return
     path = ("sharedStorage", "storageType")
     for name in _STORAGE.get(str(kind), ()):
-        if config.get("sharedStorage", name) is None and ("sharedStorage", name) not in config.broken:
+        is_broken = ("sharedStorage", name) in config.broken
+        if config.get("sharedStorage", name) is None and not is_broken:
             text = f"storage of type {kind} needs '{name}'. Add it to 'sharedStorage'."
             yield config.problem(path, "E-required", text)
     if config.get("sharedStorage", "localMounted") == "nomount":
-        text = "'nomount' is refused by NNI itself. Write usermount if you mount the storage, nnimount otherwise."
+        text = (
+            "'nomount' is refused by NNI itself. "
+            "Write usermount if you mount the storage, nnimount otherwise."
+        )
         yield config.problem(("sharedStorage", "localMounted"), "E-storage", text)
 
 
 def check_expression(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
     """Yield an error for an expression of AML's in a value that stands in job files as it is."""
     if _EXPRESSION.search(str(config.get(*path))):
-        text = f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace. Write what it stands for."
+        text = (
+            f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace. "
+            "Write what it stands for."
+        )
         yield config.problem(path, "E-expression", text)
 
 
@@ -117,7 +139,8 @@ def without_effect(name: str, value: Any) -> str:
 def _check_no_effect(config: Config) -> Iterator[Problem]:
     for name in _NO_EFFECT:
         if reason := without_effect(name, config.get(name)):
-            yield config.note((name,), "W-no-effect", f"'{name}' has no effect: {reason}. Remove it.")
+            text = f"'{name}' has no effect: {reason}. Remove it."
+            yield config.note((name,), "W-no-effect", text)
 
 
 def gpu_indices(value: Any) -> tuple[int, ...] | None:
@@ -130,17 +153,26 @@ def gpu_indices(value: Any) -> tuple[int, ...] | None:
 
 
 def check_indices(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
-    """Yield an error for GPUs that are named twice in text such as `0,1,0`; the schema sees to lists."""
+    """Yield an error for GPUs that are named twice in text such as `0,1,0`.
+
+    The schema sees to lists.
+    """
     indices = gpu_indices(config.get(*path)) or ()
     if len(set(indices)) != len(indices):
-        text = f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. Remove one of them."
+        text = (
+            f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. "
+            "Remove one of them."
+        )
         yield config.problem(path, "E-duplicate-item", text)
 
 
 def _check_failed_value(config: Config) -> Iterator[Problem]:
     value = config.get("amlc", "failedValue")
     if isinstance(value, float) and not math.isfinite(value):
-        text = f"'failedValue' must be worst, ignore or a finite number, got {value}. Write for example worst."
+        text = (
+            f"'failedValue' must be worst, ignore or a finite number, got {value}. "
+            "Write for example worst."
+        )
         yield config.problem(("amlc", "failedValue"), "E-range", text)
 
 
@@ -155,7 +187,9 @@ def check_endless(config: Config, space: Space, tuner: str | None) -> Iterator[P
     """Yield a warning when nothing ends the experiment: neither a limit nor the space."""
     known = find(tuner, "tuner")
     bounds = ("maxTrialNumber", "maxExperimentDuration")
-    if known is None or any(config.get(name) is not None or (name,) in config.broken for name in bounds):
+    if known is None or any(
+        config.get(name) is not None or (name,) in config.broken for name in bounds
+    ):
         return
     advice = "It runs until ^C. Set 'maxTrialNumber' or 'maxExperimentDuration'."
     if not known.ends:
@@ -167,7 +201,10 @@ def check_endless(config: Config, space: Space, tuner: str | None) -> Iterator[P
 
 
 def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
-    """Yield what is wrong with the expressions of `amlc.constraints`: their syntax, and names the space has not."""
+    """Yield what is wrong with the expressions of `amlc.constraints`.
+
+    Their syntax, and names the space has not.
+    """
     constraints = config.get("amlc", "constraints")
     if not constraints:
         return
@@ -183,9 +220,12 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
             why = str(getattr(error, "message", "it is nested too deep")).rstrip(".")
             yield config.problem(path, "E-constraint", f"not an expression: {why}. {advice}")
             continue
-        for name in sorted(used - names - {"parameters"}):  # all of them, for names that are no identifiers
+        # `parameters` has all of them, for names that are no identifiers.
+        for name in sorted(used - names - {"parameters"}):
             hint = did_you_mean(name, names) or f" Known: {', '.join(sorted(names)) or 'none'}."
-            yield config.problem(path, "E-constraint", f"the search space has no parameter '{name}'.{hint}")
+            yield config.problem(
+                path, "E-constraint", f"the search space has no parameter '{name}'.{hint}"
+            )
 
 
 def _variables(expression: str) -> set[str]:
@@ -193,6 +233,7 @@ def _variables(expression: str) -> set[str]:
     from jinja2 import Environment, TemplateSyntaxError, meta, nodes
     from jinja2.parser import Parser
 
+    # As `Environment.compile_expression` begins: what it returns does not tell the names.
     environment = Environment(autoescape=True)
     parser = Parser(environment, expression, state="variable")
     tree = parser.parse_expression()

@@ -1,4 +1,7 @@
-"""Checks the arguments of the tuner Optuna: by the signature of the sampler that it names, and by the sampler."""
+"""Checks the arguments of the tuner Optuna.
+
+By the signature of the sampler that it names, and by the sampler.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ _BOUNDS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 def sampler_arguments(sampler: Any) -> Mapping[str, Argument] | None:
-    """Return what a sampler of Optuna takes besides the tuner's own arguments; None if it cannot be named."""
+    """Return what a sampler of Optuna takes besides the tuner's own arguments.
+
+    None if it cannot be named.
+    """
     if not isinstance(sampler, str) or sampler not in optuna_samplers.offered():
         return None
     return {key: _argument(key, found) for key, found in optuna_samplers.arguments(sampler).items()}
@@ -56,7 +62,10 @@ def check_sampler(config: Config, sampler: Any) -> Iterator[Problem]:
         text = f"amlc does not run Optuna's '{sampler}'. {optuna_samplers.REFUSED[sampler]}."
     else:
         known = optuna_samplers.offered()
-        text = f"Optuna has no sampler '{sampler}'.{did_you_mean(sampler, known)} Known: {', '.join(known)}."
+        text = (
+            f"Optuna has no sampler '{sampler}'.{did_you_mean(sampler, known)} Known: "
+            f"{', '.join(known)}."
+        )
     yield config.problem(path, "E-argument", text)
 
 

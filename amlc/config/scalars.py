@@ -1,4 +1,7 @@
-"""Decides what an unquoted YAML scalar means: YAML 1.2 numbers, and NNI's YAML 1.1 meaning where the two disagree."""
+"""Decides what an unquoted YAML scalar means.
+
+YAML 1.2 numbers, and NNI's YAML 1.1 meaning where the two disagree.
+"""
 
 from __future__ import annotations
 
@@ -24,21 +27,21 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 
 
 def resolve(text: str, *, json_words: bool) -> tuple[Any, str]:
-    """Return the value of a plain scalar, and why a YAML 1.2 reader would see something else ("" if it would not).
+    """Return the value of a plain scalar, and why a YAML 1.2 reader sees something else, or "".
 
-    json_words: whether `NaN`, `Infinity` and `-Infinity` are numbers, as in Python's and NNI's JSON.
-    Raises ValueError for a whole number of more digits than Python converts.
+    json_words: whether `NaN`, `Infinity` and `-Infinity` are numbers, as in Python's and NNI's
+    JSON. Raises ValueError for a whole number of more digits than Python converts.
     """
+    if json_words and text in _JSON_ONLY:
+        return _JSON_ONLY[text], ""
     if text[:1] in _START:
-        return _number(text) if text != "-Infinity" or not json_words else (_JSON_ONLY[text], "")
+        return _number(text)
     if text in _NULL:
         return None, ""
     if text in _TRUE or text in _FALSE:
         return text in _TRUE, ""
     if text in _YES or text in _NO:
         return text in _YES, "a word that YAML 1.1 takes for true or false"
-    if json_words and text in _JSON_ONLY:
-        return _JSON_ONLY[text], ""
     return text, ""
 
 
@@ -79,7 +82,11 @@ def _base_sixty(text: str) -> float:
 
 
 _OLD: tuple[tuple[re.Pattern[str], Callable[[str], float], str], ...] = (
-    (re.compile(r"[-+]?([1-9][0-9_]*(:[0-5]?[0-9])+|[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*)"), _base_sixty, "in base 60"),
+    (
+        re.compile(r"[-+]?([1-9][0-9_]*(:[0-5]?[0-9])+|[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*)"),
+        _base_sixty,
+        "in base 60",
+    ),
     (re.compile(r"[-+]?0b[01_]+"), lambda text: int(text, 2), "in base 2"),
     (re.compile(r"[-+]?0x[0-9a-fA-F_]+"), lambda text: int(text, 16), "with underscores"),
     (_OLD_OCTAL, lambda text: int(text, 8), "in base 8"),

@@ -1,9 +1,9 @@
-"""Checks the config against the JSON Schema, and says in one sentence each what was found and what is expected."""
+"""Checks the config against the JSON Schema, and says in a sentence each what is wrong."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,7 +26,7 @@ _OWN_RULES = {("tuner",), ("assessor",), ("advisor",), ("trainingService",)}
 
 @cache
 def load_schema(*platforms: str) -> Mapping[str, Any]:
-    """Return the JSON Schema of experiment files, with these platforms if the file of the schema lacks them."""
+    """Return the JSON Schema of experiment files, these platforms added if it lacks them."""
     schema: dict[str, Any] = json.loads(schema_file().read_text(encoding="utf-8"))
     service = schema["properties"]["trainingService"]
     choices = service["properties"]["platform"]["enum"]
@@ -43,7 +43,9 @@ def schema_text() -> str:
     """Return the JSON Schema of experiment files for every platform that there is here, as text."""
     text = schema_file().read_text(encoding="utf-8")
     whole = load_schema(*names())
-    return text if whole == json.loads(text) else json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    if whole == json.loads(text):
+        return text
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def check_schema(config: Config) -> Config:
@@ -54,21 +56,31 @@ def check_schema(config: Config) -> Config:
     from jsonschema import Draft202012Validator, validators
 
     extend: Any = validators.extend
-    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    whole = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: type(value) is int
+    )
     validator = extend(Draft202012Validator, type_checker=whole)(_schema_of(config))
     data = config.data
-    if isinstance(config.get("searchSpace"), Mapping) or config.get("tuner", "className") is not None:
-        data = {**config.data, "searchSpace": {}}
+    is_own_class = config.get("tuner", "className") is not None
+    if isinstance(config.get("searchSpace"), Mapping) or is_own_class:
+        data = {**data, "searchSpace": {}}
     checked = config
     incomplete: set[JsonPath] = set(_OWN_RULES)
-    for error in sorted(validator.iter_errors(data), key=lambda e: [str(part) for part in e.absolute_path]):
+    errors = list(validator.iter_errors(data))
+    errors.sort(key=lambda error: [str(part) for part in error.absolute_path])
+    for error in errors:
         path: JsonPath = tuple(error.absolute_path)
         if error.validator == "required":
             if path not in incomplete:
                 checked = checked.noted(*_missing(config, path, error))
             incomplete.add(path)
-        elif error.validator not in ("not", "additionalProperties", "if") and path not in checked.broken:
-            code = "E-annotation" if _is_annotated(path, error.instance) else _CODES.get(error.validator, "E-value")
+        elif (
+            error.validator not in ("not", "additionalProperties", "if")
+            and path not in checked.broken
+        ):
+            code = _CODES.get(error.validator, "E-value")
+            if _is_annotated(path, error.instance):
+                code = "E-annotation"
             problem = config.problem(path, code, _sentence(config, path, error))
             checked = checked.without(_whole(path)).noted(problem)
     return checked
@@ -85,7 +97,9 @@ def _schema_of(config: Config) -> Mapping[str, Any]:
 
 def _whole(path: JsonPath) -> JsonPath:
     """Return the path of the key that an item of a list belongs to."""
-    return path[: next((index for index, part in enumerate(path) if isinstance(part, int)), len(path))]
+    return path[
+        : next((index for index, part in enumerate(path) if isinstance(part, int)), len(path))
+    ]
 
 
 def _missing(config: Config, path: JsonPath, error: Any) -> Iterator[Problem]:
@@ -109,7 +123,10 @@ def _definition(config: Config, path: JsonPath) -> Mapping[str, Any]:
             node = schema["$defs"][config.get("trainingService", "platform")]
         node = node.get("properties", {}).get(part, {})
         if "$ref" in node:
-            node = {**schema["$defs"][node["$ref"].rpartition("/")[2]], "examples": node["examples"]}
+            node = {
+                **schema["$defs"][node["$ref"].rpartition("/")[2]],
+                "examples": node["examples"],
+            }
     return node
 
 
@@ -120,31 +137,45 @@ def _example(name: str, definition: Mapping[str, Any]) -> str:
 
 def _sentence(config: Config, path: JsonPath, error: Any) -> str:
     """Return what was found, what is expected and what to do, for one error of the schema."""
-    key = next((str(part) for part in reversed(path) if isinstance(part, str)), "the file")
-    item = isinstance(path[-1], int)
-    name = f"an item of '{key}'" if item else f"'{key}'"
-    definition = _definition(config, path)
-    example = _example(key, definition if not item else _definition(config, _whole(path)))
+    keys = [part for part in path if isinstance(part, str)]
+    key = keys[-1] if keys else "the file"
+    is_item = isinstance(path[-1], int)
+    name = f"an item of '{key}'" if is_item else f"'{key}'"
+    example = _example(key, _definition(config, _whole(path) if is_item else path))
     found, limit = show(config, path, error.instance), error.validator_value
-    expected = definition.get("$comment", "")
     if _is_annotated(path, error.instance):
-        advice = (
-            f"To turn them into a search space and calls of NNI's: amlc migrate {config.document.file.name} --in-place."
+        return (
+            "NNI 3.0 dropped annotations, and amlc reads none. To turn them into a search space "
+            f"and calls of NNI's: amlc migrate {config.document.file.name} --in-place."
         )
-        return f"NNI 3.0 dropped annotations, and amlc reads none. {advice}"
+    expected = _definition(config, path).get("$comment", "")
     match error.validator:
         case "type":
-            kinds = [kind for kind in ([limit] if isinstance(limit, str) else limit) if kind != "null"]
-            return wrong_type(name, found, error.instance, kinds=kinds, expected=expected, example=example)
+            kinds = _kinds(limit)
+            return wrong_type(
+                name, found, error.instance, kinds=kinds, expected=expected, example=example
+            )
         case "uniqueItems":
             return f"{name} names the same item twice: {found}. Remove one of them."
         case "minLength":
             return f"{name} must not be empty.{example}"
         case "enum":
-            allowed = [str(choice) for choice in limit if choice is not None]
-            hint = did_you_mean(error.instance, allowed) if isinstance(error.instance, str) else ""
-            expected = f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0]
+            expected, hint = _choices(error.instance, limit)
             example = hint or example
-        case "minimum" | "exclusiveMinimum" as bound:
-            expected = f"at least {limit}" if bound == "minimum" else f"above {limit}"
+        case "minimum":
+            expected = f"at least {limit}"
+        case "exclusiveMinimum":
+            expected = f"above {limit}"
     return f"{name} must be {expected or 'something else'}, got {found}.{example}"
+
+
+def _kinds(types: str | Sequence[str]) -> list[str]:
+    """Return the types that a value may have; that it may be left out goes without saying."""
+    return [kind for kind in ([types] if isinstance(types, str) else types) if kind != "null"]
+
+
+def _choices(value: Any, choices: Sequence[Any]) -> tuple[str, str]:
+    """Return in words what may stand there, and which of it may be meant by `value`."""
+    allowed = [str(choice) for choice in choices if choice is not None]
+    hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+    return f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0], hint

@@ -1,4 +1,7 @@
-"""Decides where trials run: the platforms amlc knows, those of NNI it does not, and keys that may stand inside."""
+"""Decides where trials run.
+
+The platforms amlc knows, those of NNI it does not, and keys that may stand inside.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,18 @@ from amlc.config.spelling import Config, fold, fold_keys
 from amlc.errors import Problem, did_you_mean, shorten
 from amlc.targets import exists, listed, names, target
 
-_OTHER = ("remote", "openpai", "pai", "paiYarn", "kubeflow", "frameworkcontroller", "dlc", "adl", "dlts", "hybrid")
+_OTHER = (
+    "remote",
+    "openpai",
+    "pai",
+    "paiYarn",
+    "kubeflow",
+    "frameworkcontroller",
+    "dlc",
+    "adl",
+    "dlts",
+    "hybrid",
+)
 _HERE = ("trialCommand", "trialCodeDirectory", "trialGpuNumber", "nniManagerIp", "debug")
 _ROLES = ("worker", "master", "ps")
 _STAND_IN = "local"  # for a platform that amlc does not have
@@ -20,7 +34,7 @@ _PLATFORM = ("trainingService", "platform")
 
 
 def read_service(config: Config, *, backend: str | None) -> Config:
-    """Return the config with the keys of `trainingService` canonical, for the platform that it names.
+    """Return the config with the keys of `trainingService` canonical, for its platform.
 
     backend: the target that was asked for instead, None for that of the file.
     """
@@ -29,13 +43,22 @@ def read_service(config: Config, *, backend: str | None) -> Config:
         return _other_platform(config, "a list of training services (NNI's hybrid mode)", backend)
     if not isinstance(found, Mapping):
         return config
-    key, platform = next(((k, v) for k, v in found.items() if fold(k) == "platform"), ("platform", None))
+    keys = [key for key in found if fold(key) == "platform"]
+    platform = found[keys[0]] if keys else None
     if platform is None:
         written = " or ".join(f"`platform: {name}`" for name in names())
         text = f"'trainingService' needs 'platform'. Write {written}."
         missing = config.problem(_SERVICE, "E-required", text, key=True)
         return config.without(_SERVICE).noted(missing)
-    config = replace(config, spelling={**config.spelling, _PLATFORM: (*config.original(_SERVICE), key)})
+    place = (*config.original(_SERVICE), keys[0])
+    config = replace(config, spelling={**config.spelling, _PLATFORM: place})
+    return _read_platform(config, found, platform, backend)
+
+
+def _read_platform(
+    config: Config, found: Mapping[str, Any], platform: Any, backend: str | None
+) -> Config:
+    """Return the config for what stands as its platform: one that amlc has, one of NNI, or none."""
     right = platform.lower() if isinstance(platform, str) else ""
     if right and exists(right):
         return _check_case(_read_known(config, found, right), platform, right)
@@ -60,15 +83,23 @@ def _what_to_do() -> str:
 def _read_known(config: Config, found: Mapping[str, Any], platform: str) -> Config:
     schema = load_schema(platform)
     spelling = {path: original for path, original in config.spelling.items() if path != _PLATFORM}
-    config = fold_keys(replace(config, spelling=spelling), _SERVICE, found, schema["$defs"][platform], schema)
+    config = fold_keys(
+        replace(config, spelling=spelling), _SERVICE, found, schema["$defs"][platform], schema
+    )
     return _hoist(config.with_value(_PLATFORM, platform))
 
 
 def _other_platform(config: Config, what: str, backend: str | None) -> Config:
-    """Return the config for a service that amlc does not have: an error, unless one that runs any was asked for."""
+    """Return the config for a service that amlc does not have.
+
+    An error, unless one that runs any was asked for.
+    """
     path = _PLATFORM if isinstance(config.get("trainingService"), Mapping) else _SERVICE
     if backend is not None and target(backend).RUNS_ANY:
-        text = f"{what} is not supported; its keys have no effect, since the {backend} back end was asked for."
+        text = (
+            f"{what} is not supported; "
+            f"its keys have no effect, since the {backend} back end was asked for."
+        )
         problem = config.warning(path, "W-platform", text)
     else:
         text = f"{what} is not supported: amlc runs trials on {listed('or')}. {_what_to_do()}"
@@ -82,17 +113,25 @@ def _keep_shared(config: Config, found: Mapping[str, Any]) -> Config:
     kept = {names[fold(key)]: value for key, value in found.items() if fold(key) in names}
     service = config.original(_SERVICE)
     spelling = dict(config.spelling)
-    spelling.update(((*_SERVICE, names[fold(key)]), (*service, key)) for key in found if fold(key) in names)
+    spelling.update(
+        ((*_SERVICE, names[fold(key)]), (*service, key)) for key in found if fold(key) in names
+    )
     config = replace(config, spelling=spelling)
-    return _with_role_command(_hoist(config.with_value(_SERVICE, {"platform": _STAND_IN, **kept})), found)
+    return _with_role_command(
+        _hoist(config.with_value(_SERVICE, {"platform": _STAND_IN, **kept})), found
+    )
 
 
 def _with_role_command(config: Config, found: Mapping[str, Any]) -> Config:
-    """Return the config with the command of a role as that of the trial, where there is no other (Kubernetes)."""
+    """Return the config with the command of a role where the trial has none (Kubernetes)."""
     if config.get("trialCommand") is not None or ("trialCommand",) in config.spelling:
         return config
     service = config.original(_SERVICE)
-    roles = [(key, value) for key, value in found.items() if fold(key) in _ROLES and isinstance(value, Mapping)]
+    roles = [
+        (key, value)
+        for key, value in found.items()
+        if fold(key) in _ROLES and isinstance(value, Mapping)
+    ]
     tasks = found.get("taskRoles")
     for key, role in roles + list(enumerate(tasks) if isinstance(tasks, list) else ()):
         if isinstance(role, Mapping) and isinstance(role.get("command"), str):
@@ -110,10 +149,15 @@ def _hoist(config: Config) -> Config:
             continue
         path = ("trainingService", name)
         if outside is not None and outside != inside:
-            text = f"'{name}' is also given at the top level, with another value; this one wins. Keep one of them."
+            text = (
+                f"'{name}' is also given at the top level, with another value; this one wins. "
+                "Keep one of them."
+            )
             config = config.noted(config.warning(path, "W-twice", text))
         spelling = {**config.spelling, (name,): config.original(path)}
-        config = replace(config.with_value((name,), inside).without(path, broken=False), spelling=spelling)
+        config = replace(
+            config.with_value((name,), inside).without(path, broken=False), spelling=spelling
+        )
     return config
 
 
@@ -122,5 +166,8 @@ def check_service(config: Config) -> Iterator[Problem]:
     gpus = config.get("trialGpuNumber")
     per_gpu = config.get("trainingService", "maxTrialNumberPerGpu")
     if per_gpu not in (None, 1) and gpus is None:
-        text = "'maxTrialNumberPerGpu' has no effect without 'trialGpuNumber'. Set it, or remove this key."
+        text = (
+            "'maxTrialNumberPerGpu' has no effect without 'trialGpuNumber'. "
+            "Set it, or remove this key."
+        )
         yield config.warning((*_SERVICE, "maxTrialNumberPerGpu"), "W-no-effect", text)

@@ -1,4 +1,4 @@
-"""Brings config keys to their camelCase spelling as NNI matches them, and remembers how the file spells them."""
+"""Brings config keys to camelCase as NNI matches them, and remembers how the file has them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """An experiment file on its way from the document to the Experiment; every stage returns a new one.
+    """An experiment file on its way from the document to the Experiment.
 
-    data: canonical keys at config level, `null` left out. spelling: where a canonical path stands in the file, if
-    elsewhere. broken: canonical paths that were refused, so that they are not also reported as missing.
+    Every stage returns a new one. data: canonical keys at config level, `null` left out. spelling:
+    where a canonical path stands in the file, if elsewhere. broken: canonical paths that were
+    refused, so that they are not also reported as missing.
     """
 
     document: Document
@@ -35,7 +36,10 @@ class Config:
         return value
 
     def resolve(self, value: str) -> Path:
-        """Return a path of the file as an absolute one; relative ones count from the file's folder."""
+        """Return a path of the file as an absolute one.
+
+        Relative ones count from the file's folder.
+        """
         return (self.document.file.absolute().parent / Path(value).expanduser()).resolve()
 
     def original(self, path: JsonPath) -> JsonPath:
@@ -46,7 +50,13 @@ class Config:
         return path
 
     def problem(
-        self, path: JsonPath, code: str, message: str, *, key: bool = False, severity: Severity = Severity.ERROR
+        self,
+        path: JsonPath,
+        code: str,
+        message: str,
+        *,
+        key: bool = False,
+        severity: Severity = Severity.ERROR,
     ) -> Problem:
         """Return a problem with what stands at a canonical path."""
         return self.document.problem(self.original(path), code, message, key=key, severity=severity)
@@ -81,7 +91,9 @@ class Config:
 def _set(data: Mapping[str, Any], path: JsonPath, value: Any) -> dict[str, Any]:
     key, rest = str(path[0]), path[1:]
     if rest:
-        value = _set(data[key], rest, value) if isinstance(data.get(key), Mapping) else data.get(key)
+        value = (
+            _set(data[key], rest, value) if isinstance(data.get(key), Mapping) else data.get(key)
+        )
     others = {name: old for name, old in data.items() if name != key}
     return others if value is None else others | {key: value}
 
@@ -92,16 +104,31 @@ def fold(key: str) -> str:
 
 
 def read_keys(document: Document, schema: Schema) -> Config:
-    """Return the config with canonical keys everywhere but in `trainingService`, whose keys depend on its platform."""
+    """Return the config with canonical keys but in `trainingService`: there the platform counts."""
     config = Config(document=document, data={}, spelling={})
     return fold_keys(config, (), document.data, schema, schema)
 
 
-def fold_keys(config: Config, path: JsonPath, found: Mapping[str, Any], level: Schema, schema: Schema) -> Config:
-    """Return the config with the mapping `found` at `path`, its keys canonical, and again for config objects in it.
+def fold_keys(
+    config: Config, path: JsonPath, found: Mapping[str, Any], level: Schema, schema: Schema
+) -> Config:
+    """Return the config with the mapping `found` at `path`, keys canonical, and so on inside.
 
     level: the JSON Schema of this object. Unknown keys and keys in two spellings become errors.
     """
+    config, data = _named(config, path, found, level, schema)
+    config = config.with_value(path, data) if path else replace(config, data=data)
+    for name, value in data.items():
+        inner = object_schema(level["properties"][name], schema)
+        if inner is not None and isinstance(value, Mapping) and name != "trainingService":
+            config = fold_keys(config, (*path, name), value, inner, schema)
+    return config
+
+
+def _named(
+    config: Config, path: JsonPath, found: Mapping[str, Any], level: Schema, schema: Schema
+) -> tuple[Config, dict[str, Any]]:
+    """Return the config with how the keys of `found` are spelled, and their values by name."""
     names = {fold(name): name for name in level["properties"]}
     here = config.original(path)
     data: dict[str, Any] = {}
@@ -110,19 +137,16 @@ def fold_keys(config: Config, path: JsonPath, found: Mapping[str, Any], level: S
         name = names.get(fold(key))
         if name is None:
             problems.append(_unknown(config.document, here, key, level, schema))
-        elif (*path, name) in spelling:
-            problems.append(_two_spellings(config.document, (*here, key), spelling[(*path, name)]))
-        else:
-            spelling[(*path, name)] = (*here, key)
-            if value is not None:
-                data[name] = value
+            continue
+        place = (*path, name)
+        if place in spelling:
+            problems.append(_two_spellings(config.document, (*here, key), spelling[place]))
+            continue
+        spelling[place] = (*here, key)
+        if value is not None:  # as in NNI, null is not given
+            data[name] = value
     config = replace(config, spelling=spelling, problems=(*config.problems, *problems))
-    config = config.with_value(path, data) if path else replace(config, data=data)
-    for name, value in data.items():
-        inner = object_schema(level["properties"][name], schema)
-        if inner is not None and isinstance(value, Mapping) and name != "trainingService":
-            config = fold_keys(config, (*path, name), value, inner, schema)
-    return config
+    return config, data
 
 
 def object_schema(node: Schema, schema: Schema) -> Schema | None:
@@ -137,23 +161,32 @@ def _two_spellings(document: Document, path: JsonPath, first: JsonPath) -> Probl
     return document.problem(
         path,
         "E-duplicate-key",
-        f"'{path[-1]}' is the same key as '{first[-1]}' at line {place.line}, column {place.column}. Keep one of them.",
+        f"'{path[-1]}' is the same key as '{first[-1]}' at line {place.line}, column "
+        f"{place.column}. Keep one of them.",
         key=True,
     )
 
 
-def _unknown(document: Document, here: JsonPath, key: str, level: Schema, schema: Schema) -> Problem:
+def _unknown(
+    document: Document, here: JsonPath, key: str, level: Schema, schema: Schema
+) -> Problem:
     """Return the error for a key that the schema does not know here, with the likeliest reason."""
     where = f"in '{here[-1]}'" if here else "at the top level"
-    hint = _elsewhere(key, level, schema) or did_you_mean(key.replace("-", "").replace("_", ""), level["properties"])
+    hint = _elsewhere(key, level, schema) or did_you_mean(
+        key.replace("-", "").replace("_", ""), level["properties"]
+    )
     hint = hint or f" Allowed here: {', '.join(level['properties'])}."
-    return document.problem((*here, key), "E-unknown-key", f"unknown key '{shorten(key)}' {where}.{hint}", key=True)
+    return document.problem(
+        (*here, key), "E-unknown-key", f"unknown key '{shorten(key)}' {where}.{hint}", key=True
+    )
 
 
 def _elsewhere(key: str, level: Schema, schema: Schema) -> str:
     """Return the hint that the key belongs to another object."""
     parts = schema["$defs"]
-    places = {"the top level": schema} | {f"'{name}'": parts[name] for name in ("sharedStorage", "amlc", "tuner")}
+    places = {"the top level": schema} | {
+        f"'{name}'": parts[name] for name in ("sharedStorage", "amlc", "tuner")
+    }
     platforms = schema["properties"]["trainingService"]["properties"]["platform"]["enum"]
     places |= {f"'trainingService' with platform {name}": parts[name] for name in platforms}
     for place, other in places.items():

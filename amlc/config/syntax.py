@@ -1,7 +1,8 @@
 """Says in plain words what a YAML reader stumbled on.
 
-A reader's own words change with its version, and so does how far it looks ahead. So all is decided by the error's type,
-its two marks (where it stopped, and where what it was reading began), and by what stands in the text there.
+A reader's own words change with its version, and so does how far it looks ahead. So all is decided
+by the error's type, its two marks (where it stopped, and where what it was reading began), and by
+what stands in the text there.
 """
 
 from __future__ import annotations
@@ -63,13 +64,16 @@ def mark_index(error: yaml.YAMLError, name: str = "problem_mark") -> int | None:
 
 
 def _scanned(text: str, stopped: int, began: int) -> tuple[int, str]:
-    """Explain text that makes no token: a character that fits nowhere, a quote, an escape, a key without ':'."""
+    """Explain text that makes no token.
+
+    A character that fits nowhere, a quote, an escape, a key without ':'.
+    """
     found, first = text[stopped : stopped + 1], text[began : began + 1]
     if stopped == began:
         return stopped, _MISPLACED.get(found, _NO_TOKEN)
     if found == "\t" and not _line_before(text, stopped).strip(" "):
         return stopped, _TAB
-    if first and first in "'\"" and not ((whole := _CLOSED.match(text, began)) and whole.end() <= stopped):
+    if first in ("'", '"') and not _is_closed(text, began, stopped):
         return _quoted(text, stopped, began)
     if not _BREAK.search(text, began, stopped):
         if first in _SPECIAL:
@@ -79,8 +83,17 @@ def _scanned(text: str, stopped: int, began: int) -> tuple[int, str]:
     return stopped, _NO_COLON
 
 
+def _is_closed(text: str, began: int, stopped: int) -> bool:
+    """Tell whether the quoted text that began there has its end before `stopped`."""
+    whole = _CLOSED.match(text, began)
+    return whole is not None and whole.end() <= stopped
+
+
 def _quoted(text: str, stopped: int, began: int) -> tuple[int, str]:
-    """Explain a quoted text that was left unread: a wrong escape right before where that stopped, or no end."""
+    """Explain a quoted text that was left unread.
+
+    A wrong escape right before where that stopped, or no end.
+    """
     escape = text.rfind("\\", began, stopped + 1)
     if escape >= stopped - 2 and stopped < len(text) > escape + 1:
         return escape, _CODE if text[escape + 1] in "xuU" else _ESCAPE
@@ -90,7 +103,9 @@ def _quoted(text: str, stopped: int, began: int) -> tuple[int, str]:
 def _parsed(text: str, stopped: int, began: int | None) -> str:
     """Explain tokens in a wrong order, by what began before the one that is wrong."""
     if began is None:
-        return _SPECIAL["%"] if "%" in (text[stopped : stopped + 1], text.lstrip()[:1]) else _AFTER_END
+        return (
+            _SPECIAL["%"] if "%" in (text[stopped : stopped + 1], text.lstrip()[:1]) else _AFTER_END
+        )
     first = text[began : began + 1]
     if began == stopped:
         return {"!": _SPECIAL["!"], ":": _MISPLACED[":"]}.get(first, _NO_VALUE)

@@ -1,4 +1,7 @@
-"""Builds a Document from YAML events: plain values and their positions, without recursion into hostile input."""
+"""Builds a Document from YAML events.
+
+Plain values and their positions, without recursion into hostile input.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from amlc.errors import ConfigError, Position, Problem, Severity
 from amlc.model import Document, JsonPath
 
 MAX_DEPTH = 300
-"""Levels of lists and mappings; enough for a nested choice 100 deep, and far below Python's recursion limit."""
+"""Levels of lists and mappings; enough for a nested choice 100 deep, and far below Python's
+recursion limit."""
 
 MAX_REPEATED = 100_000
 """Values that aliases may repeat in all."""
@@ -37,7 +41,10 @@ _SECRET = ("key", "password", "passwd", "token", "secret", "passphrase")
 
 @dataclass(slots=True)
 class _Node:
-    """A value while the file is being read. `items`: key and value pairs of a mapping, values of a list."""
+    """A value while the file is being read.
+
+    `items`: key and value pairs of a mapping, values of a list.
+    """
 
     kind: str
     line: int
@@ -53,7 +60,10 @@ class _Node:
 
 
 class _Reader:
-    """Turns events into nodes; collects what is wrong on the way, and stops only where reading on makes no sense."""
+    """Turns events into nodes.
+
+    Collects what is wrong on the way, and stops only where reading on makes no sense.
+    """
 
     def __init__(self, file: Path, *, json_words: bool) -> None:
         self.file = file
@@ -68,7 +78,9 @@ class _Reader:
         stack: list[_Node] = []
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                message = "a second YAML document starts here; amlc reads one per file. Split the file."
+                message = (
+                    "a second YAML document starts here; amlc reads one per file. Split the file."
+                )
                 self.stop(event, "E-syntax", message)
             if isinstance(event, yaml.CollectionEndEvent):
                 node = stack.pop()
@@ -89,7 +101,8 @@ class _Reader:
     def open(self, event: Any, stack: list[_Node]) -> _Node:
         """Return the node that an event starts; a list or mapping is open until its end event."""
         if len(stack) > MAX_DEPTH:
-            self.stop(event, "E-depth", f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it.")
+            message = f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it."
+            self.stop(event, "E-depth", message)
         mark = event.start_mark
         line, column = mark.line + 1, mark.column + 1
         if isinstance(event, yaml.AliasEvent):
@@ -106,16 +119,24 @@ class _Reader:
         return node
 
     def alias(self, event: Any, line: int, column: int) -> _Node:
-        """Return what an alias repeats, within the bound; an unknown or recursive one ends the reading."""
+        """Return what an alias repeats, within the bound.
+
+        An unknown or recursive one ends the reading.
+        """
         target = self.anchors.get(event.anchor)
         if target is None:
-            message = f"'*{event.anchor}' has no anchor '&{event.anchor}' before it. Define it first."
+            message = (
+                f"'*{event.anchor}' has no anchor '&{event.anchor}' before it. Define it first."
+            )
             self.stop(event, "E-alias", message)
         if not target.closed:
-            self.stop(event, "E-alias", f"'*{event.anchor}' stands inside its own anchor. Write the value out.")
+            message = f"'*{event.anchor}' stands inside its own anchor. Write the value out."
+            self.stop(event, "E-alias", message)
+        # What an alias repeats may have aliases: ten lines can be a billion values.
         self.repeated += target.size
         if self.repeated > MAX_REPEATED:
-            self.stop(event, "E-alias", f"aliases repeat more than {MAX_REPEATED} values. Write fewer aliases.")
+            message = f"aliases repeat more than {MAX_REPEATED} values. Write fewer aliases."
+            self.stop(event, "E-alias", message)
         return _Node(
             target.kind,
             line,
@@ -128,18 +149,26 @@ class _Reader:
         )
 
     def scalar(self, event: Any, line: int, column: int) -> _Node:
-        """Return the node of a scalar: quoted or tagged text as it stands, plain text by its meaning."""
+        """Return the node of a scalar.
+
+        Quoted or tagged text as it stands, plain text by its meaning.
+        """
         node = _Node("scalar", line, column, value=event.value)
         tag = event.tag
         if _SURROGATE.search(event.value):  # libyaml refuses these itself
-            self.add(line, column, "E-text", "a '\\u' escape that is half of a character. Write the character itself.")
-        if event.implicit[0] or (tag is not None and tag.startswith(_CORE) and tag != _CORE + "str"):
+            message = "a '\\u' escape that is half of a character. Write the character itself."
+            self.add(line, column, "E-text", message)
+        is_typed = tag is not None and tag.startswith(_CORE) and tag != _CORE + "str"
+        if event.implicit[0] or is_typed:
             node.plain = event.value
             try:
                 node.value, node.remark = resolve(event.value, json_words=self.json_words)
-                str(node.value)
+                str(node.value)  # a hexadecimal number of any length is read, and cannot be printed
             except ValueError:
-                message = f"a whole number of {len(event.value)} digits is too long. Quote it or shorten it."
+                message = (
+                    f"a whole number of {len(event.value)} digits is too long. "
+                    "Quote it or shorten it."
+                )
                 self.add(line, column, "E-number", message)
         if tag is not None and tag not in ("!", _CORE + "str"):
             self.check_tag(tag, node)
@@ -152,7 +181,12 @@ class _Reader:
             self.refuse_tag(tag, node.line, node.column)
         elif type(node.value) not in wanted:
             short = tag.replace(_CORE, "!!")
-            self.add(node.line, node.column, "E-tag", f"the value does not fit its tag '{short}'. Remove the tag.")
+            self.add(
+                node.line,
+                node.column,
+                "E-tag",
+                f"the value does not fit its tag '{short}'. Remove the tag.",
+            )
         elif tag == _CORE + "float":
             node.value = float(node.value)
 
@@ -161,7 +195,11 @@ class _Reader:
         parent.size += node.size
         parent.height = max(parent.height, node.height + 1)
         if parent.height > MAX_DEPTH:
-            self.stop(event, "E-depth", f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it.")
+            self.stop(
+                event,
+                "E-depth",
+                f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it.",
+            )
         if parent.kind == "list":
             parent.items.append(node)
         elif parent.pending is None:
@@ -173,11 +211,18 @@ class _Reader:
     def refuse_tag(self, tag: str, line: int, column: int) -> None:
         """Note a tag that has no JSON meaning."""
         short = tag.replace(_CORE, "!!")
-        self.add(line, column, "E-tag", f"the tag '{short}' is not supported: values are JSON values. Remove the tag.")
+        self.add(
+            line,
+            column,
+            "E-tag",
+            f"the tag '{short}' is not supported: values are JSON values. Remove the tag.",
+        )
 
     def add(self, line: int, column: int, code: str, message: str) -> None:
         """Note a problem and go on."""
-        self.problems.append(Problem(position=Position(self.file, line, column), code=code, message=message))
+        self.problems.append(
+            Problem(position=Position(self.file, line, column), code=code, message=message)
+        )
 
     def stop(self, event: Any, code: str, message: str) -> NoReturn:
         """Raise all problems so far and this last one."""
@@ -211,12 +256,15 @@ class _Builder:
         return mapping
 
     def entries(self, node: _Node, path: JsonPath) -> Iterable[tuple[str, _Node, _Node]]:
-        """Return name, key and value of a mapping: first what `<<` merges in, then its own, which win."""
+        """Return name, key and value of a mapping.
+
+        First what `<<` merges in, then its own, which win.
+        """
         merged: dict[str, tuple[str, _Node, _Node]] = {}
         own: dict[str, tuple[str, _Node, _Node]] = {}
         for key, value in node.items:
             if key.plain == "<<":
-                for entry in self.merge(value, path):
+                for entry in self.merge(value, path):  # of several mappings the first one wins
                     merged.setdefault(entry[0], entry)
             elif (name := self.name(key, path)) is not None:
                 if name in own:
@@ -226,39 +274,53 @@ class _Builder:
         return {**merged, **own}.values()
 
     def merge(self, node: _Node, path: JsonPath) -> Iterator[tuple[str, _Node, _Node]]:
-        """Yield the entries of the mapping, or of each mapping in the list, that a `<<` key names."""
+        """Yield the entries of the mapping, or of the list of them, that a `<<` key names."""
         for source in node.items if node.kind == "list" else [node]:
             if source.kind == "mapping":
                 yield from self.entries(source, path)
             else:
-                self.add(source, path, "E-alias", "'<<' merges mappings only. Name a mapping, such as '*defaults'.")
+                message = "'<<' merges mappings only. Name a mapping, such as '*defaults'."
+                self.add(source, path, "E-alias", message)
 
     def name(self, key: _Node, path: JsonPath) -> str | None:
         """Return the text of a key, or None (with a problem) when it is not text."""
         if isinstance(key.value, str):
             return key.value
-        if key.plain is None:
-            self.add(key, path, "E-key", "a list or mapping cannot be a key: keys are text. Write a word.")
-        else:
-            self.add(key, path, "E-key", f'the key {key.plain or "null"} is not text. Quote it: "{key.plain}".')
+        message = "a list or mapping cannot be a key: keys are text. Write a word."
+        if key.plain is not None:
+            message = f'the key {key.plain or "null"} is not text. Quote it: "{key.plain}".'
+        self.add(key, path, "E-key", message)
         return None
 
     def twice(self, name: str, first: _Node, second: _Node, path: JsonPath) -> None:
         """Note a key that stands twice in one mapping."""
-        message = f"'{name}' is given twice, first at line {first.line}, column {first.column}. Keep one of them."
+        message = (
+            f"'{name}' is given twice, first at line {first.line}, column {first.column}. "
+            "Keep one of them."
+        )
         self.add(second, (*path, name), "E-duplicate-key", message)
 
     def remark(self, node: _Node, path: JsonPath) -> None:
-        """Warn of a value that YAML readers disagree about, without showing what may be a secret."""
+        """Warn of a value that YAML readers disagree about; not showing it, it may be a secret."""
         message = f"the value is {node.remark}; it is read as NNI does. Quote or rewrite it."
         if not secret(path):
-            read, rewrite = str(node.value).lower(), f'Write {str(node.value).lower()}, or "{node.plain}" for the text.'
+            read = str(node.value).lower()
+            rewrite = f'Write {read}, or "{node.plain}" for the text.'
             if isinstance(node.value, str):
-                read, rewrite = "text", f'Write "{node.plain}", or the number without leading zeros.'
+                read = "text"
+                rewrite = f'Write "{node.plain}", or the number without leading zeros.'
             message = f"'{node.plain}' is {node.remark}; read as {read}, as NNI does. {rewrite}"
         self.add(node, path, "W-yaml", message, severity=Severity.WARNING)
 
-    def add(self, node: _Node, path: JsonPath, code: str, message: str, *, severity: Severity = Severity.ERROR) -> None:
+    def add(
+        self,
+        node: _Node,
+        path: JsonPath,
+        code: str,
+        message: str,
+        *,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
         """Note a problem at a node."""
         here = Document(self.file, None, {}, {path: Position(self.file, node.line, node.column)})
         self.problems.append(here.problem(path, code, message, severity=severity))
@@ -274,15 +336,16 @@ def _events(text: str) -> Iterator[Any]:
     """Yield what the YAML reader finds, in order. Raises yaml.YAMLError."""
     try:
         yield from yaml.parse(text, Loader=_Loader)
-    except ValueError as error:  # without libyaml, PyYAML lets Python convert what may be no character, or too long
+    # Without libyaml, PyYAML lets Python convert what may be no character, or too long.
+    except ValueError as error:
         raise yaml.YAMLError from error
 
 
 def _refuse_depth(text: str, file: Path) -> None:
     """Raise ConfigError if a text that ends before a mistake is nested too deep already.
 
-    libyaml looks a line ahead, and from 0.2.6 on gives up by itself at 1,000 levels: then the events that would have
-    shown the depth never came.
+    libyaml looks a line ahead, and from 0.2.6 on gives up by itself at 1,000 levels: then the
+    events that would have shown the depth never came.
     """
     with suppress(yaml.YAMLError):
         try:

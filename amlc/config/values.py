@@ -17,8 +17,8 @@ _NOWHERE = Position(Path("config"), 0, 0)  # the path of the key is what tells w
 def document_of(values: Mapping[str, Any], file: Path) -> Document:
     """Return the Document of an experiment as a mapping; `file` is what relative paths count from.
 
-    Paths become text, tuples and arrays lists, numpy's numbers Python's. Raises ConfigError with every value that an
-    experiment file cannot have.
+    Paths become text, tuples and arrays lists, numpy's numbers Python's. Raises ConfigError with
+    every value that an experiment file cannot have.
     """
     problems: list[Problem] = []
     data = _plain(values, (), problems)
@@ -29,10 +29,17 @@ def document_of(values: Mapping[str, Any], file: Path) -> Document:
 
 def _plain(value: Any, path: JsonPath, problems: list[Problem]) -> Any:
     if len(path) > MAX_DEPTH:
-        problems.append(_problem(path, "E-depth", f"this is nested more than {MAX_DEPTH} levels deep. Flatten it."))
+        problems.append(
+            _problem(
+                path, "E-depth", f"this is nested more than {MAX_DEPTH} levels deep. Flatten it."
+            )
+        )
         return None
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner, (*path, _key(key, path, problems)), problems) for key, inner in value.items()}
+        return {
+            str(key): _plain(inner, (*path, _key(key, path, problems)), problems)
+            for key, inner in value.items()
+        }
     if isinstance(value, (list, tuple, range)):
         return [_plain(inner, (*path, index), problems) for index, inner in enumerate(value)]
     return _scalar(value, path, problems)
@@ -51,7 +58,8 @@ def _scalar(value: Any, path: JsonPath, problems: list[Problem]) -> Any:
         if isinstance(value, kind):
             return kind(value)
     text = (
-        f"a {type(value).__name__} is no value of an experiment: numbers, text, truth values, lists and mappings are."
+        f"a {type(value).__name__} is no value of an experiment: "
+        "numbers, text, truth values, lists and mappings are."
     )
     problems.append(_problem(path, "E-type", text))
     return None

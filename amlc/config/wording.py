@@ -22,32 +22,48 @@ _TYPES = {
 
 
 def wrong_type(
-    name: str, found: str, value: Any, *, kinds: Sequence[str], expected: str = "", example: str = ""
+    name: str,
+    found: str,
+    value: Any,
+    *,
+    kinds: Sequence[str],
+    expected: str = "",
+    example: str = "",
 ) -> str:
     """Return the sentence for a value that is none of the JSON Schema types `kinds`.
 
-    name: the key, in quotes. found: the value as `show` gives it. expected: better words than the types'.
+    name: the key, in quotes. found: the value as `show` gives it. expected: better words than the
+    types'.
     """
     wanted = expected or " or ".join(_TYPES[kind] for kind in kinds)
-    return f"{name} must be {wanted}, got {found}.{_mend(value, kinds) or example or ' Correct it.'}"
+    advice = _mend(value, kinds) or example or " Correct it."
+    return f"{name} must be {wanted}, got {found}.{advice}"
 
 
 def _mend(value: Any, kinds: Sequence[str]) -> str:
     """Return what to do about a value of a wrong type that YAML's spelling explains."""
     if isinstance(value, str):
-        text = value.strip()
-        number = text.lstrip("+-").isdigit() and {"integer", "number"} & set(kinds)
-        boolean = text.lower() in ("true", "false") and "boolean" in kinds
-        return " Remove the quotes." if number or boolean else ""
-    if "string" in kinds and len(kinds) == 1 and isinstance(value, (bool, int, float)):
+        return " Remove the quotes." if _is_quoted(value, kinds) else ""
+    if list(kinds) == ["string"] and isinstance(value, (bool, int, float)):
         return " Put it in quotes."
     if isinstance(value, float) and value.is_integer() and "integer" in kinds:
         return f" Write {int(value)}."
     return ""
 
 
+def _is_quoted(text: str, kinds: Sequence[str]) -> bool:
+    """Tell whether a text would be of one of the kinds without its quotes."""
+    text = text.strip()
+    if text.lower() in ("true", "false"):
+        return "boolean" in kinds
+    return text.lstrip("+-").isdigit() and not {"integer", "number"}.isdisjoint(kinds)
+
+
 def show(config: Config, path: JsonPath, value: Any) -> str:
-    """Return a found value for a message: never a secret, never what came from the environment, never long."""
+    """Return a found value for a message.
+
+    Never a secret, never what came from the environment, never long.
+    """
     if isinstance(value, Mapping):
         return "a mapping"
     raw: Any = config.document.data

@@ -1,1 +1,4 @@
-"""The thin layer that prints what the commands return; what it makes of a value is for people, or is data."""
+"""The thin layer that prints what the commands return.
+
+What it makes of a value is for people, or is data.
+"""

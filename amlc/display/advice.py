@@ -8,8 +8,13 @@ from amlc.manifest import Header, Manifest
 from amlc.model import Status
 
 
-def goes_on(end: Verdict, manifest: Manifest, folders: Folders, *, stopped: str | None = None) -> str:
-    """Return the end of a verdict's line: which command goes on, if one does. stopped: why the run stopped early."""
+def goes_on(
+    end: Verdict, manifest: Manifest, folders: Folders, *, stopped: str | None = None
+) -> str:
+    """Return the end of a verdict's line: which command goes on, if one does.
+
+    stopped: why the run stopped early.
+    """
     if end.submitted or (stopped or "").startswith("maxExperimentDuration"):
         return ""
     command = folders.advice("submit", manifest.header.experiment)
@@ -20,7 +25,9 @@ def goes_on(end: Verdict, manifest: Manifest, folders: Folders, *, stopped: str 
 
 def about_failures(end: Verdict, header: Header, folders: Folders) -> str:
     """Return the line that says what to do about trials that stand failed."""
-    stand = [status.value for status in (Status.FAILED, Status.UNFINISHED) if end.statuses.get(status)]
+    stand = [
+        status.value for status in (Status.FAILED, Status.UNFINISHED) if end.statuses.get(status)
+    ]
     name = header.experiment
     status, logs = folders.advice("status", name), folders.advice("logs", name, "TRIAL")
     again = folders.advice("submit", name, "--retry", ",".join(stand))

@@ -19,7 +19,9 @@ def show(plan: Plan, header: Header, console: Console, folders: Folders) -> None
     end, say = plan.verdict, console.write
     say(f"{header.experiment}: {end}")
     for older in plan.older:
-        since = f"{older.trials} ended at revision {older.revision[:6]}, current {header.revision[:6]}"
+        since = (
+            f"{older.trials} ended at revision {older.revision[:6]}, current {header.revision[:6]}"
+        )
         say(f"{since}{_changes(older.changes)} (--retry changed runs them again)")
     for reason, due in plan.due.items():
         _show_due(reason, due, console)
@@ -37,7 +39,9 @@ def _show_due(reason: Reason, due: Due, console: Console) -> None:
     in_jobs = "" if due.jobs == due.trials else f" in {due.jobs} jobs"
     console.write(f"{due.trials} to submit{in_jobs} ({reason.value}):")
     for action in due.first:
-        some = "" if action.trials == action.entry.trials else f", {len(action.trials)} of its trials"
+        some = (
+            "" if action.trials == action.entry.trials else f", {len(action.trials)} of its trials"
+        )
         console.write(f"  {action.entry.file}  attempt {action.number}{some}")
     if due.jobs > len(due.first):
         console.write(f"  … and {due.jobs - len(due.first)} more")

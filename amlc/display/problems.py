@@ -12,7 +12,10 @@ from amlc.errors import Problem, Severity
 
 
 def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Checked]:
-    """Print what was found: as text to stderr, in the other formats, which are data, to stdout. Return it."""
+    """Print what was found: as text to stderr, in the other formats, which are data, to stdout.
+
+    Return it.
+    """
     done = []
     for one in checked:
         if format_ == "text" and one.valid is not None:
@@ -30,7 +33,9 @@ def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Che
 
 
 def _json(problems: Sequence[Problem]) -> Iterator[str]:
-    yield json.dumps({"schema_version": 1, "problems": [_object(problem) for problem in problems]}, indent=1)
+    yield json.dumps(
+        {"schema_version": 1, "problems": [_object(problem) for problem in problems]}, indent=1
+    )
     yield "\n"
 
 
@@ -48,7 +53,7 @@ def _object(problem: Problem) -> dict[str, Any]:
 
 
 def _github(problems: Sequence[Problem]) -> Iterator[str]:
-    """Yield GitHub's workflow commands, which put the problems beside the lines of a pull request."""
+    """Yield GitHub's workflow commands: the problems show beside the lines of a pull request."""
     for problem in problems:
         level = "notice" if problem.severity is Severity.NOTE else problem.severity.value
         place = problem.position
@@ -70,7 +75,7 @@ def _azure(problems: Sequence[Problem]) -> Iterator[str]:
 
 
 def _escaped(text: str, more: str = "") -> str:
-    """Return `text` with the characters that end a command's field percent-encoded, as both services ask."""
+    """Return `text` with what ends a command's field percent-encoded, as both services ask."""
     for character in "%\r\n" + more:  # the percent sign first, or it would escape the escapes
         text = text.replace(character, f"%{ord(character):02X}")
     return text

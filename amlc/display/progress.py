@@ -4,49 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 from amlc.console import Console
 from amlc.drive import Progress, Watch
 
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
 
 @contextmanager
 def watching(experiment: str, console: Console, *, most: int | None) -> Iterator[Watch]:
-    """Give what shows the progress: a bar on a terminal; elsewhere, and quietly, only that nothing is heard.
+    """Give what shows the progress: a bar on a terminal.
 
-    most: how many trials the experiment is going to have, if that is known.
+    Elsewhere, and quietly, only that nothing is heard. most: how many trials the experiment is
+    going to have, if that is known.
     """
     if console.quiet or not console.err.isatty():
         yield _outages(console.insist)
         return
-    from rich.console import Console as Terminal
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    shown = (
-        "{task.description}",
-        "{task.fields[running]} running, {task.fields[failed]} failed",
-        "{task.fields[pace]}",
-    )
-    name, counts, pace = map(TextColumn, shown)
-    columns = (name, BarColumn(bar_width=20), MofNCompleteColumn(), counts, TimeElapsedColumn(), pace)
-    with Bar(*columns, console=Terminal(file=console.err)) as bar:
+    with _bar(console) as bar:
         task = bar.add_task(experiment, total=most, running=0, failed=0, pace="")
-        warn = _outages(lambda text: bar.console.print(text, markup=False, highlight=False, soft_wrap=True))
+        say = partial(bar.console.print, markup=False, highlight=False, soft_wrap=True)
+        warn = _outages(say)
 
         def show(progress: Progress) -> None:
             warn(progress)
             done = progress.before + progress.ended
-            elapsed = bar.tasks[0].elapsed or 0.0
+            left = None if most is None else most - done
             bar.update(
                 task,
                 total=most,
                 completed=done,
                 running=progress.running,
                 failed=progress.failed,
-                pace=_pace(progress.ended, None if most is None else most - done, elapsed),
+                pace=_pace(progress.ended, left, bar.tasks[0].elapsed or 0.0),
             )
 
         yield show
+
+
+def _bar(console: Console) -> Bar:
+    from rich.console import Console as Terminal  # here: only a terminal needs it
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[running]} running, {task.fields[failed]} failed"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[pace]}"),
+        console=Terminal(file=console.err),
+    )
 
 
 def _pace(ended: int, left: int | None, elapsed_s: float) -> str:

@@ -29,7 +29,8 @@ def show_collected(
 ) -> Verdict:
     """Write the table to stdout, and return how complete it is; see `collected` for the rest.
 
-    numbers: say so when final results are no numbers, which only a tuner that learns cannot do without.
+    numbers: say so when final results are no numbers, which only a tuner that learns cannot do
+    without.
     """
     name = manifest.header.experiment
     with collected(manifest, folders=folders, history=history, aggregate=aggregate) as results:
@@ -45,7 +46,9 @@ def show_collected(
 def incomplete(end: Verdict, manifest: Manifest, folders: Folders) -> IncompleteError:
     """Return the error which says that the results that were written are not all."""
     hint = goes_on(end, manifest, folders)
-    return IncompleteError(f"{manifest.header.experiment}: {end}{hint}. The rows are written all the same.")
+    return IncompleteError(
+        f"{manifest.header.experiment}: {end}{hint}. The rows are written all the same."
+    )
 
 
 def show_best(best: Best, experiment: str, console: Console) -> None:
@@ -73,7 +76,9 @@ def _but(rows: Sequence[Row]) -> str:
 def show_report(manifest: Manifest, console: Console, folders: Folders) -> None:
     """Write the page to stdout. Raises UsageError when that is a terminal, which cannot show it."""
     if console.out.isatty():
-        raise UsageError("the report is a large HTML page; write it to a file: amlc report > report.html")
+        raise UsageError(
+            "the report is a large HTML page; write it to a file: amlc report > report.html"
+        )
     found = report(manifest, folders=folders)
     console.binary.write(found.page)
     console.binary.flush()

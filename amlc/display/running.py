@@ -28,7 +28,7 @@ class Teller:
 
     def tell(self, step: Step) -> None:
         """Say what was done, or is about to be."""
-        say = self.console.note
+        say = self.console.note  # what is told on the way is no data
         match step:
             case Warned():
                 say = self.console.insist if step.matters else say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from typing import TYPE_CHECKING
 
 from amlc.collect import Row
 from amlc.commands.status import Standing, status_table
@@ -13,6 +14,10 @@ from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
 from amlc.report.tables import WRITERS
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+    from rich.table import Table as Grid
 
 _FIXED_WIDTH = 48
 _STYLES = {
@@ -32,9 +37,7 @@ def show_table(manifest: Manifest, console: Console, folders: Folders, format_: 
 
 def show(standing: Standing, manifest: Manifest, console: Console, folders: Folders) -> None:
     """Print it for people: the verdict, the trials, and why some failed."""
-    from rich.console import Console as Terminal
-    from rich.table import Table as Grid
-    from rich.text import Text
+    from rich.console import Console as Terminal  # here: as data it needs none of this
 
     stream = io.TextIOWrapper(console.binary, encoding="utf-8", errors="replace")
     terminal = Terminal(file=stream, highlight=False)
@@ -44,27 +47,36 @@ def show(standing: Standing, manifest: Manifest, console: Console, folders: Fold
 
     end, rows = standing.verdict, standing.rows
     say(f"{manifest.header.experiment}: {end}{goes_on(end, manifest, folders)}")
-    grid = Grid(box=None, pad_edge=False, header_style="bold")
-    for name in ("#", "trial", "status", "try", "time"):
-        grid.add_column(name, justify="right" if name in ("#", "try", "time") else "left", no_wrap=True)
-    grid.add_column("result, or why there is none", overflow="ellipsis", no_wrap=True)
-    room = max(terminal.width - _FIXED_WIDTH, 20)  # a long remark must not squeeze the columns before it
-    for row in rows:
-        grid.add_row(
-            str(row.trial.sequence),
-            row.trial.id,
-            Text(row.status.value, style=_STYLES.get(row.status, "")),
-            str(row.attempt.number) if row.attempt else "",
-            _duration(row),
-            Text(_cut(_remark(row, standing), room)),
-        )
-    terminal.print(grid)
+    # A long remark must not squeeze the columns before it.
+    terminal.print(_grid(standing, room=max(terminal.width - _FIXED_WIDTH, 20)))
     if end.trials > len(rows):
         terminal.print(f"… and {end.trials - len(rows)} more: amlc status --all", markup=False)
     for line in standing.causes.lines():
         say(line, style="red")
     stream.flush()
     stream.detach()  # or it would close what lies under it
+
+
+def _grid(standing: Standing, *, room: int) -> Grid:
+    """Return a line for each trial. room: for the remark at its end, in characters."""
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    for name in ("#", "trial", "status", "try", "time"):
+        justify: JustifyMethod = "right" if name in ("#", "try", "time") else "left"
+        grid.add_column(name, justify=justify, no_wrap=True)
+    grid.add_column("result, or why there is none", overflow="ellipsis", no_wrap=True)
+    for row in standing.rows:
+        grid.add_row(
+            str(row.trial.sequence),
+            row.trial.id,
+            Text(row.status.value, style=_STYLES.get(row.status, "")),
+            str(row.attempt.number) if row.attempt else "",
+            _duration(row),
+            Text(_cut(_remark(row, standing), room)),  # what a trial reported is no markup
+        )
+    return grid
 
 
 def _duration(row: Row) -> str:

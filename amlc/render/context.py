@@ -1,4 +1,7 @@
-"""Build what a job template sees: the job file's own keys as plain values, merged with the user's `amlc.job`."""
+"""Build what a job template sees.
+
+The job file's own keys as plain values, merged with the user's `amlc.job`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ _spaced = json.JSONEncoder(ensure_ascii=False).encode
 _EXPRESSION = re.compile(r"\$(?=\{\{|\[\[)")
 # NNI's image, for a job file of a local experiment, which has to be valid AML YAML too.
 _DEFAULT_IMAGE = "msranni/nni:latest"
-# Linux refuses one environment string of 128 KiB or more, and 2 MiB of them all under the usual stack limit.
+# Linux refuses one environment string of 128 KiB or more, and 2 MiB of them all under the usual
+# stack limit.
 _PART_BYTES = 100_000
 MOST_BYTES = 1_500_000
 # Azure ML's limits: 50 tags with keys of 100 and values of 1,000 characters.
@@ -29,12 +33,24 @@ _TAG_LENGTH = 256
 _TAG_NAME_LENGTH = 100
 _OWN_TAG_LENGTH = 1_000
 _PARAMETER_TAGS = 40  # the others are amlc's and the user's
-_FIRST_KEYS = ("$schema", "type", "name", "display_name", "experiment_name", "code", "command", "environment")
+_FIRST_KEYS = (
+    "$schema",
+    "type",
+    "name",
+    "display_name",
+    "experiment_name",
+    "code",
+    "command",
+    "environment",
+)
 STANDARD_KEYS = frozenset({*_FIRST_KEYS, "compute", "environment_variables", "limits", "tags"})
 
 
 def inert(text: str) -> str:
-    r"""Return `text` without a live AML expression: the dollar of `${{` and `$[[` becomes `\u0024`."""
+    r"""Return `text` without a live AML expression.
+
+    The dollar of `${{` and `$[[` becomes `\u0024`.
+    """
     return _EXPRESSION.sub(r"\\u0024", text) if "$" in text else text
 
 
@@ -46,7 +62,8 @@ def as_json(value: Any) -> str:
 def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str, Any]]:
     """Return the function that gives the job file of a job as plain values, `amlc.job` merged in.
 
-    Keys that have no value are left out. It raises PlanError when the parameters do not fit into an environment.
+    Keys that have no value are left out. It raises PlanError when the parameters do not fit into an
+    environment.
     """
     fixed = _fixed(experiment)
     variables, tags = _variables(experiment), _tags(experiment, revision)
@@ -57,7 +74,9 @@ def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str
         first, last = job.trials[0].sequence, job.trials[-1].sequence
         mapping = {
             "name": job_name(experiment.name, job.id, revision),
-            "display_name": inert(f"{shown_name} #{first}" if first == last else f"{shown_name} #{first}-{last}"),
+            "display_name": inert(
+                f"{shown_name} #{first}" if first == last else f"{shown_name} #{first}-{last}"
+            ),
             "code": _code(job.file_name),
             **fixed,
             "environment_variables": variables(job),
@@ -71,9 +90,10 @@ def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str
 
 
 def backstop_s(trial_seconds: int, *, trials: int) -> int:
-    """Return a job's own time limit in seconds, which stands behind those that its runner holds for each trial."""
-    # The runner ends each trial at its limit. Beside that it needs time to copy the code for it and to see to its end
-    # (a minute, also with a large snapshot), and at its start and its end (four). Trials of a job may run one by one.
+    """Return a job's own time limit in seconds, a second line behind the runner's for trials."""
+    # The runner ends each trial at its limit. Beside that it needs time to copy the code for it and
+    # to see to its end (a minute, also with a large snapshot), and at its start and its end (four).
+    # Trials of a job may run one by one.
     return (trial_seconds + 60) * trials + 240
 
 
@@ -98,7 +118,10 @@ def _fixed(experiment: Experiment) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `patch` laid over it: mappings merge, everything else is replaced, null removes."""
+    """Return `base` with `patch` laid over it.
+
+    Mappings merge, everything else is replaced, null removes.
+    """
     result = dict(base)
     for key, value in patch.items():
         old = result.get(key)
@@ -112,7 +135,10 @@ def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
-    shared = {"AMLC_EXPERIMENT": as_json(experiment.name), "AMLC_COMMAND": as_json(experiment.command)}
+    shared = {
+        "AMLC_EXPERIMENT": as_json(experiment.name),
+        "AMLC_COMMAND": as_json(experiment.command),
+    }
     if experiment.gpus_per_trial is not None:
         shared["AMLC_GPUS_PER_TRIAL"] = str(experiment.gpus_per_trial)
         shared["AMLC_TRIALS_PER_GPU"] = str(experiment.trials_per_gpu)
@@ -130,8 +156,12 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
             variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), experiment.concurrency))
         for index, trial in enumerate(job.trials):
             variables |= _trial_variables(index, trial, experiment.replicates, bare(trial))
-        size = sum(map(len, variables.values()))  # in characters, of which one takes four bytes at most
-        if size * 4 > MOST_BYTES and (size := sum(len(text.encode()) for text in variables.values())) > MOST_BYTES:
+        # In characters, of which one takes four bytes at most.
+        size = sum(map(len, variables.values()))
+        if (
+            size * 4 > MOST_BYTES
+            and (size := sum(len(text.encode()) for text in variables.values())) > MOST_BYTES
+        ):
             raise _too_large(job, variables, size)
         return variables
 
@@ -139,28 +169,36 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
 
 
 def _too_large(job: Job, variables: Mapping[str, str], size: int) -> PlanError:
-    """Return the error for a job whose variables take `size` bytes; it blames the largest parameter, or the command."""
+    """Return the error for a job whose variables take `size` bytes.
+
+    It blames the largest parameter, or the command.
+    """
     if len(variables["AMLC_COMMAND"]) > size // 2:
-        text = f"trialCommand: it takes {size:,} bytes, and a job's environment holds {MOST_BYTES:,}. Put it in a file."
+        text = (
+            f"trialCommand: it takes {size:,} bytes, and a job's environment holds {MOST_BYTES:,}. "
+            "Put it in a file."
+        )
         return PlanError(text, path=("trialCommand",), code="E-size")
     values = (item for trial in job.trials for item in trial.parameters.items())
     name, _ = max(values, key=lambda item: len(_compact(item[1])), default=("", None))
     return PlanError(
-        f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds {MOST_BYTES:,}. "
-        "Put large values into files of trialCodeDirectory and let the parameter name the file"
-        + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob."),
+        f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds "
+        f"{MOST_BYTES:,}. Put large values into files of trialCodeDirectory and let the parameter "
+        "name the file" + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob."),
         path=("searchSpace", name),
         code="E-size",
     )
 
 
 def _bare(experiment: Experiment) -> Callable[[Trial], str | None]:
-    """Return what names the parameter whose value alone a trial receives: one that Batch has as no mapping."""
+    """Return what names the parameter whose value alone a trial receives: a plain one of Batch."""
     if experiment.tuner.name != "Batch":
         return lambda trial: None
     (choice,) = experiment.space
     options = choice.options if isinstance(choice, Choice) else ()
-    plain = {as_json({choice.name: option}) for option in options if not isinstance(option, Mapping)}
+    plain = {
+        as_json({choice.name: option}) for option in options if not isinstance(option, Mapping)
+    }
     return lambda trial: choice.name if plain and as_json(trial.parameters) in plain else None
 
 
@@ -176,7 +214,9 @@ def _trial_variables(index: int, trial: Trial, replicates: int, bare: str | None
         return {name: text}
     step = _PART_BYTES // 4  # a character takes at most four bytes
     parts = [text[start : start + step] for start in range(0, len(text), step)]
-    return {name: parts[0]} | {f"{name}_{number}": part for number, part in enumerate(parts[1:], start=1)}
+    return {name: parts[0]} | {
+        f"{name}_{number}": part for number, part in enumerate(parts[1:], start=1)
+    }
 
 
 def _tags(experiment: Experiment, revision: str) -> Callable[[Job], dict[str, str]]:
@@ -186,7 +226,9 @@ def _tags(experiment: Experiment, revision: str) -> Callable[[Job], dict[str, st
         tags = {
             "amlc.experiment": name,
             "amlc.trial": _tag(",".join([trial.id for trial in job.trials]), _OWN_TAG_LENGTH),
-            "amlc.sequence": _tag(",".join([str(trial.sequence) for trial in job.trials]), _OWN_TAG_LENGTH),
+            "amlc.sequence": _tag(
+                ",".join([str(trial.sequence) for trial in job.trials]), _OWN_TAG_LENGTH
+            ),
             "amlc.revision": revision[:6],
         }
         if len(job.trials) == 1:
@@ -206,6 +248,9 @@ def _text(value: Any) -> str:
 
 
 def _tag(text: str, length: int) -> str:
-    """Return `text` short enough for a tag; a tag is for people and for filters, the variables hold the whole."""
+    """Return `text` short enough for a tag.
+
+    A tag is for people and for filters, the variables hold the whole.
+    """
     text = inert(text)
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -25,10 +25,11 @@ Render: TypeAlias = "Callable[[Job], bytes]"
 
 
 def renderer(experiment: Experiment, *, revision: str) -> Render:
-    """Return the function that turns a job into the bytes of its file, with the user's templates or amlc's own.
+    """Return what turns a job into the bytes of its file, by the user's templates or amlc's.
 
-    The returned function raises TemplateError when the template fails, when its output is not one YAML mapping, or
-    when that does not carry the job's name, tags and environment variables unchanged.
+    The returned function raises TemplateError when the template fails, when its output is not one
+    YAML mapping, or when that does not carry the job's name, tags and environment variables
+    unchanged.
     """
     template = _load(experiment.templates)
     mapped = mapper(experiment, revision=revision)
@@ -36,8 +37,11 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
     def printed(mapping: Mapping[str, Any], trials: Sequence[Trial] = ()) -> str:
         more = {key: value for key, value in mapping.items() if key not in STANDARD_KEYS}
         try:
-            return template.render(job=mapping, experiment=experiment, trials=trials, revision=revision, more=more)
-        except Exception as err:  # a template can raise anything, and every one of them is the template's fault
+            return template.render(
+                job=mapping, experiment=experiment, trials=trials, revision=revision, more=more
+            )
+        # A template can raise anything, and every one of them is the template's fault.
+        except Exception as err:
             raise _failure(template, err) from err
 
     def checked(mapping: Mapping[str, Any], trials: Sequence[Trial] = ()) -> str:
@@ -55,20 +59,27 @@ def renderer(experiment: Experiment, *, revision: str) -> Render:
 
 
 def template_files(folder: Path | None) -> tuple[Path, ...]:
-    """Return the template files that can decide the output: all of amlc's and all of the user's folder."""
+    """Return the template files that can decide the output.
+
+    All of amlc's and all of the user's folder.
+    """
     folders = [templates_dir(), *([folder] if folder else [])]
     return tuple(sorted(path for root in folders for path in root.rglob("*") if path.is_file()))
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which the experiment's paths are names to print, not files to read or remove."""
+    """Jinja's sandbox, in which paths are names to print, not files to read or remove."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         # The sandbox looks for an attribute first, which takes long: `job.name` is a key.
-        return obj[attribute] if type(obj) is dict and attribute in obj else super().getattr(obj, attribute)
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
 
     def is_safe_callable(self, obj: Any) -> bool:
-        return not isinstance(getattr(obj, "__self__", None), PurePath) and super().is_safe_callable(obj)
+        if isinstance(getattr(obj, "__self__", None), PurePath):
+            return False
+        return super().is_safe_callable(obj)
 
 
 def _yaml(value: Any) -> str:
@@ -94,7 +105,9 @@ def _load(folder: Path | None) -> jinja2.Template:
     except UnicodeDecodeError as err:
         raise TemplateError(f"{folder or templates_dir()}/{TEMPLATE}: not UTF-8: {err}") from err
     except jinja2.TemplateNotFound as err:
-        raise TemplateError(f"{folder or templates_dir()}: there is no template {err.message!r}") from err
+        raise TemplateError(
+            f"{folder or templates_dir()}: there is no template {err.message!r}"
+        ) from err
 
 
 def _name(template: jinja2.Template) -> str:
@@ -102,8 +115,11 @@ def _name(template: jinja2.Template) -> str:
 
 
 def _failure(template: jinja2.Template, err: Exception) -> TemplateError:
-    """Return the error with the template line that failed: Jinja rewrites tracebacks to template files."""
-    if isinstance(err, jinja2.TemplateSyntaxError):  # in a template that this one extends or includes
+    """Return the error with the template line that failed.
+
+    Jinja rewrites tracebacks to template files.
+    """
+    if isinstance(err, jinja2.TemplateSyntaxError):  # in one that this one extends or includes
         return TemplateError(f"{err.filename or err.name}:{err.lineno}: {err.message}")
     place, trace = _name(template), err.__traceback__
     while trace is not None:
@@ -118,27 +134,38 @@ def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
     try:
         job = read_job(text)
     except yaml.YAMLError as err:
-        raise TemplateError(f"{where}: the output is not YAML: {' '.join(str(err).split())}") from err
+        raise TemplateError(
+            f"{where}: the output is not YAML: {' '.join(str(err).split())}"
+        ) from err
     if not isinstance(job, dict):
-        raise TemplateError(f"{where}: the output is not one mapping. Start from the blocks of amlc/{TEMPLATE}.")
+        raise TemplateError(
+            f"{where}: the output is not one mapping. Start from the blocks of amlc/{TEMPLATE}."
+        )
     _expect(where, "name", job.get("name"), mapping.get("name"))
     for section in ("environment_variables", "tags"):
         found, planned = job.get(section), mapping.get(section)
-        if found == planned or not isinstance(planned, Mapping):
-            continue
-        for key, value in planned.items():
-            if key.startswith(("AMLC_", "amlc.")):
-                _expect(where, f"{section}.{key}", found.get(key) if isinstance(found, dict) else None, value)
+        if found != planned and isinstance(planned, Mapping):
+            _check_section(where, section, found if isinstance(found, dict) else {}, planned)
     for key in ("command", "environment"):
         if key not in job:
-            raise TemplateError(f"{where}: the output has no '{key}', without which AML takes no job.")
+            raise TemplateError(
+                f"{where}: the output has no '{key}', without which AML takes no job."
+            )
+
+
+def _check_section(
+    where: str, section: str, found: Mapping[str, Any], planned: Mapping[str, Any]
+) -> None:
+    for key, value in planned.items():
+        if key.startswith(("AMLC_", "amlc.")):
+            _expect(where, f"{section}.{key}", found.get(key), value)
 
 
 def _expect(where: str, key: str, found: object, expected: object) -> None:
     if found != expected or type(found) is not type(expected):
         raise TemplateError(
-            f"{where}: '{key}' reads back as {_short(found)}, and the plan says {_short(expected)}. "
-            "Print every value through '| yaml'."
+            f"{where}: '{key}' reads back as {_short(found)}, and the plan says "
+            f"{_short(expected)}. Print every value through '| yaml'."
         )
 
 

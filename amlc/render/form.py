@@ -1,4 +1,4 @@
-"""Print a template once with its changing values left open, and fill those in for every job of the same shape."""
+"""Print a template once with its changing values left open; fill those in for each job."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ class Blank(int):
 
 
 class _Form(NamedTuple):
-    """A text in parts, of which every second one is the place of the value with the next of `numbers`."""
+    """A text in parts; every second one is the place of the value with the next of `numbers`."""
 
     parts: list[str]
     numbers: list[int]
 
 
 def filled(printed: Print, checked: Print) -> Print:
-    """Return a function that prints job mappings as `printed` does, several times faster, and reads them back.
+    """Return what prints job mappings as `printed` does, several times faster, and reads back.
 
-    checked: prints, and reads back, as `printed` does not. Both have to print every value as it comes, alone on the
-    rest of its line, without looking at it: that is known of amlc's own template, and of no other. The mappings may
-    differ in name, display name, code, environment variables, tags and limits only. A form is kept for each code,
-    limits and set of keys, which choices with branches change; it has to give what `checked` gives for its first
-    mapping, and from then on each value that goes into it is read back.
+    checked: prints, and reads back, as `printed` does not. Both have to print every value as it
+    comes, alone on the rest of its line, without looking at it: that is known of amlc's own
+    template, and of no other. The mappings may differ in name, display name, code, environment
+    variables, tags and limits only. A form is kept for each code, limits and set of keys, which
+    choices with branches change; it has to give what `checked` gives for its first mapping, and
+    from then on each value that goes into it is read back.
     """
     forms: dict[tuple[Any, ...], _Form] = {}
 
@@ -63,7 +64,9 @@ def filled(printed: Print, checked: Print) -> Print:
     return fill
 
 
-def _opened(mapping: Mapping[str, Any], variables: Mapping[str, Any], tags: Mapping[str, Any]) -> dict[str, Any]:
+def _opened(
+    mapping: Mapping[str, Any], variables: Mapping[str, Any], tags: Mapping[str, Any]
+) -> dict[str, Any]:
     blanks = map(Blank, count())
     return {
         **mapping,

@@ -1,36 +1,47 @@
-"""Make the job file of some of a compiled job's trials: what is left of a packed job to run again."""
+"""Make the job file of some of a compiled job's trials.
+
+What is left of a packed job to run again.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from amlc.render.scalars import from_yaml, to_yaml
 
 _TRIAL: Final = re.compile(r"AMLC_TRIAL_(\d+)(?:_(\d+))?")
-_LISTS: Final = ("amlc.trial", "amlc.sequence")
 _TAG_LENGTH: Final = 1_000
 
 
 def part(content: bytes, trials: Collection[str]) -> bytes:
-    """Return the compiled job file `content` with no trials but those of the ids `trials`; all else stays as it is.
+    """Return the compiled job file `content` with no trials but those of the ids `trials`.
 
-    Its limit stays too: it is far behind that of each trial.
+    All else stays as it is. Its limit stays too: it is far behind that of each trial.
     """
     job = from_yaml(content)
     variables = job["environment_variables"]
     kept = [parts for parts in _trials(variables) if _trial(parts)["id"] in trials]
-    job["environment_variables"] = {
-        **{name: value for name, value in variables.items() if not _TRIAL.fullmatch(name)},
-        **{_name(index, n): text for index, parts in enumerate(kept) for n, text in enumerate(parts)},
-    }
+    others = {name: text for name, text in variables.items() if not _TRIAL.fullmatch(name)}
+    job["environment_variables"] = {**others, **_numbered(kept)}
     values = [_trial(parts) for parts in kept]
-    lists = (",".join(value["id"] for value in values), ",".join(str(value["sequence"]) for value in values))
-    tags = job.get("tags") or {}
-    job["tags"] = {**tags, **{name: _short(text) for name, text in zip(_LISTS, lists, strict=True)}}
+    job["tags"] = {
+        **(job.get("tags") or {}),
+        "amlc.trial": _short(",".join(value["id"] for value in values)),
+        "amlc.sequence": _short(",".join(str(value["sequence"]) for value in values)),
+    }
     return "".join(f"{name}: {to_yaml(value)}\n" for name, value in job.items()).encode()
+
+
+def _numbered(trials: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return the variables of these trials, numbered anew from 0."""
+    variables = {}
+    for index, parts in enumerate(trials):
+        for n, text in enumerate(parts):
+            variables[_name(index, n)] = text
+    return variables
 
 
 def _trials(variables: Mapping[str, str]) -> list[list[str]]:

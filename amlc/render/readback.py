@@ -12,7 +12,8 @@ import yaml
 from amlc.render.scalars import from_yaml, has_escaped, is_plain
 
 _LINE = re.compile(
-    r"""(\ \ )?([A-Za-z_$][A-Za-z0-9_.$-]*|"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'):(?:\ (\S.*))?""", re.VERBOSE
+    r"""(\ \ )?([A-Za-z_$][A-Za-z0-9_.$-]*|"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'):(?:\ (\S.*))?""",
+    re.VERBOSE,
 )
 _LONGEST_KEY = 1000  # YAML readers refuse longer ones, from 1,024 on
 _SHORT = 100  # such lines recur from job to job
@@ -24,11 +25,11 @@ class _NotSimpleError(Exception):
 
 
 def read_job(text: str) -> Any:
-    """Return what `from_yaml(text)` returns, ten times faster where the text is a mapping of two levels, a key a line.
+    """Return what `from_yaml(text)` does, ten times faster for two levels with a key a line.
 
-    Parsing every file that is written would take longer than all the rest of a compile. So scalars of the three simple
-    styles are read here, other values (which recur) by PyYAML and remembered, and any other text by PyYAML as a whole.
-    Raises yaml.YAMLError when the text is not YAML.
+    Parsing every file that is written would take longer than all the rest of a compile. So scalars
+    of the three simple styles are read here, other values (which recur) by PyYAML and remembered,
+    and any other text by PyYAML as a whole. Raises yaml.YAMLError when the text is not YAML.
     """
     try:
         return _simple(text)
@@ -37,7 +38,10 @@ def read_job(text: str) -> Any:
 
 
 def read_scalar(text: str) -> Any:
-    """Return the value of `text`, a scalar in YAML on one line, as `from_yaml` does. Raises yaml.YAMLError."""
+    """Return the value of `text`, a scalar in YAML on one line, as `from_yaml` does.
+
+    Raises yaml.YAMLError.
+    """
     try:
         if not has_escaped(text):
             return _scalar(text)
@@ -83,7 +87,9 @@ def _short_line(line: str) -> tuple[bool, str, Any]:
 def _scalar(text: str) -> Any:
     if text[0] == '"' == text[-1] and "\\" not in text and text.count('"') == 2:
         return text[1:-1]
-    if text[0] == '"' and "\\ud" not in text and "\\uD" not in text:  # YAML does not join surrogates, JSON does
+    if (
+        text[0] == '"' and "\\ud" not in text and "\\uD" not in text
+    ):  # YAML does not join surrogates, JSON does
         try:
             return json.loads(text)
         except ValueError as err:

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-# Words that are text in both versions as they stand, and nothing like a number; everything else is quoted.
+# Words that are text in both versions as they stand, and nothing like a number; everything else is
+# quoted.
 _RESERVED = "y|n|yes|no|on|off|true|false|null|nan|inf"
 _PLAIN = re.compile(
     rf"(?!(?i:{_RESERVED}|[.](?:inf|nan)|[.]+)\Z|[.][0-9_])[A-Za-z_./][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*\Z"
@@ -18,16 +19,28 @@ _PLAIN = re.compile(
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # A longer key has to be marked as one.
 _SIMPLE_KEY = 1000
-# Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML calls unprintable.
+# Quoted scalars may hold these only as escapes: control characters, YAML 1.1 line breaks, what YAML
+# calls unprintable.
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def from_yaml(text: str | bytes) -> Any:
-    """Parse YAML 1.1 with PyYAML's safe loader, the fast one where it is there. Raises yaml.YAMLError."""
+    """Parse YAML 1.1 with PyYAML's safe loader, the fast one where it is there.
+
+    Raises yaml.YAMLError.
+    """
     try:
         return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as err:
-        # PyYAML lets these through where a scalar does not fit its tag or its date, and for lone surrogates.
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as err:
+        # PyYAML lets these through where a scalar does not fit its tag or its date, and for lone
+        # surrogates.
         raise yaml.YAMLError(f"{type(err).__name__}: {err}") from err
 
 
@@ -47,7 +60,11 @@ def to_yaml(value: Any) -> str:  # noqa: PLR0911 - one line for each kind of val
     if isinstance(value, float):
         return _float(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(to_yaml(str(k)))}: {to_yaml(v)}" for k, v in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{_key(to_yaml(str(k)))}: {to_yaml(v)}" for k, v in value.items())
+            + "}"
+        )
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(to_yaml, value)) + "]"
     raise TypeError(f"{type(value).__name__} is not JSON data: {value!r}")
@@ -64,7 +81,8 @@ def is_plain(text: str) -> bool:
 
 def has_escaped(text: str) -> bool:
     """Tell whether `text` has a character that a quoted scalar may hold only as an escape."""
-    return not text.isprintable() and _ESCAPED.search(text) is not None  # all of those are unprintable to Python too
+    # All of those are unprintable to Python too, and that is told faster.
+    return not text.isprintable() and _ESCAPED.search(text) is not None
 
 
 def _float(value: float) -> str:

@@ -1,4 +1,7 @@
-"""The code snapshot that all jobs of an experiment share: which files it has, their digest, and its copy."""
+"""The code snapshot that all jobs of an experiment share.
+
+Which files it has, their digest, and its copy.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,32 @@ from amlc.resources import runner_dir
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-# NNI's limits for the Azure back end (`ts/nni_manager/.../environmentService`), which AML users know.
+# NNI's limits for the Azure back end (`ts/nni_manager/.../environmentService`), which AML users
+# know.
 MOST_FILES = 2_000
 MOST_BYTES = 300_000_000
 _IGNORE_FILES = (".gitignore", ".amlignore", ".nniignore")
 _DEFAULT_IGNORES = (
-    *("__pycache__/", "*.pyc", ".git/", ".hg/", ".svn/", ".venv/", "venv/", ".tox/", ".nox/", ".amlc/"),
-    *(".ipynb_checkpoints/", ".mypy_cache/", ".pytest_cache/", ".ruff_cache/", ".DS_Store", "/results.csv"),
+    *(
+        "__pycache__/",
+        "*.pyc",
+        ".git/",
+        ".hg/",
+        ".svn/",
+        ".venv/",
+        "venv/",
+        ".tox/",
+        ".nox/",
+        ".amlc/",
+    ),
+    *(
+        ".ipynb_checkpoints/",
+        ".mypy_cache/",
+        ".pytest_cache/",
+        ".ruff_cache/",
+        ".DS_Store",
+        "/results.csv",
+    ),
 )
 
 
@@ -36,7 +58,10 @@ class SnapshotError(RefusedError):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFile:
-    """One file of a snapshot: its place in it (`/` between folders), where it comes from, and its size in bytes."""
+    """One file of a snapshot.
+
+    Its place in it (`/` between folders), where it comes from, and its size in bytes.
+    """
 
     name: str
     source: Path
@@ -53,11 +78,12 @@ class Snapshot:
 
 
 def snapshot(code: Path, *, leave_out: Sequence[Path] = (), limited: bool = True) -> Snapshot:
-    """Return the trial code below `code` and the runner, less what ignore files and `leave_out` (absolute) exclude.
+    """Return the trial code below `code`, less what is ignored or in `leave_out`, and the runner.
 
-    `.gitignore`, `.amlignore` and `.nniignore` work as git's do, in every folder; a later one of the three wins, and
-    all of them win over the defaults, of which one is that amlc's own output is no trial code. Links are followed.
-    Raises SnapshotError beyond NNI's limits, for a broken link, and for a file in the runner's place.
+    `.gitignore`, `.amlignore` and `.nniignore` work as git's do, in every folder; a later one of
+    the three wins, and all of them win over the defaults, of which one is that amlc's own output is
+    no trial code. Links are followed. Raises SnapshotError beyond NNI's limits, for a broken link,
+    and for a file in the runner's place.
     """
     folders: list[Path] = []
     excluded = frozenset(os.path.realpath(path) for path in leave_out)
@@ -67,29 +93,33 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = (), limited: bool = True
     tops = {name.partition("/")[0] for name in own}
     clash = next((name for name in files if name.partition("/")[0] in tops), None)
     if clash is not None:
-        raise SnapshotError(f"{code / clash}: amlc puts its own files of this name beside the trial. Rename yours.")
+        raise SnapshotError(
+            f"{code / clash}: amlc puts its own files of this name beside the trial. Rename yours."
+        )
     if limited:
         _check_limits(code, list(files.values()))
     everything = sorted((files | own).values(), key=lambda file: file.name)
     return Snapshot(tuple(everything), tuple(folders))
 
 
-def counted(files: Sequence[SnapshotFile], *, without: Sequence[Path] = ()) -> list[tuple[SnapshotFile, str]]:
-    """Return the user's files, the runner and `without` left out, each with the SHA-256 (hex) of its content."""
+def counted(
+    files: Sequence[SnapshotFile], *, without: Sequence[Path] = ()
+) -> list[tuple[SnapshotFile, str]]:
+    """Return the user's files but those in `without`, each with its content's SHA-256 (hex)."""
     skipped = {os.path.realpath(path) for path in without}
     own = _runner_files()
-    return [
-        (file, _content_digest(file.source))
-        for file in files
-        if file.name not in own and os.path.realpath(file.source) not in skipped
-    ]
+    users = [file for file in files if file.name not in own]
+    kept = [file for file in users if os.path.realpath(file.source) not in skipped]
+    return [(file, _content_digest(file.source)) for file in kept]
 
 
 def digest(counted_files: Iterable[tuple[SnapshotFile, str]]) -> str:
     """Return the SHA-256 (hex) of names, modes and contents of what `counted` returns."""
     total = hashlib.sha256()
     for file, content in counted_files:
-        total.update(f"{len(file.name.encode())}:{file.name}:{int(file.executable)}:{content}\n".encode())
+        length = len(file.name.encode())  # so that no other name and content give the same text
+        line = f"{length}:{file.name}:{int(file.executable)}:{content}\n"
+        total.update(line.encode())
     return total.hexdigest()
 
 
@@ -111,7 +141,10 @@ def _unreadable(path: Path, reason: str | None) -> SnapshotError:
 def _runner_files() -> dict[str, SnapshotFile]:
     root = runner_dir()
     paths = root.rglob("*.py")
-    files = (SnapshotFile(path.relative_to(root).as_posix(), path, path.stat().st_size, False) for path in paths)
+    files = (
+        SnapshotFile(path.relative_to(root).as_posix(), path, path.stat().st_size, False)
+        for path in paths
+    )
     return {file.name: file for file in files}
 
 
@@ -136,26 +169,42 @@ def _walk(
         ignored = _verdict(here, name + "/" if is_folder else name)
         if ignored or os.path.realpath(entry.path) in excluded:
             continue
-        if is_folder and os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
-            continue  # a virtual environment, whatever its name
         if is_folder:
-            real = os.path.realpath(entry.path)
-            if real in above:
-                raise SnapshotError(f"{entry.path}: this link leads into itself. List it in .amlignore.")
-            yield from _walk(Path(entry.path), name + "/", here, excluded, is_output, folders, (*above, real))
+            if not _is_environment(entry.path):
+                real = _real_folder(entry.path, above)
+                yield from _walk(
+                    Path(entry.path), name + "/", here, excluded, is_output, folders, (*above, real)
+                )
         elif os.path.isfile(entry.path):
-            if ignored is None and is_output(entry):
-                continue
-            yield _file(Path(entry.path), name)
+            # An ignore file that says so brings back even what looks like our own output.
+            if ignored is not None or not is_output(entry):
+                yield _file(Path(entry.path), name)
         elif entry.is_symlink():
-            raise SnapshotError(f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore.")
+            raise SnapshotError(
+                f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore."
+            )
+
+
+def _is_environment(folder: str) -> bool:
+    """Tell whether it is a virtual environment, whatever its name."""
+    return os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+
+
+def _real_folder(folder: str, above: tuple[str, ...]) -> str:
+    """Return where a folder really is. Raises SnapshotError when that is one of those above it."""
+    real = os.path.realpath(folder)
+    if real in above:
+        raise SnapshotError(f"{folder}: this link leads into itself. List it in .amlignore.")
+    return real
 
 
 def _file(path: Path, name: str) -> SnapshotFile:
     try:
         name.encode()
     except UnicodeEncodeError as err:
-        raise SnapshotError(f"{name!r}: this file name is not UTF-8. Rename it, or list it in .amlignore.") from err
+        raise SnapshotError(
+            f"{name!r}: this file name is not UTF-8. Rename it, or list it in .amlignore."
+        ) from err
     if not os.access(path, os.R_OK):
         raise _unreadable(path, os.strerror(errno.EACCES))
     status = path.stat()
@@ -167,7 +216,9 @@ def _specs_of(folder: Path, prefix: str) -> list[tuple[str, GitIgnoreSpec]]:
     for name in _IGNORE_FILES:
         path = folder / name
         if path.is_file():
-            specs.append(_spec(path.read_text(encoding="utf-8", errors="replace").splitlines(), prefix))
+            specs.append(
+                _spec(path.read_text(encoding="utf-8", errors="replace").splitlines(), prefix)
+            )
     return specs
 
 
@@ -178,7 +229,7 @@ def _spec(lines: Sequence[str], prefix: str = "") -> tuple[str, GitIgnoreSpec]:
 
 
 def _verdict(specs: Sequence[tuple[str, GitIgnoreSpec]], name: str) -> bool | None:
-    """Return whether ignore files leave `name` out (True) or bring it back (False), None if none of them names it."""
+    """Return whether ignore files leave `name` out (True), bring it back (False), or neither."""
     for prefix, spec in reversed(specs):
         verdict = spec.check_file(name[len(prefix) :]).include
         if verdict is not None:
@@ -193,6 +244,7 @@ def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:
     largest = sorted(files, key=lambda file: (-file.size, file.name))[:10]
     rows = ", ".join(f"{file.name} ({file.size:,})" for file in largest)
     raise SnapshotError(
-        f"{code}: {len(files):,} files with {size:,} bytes; a snapshot holds at most {MOST_FILES:,} files and "
-        f"{MOST_BYTES:,} bytes. List what the trial does not need in .amlignore. The largest, with their bytes: {rows}."
+        f"{code}: {len(files):,} files with {size:,} bytes; a snapshot holds at most "
+        f"{MOST_FILES:,} files and {MOST_BYTES:,} bytes. List what the trial does not need in "
+        f".amlignore. The largest, with their bytes: {rows}."
     )

@@ -9,12 +9,26 @@ from collections.abc import Callable
 from contextlib import suppress
 
 _SUFFIXES = frozenset(
-    {"", ".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".html", ".htm", ".txt", ".log", ".out", ".err", ".tmp"}
+    {
+        "",
+        ".csv",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".parquet",
+        ".html",
+        ".htm",
+        ".txt",
+        ".log",
+        ".out",
+        ".err",
+        ".tmp",
+    }
 )
 _HEAD = 512
 _SHORTEST = 20
-# The tables of collect and status (a row has its columns in their order in each format), the report, and the first
-# line of what status, plan, submit, run and compile say.
+# The tables of collect and status (a row has its columns in their order in each format), the
+# report, and the first line of what status, plan, submit, run and compile say.
 _BEGINNING = re.compile(
     rb"""
     sequence,trial,(?:status|attempt),
@@ -32,8 +46,9 @@ _PARQUET_COLUMNS = re.compile(rb"sequence.{1,40}trial.{1,40}(?:status|attempt)",
 def output_finder() -> Callable[[os.DirEntry[str]], bool]:
     """Return the function that says whether a file is output of amlc's, by one of two rules.
 
-    It is what this process's stdout or stderr goes to, which the shell has just opened; or a table, a report or a text
-    that amlc wrote, known by how it begins: of files with the suffixes that such a file gets, the first bytes are read.
+    It is what this process's stdout or stderr goes to, which the shell has just opened; or a table,
+    a report or a text that amlc wrote, known by how it begins: of files with the suffixes that such
+    a file gets, the first bytes are read.
     """
     streams = frozenset(filter(None, map(_file_behind, (1, 2))))
 
@@ -48,7 +63,10 @@ def output_finder() -> Callable[[os.DirEntry[str]], bool]:
 
 
 def _file_behind(descriptor: int) -> tuple[int, int] | None:
-    """Return device and inode of the regular file that a descriptor writes to; None for anything else."""
+    """Return device and inode of the regular file that a descriptor writes to.
+
+    None for anything else.
+    """
     with suppress(OSError):  # it is closed
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode):
@@ -57,7 +75,8 @@ def _file_behind(descriptor: int) -> tuple[int, int] | None:
 
 
 def _begins_as_ours(path: str) -> bool:
-    with suppress(OSError), open(path, "rb", buffering=0) as file:  # the snapshot says what cannot be read
+    # What cannot be read the snapshot says.
+    with suppress(OSError), open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD)
         if not head.startswith(_PARQUET):
             return _BEGINNING.match(head) is not None

@@ -1,1 +1,4 @@
-"""Writing results out: tables as CSV, JSON and Parquet, and the picture of an experiment as one HTML page."""
+"""Writing results out.
+
+Tables as CSV, JSON and Parquet, and the picture of an experiment as one HTML page.
+"""

@@ -1,30 +1,29 @@
-"""The charts of the report, as the plain values that plotly.js draws: what a trial is called is never markup there."""
+"""The charts of the report, as the plain values that plotly.js draws.
+
+What a trial is called is never markup there.
+"""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
 from amlc.model import Status
-from amlc.numbers import number
+from amlc.report.axes import ABSENT, MOST_CHARACTERS, dimension, even_ticks, exponents, numbers
 from amlc.report.overview import MOST_POINTS, Curve, Overview, OverviewRow, chosen, evenly, shown
-from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of, widened
+from amlc.report.scale import COLOURS, Scale, decades, plain, scale_of
 
 MOST_CURVES = 200
 _MOST_BARS = 1_000
 _MOST_LINES = 2_000
 _MOST_AXES = 12
 _LABEL_LENGTH = 24
-_MOST_TICKS = 24
-_TICK_LENGTH = 15
 _HOVER_PARAMETERS = 12
 _FEW_TRIALS = 200  # that many get large dots
 _FEW_STEPS = 30  # that many get dots on their curve
-_FEW_VALUES = 8  # that many numbers are taken for names
 _FEW_AXES = 6  # that many have room for their names side by side
 _FEW_TICKS = 20  # that many trials or steps get a tick each
 _MINUTES_FROM_S = 180
@@ -47,7 +46,10 @@ _ACCENT = "#e07a2f"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One chart. traces, layout: as plotly.js takes them; without traces, the note says why there is nothing to see."""
+    """One chart. traces, layout: as plotly.js takes them.
+
+    Without traces, the note says why there is nothing to see.
+    """
 
     key: str
     title: str
@@ -76,11 +78,18 @@ def default_metric(overview: Overview, scale: Scale) -> Figure:
     }
     layout = {
         "height": 360,
-        "xaxis": _trial_axis(rows, "trial" if overview.replicates == 1 else "first trial of the set"),
-        "yaxis": {"title": {"text": "default" if overview.replicates == 1 else "default, mean"}, **_log(scale.log)},
+        "xaxis": _trial_axis(
+            rows, "trial" if overview.replicates == 1 else "first trial of the set"
+        ),
+        "yaxis": {
+            "title": {"text": "default" if overview.replicates == 1 else "default, mean"},
+            **_log(scale.log),
+        },
         "legend": {"orientation": "h", "y": 1.12, "x": 0},
     }
-    note = _sentences(_means(overview, "point"), _scored_drawn(overview, drawn, MOST_POINTS), _unscored(overview))
+    note = _sentences(
+        _means(overview, "point"), _scored_drawn(overview, drawn, MOST_POINTS), _unscored(overview)
+    )
     traces = (trials, _best_so_far(overview)) if overview.steps else (trials,)
     return Figure(key="metric", title=title, note=note, traces=traces, layout=layout)
 
@@ -89,21 +98,22 @@ def hyperparameters(overview: Overview, scale: Scale) -> Figure:
     """Draw each trial as a line through its parameters, coloured by its score."""
     title = "Hyperparameters"
     names, left_out = _axes(overview)
-    if not overview.scored.rows or not names:
-        note = _no_score(overview) if not overview.scored.rows else "The search space is empty."
-        return Figure(key="parameters", title=title, note=note)
+    if not overview.scored.rows:
+        return Figure(key="parameters", title=title, note=_no_score(overview))
+    if not names:
+        return Figure(key="parameters", title=title, note="The search space is empty.")
     drawn = chosen(overview, overview.scored, overview.scored.rows, _MOST_LINES)
-    most = _LABEL_LENGTH if len(names) <= _FEW_AXES else _TICK_LENGTH
-    dimensions = [_dimension(name, [row.parameters.get(name, _ABSENT) for row in drawn]) for name in names]
-    dimensions.append(_numbers("default", [row.score for row in drawn], log=scale.log))
+    are_few = len(names) <= _FEW_AXES
     trace: dict[str, Any] = {
         "type": "parcoords",
         "labelfont": {"size": 13},
         "tickfont": {"size": 12},
         "line": _coloured(scale, drawn),
-        "dimensions": [axis | {"label": escape(_shortened(axis["label"], most), quote=False)} for axis in dimensions],
+        "dimensions": _dimensions(
+            names, drawn, scale, most=_LABEL_LENGTH if are_few else MOST_CHARACTERS
+        ),
     }
-    if len(names) > _FEW_AXES:
+    if not are_few:
         trace["labelangle"] = -20
     note = _sentences(
         "Drag along an axis to pick a range, drag its name to move it",
@@ -111,59 +121,76 @@ def hyperparameters(overview: Overview, scale: Scale) -> Figure:
         _means(overview, "line"),
         _scored_drawn(overview, drawn, _MOST_LINES),
     )
-    margin = {"l": 110, "r": 40, "t": 56 if len(names) <= _FEW_AXES else 84, "b": 32}
-    return Figure(key="parameters", title=title, note=note, traces=(trace,), layout={"height": 440, "margin": margin})
+    margin = {"l": 110, "r": 40, "t": 56 if are_few else 84, "b": 32}
+    return Figure(
+        key="parameters",
+        title=title,
+        note=note,
+        traces=(trace,),
+        layout={"height": 440, "margin": margin},
+    )
 
 
-def intermediate(overview: Overview, scale: Scale, curves: Sequence[Curve], *, candidates: int) -> Figure:
-    """Draw the intermediate results of trials; `candidates`: how many trials there were to choose from."""
+def _dimensions(
+    names: Sequence[str], drawn: Sequence[OverviewRow], scale: Scale, *, most: int
+) -> list[dict[str, Any]]:
+    """Return the axes: one for each parameter, and the score. most: characters of a label."""
+    columns = {name: [row.parameters.get(name, ABSENT) for row in drawn] for name in names}
+    axes = [dimension(name, column) for name, column in columns.items()]
+    axes.append(numbers("default", [row.score for row in drawn], log=scale.log))
+    for axis in axes:
+        axis["label"] = escape(_shortened(axis["label"], most), quote=False)
+    return axes
+
+
+def intermediate(
+    overview: Overview, scale: Scale, curves: Sequence[Curve], *, candidates: int
+) -> Figure:
+    """Draw the intermediate results of trials.
+
+    `candidates`: how many trials there were to choose from.
+    """
     title = "Intermediate results"
     if not curves:
         note = "No trial has reported a finite number as its intermediate default metric."
         return Figure(key="intermediate", title=title, note=note)
-    log = not overview.maximize and decades([value for curve in curves for _, value in curve.points])
+    values = [value for curve in curves for _, value in curve.points]
+    log = not overview.maximize and decades(values)
     traces = tuple(_curve(scale, curve) for curve in curves)
+    last = max(curve.points[-1][0] for curve in curves)
     layout = {
         "height": 400,
         "showlegend": False,
-        "xaxis": {"title": {"text": "step"}, "tickformat": "d", **_whole(max(c.points[-1][0] for c in curves))},
+        "xaxis": {"title": {"text": "step"}, "tickformat": "d", **_whole(last)},
         "yaxis": {"title": {"text": "default"}, **_log(log)},
     }
-    note = _sentences(
-        "Coloured by the final result, from grey-blue (worst) to red (best)" if overview.scored.rows else "",
-        f"{MOST_CURVES} of {candidates:,} trials were looked at, half of them the best"
-        if candidates > MOST_CURVES
-        else "",
-        "Long curves show the lowest and the highest value of each span"
-        if any(curve.reported > len(curve.points) for curve in curves)
-        else "",
-    )
+    notes = []
+    if overview.scored.rows:
+        notes.append("Coloured by the final result, from grey-blue (worst) to red (best)")
+    if candidates > MOST_CURVES:
+        looked_at = f"{MOST_CURVES} of {candidates:,} trials were looked at"
+        notes.append(f"{looked_at}, half of them the best")
+    if any(curve.reported > len(curve.points) for curve in curves):
+        notes.append("Long curves show the lowest and the highest value of each span")
+    note = _sentences(*notes)
     return Figure(key="intermediate", title=title, note=note, traces=traces, layout=layout)
 
 
 def durations(overview: Overview) -> Figure:
     """Draw how long each trial took, by its status."""
-    rows = [row for row in overview.rows if row.duration_s is not None and row.sequence in overview.sample.even]
+    even = overview.sample.even
+    rows = [row for row in overview.rows if row.duration_s is not None and row.sequence in even]
     if not rows:
         return Figure(key="durations", title="Duration", note="No trial has ended yet.")
     drawn = evenly(rows, _MOST_BARS)
     unit, seconds = _unit(max(row.duration_s or 0.0 for row in drawn))
     span = drawn[-1].sequence - drawn[0].sequence
     width = 0.8 * max(1.0, span / max(1, len(drawn) - 1))
-    groups = {status: [row for row in drawn if row.status is status] for status in Status}
-    traces = tuple(
-        {
-            **_by_trial(group),
-            "type": "bar",
-            "name": _readable(status),
-            "y": [plain((row.duration_s or 0.0) / seconds) for row in group],
-            "width": plain(width),
-            "marker": {"color": STATUS_COLOURS[status]},
-            "hovertemplate": f"trial %{{x}}: %{{y:.4~g}} {unit}<extra>{_readable(status)}</extra>",
-        }
-        for status, group in groups.items()
-        if group
-    )
+    traces = []
+    for status in Status:
+        group = [row for row in drawn if row.status is status]
+        if group:
+            traces.append(_bars(group, status, unit, seconds) | {"width": plain(width)})
     layout = {
         "height": 280,
         "barmode": "overlay",
@@ -173,15 +200,34 @@ def durations(overview: Overview) -> Figure:
         "legend": {"orientation": "h", "y": 1.16, "x": 0},
     }
     note = _drawn_of(len(drawn), overview.totals.timed, "trials that have ended")
-    return Figure(key="durations", title="Duration", note=_sentences(note), traces=traces, layout=layout)
+    return Figure(
+        key="durations",
+        title="Duration",
+        note=_sentences(note),
+        traces=tuple(traces),
+        layout=layout,
+    )
 
 
-# --- the parts of the charts ------------------------------------------------------------------------------------
+# --- the parts of the charts ----------------------------------------------------------------------
 
 
 def _by_trial(rows: Sequence[OverviewRow]) -> dict[str, Any]:
     """Return what places points by trial; `customdata` is the trial that a click leads to."""
     return {"x": [row.sequence for row in rows], "customdata": [row.sequence for row in rows]}
+
+
+def _bars(rows: Sequence[OverviewRow], status: Status, unit: str, seconds: float) -> dict[str, Any]:
+    """Return the bars of the trials of one status. seconds: the length of the unit."""
+    name = _readable(status)
+    return {
+        **_by_trial(rows),
+        "type": "bar",
+        "name": name,
+        "y": [plain((row.duration_s or 0.0) / seconds) for row in rows],
+        "marker": {"color": STATUS_COLOURS[status]},
+        "hovertemplate": f"trial %{{x}}: %{{y:.4~g}} {unit}<extra>{name}</extra>",
+    }
 
 
 def _best_so_far(overview: Overview) -> dict[str, Any]:
@@ -213,13 +259,18 @@ def _curve(scale: Scale, curve: Curve) -> dict[str, Any]:
 
 
 def _coloured(scale: Scale, rows: Sequence[OverviewRow]) -> dict[str, Any]:
-    """Return the lines' colours. plotly draws high values over low ones, so that the best have to be the highest."""
+    """Return the lines' colours.
+
+    plotly draws high values over low ones, so that the best have to be the highest.
+    """
     sign = 1 if scale.maximize else -1
-    ticks = _exponents(scale.low, scale.high) if scale.log else _even_ticks(scale.low, scale.high)
+    ticks = exponents(scale.low, scale.high) if scale.log else even_ticks(scale.low, scale.high)
     low, high = sorted((sign * scale.low, sign * scale.high))
     return {
         "color": [sign * scale.position(row.score or 0.0) for row in rows],
-        "colorscale": [[index / (len(COLOURS) - 1), colour] for index, colour in enumerate(COLOURS)],
+        "colorscale": [
+            [index / (len(COLOURS) - 1), colour] for index, colour in enumerate(COLOURS)
+        ],
         "cmin": low,
         "cmax": high,
         "showscale": True,
@@ -232,73 +283,24 @@ def _coloured(scale: Scale, rows: Sequence[OverviewRow]) -> dict[str, Any]:
     }
 
 
-_ABSENT: Final = object()
-
-
-def _dimension(label: str, values: Sequence[Any]) -> dict[str, Any]:
-    """Return one axis: numbers to scale, everything else (and numbers from a short list) as evenly spaced names."""
-    present = [value for value in values if value is not _ABSENT]
-    distinct = {_name(value) for value in present}
-    numeric = bool(present) and all(number(value) is not None for value in present)
-    whole = all(isinstance(value, int) for value in present)
-    if numeric and not (len(distinct) <= _FEW_VALUES and (whole or len(present) >= 2 * len(distinct))):
-        floats = [number(value) for value in values]
-        return _numbers(label, floats, log=decades([f for f in floats if f is not None]))
-    return _names(label, values, key=number if numeric else None)
-
-
-def _numbers(label: str, values: Sequence[float | None], *, log: bool) -> dict[str, Any]:
-    drawn = [plain(math.log10(value) if log else value) if value is not None else None for value in values]
-    present = [value for value in drawn if value is not None]
-    low, high = min(present), max(present)
-    low, high = widened(*((math.floor(low), math.ceil(high)) if log else (low, high)))  # whole decades have ticks
-    absent = plain(low - 0.12 * (high - low))
-    axis = {
-        "label": label,
-        "values": [absent if value is None else value for value in drawn],
-        "range": [absent if None in drawn else low, high],
-    }
-    ticks = _exponents(low, high) if log else {}
-    if None in drawn:
-        ticks = ticks or _even_ticks(low, high)
-        ticks = {"tickvals": [absent, *ticks["tickvals"]], "ticktext": ["absent", *ticks["ticktext"]]}
-    return axis | ticks
-
-
-def _names(label: str, values: Sequence[Any], *, key: Callable[[Any], Any] | None) -> dict[str, Any]:
-    found = {_name(value): value for value in values if value is not _ABSENT}
-    order = sorted(found, key=(lambda name: key(found[name])) if key else None)
-    texts = {name: shown(found[name], _TICK_LENGTH) for name in order}
-    place = {name: index for index, name in enumerate(order)}
-    absent = any(value is _ABSENT for value in values)
-    ticks = evenly(order, _MOST_TICKS)
-    return {
-        "label": label,
-        "values": [-1 if value is _ABSENT else place[_name(value)] for value in values],
-        "range": [-1.0 if absent else min(0, len(order) - 1.5), max(0.5, len(order) - 1)],
-        "tickvals": [*([-1] if absent else []), *(place[name] for name in ticks)],
-        "ticktext": [*(["absent"] if absent else []), *(texts[name] or "(empty)" for name in ticks)],
-    }
-
-
 def _axes(overview: Overview) -> tuple[tuple[str, ...], str]:
-    """Return the parameters that get an axis, those that vary first, and a note on those that get none."""
+    """Return the parameters that get an axis, varying ones first, and a note on the others."""
     varying = overview.varying or overview.parameters
     constant = len(overview.parameters) - len(varying)
-    notes = (
-        f"Left out: {constant} that never vary" if constant else "",
-        f"Drawn are the first {_MOST_AXES} of {len(varying)} parameters" if len(varying) > _MOST_AXES else "",
-    )
-    return varying[:_MOST_AXES], ". ".join(filter(None, notes))
-
-
-def _name(value: Any) -> str:
-    """Return a text that tells any two values apart, as `1` from `"1"` and from `true`."""
-    return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
+    notes = []
+    if constant:
+        notes.append(f"Left out: {constant} that never vary")
+    if len(varying) > _MOST_AXES:
+        notes.append(f"Drawn are the first {_MOST_AXES} of {len(varying)} parameters")
+    return varying[:_MOST_AXES], ". ".join(notes)
 
 
 def _trial_axis(rows: Sequence[OverviewRow], title: str) -> dict[str, Any]:
-    return {"title": {"text": title}, "tickformat": "d", **_whole(rows[-1].sequence - rows[0].sequence)}
+    return {
+        "title": {"text": title},
+        "tickformat": "d",
+        **_whole(rows[-1].sequence - rows[0].sequence),
+    }
 
 
 def _whole(span: int) -> dict[str, Any]:
@@ -309,22 +311,7 @@ def _log(wanted: bool) -> dict[str, Any]:  # noqa: FBT001 - it is the only argum
     return {"type": "log", "dtick": 1, "exponentformat": "power"} if wanted else {"type": "linear"}
 
 
-def _exponents(low: float, high: float) -> dict[str, Any]:
-    """Return the ticks of an axis that holds exponents of ten."""
-    whole = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
-    ticks = evenly(whole, 8) if len(whole) > 1 else (low, high)
-    return {"tickvals": list(ticks), "ticktext": [f"{10.0**tick:.4g}" for tick in ticks]}
-
-
-def _even_ticks(low: float, high: float) -> dict[str, Any]:
-    """Return the ticks of an axis at multiples of 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(high - low))
-    step = next((step for step in (power / 5, power / 2, power, power * 2) if step and (high - low) / step <= 7), None)
-    ticks = [low, high] if step is None else [step * i for i in range(math.ceil(low / step), int(high // step) + 1)]
-    return {"tickvals": [plain(tick) for tick in ticks], "ticktext": [f"{plain(tick):.6g}" for tick in ticks]}
-
-
-# --- texts and numbers ------------------------------------------------------------------------------------------
+# --- texts and numbers ----------------------------------------------------------------------------
 
 
 def _unit(longest_s: float) -> tuple[str, float]:
@@ -344,12 +331,17 @@ def _shortened(name: str, most: int) -> str:
 
 
 def _hover(row: OverviewRow) -> str:
-    """Return what hovering tells of a trial; plotly reads it as markup, so that all of it is escaped."""
+    """Return what hovering tells of a trial.
+
+    Plotly reads it as markup, so that all of it is escaped.
+    """
     lines = [row.origin if row.trials else f"trial #{row.sequence} · {_readable(row.status)}"]
     if row.score is not None:
         lines.append(f"default = {shown(row.score, 60)}")
     named = list(row.parameters.items())
-    lines += [f"{shown(name, 40)} = {shown(value, 60)}" for name, value in named[:_HOVER_PARAMETERS]]
+    lines += [
+        f"{shown(name, 40)} = {shown(value, 60)}" for name, value in named[:_HOVER_PARAMETERS]
+    ]
     if len(named) > _HOVER_PARAMETERS:
         lines.append(f"and {len(named) - _HOVER_PARAMETERS} more")
     return "<br>".join(escape(" ".join(line.split()), quote=False) for line in lines)
@@ -365,12 +357,16 @@ def _unscored(overview: Overview) -> str:
 
 
 def _means(overview: Overview, what: str) -> str:
-    return "" if overview.replicates == 1 else f"Each {what} is a parameter set, with the mean of its trials' results"
+    if overview.replicates == 1:
+        return ""
+    return f"Each {what} is a parameter set, with the mean of its trials' results"
 
 
 def _scored_drawn(overview: Overview, drawn: Sequence[OverviewRow], most: int) -> str:
-    what = "trials that have a result" if overview.replicates == 1 else "parameter sets that have a result"
-    best = "half" if len(drawn) == most else "most"  # where few of the evenly spaced ones have a result
+    kind = "trials" if overview.replicates == 1 else "parameter sets"
+    what = f"{kind} that have a result"
+    # Not half where few of the evenly spaced ones have a result.
+    best = "half" if len(drawn) == most else "most"
     return _drawn_of(len(drawn), overview.scored.every, f"{what}, {best} of them the best")
 
 
@@ -394,7 +390,13 @@ def figures(overview: Overview, curves: Sequence[Curve], *, candidates: int) -> 
 
 
 def as_json(charts: Iterable[Figure]) -> str:
-    """Return the charts as JSON that may stand inside a script element: no `<`, `>` or `&`, and plain ASCII."""
-    values = {chart.key: {"data": chart.traces, "layout": chart.layout} for chart in charts if chart.traces}
+    """Return the charts as JSON that may stand inside a script element.
+
+    No `<`, `>` or `&`, and plain ASCII.
+    """
+    values = {}
+    for chart in charts:
+        if chart.traces:
+            values[chart.key] = {"data": chart.traces, "layout": chart.layout}
     text = json.dumps(values, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,4 +1,7 @@
-"""What the report shows of an experiment, as frozen values: totals of all trials, some of them, and their curves."""
+"""What the report shows of an experiment, as frozen values.
+
+Totals of all trials, some of them, and their curves.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,10 @@ _encoded = json.JSONEncoder(sort_keys=True).encode
 class OverviewRow:
     """One trial and what became of it. Times are seconds since the epoch; absent ones are None.
 
-    parameters: flattened, nested names joined with dots. score: the `default` metric, if it is a finite number.
-    A replicated parameter set is a row too, at the number of its first trial: score is the mean of its `trials` that
-    have one, `replicates` is how many trials it has, and what is known of single trials only is not set.
+    parameters: flattened, nested names joined with dots. score: the `default` metric, if it is a
+    finite number. A replicated parameter set is a row too, at the number of its first trial: score
+    is the mean of its `trials` that have one, `replicates` is how many trials it has, and what is
+    known of single trials only is not set.
     """
 
     sequence: int
@@ -61,7 +65,10 @@ class OverviewRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Rows by sequence: all `every` of them, or the best and evenly spaced ones, whose sequences are `even`."""
+    """Rows by sequence.
+
+    All `every` of them, or the best and evenly spaced ones, whose sequences are `even`.
+    """
 
     rows: tuple[OverviewRow, ...]
     even: frozenset[int]
@@ -75,7 +82,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """What holds of all trials. odd: how many report something and no score. timed: how many have a duration."""
+    """What holds of all trials.
+
+    odd: how many report something and no score. timed: how many have a duration.
+    """
 
     attempted: int
     odd: int
@@ -88,11 +98,12 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """An experiment at one moment. revision: six hex digits. parameters, metrics: every name, in column order.
+    """An experiment at one moment.
 
-    varying: the parameters that have more than one value. sample: of all trials. scored: of those that have a score,
-    or of the parameter sets if each is tried more than once. steps: of the best so far, by sequence, up to `last`, the
-    last that has a score.
+    revision: six hex digits. parameters, metrics: every name, in column order. varying: the
+    parameters that have more than one value. sample: of all trials. scored: of those that have a
+    score, or of the parameter sets if each is tried more than once. steps: of the best so far, by
+    sequence, up to `last`, the last that has a score.
     """
 
     experiment: str
@@ -120,7 +131,7 @@ class Overview:
         return self.sample.rows
 
     def rank(self, row: OverviewRow) -> tuple[bool, float, int]:
-        """Return a key that sorts the best trials first, before them those of the best set, and scoreless ones last."""
+        """Return a key that sorts the best set first, then good trials, scoreless ones last."""
         is_best = self.best is not None and row.sequence in self.best.trials
         if row.score is None:
             return not is_best, math.inf, row.sequence
@@ -129,7 +140,10 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The intermediate results of one trial: (step, value) by step, at most MOST_STEPS of `reported`."""
+    """The intermediate results of one trial.
+
+    (step, value) by step, at most MOST_STEPS of `reported`.
+    """
 
     row: OverviewRow
     points: tuple[tuple[int, float], ...]
@@ -137,53 +151,26 @@ class Curve:
 
 
 def read_overview(results: Results) -> Overview:
-    """Return what the report shows of `results`, read in one go; how much is held does not depend on how many."""
+    """Return what the report shows of `results`, read in one go.
+
+    How much is held does not depend on how many.
+    """
     header = results.manifest.header
-    maximize = header.optimize_mode == "maximize"
-    tally, causes, totals, names = Tally(results), Causes(), _Totals(header.revision[:6]), _Names()
-    trials, scored = _Rows(maximize=maximize), _Rows(maximize=maximize)
-
-    def watched(rows: Iterable[collect.Row]) -> Iterator[collect.Row]:
-        for known in tally.counted(rows):
-            values = flattened(known.trial.parameters)
-            row = _row(known, values)
-            causes.count(known)
-            totals.count(row)
-            names.count(row)
-            trials.offer(row, row.score)
-            if header.replicates == 1 and row.score is not None:
-                scored.offer(row, row.score)
-            yield known
-
-    def sets(rows: Iterable[collect.Row]) -> Iterator[tuple[collect.Row, ...]]:
-        for group in replicates.by_set(rows, header.replicates):
-            score = replicates.score(group)
-            if score is not None:
-                is_final = all(known.status.ended for known in group)
-                scored.offer(_set(group, score), score, is_step=is_final)
-            yield group
-
-    if header.replicates == 1:
-        for _ in watched(results.rows()):
-            pass
-        best = scored.best
-    else:
-        found = replicates.best_set(sets(watched(results.rows())), maximize=maximize)
-        best = None if found is None else _set(*found)
-        for known in found[0] if found else ():
-            trials.add(_row(known, flattened(known.trial.parameters)))
-    end = tally.verdict
+    reading = _Reading(results)
+    best = reading.best_of_sets() if header.replicates > 1 else reading.best_of_trials()
+    end, trials, scored = reading.tally.verdict, reading.trials, reading.scored
+    names = reading.names
     return Overview(
         experiment=header.experiment,
         verdict=str(end),
         revision=header.revision[:6],
         backend=header.backend,
-        maximize=maximize,
+        maximize=reading.maximize,
         replicates=header.replicates,
         statuses=end.statuses,
-        totals=totals.found,
-        causes=causes.found,
-        other_causes=causes.rest,
+        totals=reading.totals.found,
+        causes=reading.causes.found,
+        other_causes=reading.causes.rest,
         parameters=tuple(names.parameters),
         varying=names.varying,
         metrics=tuple(sorted(names.metrics, key=lambda name: (name != "default", name))),
@@ -195,17 +182,79 @@ def read_overview(results: Results) -> Overview:
     )
 
 
+class _Reading:
+    """What is counted and kept of the rows on their way."""
+
+    def __init__(self, results: Results) -> None:
+        header = results.manifest.header
+        self.maximize = header.optimize_mode == "maximize"
+        self.tally, self.causes = Tally(results), Causes()
+        self.totals, self.names = _Totals(header.revision[:6]), _Names()
+        self.trials = _Rows(maximize=self.maximize)
+        self.scored = _Rows(maximize=self.maximize)  # trials or, with replicates, parameter sets
+        self._results = results
+        self._replicates = header.replicates
+
+    def best_of_trials(self) -> OverviewRow | None:
+        """Read all rows; return the best trial."""
+        for known in self._results.rows():
+            row = self._take(known)
+            if row.score is not None:
+                self.scored.offer(row, row.score)
+        return self.scored.best
+
+    def best_of_sets(self) -> OverviewRow | None:
+        """Read all rows; return the best parameter set, whose trials are kept."""
+        found = replicates.best_set(self._sets(), maximize=self.maximize)
+        if found is None:
+            return None
+        for known in found[0]:
+            self.trials.add(_row(known, flattened(known.trial.parameters)))
+        return _set(*found)
+
+    def _take(self, known: collect.Row) -> OverviewRow:
+        row = _row(known, flattened(known.trial.parameters))
+        self.tally.count(known)
+        self.causes.count(known)
+        self.totals.count(row)
+        self.names.count(row)
+        self.trials.offer(row, row.score)
+        return row
+
+    def _counted(self) -> Iterator[collect.Row]:
+        for known in self._results.rows():
+            self._take(known)
+            yield known
+
+    def _sets(self) -> Iterator[tuple[collect.Row, ...]]:
+        for group in replicates.by_set(self._counted(), self._replicates):
+            score = replicates.score(group)
+            if score is not None:
+                is_final = all(known.status.ended for known in group)
+                self.scored.offer(_set(group, score), score, is_step=is_final)
+            yield group
+
+
 def read_curves(ledger: Ledger, rows: Iterable[OverviewRow]) -> tuple[Curve, ...]:
-    """Read the intermediate `default` results of `rows`; a trial that reported no finite number is left out."""
+    """Read the intermediate `default` results of `rows`.
+
+    A trial that reported no finite number is left out.
+    """
     by_job: dict[str, dict[str, OverviewRow]] = {}
     for row in rows:
         by_job.setdefault(row.job, {})[row.trial] = row
-    curves = [curve for job, wanted in by_job.items() if job for curve in _curves(ledger, job, wanted)]
+    by_job.pop("", None)  # of trials that were never submitted
+    curves: list[Curve] = []
+    for job, wanted in by_job.items():
+        curves += _curves(ledger, job, wanted)
     return tuple(sorted(curves, key=lambda curve: curve.row.sequence))
 
 
 def shown(value: Any, most: int) -> str:
-    """Return a parameter or metric as people read it: text as it is, the rest as JSON, at most `most` characters."""
+    """Return a parameter or metric as people read it.
+
+    Text as it is, the rest as JSON, at most `most` characters.
+    """
     if isinstance(value, str):
         text = value
     elif isinstance(value, float):
@@ -215,12 +264,17 @@ def shown(value: Any, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def chosen(overview: Overview, sample: Sample, rows: Sequence[OverviewRow], most: int) -> tuple[OverviewRow, ...]:
-    """Return at most `most` of `rows`, which are of `sample`, in their order: half the best, the others spaced."""
+def chosen(
+    overview: Overview, sample: Sample, rows: Sequence[OverviewRow], most: int
+) -> tuple[OverviewRow, ...]:
+    """Return at most `most` of `rows`, which are of `sample`, in their order.
+
+    Half the best, the others spaced.
+    """
     if len(rows) <= most and sample.is_complete:
         return tuple(rows)
-    best = sorted((row for row in rows if row.score is not None), key=overview.rank)[: most // 2]
-    kept = {row.sequence for row in best}
+    best = sorted((row for row in rows if row.score is not None), key=overview.rank)
+    kept = {row.sequence for row in best[: most // 2]}
     others = [row for row in rows if row.sequence not in kept and row.sequence in sample.even]
     kept |= {row.sequence for row in evenly(others, most - len(kept))}
     return tuple(row for row in rows if row.sequence in kept)
@@ -236,7 +290,10 @@ def evenly(items: Sequence[Any], most: int) -> tuple[Any, ...]:
 
 
 def thinned(points: Sequence[tuple[int, float]], most: int) -> tuple[tuple[int, float], ...]:
-    """Return at most `most` of `points`: the lowest and the highest of equal spans, so that no spike is lost."""
+    """Return at most `most` of `points`.
+
+    The lowest and the highest of equal spans, so that no spike is lost.
+    """
     if len(points) <= most:
         return tuple(points)
     spans = (most - 2) // 2
@@ -307,7 +364,9 @@ class _Totals:
         self._odd += bool(row.metrics) and row.score is None
         self._others += row.revision not in ("", self._revision)
         if row.started is not None:
-            self._started = row.started if self._started is None else min(self._started, row.started)
+            self._started = (
+                row.started if self._started is None else min(self._started, row.started)
+            )
         if row.ended is not None:
             self._ended = row.ended if self._ended is None else max(self._ended, row.ended)
         if row.duration_s is not None:
@@ -333,7 +392,8 @@ class _Names:
     def __init__(self) -> None:
         self.parameters: dict[str, None] = {}
         self.metrics: set[str] = set()
-        self._first: dict[str, str] = {}  # the first value of each parameter that did not vary so far
+        # The first value of each parameter that did not vary so far.
+        self._first: dict[str, str] = {}
         self._present: Counter[str] = Counter()
         self._rows = 0
 
@@ -351,7 +411,10 @@ class _Names:
     @property
     def varying(self) -> tuple[str, ...]:
         """The parameters that have several values, or none in some trials."""
-        return tuple(name for name in self.parameters if name not in self._first or self._present[name] < self._rows)
+        return tuple(name for name in self.parameters if self._varies(name))
+
+    def _varies(self, name: str) -> bool:
+        return name not in self._first or self._present[name] < self._rows
 
 
 def _row(known: collect.Row, parameters: Mapping[str, Any]) -> OverviewRow:
@@ -377,7 +440,9 @@ def _row(known: collect.Row, parameters: Mapping[str, Any]) -> OverviewRow:
 
 def _set(group: Sequence[collect.Row], score: float) -> OverviewRow:
     """Return a replicated parameter set as one row."""
-    trials = tuple(known.trial.sequence for known in group if number(known.result.get("default")) is not None)
+    trials = tuple(
+        known.trial.sequence for known in group if number(known.result.get("default")) is not None
+    )
     first = group[0].trial
     parameters = {sys.intern(name): value for name, value in flattened(first.parameters).items()}
     return OverviewRow(
@@ -396,4 +461,8 @@ def _curves(ledger: Ledger, job: str, wanted: Mapping[str, OverviewRow]) -> list
         value = number(named(metric.value).get("default"))
         if metric.trial in points and value is not None:
             points[metric.trial].append((metric.sequence, value))
-    return [Curve(wanted[trial], thinned(found, MOST_STEPS), len(found)) for trial, found in points.items() if found]
+    curves = []
+    for trial, some in points.items():
+        if some:
+            curves.append(Curve(wanted[trial], thinned(some, MOST_STEPS), len(some)))
+    return curves

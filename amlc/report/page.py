@@ -41,7 +41,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell. value: what it sorts by, if it is a number. kind: its CSS classes. colour: of the dot before it."""
+    """One cell. value: what it sorts by, if it is a number.
+
+    kind: its CSS classes. colour: of the dot before it.
+    """
 
     text: str
     value: float | None = None
@@ -59,7 +62,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialTable:
-    """The trial table. groups: a heading and the number of columns below it. rows can be gone through once."""
+    """The trial table.
+
+    groups: a heading and the number of columns below it. rows can be gone through once.
+    """
 
     groups: tuple[tuple[str, int], ...]
     columns: tuple[Column, ...]
@@ -95,8 +101,10 @@ def report_page(results: Results, ledger: Ledger) -> bytes:
         version=__version__,
     )
     page = io.BytesIO()
-    for part in parts:  # so that the page is never there as text too, which takes up to four times as much
-        page.write(part.encode("utf-8", errors="replace"))  # half a surrogate pair is valid in JSON and not in UTF-8
+    # Part by part: as text the whole page would take up to four times as much.
+    for part in parts:
+        # Half a surrogate pair is valid in JSON and not in UTF-8.
+        page.write(part.encode("utf-8", errors="replace"))
     return page.getvalue()
 
 
@@ -104,7 +112,12 @@ def trial_table(overview: Overview) -> TrialTable:
     """Return the table of trials, bounded in rows and columns."""
     metrics, parameters = overview.metrics[:_MOST_METRICS], overview.parameters[:_MOST_PARAMETERS]
     rows = chosen(overview, overview.sample, overview.rows, MOST_ROWS)
-    groups = (("", len(_FIXED)), ("metrics", len(metrics)), ("parameters", len(parameters)), ("", 1))
+    groups = (
+        ("", len(_FIXED)),
+        ("metrics", len(metrics)),
+        ("parameters", len(parameters)),
+        ("", 1),
+    )
     columns = (
         *(Column(name, "number" if name in _NUMBERS else "") for name in _FIXED),
         *_columns(metrics, [row.metrics for row in rows]),
@@ -112,17 +125,18 @@ def trial_table(overview: Overview) -> TrialTable:
         Column("error", "first"),
     )
     left_out = len(overview.metrics) + len(overview.parameters) - len(metrics) - len(parameters)
-    notes = (
-        f"{len(rows):,} of {overview.sample.every:,} trials: half of them the best, the others evenly spaced."
-        if len(rows) < overview.sample.every
-        else "",
-        f"{left_out:,} more columns are in amlc collect." if left_out else "",
-    )
+    notes = []
+    if len(rows) < overview.sample.every:
+        some = f"{len(rows):,} of {overview.sample.every:,} trials"
+        notes.append(f"{some}: half of them the best, the others evenly spaced.")
+    if left_out:
+        notes.append(f"{left_out:,} more columns are in amlc collect.")
+    lines = (Line(row.sequence, tuple(_cells(row, metrics, parameters))) for row in rows)
     return TrialTable(
         groups=tuple(group for group in groups if group[1]),
         columns=columns,
-        rows=(Line(row.sequence, tuple(_cells(row, metrics, parameters))) for row in rows) if rows else None,
-        note=" ".join(filter(None, notes)),
+        rows=lines if rows else None,
+        note=" ".join(notes),
     )
 
 
@@ -147,7 +161,10 @@ def _columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterato
 def _group(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[Cell]:
     for index, name in enumerate(names):
         kind = "" if index else "first"
-        yield Cell(shown(values[name], 80), number(values[name]), kind) if name in values else Cell("", kind=kind)
+        if name in values:
+            yield Cell(shown(values[name], 80), number(values[name]), kind)
+        else:
+            yield Cell("", kind=kind)
 
 
 def _facts(overview: Overview) -> Iterator[tuple[str, str]]:
@@ -165,7 +182,9 @@ def _facts(overview: Overview) -> Iterator[tuple[str, str]]:
 
 
 def _time(at: float | None) -> str:
-    return "" if at is None else datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        "" if at is None else datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    )
 
 
 def _duration(seconds: float | None) -> str:
@@ -186,13 +205,14 @@ def _plotly() -> str:
 
 
 def _policy(*scripts: str) -> str:
-    """Return the rule that makes browsers load nothing and run these scripts only, whatever a trial is called."""
+    """Return the rule by which browsers load nothing and run these scripts only."""
     digests = (b64encode(sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    # plotly's parallel coordinates compile their WebGL programs, and its styles are set from scripts.
+    # plotly's parallel coordinates compile their WebGL programs, and its styles are set from
+    # scripts.
     return (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Sampler(Generic[T]):
-    """Keeps evenly spaced items, all as long as there are at most `even`, and the `best` of those that have a rank."""
+    """Keeps at most `even` items, evenly spaced, and the `best` of those that have a rank."""
 
     def __init__(self, *, even: int, best: int) -> None:
         self._most_even, self._most_best = even, best
@@ -20,7 +20,10 @@ class Sampler(Generic[T]):
         self.offered = 0
 
     def offer(self, sequence: int, score: float | None, item: T) -> None:
-        """Take the next item or leave it. sequence: it alone has it. score: less is better; None: it has no rank."""
+        """Take the next item or leave it.
+
+        sequence: it alone has it. score: less is better; None: it has no rank.
+        """
         if self.offered % self._stride == 0:
             self._even.append((sequence, item))
             if len(self._even) > self._most_even:
@@ -47,9 +50,10 @@ class Sampler(Generic[T]):
 
 
 class Steps:
-    """The steps of the best score so far, by sequence number, whatever the order in which the scores come.
+    """The steps of the best score so far, by sequence number, in whatever order scores come.
 
-    Every one is kept as long as there are at most 2 * `most` of them, then one for each of equal spans.
+    Every one is kept as long as there are at most 2 * `most` of them, then one for each of equal
+    spans.
     """
 
     def __init__(self, most: int) -> None:

@@ -16,7 +16,10 @@ _UNSCORED: Final = "#9aa3ad"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """The scores that get the ends of the colours, `low` < `high`; with `log`, as exponents of ten."""
+    """The scores that get the ends of the colours, `low` < `high`.
+
+    With `log`, as exponents of ten.
+    """
 
     low: float
     high: float
@@ -25,7 +28,8 @@ class Scale:
 
     def position(self, score: float) -> float:
         """Return where a score stands between `low` and `high`, or beyond them."""
-        if self.log and score <= 0:  # of a trial: the means of its set and of the others are positive
+        # Of a trial: the means of its set and of the others are positive.
+        if self.log and score <= 0:
             return self.low
         return plain(math.log10(score) if self.log else score)
 
@@ -40,13 +44,22 @@ class Scale:
 
 
 def scale_of(overview: Overview) -> Scale:
-    """Return the scale of the scores; the worst tenth shares one colour, or an outlier would take them all."""
+    """Return the scale of the scores.
+
+    The worst tenth shares one colour, or an outlier would take them all.
+    """
     sample = overview.scored
     # The evenly spaced ones, and the best: more of the best ones would tell nothing of the others.
-    scores = [row.score for row in sample.rows if row.score is not None]
-    even = [row.score for row in sample.rows if row.score is not None and row.sequence in sample.even]
-    extreme = max if overview.maximize else min
-    scores = sorted(even if sample.is_complete else [extreme(scores), *even], reverse=overview.maximize)
+    scores: list[float] = []
+    best: list[float] = []
+    for row in sample.rows:
+        if row.score is not None:
+            best.append(row.score)
+            if row.sequence in sample.even:
+                scores.append(row.score)
+    if not sample.is_complete:
+        scores.append(max(best) if overview.maximize else min(best))
+    scores.sort(reverse=overview.maximize)
     log = not overview.maximize and decades(scores)
     ends = (scores[0], scores[(len(scores) - 1) * 9 // 10]) if scores else (0.0, 0.0)
     low, high = widened(*sorted(plain(math.log10(score) if log else score) for score in ends))
@@ -54,9 +67,10 @@ def scale_of(overview: Overview) -> Scale:
 
 
 def decades(values: Sequence[float]) -> bool:
-    """Return whether `values` are best seen as exponents: positive, two decades apart, and most of them small.
+    """Return whether `values` are best seen as exponents.
 
-    The last of these tells draws from a uniform range that begins near 0, whose median is half of it.
+    Positive, two decades apart, and most of them small. The last of these tells draws from a
+    uniform range that begins near 0, whose median is half of it.
     """
     ordered = sorted(values)
     if not ordered or ordered[0] <= 0:
@@ -66,11 +80,16 @@ def decades(values: Sequence[float]) -> bool:
 
 def widened(low: float, high: float) -> tuple[float, float]:
     """Return the bounds with some room between them."""
-    return (low, high) if high > low else (low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5))
+    if high > low:
+        return low, high
+    return low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5)
 
 
 def plain(value: float | None) -> float:
-    """Return a number as charts take it: eight digits are more than a screen shows, and JSON holds no infinity."""
+    """Return a number as charts take it.
+
+    Eight digits are more than a screen shows, and JSON holds no infinity.
+    """
     return float(f"{max(-1e300, min(1e300, value or 0.0)):.8g}")
 
 

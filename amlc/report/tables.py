@@ -20,13 +20,17 @@ _AS_CELLS = frozenset({str, int, float, type(None)})  # which csv writes as `cel
 
 
 def write_csv(table: Table, out: BinaryIO) -> None:
-    """Write a header and the rows, lines ended by CR LF; an absent value is an empty cell, which 0 is not."""
+    """Write a header and the rows, lines ended by CR LF.
+
+    An absent value is an empty cell, which 0 is not.
+    """
     writer = csv.writer(_Utf8(out))
     writer.writerow(table.columns)
     times = [name for name in table.columns if name in _TIMES]
     for row in table.rows:
         shown = {**row, **{name: _value(name, row.get(name)) for name in times}}
-        writer.writerow([value if type(value) in _AS_CELLS else cell(value) for value in map(shown.get, table.columns)])
+        values = map(shown.get, table.columns)
+        writer.writerow([one if type(one) in _AS_CELLS else cell(one) for one in values])
 
 
 def write_jsonl(table: Table, out: BinaryIO) -> None:
@@ -44,7 +48,10 @@ def write_json(table: Table, out: BinaryIO) -> None:
 
 
 def write_parquet(table: Table, out: BinaryIO) -> None:
-    """Write a Parquet file; a column of numbers stays one, a mixed one becomes text. Needs pyarrow."""
+    """Write a Parquet file; a column of numbers stays one, a mixed one becomes text.
+
+    Needs pyarrow.
+    """
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -70,12 +77,19 @@ WRITERS: Final[Mapping[str, Callable[[Table, BinaryIO], None]]] = {
 
 def _value(name: str, value: Any) -> Any:
     if name in _TIMES and value is not None:
-        return datetime.fromtimestamp(value, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (
+            datetime.fromtimestamp(value, timezone.utc)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
     return value
 
 
 def cell(value: Any) -> str:
-    """Return the text of a value in a CSV file; what is neither a number nor text is written as JSON."""
+    """Return the text of a value in a CSV file.
+
+    What is neither a number nor text is written as JSON.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
@@ -97,7 +111,7 @@ def _json(value: Any) -> bytes:
 
 
 def finite(value: Any) -> Any:
-    """Return `value` with the floats that JSON cannot carry as the strings NaN, Infinity and -Infinity."""
+    """Return `value`, what JSON cannot carry as the strings NaN, Infinity and -Infinity."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
@@ -108,12 +122,18 @@ def finite(value: Any) -> Any:
 
 
 def _column(values: list[Any]) -> list[Any]:
+    """Return the values of a column as one type, which Parquet wants; absent ones stay None."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, float} and all(_INT64.start <= v < _INT64.stop for v in values if isinstance(v, int)):
-        return [float(value) if value is not None and float in kinds else value for value in values]
-    if kinds == {bool}:
+    if kinds == {bool} or (kinds == {int} and _fit(values)):
         return values
-    return [_encoded(cell(value)).decode() if value is not None else None for value in values]
+    if kinds <= {int, float} and _fit(values):
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else _encoded(cell(value)).decode() for value in values]
+
+
+def _fit(values: list[Any]) -> bool:
+    """Tell whether the whole numbers among the values fit into 64 bits."""
+    return all(_INT64.start <= one < _INT64.stop for one in values if isinstance(one, int))
 
 
 def _encoded(text: str) -> bytes:
@@ -122,7 +142,7 @@ def _encoded(text: str) -> bytes:
 
 
 class _Utf8:
-    """What `csv.writer` writes to, without the buffer of an `io.TextIOWrapper`, which closes `out` when it fails."""
+    """What `csv.writer` writes to: an `io.TextIOWrapper` would close `out` when it fails."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out

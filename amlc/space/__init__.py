@@ -1,1 +1,4 @@
-"""The search space: parsing it, flattening it into axes, and delivering points of it as NNI does."""
+"""The search space.
+
+Parsing it, flattening it into axes, and delivering points of it as NNI does.
+"""

@@ -1,4 +1,7 @@
-"""When two parameter sets are equal: when their canonical JSON is, so that 1, 1.0 and true are three values."""
+"""When two parameter sets are equal.
+
+When their canonical JSON is, so that 1, 1.0 and true are three values.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ from typing import Any, Final
 
 from amlc.model import Parameters
 
-canonical_json: Final[Callable[[Any], str]] = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-"""The one text of a JSON value, whatever the order of its keys. Trial ids are made of it: never change it."""
+canonical_json: Final[Callable[[Any], str]] = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":")
+).encode
+"""The one text of a JSON value, whatever the order of its keys. Trial ids are made of it: never
+change it."""
 
 
 def canonical(parameters: Parameters) -> bytes:

@@ -1,4 +1,4 @@
-"""Points at random, each axis from its own distribution, and what takes the place of those that repeat."""
+"""Points at random, each axis by its distribution, and what stands in for repeated ones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ _OF_EACH = 10  # draws for each option of a choice
 _MOST = 3_000
 
 
-def distinct(space: Space, points: Iterator[Point], taken: Iterable[Parameters] = ()) -> Iterator[Parameters]:
-    """Yield the parameter sets of `points`, in a space that can repeat each one once, and none that is `taken`.
+def distinct(
+    space: Space, points: Iterator[Point], taken: Iterable[Parameters] = ()
+) -> Iterator[Parameters]:
+    """Yield the parameter sets of `points`, each once if they may repeat, none that is `taken`.
 
-    A repeated one is replaced by the next point of GridSearch that was not used yet, and the sequence ends when there
-    is none: NNI's rule (`hpo_utils/dedup.py`).
+    A repeated one is replaced by the next point of GridSearch that was not used yet, and the
+    sequence ends when there is none: NNI's rule (`hpo_utils/dedup.py`).
     """
     space_axes = axes(space)
     if endless(space):
@@ -31,9 +33,10 @@ def distinct(space: Space, points: Iterator[Point], taken: Iterable[Parameters] 
 
 
 def sample(space: Space, *, seed: int, count: int, flat: bool) -> Iterator[Parameters]:
-    """Yield `count` draws, and then some for each option of each nested choice (`flat`: of each choice).
+    """Yield `count` draws, and then some for each option of each nested choice (`flat`.
 
-    So each branch of the space is there, however rarely a draw takes it; at most 3,000 in all for huge spaces.
+    Of each choice). So each branch of the space is there, however rarely a draw takes it; at most
+    3,000 in all for huge spaces.
     """
     from numpy.random import default_rng
 
@@ -48,15 +51,23 @@ def sample(space: Space, *, seed: int, count: int, flat: bool) -> Iterator[Param
 
 
 def _options(space_axes: Sequence[Axis], *, flat: bool) -> Iterator[dict[Key, int]]:
-    """Yield for each option of a choice the coordinates that lead to it: its own, and those of the choices above."""
+    """Yield for each option of a choice the coordinates that lead to it.
+
+    Its own, and those of the choices above.
+    """
     for axis in space_axes:
         if isinstance(axis.dimension, Choice) and (flat or axis.dimension.branches):
-            above = {axis.key[:place]: index for place, index in enumerate(axis.key) if isinstance(index, int)}
+            above = {}
+            for place, index in enumerate(axis.key):
+                if isinstance(index, int):  # the option that was chosen above
+                    above[axis.key[:place]] = index
             for option in range(len(axis.dimension.options)):
                 yield {**above, axis.key: option}
 
 
-def draws(rng: Generator, space_axes: Sequence[Axis], fixed: Mapping[Key, int] | None = None) -> Iterator[Point]:
+def draws(
+    rng: Generator, space_axes: Sequence[Axis], fixed: Mapping[Key, int] | None = None
+) -> Iterator[Point]:
     """Yield points at random, for ever: each axis from its own distribution, in NNI's order.
 
     fixed: coordinates that are not drawn.
@@ -86,7 +97,9 @@ def _sampler(rng: Generator, axis: Axis, fixed: int | None) -> Callable[[], int 
     return lambda: rng.uniform(a, b)
 
 
-def _distinct(points: Iterator[Point], space_axes: tuple[Axis, ...], seen: set[bytes]) -> Iterator[Parameters]:
+def _distinct(
+    points: Iterator[Point], space_axes: tuple[Axis, ...], seen: set[bytes]
+) -> Iterator[Parameters]:
     grid: Iterator[Point] | None = None
     for draw in points:
         point: Point | None = draw

@@ -1,6 +1,7 @@
-"""Grid points: every discrete value, and ever finer quantiles of the continuous ones, in the order of NNI's GridSearch.
+"""Grid points.
 
-Source: NNI 3.0, `algorithms/hpo/gridsearch_tuner.py`.
+Every discrete value, and ever finer quantiles of the continuous ones, in the order of NNI's
+GridSearch. Source: NNI 3.0, `algorithms/hpo/gridsearch_tuner.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def grid_points(space_axes: Sequence[Axis]) -> Iterator[Point]:
-    """Yield grid points in NNI's order; equal parameter sets may recur where rounding merges quantiles."""
+    """Yield grid points in NNI's order.
+
+    Equal parameter sets may recur where rounding merges quantiles.
+    """
     columns = [_Column.first(axis) for axis in space_axes]
     while True:
         yield from _epoch(space_axes, columns)
@@ -31,8 +35,8 @@ def grid_points(space_axes: Sequence[Axis]) -> Iterator[Point]:
 def _epoch(space_axes: Sequence[Axis], columns: Sequence[_Column]) -> Iterator[Point]:
     """Yield the points of one epoch that no earlier epoch had.
 
-    A point is old when all its coordinates are; an inactive axis stands at its first coordinate, which is old from
-    the second epoch on.
+    A point is old when all its coordinates are; an inactive axis stands at its first coordinate,
+    which is old from the second epoch on.
     """
     chosen: list[int] = []  # the position in the column of each axis, 0 for inactive ones
     point: dict[tuple[str | int, ...], int | float] = {}
@@ -41,7 +45,9 @@ def _epoch(space_axes: Sequence[Axis], columns: Sequence[_Column]) -> Iterator[P
             if axis.active(point):
                 point[axis.key] = column.coordinates[0]
             chosen.append(0)
-        if not all(position < column.known for position, column in zip(chosen, columns, strict=True)):
+        if not all(
+            position < column.known for position, column in zip(chosen, columns, strict=True)
+        ):
             yield dict(point)
         while chosen:
             position = chosen.pop() + 1
@@ -56,7 +62,7 @@ def _epoch(space_axes: Sequence[Axis], columns: Sequence[_Column]) -> Iterator[P
 
 
 class _Column:
-    """The coordinates of one axis in one epoch, of which the first `known` are from earlier epochs."""
+    """The coordinates of one axis in one epoch; the first `known` are from earlier epochs."""
 
     def __init__(
         self,
@@ -92,8 +98,9 @@ class _Column:
     def finer(self) -> tuple[_Column, bool]:
         """Return the next epoch's column, and whether it can still differ from this one.
 
-        The middle of an interval is new if its value differs from both ends; 0 and 1 are never on the grid
-        themselves (they are infinite for the normal types), so that they do not have to differ.
+        The middle of an interval is new if its value differs from both ends; 0 and 1 are never on
+        the grid themselves (they are infinite for the normal types), so that they do not have to
+        differ.
         """
         added: list[float] = []
         intervals: list[tuple[float, float]] = []
@@ -121,7 +128,8 @@ class _Column:
 
 @cache
 def _standard() -> NormalDist:
-    from statistics import NormalDist  # here, because it takes long to import, and few spaces need it
+    # Here, because it takes long to import, and few spaces need it.
+    from statistics import NormalDist
 
     return NormalDist()
 

@@ -24,12 +24,18 @@ def _specification(dimension: Dimension) -> dict[str, Any]:
             return {"_type": "choice", "_value": copy.deepcopy(list(dimension.options))}
         case Choice():
             branches = zip(dimension.options, dimension.branches, strict=True)
-            return {"_type": "choice", "_value": [{"_name": name, **nni_space(branch)} for name, branch in branches]}
+            return {
+                "_type": "choice",
+                "_value": [{"_name": name, **nni_space(branch)} for name, branch in branches],
+            }
         case Integer():
             return {"_type": "randint", "_value": [dimension.low, dimension.high]}
         case Real():
             rounded = () if dimension.q is None else (dimension.q,)
-            return {"_type": _kind(dimension), "_value": [_number(x) for x in (dimension.a, dimension.b, *rounded)]}
+            return {
+                "_type": _kind(dimension),
+                "_value": [_number(x) for x in (dimension.a, dimension.b, *rounded)],
+            }
 
 
 def _kind(dimension: Real) -> str:

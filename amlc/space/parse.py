@@ -1,4 +1,4 @@
-"""Reads an NNI search space into dimensions, and finds every mistake that NNI would let through to the tuner."""
+"""Reads an NNI search space, and finds the mistakes that NNI would hand on to the tuner."""
 
 from __future__ import annotations
 
@@ -29,23 +29,34 @@ _LONGEST_SHOWN_BITS = 200
 _EXAMPLES = {"choice": "[a, b]", "randint": "[0, 10]", "normal": "[0, 1]", "lognormal": "[0, 1]"}
 
 
-def parse_space(document: Document, path: JsonPath, *, tuner: str | None) -> tuple[Space, list[Problem]]:
+def parse_space(
+    document: Document, path: JsonPath, *, tuner: str | None
+) -> tuple[Space, list[Problem]]:
     """Return the search space at `path` of a document, and everything that is wrong or odd in it.
 
-    tuner: its canonical name, since Batch has a layout of its own and GridSearch needs a dimension; None if unknown.
-    A dimension with an error is left out, so the space is only good when no problem is an error.
+    tuner: its canonical name, since Batch has a layout of its own and GridSearch needs a dimension;
+    None if unknown. A dimension with an error is left out, so the space is only good when no
+    problem is an error.
     """
     data = document.data
     for part in path:
         data = data[part]
     parser = _Parser(document)
     if not isinstance(data, Mapping):
-        parser.error(path, "E-space", f"a search space is a mapping of parameters, got {_show(data)}. {_PARAMETER}")
+        parser.error(
+            path,
+            "E-space",
+            f"a search space is a mapping of parameters, got {_show(data)}. {_PARAMETER}",
+        )
         return (), parser.problems
     if tuner == "Batch":
         return parser.batch(data, path), parser.problems
     if not data and tuner == "GridSearch":
-        parser.error(path, "E-space", "GridSearch needs at least one parameter. Add one, or use Random for one trial.")
+        parser.error(
+            path,
+            "E-space",
+            "GridSearch needs at least one parameter. Add one, or use Random for one trial.",
+        )
     return parser.space(data, path), parser.problems
 
 
@@ -69,7 +80,10 @@ class _Parser:
         self.problems.append(self.document.problem(path, code, message, severity=Severity.WARNING))
 
     def space(self, data: Mapping[str, Any], path: JsonPath, *, branch: bool = False) -> Space:
-        """Return the dimensions of a mapping of parameters; the `_name` of a nested `branch` is not one of them."""
+        """Return the dimensions of a mapping of parameters.
+
+        The `_name` of a nested `branch` is not one of them.
+        """
         found = []
         for name, spec in data.items():
             if branch and name == "_name":
@@ -92,13 +106,18 @@ class _Parser:
             return None
         if kind == "choice":
             return self.choice(name, values, path)
-        return self.integer(name, values, path) if kind == "randint" else self.real(name, str(kind), values, path)
+        if kind == "randint":
+            return self.integer(name, values, path)
+        return self.real(name, str(kind), values, path)
 
     def not_a_parameter(self, name: str, spec: Any, path: JsonPath) -> None:
         """Report a constant or a bare list where a parameter should be."""
-        options = shorten(json.dumps(spec if isinstance(spec, list) else [spec], ensure_ascii=False, default=str))
+        values = spec if isinstance(spec, list) else [spec]
+        options = shorten(json.dumps(values, ensure_ascii=False, default=str))
         what = "a bare list" if isinstance(spec, list) else f"the constant {_show(spec)}"
-        message = f"'{name}' is {what}, not a parameter. Write `{{_type: choice, _value: {options}}}`."
+        message = (
+            f"'{name}' is {what}, not a parameter. Write `{{_type: choice, _value: {options}}}`."
+        )
         self.error(path, "E-space", message)
 
     def check_keys(self, name: str, spec: Mapping[str, Any], path: JsonPath) -> bool:
@@ -107,11 +126,16 @@ class _Parser:
         for key in spec:
             if key not in ("_type", "_value"):
                 hint = did_you_mean(f"_{key.lower().lstrip('_')}", ("_type", "_value"))
-                message = f"'{key}' is no key of a parameter; '_type' and '_value' are.{hint or ' Remove it.'}"
+                message = (
+                    f"'{key}' is no key of a parameter; "
+                    f"'_type' and '_value' are.{hint or ' Remove it.'}"
+                )
                 self.error((*path, key), "E-space-key", message, key=True)
         kind = spec.get("_type")
         if "_type" not in meant:
-            self.error(path, "E-space-type", f"'{name}' has no '_type'. Add one of {_ALL_TYPES}.", key=True)
+            self.error(
+                path, "E-space-type", f"'{name}' has no '_type'. Add one of {_ALL_TYPES}.", key=True
+            )
         elif "_type" in spec and kind not in _TYPES:
             hint = did_you_mean(kind, _TYPES) if isinstance(kind, str) else ""
             message = f"unknown _type {_show(kind)}.{hint or f' NNI has {_ALL_TYPES}.'}"
@@ -132,7 +156,9 @@ class _Parser:
             return False
         if kind == "choice":
             if not values:
-                self.error(here, "E-space-value", "'choice' has no options. Add at least one to '_value'.")
+                self.error(
+                    here, "E-space-value", "'choice' has no options. Add at least one to '_value'."
+                )
             return bool(values)
         length = wanted.count(",") + 1
         if len(values) != length:
@@ -140,7 +166,7 @@ class _Parser:
             self.error(here, "E-space-value", message)
         return len(values) == length
 
-    # --- choice ---------------------------------------------------------------------------------------------------
+    # --- choice -----------------------------------------------------------------------------------
 
     def choice(self, name: str, values: list[Any], path: JsonPath) -> Choice:
         """Return a choice, nested when every option is a mapping with `_name`."""
@@ -149,11 +175,17 @@ class _Parser:
         if all(named):
             self.names(values, here)
             self.duplicates([option["_name"] for option in values], here)
-            branches = tuple(self.space(option, (*here, index), branch=True) for index, option in enumerate(values))
+            branches = tuple(
+                self.space(option, (*here, index), branch=True)
+                for index, option in enumerate(values)
+            )
             return Choice(name, tuple(option["_name"] for option in values), branches)
         if any(named):
             odd = named.index(False)
-            message = "this option has no '_name' as others have, so all are delivered as they stand. Add '_name'."
+            message = (
+                "this option has no '_name' as others have, so all are delivered as they stand. "
+                "Add '_name'."
+            )
             self.warn((*here, odd), "W-space-nested", message)
         else:
             self.unnamed(values, here)
@@ -172,8 +204,13 @@ class _Parser:
         for index, option in enumerate(options):
             inner = option.values() if isinstance(option, Mapping) else ()
             if any(isinstance(value, Mapping) and "_type" in value for value in inner):
-                message = "this option looks like a nested space but has no '_name', so it is delivered as it stands."
-                self.warn((*path, index), "W-space-nested", f"{message} Add '_name' to every option.")
+                message = (
+                    "this option looks like a nested space but has no '_name', so it is delivered "
+                    "as it stands."
+                )
+                self.warn(
+                    (*path, index), "W-space-nested", f"{message} Add '_name' to every option."
+                )
                 return
 
     def duplicates(self, values: list[Any], path: JsonPath) -> None:
@@ -182,47 +219,72 @@ class _Parser:
         for index, value in enumerate(values):
             first = seen.setdefault(json.dumps(value, sort_keys=True), index)
             if first != index:
-                message = f"the option {_show(value)} is given twice, first as number {first + 1}; both count."
+                message = (
+                    f"the option {_show(value)} is given twice, first as number {first + 1}; "
+                    "both count."
+                )
                 self.warn((*path, index), "W-space-duplicate", f"{message} Remove one of them.")
 
     def batch(self, data: Mapping[str, Any], path: JsonPath) -> Space:
-        """Return Batch's one choice, whose options are what the trials receive: mappings as a rule."""
+        """Return Batch's one choice; its options are what trials receive, mappings as a rule."""
         if len(data) != 1:
             self.error(path, "E-space-batch", f"{_BATCH}; got {len(data)} parameters. Keep one.")
             return ()
         [(name, spec)] = data.items()
         here = (*path, name)
         if not isinstance(spec, Mapping):
-            self.error(here, "E-space-batch", f"{_BATCH}; got {_show(spec)}. Write `{{_type: choice, _value: [...]}}`.")
+            self.error(
+                here,
+                "E-space-batch",
+                f"{_BATCH}; got {_show(spec)}. Write `{{_type: choice, _value: [...]}}`.",
+            )
             return ()
         known = self.check_keys(name, spec, here)
         if known and spec["_type"] != "choice":
-            self.error((*here, "_type"), "E-space-batch", f"{_BATCH}; got _type {_show(spec['_type'])}. Write choice.")
+            self.error(
+                (*here, "_type"),
+                "E-space-batch",
+                f"{_BATCH}; got _type {_show(spec['_type'])}. Write choice.",
+            )
             return ()
-        if not known or "_value" not in spec or not self.check_values("choice", spec["_value"], here):
+        if (
+            not known
+            or "_value" not in spec
+            or not self.check_values("choice", spec["_value"], here)
+        ):
             return ()
         self.duplicates(spec["_value"], (*here, "_value"))
         return (Choice(name, tuple(spec["_value"])),)
 
-    # --- numbers --------------------------------------------------------------------------------------------------
+    # --- numbers ----------------------------------------------------------------------------------
 
     def integer(self, name: str, values: list[Any], path: JsonPath) -> Integer | None:
         """Return a randint; bounds that are not whole are rounded up, as NNI does."""
-        bounds = [self.number(value, (*path, "_value", index)) for index, value in enumerate(values)]
+        bounds = [
+            self.number(value, (*path, "_value", index)) for index, value in enumerate(values)
+        ]
         if None in bounds:
             return None
         low, high = (math.ceil(bound) for bound in bounds if bound is not None)
         for index, bound in enumerate(bounds):
             if bound != math.ceil(bound or 0):
                 whole = math.ceil(bound or 0)
-                message = f"'randint' takes whole numbers; {bound} is rounded up, as NNI does. Write {whole}."
+                message = (
+                    f"'randint' takes whole numbers; {bound} is rounded up, as NNI does. "
+                    f"Write {whole}."
+                )
                 self.warn((*path, "_value", index), "W-space-number", message)
         if low >= high:
             equal = " (the upper bound is never drawn)" if low == high else ""
-            message = f"'randint' needs low < high, got {low} and {high}{equal}. Raise the upper bound."
+            message = (
+                f"'randint' needs low < high, got {low} and {high}{equal}. Raise the upper bound."
+            )
             self.error((*path, "_value"), "E-space-bounds", message)
         elif high - low > _MAX_DRAW or not -(2**63) <= low < 2**63:
-            message = f"'randint' needs bounds within 64 bits, got {_show(low)} and {_show(high)}. Narrow them."
+            message = (
+                f"'randint' needs bounds within 64 bits, got {_show(low)} and {_show(high)}. "
+                "Narrow them."
+            )
             self.error((*path, "_value"), "E-space-bounds", message)
         else:
             return Integer(name, low, high)
@@ -240,20 +302,36 @@ class _Parser:
             return None
         a, b, *q = (value for value in floats if value is not None)
         base = kind.removeprefix("q")
-        return Real(name, a, b, normal=base.endswith("normal"), log=base.startswith("log"), q=q[0] if q else None)
+        return Real(
+            name,
+            a,
+            b,
+            normal=base.endswith("normal"),
+            log=base.startswith("log"),
+            q=q[0] if q else None,
+        )
 
     def number(self, value: Any, path: JsonPath) -> float | None:
         """Return a finite number; numbers in quotes pass with a warning, as with NNI."""
         if isinstance(value, str):
             found = _from_text(value)
             if found is not None and _finite(found):
-                message = f"the text '{shorten(value)}' is read as the number {shorten(str(found))}. Remove the quotes."
+                message = (
+                    f"the text '{shorten(value)}' is read as the number {shorten(str(found))}. "
+                    "Remove the quotes."
+                )
                 self.warn(path, "W-space-number", message)
         else:
-            found = None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
+            found = (
+                None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
+            )
         if found is None or not _finite(found):
             wanted = "a number" if found is None else "a finite number"
-            self.error(path, "E-space-number", f"a bound must be {wanted}, got {_show(value)}. Write a number.")
+            self.error(
+                path,
+                "E-space-number",
+                f"a bound must be {wanted}, got {_show(value)}. Write a number.",
+            )
             return None
         return found
 
@@ -263,27 +341,43 @@ class _Parser:
             return None if value is None else float(value)
         except OverflowError:
             self.error(
-                path, "E-space-number", "a bound must be at most 1e308, got a larger number. Write a smaller one."
+                path,
+                "E-space-number",
+                "a bound must be at most 1e308, got a larger number. Write a smaller one.",
             )
             return None
 
 
-def _objections(kind: str, numbers: list[float | None], shown: list[Any]) -> Iterator[tuple[int, str]]:
-    """Yield index and sentence of each number that the type does not allow; None stands for one already refused."""
+def _objections(
+    kind: str, numbers: list[float | None], shown: list[Any]
+) -> Iterator[tuple[int, str]]:
+    """Yield index and sentence of each number that the type does not allow.
+
+    None stands for one already refused.
+    """
     a, b, q = (*numbers, None)[:3]
     base = kind.removeprefix("q")
     if base.endswith("normal"):
         if b is not None and b <= 0:
-            yield 1, f"'{kind}' needs sigma > 0, got {_show(shown[1])}. Write one, or 'choice' for a constant."
+            text = f"'{kind}' needs sigma > 0, got {_show(shown[1])}. "
+            yield 1, f"{text}Write one, or 'choice' for a constant."
     elif base == "loguniform" and a is not None and a <= 0:
         plain = kind.replace("log", "")
-        yield 0, f"'{kind}' needs low > 0, got {_show(shown[0])}. Use a small bound such as 1e-6, or '{plain}'."
-    elif a is not None and b is not None and a > b:
-        yield 0, f"'{kind}' needs low <= high, got {_show(shown[0])} and {_show(shown[1])}. Swap them."
-    elif a is not None and b is not None and not math.isfinite(b - a):
-        yield 0, f"'{kind}' has a range too wide for a draw: {_show(shown[0])} to {_show(shown[1])}. Narrow it."
+        text = f"'{kind}' needs low > 0, got {_show(shown[0])}. "
+        yield 0, f"{text}Use a small bound such as 1e-6, or '{plain}'."
+    elif a is not None and b is not None:
+        yield from _range_objections(kind, a, b, shown)
     if kind.startswith("q") and q is not None and q <= 0:
-        yield 2, f"'{kind}' needs q > 0, got {_show(shown[2])}. Write the step, or '{base}' for no rounding."
+        text = f"'{kind}' needs q > 0, got {_show(shown[2])}. "
+        yield 2, f"{text}Write the step, or '{base}' for no rounding."
+
+
+def _range_objections(kind: str, a: float, b: float, shown: list[Any]) -> Iterator[tuple[int, str]]:
+    low, high = _show(shown[0]), _show(shown[1])
+    if a > b:
+        yield 0, f"'{kind}' needs low <= high, got {low} and {high}. Swap them."
+    elif not math.isfinite(b - a):
+        yield 0, f"'{kind}' has a range too wide for a draw: {low} to {high}. Narrow it."
 
 
 def _layout(kind: str) -> str:

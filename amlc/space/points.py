@@ -1,8 +1,8 @@
 """Flatten a search space into axes and turn points on them into what a trial receives.
 
-A *point* holds one number for each active axis: an index for `choice`, an offset from `low` for `randint`, 0 for the
-only value between equal bounds, and the draw itself for the real types, before exp, rounding and clipping. Source of
-the formulas: NNI 3.0, `nni/common/hpo_utils/formatting.py`.
+A *point* holds one number for each active axis: an index for `choice`, an offset from `low` for
+`randint`, 0 for the only value between equal bounds, and the draw itself for the real types, before
+exp, rounding and clipping. Source of the formulas: NNI 3.0, `nni/common/hpo_utils/formatting.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class SpaceError(RefusedError):
 
 
 MODEL_DIGITS: Final = 12
-"""How many significant digits what a model proposes has: the last four differ between processors and libraries."""
+"""How many significant digits what a model proposes has: the last four differ between processors
+and libraries."""
 
 Key: TypeAlias = "tuple[str | int, ...]"
 Point: TypeAlias = "Mapping[Key, int | float]"
@@ -32,9 +33,10 @@ Point: TypeAlias = "Mapping[Key, int | float]"
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One dimension and its place in a nested space: names and, behind each nested choice, the option's index.
+    """One dimension and its place in a nested space.
 
-    size: how many values a discrete axis has; None for the real types.
+    Names and, behind each nested choice, the option's index. size: how many values a discrete axis
+    has; None for the real types.
     """
 
     key: Key
@@ -47,12 +49,15 @@ class Axis:
         return len(self.key) > 1
 
     def active(self, point: Point) -> bool:
-        """Tell whether `point`, filled in up to here in axis order, chose the branch of this axis."""
+        """Tell whether `point`, filled in up to here in axis order, chose this axis's branch."""
         return not self.nested or point.get(self.key[:-2]) == self.key[-2]
 
 
 def axes(space: Space) -> tuple[Axis, ...]:
-    """Return every axis of `space`, depth first: a nested choice stands before what its branches hold."""
+    """Return every axis of `space`, depth first.
+
+    A nested choice stands before what its branches hold.
+    """
     return tuple(_walk(space, ()))
 
 
@@ -75,17 +80,25 @@ def _size(dimension: Dimension) -> int | None:
 
 
 def endless(space: Space) -> bool:
-    """Tell whether a draw can never repeat: some parameter, in no branch, is continuous and not rounded.
+    """Tell whether a draw can never repeat.
 
-    NNI's own rule (`hpo_utils/dedup.py`): a continuous parameter inside a branch does not count.
+    Some parameter, in no branch, is continuous and not rounded. NNI's own rule
+    (`hpo_utils/dedup.py`): a continuous parameter inside a branch does not count.
     """
-    return any(isinstance(dimension, Real) and dimension.q is None and not dimension.constant for dimension in space)
+    return any(
+        isinstance(dimension, Real) and dimension.q is None and not dimension.constant
+        for dimension in space
+    )
 
 
 def inexhaustible(space: Space) -> str:
-    """Return the first parameter with endlessly many values, a branch's as `outer/inner`; "" if there is none."""
+    """Return the first parameter with endlessly many values, a branch's as `outer/inner`, or ""."""
     for dimension in space:
-        if isinstance(dimension, Real) and not dimension.constant and (dimension.q is None or dimension.normal):
+        if (
+            isinstance(dimension, Real)
+            and not dimension.constant
+            and (dimension.q is None or dimension.normal)
+        ):
             return dimension.name
         for branch in dimension.branches if isinstance(dimension, Choice) else ():
             if name := inexhaustible(branch):
@@ -94,8 +107,13 @@ def inexhaustible(space: Space) -> str:
 
 
 def may_overflow(space: Space) -> bool:
-    """Tell whether some draw of `space` may be no number that a computer has: then `deliver` raises SpaceError."""
-    return any(isinstance(axis.dimension, Real) and _may_overflow(axis.dimension) for axis in axes(space))
+    """Tell whether some draw of `space` may be no number that a computer has.
+
+    Then `deliver` raises SpaceError.
+    """
+    return any(
+        isinstance(axis.dimension, Real) and _may_overflow(axis.dimension) for axis in axes(space)
+    )
 
 
 def _may_overflow(dimension: Real) -> bool:
@@ -108,11 +126,14 @@ def _may_overflow(dimension: Real) -> bool:
         return True
 
 
-def deliver(space_axes: Sequence[Axis], point: Point, *, digits: int | None = None) -> dict[str, Any]:
+def deliver(
+    space_axes: Sequence[Axis], point: Point, *, digits: int | None = None
+) -> dict[str, Any]:
     """Return the parameters that a trial receives for `point`, in the order of the space.
 
-    digits: to how many significant ones a continuous value is rounded, within its bounds; None: not at all, as NNI's
-    own draws. Of what a model has computed, `MODEL_DIGITS` are the same on every machine.
+    digits: to how many significant ones a continuous value is rounded, within its bounds; None: not
+    at all, as NNI's own draws. Of what a model has computed, `MODEL_DIGITS` are the same on every
+    machine.
     """
     parameters: dict[str, Any] = {}
     for axis in space_axes:
@@ -132,7 +153,10 @@ def _shortened(dimension: Real, value: float, digits: int) -> float:
 
 
 def value_at(dimension: Dimension, x: float) -> Any:
-    """Return what the trial receives for coordinate `x`; for a nested choice, the mapping with its `_name`."""
+    """Return what the trial receives for coordinate `x`.
+
+    For a nested choice, the mapping with its `_name`.
+    """
     match dimension:
         case Choice():
             option = dimension.options[int(x)]
@@ -150,22 +174,25 @@ def _real(dimension: Real, x: float) -> float:
             x = math.exp(x)
         if dimension.q is None:  # exp(log(bound)) may lie a rounding error beyond the bound
             return x if dimension.normal else min(max(x, dimension.a), dimension.b)
-        # Half to even, and no decimal clean-up: 0.8999999999999999 is what NNI delivers for quniform [0, 1, 0.3].
+        # Half to even, and no decimal clean-up: 0.8999999999999999 is what NNI delivers for
+        # quniform [0, 1, 0.3].
         x = round(x / dimension.q) * dimension.q
     except OverflowError as err:
         raise SpaceError(
-            f"searchSpace: '{dimension.name}' has draws beyond the largest number, about 1.8e308. Narrow its bounds.",
+            f"searchSpace: '{dimension.name}' has draws beyond the largest number, about 1.8e308. "
+            "Narrow its bounds.",
             path=("searchSpace", dimension.name),
         ) from err
     return x if dimension.normal else min(max(x, dimension.a), dimension.b)
 
 
 def locate(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> Point | None:
-    """Return the point for which a trial receives `parameters`, the inverse of `deliver`; None if there is none.
+    """Return the point for which a trial receives `parameters`, the inverse of `deliver`.
 
-    Rounding cannot be undone: of a rounded value the point is the value itself, which `deliver` leaves as it is. A
-    parameter that the space does not have, or that lies outside its bounds, is no point of the space; extra names
-    (TRIAL_BUDGET and the like) are the caller's to remove.
+    None if there is none. Rounding cannot be undone: of a rounded value the point is the value
+    itself, which `deliver` leaves as it is. A parameter that the space does not have, or that lies
+    outside its bounds, is no point of the space; extra names (TRIAL_BUDGET and the like) are the
+    caller's to remove.
     """
     point: dict[Key, int | float] = {}
     used = 0
@@ -207,7 +234,10 @@ def _lookup(parameters: Any, key: Key) -> Any:
 
 
 def _count(space_axes: Sequence[Axis], point: Point, parameters: Mapping[str, Any]) -> int:
-    """Return how many parameters there are: the names at the top and in each nested choice, without `_name`."""
+    """Return how many parameters there are.
+
+    The names at the top and in each nested choice, without `_name`.
+    """
     count = len(parameters)
     for axis in space_axes:
         if axis.key in point and isinstance(axis.dimension, Choice) and axis.dimension.branches:
@@ -216,9 +246,10 @@ def _count(space_axes: Sequence[Axis], point: Point, parameters: Mapping[str, An
 
 
 def coordinate_of(dimension: Dimension, value: Any) -> int | float | None:
-    """Return the coordinate that `value_at` turns into `value`; None if the dimension does not have the value.
+    """Return the coordinate that `value_at` turns into `value`.
 
-    Options are told apart as JSON tells them: 1, 1.0, true and "1" are four values.
+    None if the dimension does not have the value. Options are told apart as JSON tells them: 1,
+    1.0, true and "1" are four values.
     """
     if isinstance(dimension, Choice):
         if dimension.branches:
@@ -236,7 +267,9 @@ def coordinate_of(dimension: Dimension, value: Any) -> int | float | None:
 def _draw_of(dimension: Real, value: float) -> float | None:
     if dimension.log and dimension.normal and dimension.q is not None and value == 0:
         return math.log(dimension.q / 4)  # one of those that are rounded to 0
-    if (dimension.log and value <= 0) or not (dimension.normal or dimension.a <= value <= dimension.b):
+    if (dimension.log and value <= 0) or not (
+        dimension.normal or dimension.a <= value <= dimension.b
+    ):
         return None
     x = math.log(value) if dimension.log else float(value)
     low, high = (-math.inf, math.inf) if dimension.normal else coordinates(dimension)
@@ -244,7 +277,11 @@ def _draw_of(dimension: Real, value: float) -> float | None:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return b is not _ABSENT and bool(a == b) and json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+    return (
+        b is not _ABSENT
+        and bool(a == b)
+        and json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+    )
 
 
 def _assign(parameters: dict[str, Any], axis: Axis, value: Any) -> None:
@@ -256,7 +293,10 @@ def _assign(parameters: dict[str, Any], axis: Axis, value: Any) -> None:
 
 
 def coordinates(dimension: Real) -> tuple[float, float]:
-    """Return the bounds of the draw (or mu and sigma): the logarithm of `a` and `b` for loguniform."""
+    """Return the bounds of the draw (or mu and sigma).
+
+    The logarithm of `a` and `b` for loguniform.
+    """
     if dimension.log and not dimension.normal:
         return math.log(dimension.a), math.log(dimension.b)
     return dimension.a, dimension.b

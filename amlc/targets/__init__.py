@@ -1,7 +1,8 @@
 """The targets: everything that a platform means, one folder for each of them.
 
-`amlc/targets/NAME/__init__.py` reads and checks what an experiment file says to the platform; it is light, for every
-command that reads a file imports it. Behind it lies what runs the jobs, imported when a back end is opened.
+`amlc/targets/NAME/__init__.py` reads and checks what an experiment file says to the platform; it is
+light, for every command that reads a file imports it. Behind it lies what runs the jobs, imported
+when a back end is opened.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ if TYPE_CHECKING:  # the command line imports this module for the names alone
 class Target(Protocol):
     """A platform: what its keys mean, and where its jobs run. A module of this shape is one.
 
-    SCHEMA: what its `trainingService` may have, an object schema as in `$defs` of schema/experiment.schema.json; None
-    for those that stand in that file. RUNS_ANY: whether it runs experiments of other platforms too, so that what they
-    say to theirs needs no value once it was asked for by `--backend`.
+    SCHEMA: what its `trainingService` may have, an object schema as in `$defs` of
+    schema/experiment.schema.json; None for those that stand in that file. RUNS_ANY: whether it runs
+    experiments of other platforms too, so that what they say to theirs needs no value once it was
+    asked for by `--backend`.
     """
 
     @property
@@ -38,18 +40,26 @@ class Target(Protocol):
     @property
     def RUNS_ANY(self) -> bool: ...  # noqa: N802
 
-    def read(self, config: Config, environ: Mapping[str, str], *, needed: bool) -> tuple[Config, tuple[Path, ...]]:
-        """Return the config with the target's own keys filled in, and the files that were read for that.
+    def read(
+        self, config: Config, environ: Mapping[str, str], *, needed: bool
+    ) -> tuple[Config, tuple[Path, ...]]:
+        """Return the config with the target's own keys filled in, and the files read for that.
 
-        Every `${NAME}` that is left is filled in afterwards, or refused. needed: whether what cannot be filled is an
-        error, rather than a key that is not set.
+        Every `${NAME}` that is left is filled in afterwards, or refused. needed: whether what
+        cannot be filled is an error, rather than a key that is not set.
         """
 
     def check(self, config: Config, *, needed: bool) -> Iterator[Problem]:
-        """Yield what is wrong with the target's keys beyond their schema. needed: whether it is to run the jobs."""
+        """Yield what is wrong with the target's keys beyond their schema.
+
+        needed: whether it is to run the jobs.
+        """
 
     def settings(self, config: Config) -> Settings:
-        """Return what the experiment says to the target; of a config with errors as much as there is."""
+        """Return what the experiment says to the target.
+
+        Of a config with errors as much as there is.
+        """
 
     def open_backend(self, header: Header, runs: Path, *, parallel: int) -> Backend:
         """Return what runs the jobs; see the function of that name below."""
@@ -57,16 +67,20 @@ class Target(Protocol):
 
 @runtime_checkable
 class Rebuild(Protocol):
-    """A target that remembers every job by itself, so that a ledger that was lost can be made again."""
+    """A target that remembers every job, so that a ledger that was lost can be made again."""
 
     def refresh(
-        self, manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders
+        self,
+        manifest: Manifest | None,
+        name: str | None,
+        where: Mapping[str, str | None],
+        folders: Folders,
     ) -> str:
         """Record what the target knows and the ledger does not; return in one line what that was.
 
-        manifest: what is compiled; None: nothing is, and the build folder is made again too. name: the experiment's, if
-        the user gave one. where: options of the command line that say where to look if nothing is compiled. Raises
-        UsageError when they do not.
+        manifest: what is compiled; None: nothing is, and the build folder is made again too. name:
+        the experiment's, if the user gave one. where: options of the command line that say where to
+        look if nothing is compiled. Raises UsageError when they do not.
         """
 
 
@@ -77,11 +91,15 @@ TARGETS: Final[Mapping[str, str]] = {"aml": "amlc.targets.aml", "local": "amlc.t
 """The module of each target that amlc brings. Only the one that is asked for is imported."""
 
 ENTRY_POINTS: Final = "amlc.targets"
-"""The group of entry points by which other packages bring targets: the name, and a module like those of `TARGETS`."""
+"""The group of entry points by which other packages bring targets: the name, and a module like
+those of `TARGETS`."""
 
 
 def target(name: str) -> Target:
-    """Return the target of that name. Raises BackendError when there is none, or it cannot be imported."""
+    """Return the target of that name.
+
+    Raises BackendError when there is none, or it cannot be imported.
+    """
     if not exists(name):
         raise BackendError(f"there is no back end {name!r}; there are {listed('and')}.")
     try:
@@ -118,7 +136,10 @@ def open_backend(header: Header, runs: Path, *, parallel: int = PARALLEL) -> Bac
 
 @cache
 def _brought() -> Mapping[str, Any]:
-    """Return the entry points of other packages by name. This reads the metadata of every installed package."""
+    """Return the entry points of other packages by name.
+
+    This reads the metadata of every installed package.
+    """
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

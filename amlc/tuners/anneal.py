@@ -42,7 +42,7 @@ def propose(
 
     Trials without a value are ignored, running ones too, unless `parallel_optimize`: then these count, after the first
     20 trials, with the `constant_liar_type` of the results (of the raw ones: "min" is a bad lie when maximizing, as in
-    NNI). In a finite space no trial comes twice.
+    NNI). In a finite space no trial comes twice. What is likely to fail (`feasible`) is drawn anew.
 
     All results count for how far the search has cooled down, and it draws near the best 100 of them. With more, how
     many of them used a branch of a nested choice is estimated from these.

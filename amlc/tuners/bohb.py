@@ -13,6 +13,7 @@ from amlc.model import Choice, Parameters, Record, Space
 from amlc.space.points import MODEL_DIGITS, Axis, Point, axes, deliver, endless, locate
 from amlc.tuners.shared.brackets import ADDED, BUDGET, Ladder, Table, begun, configuration, cycle
 from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.feasibility import feasible
 from amlc.tuners.shared.random_sequence import fresh
 from amlc.tuners.shared.unit_cube import from_unit, to_unit
 
@@ -63,8 +64,9 @@ def propose(
 
     A configuration counts with its result at its largest budget; that at a smaller one is shifted by what promotions
     changed there (the median). The smallest budgets are left out once there are results enough without them. A failed
-    trial, or one without a result, counts as bad. Imported trials count too; without a `TRIAL_BUDGET` they had
-    `max_budget`. `allowed` is asked about each configuration, without the budget. Checkpoints are as with Hyperband.
+    trial, or one without a result, counts as bad and stays on its rung; the model proposes nothing that is likely to
+    fail, too (`feasible`). Imported trials count too; without a `TRIAL_BUDGET` they had `max_budget`. `allowed` is
+    asked about each configuration, without the budget. Checkpoints are as with Hyperband.
     Source: Falkner et al. 2018; NNI 3.0, `algorithms/hpo/bohb_advisor/`, which begins a bracket only when the one
     before has ended, draws all of its bottom from one model, and takes the number of the report, 0, for the budget.
     """
@@ -124,6 +126,7 @@ class _Configurations:
         self._args = args
         self._history = history
         self._apart = elsewhere(space_axes, [_bare(record) for record in history if record.guessed])
+        self._hopeful = feasible(space_axes, history, without=ADDED)
         self._model: _Model | None = None
         self._fitted = False
 
@@ -164,7 +167,7 @@ class _Configurations:
         for _ in range(_TRIES):
             for parameters in self._model.suggestions(rng, self._args):
                 new = not self._drawn[configuration(parameters)] and self._apart(parameters)
-                if new and self._allowed(parameters):
+                if new and self._hopeful(parameters) and self._allowed(parameters):
                     return parameters
         return None
 

@@ -9,7 +9,8 @@ from amlc.extras import missing
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
 from amlc.tuners.shared.gaussian_process import Process, fitted, standard, steady
-from amlc.tuners.shared.model_based import Evidence, Suggestion, stepwise
+from amlc.tuners.shared.memory import axes
+from amlc.tuners.shared.model_based import Evidence, Suggestion, milestone, stepwise
 from amlc.tuners.shared.unit_cube import from_unit, matrix, rounded
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def propose(
     Numbers only, and no branches. The process works on quantiles (log types: of the logarithm; a choice: of its
     order) and on standardised results. Each axis has a length of its own, and the results a noise of their own beside
     `alpha`; NNI has one length, and no noise but `alpha`. Running trials have the result that the process expects.
-    Of more than 150 results it sees the 75 best and the latest of the others.
+    Of more than 150 results it sees the 75 best and the latest of the others, and learns lengths and noise from those
+    of every 10th one on.
 
     - selection_num_warm_up: an upper bound; the more results, the fewer points (10,000 for 50 results).
     - selection_num_starting_points: how many of the best warm-up points a random local search improves; NNI runs
@@ -51,13 +53,15 @@ def propose(
 
     Source: NNI 3.0, `algorithms/hpo/gp_tuner`; Snoek et al. 2012.
     """
+    maximize = args["optimize_mode"] == "maximize"
+    earlier = milestone(axes(space), history, maximize=maximize, most=_MOST_POINTS)
 
     def suggest(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> Iterator[Suggestion]:
         try:
             import scipy.linalg  # noqa: F401
         except ModuleNotFoundError as err:
             raise missing(err, algorithm="GP", extra="tuners") from err
-        vectors = _best(space_axes, evidence, rng, args)
+        vectors = _best(space_axes, evidence, earlier, rng, args)
         return (Suggestion(from_unit(space_axes, vector)) for vector in vectors)
 
     return stepwise(
@@ -67,7 +71,7 @@ def propose(
         seed=seed,
         allowed=allowed,
         startup=max(args["cold_start_num"], 1),
-        maximize=args["optimize_mode"] == "maximize",
+        maximize=maximize,
         most=_MOST_POINTS,
         suggest=suggest,
     )
@@ -79,12 +83,18 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
     return max(startup - len(history), 0)
 
 
-def _best(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator, args: Mapping[str, Any]) -> Matrix:
+def _best(
+    space_axes: Sequence[Axis], evidence: Evidence, earlier: Evidence | None, rng: Generator, args: Mapping[str, Any]
+) -> Matrix:
     """Return vectors in the cube, the most promising first."""
     import numpy as np
 
-    seen = matrix(space_axes, evidence.points)
-    process = fitted(seen, standard(np.array(evidence.values)), args["nu"], args["alpha"])
+    def known(evidence: Evidence) -> tuple[Matrix, Matrix]:
+        return matrix(space_axes, evidence.points), standard(np.array(evidence.values))
+
+    seen, values = known(evidence)
+    learned = None if earlier is None else known(earlier)
+    process = fitted(seen, values, args["nu"], args["alpha"], learned=learned)
     lowest = float(process.mean(seen).min())  # not the lowest result, which may be so by noise
     process = process.believing(matrix(space_axes, evidence.running))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from amlc.extras import require
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
+from amlc.tuners.shared import mixture
 from amlc.tuners.shared.gaussian_process import Process, fitted, standard, steady
 from amlc.tuners.shared.local_search import climb
-from amlc.tuners.shared.model_based import Evidence, Suggestion, stepwise
+from amlc.tuners.shared.memory import axes
+from amlc.tuners.shared.model_based import Evidence, Suggestion, milestone, stepwise
 from amlc.tuners.shared.unit_cube import from_unit, matrix, rounded
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from sklearn.mixture import GaussianMixture
 
     from amlc.tuners.shared.unit_cube import Matrix
 
@@ -39,7 +39,7 @@ _OUTLIERS: Final = 4
 """How many outliers are considered in one call, the farthest first."""
 
 _COMPONENTS: Final = 5
-_GRID: Final = 2.0**20
+_RIDGE: Final = 1e-3
 _CLIMBS: Final = 5
 _STEPS: Final = 30
 _SMOOTHNESS: Final = 1.5
@@ -68,13 +68,14 @@ def propose(
     from the 5 best of which it climbs on.
 
     Running trials count as what the model expects of them, valueless ones nothing. Of more than 100 results the
-    model sees the best and the latest. Unlike NNI's, it knows one length scale for each parameter, scales them to the
-    unit interval, and takes a part of the results' spread for noise; an outlier is told without fitting the model anew
-    for each trial.
+    model sees the best and the latest, and learns lengths and noise from those of every 10th one on. Unlike NNI's, it
+    knows one length scale for each parameter, scales them to the unit interval, and takes a part of the results' spread
+    for noise; an outlier is told without fitting the model anew for each trial.
     Source: NNI 3.0, `algorithms/hpo/metis_tuner/`; Li et al. 2018, "Metis: robustly tuning tail latencies of cloud
     systems".
     """
     require("sklearn", algorithm="Metis", extra="tuners")
+    maximize = args["optimize_mode"] == "maximize"
     return stepwise(
         space,
         history,
@@ -82,9 +83,9 @@ def propose(
         seed=seed,
         allowed=allowed,
         startup=int(args["cold_start_num"]),
-        maximize=args["optimize_mode"] == "maximize",
+        maximize=maximize,
         most=_MOST,
-        suggest=partial(_suggest, args=args),
+        suggest=partial(_suggest, earlier=milestone(axes(space), history, maximize=maximize, most=_MOST), args=args),
     )
 
 
@@ -94,14 +95,24 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
 
 
 def _suggest(
-    space_axes: Sequence[Axis], evidence: Evidence, rng: Generator, *, args: Mapping[str, Any]
+    space_axes: Sequence[Axis],
+    evidence: Evidence,
+    rng: Generator,
+    *,
+    earlier: Evidence | None,
+    args: Mapping[str, Any],
 ) -> Iterator[Suggestion]:
     import numpy as np
 
     seen = rounded(space_axes, matrix(space_axes, evidence.points))
     samples = _Samples.of(seen, evidence.values)
     running = rounded(space_axes, matrix(space_axes, evidence.running))
-    process = fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET).believing(running)
+    before = None
+    if earlier is not None:
+        then = _Samples.of(rounded(space_axes, matrix(space_axes, earlier.points)), earlier.values)
+        before = then.units, standard(then.values)
+    process = fitted(samples.units, standard(samples.values), _SMOOTHNESS, _NUGGET, learned=before)
+    process = process.believing(running)
     draws = int(args["selection_num_starting_points"])
     starts = rounded(space_axes, rng.random((max(draws, 1), len(space_axes))))
 
@@ -168,36 +179,19 @@ def _promising(
 def _likely_good(space_axes: Sequence[Axis], samples: _Samples, count: int, rng: Generator) -> Matrix:
     """Return the row, of `count` drawn where good trials are, with the largest ratio of good ones to bad ones there."""
     import numpy as np
-    from sklearn.mixture import GaussianMixture
 
     if samples.runs.sum() < _EXPLOIT_FROM or len(samples.values) < 4:
         return np.empty((0, len(space_axes)))
     order = np.argsort(samples.values, kind="stable")
     split = max(int(len(order) * _GOOD), 2)
-    state = int(rng.integers(2**31))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of equal trials there are fewer clusters than wanted
-        good, bad = (
-            GaussianMixture(min(len(rows) - 1, _COMPONENTS), reg_covar=1e-3, random_state=state).fit(rows)
-            for rows in (samples.units[order[:split]], samples.units[order[split:]])
-        )
-    drawn = rounded(space_axes, np.clip(_draws(good, count, rng), 0.0, 1.0))
-    ratio = steady(good.score_samples(drawn) - bad.score_samples(drawn))
+    seed = int(rng.integers(2**31))
+    good, bad = (
+        mixture.fitted(rows, min(len(rows) - 1, _COMPONENTS), ridge=_RIDGE, seed=seed)
+        for rows in (samples.units[order[:split]], samples.units[order[split:]])
+    )
+    drawn = rounded(space_axes, np.clip(good.sample(count, rng), 0.0, 1.0))
+    ratio = steady(good.log_density(drawn) - bad.log_density(drawn))
     return drawn[[ratio.argmax()]]
-
-
-def _draws(mixture: GaussianMixture, count: int, rng: Generator) -> Matrix:
-    """Return `count` draws, as multiples of 2^-20, for further digits of the mixture are those of the processor.
-
-    The mixture's own `sample` decomposes covariances into vectors of which even the sign is the processor's.
-    """
-    import numpy as np
-
-    of = np.repeat(np.arange(len(mixture.weights_)), rng.multinomial(count, mixture.weights_))
-    normal = rng.standard_normal((count, mixture.means_.shape[1]))
-    drawn = mixture.means_[of] + np.einsum("nij,nj->ni", np.linalg.cholesky(mixture.covariances_)[of], normal)
-    on_grid: Matrix = np.round(drawn * _GRID) / _GRID
-    return on_grid
 
 
 def _outliers(process: Process, samples: _Samples) -> list[Matrix]:

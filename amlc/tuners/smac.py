@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.extras import require
@@ -91,7 +91,7 @@ def _suggest(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> 
     forest = _Forest.fit(known, values, seed=int(rng.integers(2**31)))
     sample = rounded(space_axes, rng.random((_CHALLENGERS, len(space_axes))))
     sample = sample[np.argsort(-forest.improvement(sample), kind="stable")]
-    best = known[np.argsort(forest.predict(known)[0], kind="stable")[:_STARTS]]
+    best = known[np.argsort(forest.seen, kind="stable")[:_STARTS]]
     starts = np.vstack([sample[:_STARTS], best])
     found = climb(space_axes, starts, forest.improvement, rng, steps=_STEPS, exchange=True)
     for row in np.vstack([found, sample]):
@@ -112,9 +112,10 @@ def _scaled(values: Matrix) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class _Forest:
-    """A random forest of logarithms. trees: each with what its nodes predict; best: the least mean of what was seen."""
+    """A random forest of logarithms. trees: each with what its nodes predict. seen: the mean of what was seen, (n,)."""
 
     trees: Sequence[tuple[Any, Matrix]]
+    seen: Matrix
     best: float
 
     @classmethod
@@ -127,23 +128,27 @@ class _Forest:
         """
         import numpy as np
         from numpy.random import RandomState
+        from sklearn import config_context
         from sklearn.tree import DecisionTreeRegressor
 
         rows, results, most = known.astype(np.float32), np.exp(values), max(len(values), 2)
         states = RandomState(seed).randint(np.iinfo(np.int32).max, size=_TREES)
-        trees = []
+        trees, means = [], []
         for state in states.tolist():
             drawn = RandomState(state).randint(0, len(rows), len(rows), dtype=np.int32)
             often = np.bincount(drawn, minlength=len(rows)).astype(float)
             model = DecisionTreeRegressor(
                 splitter="random", max_leaf_nodes=most, min_impurity_decrease=_LEAST_GAIN, random_state=state
             )
-            tree = model.fit(rows, values, sample_weight=often, check_input=False).tree_
+            with config_context(skip_parameter_validation=True):
+                tree = model.fit(rows, values, sample_weight=often, check_input=False).tree_
             leaves = tree.apply(rows)
             sums, counts = (np.bincount(leaves, weights, tree.node_count) for weights in (often * results, often))
-            trees.append((tree, np.log(np.divide(sums, counts, where=counts > 0, out=np.ones_like(sums)))))
-        forest = cls(trees, 0.0)
-        return replace(forest, best=float(forest.predict(known)[0].min()))
+            predicted = np.log(np.divide(sums, counts, where=counts > 0, out=np.ones_like(sums)))
+            trees.append((tree, predicted))
+            means.append(predicted[leaves])
+        seen = np.array(means).mean(axis=0)
+        return cls(trees, seen, float(seen.min()))
 
     def predict(self, units: Matrix) -> tuple[Matrix, Matrix]:
         """Return mean and variance for each row."""

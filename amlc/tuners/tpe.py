@@ -16,6 +16,7 @@ from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
 from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, axes, coordinates, deliver, endless, locate
 from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.feasibility import feasible
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -78,7 +79,10 @@ def propose(
       NNI's default is "best". With None they are left out.
 
     Of the results that are no good ones the model sees the latest 300. A finite space never repeats a parameter set.
-    Source: NNI 3.0, `algorithms/hpo/tpe_tuner.py`; Bergstra et al. 2011, section 4; `optuna.samplers.TPESampler`.
+    Where trials are likely to fail (`feasible`) none is proposed; constrained TPE multiplies its ratio by one of
+    densities of feasible and other trials.
+    Source: NNI 3.0, `algorithms/hpo/tpe_tuner.py`; Bergstra et al. 2011, section 4; `optuna.samplers.TPESampler`;
+    Watanabe and Hutter 2023, "c-TPE: tree-structured Parzen estimator with inequality constraints".
     """
     settings = Settings.of(args)
     records = list(history)
@@ -168,11 +172,11 @@ def _following(
     space_axes = axes(space)
     results = sum(record.value is not None for record in records)
     if results and 2 * results >= settings.n_startup_jobs:
-        apart = elsewhere(space_axes, records)
+        apart, hopeful = elsewhere(space_axes, records), feasible(space_axes, records)
         for point in islice(_samples(space_axes, records, settings, rng), _TRIES):
             parameters = deliver(space_axes, point, digits=MODEL_DIGITS)
             fresh = apart(parameters) if endless(space) else not _repeats(records, parameters)
-            if fresh and allowed(parameters):
+            if fresh and hopeful(parameters) and allowed(parameters):
                 return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
     return next(filter(allowed, drawn), None)

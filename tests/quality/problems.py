@@ -1,6 +1,6 @@
-"""Problems to measure tuners by: functions to minimise, in two families that have nothing in common.
+"""Problems to measure tuners by: functions to minimise, in families of which the bench has nothing in common with others.
 
-Constants are chosen on `TUNING` alone. What `BENCH` shows, nobody has looked at while choosing.
+Constants are chosen on `TUNING` alone, and those about failures on `FAILING`. What `BENCH` shows, nobody has looked at while choosing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from amlc.catalogue import NESTED, NUMERIC, find
 from amlc.model import Choice, Document, Parameters, Space
 from amlc.space.parse import parse_space
+from amlc.tuners.shared.brackets import ADDED
 from tests.quality.tables import BLOBS, BREAST_CANCER, DIABETES, DIGITS, WINE
 
 
@@ -34,6 +35,11 @@ class Problem:
         """Tell whether the tuner of this name can search the space."""
         known = find(tuner, "tuner")
         return known is None or set(_types(self.parsed(), self.space)) <= known.types
+
+
+def bare(parameters: Parameters) -> Parameters:
+    """Return the parameters of the problem's own space, without what Hyperband and BOHB add to them."""
+    return {name: value for name, value in parameters.items() if name not in ADDED}
 
 
 def _types(space: Space, spec: Mapping[str, Any]) -> Iterator[str]:
@@ -175,6 +181,15 @@ def machine(p: Parameters) -> float:
     return pair + 0.3 * tiles + (math.log10(p["chunk"]) - 2.3) ** 2
 
 
+MACHINE = {
+    "kernel": choice(*"abcde"),
+    "layout": choice(*"wxyz"),
+    "tile": choice(4, 8, 16, 32, 64),
+    "unroll": whole(1, 12),
+    "chunk": log(1, 1e4),
+}
+
+
 def tree(p: Parameters) -> float:
     """Return a loss behind two choices one within the other; the good leaf is found by its branch's own parameters."""
     net, loss = p["net"], 0.3 * (math.log10(p["lr"]) + 2.5) ** 2
@@ -209,13 +224,7 @@ TUNING = (
     Problem("shelves, integers", {f"n{i}": whole(0, 16) for i in range(8)}, shelves),
     Problem(
         "machine, mixed",
-        {
-            "kernel": choice(*"abcde"),
-            "layout": choice(*"wxyz"),
-            "tile": choice(4, 8, 16, 32, 64),
-            "unroll": whole(1, 12),
-            "chunk": log(1, 1e4),
-        },
+        MACHINE,
         machine,
     ),
     Problem(
@@ -238,6 +247,46 @@ TUNING = (
     Problem("leaking Branin", {"x": uniform(-5, 10), "y": uniform(0, 15)}, leaking),
     Problem("diabetes, a real table", DIABETES.space, DIABETES.value),
     Problem("blobs, a real table", BLOBS.space, BLOBS.value),
+)
+
+
+# --- failures: what the process of labels in amlc/tuners/shared/feasibility.py was chosen on -------------------------
+
+
+def exploding(p: Parameters) -> float | None:
+    """Return the loss of the imagined training, which fails a little beyond its best learning rate."""
+    optimizer, few = p["optimizer"], p["layers"] < 4
+    most = (-2.6 if optimizer["_name"] == "adam" else -1.2) + 0.2 * few
+    return None if math.log10(optimizer["lr"]) > most else training(p)
+
+
+def crowded(p: Parameters) -> float | None:
+    """Return the loss of the machine, which has room for so many tiles only."""
+    return None if p["tile"] * p["unroll"] > 100 else machine(p)
+
+
+def ball(p: Parameters) -> float | None:
+    """Return Hartmann's value within a ball; what lies outside, nearly half of the cube, fails."""
+    return None if sum((x - 0.5) ** 2 for x in p.values()) > 0.5 else hartmann_6(p)
+
+
+def flaky(p: Parameters) -> float | None:
+    """Return Styblinski's value; three trials of ten fail, and nobody can learn which."""
+    return None if math.sin(1e5 * sum(p.values())) > 0.6 else styblinski(p)
+
+
+def brink(p: Parameters) -> float | None:
+    """Return a value that is best where two regions begin in which trials fail."""
+    return None if p["x"] > 8 or p["z"] < -7 else 10 - p["x"] + 0.1 * (p["y"] - 3) ** 2 + 0.3 * (p["z"] + 8)
+
+
+FAILING = (
+    Problem("leaking Branin", {"x": uniform(-5, 10), "y": uniform(0, 15)}, leaking),
+    Problem("exploding training", TRAINING, exploding),
+    Problem("crowded machine", MACHINE, crowded),
+    Problem("Hartmann-6 in a ball", cube(6, 0, 1), ball),
+    Problem("flaky Styblinski-3", cube(3, -5, 5), flaky),
+    Problem("brink", {name: uniform(-10, 10) for name in "xyz"}, brink),
 )
 
 
@@ -348,4 +397,4 @@ BENCH = (
     Problem("wine", WINE.space, WINE.value),
     Problem("breast cancer, mixed", BREAST_CANCER.space, BREAST_CANCER.value),
 )
-FAMILIES = {"bench": BENCH, "tuning": TUNING}
+FAMILIES = {"bench": BENCH, "tuning": TUNING, "failing": FAILING}

@@ -8,8 +8,9 @@ import pytest
 
 from amlc.space.points import axes
 from amlc.tuners import random
-from tests.quality.failures import SCENARIOS, _again, ideal_stop, median_stop
-from tests.quality.problems import BENCH, FAMILIES, TUNING, Problem, uniform
+from tests.quality.failures import SCENARIOS, Found, _again, ideal_stop, median_stop
+from tests.quality.failures import table as failures_table
+from tests.quality.problems import BENCH, FAILING, FAMILIES, TUNING, Problem, uniform
 from tests.quality.run import LIBRARY, Task, behind, experiment, holm
 from tests.quality.tables import TABLES
 from tests.tuners.simulation import End
@@ -21,16 +22,20 @@ def drawn(problem, count=50):
     return random.propose(problem.parsed(), (), count=count, seed=1, args={}, allowed=lambda parameters: True)
 
 
-def test_the_two_families_have_nothing_in_common() -> None:
-    assert not {problem.name for problem in BENCH} & {problem.name for problem in TUNING}
-    assert not {problem.value for problem in BENCH} & {problem.value for problem in TUNING}
+@pytest.mark.parametrize("family", [TUNING, FAILING], ids=["tuning", "failing"])
+def test_the_bench_has_nothing_in_common_with_what_constants_are_chosen_on(family) -> None:
+    assert not {problem.name for problem in BENCH} & {problem.name for problem in family}
+    assert not {problem.value for problem in BENCH} & {problem.value for problem in family}
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
-def test_a_problem_has_many_values_and_few_failures(problem) -> None:
+def test_a_problem_has_many_values_and_as_many_failures_as_it_should(problem) -> None:
     values = [problem.value(parameters) for parameters in drawn(problem)]
     numbers = [value for value in values if value is not None]
-    assert len(numbers) >= 25
+    if problem in FAILING:
+        assert 15 <= len(numbers) < 50
+    else:
+        assert len(numbers) >= 25
     assert all(math.isfinite(value) for value in numbers)
     assert len(set(numbers)) >= 5
 
@@ -77,6 +82,13 @@ def test_what_is_found_does_not_depend_on_the_length() -> None:
     assert short.best[25] == long.best[25] >= long.best[50]
 
 
+@pytest.mark.parametrize("name", ["Levy-4", "Hartmann-3 with noise"])
+def test_a_budget_is_no_parameter_of_a_problem(name) -> None:
+    problem = next(problem for problem in BENCH if problem.name == name)
+    best = experiment(Task("Hyperband", "bench", name, 1, 25, 1)).best[25]
+    assert best in [problem.value(parameters) for parameters in drawn(problem)], "it draws what Random does"
+
+
 def test_optunas_loop_repeats_and_survives_failures() -> None:
     task = Task(LIBRARY, "bench", "memory, failures", 1, 25, 8)
     assert experiment(task).best == experiment(task).best
@@ -111,6 +123,14 @@ def test_a_stop_takes_the_worse_half(begin) -> None:
         (stopped if ending.value is None else completed).append(BENCH[0].value(parameters))
     assert 50 < len(stopped) < 180
     assert sum(completed) / len(completed) < sum(stopped) / len(stopped)
+
+
+def test_the_table_of_failures_says_of_how_many_seeds_it_is() -> None:
+    found = {("Random", 0): [Found(0.5, 0.2, 0)] * 4, ("TPE", 0): [Found(0.25, 0.1, 1), Found(0.75, 0.5, 0)]}
+    head, _, chance, tpe = failures_table(["Random", "TPE"], found)
+    assert "| seeds | again | behind Random |" in head
+    assert chance == "| Random | 0.5; 20% |  |  |  |  | 4 | 0 |  |"
+    assert tpe == f"| TPE | 0.5; 30% |  |  |  |  | 2 | 1 | {SCENARIOS[0].name} (lost) |"
 
 
 def test_again_is_a_failed_point_within_a_thousandth() -> None:

@@ -21,7 +21,7 @@ from amlc.catalogue import names as known_names
 from amlc.model import Choice, Integer, Parameters, Space
 from amlc.tuners import built_in, tpe
 from tests.quality.pool import measured
-from tests.quality.problems import FAMILIES
+from tests.quality.problems import FAMILIES, bare
 from tests.tuners.simulation import End, arguments, simulate
 
 LIBRARY = "Optuna's own loop"
@@ -86,7 +86,7 @@ def experiment(task: Task) -> Found:
     seen: list[tuple[float, float]] = []
 
     def objective(parameters: Parameters) -> float | None:
-        value = problem.value(parameters)
+        value = problem.value(bare(parameters))
         if value is None:
             seen.append((math.inf, math.inf))
             return None

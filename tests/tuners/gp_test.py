@@ -65,7 +65,7 @@ def test_several_at_once_are_those_of_single_calls(parsed) -> None:
         space = parsed(types)
         history = run(space, lambda parameters: float(len(repr(parameters)) % 7), 14, at_once=4)
         for parameters in ask(space, history, count=3):
-            gaussian_process._FITS.clear()  # as another process would begin
+            gaussian_process._LAST.clear()  # as another process would begin
             assert ask(space, history) == [parameters]
             history.append(Record(parameters=parameters))
 
@@ -145,5 +145,5 @@ def test_flat_and_enormous_results_are_no_error(score, parsed) -> None:
 def test_a_long_history_is_cut(parsed) -> None:
     space = parsed(PLANE)
     assert len(ask(space, finished(space, 600))) == 1
-    ((seen, *_),) = gaussian_process._FITS
+    ((seen, *_),) = gaussian_process._LAST
     assert len(seen) == 150 * 2 * 8

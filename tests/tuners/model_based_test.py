@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from dataclasses import replace
 from statistics import median
@@ -14,6 +15,8 @@ from amlc.errors import AmlcError
 from amlc.model import Record, Status
 from amlc.space.canonical import canonical
 from amlc.tuners import built_in, random
+from amlc.tuners.shared import gaussian_process
+from tests.tuners.simulation import arguments, finished
 
 ARGS = {
     "DNGO": {
@@ -184,3 +187,19 @@ def test_a_missing_library_is_told_before_the_first_trial(name, module, extra, p
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(AmlcError, match=rf"^{name} needs '{module}'.*pip install 'amlc\[{extra}\]'\.$"):
         propose(name, parsed(PLANE), ())
+
+
+@pytest.mark.parametrize("tuner", ["GP", "Metis"])
+def test_of_a_long_history_lengths_are_learned_at_every_tenth_result(tuner, parsed) -> None:
+    space, args = parsed({"x": {"_type": "uniform", "_value": [0, 1]}}), arguments(tuner, optimize_mode="minimize")
+    history = finished(space, 211, lambda parameters: math.sin(parameters["x"]))
+    learned = []
+    for count in (20, 21, 200, 201, 209, 210, 211):
+        (proposed,) = built_in(tuner).propose(
+            space, history[:count], count=1, seed=1, args=args, allowed=lambda parameters: True
+        )
+        assert proposed not in [record.parameters for record in history]
+        learned.append(next(iter(gaussian_process._LAST)))
+    at_20, at_21, at_200, at_201, at_209, at_210, at_211 = learned
+    assert at_20 != at_21
+    assert at_200 == at_201 == at_209 != at_210 == at_211

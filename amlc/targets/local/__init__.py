@@ -1,4 +1,7 @@
-"""This machine: `platform: local`, and `--backend local` for an experiment of any other platform."""
+"""This machine.
+
+`platform: local`, and `--backend local` for an experiment of any other platform.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,10 @@ _STORAGE = "sharedStorage"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalTarget:
-    """`trainingService` with `platform: local`. `gpu_indices` None means every GPU of the machine.
+    """`trainingService` with `platform: local`.
 
-    stands_in: whether the file names a platform that amlc does not have.
+    `gpu_indices` None means every GPU of the machine. stands_in: whether the file names a platform
+    that amlc does not have.
     """
 
     platform: ClassVar[str] = "local"
@@ -52,7 +56,9 @@ class LocalTarget:
         return here
 
 
-def read(config: Config, environ: Mapping[str, str], *, needed: bool) -> tuple[Config, tuple[Path, ...]]:
+def read(
+    config: Config, environ: Mapping[str, str], *, needed: bool
+) -> tuple[Config, tuple[Path, ...]]:
     """Leave out what `sharedStorage`, which has no effect here, leaves open."""
     storage = config.get(_STORAGE)
     for name, value in storage.items() if isinstance(storage, Mapping) else ():
@@ -65,17 +71,25 @@ def check(config: Config, *, needed: bool) -> Iterator[Problem]:
     """Yield what is questionable about the GPUs, and what has no effect on this machine."""
     gpus, active = config.get("trialGpuNumber"), config.get(_SERVICE, "useActiveGpu")
     if gpus and active is None and not _stands_in(config):
-        text = "'useActiveGpu' is taken as false. Write it out: NNI demands it with 'trialGpuNumber'."
+        text = (
+            "'useActiveGpu' is taken as false. Write it out: NNI demands it with 'trialGpuNumber'."
+        )
         yield config.note((_SERVICE,), "N-default", text)
     if config.get(_SERVICE, "gpuIndices") is not None and not gpus:
-        text = "'gpuIndices' has no effect without 'trialGpuNumber' above 0. Set it, or remove this key."
+        text = (
+            "'gpuIndices' has no effect without 'trialGpuNumber' above 0. "
+            "Set it, or remove this key."
+        )
         yield config.warning((_SERVICE, "gpuIndices"), "W-no-effect", text)
     if config.get(_SERVICE, "reuseMode"):
         text = "'reuseMode' has no effect: every job has an environment of its own. Remove it."
         yield config.note((_SERVICE, "reuseMode"), "W-no-effect", text)
     yield from check_indices(config, (_SERVICE, "gpuIndices"))
     if isinstance(config.get(_STORAGE), Mapping):
-        text = "'sharedStorage' has no effect with platform local: trials see this machine's own files."
+        text = (
+            "'sharedStorage' has no effect with platform local: "
+            "trials see this machine's own files."
+        )
         yield config.note((_STORAGE,), "W-no-effect", text)
 
 

@@ -1,7 +1,7 @@
 """The local back end: runs compiled job files as process trees on this machine.
 
-Each job has a run folder (see `amlc.backends.run_folder`), and the files of `supervise.sh` in it are the only truth
-about the job: nothing here depends on the process that submitted it being alive.
+Each job has a run folder (see `amlc.backends.run_folder`), and the files of `supervise.sh` in it
+are the only truth about the job: nothing here depends on the process that submitted it being alive.
 """
 
 from __future__ import annotations
@@ -39,18 +39,31 @@ _ADOPTED_INTERVAL_S = 0.25  # how often to look at jobs that are not our childre
 _GRACE_S = 10.0  # between asking a job to end and killing it; the runner itself takes 5 s
 # What every other job would meet too; anything else is the damage of one run folder.
 _SHARED_TROUBLE = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, None}
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.EAGAIN,
+        None,
+    }
 )
 
 
 class LocalBackend:
-    """Runs jobs below `runs`, one folder each. POSIX only: it stands on process groups and file locks."""
+    """Runs jobs below `runs`, one folder each.
+
+    POSIX only: it stands on process groups and file locks.
+    """
 
     def __init__(self, runs: Path, header: Header, environ: Mapping[str, str]) -> None:
         self._runs = runs
         self._environ = dict(environ)
         self._header = header
-        self._told = header.target.get("local", {})  # none for an experiment of another platform, which runs here too
+        # None for an experiment of another platform, which runs here too.
+        self._told = header.target.get("local", {})
         self._per_trial = header.gpus_per_trial or 0
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._children: dict[str, int] = {}
@@ -60,13 +73,20 @@ class LocalBackend:
 
     @cached_property
     def slots(self) -> int | None:
-        """How many trials the GPUs have room for; None without any. Raises BackendError when not one fits."""
+        """How many trials the GPUs have room for; None without any.
+
+        Raises BackendError when not one fits.
+        """
         if self._gpus is None:
             return None
         usable = len(self._gpus)
-        found = gpus.slots(usable, per_trial=self._per_trial, trials_per_gpu=self._header.trials_per_gpu)
+        found = gpus.slots(
+            usable, per_trial=self._per_trial, trials_per_gpu=self._header.trials_per_gpu
+        )
         if not found:
-            raise BackendError(f"a trial needs {self._per_trial} GPUs, and {usable} can be used here.")
+            raise BackendError(
+                f"a trial needs {self._per_trial} GPUs, and {usable} can be used here."
+            )
         return found
 
     @cached_property
@@ -93,26 +113,34 @@ class LocalBackend:
             yield Submitted(submission.job)
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
-        return (Submitted(job) for job in jobs if self._observe(job) is not None)  # nobody else makes run folders
+        # Nobody else makes run folders.
+        return (Submitted(job) for job in jobs if self._observe(job) is not None)
 
     def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
         deadline = time.monotonic() + timeout_s
         while True:
             found = [seen for job in jobs if (seen := self._observe(job)) is not None]
             remaining = deadline - time.monotonic()
-            if remaining <= 0 or any(self._seen.get(seen.job) != seen for seen in found) or len(found) < len(jobs):
+            if (
+                remaining <= 0
+                or any(self._seen.get(seen.job) != seen for seen in found)
+                or len(found) < len(jobs)
+            ):
                 self._seen = {seen.job: seen for seen in found}
                 return found
             adopted = any(job not in self._children for job in jobs)
             with suppress(queue.Empty):
-                self._ended.get(timeout=min(remaining, _ADOPTED_INTERVAL_S) if adopted else remaining)
+                self._ended.get(
+                    timeout=min(remaining, _ADOPTED_INTERVAL_S) if adopted else remaining
+                )
 
     def cancel(self, jobs: Collection[str]) -> None:
         supervisors = {}
         for job in jobs:
             if pid := self._supervisor(job):
                 self._canceled.add(job)
-                with suppress(OSError):  # then only this process knows; the end of the job is what matters
+                # Then only this process knows; the end of the job is what matters.
+                with suppress(OSError):
                     (self._runs / job / "canceled").touch()
                 supervisors[job] = pid
                 _signal(pid, signal.SIGTERM)
@@ -138,7 +166,8 @@ class LocalBackend:
         try:
             with path.open("rb") as stream:
                 while True:
-                    alive = self._alive(job)  # asked before reading, so that the last words are not missed
+                    # Asked before reading, so that the last words are not missed.
+                    alive = self._alive(job)
                     while chunk := stream.read(1 << 16):
                         yield chunk
                     if not follow or not alive:
@@ -180,34 +209,49 @@ class LocalBackend:
             )
         self._children[submission.job] = child.pid
         try:
-            threading.Thread(target=self._wait, args=(submission.job, child, snapshot), daemon=True).start()
-        except RuntimeError:  # no more threads; the lock tells its end, as it does to every other process
+            waiter = (submission.job, child, snapshot)
+            threading.Thread(target=self._wait, args=waiter, daemon=True).start()
+        # No more threads; the lock tells its end, as it does to every other process.
+        except RuntimeError:
             del self._children[submission.job]
 
     def _code(self, snapshot: Path) -> Path | None:
-        """Return the folder that the trials run in; None: in the run folder, as where it was not brought along."""
-        code = None if self._header.code is None else (snapshot.parent / self._header.code).resolve()
+        """Return the folder that the trials run in; None: in the run folder, if it is not there."""
+        code = (
+            None if self._header.code is None else (snapshot.parent / self._header.code).resolve()
+        )
         return code if code is None or code.is_dir() else None
 
-    def _environment(self, job: Mapping[str, Any], run: Path, code: Path | None) -> dict[bytes, bytes]:
+    def _environment(
+        self, job: Mapping[str, Any], run: Path, code: Path | None
+    ) -> dict[bytes, bytes]:
         # What the job file says is UTF-8 for the runner and on Azure, whatever the locale is here.
-        environment = {os.fsencode(name): os.fsencode(value) for name, value in self._environ.items()}
+        environment = {
+            os.fsencode(name): os.fsencode(value) for name, value in self._environ.items()
+        }
         variables = job.get("environment_variables") or {}
         for name, value in variables.items():
             environment[name.encode()] = str(value).encode()
         if code is not None:
             # Whatever the locale makes of it here, the runner takes it for UTF-8.
-            environment[b"AMLC_WORKDIR"] = json.dumps(os.fsencode(code).decode("utf-8", "replace")).encode()
+            environment[b"AMLC_WORKDIR"] = json.dumps(
+                os.fsencode(code).decode("utf-8", "replace")
+            ).encode()
         if self._gpus:
             trials = len(trials_in(variables))
             shares = self._shared(trials, run)
             environment[b"CUDA_VISIBLE_DEVICES"] = ",".join(map(str, shares)).encode()
             if trials > 1:
-                environment[b"AMLC_GPU_SHARES"] = json.dumps({str(gpu): n for gpu, n in shares.items()}).encode()
+                environment[b"AMLC_GPU_SHARES"] = json.dumps(
+                    {str(gpu): n for gpu, n in shares.items()}
+                ).encode()
         return environment
 
     def _shared(self, trials: int, run: Path) -> Counter[int]:
-        """Return which GPUs a job gets, and for how many trials each; that is known of it until it ends."""
+        """Return which GPUs a job gets, and for how many trials each.
+
+        That is known of it until it ends.
+        """
         held = Counter(chain(*self._held().values()))
         chosen = gpus.share(
             {gpu: held[gpu] for gpu in self._gpus or ()},
@@ -220,20 +264,24 @@ class LocalBackend:
         return Counter(chosen)
 
     def _held(self) -> Mapping[str, tuple[int, ...]]:
-        """Return the GPUs of our own jobs that are at work, each as often as it may take a trial of the job."""
+        """Return the GPUs of our jobs at work, each as often as it may take a trial."""
         for job in [job for job in self._held_by_job if not self._works(job)]:
             del self._held_by_job[job]
         return self._held_by_job
 
     @cached_property
     def _held_by_job(self) -> dict[str, tuple[int, ...]]:
-        """The GPUs of jobs that were at work when somebody last looked; all run folders are looked through once."""
+        """The GPUs of jobs that were at work when somebody last looked.
+
+        All run folders are looked through once.
+        """
         files = (path for path in self._runs.glob("*/gpus") if self._alive(path.parent.name))
         return {path.parent.name: run_folder.numbers(path) for path in files}
 
     def _wait(self, job: str, child: subprocess.Popen[bytes], snapshot: Path) -> None:
         try:
-            # Not reaped yet, so that its number, which is the session's, cannot be another's when the rest is killed.
+            # Not reaped yet, so that its number, which is the session's, cannot be another's when
+            # the rest is killed.
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
             with suppress(OSError):
                 _kill_session(child.pid)
@@ -269,7 +317,8 @@ class LocalBackend:
 
     def _supervisor(self, job: str) -> int | None:
         deadline = time.monotonic() + _GRACE_S
-        while self._alive(job) and time.monotonic() < deadline:  # at its very start it has not written it down yet
+        # At its very start it has not written it down yet.
+        while self._alive(job) and time.monotonic() < deadline:
             if pid := run_folder.number(self._runs / job / "supervisor"):
                 return pid
             time.sleep(0.005)
@@ -285,12 +334,16 @@ class LocalBackend:
         for name in _BEING_WRITTEN:
             with suppress(OSError):
                 (run / name).unlink(missing_ok=True)
-        return run_folder.how_it_ended(run, canceled=job in self._canceled) or self._never_started(job)
+        return run_folder.how_it_ended(run, canceled=job in self._canceled) or self._never_started(
+            job
+        )
 
     def _never_started(self, job: str) -> Observation | None:
         if job not in self._unstarted:
             return None
-        return Observation(job=job, status=Status.FAILED, error=self._unstarted[job], infrastructure=True)
+        return Observation(
+            job=job, status=Status.FAILED, error=self._unstarted[job], infrastructure=True
+        )
 
 
 def _exists(pid: int) -> bool:
@@ -309,7 +362,10 @@ def _signal(group: int, number: int) -> None:
 
 
 def _kill_session(leader: int) -> None:
-    """Kill every process of the session: a trial has a process group of its own, but not a session."""
+    """Kill every process of the session.
+
+    A trial has a process group of its own, but not a session.
+    """
     for pid in _processes():
         with suppress(ProcessLookupError, PermissionError):
             if os.getsid(pid) == leader:
@@ -319,5 +375,7 @@ def _kill_session(leader: int) -> None:
 def _processes() -> list[int]:
     if os.path.isdir("/proc/self"):
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    listing = subprocess.run(["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=False).stdout
+    listing = subprocess.run(
+        ["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=False
+    ).stdout
     return [int(word) for word in listing.split()]

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from amlc.model import Parameters, Record
 from amlc.space.canonical import canonical
+from amlc.tuners.shared.failures import has_failed
 
 BUDGET: Final = "TRIAL_BUDGET"
 """The parameter that tells a trial how long to train: a whole number, in what unit the user's script decides."""
@@ -82,13 +83,21 @@ class _Bracket:
     def free(self, rung: int) -> int:
         return self.table[rung].count - len(self.trials[rung])
 
+    def filled(self, rung: int) -> bool:
+        """Tell whether nothing more comes to `rung`: its places are taken, or too few below it did not fail."""
+        if self.free(rung) <= 0:
+            return True
+        if rung == 0 or not self.decided(rung - 1):
+            return False
+        return len(self.trials[rung]) >= sum(not has_failed(trial) for trial in self.trials[rung - 1])
+
     def decided(self, rung: int) -> bool:
         """Tell whether it is known which trials of `rung` go on: all of them have ended."""
-        return self.free(rung) <= 0 and self.settled[rung] < math.inf
+        return self.filled(rung) and self.settled[rung] < math.inf
 
     def last_is_due(self) -> bool:
         """Tell whether its last trials run or ran, or are promotions that are due now."""
-        return len(self.table) == 1 or self.free(-1) <= 0 or self.decided(-2)
+        return len(self.table) == 1 or self.free(-1) <= 0 or self.decided(len(self.table) - 2)
 
 
 class Ladder:
@@ -128,8 +137,8 @@ class Ladder:
     def _promoted(self, record: Record, digest: bytes, budget: int) -> bool:
         for place in self._waiting.get((digest, budget), ()):
             bracket, rung = place
-            due = not self._repeats or bracket.settled[rung - 1] <= record.asked
-            if due and bracket.free(rung - 1) <= 0 < bracket.free(rung):
+            due = not self._repeats or (bracket.settled[rung - 1] <= record.asked and bracket.filled(rung - 1))
+            if due and bracket.free(rung) > 0:
                 self._waiting[digest, budget].remove(place)
                 self._stand(record, digest, bracket, rung)
                 return True
@@ -156,8 +165,9 @@ class Ladder:
         """Yield what goes on to a next rung by now, the oldest bracket first, the best first.
 
         Only when all trials of a rung have ended is anything promoted from it. A trial without a value is the worst;
-        of equal ones the one that was proposed first is the best. Where there are checkpoints, a trial loads what
-        the one of the rung below has saved or, if that failed, what that one had loaded.
+        of equal ones the one that was proposed first is the best. One that is marked as failed (see `lessons`) stays
+        where it is. Where there are checkpoints, a trial loads what the one of the rung below has saved or, if that
+        failed, what that one had loaded.
         """
 
         def rank(record: Record) -> float:
@@ -169,7 +179,7 @@ class Ladder:
             for rung, (target, below) in enumerate(zip(bracket.table[1:], bracket.trials, strict=False), start=1):
                 if bracket.free(rung) > 0 and bracket.decided(rung - 1):
                     gone = Counter(configuration(trial.parameters) for trial in bracket.trials[rung])
-                    left = _without(sorted(below, key=rank), gone)
+                    left = _without(sorted((trial for trial in below if not has_failed(trial)), key=rank), gone)
                     for trial in islice(left, bracket.free(rung)):
                         yield _promoted(trial, target.budget)
 

@@ -30,7 +30,7 @@ def lessons(
     the last value alone may look good, and what it was behind are the results of good trials, whose median is no
     warning (GP, 50 trials of Levy-4 with an ideal median stop: 4.2 with the median, 0.9 with the worst). With
     `intermediate` it is that last value itself (NNI's `includeIntermediateResults`), and no guess.
-    Without any result there is nothing to compare with, and no guess.
+    Without any result there is nothing to compare with: what failed is marked, and has no value.
     """
     if intermediate:
         history = [_as_reported(record) for record in history]
@@ -39,7 +39,7 @@ def lessons(
     sign = -1.0 if maximize else 1.0
     losses = [sign * record.value for record in history if record.value is not None]
     if not losses:
-        return history
+        return [replace(r, guessed=True) if r.status in _FAILED else r for r in history]
     worst = max(losses)
     lost = worst if isinstance(failed, str) else sign * failed
 
@@ -78,7 +78,7 @@ def elsewhere(space_axes: Sequence[Axis], history: Iterable[Record]) -> Callable
     its distribution: a model that climbs to the edge of a region where trials fail ends at the same place each time,
     and no two of its numbers need be equal.
     """
-    failed = [record.parameters for record in history if record.guessed and record.status in _FAILED]
+    failed = [record.parameters for record in history if has_failed(record)]
     places: list[Point] = []
 
     def apart(parameters: Parameters) -> bool:
@@ -90,6 +90,11 @@ def elsewhere(space_axes: Sequence[Axis], history: Iterable[Record]) -> Callable
         return here is None or not any(_near(space_axes, here, place) for place in places)
 
     return apart
+
+
+def has_failed(record: Record) -> bool:
+    """Tell whether the trial failed, by what `lessons` told of it."""
+    return record.guessed and record.status in _FAILED
 
 
 def _near(space_axes: Sequence[Axis], here: Point, there: Point) -> bool:

@@ -97,12 +97,12 @@ class Process:
     def expected(self, vectors: Matrix) -> tuple[Matrix, Matrix]:
         """Return what is expected at each row, and the standard deviation of that, without a result's noise."""
         import numpy as np
-        from scipy.linalg import solve_triangular
+        from scipy.linalg.lapack import dtrtrs  # what `solve_triangular` calls, which costs more than small systems
 
         mean, variance = [], []
         for covariance in self._covariances(vectors):
             mean.append(covariance @ self.weights)
-            known = solve_triangular(self.root, covariance.T, lower=True, overwrite_b=True, check_finite=False)
+            known, _ = dtrtrs(self.root, covariance.T, lower=1, overwrite_b=1)
             variance.append(self.amplitude - np.einsum("ij,ij->j", known, known))
         return np.concatenate(mean), np.sqrt(np.maximum(np.concatenate(variance), 1e-12))
 
@@ -144,25 +144,40 @@ class Process:
             yield covariance
 
 
-_FITS: Final[dict[tuple[bytes, bytes, float, float], Process]] = {}
-"""The last process: the trials that are proposed until another result comes share it."""
+@dataclass(frozen=True, slots=True)
+class _Beliefs:
+    """Hyper-parameters, as a `Process` has them."""
+
+    amplitude: float
+    lengths: Matrix
+    noise: float
 
 
-def fitted(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
+_LAST: Final[dict[tuple[bytes, bytes, float, float], _Beliefs]] = {}
+"""The last ones that were learned: the trials that are proposed until there is more to learn from share them."""
+
+
+def fitted(
+    seen: Matrix, values: Matrix, nu: float, alpha: float, *, learned: tuple[Matrix, Matrix] | None = None
+) -> Process:
     """Return the process that goes through standardised `values` at `seen`, with the most probable hyper-parameters.
 
     Each axis has a length of its own, and the values a noise of their own beside `alpha`. Of more than 100 values, as
-    many, evenly among all, decide about the hyper-parameters.
+    many, evenly among all, decide about the hyper-parameters. learned: earlier ones, and where, that decide about them.
     """
-    key = (seen.tobytes(), values.tobytes(), nu, alpha)
-    if key not in _FITS:
-        process = _fit(seen, values, nu, alpha)
-        _FITS.clear()
-        _FITS[key] = process
-    return _FITS[key]
+    basis, outcomes = (seen, values) if learned is None else learned
+    key = (basis.tobytes(), outcomes.tobytes(), nu, alpha)
+    if key not in _LAST:
+        beliefs = _beliefs(basis, outcomes, nu, alpha)
+        _LAST.clear()
+        _LAST[key] = beliefs
+    known = _LAST[key]
+    return Process.through(
+        seen, values, amplitude=known.amplitude, lengths=known.lengths, noise=known.noise, nu=nu, alpha=alpha
+    )
 
 
-def _fit(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
+def _beliefs(seen: Matrix, values: Matrix, nu: float, alpha: float) -> _Beliefs:
     import numpy as np
     from scipy.optimize import minimize
 
@@ -185,15 +200,7 @@ def _fit(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Process:
             loss, mean, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "ftol": 1e-6}
         )
     amplitude, *lengths, noise = np.exp(np.round(fit.x * _GRAIN) / _GRAIN)
-    return Process.through(
-        seen,
-        values,
-        amplitude=float(amplitude),
-        lengths=np.array(lengths),
-        noise=float(noise),
-        nu=nu,
-        alpha=alpha,
-    )
+    return _Beliefs(float(amplitude), np.array(lengths), float(noise))
 
 
 def _improbability(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Callable[[Matrix], tuple[float, Matrix]]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _TRIES: Final = 1000
 """How many suggestions may be refused or repeat a trial before a draw at random takes their place."""
 
+_MILESTONE: Final = 10
+
 _HUGE: Final = 1e100
 
 _SUGGESTIONS: Final = 1
@@ -84,6 +86,17 @@ def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: b
     return Evidence(
         points=tuple(points), values=_tamed(values), running=tuple(point for point in running if point is not None)
     )
+
+
+def milestone(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: bool, most: int) -> Evidence | None:
+    """Return what there was to learn from at the last multiple of 10 results; None with not more than `most` of them.
+
+    Of so many results one more changes little: what takes long to learn is learned anew as rarely as that.
+    """
+    told = sorted((record for record in history if record.value is not None), key=arrival)
+    if len(told) <= most:
+        return None
+    return gather(space_axes, told[: len(told) - len(told) % _MILESTONE], maximize=maximize, most=most)
 
 
 def _tamed(values: Sequence[float]) -> tuple[float, ...]:

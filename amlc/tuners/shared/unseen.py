@@ -10,6 +10,7 @@ from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
 from amlc.space.points import Point, deliver, endless
 from amlc.tuners.shared.failures import elsewhere
+from amlc.tuners.shared.feasibility import feasible
 from amlc.tuners.shared.memory import axes, digest
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Unseen:
         self.digits = digits
         self._taken = [*(record.parameters for record in history), *taken]
         self._apart = elsewhere(self.axes, history)
+        self._hopeful = feasible(self.axes, history)
         self._seen = None if endless(space) else set(map(digest, self._taken))
 
     def pick(self, candidates: Iterable[Point], rng: Generator) -> Parameters | None:
@@ -58,4 +60,4 @@ class Unseen:
 
     def _may(self, parameters: Parameters) -> bool:
         new = self._apart(parameters) if self._seen is None else canonical(parameters) not in self._seen
-        return new and self.allowed(parameters)
+        return new and self._hopeful(parameters) and self.allowed(parameters)

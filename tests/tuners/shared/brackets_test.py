@@ -64,6 +64,27 @@ def test_a_trial_without_a_result_is_the_worst(last):
     assert promoted([*BOTTOM[:8], last]) == [(7, 3), (6, 3), (5, 3)]
 
 
+def failed(x, budget, **more):
+    return run(x, budget, value=-1.0, status=Status.FAILED, guessed=True, **more)
+
+
+def test_what_has_failed_does_not_go_on_and_nobody_waits_for_it():
+    history = [*map(failed, range(7), [1] * 7), *BOTTOM[7:]]
+    assert promoted(history) == [(8, 3), (7, 3)]
+    up = [run(8, 3, value=8.0, asked=2, told=3), run(7, 3, value=7.0, asked=2, told=3)]
+    assert promoted([*history, up[0]]) == [(7, 3)]
+    assert promoted([*history, *up]) == [(8, 9)]
+    top = run(8, 9, value=8.0, asked=4, told=5)
+    assert promoted([*history, *up, top]) == []
+    assert Ladder(NINE, [*history, *up, top]).drawn.total() == 9, "all others are promotions"
+
+
+def test_when_all_have_failed_the_next_bracket_begins():
+    history = [failed(x, 1) for x in range(9)]
+    assert promoted(history) == []
+    assert next(Ladder(NINE, history).vacancies(serial=True)) == 3
+
+
 def test_of_equal_ones_the_first_is_the_best():
     assert promoted([run(x, 1, value=1.0) for x in range(9)]) == [(0, 3), (1, 3), (2, 3)]
 

@@ -61,7 +61,9 @@ def test_what_a_trial_without_a_result_counts_for(one, arguments, value):
 
 def test_without_any_result_there_is_no_guess():
     history = (record(status=Status.FAILED), record(status=Status.EARLY_STOPPED))
-    assert list(lessons(history, maximize=False)) == list(history)
+    marked = lessons(history, maximize=False)
+    assert [(r.value, r.guessed) for r in marked] == [(None, True), (None, False)]
+    assert list(lessons(history, maximize=False, failed="ignore")) == list(history)
     assert [r.value for r in lessons((*history, BEST), maximize=False)] == [1.0, 1.0, 1.0]
 
 

@@ -65,6 +65,14 @@ def test_a_process_that_believes_expects_what_it_expected_and_knows_more(seen, v
     assert found.believing(np.empty((0, 3))) is found
 
 
+def test_lengths_and_noise_may_be_those_of_earlier_values(seen, values) -> None:
+    earlier = seen[:20], values[:20]
+    found = fitted(seen, values, 2.5, 1e-6, learned=earlier)
+    before = fitted(*earlier, 2.5, 1e-6)
+    assert (found.amplitude, found.noise, *found.lengths) == (before.amplitude, before.noise, *before.lengths)
+    np.testing.assert_allclose(found.mean(seen[20:]), values[20:], atol=0.3)
+
+
 def test_what_no_other_result_lets_expect_is_a_surprise(seen, values) -> None:
     changed = values.copy()
     changed[7] += 3
