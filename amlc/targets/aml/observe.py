@@ -16,7 +16,7 @@ from amlc.targets.aml.artifacts import Artifacts, Records, records
 from amlc.targets.aml.assets import waiting_reason
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.jobs import get_job, list_jobs
-from amlc.targets.aml.views import Cause, View, cause, trials_of
+from amlc.targets.aml.views import Cause, View, cause, is_late, trials_of
 
 _BEFORE = ("Provisioning", "Preparing", "Starting")  # each says by itself what the job waits for
 
@@ -183,6 +183,12 @@ def _began(run: runs.Run | None) -> bool:
     return run is not None and run.started is not None
 
 
+def _ran_s(run: runs.Run | None) -> float | None:
+    if run is None or run.started is None:
+        return None
+    return 0.0 if run.ended is None else run.ended - run.started
+
+
 def _results(job: View, run: runs.Run | None, kept: Records | None) -> Fetched:
     """Return the results of a job by its runner's records or, where those were not read, by its run."""
     trials = trials_of(job)
@@ -204,7 +210,7 @@ def _ended(
     )
     if _is_well(job):
         return seen
-    late = why is not None and why.late and _began(run)  # else something else timed out, such as pulling the image
+    late = is_late(job, why, _ran_s(run))
     known = Known(
         code=why.code if why else None,
         canceled=job.status is Status.CANCELED and not late,

@@ -47,7 +47,7 @@ def told(status, *trials, why=None, run=None, store=None):
     }
     store = store or Store()
     observer = Observer(Client(**answers), store, experiment="mnist", parallel=1)
-    (seen,) = observer.tell([view(resource(JOB, *trials, status=status))])
+    (seen,) = observer.tell([view(resource(JOB, *trials, status=status, limits={"timeout": "PT10S"}))])
     return seen, observer, store
 
 
@@ -66,8 +66,12 @@ ENDINGS = [
     ),
     pytest.param("Failed", ("JobTimeout", LATE), run_of(), {}, (Status.EARLY_STOPPED, False, None), id="late, failed"),
     pytest.param("Canceled", ("JobTimeout", LATE), run_of(), {}, (Status.EARLY_STOPPED, False, None), id="late, canceled"),
-    pytest.param("Failed", ("ServiceError", LATE), run_of(), {}, (Status.EARLY_STOPPED, False, None), id="late, and the service's fault"),
+    pytest.param("Failed", ("ServiceError", LATE), run_of(), {}, (Status.FAILED, True, None), id="the service's fault, whatever it says"),
+    pytest.param(
+        "Failed", ("UserError", f"{EXITED.format(1)} socket.timeout: timed out"), run_of(), {}, (Status.FAILED, False, None), id="failed at a timeout of its own"
+    ),
     pytest.param("Canceled", None, run_of(), {}, (Status.CANCELED, False, None), id="canceled"),
+    pytest.param("Canceled", None, run_of(end_time=11_000), {}, (Status.EARLY_STOPPED, False, None), id="canceled when its time was up"),
     pytest.param("Canceled", ("JobTimeout", LATE), run_of(start_time=None), {}, (Status.CANCELED, False, None), id="canceled before"),
     pytest.param(
         "Failed",
