@@ -426,6 +426,11 @@ class Emulator:
         if self.mode != "execute" or job.properties["jobType"] != "Command":
             self.jobs.enter(job, "Canceled")
 
+    def use_identity(self) -> None:
+        """Let the workspace's datastores have no secrets: the storage goes by who is signed in."""
+        for properties in self.datastores.values():
+            properties["credentials"] = {"credentialsType": "None"}
+
     def say_why(self, name: str, message: str) -> None:
         """Give a waiting job the service's remark on why it waits."""
         self.job(name).warnings.append(message)

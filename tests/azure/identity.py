@@ -55,6 +55,7 @@ class Identity:
             "mode": "ok",
             "expires_in_s": 3600,
             "delay_s": 0,
+            "has_storage": True,
             "key": self._key,
             "tenant": TENANT,
             "subscription": subscription,
@@ -70,7 +71,7 @@ class Identity:
         """Say how `az` behaves from now on.
 
         mode: "ok"; "none", nobody is signed in; "expired", the refresh token is too old; "broken", it prints no JSON.
-        expires_in_s: how long its tokens last. delay_s: how long it takes.
+        expires_in_s: how long its tokens last. delay_s: how long it takes. has_storage: its tokens open the storage.
         """
         self._settings |= settings
         temporary = self.folder / "az.json.new"
@@ -162,6 +163,7 @@ def make_token(key: str, audience: str, expires_in_s: float) -> str:
         "aud": audience,
         "iss": f"https://sts.windows.net/{TENANT}/",
         "iat": now,
+        "nbf": int(now),
         "exp": int(now + expires_in_s),
         "tid": TENANT,
         "oid": "00000000-0000-0000-0000-00000000a002",
@@ -239,8 +241,11 @@ elif arguments[1] == "get-access-token":
     now = time.time()
     expires = int(now + settings["expires_in_s"])
     resource = option("--resource", option("--scope", "https://management.azure.com").replace("/.default", ""))
+    if resource.startswith("https://storage.") and not settings["has_storage"]:
+        resource = "https://nothing"
     claims = {
-        "aud": resource, "iss": "https://sts.windows.net/" + settings["tenant"] + "/", "iat": now, "exp": expires,
+        "aud": resource, "iss": "https://sts.windows.net/" + settings["tenant"] + "/", "iat": now, "nbf": int(now),
+        "exp": expires,
         "tid": settings["tenant"], "oid": "00000000-0000-0000-0000-00000000a002", "upn": "someone@example.com",
     }
     head = ".".join(b64(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, claims))

@@ -19,7 +19,7 @@ from amlc.targets.aml.artifacts import Artifacts
 from amlc.targets.aml.client import Client
 from amlc.targets.aml.doctor import examine
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, get_job
-from amlc.targets.aml.observe import Observer
+from amlc.targets.aml.observe import PATIENCE, Observer
 
 _SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
 _SHARE = 10  # a look may take a tenth of the time
@@ -100,7 +100,7 @@ class AmlBackend:
 
     def examine(self, build: Path, /) -> Iterator[Check]:
         try:
-            yield from examine(self.client, storage_of(self._header), build, self._environ)
+            yield from examine(self.client, self._artifacts, storage_of(self._header), build, self._environ)
         except ModuleNotFoundError as err:
             raise missing_azure(err) from err
 
@@ -125,6 +125,9 @@ class AmlBackend:
     def _look(self, jobs: Collection[str]) -> list[Observation]:
         start = time.monotonic()
         found = self.observer.look(jobs)
+        unread = self.observer.unread
+        if found and all(seen.job in unread and unread[seen.job].tries > PATIENCE for seen in found):
+            raise unread[found[0].job].error  # nothing else is at work, and it does not heal
         now = time.monotonic()
         self._outage = None
         is_news = any(self._seen.get(seen.job) != seen for seen in found) or len(found) < len(jobs)

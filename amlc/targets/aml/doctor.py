@@ -10,6 +10,7 @@ from typing import Any
 from amlc.backends import Check
 from amlc.errors import BackendError
 from amlc.targets.aml import Storage, assets, runs
+from amlc.targets.aml.artifacts import Artifacts
 from amlc.targets.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
 
 _IMAGE = re.compile(
@@ -17,7 +18,9 @@ _IMAGE = re.compile(
 )
 
 
-def examine(client: Client, storage: Storage | None, build: Path, environ: Mapping[str, str]) -> Iterator[Check]:
+def examine(
+    client: Client, artifacts: Artifacts, storage: Storage | None, build: Path, environ: Mapping[str, str]
+) -> Iterator[Check]:
     """Yield the checks as they are made; nothing is checked that needs what failed before. build: a build folder."""
     job = _first_job(build)
     environment, compute = job.get("environment"), job.get("compute")
@@ -29,6 +32,7 @@ def examine(client: Client, storage: Storage | None, build: Path, environ: Mappi
         ("compute", lambda: _compute(client, compute)),
         ("environment", lambda: _environment(client, environment)),
         ("datastore", lambda: _datastore(client, storage, environ)),
+        ("artifacts", lambda: _artifacts(artifacts)),
         ("MLflow", lambda: _mlflow(client, str(job.get("experiment_name") or "Default"))),
     ]
     for name, find in needed:
@@ -88,6 +92,16 @@ def _datastore(client: Client, storage: Storage | None, environ: Mapping[str, st
     if shared is None and not environ.get(storage.key_variable or ""):
         raise BackendError(assets.no_key(storage))
     return f"'{name}', and '{storage.datastore}' {'is there' if shared else 'is made at submit'}"
+
+
+def _artifacts(artifacts: Artifacts) -> str:
+    """Read an artifact, which the results of failed trials and logs need, and write one, as jobs do."""
+    where = artifacts.try_to_read()
+    try:
+        artifacts.try_to_write()
+    except BackendError as err:
+        return f"warning: '{where}' can be read, not written: {err}"
+    return f"'{where}' can be read and written"
 
 
 def _mlflow(client: Client, experiment: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from amlc.backends import Fetched
 from amlc.backends.ends import Known, ended
-from amlc.errors import BackendError
+from amlc.errors import BackendError, TransientError
 from amlc.model import Metric, Observation, Outcome, Status, Trial
 from amlc.targets.aml import runs
 from amlc.targets.aml.artifacts import Artifacts, Records, records
@@ -18,7 +19,18 @@ from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.jobs import get_job, list_jobs
 from amlc.targets.aml.views import Cause, View, cause, is_late, trials_of
 
+PATIENCE: Final = 5
+"""Looks at a job that ended and cannot be looked into, before the service's word alone has to do."""
+
 _BEFORE = ("Provisioning", "Preparing", "Starting")  # each says by itself what the job waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a job that ended could not be looked into, and how often that was tried."""
+
+    error: BackendError
+    tries: int
 
 
 class Observer:
@@ -32,6 +44,7 @@ class Observer:
         self._lists_by_experiment = True
         self._experiments: dict[str, str] = {}
         self.ended: dict[str, tuple[Observation, Fetched]] = {}
+        self.unread: dict[str, Unread] = {}
 
     def look(self, jobs: Collection[str]) -> list[Observation]:
         """Return what the service says of `jobs` now; one that it certainly does not have is left out."""
@@ -42,7 +55,18 @@ class Observer:
         views = list(views)
         fresh = [job for job in views if job.status.ended and job.name not in self.ended]
         self._take_in(fresh)
-        return [self.ended[job.name][0] if job.name in self.ended else self._unended(job) for job in views]
+        return [self._told(job) for job in views]
+
+    def _told(self, job: View) -> Observation:
+        if job.name in self.ended:
+            return self.ended[job.name][0]
+        remark = None
+        if job.name in self.unread:
+            remark = f"Azure ML says {job.raw_status!r}, but its records cannot be read: {self.unread[job.name].error}"
+            return Observation(job=job.name, status=Status.UNKNOWN, error=remark, url=job.url(self._client.tenant))
+        if job.status is Status.UNKNOWN:
+            remark = f"Azure ML says {job.raw_status or 'nothing'!r}"
+        return Observation(job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant))
 
     def views(self, jobs: Collection[str]) -> list[View]:
         """Return `jobs` as the service has them now; one that it certainly does not have is left out."""
@@ -100,7 +124,7 @@ class Observer:
             return ()
         told = None if run is None else run.reports
         if found.status.ended and (told is None or not all(report.whole for report in told.values())):
-            kept = records(self._artifacts, job, [trial.id for trial in trials_of(found)]).metrics
+            kept = self._reports(found)
             if kept or run is None:
                 return kept
         if run is None:
@@ -109,6 +133,16 @@ class Observer:
         points = {key: runs.history(self._client, job, key) for key in run.last}
         final = () if told is None else runs.final_metrics(run, trials)
         return [*runs.intermediate_metrics(run, points, trials), *final]
+
+    def _reports(self, job: View) -> Sequence[Metric]:
+        """Return what the runner recorded; nothing where that cannot be read, since MLflow holds most of it."""
+        try:
+            return records(self._artifacts, job.name, [trial.id for trial in trials_of(job)]).metrics
+        except TransientError:
+            raise
+        except BackendError as err:
+            warnings.warn(f"{job.name}: MLflow alone tells its history: {err}", RuntimeWarning, stacklevel=2)
+            return ()
 
     def _each(self, call: Any, items: Collection[Any]) -> list[Any]:
         if not items:
@@ -121,19 +155,27 @@ class Observer:
         if not jobs:
             return
         found = self._runs(jobs)
-        bad = [
-            job for job in jobs if job.status is Status.FAILED or (not _is_well(job) and _began(found.get(job.name)))
-        ]
-        causes = dict(zip([job.name for job in bad], self._each(self._cause, bad), strict=True))
+        self._each(lambda job: self._settle(job, found.get(job.name)), jobs)
 
-        def settle(job: View) -> tuple[str, tuple[Observation, Fetched]]:
-            run, why = found.get(job.name), causes.get(job.name)
+    def _settle(self, job: View, run: runs.Run | None) -> None:
+        """Remember how one job ended; what cannot be read of it now stops nothing, and is asked for again."""
+        why = kept = remark = None
+        try:
+            if job.status is Status.FAILED or (not _is_well(job) and _began(run)):
+                why = self._cause(job)
             kept = self._kept(job, run)
-            fetched = _results(job, run, kept)
-            seen = _ended(job, run, why, fetched.outcomes, began=kept is not None and kept.began)
-            return job.name, (replace(seen, url=job.url(self._client.tenant)), fetched)
-
-        self.ended.update(self._each(settle, jobs))
+        except BackendError as err:
+            tries = self.unread[job.name].tries if job.name in self.unread else 0
+            if _is_well(job) or tries < PATIENCE:
+                self.unread[job.name] = Unread(err, tries + 1)
+                return
+            remark = f"its records cannot be read: {err}"
+        self.unread.pop(job.name, None)
+        fetched = _results(job, run, kept)
+        seen = _ended(job, run, why, fetched.outcomes, began=kept is not None and kept.began)
+        if remark is not None:
+            seen = replace(seen, error=f"{seen.error}; {remark}" if seen.error else remark)
+        self.ended[job.name] = replace(seen, url=job.url(self._client.tenant)), fetched
 
     def _runs(self, ended: Sequence[View]) -> dict[str, runs.Run]:
         """Return the runs of ended jobs; few are asked for one by one, many by a search through their experiment."""
@@ -167,12 +209,6 @@ class Observer:
         if not (_is_well(job) or _began(run)):
             return None
         return records(self._artifacts, job.name, [trial.id for trial in trials])
-
-    def _unended(self, job: View) -> Observation:
-        remark = None
-        if job.status is Status.UNKNOWN:
-            remark = f"Azure ML says {job.raw_status or 'nothing'!r}"
-        return Observation(job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant))
 
 
 def _is_well(job: View) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from amlc.errors import BackendError, TransientError
 from amlc.model import Observation, Status
 from amlc.targets.aml import backend as module
+from amlc.targets.aml.observe import PATIENCE, Unread
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.throttle_test import Clock
 from tests.targets.aml.workspace import Client, resource
@@ -20,6 +21,7 @@ class Observer:
         self.clock, self.takes_s = clock, 0.0
         self.looks = []
         self.says = [Observation(job="a", status=Status.WAITING)]
+        self.unread = {}
 
     def look(self, jobs):
         self.looks.append(self.clock.now)
@@ -173,3 +175,24 @@ def test_a_log_that_is_not_followed_is_what_there_is(backend, monkeypatch):
 def test_a_job_that_is_gone_has_no_log(backend, monkeypatch):
     with pytest.raises(BackendError, match=r"job 'a': the workspace does not have it \(any more\)"):
         log(backend, monkeypatch, [], follow=True)
+
+
+def unread(tries):
+    return Unread(BackendError("artifacts of 'a': no permission"), tries)
+
+
+def test_a_job_that_cannot_be_read_stops_nothing_while_others_are_at_work(backend):
+    backend.observer.unread = {"a": unread(99)}
+    backend.observer.says = [Observation(job=job, status=Status.UNKNOWN) for job in "ab"]
+    assert len(backend.poll(["a", "b"], timeout_s=0)) == 2
+
+
+@pytest.mark.parametrize(("tries", "stops"), [(1, False), (PATIENCE, False), (PATIENCE + 1, True)])
+def test_when_nothing_else_is_at_work_it_is_tried_for_a_while(backend, tries, stops):
+    backend.observer.unread = {"a": unread(tries)}
+    backend.observer.says = [Observation(job="a", status=Status.UNKNOWN)]
+    if stops:
+        with pytest.raises(BackendError, match="no permission"):
+            backend.poll(["a"], timeout_s=0)
+    else:
+        assert backend.poll(["a"], timeout_s=0) == backend.observer.says

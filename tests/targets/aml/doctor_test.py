@@ -37,14 +37,43 @@ class Workspace(Client):
         return object.__getattribute__(self, name)
 
 
+class Artifacts:
+    """An artifact store that may refuse to be read or written."""
+
+    def __init__(self, *, reading=None, writing=None):
+        self.reading, self.writing = reading, writing
+
+    def try_to_read(self):
+        if self.reading:
+            raise self.reading
+        return "https://account"
+
+    def try_to_write(self):
+        if self.writing:
+            raise self.writing
+
+
+@pytest.mark.parametrize(
+    ("store", "found"),
+    [
+        pytest.param({"reading": BackendError("no")}, (False, "no"), id="read"),
+        pytest.param(
+            {"writing": BackendError("no")}, (True, "warning: 'https://account' can be read, not written: no"), id="written"
+        ),
+    ],
+)  # fmt: skip
+def test_the_artifact_store_is_tried(checks, store, found):
+    assert checks(artifacts=Artifacts(**store))["artifacts"] == found
+
+
 @pytest.fixture
 def checks(tmp_path):
     """Return a function that examines a build folder whose first job has these values beside those of JOB."""
 
-    def run(job=None, storage=None, environ=None, **answers):
+    def run(job=None, storage=None, environ=None, artifacts=None, **answers):
         (tmp_path / "jobs").mkdir(exist_ok=True)
         (tmp_path / "jobs" / "00000-a.yml").write_text(to_yaml({**JOB, **(job or {})}))
-        found = examine(Workspace(**{**WELL, **answers}), storage, tmp_path, environ or {})
+        found = examine(Workspace(**{**WELL, **answers}), artifacts or Artifacts(), storage, tmp_path, environ or {})
         return {check.name: (check.is_well, check.text) for check in found}
 
     return run
@@ -57,6 +86,7 @@ def test_all_is_well(checks):
         "compute": (True, "'cpu'"),
         "environment": (True, "image 'msranni/nni:v3.0' (whether it can be pulled shows when a node does so)"),
         "datastore": (True, "'workspaceblobstore'"),
+        "artifacts": (True, "'https://account' can be read and written"),
         "MLflow": (True, "experiment 'mnist' has runs"),
     }
 
@@ -81,7 +111,7 @@ def test_nothing_is_checked_that_needs_what_failed(checks, answers, last):
 def test_one_failure_hides_no_other_check(checks, name, answer):
     found = checks(**answer)
     assert [check for check, (is_well, _) in found.items() if not is_well] == [name]
-    assert len(found) == 6
+    assert len(found) == 7
 
 
 @pytest.mark.parametrize(
@@ -148,7 +178,7 @@ def test_an_experiment_without_a_workspace_cannot_be_examined(tmp_path, target):
 def test_the_first_job_file_is_the_one_that_is_examined(tmp_path):
     def computes():
         workspace = Workspace(**WELL)
-        list(examine(workspace, None, tmp_path, {}))
+        list(examine(workspace, Artifacts(), None, tmp_path, {}))
         return [path for path in workspace.asked if "/computes/" in path]
 
     assert computes() == []

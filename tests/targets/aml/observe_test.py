@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from amlc.errors import BackendError
+from amlc.errors import BackendError, TransientError
 from amlc.model import Status
-from amlc.targets.aml.observe import Observer
+from amlc.targets.aml.observe import PATIENCE, Observer
 from amlc.targets.aml.views import view
 from tests.targets.aml.runs_test import raw
 from tests.targets.aml.views_test import EXITED, PREEMPTED, details
@@ -122,6 +122,59 @@ def test_a_job_has_the_times_of_its_run():
     assert (seen.started, seen.ended) == (1.0, 9.0)
     seen, _, _ = told("Failed")
     assert (seen.started, seen.ended) == (None, None)
+
+
+class Broken(Store):
+    """A store that cannot be read until it is mended."""
+
+    def names(self, job, prefix):
+        if self.error:
+            raise self.error
+        return super().names(job, prefix)
+
+
+@pytest.mark.parametrize("error", [BackendError("no permission"), TransientError("503")], ids=["refused", "away"])
+def test_a_job_whose_records_cannot_be_read_says_so_and_is_asked_for_again(error):
+    store = Broken(**{ONE: {"exit_code": 1, "error": "KeyError: lr"}})
+    store.error = error
+    seen, observer, _ = told("Failed", why=("UserError", EXITED.format(1)), run=run_of(), store=store)
+    assert seen.status is Status.UNKNOWN
+    assert seen.error == f"Azure ML says 'Failed', but its records cannot be read: {error}"
+    store.error = None
+    (seen,) = observer.tell([view(resource(JOB, status="Failed"))])
+    assert (seen.status, seen.error, observer.unread) == (Status.FAILED, "KeyError: lr", {})
+
+
+@pytest.mark.parametrize(
+    ("status", "run", "last"),
+    [
+        pytest.param("Failed", run_of(), (Status.FAILED, f"UserError: {EXITED.format(1)}; its records"), id="failed"),
+        pytest.param("Canceled", run_of(), (Status.CANCELED, "its records cannot be read"), id="canceled"),
+        pytest.param("Completed", None, (Status.UNKNOWN, "Azure ML says 'Completed', but its records"), id="well"),
+    ],
+)
+def test_after_a_while_the_services_word_has_to_do_where_no_result_is_lost(status, run, last):
+    store = Broken()
+    store.error = BackendError("no permission")
+    seen, observer, _ = told(status, why=("UserError", EXITED.format(1)), run=run, store=store)
+    for _ in range(PATIENCE):
+        assert seen.status is Status.UNKNOWN
+        (seen,) = observer.tell([view(resource(JOB, status=status))])
+    assert seen.status is last[0]
+    assert seen.error.startswith(last[1])
+    assert "no permission" in seen.error
+
+
+def test_one_job_that_cannot_be_read_hides_no_other():
+    names = [f"mnist-{n:016x}-9e7a6c" for n in range(2)]
+    answers = {
+        f"GET {MLFLOW}/runs/get": run_of(),
+        f"GET /experiments/mnist/runs/{names[0]}/details": BackendError("no permission"),
+        f"GET /experiments/mnist/runs/{names[1]}/details": details("UserError", EXITED.format(1)),
+    }
+    observer = Observer(Client(**answers), Store(), experiment="mnist", parallel=1)
+    seen = observer.tell([view(resource(name, status="Failed")) for name in names])
+    assert [each.status for each in seen] == [Status.UNKNOWN, Status.FAILED]
 
 
 TAG = {
@@ -346,3 +399,17 @@ def test_every_report_comes_from_mlflow_or_from_the_records(status, run, files, 
     store.files = {f"outputs/amlc/{ONE}/{name}": text for name, text in files.items()}
     found = Observer(Client(**answers), store, experiment="mnist", parallel=1).history(JOB)
     assert [metric.value for metric in found] == values
+
+
+def test_a_history_whose_records_cannot_be_read_is_what_mlflow_holds():
+    points = {"metrics": [{"key": "default", "value": 0.5, "step": 0, "timestamp": 1_000}]}
+    answers = {
+        f"GET /jobs/{JOB}": resource(JOB, status="Failed"),
+        f"GET {MLFLOW}/runs/get": run_of(metrics=[("default", 0.5, 0, 1_000)]),
+        f"GET {MLFLOW}/metrics/get-history": points,
+    }
+    store = Broken()
+    store.error = BackendError("no permission")
+    observer = Observer(Client(**answers), store, experiment="mnist", parallel=1)
+    with pytest.warns(RuntimeWarning, match="MLflow alone tells its history: no permission"):
+        assert [metric.value for metric in observer.history(JOB)] == [0.5]
