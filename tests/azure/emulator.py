@@ -431,6 +431,11 @@ class Emulator:
         for properties in self.datastores.values():
             properties["credentials"] = {"credentialsType": "None"}
 
+    def delete(self, *names: str) -> None:
+        """Let somebody delete these jobs, with their runs."""
+        for name in names:
+            self.jobs.forget(name)
+
     def say_why(self, name: str, message: str) -> None:
         """Give a waiting job the service's remark on why it waits."""
         self.job(name).warnings.append(message)

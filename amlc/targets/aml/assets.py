@@ -49,12 +49,15 @@ def environment_id(client: Client, environment: Any, base: Path) -> str:
     if isinstance(environment, str):
         return environment
     name, version = f"amlc-{_title(environment)}", _digest(environment, base)
-    reference = f"azureml:{name}:{version}"
     path = f"/environments/{name}/versions/{version}"
     doing = f"environment {json.dumps(environment)}"
-    if client.get(path, doing=doing, version=ASSETS_VERSION, missing=True) is None:
-        _persist(lambda: _make_environment(client, environment, base, name=name, version=version), doing)
-    return reference
+
+    def register() -> None:
+        if client.get(path, doing=doing, version=ASSETS_VERSION, missing=True) is None:
+            _make_environment(client, environment, base, name=name, version=version)
+
+    _persist(register, doing)
+    return f"azureml:{name}:{version}"
 
 
 def names_files(environment: Any) -> bool:
@@ -177,7 +180,9 @@ def _persist(action: Callable[[], Result], doing: str) -> Result:
                 return action()
         except (AzureError, ValueError, OSError) as err:
             error = unreadable(err) or explained(err, doing)
-            if attempt == _TRIES or not isinstance(error, TransientError):
+            # With 409 another machine has made it meanwhile: the next look finds it.
+            is_made = getattr(err, "status_code", None) == 409
+            if attempt == _TRIES or not (is_made or isinstance(error, TransientError)):
                 raise error from err
         except Exception as err:
             if not type(err).__module__.startswith("azure."):

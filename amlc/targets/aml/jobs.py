@@ -14,14 +14,15 @@ from typing import Any
 
 import yaml
 
-from amlc.backends import Submission, Submitted
+from amlc.backends import CONFLICT, Submission, Submitted
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
+from amlc.names import JOB_NAME, job_id
 from amlc.render.scalars import from_yaml, to_yaml
 from amlc.targets.aml import assets, storage_of
 from amlc.targets.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
 from amlc.targets.aml.explain import explained, field_errors, reason
-from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, view
+from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of, view
 
 # What differs from job to job; the client checks the rest once for all jobs that have it in common.
 _OWN = ("name", "display_name", "environment_variables", "tags", "properties")
@@ -154,7 +155,7 @@ class Submitter:
                 # The job may be there already; whether it is does not depend on how the service words it.
                 found = get_job(self._client, submission.job)
                 if found is not None:
-                    return adopted(found, _sha256(submission.content), self._client.tenant)
+                    return adopted(found, _sha256(submission.content), self._client.tenant, values)
                 if not again or attempt == _TRIES:
                     raise error from err
         raise AssertionError
@@ -212,19 +213,42 @@ def _classified(err: Exception, job: str) -> BackendError:
     raise err
 
 
-def adopted(found: View, sha256: str | None, tenant: str | None) -> Submitted:
-    """Return the answer for a job that is there already: it is ours if it was made of the file with that SHA-256."""
+def adopted(found: View, sha256: str | None, tenant: str | None, values: Mapping[str, Any] | None = None) -> Submitted:
+    """Return the answer for a job that is there already: it is ours if it was made of the file with that SHA-256.
+
+    Whatever else made it, it is ours too if it runs the same: as `values` say, those of the file with texts for
+    variables, or, where they are not known and nothing says of which file it was made, as its name says.
+    """
     theirs, ours = found.tags.get(DIGEST), sha256 and _digest(sha256)
     if theirs == ours or ours is None:
+        return Submitted(found.name, url=found.url(tenant))
+    if _runs_the_same(found, values) if values is not None else theirs is None and _runs_what_its_name_says(found):
         return Submitted(found.name, url=found.url(tenant))
     return Submitted(
         found.name,
         refused=(
-            f"conflict: the workspace has a job '{found.name}' made of another file (digest {theirs or 'none'}, status "
-            f"{found.raw_status}, created {found.created or 'at an unknown time'}); this one's is {ours}. Run it under "
-            "the next attempt's name with: amlc submit --retry failed, or set amlc.namespace to keep the two apart."
+            f"{CONFLICT}the workspace has a job '{found.name}' made of another file (digest {theirs or 'none'}, status "
+            f"{found.raw_status}, created {found.created or 'at an unknown time'}); this one's is {ours}. The next "
+            "submit looks again. Run it under the next attempt's name with: amlc submit --retry failed, or set "
+            "amlc.namespace to keep the two apart."
         ),
     )
+
+
+def _runs_the_same(found: View, values: Mapping[str, Any]) -> bool:
+    mine = values.get("environment_variables") or {}
+    return found.properties.get("command") == values.get("command") and _own(found.variables) == _own(mine)
+
+
+def _own(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return amlc's own variables: what the runner runs."""
+    return {name: value for name, value in variables.items() if name.startswith("AMLC_") and value is not None}
+
+
+def _runs_what_its_name_says(found: View) -> bool:
+    """Tell whether the trials of a job are those that its name was made of, the code and the command being so too."""
+    match = JOB_NAME.fullmatch(found.name)
+    return match is not None and job_id([trial.id for trial in trials_of(found)]) == match["id"]
 
 
 def _sha256(content: bytes) -> str:

@@ -209,7 +209,7 @@ def test_a_secret_that_is_over_is_asked_for_anew(opened):
 
 def test_who_is_refused_in_every_way_is_told_what_to_ask_for(opened):
     artifacts, _, _ = opened(refuses=("s", "sign-in"), secrets={"sasToken": "s"})
-    with pytest.raises(BackendError, match="artifacts of 'job': no permission on the storage account.*'Storage Blob"):
+    with pytest.raises(BackendError, match=r"artifacts of 'job': no permission on the storage account.*'Storage Blob"):
         artifacts.names("job", "x")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from azure.core.exceptions import DecodeError
+from azure.core.exceptions import DecodeError, HttpResponseError
 
 from amlc.errors import BackendError, TransientError
 from amlc.targets.aml import Storage
@@ -82,6 +82,45 @@ def test_an_environment_that_is_there_is_not_made_again():
     client = Registry(**{f"GET /environments/{name}/versions/{version}": {"name": version}})
     assert environment_id(client, {"image": "a:1"}, Path()) == reference
     assert client.made == []
+
+
+def http(status):
+    error = HttpResponseError("It said no.")
+    error.status_code = status
+    return error
+
+
+def test_what_another_machine_makes_meanwhile_is_looked_up_again(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    name = "amlc-a-1"
+    reference, _ = environment({"image": "a:1"})
+    path = f"GET /environments/{name}/versions/{reference.rpartition(':')[2]}"
+    client = Registry(**{path: [None, {"name": name}]})
+    tries = []
+
+    def refuse(entity):
+        tries.append(entity)
+        raise http(409)
+
+    client.create_or_update = refuse
+    assert environment_id(client, {"image": "a:1"}, Path()) == reference
+    assert len(tries) == 1
+
+
+@pytest.mark.parametrize(("status", "tries"), [(409, 5), (400, 1), (403, 1)])
+def test_what_is_refused_for_good_is_said(monkeypatch, status, tries):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    asked = []
+
+    def refuse(entity):
+        asked.append(entity)
+        raise http(status)
+
+    client = Registry()
+    client.create_or_update = refuse
+    with pytest.raises(BackendError):
+        environment_id(client, {"image": "a:1"}, Path())
+    assert len(asked) == tries
 
 
 def test_the_version_is_the_digest_of_what_the_environment_is_made_of(tmp_path):

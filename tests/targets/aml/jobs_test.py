@@ -15,11 +15,12 @@ from amlc.backends import Submission
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Algorithm
+from amlc.names import job_id
 from amlc.render.scalars import to_yaml
 from amlc.targets.aml import Storage, assets
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
 from amlc.targets.aml.views import view
-from tests.targets.aml.workspace import SCOPE, Client, resource
+from tests.targets.aml.workspace import ONE, SCOPE, TWO, Client, resource
 
 FILE = {
     "type": "command",
@@ -335,6 +336,52 @@ def test_a_job_is_adopted_if_it_was_made_of_the_same_file(sha256, digest, is_our
         assert answer.url.endswith("&tid=t")
     else:
         assert f"(digest {digest or 'none'}, status Running, created 2026-11-25T08:00:00Z)" in answer.refused
+
+
+HAND_MADE = {"command": FILE["command"], "environmentVariables": {"AMLC_TRIAL_0": "{}", "N": "4", "HOME": "/"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "tags", "is_ours"),
+    [
+        pytest.param({}, {}, True, id="made by hand"),
+        pytest.param({}, {"amlc.digest": "f" * 16}, True, id="made of another file that runs the same"),
+        pytest.param(
+            {"computeId": "other", "environmentId": "CliV2"}, {}, True, id="elsewhere, in another environment"
+        ),
+        pytest.param({"command": "rm -rf /"}, {}, False, id="another command"),
+        pytest.param({"environmentVariables": {"AMLC_TRIAL_0": "[]"}}, {}, False, id="another trial"),
+        pytest.param(
+            {"environmentVariables": {"AMLC_TRIAL_0": "{}", "AMLC_TRIAL_1": "{}"}}, {}, False, id="more trials"
+        ),
+        pytest.param(
+            {"environmentVariables": {"AMLC_TRIAL_0": "{}", "AMLC_TRIAL_SECONDS": "9"}}, {}, False, id="another limit"
+        ),
+        pytest.param({"environmentVariables": {}}, {}, False, id="no trial"),
+    ],
+)
+def test_a_job_that_runs_the_same_is_ours_whatever_made_it(changes, tags, is_ours):
+    there = resource("a", **{**HAND_MADE, **changes}, tags=tags)
+    (answer,) = submitted(Service(fails={"a": http(400)}, there={"a": there}), "a")
+    assert (answer.refused is None) is is_ours
+    assert is_ours or answer.refused.startswith("conflict: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "trials", "tags", "is_ours"),
+    [
+        pytest.param(f"mnist-{ONE}-9e7a6c", [ONE], {}, True, id="its trial"),
+        pytest.param(f"mnist-{ONE}-9e7a6c-2", [ONE], {}, True, id="a later attempt"),
+        pytest.param(f"mnist-{job_id([ONE, TWO])}-9e7a6c", [ONE, TWO], {}, True, id="its trials"),
+        pytest.param(f"mnist-{ONE}-9e7a6c", [TWO], {}, False, id="another trial"),
+        pytest.param(f"mnist-{ONE}-9e7a6c", [ONE, TWO], {}, False, id="more trials"),
+        pytest.param("mine", [ONE], {}, False, id="another name"),
+        pytest.param(f"mnist-{ONE}-9e7a6c", [ONE], {"amlc.digest": "0" * 16}, False, id="made of another file"),
+    ],
+)
+def test_without_the_file_a_job_made_by_hand_is_known_by_its_name(name, trials, tags, is_ours):
+    found = view(resource(name, *trials, tags=tags))
+    assert (adopted(found, "f" * 64, "t").refused is None) is is_ours
 
 
 def test_a_conflict_says_when_the_time_is_not_known():
