@@ -36,7 +36,15 @@ from tests.azure.arm import Arm, Assets
 from tests.azure.execution import Cluster
 from tests.azure.faults import Fault
 from tests.azure.history import History
-from tests.azure.identity import LOGIN_HOST, MANAGED, TENANT, Certificates, Identity, login_metadata
+from tests.azure.identity import (
+    GOVERNMENT_LOGIN_HOST,
+    LOGIN_HOST,
+    MANAGED,
+    TENANT,
+    Certificates,
+    Identity,
+    login_metadata,
+)
 from tests.azure.jobs import Job, Jobs
 from tests.azure.mlflow_runs import Runs
 from tests.azure.storage import ACCOUNT, Azurite, BlobCall
@@ -52,6 +60,8 @@ _PLANE = re.compile(
 )
 _ARM_HOST = "management.azure.com"
 _API_HOST = "eastus.api.azureml.ms"
+_GOVERNMENT_ARM_HOST = "management.usgovcloudapi.net"
+_HOSTS = (_ARM_HOST, _API_HOST, LOGIN_HOST, _GOVERNMENT_ARM_HOST, GOVERNMENT_LOGIN_HOST)
 _BLOB_HOST = f"{ACCOUNT}.blob.core.windows.net"
 # What a client process must not inherit: each of these would point it, or sign it in, somewhere else.
 _FOREIGN = ("AZURE", "ARM_", "MLFLOW_", "IDENTITY_", "MSI_", "AMLC_")
@@ -264,7 +274,7 @@ class Emulator:
             return port
         if host == _BLOB_HOST:
             return self.storage.port
-        return self._server.port if host in (_ARM_HOST, _API_HOST, LOGIN_HOST) else None
+        return self._server.port if host in _HOSTS else None
 
     @property
     def refused_hosts(self) -> list[str]:
@@ -306,7 +316,7 @@ class Emulator:
 
     def _route(self, request: Request) -> Reply:
         path = request.path
-        if request.host == LOGIN_HOST or path.startswith(f"/{self.tenant}/"):
+        if request.host in (LOGIN_HOST, GOVERNMENT_LOGIN_HOST) or path.startswith(f"/{self.tenant}/"):
             return self._sign_in(request)
         if path in MANAGED:
             return Reply(*self.identity.managed(path, request.query, request.headers))
@@ -342,7 +352,7 @@ class Emulator:
         if request.method == "POST":
             form = dict(parse_qsl(request.body.decode()))
             return Reply(*self.identity.sign_in(form))
-        found = login_metadata(request.path)
+        found = login_metadata(request.path, request.host)
         return Reply(200, found) if found else Reply(404, {"error": "not_found"})
 
     def _metadata(self, request: Request) -> dict[str, Any]:

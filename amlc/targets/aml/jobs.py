@@ -138,7 +138,8 @@ class Submitter:
                 studio: str | None = made.studio_url
                 return studio
         url = shape.pattern.url.format(name=values["name"])
-        response = self._client.arm.send("PUT", url, body=shape.pattern.body(values))
+        headers = self._client.user_headers() if shape.pattern.as_user else {}
+        response = self._client.arm.send("PUT", url, body=shape.pattern.body(values), headers=headers)
         response.raise_for_status()
         return view(response.json()).url(self._client.tenant)
 
@@ -176,6 +177,11 @@ class _Pattern:
     url: str
     sent: Mapping[str, Any]
     values: Mapping[str, Any]
+
+    @property
+    def as_user(self) -> bool:
+        """Whether the job runs as who submits it (`identity: {type: user_identity}`)."""
+        return (self.sent["properties"].get("identity") or {}).get("identityType") == "UserIdentity"
 
     def body(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what to send for another job of the shape: what the client added by itself stays."""

@@ -68,12 +68,20 @@ class Rest:
                 raise explained(err, doing) from err
         return None
 
-    def send(self, method: str, url: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Return the response, whatever its status. Raises azure.core's errors."""
         from azure.core.rest import HttpRequest
 
         whole = url if "://" in url else self.base + url
-        request = HttpRequest(method, whole, params=dict(params or {}) or None, json=body)
+        request = HttpRequest(method, whole, params=dict(params or {}) or None, json=body, headers=dict(headers or {}))
         return self._client.send_request(request)
 
     def pages(self, url: str, *, doing: str, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:

@@ -65,6 +65,7 @@ class Service(Client):
         self.ml = SimpleNamespace(jobs=self)
         self.arm.send = self.send
         self.by_client = []
+        self.headers = []
 
     def create_or_update(self, entity, *, skip_validation):
         assert skip_validation, "it takes three times as long otherwise, and amlc has checked the file"
@@ -76,11 +77,16 @@ class Service(Client):
             "tags": entity["tags"],
             "properties": {**entity["properties"], "mlflow.source.git.branch": "main"},
             **{key: entity[key] for key in ("command", "code", "environment")},
+            "identity": entity.get("identity"),
         }
         self.last_put = f"https://arm{SCOPE}/jobs/{name}?api-version=1", json.dumps({"properties": sent})
         return self._create(name, sent)
 
-    def send(self, method, url, *, body=None, params=None):
+    def user_headers(self):
+        return {"x-azureml-token": "user"}
+
+    def send(self, method, url, *, body=None, params=None, headers=None):
+        self.headers.append(headers)
         name = url.partition("?")[0].rpartition("/")[2]
         made = self._create(name, body["properties"])
         return SimpleNamespace(raise_for_status=lambda: None, json=lambda: resource(name), status_code=200, made=made)
@@ -119,6 +125,21 @@ def test_the_first_job_of_a_shape_is_the_pattern_for_the_others():
     assert answers[0].url == "https://ml.azure.com/a"
     assert answers[1].url.endswith("&tid=t")
     assert service.bodies["b"] == service.bodies["a"]
+
+
+@pytest.mark.parametrize(
+    ("identity", "headers"),
+    [
+        (None, {}),
+        ({"identityType": "Managed"}, {}),
+        ({"identityType": "UserIdentity"}, {"x-azureml-token": "user"}),
+    ],
+    ids=["none", "managed", "user"],
+)
+def test_a_job_that_runs_as_the_user_carries_their_token_each_time(identity, headers):
+    service = Service()
+    submitted(service, "a", "b", "c", identity=identity)
+    assert service.headers == [headers, headers]
 
 
 def test_jobs_of_another_shape_have_a_pattern_of_their_own():
