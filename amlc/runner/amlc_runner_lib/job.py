@@ -3,6 +3,8 @@
 import json
 import os
 
+from .ranks import rank_of
+
 TYPE_CHECKING = False  # importing typing would cost more than reading this file
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +21,16 @@ class InputError(ValueError):
 class Trial:
     """One trial: what to run, which never changes, and what became of it, filled in as it happens."""
 
-    def __init__(self, identifier: str, sequence: int, parameters: "dict[str, Any]", replicate: int) -> None:
+    def __init__(
+        self, identifier: str, sequence: int, parameters: "dict[str, Any]", replicate: int, rank: str = ""
+    ) -> None:
         self.id = identifier
         self.sequence = sequence
         self.parameters = parameters
         self.replicate = replicate
-        self.home = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
+        self.rank = rank  # of this process among those of the trial; "": the one that records it
+        self.records = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
+        self.home = os.path.join(_private_folder(rank), identifier) if rank else self.records
         self.started: float | None = None  # epoch seconds
         self.ended: float | None = None
         self.exit_code: int | None = None
@@ -87,7 +93,8 @@ def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
         raise InputError("the environment variable AMLC_TRIAL_0 is missing")
     if used != sum(name.startswith(b"AMLC_TRIAL_") and name[11:12].isdigit() for name in environ):
         raise InputError("the AMLC_TRIAL_ variables are not numbered without a gap")
-    trials = [_read_trial(f"AMLC_TRIAL_{i}", text) for i, text in enumerate(texts)]
+    rank = rank_of(environ)
+    trials = [_read_trial(f"AMLC_TRIAL_{i}", text, rank) for i, text in enumerate(texts)]
     if len({trial.id for trial in trials}) != len(trials):
         raise InputError("two AMLC_TRIAL_ variables have the same id")
     return trials
@@ -131,7 +138,12 @@ def _is_name(text: str, marks: str) -> bool:
     return bool(text) and text[0] not in marks and not set(text).difference(_DIGITS, _LETTERS, marks)
 
 
-def _read_trial(name: str, text: bytes) -> Trial:
+def _private_folder(rank: str) -> str:
+    """Return where a process that does not record the trial has what it needs: `outputs` is another's."""
+    return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"amlc-rank-{rank}-{os.getpid()}")  # noqa: S108
+
+
+def _read_trial(name: str, text: bytes, rank: str) -> Trial:
     record = _decode(name, text, dict, "an object")
     identifier, sequence = record.get("id"), record.get("sequence")
     if not isinstance(identifier, str) or len(identifier) > LONGEST_ID or not _is_name(identifier, "_-"):
@@ -143,7 +155,7 @@ def _read_trial(name: str, text: bytes) -> Trial:
     replicate = record.get("replicate", 0)
     if not is_count(replicate, 0):
         raise InputError(f"{name} needs a replicate of at least 0, found {replicate!r:.80}")
-    return Trial(identifier, sequence, record["parameters"], replicate)
+    return Trial(identifier, sequence, record["parameters"], replicate, rank)
 
 
 def _decode(name: str, raw: bytes, kind: type, wanted: str) -> "Any":

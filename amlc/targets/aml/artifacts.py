@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amlc.errors import BackendError, TransientError
-from amlc.model import Metric, Outcome
+from amlc.model import End, Metric, Outcome
 from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.explain import explained, first_line
@@ -157,7 +157,28 @@ def records(artifacts: Artifacts, job: str, trials: Collection[str]) -> Records:
         if f"{folder}/metrics.jsonl" in sizes:
             content = artifacts.read(job, f"{folder}/metrics.jsonl")
             metrics += read_metrics(trial, lines_of(io.BytesIO(content)))
-        if sizes.get(f"{folder}/result.json", LONGEST_RESULT) < LONGEST_RESULT:
-            text = artifacts.read(job, f"{folder}/result.json").decode("utf-8", "replace")
-            outcomes += filter(None, [read_outcome(trial, text)])
+        files = [f"{folder}/result.json", *sorted(name for name in sizes if name.startswith(f"{folder}/rank-"))]
+        found = [
+            read_outcome(trial, artifacts.read(job, name).decode("utf-8", "replace"))
+            for name in files
+            if sizes.get(name, LONGEST_RESULT) < LONGEST_RESULT
+        ]
+        outcomes += filter(None, [of_all_ranks([outcome for outcome in found if outcome is not None])])
     return Records(metrics, outcomes, began=bool(sizes))
+
+
+def of_all_ranks(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return how a distributed trial ended, whose processes ended so: as the one did that tells most of why.
+
+    When one fails, the others are ended.
+    """
+    return min(outcomes, key=_tells, default=None)
+
+
+def _tells(outcome: Outcome) -> int:
+    if outcome.end is End.EXITED and outcome.exit_code == 0:
+        return len(_MOST_TELLING)
+    return _MOST_TELLING.index(outcome.end)
+
+
+_MOST_TELLING = (End.EXITED, End.REFUSED, End.TIME_LIMIT, End.LOST, End.TERMINATED)

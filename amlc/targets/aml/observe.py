@@ -163,7 +163,7 @@ class Observer:
         try:
             if job.status is Status.FAILED or (not _is_well(job) and _began(run)):
                 why = self._cause(job)
-            kept = self._kept(job, run)
+            kept = heeding_ranks(job, self._kept(job, run))
         except BackendError as err:
             tries = self.unread[job.name].tries if job.name in self.unread else 0
             if _is_well(job) or tries < PATIENCE:
@@ -209,6 +209,18 @@ class Observer:
         if not (_is_well(job) or _began(run)):
             return None
         return records(self._artifacts, job.name, [trial.id for trial in trials])
+
+
+def heeding_ranks(job: View, kept: Records | None) -> Records | None:
+    """Return the records without the ends of trials where they say nothing of why a distributed job failed.
+
+    They are those of the first process, and one that is killed leaves no word.
+    """
+    if kept is None or job.status is not Status.FAILED or not job.is_distributed:
+        return kept
+    if not kept.outcomes or any(outcome.exit_code != 0 for outcome in kept.outcomes):
+        return kept
+    return replace(kept, outcomes=(), began=False)
 
 
 def _is_well(job: View) -> bool:

@@ -93,6 +93,12 @@ class View:
         return self.properties.get("environmentVariables") or {}
 
     @property
+    def is_distributed(self) -> bool:
+        """Whether several processes run each trial of it."""
+        count = (self.properties.get("resources") or {}).get("instanceCount") or 1
+        return bool(self.properties.get("distribution")) or count > 1
+
+    @property
     def limit_s(self) -> float | None:
         """How many seconds it may run, if that is limited."""
         return seconds_in((self.properties.get("limits") or {}).get("timeout"))

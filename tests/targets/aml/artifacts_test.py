@@ -8,8 +8,8 @@ import pytest
 from azure.core import exceptions
 
 from amlc.errors import BackendError, TransientError
-from amlc.model import End
-from amlc.targets.aml.artifacts import Artifacts, Records, records
+from amlc.model import End, Outcome
+from amlc.targets.aml.artifacts import Artifacts, Records, of_all_ranks, records
 from tests.targets.aml.workspace import ONE, TWO, Client
 
 RESULT = {"exit_code": 0, "started": 1.0, "ended": 2.0, "end": "exited", "error": None}
@@ -74,6 +74,40 @@ def test_a_file_beside_the_records_says_that_it_began():
 
 def test_an_end_that_cannot_be_read_is_none():
     assert read(**{ONE: {"result.json": "{"}})[0].outcomes == []
+
+
+def outcome(end, code=None):
+    return Outcome(trial=ONE, exit_code=code, started=1.0, ended=2.0, end=end)
+
+
+WELL_DONE, FAILED = outcome(End.EXITED, 0), outcome(End.EXITED, 3)
+ENDED, LATE, GONE, WRONG = (outcome(end) for end in (End.TERMINATED, End.TIME_LIMIT, End.LOST, End.REFUSED))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([], None),
+        ([WELL_DONE], WELL_DONE),
+        ([WELL_DONE, FAILED], FAILED),
+        ([FAILED, WELL_DONE], FAILED),
+        ([ENDED, FAILED], FAILED),
+        ([WELL_DONE, ENDED], ENDED),
+        ([WELL_DONE, LATE, ENDED], LATE),
+        ([GONE, ENDED], GONE),
+        ([GONE, FAILED], FAILED),
+        ([LATE, WRONG], WRONG),
+    ],
+)
+def test_a_distributed_trial_ended_as_the_process_did_that_tells_why(outcomes, expected):
+    assert of_all_ranks(outcomes) == expected
+
+
+def test_what_other_ranks_say_counts():
+    failed = {**RESULT, "exit_code": 3, "error": "KeyError: lr"}
+    files = {"result.json": json.dumps(RESULT), "rank-1.json": json.dumps(failed), "rank-2.json": "{"}
+    (found,) = read(**{ONE: files})[0].outcomes
+    assert (found.exit_code, found.error) == (3, "KeyError: lr")
 
 
 @pytest.mark.parametrize(("size", "is_read"), [(999_999, True), (1_000_000, False), (2**40, False)])

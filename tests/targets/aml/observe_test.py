@@ -5,8 +5,9 @@ import json
 import pytest
 
 from amlc.errors import BackendError, TransientError
-from amlc.model import Status
-from amlc.targets.aml.observe import PATIENCE, Observer
+from amlc.model import Outcome, Status
+from amlc.targets.aml.artifacts import Records
+from amlc.targets.aml.observe import PATIENCE, Observer, heeding_ranks
 from amlc.targets.aml.views import view
 from tests.targets.aml.runs_test import raw
 from tests.targets.aml.views_test import EXITED, PREEMPTED, details
@@ -163,6 +164,30 @@ def test_after_a_while_the_services_word_has_to_do_where_no_result_is_lost(statu
     assert seen.status is last[0]
     assert seen.error.startswith(last[1])
     assert "no permission" in seen.error
+
+
+KEPT = Records((), [Outcome(trial=ONE, exit_code=0, started=1.0, ended=2.0)], began=True)
+BAD = Records((), [Outcome(trial=ONE, exit_code=3, started=1.0, ended=2.0)], began=True)
+NO_WORD = Records((), (), began=True)
+MPI = {"distribution": {"distributionType": "Mpi"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "kept", "expected"),
+    [
+        pytest.param("Failed", MPI, KEPT, Records((), (), began=False), id="another process failed without a word"),
+        pytest.param("Failed", {"resources": {"instanceCount": 2}}, KEPT, Records((), (), began=False), id="nodes"),
+        pytest.param("Failed", {"resources": {"instanceCount": 1}}, KEPT, KEPT, id="one process"),
+        pytest.param("Failed", {}, KEPT, KEPT, id="not distributed"),
+        pytest.param("Completed", MPI, KEPT, KEPT, id="well"),
+        pytest.param("Canceled", MPI, KEPT, KEPT, id="canceled"),
+        pytest.param("Failed", MPI, BAD, BAD, id="the process said why"),
+        pytest.param("Failed", MPI, NO_WORD, NO_WORD, id="no process said how it ended"),
+        pytest.param("Failed", MPI, None, None, id="nothing was read"),
+    ],
+)
+def test_the_first_rank_alone_does_not_say_that_a_failed_job_is_well(status, more, kept, expected):
+    assert heeding_ranks(view(resource(JOB, status=status, **more)), kept) == expected
 
 
 def test_one_job_that_cannot_be_read_hides_no_other():
