@@ -27,7 +27,8 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           end the tag amlc.results, which tells its metrics apart: an object {trial id: {"final":
                           [value] or [], "step": the final result's step or null, "names": its metrics, "integers":
                           those of them that are, "whole": whether MLflow holds all of its reports as they were}}, of
-                          trials that reported; no tag when none did, or it would be too long
+                          trials that reported; no tag when none did, or it would be too long. On Azure ML the token
+                          is renewed before it ends, by what MLFLOW_EXPERIMENT_NAME or _ID say
 
 What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR, NNI_EXP_ID,
   NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH, AMLC_REPLICATE (its number in

@@ -165,6 +165,7 @@ class Emulator:
         self.finds_code_of_other_names = True
         self.gives_expirable_secrets = True
         self.tracking_scheme = "azureml"
+        self.run_token_s = 7 * 86_400.0
         self.timeout_ending = ("Canceled", ("JobTimeout", "The job reached its maximum run duration."))
         self.faults: list[Fault] = []
         self.denied: list[tuple[str, str]] = []
@@ -476,7 +477,7 @@ class Emulator:
 
     def run_variables(self, job: Job) -> dict[str, str]:
         """Return the variables that tell a job's process about its run."""
-        token = self.identity.token(expires_in_s=7 * 86_400)
+        token = self.identity.token(expires_in_s=self.run_token_s)
         tracking = f"{self.tracking_scheme}://{self.host}/mlflow/v2.0{self.scope}"
         return {
             "MLFLOW_TRACKING_URI": tracking,
@@ -486,7 +487,7 @@ class Emulator:
             "AZUREML_RUN_ID": job.name,
             "AZUREML_ROOT_RUN_ID": job.name,
             "AZUREML_RUN_TOKEN": token,
-            "AZUREML_RUN_TOKEN_EXPIRY": str(int(time.time()) + 7 * 86_400),
+            "AZUREML_RUN_TOKEN_EXPIRY": str(int(time.time() + self.run_token_s)),
             "AZUREML_ARM_SUBSCRIPTION": self.subscription,
             "AZUREML_ARM_RESOURCEGROUP": self.resource_group,
             "AZUREML_ARM_WORKSPACE_NAME": self.workspace,

@@ -170,20 +170,7 @@ class Cluster:
         for node in range(1, 1 + max(rank.node for rank in ranks)):
             shutil.copytree(folder, _of_node(folder, node), symlinks=True)
         command, variables = self._command(job, inputs, outputs), self._variables(job, inputs, outputs)
-        processes = []
-        for rank in ranks:
-            with (folder.parent / rank.log).open("wb") as log:
-                processes.append(
-                    subprocess.Popen(
-                        ["/bin/bash", "-c", command],
-                        cwd=_of_node(folder, rank.node),
-                        env={**variables, **rank.variables},
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                    )
-                )
+        processes = [self._start(folder, rank, command, variables) for rank in ranks]
         job.pid = processes[0].pid
         limit = _seconds((job.properties.get("limits") or {}).get("timeout"))
         deadline = time.monotonic() + limit if limit else None
@@ -210,6 +197,18 @@ class Cluster:
         job.exit_code = failed or processes[0].returncode if was_over else processes[0].returncode
         if not (was_over or job.ending or job.is_canceled):
             job.ending = self._emulator.timeout_ending
+
+    def _start(self, folder: Path, rank: "Rank", command: str, variables: dict[str, str]) -> subprocess.Popen:
+        with (folder.parent / rank.log).open("wb") as log:
+            return subprocess.Popen(
+                ["/bin/bash", "-c", command],
+                cwd=_of_node(folder, rank.node),
+                env={**variables, **rank.variables},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _stop_process(self, process, *, is_sudden: bool) -> None:
         """A lost node takes everything with it at once; a cancellation and a time limit leave a moment to clean up."""

@@ -70,12 +70,16 @@ class Job:
 
 
 class Run:
-    """An MLflow run that is told of the trials: where its server takes batches, how to sign in there, and its id."""
+    """An MLflow run that is told of the trials: where its server takes batches, how to sign in there, and its id.
 
-    def __init__(self, url: str, token: "str | None", run_id: str) -> None:
+    token_url: where Azure ML gives the next token, None where that is not known.
+    """
+
+    def __init__(self, url: str, token: "str | None", run_id: str, token_url: "str | None" = None) -> None:
         self.url = url
         self.token = token
         self.id = run_id
+        self.token_url = token_url
 
 
 def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
@@ -124,7 +128,22 @@ def read_run(environ: "Mapping[str, str]") -> "Run | None":
         uri = "https://" + uri[len("azureml://") :]
     if not run_id or not uri.startswith(("http://", "https://")):
         return None
-    return Run(uri.split("?")[0].rstrip("/") + "/api/2.0/mlflow/runs/log-batch", token, run_id)
+    uri = uri.split("?")[0].rstrip("/")
+    return Run(uri + "/api/2.0/mlflow/runs/log-batch", token, run_id, _token_url(uri, run_id, environ))
+
+
+def _token_url(uri: str, run_id: str, environ: "Mapping[str, str]") -> "str | None":
+    """Return where azureml-mlflow would fetch the run's next token: from the run history of the same host."""
+    host, is_azure, scope = uri.partition("/mlflow/v")
+    _, _, scope = scope.partition("/")
+    name = environ.get("MLFLOW_EXPERIMENT_NAME") or environ.get("AZUREML_ARM_PROJECT_NAME")
+    identifier = environ.get("MLFLOW_EXPERIMENT_ID") or environ.get("AZUREML_EXPERIMENT_ID")
+    if not is_azure or not scope.startswith("subscriptions/") or not (name or identifier):
+        return None
+    import urllib.parse
+
+    where = f"experimentids/{identifier}" if identifier else "experiments/" + urllib.parse.quote(str(name), safe="")
+    return f"{host}/history/v1.0/{scope}/{where}/runs/{run_id}/token"
 
 
 def is_count(value: object, least: int) -> bool:
