@@ -1,4 +1,4 @@
-"""Keep the token good with which a run's server is told: Azure ML's lasts for a day or so, and a run may take longer."""
+"""Keep the token good with which a run's server is told: a run may take longer than Azure ML's lasts."""
 
 import json
 import time

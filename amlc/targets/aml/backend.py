@@ -52,17 +52,21 @@ class AmlBackend:
         self._due = 0.0
         self._pause_s = _SHORTEST_S
         self._outage: TransientError | None = None
+        self._unanswered: set[str] = set()
 
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         _ = self.client.facts  # a workspace that is not there is found out before anything is made
         for answer in self._submitter.submit(batch, parallel=self._parallel):
+            self._unanswered.discard(answer.job)
             if answer.refused is None:
                 self._seen[answer.job] = Observation(job=answer.job, status=Status.WAITING, url=answer.url)
             yield answer
         self._soon()
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
+        self._unanswered |= jobs.keys()
         for found in self.observer.views(jobs) if jobs else ():
+            self._unanswered.discard(found.name)
             yield adopted(found, jobs[found.name], self.client.tenant)
 
     def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
@@ -125,6 +129,7 @@ class AmlBackend:
     def _look(self, jobs: Collection[str]) -> list[Observation]:
         start = time.monotonic()
         found = self.observer.look(jobs)
+        found += self._deleted(set(jobs) - {seen.job for seen in found} - self._unanswered)
         unread = self.observer.unread
         if found and all(seen.job in unread and unread[seen.job].tries > PATIENCE for seen in found):
             raise unread[found[0].job].error  # nothing else is at work, and it does not heal
@@ -136,6 +141,11 @@ class AmlBackend:
         self._due = now + self._pause_s
         self._seen.update((seen.job, seen) for seen in found)
         return found
+
+    def _deleted(self, jobs: Collection[str]) -> list[Observation]:
+        """Return what is to be said of jobs that were there: a person took them away, and does not want them again."""
+        text = "somebody deleted it in the workspace"
+        return [Observation(job=job, status=Status.CANCELED, error=text) for job in sorted(jobs)]
 
     def _soon(self) -> None:
         self._pause_s = _SHORTEST_S

@@ -71,7 +71,7 @@ class Client:
         """What Azure says of the workspace. Raises BackendError when there is none, or no permission to see it."""
         with self._lock:
             answer = self.get("", doing=f"workspace '{self.workspace.name}'", version=WORKSPACE_VERSION)
-        properties: Mapping[str, Any] = answer["properties"]
+        properties: Mapping[str, Any] = (answer or {}).get("properties") or {}
         return properties
 
     @cached_property
@@ -143,7 +143,15 @@ def cloud() -> Cloud:
     if not any(name in os.environ for name in _CLOUD_VARIABLES):
         return Cloud()
     from azure.ai.ml import _azure_environments as clouds  # there is no public way (1.35)
+    from azure.ai.ml.exceptions import MlException
 
+    try:
+        return _cloud(clouds)
+    except MlException as err:
+        raise explained(err, "cloud (AZUREML_CURRENT_CLOUD, ARM_CLOUD_METADATA_URL)") from err
+
+
+def _cloud(clouds: Any) -> Cloud:
     name = clouds._get_default_cloud_name()  # noqa: SLF001
     clouds._set_cloud(name)  # noqa: SLF001
     management = str(clouds._get_base_url_from_metadata(cloud_name=name, is_local_mfe=True))  # noqa: SLF001

@@ -11,7 +11,8 @@ from amlc.backends import Check
 from amlc.errors import BackendError
 from amlc.targets.aml import Storage, assets, runs
 from amlc.targets.aml.artifacts import Artifacts
-from amlc.targets.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
+from amlc.targets.aml.client import WORKSPACE_VERSION, Client
+from amlc.targets.aml.explain import ForbiddenError
 
 _IMAGE = re.compile(
     r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
@@ -31,7 +32,7 @@ def examine(
     further: list[tuple[str, Callable[[], str]]] = [
         ("compute", lambda: _compute(client, compute)),
         ("environment", lambda: _environment(client, environment)),
-        ("datastore", lambda: _datastore(client, storage, environ)),
+        ("datastore", lambda: _datastore(client, job, storage, environ)),
         ("artifacts", lambda: _artifacts(artifacts)),
         ("MLflow", lambda: _mlflow(client, str(job.get("experiment_name") or "Default"))),
     ]
@@ -47,6 +48,8 @@ def examine(
 def _checked(name: str, find: Callable[[], str]) -> Check:
     try:
         return Check(name, is_well=True, text=find())
+    except ForbiddenError as err:
+        return Check(name, is_well=True, text=f"warning: {err} It is not checked.")
     except BackendError as err:
         return Check(name, is_well=False, text=str(err))
 
@@ -62,16 +65,13 @@ def _workspace(client: Client) -> str:
 
 
 def _compute(client: Client, compute: str | None) -> str:
-    assets.check_compute(client, compute)
+    _refuse(assets.compute_problem(client, compute))
     return f"'{(compute or '').removeprefix('azureml:')}'" if compute else "serverless"
 
 
 def _environment(client: Client, environment: Any) -> str:
     if isinstance(environment, str):
-        parts = environment.removeprefix("azureml:").split(":")
-        if len(parts) == 2 and "/" not in environment:
-            path = f"/environments/{parts[0]}/versions/{parts[1]}"
-            client.get(path, doing=f"environment '{environment}'", version=ASSETS_VERSION)
+        _refuse(assets.environment_problem(client, environment))
         return f"'{environment}'"
     image = str(environment.get("image") or "") if isinstance(environment, Mapping) else ""
     if image and not _IMAGE.fullmatch(image):
@@ -82,9 +82,16 @@ def _environment(client: Client, environment: Any) -> str:
     return f"image '{image}' (whether it can be pulled shows when a node does so)" if image else "as amlc.job says"
 
 
-def _datastore(client: Client, storage: Storage | None, environ: Mapping[str, str]) -> str:
+def _refuse(problem: str | None) -> None:
+    if problem:
+        raise BackendError(problem)
+
+
+def _datastore(client: Client, job: Mapping[str, Any], storage: Storage | None, environ: Mapping[str, str]) -> str:
     name = "workspaceblobstore"
-    client.get(f"/datastores/{name}", doing=f"datastore '{name}'", version=WORKSPACE_VERSION)
+    known = [storage.datastore] if storage is not None else []
+    for each in [name, *(one for one in assets.datastores_of(job) if one not in known)]:
+        _refuse(assets.datastore_problem(client, each))
     if storage is None:
         return f"'{name}'"
     path = f"/datastores/{storage.datastore}"

@@ -26,6 +26,10 @@ _NOT_FOUND = {
 }
 
 
+class ForbiddenError(BackendError):
+    """Who is signed in may not do this."""
+
+
 def explained(err: Exception, doing: str) -> BackendError:
     """Return the error for the user. `doing`: what was tried, such as `workspace 'ws'`."""
     from azure.core import exceptions as azure
@@ -61,7 +65,7 @@ def _refused(err: Any, status: int, doing: str) -> BackendError:
     if status == 401:
         return BackendError(f"{doing}: Azure does not accept the sign-in: {said} {_SIGN_IN}")
     if status == 403:
-        return BackendError(
+        return ForbiddenError(
             f"{doing}: no permission: {said} Ask for the role 'AzureML Data Scientist' on the workspace, or sign in "
             "as somebody who has it (az account show says who you are)."
         )

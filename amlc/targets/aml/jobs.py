@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +80,20 @@ class Submitter:
         values = _read(submission)
         folder = submission.folder
         compute = values.get("compute")
-        self._once("compute", compute, lambda: assets.check_compute(self._client, compute))
+        check, client = assets.check, self._client
+        self._once("compute", compute, lambda: check(assets.compute_problem, client, compute))
         storage = self._storage
         if storage is not None:
             ensure = assets.ensure_datastore
             self._once("storage", storage.datastore, lambda: ensure(self._client, storage, self._environ))
+        for name in assets.datastores_of(values):
+            if storage is None or name != storage.datastore:
+                self._once("datastore", name, partial(check, assets.datastore_problem, client, name))
         code, environment = values.get("code"), values.get("environment")
         if isinstance(code, str) and not code.startswith(("azureml:", "/subscriptions/")):
             snapshot = (folder / code).resolve()  # the same, seen from another folder of job files
             values["code"] = self._once("code", str(snapshot), lambda: assets.code_id(self._client, snapshot))
+        self._once("known", environment, lambda: check(assets.environment_problem, client, environment))
         seen_from = str(folder) if assets.names_files(environment) else None
         values["environment"] = self._once(
             "environment",
@@ -214,7 +220,7 @@ def _classified(err: Exception, job: str) -> BackendError:
         return cut_short
     if isinstance(err, HttpResponseError) and err.status_code == 400:
         return _NotAcceptedError(job, reason(err)[1])
-    if isinstance(err, HttpResponseError) or type(err).__module__.startswith("azure."):
+    if isinstance(err, HttpResponseError) or type(err).__module__ != "builtins":
         return explained(err, f"job '{job}'")
     raise err
 

@@ -59,7 +59,10 @@ class Rest:
                 if response.status_code == 404 and missing:
                     return None
                 response.raise_for_status()
-                return response.json() if response.content else None
+                found = response.json() if response.content else None
+                if not isinstance(found, (dict, type(None))):
+                    raise ValueError("not an object")
+                return found
             except ValueError as err:  # cut short on its way
                 if reading == _READINGS - 1:
                     raise explained(exceptions.DecodeError(str(err), response=response), doing) from err

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from amlc.errors import BackendError, TransientError
-from amlc.targets.aml.explain import failed_way
+from amlc.targets.aml.explain import failed_way, first_line
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -63,10 +63,11 @@ class OneToken:
                 return _usable(known, now)
             try:
                 token = self._source.get_token(*scopes, **options)
-            except ClientAuthenticationError as err:
+            except (ClientAuthenticationError, OSError, ValueError) as err:  # a token file is not there, a bad tenant
+                error = err if isinstance(err, ClientAuthenticationError) else ClientAuthenticationError(str(err))
                 if known is None or options.get("claims"):
-                    raise
-                return _kept(known, err, now)
+                    raise error from err
+                return _kept(known, error, now)
             now = time.time()
             self._tokens[scopes] = _Known(token, now + _SPENT * (token.expires_on - now))
             return token
@@ -113,13 +114,14 @@ def sign_in(environ: Mapping[str, str], subscription: str, authority: str | None
         "managed": lambda: _machine("managed_identity", authority=authority),
     }
     name = environ.get(CREDENTIAL)
-    if name:
-        if name not in ways:
-            raise BackendError(f"{CREDENTIAL}={name}: there is no such way to sign in. Use one of {', '.join(ways)}.")
-        return OneToken(ways[name]())
+    if name and name not in ways:
+        raise BackendError(f"{CREDENTIAL}={name}: there is no such way to sign in. Use one of {', '.join(ways)}.")
     described = all(environ.get(key) for key in _PRINCIPAL) and any(environ.get(key) for key in _SECRETS)
     names = ("variables", "az", "managed") if described else ("az", "variables", "managed")
-    return OneToken(ChainedTokenCredential(*[ways[each]() for each in names]))
+    try:
+        return OneToken(ways[name]() if name else ChainedTokenCredential(*[ways[each]() for each in names]))
+    except (OSError, ValueError) as err:  # a certificate that is not there, a tenant that is none
+        raise BackendError(f"sign-in: {first_line(str(err))} Check the variables that begin with AZURE_.") from err
 
 
 def _machine(*ways: str, authority: str | None) -> TokenCredential:

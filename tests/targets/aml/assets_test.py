@@ -11,11 +11,14 @@ from azure.core.exceptions import DecodeError, HttpResponseError
 from amlc.errors import BackendError, TransientError
 from amlc.targets.aml import Storage
 from amlc.targets.aml.assets import (
-    check_compute,
+    check,
     code_id,
     compute_problem,
+    datastore_problem,
+    datastores_of,
     ensure_datastore,
     environment_id,
+    environment_problem,
     names_files,
     no_key,
     unreadable,
@@ -223,10 +226,55 @@ def test_a_compute_target_that_cannot_run_jobs_is_a_problem(compute, properties,
     found = compute_problem(client, compute)
     assert (found is None) if problem is None else (problem in found)
     if problem is None:
-        assert check_compute(client, compute) == "cpu"
+        assert check(compute_problem, client, compute) == ""
     else:
         with pytest.raises(BackendError, match="in state"):
-            check_compute(client, compute)
+            check(compute_problem, client, compute)
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ({}, []),
+        ({"inputs": None, "outputs": None}, []),
+        ({"inputs": {"x": 3, "y": {"path": "azureml:mnist:1"}, "z": {"path": "data"}, "u": {"type": "uri_file"}}}, []),
+        (
+            {
+                "inputs": {"x": {"path": "azureml://datastores/b/paths/x"}, "y": {"path": "azureml://datastores/b/y"}},
+                "outputs": {"z": {"path": "azureml:azureml://datastores/a_1/paths/z"}},
+            },
+            ["a_1", "b"],
+        ),
+    ],
+)
+def test_a_jobs_datastores_are_those_of_its_inputs_and_outputs(job, expected):
+    assert datastores_of(job) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "asked"),
+    [
+        ("azureml:e:1", ["GET /environments/e/versions/1"]),
+        ("e:1", ["GET /environments/e/versions/1"]),
+        ("azureml:e@latest", ["GET /environments/e"]),
+        ("azureml://registries/r/environments/e/versions/1", []),
+        ("azureml:/subscriptions/s/environments/e/versions/1", []),
+        ({"image": "i"}, []),
+        (None, []),
+    ],
+    ids=str,
+)
+def test_a_registered_environment_is_looked_for(environment, asked):
+    client = Client()
+    found = environment_problem(client, environment)
+    assert client.asked == asked
+    assert bool(found) is bool(asked)
+    assert environment_problem(Client(**dict.fromkeys(asked, {})), environment) is None
+
+
+def test_a_datastore_is_looked_for():
+    assert "datastore 'd': there is none of that name in workspace 'w'." in datastore_problem(Client(), "d")
+    assert datastore_problem(Client(**{"GET /datastores/d": {}}), "d") is None
 
 
 def test_a_compute_target_that_is_not_there_can_be_made():

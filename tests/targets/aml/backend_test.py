@@ -9,6 +9,7 @@ from amlc.errors import BackendError, TransientError
 from amlc.model import Observation, Status
 from amlc.targets.aml import backend as module
 from amlc.targets.aml.observe import PATIENCE, Unread
+from amlc.targets.aml.views import view
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.throttle_test import Clock
 from tests.targets.aml.workspace import Client, resource
@@ -67,9 +68,24 @@ def test_news_make_it_look_again_soon(backend):
 def test_a_job_that_is_gone_is_news(backend):
     pauses(backend, 5)
     backend.observer.says = []
-    backend.poll(["a"], timeout_s=100)
+    (seen,) = backend.poll(["a"], timeout_s=100)
+    assert (seen.status, seen.error) == (Status.CANCELED, "somebody deleted it in the workspace")
     del backend.observer.looks[:-1]
-    assert pauses(backend, 1) == [1.0, 1.0]
+    assert pauses(backend, 1) == [1.0, 1.5]
+
+
+def test_a_job_that_was_never_confirmed_was_not_deleted(backend):
+    backend.observer.views = lambda jobs: []
+    backend.observer.says = []
+    assert list(backend.adopt({"a": None})) == []
+    assert backend.poll(["a"], timeout_s=0) == []
+
+
+def test_a_job_that_was_found_after_all_can_be_deleted(backend):
+    backend.observer.views = lambda jobs: [view(resource("a"))]
+    backend.observer.says = []
+    assert [answer.job for answer in backend.adopt({"a": None})] == ["a"]
+    assert [seen.status for seen in backend.poll(["a"], timeout_s=0)] == [Status.CANCELED]
 
 
 def test_a_look_takes_a_tenth_of_the_time_at_the_most(backend):
@@ -119,8 +135,8 @@ def test_an_outage_is_said_until_it_is_over_and_asked_about_ever_more_rarely(bac
     with pytest.raises(TransientError, match="down"):
         backend.poll(["a"], timeout_s=0.25)
     assert len(looks) == 8
-    backend.observer.says = []
-    assert backend.poll(["a"], timeout_s=100) == []
+    backend.observer.says = [Observation(job="a", status=Status.RUNNING)]
+    assert backend.poll(["a"], timeout_s=100) == backend.observer.says
 
 
 def test_a_cancel_makes_it_look_again_soon(backend, monkeypatch):

@@ -84,6 +84,7 @@ class Clouds:
 )
 def test_the_cloud_is_that_of_the_clients_own_setting(monkeypatch, environ, management, aml, authority):
     monkeypatch.setitem(sys.modules, "azure.ai.ml", SimpleNamespace(_azure_environments=Clouds))
+    monkeypatch.setitem(sys.modules, "azure.ai.ml.exceptions", SimpleNamespace(MlException=KeyError))
     monkeypatch.delenv("AZURE_AUTHORITY_HOST", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -92,6 +93,15 @@ def test_the_cloud_is_that_of_the_clients_own_setting(monkeypatch, environ, mana
         assert cloud() == Cloud(management, aml, authority)
     finally:
         cloud.cache_clear()
+
+
+def test_a_cloud_that_nobody_knows_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "azure.ai.ml", SimpleNamespace(_azure_environments=Clouds))
+    monkeypatch.setitem(sys.modules, "azure.ai.ml.exceptions", SimpleNamespace(MlException=AssertionError))
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "Mars")
+    cloud.cache_clear()
+    with pytest.raises(BackendError, match="AZUREML_CURRENT_CLOUD"):
+        cloud()
 
 
 def test_a_job_that_runs_as_the_user_has_a_token_for_azure_ml():

@@ -9,6 +9,7 @@ from amlc.render.scalars import to_yaml
 from amlc.targets.aml import Storage
 from amlc.targets.aml.backend import AmlBackend
 from amlc.targets.aml.doctor import examine
+from amlc.targets.aml.explain import ForbiddenError
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.workspace import Client
 
@@ -137,14 +138,13 @@ def test_what_is_no_image_reference_is_said(checks, image):
     ("environment", "answers", "expected"),
     [
         pytest.param("azureml:e:1", {"GET /environments/e/versions/1": {}}, (True, "'azureml:e:1'"), id="there"),
-        pytest.param("azureml:e:1", {}, (False, "environment 'azureml:e:1': not found"), id="not there"),
-        pytest.param("azureml:e@latest", {}, (True, "'azureml:e@latest'"), id="the latest"),
+        pytest.param("azureml:e@latest", {"GET /environments/e": {}}, (True, "'azureml:e@latest'"), id="the latest"),
         pytest.param("azureml://registries/a:b/e", {}, (True, "'azureml://registries/a:b/e'"), id="of a registry"),
         pytest.param(None, {}, (True, "as amlc.job says"), id="none"),
         pytest.param({"build": {"path": "."}}, {}, (True, "as amlc.job says"), id="built"),
     ],
 )
-def test_an_environment_is_looked_for_where_it_has_a_version(checks, environment, answers, expected):
+def test_an_environment_is_looked_for_where_it_has_a_name(checks, environment, answers, expected):
     assert checks({"environment": environment}, **answers)["environment"] == expected
 
 
@@ -188,3 +188,28 @@ def test_the_first_job_file_is_the_one_that_is_examined(tmp_path):
     assert computes() == ["GET /computes/first"]
     (tmp_path / "jobs" / "00000-a.yml").write_text("[1]")
     assert computes() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "text"),
+    [
+        ("compute", {}, "compute 'cpu'"),
+        ("environment", {"environment": "azureml:e:1"}, "environment 'e:1'"),
+        ("environment", {"environment": "azureml:e@latest"}, "environment 'e@latest'"),
+        ("datastore", {"inputs": {"x": {"path": "azureml://datastores/d/paths/x"}}}, "datastore 'd'"),
+    ],
+)
+def test_what_is_missing_is_said_as_submit_says_it(checks, name, job, text):
+    is_well, said = checks(job, **{"GET /computes/cpu": None})[name]
+    assert not is_well
+    assert said.startswith(f"{text}: there is none of that name")
+    assert "az ml " in said
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("compute", "/computes/cpu"), ("datastore", "/datastores/workspaceblobstore")]
+)
+def test_a_check_that_is_forbidden_is_a_warning(checks, name, path):
+    is_well, said = checks(**{f"GET {path}": ForbiddenError("no permission.")})[name]
+    assert is_well
+    assert said == "warning: no permission. It is not checked."

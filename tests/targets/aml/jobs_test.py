@@ -18,6 +18,7 @@ from amlc.model import Algorithm
 from amlc.names import job_id
 from amlc.render.scalars import to_yaml
 from amlc.targets.aml import Storage, assets
+from amlc.targets.aml.explain import ForbiddenError
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
 from amlc.targets.aml.views import view
 from tests.targets.aml.workspace import ONE, SCOPE, TWO, Client, resource
@@ -56,7 +57,7 @@ class Service(Client):
     """A workspace in which the client creates jobs as it would: `fails` by job name, an error or a list of them."""
 
     def __init__(self, *, fails=None, there=(), **answers):
-        answers = {"GET /computes/cpu": {"properties": {}}, **answers}
+        answers = {"GET /computes/cpu": {"properties": {}}, "GET /environments/e/versions/1": {}, **answers}
         super().__init__(**answers, **{f"GET /jobs/{name}": job for name, job in dict(there).items()})
         self.fails = {
             name: list(errors) if isinstance(errors, list) else [errors] for name, errors in (fails or {}).items()
@@ -202,7 +203,37 @@ def test_the_header_in_a_job_is_what_nothing_else_says(assessor, told):
 def test_what_jobs_share_is_looked_up_once():
     service = Service()
     submitted(service, "a", "b", "c")
-    assert service.asked == ["GET /computes/cpu"]
+    assert service.asked == ["GET /computes/cpu", "GET /environments/e/versions/1"]
+
+
+MISSING = {
+    "compute": ({"compute": "azureml:gone"}, "compute 'gone': there is none of that name in workspace 'w'"),
+    "environment": ({"environment": "azureml:gone:1"}, "environment 'gone:1': there is none of that name and version"),
+    "latest": ({"environment": "azureml:gone@latest"}, "environment 'gone@latest': there is none of that name"),
+    "datastore": (
+        {"inputs": {"data": {"path": "azureml://datastores/gone/paths/x"}}},
+        "datastore 'gone': there is none of that name in workspace 'w'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_jobs_need_and_the_workspace_lacks_is_said_before_any_is_made(case):
+    changes, text = MISSING[case]
+    service = Service()
+    with pytest.raises(BackendError, match=text):
+        submitted(service, "a", **changes)
+    assert service.bodies == {}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_may_not_be_looked_at_is_a_warning(case):
+    changes, _ = MISSING[case]
+    paths = ("computes/gone", "environments/gone/versions/1", "environments/gone", "datastores/gone")
+    service = Service(**{f"GET /{path}": ForbiddenError("no permission.") for path in paths})
+    with pytest.warns(RuntimeWarning, match=r"no permission\. It is not checked"):
+        (answer,) = submitted(service, "a", **changes)
+    assert answer.refused is None
 
 
 def test_what_jobs_share_is_registered_once_and_stands_in_each(monkeypatch):
