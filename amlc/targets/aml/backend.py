@@ -23,6 +23,8 @@ from amlc.targets.aml.observe import PATIENCE, Observer
 
 _SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
 _SHARE = 10  # a look may take a tenth of the time
+_WORTH = 20  # jobs that should have ended for each call of a look that takes more than a few
+_FEW, _EACH_S = 2, 0.1
 _FOLLOW_S = 2.0
 _LOGS = ("user_logs/", "azureml-logs/70_driver_log")
 
@@ -50,6 +52,7 @@ class AmlBackend:
         )
         self._seen: dict[str, Observation] = {}
         self._due = 0.0
+        self._looked = time.monotonic()
         self._pause_s = _SHORTEST_S
         self._outage: TransientError | None = None
         self._unanswered: set[str] = set()
@@ -136,11 +139,26 @@ class AmlBackend:
         now = time.monotonic()
         self._outage = None
         is_news = any(self._seen.get(seen.job) != seen for seen in found) or len(found) < len(jobs)
-        longer = _SHORTEST_S if is_news else min(self._pause_s * 1.5, _LONGEST_S)
+        longest = max(_LONGEST_S, float(self.observer.calls))  # one call a second at the most
+        longer = _SHORTEST_S if is_news else min(self._pause_s * 1.5, longest)
+        if self.observer.calls > _FEW:
+            longer = max(longer, min(self._until_worth_it(found, now), longest))
+        self._looked = now
         self._pause_s = max(longer, _SHARE * (now - start))
         self._due = now + self._pause_s
         self._seen.update((seen.job, seen) for seen in found)
         return found
+
+    def _until_worth_it(self, found: Sequence[Observation], now: float) -> float:
+        """Return after how many seconds another look is worth its calls, by how many jobs ended since the last one."""
+        ended = sum(seen.status.ended and not self._seen_ended(seen.job) for seen in found)
+        if not ended:
+            return max(self._pause_s * 1.5, _EACH_S * self.observer.calls)
+        wanted = min(_WORTH * self.observer.calls, 0.75 * (len(found) - ended))
+        return max(wanted * (now - self._looked) / ended, _EACH_S * self.observer.calls)
+
+    def _seen_ended(self, job: str) -> bool:
+        return job in self._seen and self._seen[job].status.ended
 
     def _deleted(self, jobs: Collection[str]) -> list[Observation]:
         """Return what is to be said of jobs that were there: a person took them away, and does not want them again."""

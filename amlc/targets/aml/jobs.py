@@ -281,14 +281,19 @@ def get_job(client: Client, job: str) -> View | None:
 
 def list_jobs(client: Client, *, experiment: str | None = None) -> Iterator[View]:
     """Yield the workspace's jobs that amlc made, of one experiment or of all."""
+    for page in job_pages(client, experiment=experiment):
+        yield from page
+
+
+def job_pages(client: Client, *, experiment: str | None = None) -> Iterator[list[View]]:
+    """Yield the same page by page, the newest first as a rule; a page is asked for when it is drawn."""
     # The service compares a tag by its key only, a property by its value too.
     params = {"api-version": JOBS_VERSION, "listViewType": "All", "tag": EXPERIMENT}
     if experiment is not None:
         params["properties"] = f"{EXPERIMENT}={experiment}"
-    for resource in client.arm.pages(f"{client.scope}/jobs", doing="list of jobs", params=params):
-        found = view(resource)
-        if experiment is None or found.tags.get(EXPERIMENT) == experiment:
-            yield found
+    for page in client.arm.pages(f"{client.scope}/jobs", doing="list of jobs", params=params):
+        found = [view(resource) for resource in page]
+        yield [job for job in found if experiment is None or job.tags.get(EXPERIMENT) == experiment]
 
 
 def cancel_jobs(client: Client, jobs: Collection[str], *, parallel: int) -> None:

@@ -16,7 +16,7 @@ from amlc.targets.aml import runs
 from amlc.targets.aml.artifacts import Artifacts, Records, records
 from amlc.targets.aml.assets import waiting_reason
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
-from amlc.targets.aml.jobs import get_job, list_jobs
+from amlc.targets.aml.jobs import get_job, job_pages
 from amlc.targets.aml.views import Cause, View, cause, is_late, trials_of
 
 PATIENCE: Final = 5
@@ -43,6 +43,7 @@ class Observer:
         self._parallel = parallel
         self._lists_by_experiment = True
         self._experiments: dict[str, str] = {}
+        self.calls = 0  # for the last look at all jobs, without those for what ended
         self.ended: dict[str, tuple[Observation, Fetched]] = {}
         self.unread: dict[str, Unread] = {}
 
@@ -71,13 +72,32 @@ class Observer:
     def views(self, jobs: Collection[str]) -> list[View]:
         """Return `jobs` as the service has them now; one that it certainly does not have is left out."""
         wanted = set(jobs)
-        known = self._experiment if self._lists_by_experiment else None
-        listed = {job.name: job for job in list_jobs(self._client, experiment=known) if job.name in wanted}
+        self.calls = 0
+        listed, is_whole = self._listed(wanted)
+        self.calls += len(wanted) - len(listed)
         # The list may be a moment behind, and a job made by hand has no property to be filtered by.
         hidden = [view for view in self._each(lambda job: get_job(self._client, job), wanted - listed.keys()) if view]
-        if hidden and not listed:
+        if hidden and not listed and is_whole:
             self._lists_by_experiment = False
         return [*listed.values(), *hidden]
+
+    def _listed(self, wanted: Collection[str]) -> tuple[dict[str, View], bool]:
+        """Return those of the wanted jobs that the list has, and whether that is all of it.
+
+        It is read no further than to the last of them, nor when as many pages were of no use as jobs are left: these
+        are old, lie at its end, and each is asked for by itself.
+        """
+        known = self._experiment if self._lists_by_experiment else None
+        listed: dict[str, View] = {}
+        useless = 0
+        for page in job_pages(self._client, experiment=known):
+            self.calls += 1
+            found = {job.name: job for job in page if job.name in wanted}
+            listed |= found
+            useless += not found
+            if page and useless >= len(wanted) - len(listed):
+                return listed, False
+        return listed, True
 
     def fetched(self, job: str) -> Fetched:
         """Return what the trials of a job reported so far."""
@@ -185,7 +205,8 @@ class Observer:
                 if name not in self._experiments:
                     self._experiments[name] = runs.experiment_id(self._client, name) or ""
                 if self._experiments[name]:
-                    found |= runs.search(self._client, self._experiments[name])
+                    names = {job.name for job in ended if job.experiment == name}
+                    found |= runs.search(self._client, self._experiments[name], names)
         bare = [
             job.name
             for job in ended

@@ -117,9 +117,12 @@ def sign_in(environ: Mapping[str, str], subscription: str, authority: str | None
     if name and name not in ways:
         raise BackendError(f"{CREDENTIAL}={name}: there is no such way to sign in. Use one of {', '.join(ways)}.")
     described = all(environ.get(key) for key in _PRINCIPAL) and any(environ.get(key) for key in _SECRETS)
-    names = ("variables", "az", "managed") if described else ("az", "variables", "managed")
     try:
-        return OneToken(ways[name]() if name else ChainedTokenCredential(*[ways[each]() for each in names]))
+        if name:
+            return OneToken(ways[name]())
+        machine = _machine("environment", "workload_identity", "managed_identity", authority=authority)
+        first = [ways["variables"]()] if described else []
+        return OneToken(ChainedTokenCredential(*first, ways["az"](), machine))
     except (OSError, ValueError) as err:  # a certificate that is not there, a tenant that is none
         raise BackendError(f"sign-in: {first_line(str(err))} Check the variables that begin with AZURE_.") from err
 

@@ -269,7 +269,7 @@ def test_a_registered_environment_is_looked_for(environment, asked):
     found = environment_problem(client, environment)
     assert client.asked == asked
     assert bool(found) is bool(asked)
-    assert environment_problem(Client(**dict.fromkeys(asked, {})), environment) is None
+    assert environment_problem(Client(**{path: {} for path in asked}), environment) is None
 
 
 def test_a_datastore_is_looked_for():

@@ -23,6 +23,7 @@ class Observer:
         self.looks = []
         self.says = [Observation(job="a", status=Status.WAITING)]
         self.unread = {}
+        self.calls = 1
 
     def look(self, jobs):
         self.looks.append(self.clock.now)
@@ -212,3 +213,34 @@ def test_when_nothing_else_is_at_work_it_is_tried_for_a_while(backend, tries, st
             backend.poll(["a"], timeout_s=0)
     else:
         assert backend.poll(["a"], timeout_s=0) == backend.observer.says
+
+
+def after_a_look(backend, *, calls, ended, of, after_s=10.0):
+    """Return for how long nobody looks after a look of so many calls that found so many more jobs ended."""
+    names = [f"job-{n}" for n in range(of)]
+    backend.poll(["a"], timeout_s=0)
+    backend.clock.now += after_s
+    backend.observer.calls = calls
+    backend.observer.says = [
+        Observation(job=name, status=Status.SUCCEEDED if n < ended else Status.RUNNING) for n, name in enumerate(names)
+    ]
+    backend.poll(names, timeout_s=0)
+    return round(backend._pause_s, 3)
+
+
+@pytest.mark.parametrize(
+    ("calls", "ended", "of", "pause_s"),
+    [
+        pytest.param(1, 1, 1000, 1.0, id="one page, and there is news"),
+        pytest.param(2, 1, 1000, 1.0, id="two pages"),
+        pytest.param(3, 30, 1000, 20.0, id="worth it when sixty more have ended"),
+        pytest.param(3, 100, 1000, 6.0, id="which is soon"),
+        pytest.param(3, 80, 100, 1.875, id="or most of those that are left"),
+        pytest.param(3, 1, 1000, 20.0, id="or after a while"),
+        pytest.param(170, 1, 5000, 170.0, id="which is longer where a look takes many calls"),
+        pytest.param(170, 1700, 5000, 17.0, id="but not where many end"),
+        pytest.param(170, 0, 5000, 17.0, id="and a call is worth a moment"),
+    ],
+)
+def test_a_look_of_many_calls_waits_until_it_is_worth_them(backend, calls, ended, of, pause_s):
+    assert after_a_look(backend, calls=calls, ended=ended, of=of) == pause_s

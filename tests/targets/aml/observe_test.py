@@ -307,6 +307,39 @@ def test_jobs_are_listed_once_and_those_that_the_list_lacks_are_asked_for():
     assert client.arm.asked[-1][2]["properties"] == "amlc.experiment=mnist"
 
 
+def long_list(pages, of=30):
+    """Return the answers of a workspace whose list has so many pages, the newest job first: 'job-0' is the oldest."""
+    names = [f"job-{n}" for n in reversed(range(pages * of))]
+    jobs = {name: resource(name, tags={"amlc.experiment": "mnist"}) for name in names}
+    answers = [
+        {"value": [jobs[name] for name in names[at : at + of]], "next": at + of < len(names)}
+        for at in range(0, len(names), of)
+    ]
+    return {"GET /jobs": answers, **{f"GET /jobs/{name}": job for name, job in jobs.items()}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pages", "single"),
+    [
+        pytest.param(range(270, 300), 1, 0, id="the newest"),
+        pytest.param(range(240, 300), 2, 0, id="the two newest pages"),
+        pytest.param(range(300), 10, 0, id="all"),
+        pytest.param([0], 1, 1, id="the oldest"),
+        pytest.param([0, *range(270, 300)], 2, 1, id="the newest, and the oldest"),
+        pytest.param(range(0, 300, 30), 10, 0, id="one of each page"),
+        pytest.param(range(3), 3, 3, id="the oldest three"),
+        pytest.param(range(20), 10, 0, id="the oldest twenty"),
+    ],
+)
+def test_the_list_is_read_no_further_than_it_is_of_use(wanted, pages, single):
+    client = Client(**long_list(10))
+    observer = Observer(client, Store(), experiment="mnist", parallel=1)
+    names = {f"job-{n}" for n in wanted}
+    assert {job.name for job in observer.views(names)} == names
+    assert client.asked.count("GET /jobs") == pages
+    assert len(client.asked) == pages + single
+
+
 def test_jobs_made_by_hand_are_listed_without_the_property_from_then_on():
     client = Client(**{"GET /jobs": {"value": []}, "GET /jobs/a": resource("a")})
     observer = Observer(client, Store(), experiment="mnist", parallel=1)

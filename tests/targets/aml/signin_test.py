@@ -130,6 +130,7 @@ def test_who_never_signed_in_is_told_so_at_once(clock):
         signin.OneToken(source).get_token("a")
 
 
+KINDS = {1: "managed", 2: "variables", 3: "machine"}
 PRINCIPAL = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"}
 SECRET = {**PRINCIPAL, "AZURE_CLIENT_SECRET": "s"}
 
@@ -137,22 +138,22 @@ SECRET = {**PRINCIPAL, "AZURE_CLIENT_SECRET": "s"}
 @pytest.mark.parametrize(
     ("environ", "order"),
     [
-        pytest.param({}, ["az", "variables", "managed"], id="nothing is set"),
-        pytest.param(PRINCIPAL, ["az", "variables", "managed"], id="a principal without a secret"),
-        pytest.param({"AZURE_CLIENT_SECRET": "s"}, ["az", "variables", "managed"], id="a secret without a principal"),
-        pytest.param({**SECRET, "AZURE_TENANT_ID": ""}, ["az", "variables", "managed"], id="an empty variable"),
-        pytest.param(SECRET, ["variables", "az", "managed"], id="a secret"),
-        pytest.param({**PRINCIPAL, "AZURE_CLIENT_CERTIFICATE_PATH": "/c"}, ["variables", "az", "managed"], id="certificate"),
-        pytest.param({**PRINCIPAL, "AZURE_FEDERATED_TOKEN_FILE": "/t"}, ["variables", "az", "managed"], id="federated"),
+        pytest.param({}, ["az", "machine"], id="nothing is set"),
+        pytest.param(PRINCIPAL, ["az", "machine"], id="a principal without a secret"),
+        pytest.param({"AZURE_CLIENT_SECRET": "s"}, ["az", "machine"], id="a secret without a principal"),
+        pytest.param({**SECRET, "AZURE_TENANT_ID": ""}, ["az", "machine"], id="an empty variable"),
+        pytest.param(SECRET, ["variables", "az", "machine"], id="a secret"),
+        pytest.param({**PRINCIPAL, "AZURE_CLIENT_CERTIFICATE_PATH": "/c"}, ["variables", "az", "machine"], id="certificate"),
+        pytest.param({**PRINCIPAL, "AZURE_FEDERATED_TOKEN_FILE": "/t"}, ["variables", "az", "machine"], id="federated"),
         pytest.param({**SECRET, "AMLC_CREDENTIAL": "az"}, ["az"], id="az by name"),
         pytest.param({"AMLC_CREDENTIAL": "managed"}, ["managed"], id="managed by name"),
-        pytest.param({"AMLC_CREDENTIAL": ""}, ["az", "variables", "managed"], id="no name"),
+        pytest.param({"AMLC_CREDENTIAL": ""}, ["az", "machine"], id="no name"),
     ],
 )  # fmt: skip
 def test_the_variables_come_first_when_they_describe_somebody(monkeypatch, environ, order):
     monkeypatch.setattr(signin, "_az", lambda subscription: ("az", subscription))
     monkeypatch.setattr(
-        signin, "_machine", lambda *ways, authority: ("variables" if len(ways) > 1 else "managed", authority)
+        signin, "_machine", lambda *ways, authority: (KINDS[len(ways)], authority)
     )
     monkeypatch.setattr("azure.identity.ChainedTokenCredential", lambda *ways: ways)
     source = signin.sign_in(environ, "s", "https://login")._source
