@@ -25,6 +25,7 @@ _SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer
 _SHARE = 10  # a look may take a tenth of the time
 _WORTH = 20  # jobs that should have ended for each call of a look that takes more than a few
 _FEW, _EACH_S = 2, 0.1
+_SMALL_PAGE = 30  # jobs, of the list
 _FOLLOW_S = 2.0
 _LOGS = ("user_logs/", "azureml-logs/70_driver_log")
 
@@ -64,7 +65,7 @@ class AmlBackend:
             if answer.refused is None:
                 self._seen[answer.job] = Observation(job=answer.job, status=Status.WAITING, url=answer.url)
             yield answer
-        self._soon()
+        self._soon(min(_LONGEST_S, _EACH_S * len(self._seen) / _SMALL_PAGE))  # so many cannot all have news at once
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
         self._unanswered |= jobs.keys()
@@ -165,6 +166,6 @@ class AmlBackend:
         text = "somebody deleted it in the workspace"
         return [Observation(job=job, status=Status.CANCELED, error=text) for job in sorted(jobs)]
 
-    def _soon(self) -> None:
-        self._pause_s = _SHORTEST_S
-        self._due = time.monotonic() + _SHORTEST_S
+    def _soon(self, pause_s: float = _SHORTEST_S) -> None:
+        self._pause_s = max(_SHORTEST_S, pause_s)
+        self._due = time.monotonic() + self._pause_s

@@ -49,7 +49,7 @@ class Observer:
 
     def look(self, jobs: Collection[str]) -> list[Observation]:
         """Return what the service says of `jobs` now; one that it certainly does not have is left out."""
-        return self.tell(self.views(jobs))
+        return self.tell(self.views(jobs, slim=True))
 
     def tell(self, views: Iterable[View]) -> list[Observation]:
         """Return what there is to say of listed jobs; of those that ended since the last time, with their results."""
@@ -69,11 +69,14 @@ class Observer:
             remark = f"Azure ML says {job.raw_status or 'nothing'!r}"
         return Observation(job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant))
 
-    def views(self, jobs: Collection[str]) -> list[View]:
-        """Return `jobs` as the service has them now; one that it certainly does not have is left out."""
+    def views(self, jobs: Collection[str], *, slim: bool = False) -> list[View]:
+        """Return `jobs` as the service has them now; one that it certainly does not have is left out.
+
+        slim: of those that have not ended, only what is told of them; there may be thousands.
+        """
         wanted = set(jobs)
         self.calls = 0
-        listed, is_whole = self._listed(wanted)
+        listed, is_whole = self._listed(wanted, slim=slim)
         self.calls += len(wanted) - len(listed)
         # The list may be a moment behind, and a job made by hand has no property to be filtered by.
         hidden = [view for view in self._each(lambda job: get_job(self._client, job), wanted - listed.keys()) if view]
@@ -81,7 +84,7 @@ class Observer:
             self._lists_by_experiment = False
         return [*listed.values(), *hidden]
 
-    def _listed(self, wanted: Collection[str]) -> tuple[dict[str, View], bool]:
+    def _listed(self, wanted: Collection[str], *, slim: bool) -> tuple[dict[str, View], bool]:
         """Return those of the wanted jobs that the list has, and whether that is all of it.
 
         It is read no further than to the last of them, nor when as many pages were of no use as jobs are left: these
@@ -92,7 +95,7 @@ class Observer:
         useless = 0
         for page in job_pages(self._client, experiment=known):
             self.calls += 1
-            found = {job.name: job for job in page if job.name in wanted}
+            found = {job.name: job.slim if slim else job for job in page if job.name in wanted}
             listed |= found
             useless += not found
             if page and useless >= len(wanted) - len(listed):

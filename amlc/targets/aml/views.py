@@ -93,6 +93,14 @@ class View:
         return self.properties.get("environmentVariables") or {}
 
     @property
+    def slim(self) -> View:
+        """The same without what nobody asks about a job that has not ended; one that has is left whole."""
+        if self.status.ended:
+            return self
+        kept = {name: self.properties[name] for name in ("status", "services") if name in self.properties}
+        return View(self.name, kept, self.created)
+
+    @property
     def is_distributed(self) -> bool:
         """Whether several processes run each trial of it."""
         count = (self.properties.get("resources") or {}).get("instanceCount") or 1

@@ -152,9 +152,7 @@ SECRET = {**PRINCIPAL, "AZURE_CLIENT_SECRET": "s"}
 )  # fmt: skip
 def test_the_variables_come_first_when_they_describe_somebody(monkeypatch, environ, order):
     monkeypatch.setattr(signin, "_az", lambda subscription: ("az", subscription))
-    monkeypatch.setattr(
-        signin, "_machine", lambda *ways, authority: (KINDS[len(ways)], authority)
-    )
+    monkeypatch.setattr(signin, "_machine", lambda *ways, authority: (KINDS[len(ways)], authority))
     monkeypatch.setattr("azure.identity.ChainedTokenCredential", lambda *ways: ways)
     source = signin.sign_in(environ, "s", "https://login")._source
     ways = [source] if isinstance(source[0], str) else source

@@ -297,3 +297,10 @@ def test_a_page_names_the_tenant_where_it_is_known():
 
 def test_the_marks_by_which_paid_work_is_found_again_stay_what_they_are():
     assert (EXPERIMENT, REVISION, DIGEST, HEADER) == ("amlc.experiment", "amlc.revision", "amlc.digest", "amlc.header")
+
+
+@pytest.mark.parametrize(("status", "trials"), [("Running", 0), ("Queued", 0), ("NotResponding", 0), ("Failed", 1)])
+def test_a_job_that_has_not_ended_can_do_without_most_of_it(status, trials):
+    job = view(resource("job", status=status))
+    assert (job.slim.name, job.slim.status, job.slim.url("t")) == (job.name, job.status, job.url("t"))
+    assert len(trials_of(job.slim)) == trials
