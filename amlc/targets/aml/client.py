@@ -22,6 +22,8 @@ from amlc.targets.aml.signin import OneToken, sign_in, tenant
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
+    from amlc.targets.aml.throttle import Patience
+
 _CLOUD_VARIABLES = ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD", "AZUREML_DEV_URL_MFE")
 # The versions that azure-ai-ml 1.35 sends for the same calls.
 JOBS_VERSION = "2024-01-01-preview"
@@ -34,14 +36,25 @@ class Client:
     """One workspace. Nothing is sent, and little imported, before it is needed; safe to share between threads."""
 
     def __init__(self, workspace: Workspace, credential: OneToken | None = None) -> None:
-        from amlc.targets.aml.throttle import Pace, PacedTransport, Patience
+        from amlc.targets.aml.throttle import Pace, PacedTransport
 
         _quieten()
         self.workspace = workspace
-        self.credential = credential or sign_in(os.environ, workspace.subscription_id, cloud().authority)
+        self._given = credential
         self._transport = PacedTransport(Pace())
-        self._retry = Patience(self.credential)
         self._lock = threading.RLock()
+
+    @cached_property
+    def credential(self) -> OneToken:
+        """Who calls. Raises BackendError for settings of which none can be made."""
+        with self._lock:
+            return self._given or sign_in(os.environ, self.workspace.subscription_id, cloud().authority)
+
+    @cached_property
+    def _retry(self) -> Patience:
+        from amlc.targets.aml.throttle import Patience
+
+        return Patience(self.credential)
 
     @property
     def scope(self) -> str:

@@ -52,12 +52,12 @@ class Submitter:
         that is accepted are taken for a fault that all jobs share. Raises BackendError for that, and at the first job
         that cannot be created for another reason; what is under way then is answered first.
         """
-        prepared = [(submission, self._prepared(submission)) for submission in batch]
         failures: list[BackendError] = []
         refused: list[Submitted] = []
         with ThreadPoolExecutor(parallel, thread_name_prefix="submit") as pool:
-            calls = ((lambda pair=pair: self._create(*pair)) for pair in prepared)
-            for future in in_flight(pool, calls, parallel, lambda: bool(failures) or len(refused) >= parallel):
+            for future in in_flight(
+                pool, self._calls(batch), parallel, lambda: bool(failures) or len(refused) >= parallel
+            ):
                 try:
                     yield future.result()
                     self._accepts = True
@@ -74,6 +74,15 @@ class Submitter:
             raise BackendError(str(refused[0].refused))
         self._refused = bool(refused)
         yield from refused
+
+    def _calls(self, batch: Sequence[Submission]) -> Iterator[Callable[[], Submitted]]:
+        """Yield what creates each job, up to one that cannot be prepared; each in its turn: there may be thousands."""
+        for submission in batch:
+            try:
+                yield partial(self._create, submission, self._prepared(submission))
+            except BackendError as err:
+                yield partial(_fail, err)
+                return
 
     def _prepared(self, submission: Submission) -> dict[str, Any]:
         """Return the job's values with the ids of what it shares with others in place of what they stand for."""
@@ -166,6 +175,10 @@ class Submitter:
                 if not again or attempt == _TRIES:
                     raise error from err
         raise AssertionError
+
+
+def _fail(err: BackendError) -> Submitted:
+    raise err
 
 
 class _Shape:

@@ -226,6 +226,15 @@ def test_what_jobs_need_and_the_workspace_lacks_is_said_before_any_is_made(case)
     assert service.bodies == {}
 
 
+def test_what_only_a_later_job_lacks_is_said_when_the_others_are_answered():
+    service = Service()
+    batch = [submission("a"), submission("b"), submission("c", compute="azureml:gone"), submission("d")]
+    answered = []
+    with pytest.raises(BackendError, match="compute 'gone'"):
+        answered.extend(answer.job for answer in Submitter(service, HEADER, {}).submit(batch, parallel=4))
+    assert sorted(answered) == sorted(service.bodies) == ["a", "b"]
+
+
 @pytest.mark.parametrize("case", MISSING)
 def test_what_may_not_be_looked_at_is_a_warning(case):
     changes, _ = MISSING[case]
