@@ -72,7 +72,7 @@ class Observer:
     def views(self, jobs: Collection[str], *, slim: bool = False) -> list[View]:
         """Return `jobs` as the service has them now; one that it certainly does not have is left out.
 
-        slim: of those that have not ended, only what is told of them; there may be thousands.
+        slim: only what is told of them, since there may be thousands.
         """
         wanted = set(jobs)
         self.calls = 0

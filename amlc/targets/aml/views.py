@@ -40,6 +40,7 @@ _FAULTS = frozenset(
     | {"imagepullbackoff", "errimagepull"}
     | {"nodelost", "nodeshutdown", "evicted", "preempted", "jobpreempted", "preemptionerror"}
 )
+_FOLLOWED = ("status", "experimentName", "limits", "distribution", "resources")
 _LIMITS = frozenset({"jobtimeout", "deadlineexceeded"})
 # How a compute target says why: its own code begins the second sentence. The service may call the same the user's
 # error (MLOpsPython#346).
@@ -94,10 +95,13 @@ class View:
 
     @property
     def slim(self) -> View:
-        """The same without what nobody asks about a job that has not ended; one that has is left whole."""
+        """The same without what nobody asks who follows jobs: there may be thousands. Its trials only once it ended."""
+        kept = {name: self.properties[name] for name in _FOLLOWED if name in self.properties}
+        studio = (self.properties.get("services") or {}).get("Studio")
+        kept["services"] = {"Studio": studio}
         if self.status.ended:
-            return self
-        kept = {name: self.properties[name] for name in ("status", "services") if name in self.properties}
+            trials = {name: text for name, text in self.variables.items() if name.startswith("AMLC_TRIAL_")}
+            kept["environmentVariables"] = trials
         return View(self.name, kept, self.created)
 
     @property
