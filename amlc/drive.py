@@ -170,10 +170,14 @@ class _Run:
         self._noted = 0.0
 
     def begin(self, policy: Callable[[], Policy], limits: Limits, more: More) -> Backlog:
-        """Settle what was intended and never confirmed, or found its name taken; return what is missing then."""
+        """Settle what was never confirmed, or found its name taken; return what is missing then."""
         self.note(session)
         name = self._manifest.header.backend
-        conflicts = [one for one in self._mirror.attempts.values() if one.backend == name and is_conflict(one)]
+        conflicts = [
+            one
+            for one in self._mirror.attempts.values()
+            if one.backend == name and is_conflict(one)
+        ]
         self._outbox.settle(self._mirror.live)
         self._catch_up(None)
         allowed = policy()
@@ -189,7 +193,7 @@ class _Run:
         return Backlog(self._manifest, self._mirror, allowed, width=limits.width, more=more)
 
     def _is_last(self, attempt: Attempt, allowed: Policy) -> bool:
-        """Tell whether an attempt is the last of its trials, and not to be followed by another one."""
+        """Tell whether an attempt is the last of its trials, and no other is to follow it."""
         return all(
             self._mirror.last[trial.id] is attempt and (attempt.job, trial.id) not in allowed.retry
             for trial in attempt.trials

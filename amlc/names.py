@@ -29,8 +29,12 @@ def slug(name: str) -> str:
 
 
 def job_id(trials: Sequence[str]) -> str:
-    """Return the id of the job that runs the trials with these ids: the only one's, or a digest of them."""
-    return trials[0] if len(trials) == 1 else hashlib.sha256("\n".join(trials).encode()).hexdigest()[:16]
+    """Return the id of the job that runs these trials: the only one's, or a digest of them."""
+    return (
+        trials[0]
+        if len(trials) == 1
+        else hashlib.sha256("\n".join(trials).encode()).hexdigest()[:16]
+    )
 
 
 def job_name(experiment: str, job: str, revision: str) -> str:

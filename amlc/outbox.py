@@ -20,7 +20,9 @@ from amlc.render.part import part
 
 def is_conflict(attempt: Attempt) -> bool:
     """Tell whether another job had the name of the attempt's when it was to be created."""
-    return attempt.latest.status is Status.FAILED and (attempt.latest.error or "").startswith(CONFLICT)
+    return attempt.latest.status is Status.FAILED and (attempt.latest.error or "").startswith(
+        CONFLICT
+    )
 
 
 class Outbox:
@@ -51,7 +53,7 @@ class Outbox:
             self.submitted += len(self._unanswered.pop(answer.job).trials)
 
     def reopen(self, refused: Iterable[Attempt]) -> None:
-        """Take back the intents of jobs whose names others had: making them again shows whether that is still so."""
+        """Take back the intents of jobs whose names others had: made again, they may not."""
         events = [void(attempt.job, at=self._recorder.clock()) for attempt in refused]
         if events:
             self._recorder.ledger.append(events)

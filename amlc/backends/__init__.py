@@ -10,7 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 from amlc.model import Metric, Observation, Outcome
 
 CONFLICT: Final = "conflict: "
-"""How the refusal of a job begins whose name another job has: one that may be gone, or turn out the same, later."""
+"""How the refusal of a job begins whose name another job has, which may be gone later."""
 
 
 @dataclass(frozen=True, slots=True)
