@@ -20,7 +20,7 @@ from amlc.manifest import Manifest
 from amlc.mirror import Mirror
 from amlc.model import Trial
 from amlc.observe import Curves, Recorder, record
-from amlc.outbox import Outbox
+from amlc.outbox import Outbox, is_conflict
 from amlc.reconcile import Policy, failed, reconcile
 
 CANCELED: Final = "it was canceled"
@@ -170,11 +170,19 @@ class _Run:
         self._noted = 0.0
 
     def begin(self, policy: Callable[[], Policy], limits: Limits, more: More) -> Backlog:
-        """Settle what was intended and never confirmed; return what is missing then."""
+        """Settle what was never confirmed, or found its name taken; return what is missing then."""
         self.note(session)
+        name = self._manifest.header.backend
+        conflicts = [
+            one
+            for one in self._mirror.attempts.values()
+            if one.backend == name and is_conflict(one)
+        ]
         self._outbox.settle(self._mirror.live)
         self._catch_up(None)
         allowed = policy()
+        self._outbox.reopen(attempt for attempt in conflicts if self._is_last(attempt, allowed))
+        self._catch_up(None)
         due = sum(
             len(action.trials)
             for action in reconcile(self._manifest.entries(), self._mirror.last, allowed)
@@ -183,6 +191,13 @@ class _Run:
         self.progress.total = self._manifest.trials
         self.progress.before = self._manifest.trials - due - live
         return Backlog(self._manifest, self._mirror, allowed, width=limits.width, more=more)
+
+    def _is_last(self, attempt: Attempt, allowed: Policy) -> bool:
+        """Tell whether an attempt is the last of its trials, and no other is to follow it."""
+        return all(
+            self._mirror.last[trial.id] is attempt and (attempt.job, trial.id) not in allowed.retry
+            for trial in attempt.trials
+        )
 
     def submit(self, backlog: Backlog, limits: Limits) -> bool:
         """Submit what is due and finds room; tell whether there was any.

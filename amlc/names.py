@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -25,6 +26,15 @@ def slug(name: str) -> str:
     if clean == name:
         return clean
     return f"{clean or 'experiment'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def job_id(trials: Sequence[str]) -> str:
+    """Return the id of the job that runs these trials: the only one's, or a digest of them."""
+    return (
+        trials[0]
+        if len(trials) == 1
+        else hashlib.sha256("\n".join(trials).encode()).hexdigest()[:16]
+    )
 
 
 def job_name(experiment: str, job: str, revision: str) -> str:

@@ -6,15 +6,23 @@ The intent is on disk before the call, and the answer after it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from amlc.attempts import Attempt
-from amlc.backends import Submission
+from amlc.backends import CONFLICT, Submission
 from amlc.events import Event, intent, void
 from amlc.manifest import Entry, Manifest, job_text
+from amlc.model import Status
 from amlc.observe import Recorder, answered, settle
 from amlc.reconcile import Action
 from amlc.render.part import part
+
+
+def is_conflict(attempt: Attempt) -> bool:
+    """Tell whether another job had the name of the attempt's when it was to be created."""
+    return attempt.latest.status is Status.FAILED and (attempt.latest.error or "").startswith(
+        CONFLICT
+    )
 
 
 class Outbox:
@@ -43,6 +51,12 @@ class Outbox:
         for answer in self._recorder.backend.submit(submissions):
             ledger.append([answered(answer, clock())])
             self.submitted += len(self._unanswered.pop(answer.job).trials)
+
+    def reopen(self, refused: Iterable[Attempt]) -> None:
+        """Take back the intents of jobs whose names others had: made again, they may not."""
+        events = [void(attempt.job, at=self._recorder.clock()) for attempt in refused]
+        if events:
+            self._recorder.ledger.append(events)
 
     @property
     def is_answered(self) -> bool:

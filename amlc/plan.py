@@ -17,6 +17,7 @@ from amlc import initial
 from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
+from amlc.names import job_id
 from amlc.space.canonical import canonical_json, digest_of
 from amlc.space.points import inexhaustible
 from amlc.tuners import Tuner, built_in
@@ -424,8 +425,4 @@ def _nodes(experiment: Experiment) -> int:
 
 def _job(trials: Iterable[Trial]) -> Job:
     group = tuple(trials)
-    if len(group) == 1:
-        return Job(group[0].id, group)
-    return Job(
-        hashlib.sha256("\n".join(trial.id for trial in group).encode()).hexdigest()[:16], group
-    )
+    return Job(job_id([trial.id for trial in group]), group)

@@ -343,6 +343,43 @@ def test_an_intent_whose_name_is_somebody_elses_job_is_refused(bench, first):
     assert b.attempts()[b.names[1]].latest.status is Status.SUCCEEDED
 
 
+CONFLICT = "conflict: the workspace has a job of that name"
+
+
+def conflicting(bench, jobs=2):
+    """A bench whose first job was refused, since another one has its name."""
+    b = bench(jobs=jobs)
+    b.machine.at_call = 4
+    with pytest.raises(Killed):
+        b.drive()
+    b.machine.foreign = {b.names[0]: CONFLICT}
+    b.machine.at_call = 0
+    b.drive()
+    assert b.attempts()[b.names[0]].latest.error == CONFLICT
+    return b
+
+
+def test_a_conflict_heals_at_the_next_look(bench):
+    b = conflicting(bench)
+    b.machine.foreign = {}
+    b.drive()
+    found = b.attempts()
+    assert {attempt.number for attempt in found.values()} == {1}
+    assert {attempt.latest.status for attempt in found.values()} == {Status.SUCCEEDED}
+    assert b.machine.jobs[b.names[0]].creations == 2  # asked for again, under the same name
+    assert b.drive()[0].submitted == 0
+
+
+def test_a_conflict_that_is_to_be_retried_is_the_next_attempt(bench):
+    b = conflicting(bench, jobs=1)
+    retry = frozenset((a.job, trial.id) for a in b.attempts().values() for trial in a.trials)
+    b.drive(policy=Policy(retry=retry))
+    assert [attempt.number for attempt in b.attempts().values()] == [1, 2]
+    b.drive()
+    assert [attempt.number for attempt in b.attempts().values()] == [1, 2]
+    assert b.attempts()[b.names[0]].latest.error == CONFLICT
+
+
 def test_what_is_adopted_counts_against_the_concurrency(bench):
     b = bench(jobs=5, room=2)
     b.drive(wait=False)

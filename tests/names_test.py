@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from amlc.names import aml_name
+from amlc.names import aml_name, job_id
 
 
 def test_names_are_what_the_service_takes() -> None:
     assert aml_name("my exp/é" * 60) == ("my_exp__" * 60)[:255]
+
+
+def test_a_job_has_the_id_of_its_only_trial_or_one_of_all_of_them() -> None:
+    assert job_id(["a"]) == "a"
+    assert len(job_id(["a", "b"])) == 16
+    assert len({job_id(["a", "b"]), job_id(["b", "a"]), job_id(["a", "bc"]), job_id(["a", "b", "c"])}) == 4

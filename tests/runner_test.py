@@ -786,7 +786,7 @@ DEFAULT = ["default"]
 @pytest.mark.parametrize(
     ("reports", "expected"),
     [
-        pytest.param("", {}, id="nothing"),
+        pytest.param("", None, id="nothing"),
         pytest.param("nni.report_intermediate_result(1)", told(integers=DEFAULT), id="no final"),
         pytest.param("nni.report_final_result('good')", told("good", step=0, names=(), whole=False), id="text"),
         pytest.param(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from amlc.model import Metric, Observation, Outcome
+
+CONFLICT: Final = "conflict: "
+"""How the refusal of a job begins whose name another job has, which may be gone later."""
 
 
 @dataclass(frozen=True, slots=True)

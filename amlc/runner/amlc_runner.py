@@ -19,13 +19,18 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           so many trials each, whatever CUDA_VISIBLE_DEVICES, nvidia-smi and AMLC_TRIALS_PER_GPU say
   AMLC_CONCURRENCY        integer >= 1, optional: at most so many trials side by side on the GPUs
   AMLC_WORKDIR            string, optional: the directory that every trial runs in, instead of the job's or a copy of it
+  RANK and WORLD_SIZE, OMPI_COMM_WORLD_RANK and _SIZE, TF_CONFIG, AZUREML_CR_NODE_RANK and AZUREML_NODE_COUNT
+                          optional: which of many processes, perhaps on several machines, this is that run the same
+                          trials. The first of them records; the others run the trials and record nothing, but that one
+                          of them did not end well
   AMLC_OUTPUT_ROOT        string, optional: the directory for the trials' own output (shared storage)
   MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN or AZUREML_RUN_TOKEN, MLFLOW_RUN_ID or AZUREML_RUN_ID
                           optional: parameters and metrics go to this MLflow run too, as far as it answers, and at the
                           end the tag amlc.results, which tells its metrics apart: an object {trial id: {"final":
                           [value] or [], "step": the final result's step or null, "names": its metrics, "integers":
                           those of them that are, "whole": whether MLflow holds all of its reports as they were}}, of
-                          trials that reported; no tag when it would be too long
+                          trials that reported; no tag when none did, or it would be too long. On Azure ML the token
+                          is renewed before it ends, by what MLFLOW_EXPERIMENT_NAME or _ID say
 
 What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR, NNI_EXP_ID,
   NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH, AMLC_REPLICATE (its number in
@@ -57,6 +62,8 @@ Out: stdout carries the trials' stdout byte for byte, stderr their stderr, betwe
     lost                  the machine's fault: it could not be started, a metric could not be recorded, its process does
                           not die, the runner failed, or a part of it could not be read
     refused               it can never run like this: wrong input, fewer GPUs than it needs
+  rank-<rank>.json        the same, by another process than the first, for a trial that it did not end well. Its
+                          parameter.cfg, .nni/, nnioutput/ and metrics lie in a folder of its own, which is removed
 
 Exit code: 143 after SIGTERM, SIGINT or SIGHUP, which end all trials; 2 when the input is wrong. With one trial that
 trial's exit code, or 1 in place of 0 if it is not `exited`; with several, 0 if all are `exited` with 0 and 1 otherwise.

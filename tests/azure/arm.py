@@ -406,6 +406,8 @@ class Arm:
         properties = {key: value for key, value in body["properties"].items() if value is not None}
         for key in ("status", "parameters"):
             properties.pop(key, None)
+        if (properties.get("identity") or {}).get("identityType") == "UserIdentity":
+            self._check_user(request)
         for kind in ("tags", "properties"):
             _check_limits(kind, properties.get(kind) or {})
         with self._writing:
@@ -420,6 +422,13 @@ class Arm:
         view = self._job_view(job, request)
         self.emulator.accept(job)
         return Reply(201, view)
+
+    def _check_user(self, request: Request) -> None:
+        """Refuse a job that is to run as the user without a token of the user's for Azure ML."""
+        token = request.headers.get("x-azureml-token", "")
+        cloud = "us" if request.host.endswith("usgovcloudapi.net") else "com"
+        if self.emulator.identity.refusal(f"Bearer {token}", audience=f"https://ml.azure.{cloud}"):
+            raise Refused(400, "UserError", "The job has a user identity and x-azureml-token is no good token.")
 
     def _update(self, job: Job, properties: dict[str, Any]) -> Job:
         kind = job.properties["jobType"] + "Job"

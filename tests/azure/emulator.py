@@ -36,7 +36,15 @@ from tests.azure.arm import Arm, Assets
 from tests.azure.execution import Cluster
 from tests.azure.faults import Fault
 from tests.azure.history import History
-from tests.azure.identity import LOGIN_HOST, MANAGED, TENANT, Certificates, Identity, login_metadata
+from tests.azure.identity import (
+    GOVERNMENT_LOGIN_HOST,
+    LOGIN_HOST,
+    MANAGED,
+    TENANT,
+    Certificates,
+    Identity,
+    login_metadata,
+)
 from tests.azure.jobs import Job, Jobs
 from tests.azure.mlflow_runs import Runs
 from tests.azure.storage import ACCOUNT, Azurite, BlobCall
@@ -52,6 +60,8 @@ _PLANE = re.compile(
 )
 _ARM_HOST = "management.azure.com"
 _API_HOST = "eastus.api.azureml.ms"
+_GOVERNMENT_ARM_HOST = "management.usgovcloudapi.net"
+_HOSTS = (_ARM_HOST, _API_HOST, LOGIN_HOST, _GOVERNMENT_ARM_HOST, GOVERNMENT_LOGIN_HOST)
 _BLOB_HOST = f"{ACCOUNT}.blob.core.windows.net"
 # What a client process must not inherit: each of these would point it, or sign it in, somewhere else.
 _FOREIGN = ("AZURE", "ARM_", "MLFLOW_", "IDENTITY_", "MSI_", "AMLC_")
@@ -155,6 +165,7 @@ class Emulator:
         self.finds_code_of_other_names = True
         self.gives_expirable_secrets = True
         self.tracking_scheme = "azureml"
+        self.run_token_s = 7 * 86_400.0
         self.timeout_ending = ("Canceled", ("JobTimeout", "The job reached its maximum run duration."))
         self.faults: list[Fault] = []
         self.denied: list[tuple[str, str]] = []
@@ -264,7 +275,7 @@ class Emulator:
             return port
         if host == _BLOB_HOST:
             return self.storage.port
-        return self._server.port if host in (_ARM_HOST, _API_HOST, LOGIN_HOST) else None
+        return self._server.port if host in _HOSTS else None
 
     @property
     def refused_hosts(self) -> list[str]:
@@ -306,7 +317,7 @@ class Emulator:
 
     def _route(self, request: Request) -> Reply:
         path = request.path
-        if request.host == LOGIN_HOST or path.startswith(f"/{self.tenant}/"):
+        if request.host in (LOGIN_HOST, GOVERNMENT_LOGIN_HOST) or path.startswith(f"/{self.tenant}/"):
             return self._sign_in(request)
         if path in MANAGED:
             return Reply(*self.identity.managed(path, request.query, request.headers))
@@ -342,7 +353,7 @@ class Emulator:
         if request.method == "POST":
             form = dict(parse_qsl(request.body.decode()))
             return Reply(*self.identity.sign_in(form))
-        found = login_metadata(request.path)
+        found = login_metadata(request.path, request.host)
         return Reply(200, found) if found else Reply(404, {"error": "not_found"})
 
     def _metadata(self, request: Request) -> dict[str, Any]:
@@ -426,6 +437,16 @@ class Emulator:
         if self.mode != "execute" or job.properties["jobType"] != "Command":
             self.jobs.enter(job, "Canceled")
 
+    def use_identity(self) -> None:
+        """Let the workspace's datastores have no secrets: the storage goes by who is signed in."""
+        for properties in self.datastores.values():
+            properties["credentials"] = {"credentialsType": "None"}
+
+    def delete(self, *names: str) -> None:
+        """Let somebody delete these jobs, with their runs."""
+        for name in names:
+            self.jobs.forget(name)
+
     def say_why(self, name: str, message: str) -> None:
         """Give a waiting job the service's remark on why it waits."""
         self.job(name).warnings.append(message)
@@ -456,7 +477,7 @@ class Emulator:
 
     def run_variables(self, job: Job) -> dict[str, str]:
         """Return the variables that tell a job's process about its run."""
-        token = self.identity.token(expires_in_s=7 * 86_400)
+        token = self.identity.token(expires_in_s=self.run_token_s)
         tracking = f"{self.tracking_scheme}://{self.host}/mlflow/v2.0{self.scope}"
         return {
             "MLFLOW_TRACKING_URI": tracking,
@@ -466,7 +487,7 @@ class Emulator:
             "AZUREML_RUN_ID": job.name,
             "AZUREML_ROOT_RUN_ID": job.name,
             "AZUREML_RUN_TOKEN": token,
-            "AZUREML_RUN_TOKEN_EXPIRY": str(int(time.time()) + 7 * 86_400),
+            "AZUREML_RUN_TOKEN_EXPIRY": str(int(time.time() + self.run_token_s)),
             "AZUREML_ARM_SUBSCRIPTION": self.subscription,
             "AZUREML_ARM_RESOURCEGROUP": self.resource_group,
             "AZUREML_ARM_WORKSPACE_NAME": self.workspace,

@@ -1,5 +1,6 @@
 """Run a job's command as a real process, as a node of a cluster would: code, environment, folders, logs, time limit."""
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.azure.jobs import Job
 
@@ -164,37 +166,49 @@ class Cluster:
 
     def _execute(self, job: Job, folder: Path) -> None:
         inputs, outputs = self._bindings(job)
-        with (folder.parent / "std_log.txt").open("wb") as log:
-            process = subprocess.Popen(
-                ["/bin/bash", "-c", self._command(job, inputs, outputs)],
-                cwd=folder,
-                env=self._variables(job, inputs, outputs),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        job.pid = process.pid
+        ranks = _ranks(job)
+        for node in range(1, 1 + max(rank.node for rank in ranks)):
+            shutil.copytree(folder, _of_node(folder, node), symlinks=True)
+        command, variables = self._command(job, inputs, outputs), self._variables(job, inputs, outputs)
+        processes = [self._start(folder, rank, command, variables) for rank in ranks]
+        job.pid = processes[0].pid
         limit = _seconds((job.properties.get("limits") or {}).get("timeout"))
         deadline = time.monotonic() + limit if limit else None
         shown_at = time.monotonic()
         try:
-            while process.poll() is None:
+            while any(process.poll() is None for process in processes):
                 if job.ending or job.is_canceled or (deadline and time.monotonic() > deadline):
+                    break
+                if any(process.poll() for process in processes):  # one failed: the launcher ends the others
                     break
                 if time.monotonic() > shown_at + _LOG_EVERY_S:
                     self._show_log(job, folder)
                     shown_at = time.monotonic()
                 time.sleep(_TICK_S)
         finally:
-            was_over = process.poll() is not None
-            if not was_over:
-                self._stop_process(process, is_sudden=bool(job.ending))
+            failed = next((process.returncode for process in processes if process.poll()), 0)
+            was_over = bool(failed) or all(process.poll() is not None for process in processes)
+            for process in processes:
+                if process.poll() is None:
+                    self._stop_process(process, is_sudden=bool(job.ending))
             _kill_all(f"HOME={folder.parent}")
-            process.wait()
-        job.exit_code = process.returncode
+            for process in processes:
+                process.wait()
+        job.exit_code = failed or processes[0].returncode if was_over else processes[0].returncode
         if not (was_over or job.ending or job.is_canceled):
             job.ending = self._emulator.timeout_ending
+
+    def _start(self, folder: Path, rank: "Rank", command: str, variables: dict[str, str]) -> subprocess.Popen:
+        with (folder.parent / rank.log).open("wb") as log:
+            return subprocess.Popen(
+                ["/bin/bash", "-c", command],
+                cwd=_of_node(folder, rank.node),
+                env={**variables, **rank.variables},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _stop_process(self, process, *, is_sudden: bool) -> None:
         """A lost node takes everything with it at once; a cancellation and a time limit leave a moment to clean up."""
@@ -206,17 +220,19 @@ class Cluster:
             os.killpg(process.pid, signal.SIGKILL)
 
     def _show_log(self, job: Job, folder: Path) -> None:
-        self._keep(job, "user_logs/std_log.txt", (folder.parent / "std_log.txt").read_bytes())
+        for log in folder.parent.glob("std_log*.txt"):
+            self._keep(job, f"user_logs/{log.name}", log.read_bytes())
 
     # --- after ---
 
     def _finish(self, job: Job, folder: Path) -> None:
         self._show_log(job, folder)
         if not job.is_over and (self.keeps_outputs or not job.is_canceled):
-            for top in ("outputs", "logs"):
-                for path in sorted((folder / top).rglob("*")):
+            for node in range(1 + max(rank.node for rank in _ranks(job))):  # the last one to upload wins
+                here = _of_node(folder, node)
+                for path in sorted(path for top in ("outputs", "logs") for path in (here / top).rglob("*")):
                     if path.is_file() and not path.is_symlink():
-                        self._keep(job, path.relative_to(folder).as_posix(), path.read_bytes())
+                        self._keep(job, path.relative_to(here).as_posix(), path.read_bytes())
         if job.ending:
             self._emulator.jobs.enter(job, *job.ending)
         elif job.is_canceled:
@@ -230,6 +246,52 @@ class Cluster:
 
     def _keep(self, job: Job, path: str, content: bytes) -> None:
         self._emulator.put_artifact(job, path, content)
+
+
+class Rank(NamedTuple):
+    """One process of a job: the node it runs on, what it is told of its place, and where its output goes."""
+
+    node: int
+    variables: dict[str, str]
+    log: str
+
+
+def _ranks(job: Job) -> list[Rank]:
+    """Return the processes of a job, as its `distribution` asks for them."""
+    given = job.properties.get("distribution") or {}
+    nodes = (job.properties.get("resources") or {}).get("instanceCount") or 1
+    kind, each = given.get("distributionType"), given.get("processCountPerInstance") or 1
+    if kind == "TensorFlow":
+        tasks = [("ps", n) for n in range(given.get("parameterServerCount") or 0)]
+        tasks += [("worker", n) for n in range(given.get("workerCount") or nodes)]
+        cluster: dict[str, list[str]] = {}
+        for number, (name, _) in enumerate(tasks):
+            cluster.setdefault(name, []).append(f"127.0.0.1:{2222 + number}")
+        return [
+            Rank(
+                n % nodes,
+                {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": name, "index": index}})},
+                f"std_log_process_{n:02}.txt",
+            )
+            for n, (name, index) in enumerate(tasks)
+        ]
+    if not kind and nodes == 1:
+        return [Rank(0, {}, "std_log.txt")]
+    found = []
+    for rank in range(nodes * each):
+        node, size = rank // each, str(nodes * each)
+        variables = {"AZUREML_CR_NODE_RANK": str(node), "AZUREML_NODE_COUNT": str(nodes)}
+        if kind == "Mpi":
+            variables |= {"OMPI_COMM_WORLD_RANK": str(rank), "OMPI_COMM_WORLD_SIZE": size}
+        if kind == "PyTorch":
+            variables |= {"RANK": str(rank), "WORLD_SIZE": size, "LOCAL_RANK": str(rank % each), "NODE_RANK": str(node)}
+        found.append(Rank(node, variables, f"std_log_process_{rank:02}.txt"))
+    return found
+
+
+def _of_node(folder: Path, node: int) -> Path:
+    """Return the working directory of a job on one of its nodes."""
+    return folder.with_name(f"{folder.name}-{node}") if node else folder
 
 
 def _seconds(duration: str | None) -> float | None:

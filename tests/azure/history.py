@@ -1,6 +1,7 @@
 """The data plane beside MLflow: the run history's details, and the artifacts of runs."""
 
 import re
+import time
 from urllib.parse import quote
 
 from tests.azure.arm import utc
@@ -48,6 +49,9 @@ class History:
             return Reply(200, {**self._run(job), "logFiles": logs})
         if what == "/children":
             return Reply(200, {"value": []})
+        if what == "/token" and request.method == "GET":
+            token = self._emulator.identity.token(expires_in_s=7 * 86_400)
+            return Reply(200, {"token": token, "expiryTimeUtc": utc(time.time() + 7 * 86_400)})
         if what:
             return _missing(f"{request.method} {request.path}")
         if request.method in ("PATCH", "POST"):

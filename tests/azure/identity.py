@@ -14,6 +14,7 @@ import trustme
 
 TENANT = "00000000-0000-0000-0000-00000000a001"
 LOGIN_HOST = "login.microsoftonline.com"
+GOVERNMENT_LOGIN_HOST = "login.microsoftonline.us"
 NAMES = (
     "127.0.0.1",
     "localhost",
@@ -21,8 +22,11 @@ NAMES = (
     "*.api.azureml.ms",
     "*.blob.core.windows.net",
     LOGIN_HOST,
+    "management.usgovcloudapi.net",
+    GOVERNMENT_LOGIN_HOST,
 )
 _AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net", "https://ml.azure.com")
+_GOVERNMENT_AUDIENCES = ("https://management.usgovcloudapi.net", "https://ml.azure.us")
 
 
 class Certificates:
@@ -45,7 +49,7 @@ class Identity:
         self.folder = folder
         self.log = folder / "az.log"
         self.bin = folder / "bin"
-        self.audiences = list(_AUDIENCES)
+        self.audiences = [*_AUDIENCES, *_GOVERNMENT_AUDIENCES]
         self._key = secrets.token_hex(16)
         self._valid_from = 0.0
         self.federated_token = f"federated-{secrets.token_hex(8)}"
@@ -55,6 +59,8 @@ class Identity:
             "mode": "ok",
             "expires_in_s": 3600,
             "delay_s": 0,
+            "has_storage": True,
+            "sees_subscriptions": True,
             "key": self._key,
             "tenant": TENANT,
             "subscription": subscription,
@@ -70,7 +76,8 @@ class Identity:
         """Say how `az` behaves from now on.
 
         mode: "ok"; "none", nobody is signed in; "expired", the refresh token is too old; "broken", it prints no JSON.
-        expires_in_s: how long its tokens last. delay_s: how long it takes.
+        expires_in_s: how long its tokens last. delay_s: how long it takes. has_storage: its tokens open the storage.
+        sees_subscriptions: it knows the subscription that it is asked for.
         """
         self._settings |= settings
         temporary = self.folder / "az.json.new"
@@ -90,8 +97,8 @@ class Identity:
         """Return a token that is accepted, for a client that signs in by itself."""
         return make_token(self._key, audience, expires_in_s)
 
-    def refusal(self, authorization: str) -> tuple[str, str] | None:
-        """Return code and message when the header carries no good token, else None."""
+    def refusal(self, authorization: str, *, audience: str | None = None) -> tuple[str, str] | None:
+        """Return code and message when the header carries no good token, else None. audience: the only one."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             return "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
@@ -100,7 +107,7 @@ class Identity:
             return "InvalidAuthenticationToken", "The access token is invalid."
         if claims["exp"] <= time.time() or claims["iat"] < self._valid_from:
             return "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."
-        if claims["aud"].rstrip("/") not in self.audiences:
+        if claims["aud"].rstrip("/") not in ([audience] if audience else self.audiences):
             text = f"The access token has been obtained for wrong audience or resource '{claims['aud']}'."
             return "InvalidAuthenticationTokenAudience", text
         return None
@@ -162,6 +169,7 @@ def make_token(key: str, audience: str, expires_in_s: float) -> str:
         "aud": audience,
         "iss": f"https://sts.windows.net/{TENANT}/",
         "iat": now,
+        "nbf": int(now),
         "exp": int(now + expires_in_s),
         "tid": TENANT,
         "oid": "00000000-0000-0000-0000-00000000a002",
@@ -179,11 +187,12 @@ def _sign(key: str, head: str) -> str:
     return _b64(hmac.new(key.encode(), head.encode(), hashlib.sha256).digest())
 
 
-def login_metadata(path: str) -> dict | None:
+def login_metadata(path: str, host: str) -> dict | None:
     """Return what the sign-in library asks about the sign-in service, or None for another path."""
-    base = f"https://{LOGIN_HOST}/{TENANT}"
+    host = GOVERNMENT_LOGIN_HOST if host == GOVERNMENT_LOGIN_HOST else LOGIN_HOST
+    base = f"https://{host}/{TENANT}"
     if path.endswith("/discovery/instance"):
-        aliases = [{"preferred_network": LOGIN_HOST, "preferred_cache": LOGIN_HOST, "aliases": [LOGIN_HOST]}]
+        aliases = [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}]
         return {"tenant_discovery_endpoint": f"{base}/v2.0/.well-known/openid-configuration", "metadata": aliases}
     if path.endswith("/.well-known/openid-configuration"):
         return {
@@ -236,11 +245,16 @@ elif arguments[1] == "get-access-token":
     if mode == "expired":
         sys.exit("ERROR: AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency checks.\\n"
                  "Interactive authentication is needed. Please run:\\naz login")
+    if "--subscription" in arguments and not settings["sees_subscriptions"]:
+        sys.exit("ERROR: The subscription of '" + option("--subscription", "") + "' doesn't exist in cloud 'AzureCloud'.")
     now = time.time()
     expires = int(now + settings["expires_in_s"])
     resource = option("--resource", option("--scope", "https://management.azure.com").replace("/.default", ""))
+    if resource.startswith("https://storage.") and not settings["has_storage"]:
+        resource = "https://nothing"
     claims = {
-        "aud": resource, "iss": "https://sts.windows.net/" + settings["tenant"] + "/", "iat": now, "exp": expires,
+        "aud": resource, "iss": "https://sts.windows.net/" + settings["tenant"] + "/", "iat": now, "nbf": int(now),
+        "exp": expires,
         "tid": settings["tenant"], "oid": "00000000-0000-0000-0000-00000000a002", "upn": "someone@example.com",
     }
     head = ".".join(b64(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, claims))

@@ -77,6 +77,11 @@ class Jobs:
             job.phases.append(("NotStarted", time.time()))
             self._jobs[job.name] = job
 
+    def forget(self, name: str) -> None:
+        """Take a job away as if it had never been."""
+        with self.changed:
+            del self._jobs[name]
+
     def enter(self, job: Job, status: str, error: tuple[str, str] | None = None) -> None:
         """Move a job to `status`; one that is over stays as it is."""
         with self.changed:

@@ -66,6 +66,7 @@ class Azurite:
         self.log = folder / "azurite.log"
         arguments = ["--blobHost", "127.0.0.1", "--blobPort", str(self.port), "--inMemoryPersistence"]
         arguments += ["--skipApiVersionCheck", "--loose", "--disableTelemetry", "--blobKeepAliveTimeout", "60"]
+        arguments += ["--oauth", "basic"]  # takes any token for the storage that has not expired
         arguments += ["--cert", str(certificates.certificate), "--key", str(certificates.key)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

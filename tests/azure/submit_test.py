@@ -224,6 +224,27 @@ def test_what_the_service_lost_runs_again_under_the_next_name(make_azure, make_p
     assert project.attempts()[1].losses == 1
 
 
+def test_a_timeout_in_the_users_own_words_is_a_failure(make_azure, make_project):
+    azure = make_azure(mode="manual")
+    project = make_project(azure).write(values=range(3), maxTrialDuration="1h")
+    project.amlc("submit", "--no-wait")
+    said = "Execution failed. User process exited with status code 1. Error: socket.timeout: timed out"
+    for name in project.names:
+        azure.finish(name, "Failed", ("UserError", said))
+    assert "0 of 3 trials done: 3 failed" in project.amlc("submit", code=1).stderr
+    assert {attempt.latest.exit_code for attempt in project.attempts()} == {1}
+    azure.mode = "instant"
+    assert "3 submitted, 3 of 3 trials done" in project.amlc("submit", "--retry", "failed").stderr
+
+
+def test_a_job_that_azure_ends_at_its_limit_is_late_whatever_that_is_called(make_azure, make_project):
+    azure = make_azure()
+    azure.timeout_ending = ("Canceled", ("RunCanceled", "The run was canceled."))
+    project = make_project(azure).write(values=range(1), script="sleep 60", amlc={"job": {"limits": {"timeout": 2}}})
+    project.amlc("submit")
+    assert [attempt.latest.status.value for attempt in project.attempts()] == ["early_stopped"]
+
+
 def test_an_unknown_status_is_no_end(make_azure, make_project):
     azure = make_azure(mode="manual")
     project = make_project(azure).write(values=range(1))

@@ -225,6 +225,18 @@ def test_the_time_limit_is_an_early_stop(make_azure, make_project):
     assert [row["status"] for row in rows(project)] == ["early_stopped"]
 
 
+def test_a_run_that_outlives_its_token_reports_to_the_end(make_azure, make_project):
+    azure = make_azure()
+    azure.run_token_s = 4
+    script = 'printf "NNISDK_MEb\'%s\'\\n" \'{"type":"PERIODICAL","sequence":0,"value":"0.25"}\'\nsleep 6\nfinal 0.5'
+    project = make_project(azure).write(values=range(1), script=script)
+    project.amlc("submit")
+    (name,) = project.names
+    assert azure.count("GET", f"/runs/{name}/token") == 1
+    assert "amlc.results" in azure.job(name).tags
+    assert [row["metric.default"] for row in rows(project)] == ["0.5"]
+
+
 def test_shared_storage_is_mounted_and_its_key_goes_nowhere_else(make_azure, make_project, tmp_path):
     azure = make_azure()
     point = tmp_path / "mnt" / "data"

@@ -136,3 +136,10 @@ def test_no_tag_is_better_than_half_a_tag(sent):
     tracker.log_metric(trial(), ("final", 0, "x" * 1000), 0)
     tracker.close(is_hurried=False)
     assert sent.entries == [("closed", False)]
+
+
+def test_a_runner_that_saw_no_report_writes_no_tag(sent):
+    tracker = Tracker(sent, is_prefixed=False)
+    tracker.log_parameters(trial(lr=1))
+    tracker.close(is_hurried=False)
+    assert sent.of("tags") == []

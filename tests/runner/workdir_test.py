@@ -61,7 +61,7 @@ def test_parameters_have_nothing_that_nni_takes_for_a_comment(trial, tmp_path):
 
 def test_a_bare_parameter_is_received_without_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    prepare_home(Trial("a", 0, {"rows": None}, 0, "rows"), None)
+    prepare_home(Trial("a", 0, {"rows": None}, 0, bare="rows"), None)
     assert json.loads((tmp_path / "outputs" / "amlc" / "a" / "parameter.cfg").read_text())["parameters"] is None
 
 

@@ -3,6 +3,8 @@
 import json
 import os
 
+from .ranks import rank_of
+
 TYPE_CHECKING = False  # importing typing would cost more than reading this file
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,14 +22,22 @@ class Trial:
     """One trial: what to run, which never changes, and what became of it, filled in as it happens."""
 
     def __init__(
-        self, identifier: str, sequence: int, parameters: "dict[str, Any]", replicate: int, bare: "str | None" = None
+        self,
+        identifier: str,
+        sequence: int,
+        parameters: "dict[str, Any]",
+        replicate: int,
+        rank: str = "",
+        bare: "str | None" = None,
     ) -> None:
         self.id = identifier
         self.sequence = sequence
         self.parameters = parameters
         self.received: Any = parameters if bare is None else parameters[bare]
         self.replicate = replicate
-        self.home = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
+        self.rank = rank  # of this process among those of the trial; "": the one that records it
+        self.records = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
+        self.home = os.path.join(_private_folder(rank), identifier) if rank else self.records
         self.started: float | None = None  # epoch seconds
         self.ended: float | None = None
         self.exit_code: int | None = None
@@ -69,12 +79,16 @@ class Job:
 
 
 class Run:
-    """An MLflow run that is told of the trials: where its server takes batches, how to sign in there, and its id."""
+    """An MLflow run that is told of the trials: where its server takes batches, how to sign in there, and its id.
 
-    def __init__(self, url: str, token: "str | None", run_id: str) -> None:
+    token_url: where Azure ML gives the next token, None where that is not known.
+    """
+
+    def __init__(self, url: str, token: "str | None", run_id: str, token_url: "str | None" = None) -> None:
         self.url = url
         self.token = token
         self.id = run_id
+        self.token_url = token_url
 
 
 def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
@@ -92,7 +106,8 @@ def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
         raise InputError("the environment variable AMLC_TRIAL_0 is missing")
     if used != sum(name.startswith(b"AMLC_TRIAL_") and name[11:12].isdigit() for name in environ):
         raise InputError("the AMLC_TRIAL_ variables are not numbered without a gap")
-    trials = [_read_trial(f"AMLC_TRIAL_{i}", text) for i, text in enumerate(texts)]
+    rank = rank_of(environ)
+    trials = [_read_trial(f"AMLC_TRIAL_{i}", text, rank) for i, text in enumerate(texts)]
     if len({trial.id for trial in trials}) != len(trials):
         raise InputError("two AMLC_TRIAL_ variables have the same id")
     return trials
@@ -123,7 +138,22 @@ def read_run(environ: "Mapping[str, str]") -> "Run | None":
         uri = "https://" + uri[len("azureml://") :]
     if not run_id or not uri.startswith(("http://", "https://")):
         return None
-    return Run(uri.split("?")[0].rstrip("/") + "/api/2.0/mlflow/runs/log-batch", token, run_id)
+    uri = uri.split("?")[0].rstrip("/")
+    return Run(uri + "/api/2.0/mlflow/runs/log-batch", token, run_id, _token_url(uri, run_id, environ))
+
+
+def _token_url(uri: str, run_id: str, environ: "Mapping[str, str]") -> "str | None":
+    """Return where azureml-mlflow would fetch the run's next token: from the run history of the same host."""
+    host, is_azure, scope = uri.partition("/mlflow/v")
+    _, _, scope = scope.partition("/")
+    name = environ.get("MLFLOW_EXPERIMENT_NAME") or environ.get("AZUREML_ARM_PROJECT_NAME")
+    identifier = environ.get("MLFLOW_EXPERIMENT_ID") or environ.get("AZUREML_EXPERIMENT_ID")
+    if not is_azure or not scope.startswith("subscriptions/") or not (name or identifier):
+        return None
+    import urllib.parse
+
+    where = f"experimentids/{identifier}" if identifier else "experiments/" + urllib.parse.quote(str(name), safe="")
+    return f"{host}/history/v1.0/{scope}/{where}/runs/{run_id}/token"
 
 
 def is_count(value: object, least: int) -> bool:
@@ -137,7 +167,12 @@ def _is_name(text: str, marks: str) -> bool:
     return bool(text) and text[0] not in marks and not set(text).difference(_DIGITS, _LETTERS, marks)
 
 
-def _read_trial(name: str, text: bytes) -> Trial:
+def _private_folder(rank: str) -> str:
+    """Return where a process that does not record the trial has what it needs: `outputs` is another's."""
+    return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"amlc-rank-{rank}-{os.getpid()}")  # noqa: S108
+
+
+def _read_trial(name: str, text: bytes, rank: str) -> Trial:
     record = _decode(name, text, dict, "an object")
     identifier, sequence = record.get("id"), record.get("sequence")
     if not isinstance(identifier, str) or len(identifier) > LONGEST_ID or not _is_name(identifier, "_-"):
@@ -152,7 +187,7 @@ def _read_trial(name: str, text: bytes) -> Trial:
     bare = record.get("bare")
     if bare is not None and (not isinstance(bare, str) or bare not in record["parameters"]):
         raise InputError(f"{name} needs a bare that is one of its parameters, found {bare!r:.80}")
-    return Trial(identifier, sequence, record["parameters"], replicate, bare)
+    return Trial(identifier, sequence, record["parameters"], replicate, rank, bare)
 
 
 def _decode(name: str, raw: bytes, kind: type, wanted: str) -> "Any":

@@ -38,7 +38,8 @@ def _run_job(job: "Job", signals: Signals) -> int:
         for trial in job.trials:
             close_trial(trial, REFUSED, str(error))
         return 1
-    runner = Runner(job, slots, signals, read_run(os.environ))
+    is_recorded = not any(trial.rank for trial in job.trials)
+    runner = Runner(job, slots, signals, read_run(os.environ) if is_recorded else None)
     try:
         runner.run()
     except BaseException:
@@ -79,4 +80,10 @@ def main() -> int:
     signals = Signals()
     trials: list[Trial] = []
     code = _run_what_is_asked_for(signals, trials)
-    return code if write_missing_results(trials) else code or 1
+    is_saved = write_missing_results(trials)
+    for trial in trials:
+        if trial.rank:
+            from .copies import remove_folder
+
+            remove_folder(os.path.dirname(trial.home))
+    return code if is_saved else code or 1

@@ -4,6 +4,7 @@ import collections
 import json
 import threading
 
+from .run_token import RunToken
 from .streams import say
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ class Sender:
 
     def __init__(self, run: "Run") -> None:
         self._run = run
+        self._token = RunToken(run.token, run.token_url)
         self._queues: dict[str, collections.deque[Any]] = {
             kind: collections.deque(maxlen=QUEUE_LENGTH) for kind in BATCH_LIMITS
         }
@@ -64,7 +66,10 @@ class Sender:
     def _work(self) -> None:
         try:
             while not self._is_off:
-                self._has_news.wait()
+                has_news = self._has_news.wait(self._token.left_s())
+                self._token.keep()
+                if not has_news:
+                    continue
                 self._has_news.clear()  # before the look at _closing, or the news of that could get lost
                 is_last = self._closing.wait(PAUSE_S)  # a moment for more of the same batch
                 for kind, limit in BATCH_LIMITS.items():
@@ -84,11 +89,14 @@ class Sender:
 
     def _send(self, batch: "dict[str, Any]") -> None:
         body = json.dumps(batch, allow_nan=False).encode()
-        pause_s = PAUSE_S
+        pause_s, is_renewed = PAUSE_S, False
         while True:
             problem = self._post(body)
             if not problem:
                 return
+            if problem == "HTTP 401" and not is_renewed and self._token.renew():
+                is_renewed = True
+                continue
             self._complain(problem)
             if problem in ("HTTP 401", "HTTP 403", "HTTP 404") or self._closing.is_set():
                 self._is_off = True
@@ -105,9 +113,9 @@ class Sender:
         import urllib.request
 
         request = urllib.request.Request(self._run.url, data=body, headers={"Content-Type": "application/json"})
-        if self._run.token:
+        if self._token.text:
             # Unredirected: a redirect must not carry the token to another host.
-            request.add_unredirected_header("Authorization", "Bearer " + self._run.token)
+            request.add_unredirected_header("Authorization", "Bearer " + self._token.text)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 answer.read(ANSWER_SIZE)

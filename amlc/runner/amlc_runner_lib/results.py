@@ -5,6 +5,7 @@ import os
 import time
 
 from .last_words import printable
+from .ranks import is_awaited
 from .streams import say
 
 TYPE_CHECKING = False
@@ -20,9 +21,10 @@ RESULT_WAIT_S = 1.0
 
 def forget_earlier_life(trial: "Trial") -> None:
     """Remove what says how the trial ended when the job ran before: a job may be killed and started again."""
-    for name in ("result.json", "metrics.jsonl"):
+    paths = [os.path.join(trial.home, name) for name in ("result.json", "metrics.jsonl")]
+    for path in [_rank_path(trial)] if trial.rank else paths:
         try:
-            os.remove(os.path.join(trial.home, name))
+            os.remove(path)
         except OSError:
             pass  # it is not there; or else the new one cannot be written either, which the exit code tells
 
@@ -55,11 +57,16 @@ def write_missing_results(trials: "list[Trial]") -> bool:
 
 def exit_code_of(trials: "list[Trial]") -> int:
     """Return the exit code of a job that nobody stopped: its only trial's, or else whether any did not succeed."""
-    codes = []
-    for trial in trials:
-        has_succeeded = trial.end == EXITED and trial.exit_code == 0
-        codes.append(0 if has_succeeded else trial.exit_code or 1)
+    codes = [0 if _has_succeeded(trial) else trial.exit_code or 1 for trial in trials]
     return codes[0] if len(codes) == 1 else int(any(codes))
+
+
+def _has_succeeded(trial: "Trial") -> bool:
+    return trial.end == EXITED and trial.exit_code == 0
+
+
+def _rank_path(trial: "Trial") -> str:
+    return os.path.join(trial.records, f"rank-{trial.rank}.json")
 
 
 def _write_result(trial: "Trial") -> None:
@@ -76,7 +83,12 @@ def _write_result(trial: "Trial") -> None:
         "error": trial.error,
     }
     path = os.path.join(trial.home, "result.json")
-    os.makedirs(trial.home, exist_ok=True)
+    if trial.rank:  # the trial's result is another's to write, unless this one is why it failed
+        if _has_succeeded(trial) or not is_awaited(trial.rank):
+            trial.is_saved = True
+            return
+        path = _rank_path(trial)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path + ".part", "w") as file:
         file.write(json.dumps(record) + "\n")
     os.replace(path + ".part", path)

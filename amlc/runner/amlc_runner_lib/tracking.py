@@ -75,7 +75,7 @@ class Tracker:
             text = json.dumps(self._results, separators=(",", ":"))
         except RecursionError:
             text = ""
-        if 0 < len(text) <= TAG_LENGTH:
+        if self._results and 0 < len(text) <= TAG_LENGTH:
             self._sender.add("tags", {"key": RESULTS_TAG, "value": text})
         self._sender.close(is_hurried=is_hurried)
 

@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from amlc.model import Metric, Outcome
+from amlc.errors import BackendError, TransientError
+from amlc.model import End, Metric, Outcome
 from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
-from amlc.targets.aml.explain import explained
+from amlc.targets.aml.explain import explained, first_line
 
 _STORE = "workspaceartifactstore"
+_ROOT = "ExperimentRun/dcid"
 _RECORDS = "outputs/amlc"
 
 
 class Artifacts:
-    """The artifact store of one workspace, opened with the key that the workspace hands out, or with the sign-in."""
+    """The artifact store of one workspace, opened with what the workspace hands out for it, or with the sign-in."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._opened: Any = None
 
     def names(self, job: str, prefix: str) -> dict[str, int]:
         """Return the artifacts of a job whose path begins with `prefix`, with their sizes in bytes."""
-        root = f"ExperimentRun/dcid.{job}/"
-        with _errors(f"artifacts of '{job}'"):
-            blobs = self._container.list_blobs(name_starts_with=root + prefix)
+        root = f"{_ROOT}.{job}/"
+
+        def names(container: Any) -> dict[str, int]:
+            blobs = container.list_blobs(name_starts_with=root + prefix)
             return {str(blob.name).removeprefix(root): int(blob.size) for blob in blobs}
+
+        found: dict[str, int] = self._do(f"artifacts of '{job}'", names)
+        return found
 
     def read(self, job: str, path: str, *, start: int = 0) -> bytes:
         """Return an artifact from byte `start` on; empty when there is no more, or no such artifact."""
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-        with _errors(f"artifact '{path}' of '{job}'"):
+        def read(container: Any) -> bytes:
             try:
-                blob = f"ExperimentRun/dcid.{job}/{path}"
-                return bytes(self._container.download_blob(blob, offset=start or None).readall())
+                return bytes(container.download_blob(f"{_ROOT}.{job}/{path}", offset=start or None).readall())
             except ResourceNotFoundError:
                 return b""
             except HttpResponseError as err:
@@ -45,21 +51,75 @@ class Artifacts:
                     return b""
                 raise
 
-    @cached_property
-    def _container(self) -> Any:
+        found: bytes = self._do(f"artifact '{path}' of '{job}'", read)
+        return found
+
+    def try_to_read(self) -> str:
+        """Return the store's address once it was read. Raises BackendError."""
+        self._do("artifacts", lambda container: next(iter(container.list_blobs(name_starts_with=_ROOT)), None))
+        return str(self._opened.url)
+
+    def try_to_write(self) -> None:
+        """Write an artifact and take it away again. Raises BackendError."""
+        name = f"{_ROOT}.amlc-doctor-{uuid.uuid4().hex}"
+
+        def write(container: Any) -> None:
+            container.upload_blob(name, b"")
+            container.delete_blob(name)
+
+        self._do("artifacts", write)
+
+    def _do(self, doing: str, action: Callable[[Any], Any]) -> Any:
+        """Return what the action does with the container: opened as it was before, and then in every way there is."""
+        from azure.core.exceptions import HttpResponseError
+
+        with _errors(doing):
+            refusal = None
+            for opened in self._ways():
+                try:
+                    result = action(opened)
+                except HttpResponseError as err:
+                    if err.status_code not in (401, 403):
+                        raise
+                    refusal = err
+                else:
+                    self._opened = opened
+                    return result
+        raise BackendError(
+            f"{doing}: no permission on the storage account, by its secrets or who is signed in: "
+            f"{first_line(str(refusal))} Ask for the role 'Storage Blob Data Contributor' on it."
+        ) from refusal
+
+    def _ways(self) -> Iterator[Any]:
         from azure.storage.blob import ContainerClient
 
+        if self._opened is not None:  # a shared access signature lasts for hours only
+            yield self._opened
         path = f"/datastores/{_STORE}"
         facts = self._client.get(path, doing=f"datastore '{_STORE}'", version=WORKSPACE_VERSION)["properties"]
         url = f"{facts.get('protocol') or 'https'}://{facts['accountName']}.blob.{facts['endpoint']}"
-        return ContainerClient(url, facts["containerName"], credential=self._secret(path) or self._client.credential)
+        secret = self._secret(path) if has_secret(facts) else None
+        for credential in (secret, self._client.credential):
+            if credential is not None:
+                yield ContainerClient(url, facts["containerName"], credential=credential)
 
     def _secret(self, path: str) -> str | None:
-        """Return the store's key or shared access signature; None when the store goes by the user's own sign-in."""
+        """Return the store's shared access signature or key; None when it is refused, for whatever reason."""
         params = {"api-version": WORKSPACE_VERSION}
-        url = f"{self._client.scope}{path}/listSecrets"
-        answer = self._client.arm.call("POST", url, doing=f"datastore '{_STORE}'", params=params, body={}, missing=True)
-        return (answer or {}).get("key") or (answer or {}).get("sasToken")
+        url, body = f"{self._client.scope}{path}/listSecrets", {"expirableSecret": True, "expireAfterHours": 1}
+        try:
+            answer = self._client.arm.call("POST", url, doing=f"datastore '{_STORE}'", params=params, body=body)
+        except TransientError:
+            raise
+        except BackendError:
+            return None
+        return (answer or {}).get("sasToken") or (answer or {}).get("key")
+
+
+def has_secret(datastore: Mapping[str, Any]) -> bool:
+    """Tell by a datastore's properties whether it has secrets, or goes by who is signed in."""
+    kind = str((datastore.get("credentials") or {}).get("credentialsType") or "None")
+    return kind in ("AccountKey", "Sas")
 
 
 class _errors:  # noqa: N801 - reads as what it is: a context
@@ -97,7 +157,28 @@ def records(artifacts: Artifacts, job: str, trials: Collection[str]) -> Records:
         if f"{folder}/metrics.jsonl" in sizes:
             content = artifacts.read(job, f"{folder}/metrics.jsonl")
             metrics += read_metrics(trial, lines_of(io.BytesIO(content)))
-        if sizes.get(f"{folder}/result.json", LONGEST_RESULT) < LONGEST_RESULT:
-            text = artifacts.read(job, f"{folder}/result.json").decode("utf-8", "replace")
-            outcomes += filter(None, [read_outcome(trial, text)])
+        files = [f"{folder}/result.json", *sorted(name for name in sizes if name.startswith(f"{folder}/rank-"))]
+        found = [
+            read_outcome(trial, artifacts.read(job, name).decode("utf-8", "replace"))
+            for name in files
+            if sizes.get(name, LONGEST_RESULT) < LONGEST_RESULT
+        ]
+        outcomes += filter(None, [of_all_ranks([outcome for outcome in found if outcome is not None])])
     return Records(metrics, outcomes, began=bool(sizes))
+
+
+def of_all_ranks(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return how a distributed trial ended, whose processes ended so: as the one did that tells most of why.
+
+    When one fails, the others are ended.
+    """
+    return min(outcomes, key=_tells, default=None)
+
+
+def _tells(outcome: Outcome) -> int:
+    if outcome.end is End.EXITED and outcome.exit_code == 0:
+        return len(_MOST_TELLING)
+    return _MOST_TELLING.index(outcome.end)
+
+
+_MOST_TELLING = (End.EXITED, End.REFUSED, End.TIME_LIMIT, End.LOST, End.TERMINATED)

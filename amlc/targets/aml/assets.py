@@ -8,6 +8,7 @@ import io
 import json
 import re
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,11 +16,12 @@ from typing import Any, TypeVar
 from amlc.errors import BackendError, TransientError
 from amlc.targets.aml import Storage
 from amlc.targets.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
-from amlc.targets.aml.explain import explained
+from amlc.targets.aml.explain import ForbiddenError, explained
 
 Result = TypeVar("Result")
 
 _TRIES = 5
+_DATASTORE = re.compile(r"(?:azureml:)?azureml://datastores/([\w-]+)/")
 
 
 def code_id(client: Client, folder: Path) -> str:
@@ -49,12 +51,15 @@ def environment_id(client: Client, environment: Any, base: Path) -> str:
     if isinstance(environment, str):
         return environment
     name, version = f"amlc-{_title(environment)}", _digest(environment, base)
-    reference = f"azureml:{name}:{version}"
     path = f"/environments/{name}/versions/{version}"
     doing = f"environment {json.dumps(environment)}"
-    if client.get(path, doing=doing, version=ASSETS_VERSION, missing=True) is None:
-        _persist(lambda: _make_environment(client, environment, base, name=name, version=version), doing)
-    return reference
+
+    def register() -> None:
+        if client.get(path, doing=doing, version=ASSETS_VERSION, missing=True) is None:
+            _make_environment(client, environment, base, name=name, version=version)
+
+    _persist(register, doing)
+    return f"azureml:{name}:{version}"
 
 
 def names_files(environment: Any) -> bool:
@@ -128,12 +133,53 @@ def _make_datastore(client: Client, storage: Storage, key: str) -> None:
     client.ml.datastores.create_or_update(store)
 
 
-def check_compute(client: Client, compute: str | None) -> str:
-    """Return the name of the compute target of a job. Raises BackendError unless it is there and not failed."""
-    problem = compute_problem(client, compute)
-    if problem:
-        raise BackendError(problem)
-    return (compute or "").removeprefix("azureml:")
+def check(problem: Callable[[Client, Any], str | None], client: Client, what: Any) -> str:
+    """Raise BackendError for the problem that there is with something that jobs need, if there is one.
+
+    What may not be looked at is a warning: to create jobs needs no right to read what they use.
+    """
+    try:
+        found = problem(client, what)
+    except ForbiddenError as err:
+        warnings.warn(f"{err} It is not checked.", RuntimeWarning, stacklevel=2)
+        return ""
+    if found:
+        raise BackendError(found)
+    return ""
+
+
+def environment_problem(client: Client, environment: Any) -> str | None:
+    """Return what is wrong with a job's `environment`, or None; one of a registry, and an image, are not looked at."""
+    if not isinstance(environment, str) or "/" in environment:
+        return None
+    reference = environment.removeprefix("azureml:")
+    name, _, version = reference.replace("@", ":").partition(":")
+    path = f"/environments/{name}" if "@" in reference else f"/environments/{name}/versions/{version}"
+    if client.get(path, doing=f"environment '{reference}'", version=ASSETS_VERSION, missing=True) is not None:
+        return None
+    return (
+        f"environment '{reference}': there is none of that name and version in workspace '{client.workspace.name}'. "
+        f"az ml environment list --name {name} shows those there are; check amlc.environment, or make it: "
+        f"az ml environment create --name {name} --image msranni/nni."
+    )
+
+
+def datastore_problem(client: Client, name: str) -> str | None:
+    """Return what is wrong with a datastore that a job's inputs or outputs name, or None."""
+    path = f"/datastores/{name}"
+    if client.get(path, doing=f"datastore '{name}'", version=WORKSPACE_VERSION, missing=True) is not None:
+        return None
+    return (
+        f"datastore '{name}': there is none of that name in workspace '{client.workspace.name}'. az ml datastore list "
+        "shows those there are; check the paths in amlc.job.inputs and amlc.job.outputs."
+    )
+
+
+def datastores_of(job: Mapping[str, Any]) -> list[str]:
+    """Return the datastores that the inputs and outputs of a job name, sorted."""
+    bindings = [*(job.get("inputs") or {}).values(), *(job.get("outputs") or {}).values()]
+    paths = [str(binding.get("path") or "") for binding in bindings if isinstance(binding, Mapping)]
+    return sorted({match[1] for path in paths if (match := _DATASTORE.match(path))})
 
 
 def compute_problem(client: Client, compute: str | None) -> str | None:
@@ -177,10 +223,12 @@ def _persist(action: Callable[[], Result], doing: str) -> Result:
                 return action()
         except (AzureError, ValueError, OSError) as err:
             error = unreadable(err) or explained(err, doing)
-            if attempt == _TRIES or not isinstance(error, TransientError):
+            # With 409 another machine has made it meanwhile: the next look finds it.
+            is_made = getattr(err, "status_code", None) == 409
+            if attempt == _TRIES or not (is_made or isinstance(error, TransientError)):
                 raise error from err
         except Exception as err:
-            if not type(err).__module__.startswith("azure."):
+            if type(err).__module__ == "builtins" or isinstance(err, BackendError):
                 raise
             raise explained(err, doing) from err
         time.sleep(0.2 * 2**attempt)

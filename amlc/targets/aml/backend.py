@@ -19,10 +19,13 @@ from amlc.targets.aml.artifacts import Artifacts
 from amlc.targets.aml.client import Client
 from amlc.targets.aml.doctor import examine
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, get_job
-from amlc.targets.aml.observe import Observer
+from amlc.targets.aml.observe import PATIENCE, Observer
 
 _SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
 _SHARE = 10  # a look may take a tenth of the time
+_WORTH = 20  # jobs that should have ended for each call of a look that takes more than a few
+_FEW, _EACH_S = 2, 0.1
+_SMALL_PAGE = 30  # jobs, of the list
 _FOLLOW_S = 2.0
 _LOGS = ("user_logs/", "azureml-logs/70_driver_log")
 
@@ -50,19 +53,24 @@ class AmlBackend:
         )
         self._seen: dict[str, Observation] = {}
         self._due = 0.0
+        self._looked = time.monotonic()
         self._pause_s = _SHORTEST_S
         self._outage: TransientError | None = None
+        self._unanswered: set[str] = set()
 
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         _ = self.client.facts  # a workspace that is not there is found out before anything is made
         for answer in self._submitter.submit(batch, parallel=self._parallel):
+            self._unanswered.discard(answer.job)
             if answer.refused is None:
                 self._seen[answer.job] = Observation(job=answer.job, status=Status.WAITING, url=answer.url)
             yield answer
-        self._soon()
+        self._soon(min(_LONGEST_S, _EACH_S * len(self._seen) / _SMALL_PAGE))  # so many cannot all have news at once
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
+        self._unanswered |= jobs.keys()
         for found in self.observer.views(jobs) if jobs else ():
+            self._unanswered.discard(found.name)
             yield adopted(found, jobs[found.name], self.client.tenant)
 
     def poll(self, jobs: Collection[str], *, timeout_s: float) -> list[Observation]:
@@ -100,7 +108,7 @@ class AmlBackend:
 
     def examine(self, build: Path, /) -> Iterator[Check]:
         try:
-            yield from examine(self.client, storage_of(self._header), build, self._environ)
+            yield from examine(self.client, self._artifacts, storage_of(self._header), build, self._environ)
         except ModuleNotFoundError as err:
             raise missing_azure(err) from err
 
@@ -125,15 +133,39 @@ class AmlBackend:
     def _look(self, jobs: Collection[str]) -> list[Observation]:
         start = time.monotonic()
         found = self.observer.look(jobs)
+        found += self._deleted(set(jobs) - {seen.job for seen in found} - self._unanswered)
+        unread = self.observer.unread
+        if found and all(seen.job in unread and unread[seen.job].tries > PATIENCE for seen in found):
+            raise unread[found[0].job].error  # nothing else is at work, and it does not heal
         now = time.monotonic()
         self._outage = None
         is_news = any(self._seen.get(seen.job) != seen for seen in found) or len(found) < len(jobs)
-        longer = _SHORTEST_S if is_news else min(self._pause_s * 1.5, _LONGEST_S)
+        longest = max(_LONGEST_S, float(self.observer.calls))  # one call a second at the most
+        longer = _SHORTEST_S if is_news else min(self._pause_s * 1.5, longest)
+        if self.observer.calls > _FEW:
+            longer = max(longer, min(self._until_worth_it(found, now), longest))
+        self._looked = now
         self._pause_s = max(longer, _SHARE * (now - start))
         self._due = now + self._pause_s
         self._seen.update((seen.job, seen) for seen in found)
         return found
 
-    def _soon(self) -> None:
-        self._pause_s = _SHORTEST_S
-        self._due = time.monotonic() + _SHORTEST_S
+    def _until_worth_it(self, found: Sequence[Observation], now: float) -> float:
+        """Return after how many seconds another look is worth its calls, by how many jobs ended since the last one."""
+        ended = sum(seen.status.ended and not self._seen_ended(seen.job) for seen in found)
+        if not ended:
+            return max(self._pause_s * 1.5, _EACH_S * self.observer.calls)
+        wanted = min(_WORTH * self.observer.calls, 0.75 * (len(found) - ended))
+        return max(wanted * (now - self._looked) / ended, _EACH_S * self.observer.calls)
+
+    def _seen_ended(self, job: str) -> bool:
+        return job in self._seen and self._seen[job].status.ended
+
+    def _deleted(self, jobs: Collection[str]) -> list[Observation]:
+        """Return what is to be said of jobs that were there: a person took them away, and does not want them again."""
+        text = "somebody deleted it in the workspace"
+        return [Observation(job=job, status=Status.CANCELED, error=text) for job in sorted(jobs)]
+
+    def _soon(self, pause_s: float = _SHORTEST_S) -> None:
+        self._pause_s = max(_SHORTEST_S, pause_s)
+        self._due = time.monotonic() + self._pause_s

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from amlc.targets.aml.signin import OneToken, sign_in, tenant
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-_PUBLIC_CLOUD = "https://management.azure.com"
+    from amlc.targets.aml.throttle import Patience
+
 _CLOUD_VARIABLES = ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD", "AZUREML_DEV_URL_MFE")
 # The versions that azure-ai-ml 1.35 sends for the same calls.
 JOBS_VERSION = "2024-01-01-preview"
@@ -34,14 +36,25 @@ class Client:
     """One workspace. Nothing is sent, and little imported, before it is needed; safe to share between threads."""
 
     def __init__(self, workspace: Workspace, credential: OneToken | None = None) -> None:
-        from amlc.targets.aml.throttle import Pace, PacedTransport, Patience
+        from amlc.targets.aml.throttle import Pace, PacedTransport
 
         _quieten()
         self.workspace = workspace
-        self.credential = credential or sign_in()
+        self._given = credential
         self._transport = PacedTransport(Pace())
-        self._retry = Patience(self.credential)
         self._lock = threading.RLock()
+
+    @cached_property
+    def credential(self) -> OneToken:
+        """Who calls. Raises BackendError for settings of which none can be made."""
+        with self._lock:
+            return self._given or sign_in(os.environ, self.workspace.subscription_id, cloud().authority)
+
+    @cached_property
+    def _retry(self) -> Patience:
+        from amlc.targets.aml.throttle import Patience
+
+        return Patience(self.credential)
 
     @property
     def scope(self) -> str:
@@ -55,7 +68,7 @@ class Client:
     @cached_property
     def arm(self) -> Rest:
         """Azure's management service."""
-        return self._rest(_management_url())
+        return self._rest(cloud().management)
 
     @cached_property
     def api(self) -> Rest:
@@ -71,7 +84,7 @@ class Client:
         """What Azure says of the workspace. Raises BackendError when there is none, or no permission to see it."""
         with self._lock:
             answer = self.get("", doing=f"workspace '{self.workspace.name}'", version=WORKSPACE_VERSION)
-        properties: Mapping[str, Any] = answer["properties"]
+        properties: Mapping[str, Any] = (answer or {}).get("properties") or {}
         return properties
 
     @cached_property
@@ -112,28 +125,53 @@ class Client:
         """The address and the body of what this thread created last, through whichever client."""
         return self._transport.last_put
 
+    def user_headers(self) -> dict[str, str]:
+        """Return what a job needs that runs as the user: a token for Azure ML, as the client sends it."""
+        return {"x-azureml-token": self.credential.get_token(f"{cloud().aml}/.default").token}
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.session.close()
 
     @property
     def _token_scope(self) -> str:
-        return f"{_management_url().rstrip('/')}/.default"
+        return f"{cloud().management}/.default"
 
     def _rest(self, base: str) -> Rest:
         return Rest(base, self._token_scope, credential=self.credential, transport=self._transport, retry=self._retry)
 
 
-@cache
-def _management_url() -> str:
-    """Return Azure's address; the client, slow to import, is asked for it only where it is not the public cloud."""
-    if not any(name in os.environ for name in _CLOUD_VARIABLES):
-        return _PUBLIC_CLOUD
-    from azure.ai.ml import _azure_environments as clouds  # there is no public way (1.35)
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where Azure is: its management, the resource that is Azure ML itself, and who signs in; None: as usual."""
 
+    management: str = "https://management.azure.com"
+    aml: str = "https://ml.azure.com"
+    authority: str | None = None
+
+
+@cache
+def cloud() -> Cloud:
+    """Return the cloud; the client, slow to import, is asked for it only where it is not the public one."""
+    if not any(name in os.environ for name in _CLOUD_VARIABLES):
+        return Cloud()
+    from azure.ai.ml import _azure_environments as clouds  # there is no public way (1.35)
+    from azure.ai.ml.exceptions import MlException
+
+    try:
+        return _cloud(clouds)
+    except MlException as err:
+        raise explained(err, "cloud (AZUREML_CURRENT_CLOUD, ARM_CLOUD_METADATA_URL)") from err
+
+
+def _cloud(clouds: Any) -> Cloud:
     name = clouds._get_default_cloud_name()  # noqa: SLF001
     clouds._set_cloud(name)  # noqa: SLF001
-    return str(clouds._get_base_url_from_metadata(cloud_name=name, is_local_mfe=True)).rstrip("/")  # noqa: SLF001
+    management = str(clouds._get_base_url_from_metadata(cloud_name=name, is_local_mfe=True))  # noqa: SLF001
+    aml = str(clouds._get_aml_resource_id_from_metadata(name))  # noqa: SLF001
+    authority = str(clouds._get_active_directory_url_from_metadata(name))  # noqa: SLF001
+    is_told = "AZURE_AUTHORITY_HOST" in os.environ  # azure-identity's own setting
+    return Cloud(management.rstrip("/"), aml, None if is_told else authority)
 
 
 def _quieten() -> None:

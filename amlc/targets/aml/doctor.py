@@ -10,14 +10,18 @@ from typing import Any
 from amlc.backends import Check
 from amlc.errors import BackendError
 from amlc.targets.aml import Storage, assets, runs
-from amlc.targets.aml.client import ASSETS_VERSION, WORKSPACE_VERSION, Client
+from amlc.targets.aml.artifacts import Artifacts
+from amlc.targets.aml.client import WORKSPACE_VERSION, Client
+from amlc.targets.aml.explain import ForbiddenError
 
 _IMAGE = re.compile(
     r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 
 
-def examine(client: Client, storage: Storage | None, build: Path, environ: Mapping[str, str]) -> Iterator[Check]:
+def examine(
+    client: Client, artifacts: Artifacts, storage: Storage | None, build: Path, environ: Mapping[str, str]
+) -> Iterator[Check]:
     """Yield the checks as they are made; nothing is checked that needs what failed before. build: a build folder."""
     job = _first_job(build)
     environment, compute = job.get("environment"), job.get("compute")
@@ -28,7 +32,8 @@ def examine(client: Client, storage: Storage | None, build: Path, environ: Mappi
     further: list[tuple[str, Callable[[], str]]] = [
         ("compute", lambda: _compute(client, compute)),
         ("environment", lambda: _environment(client, environment)),
-        ("datastore", lambda: _datastore(client, storage, environ)),
+        ("datastore", lambda: _datastore(client, job, storage, environ)),
+        ("artifacts", lambda: _artifacts(artifacts)),
         ("MLflow", lambda: _mlflow(client, str(job.get("experiment_name") or "Default"))),
     ]
     for name, find in needed:
@@ -43,6 +48,8 @@ def examine(client: Client, storage: Storage | None, build: Path, environ: Mappi
 def _checked(name: str, find: Callable[[], str]) -> Check:
     try:
         return Check(name, is_well=True, text=find())
+    except ForbiddenError as err:
+        return Check(name, is_well=True, text=f"warning: {err} It is not checked.")
     except BackendError as err:
         return Check(name, is_well=False, text=str(err))
 
@@ -58,16 +65,13 @@ def _workspace(client: Client) -> str:
 
 
 def _compute(client: Client, compute: str | None) -> str:
-    assets.check_compute(client, compute)
+    _refuse(assets.compute_problem(client, compute))
     return f"'{(compute or '').removeprefix('azureml:')}'" if compute else "serverless"
 
 
 def _environment(client: Client, environment: Any) -> str:
     if isinstance(environment, str):
-        parts = environment.removeprefix("azureml:").split(":")
-        if len(parts) == 2 and "/" not in environment:
-            path = f"/environments/{parts[0]}/versions/{parts[1]}"
-            client.get(path, doing=f"environment '{environment}'", version=ASSETS_VERSION)
+        _refuse(assets.environment_problem(client, environment))
         return f"'{environment}'"
     image = str(environment.get("image") or "") if isinstance(environment, Mapping) else ""
     if image and not _IMAGE.fullmatch(image):
@@ -78,9 +82,16 @@ def _environment(client: Client, environment: Any) -> str:
     return f"image '{image}' (whether it can be pulled shows when a node does so)" if image else "as amlc.job says"
 
 
-def _datastore(client: Client, storage: Storage | None, environ: Mapping[str, str]) -> str:
+def _refuse(problem: str | None) -> None:
+    if problem:
+        raise BackendError(problem)
+
+
+def _datastore(client: Client, job: Mapping[str, Any], storage: Storage | None, environ: Mapping[str, str]) -> str:
     name = "workspaceblobstore"
-    client.get(f"/datastores/{name}", doing=f"datastore '{name}'", version=WORKSPACE_VERSION)
+    known = [storage.datastore] if storage is not None else []
+    for each in [name, *(one for one in assets.datastores_of(job) if one not in known)]:
+        _refuse(assets.datastore_problem(client, each))
     if storage is None:
         return f"'{name}'"
     path = f"/datastores/{storage.datastore}"
@@ -88,6 +99,16 @@ def _datastore(client: Client, storage: Storage | None, environ: Mapping[str, st
     if shared is None and not environ.get(storage.key_variable or ""):
         raise BackendError(assets.no_key(storage))
     return f"'{name}', and '{storage.datastore}' {'is there' if shared else 'is made at submit'}"
+
+
+def _artifacts(artifacts: Artifacts) -> str:
+    """Read an artifact, which the results of failed trials and logs need, and write one, as jobs do."""
+    where = artifacts.try_to_read()
+    try:
+        artifacts.try_to_write()
+    except BackendError as err:
+        return f"warning: '{where}' can be read, not written: {err}"
+    return f"'{where}' can be read and written"
 
 
 def _mlflow(client: Client, experiment: str) -> str:

@@ -10,7 +10,9 @@ from amlc.errors import BackendError, TransientError, shorten
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _FIELD = re.compile(r'"([\w.]+)":\s*\[\s*"([^"]+)"')
-_TRIED = re.compile(r"^\s*(AzureCli|Environment|WorkloadIdentity|ManagedIdentity)Credential: (.+)", re.MULTILINE)
+_TRIED = re.compile(
+    r"^\s*(AzureCli(?:OrDefault)?|Environment|WorkloadIdentity|ManagedIdentity)Credential: (.+)", re.MULTILINE
+)
 _NOT_SET_UP = ("not fully configured", "authentication unavailable")
 _SIGN_IN = (
     "Sign in: az login. In CI, set AZURE_TENANT_ID and AZURE_CLIENT_ID with AZURE_CLIENT_SECRET or "
@@ -24,6 +26,10 @@ _NOT_FOUND = {
 }
 
 
+class ForbiddenError(BackendError):
+    """Who is signed in may not do this."""
+
+
 def explained(err: Exception, doing: str) -> BackendError:
     """Return the error for the user. `doing`: what was tried, such as `workspace 'ws'`."""
     from azure.core import exceptions as azure
@@ -33,18 +39,18 @@ def explained(err: Exception, doing: str) -> BackendError:
     if isinstance(err, azure.HttpResponseError) and err.status_code:
         return _refused(err, err.status_code, doing)
     if isinstance(err, azure.ClientAuthenticationError):
-        return BackendError(f"not signed in to Azure: {_failed_way(str(err))} {_SIGN_IN}")
+        return BackendError(f"not signed in to Azure: {failed_way(str(err))} {_SIGN_IN}")
     if isinstance(err, (azure.ServiceRequestError, azure.ServiceResponseError)):
         return TransientError(f"{doing}: Azure cannot be reached: {first_line(str(err))} Check the network. {_AGAIN}")
     return BackendError(f"{doing}: {first_line(str(err))}")
 
 
-def _failed_way(text: str) -> str:
+def failed_way(text: str) -> str:
     """Return what went wrong with the last way to sign in that is set up, out of all that were tried."""
     said = text
     for way, found in _TRIED.findall(text):
         _, asked, answer = found.partition("Token request error: ")
-        if way == "AzureCli":
+        if way.startswith("AzureCli"):
             said = found
         elif asked or not any(words in found for words in _NOT_SET_UP):
             said = f"{way}: {answer or found}"
@@ -59,7 +65,7 @@ def _refused(err: Any, status: int, doing: str) -> BackendError:
     if status == 401:
         return BackendError(f"{doing}: Azure does not accept the sign-in: {said} {_SIGN_IN}")
     if status == 403:
-        return BackendError(
+        return ForbiddenError(
             f"{doing}: no permission: {said} Ask for the role 'AzureML Data Scientist' on the workspace, or sign in "
             "as somebody who has it (az account show says who you are)."
         )

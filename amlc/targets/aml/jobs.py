@@ -9,19 +9,21 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from amlc.backends import Submission, Submitted
+from amlc.backends import CONFLICT, Submission, Submitted
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
+from amlc.names import JOB_NAME, job_id
 from amlc.render.scalars import from_yaml, to_yaml
 from amlc.targets.aml import assets, storage_of
 from amlc.targets.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
 from amlc.targets.aml.explain import explained, field_errors, reason
-from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, view
+from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of, view
 
 # What differs from job to job; the client checks the rest once for all jobs that have it in common.
 _OWN = ("name", "display_name", "environment_variables", "tags", "properties")
@@ -50,12 +52,12 @@ class Submitter:
         that is accepted are taken for a fault that all jobs share. Raises BackendError for that, and at the first job
         that cannot be created for another reason; what is under way then is answered first.
         """
-        prepared = [(submission, self._prepared(submission)) for submission in batch]
         failures: list[BackendError] = []
         refused: list[Submitted] = []
         with ThreadPoolExecutor(parallel, thread_name_prefix="submit") as pool:
-            calls = ((lambda pair=pair: self._create(*pair)) for pair in prepared)
-            for future in in_flight(pool, calls, parallel, lambda: bool(failures) or len(refused) >= parallel):
+            for future in in_flight(
+                pool, self._calls(batch), parallel, lambda: bool(failures) or len(refused) >= parallel
+            ):
                 try:
                     yield future.result()
                     self._accepts = True
@@ -73,20 +75,34 @@ class Submitter:
         self._refused = bool(refused)
         yield from refused
 
+    def _calls(self, batch: Sequence[Submission]) -> Iterator[Callable[[], Submitted]]:
+        """Yield what creates each job, up to one that cannot be prepared; each in its turn: there may be thousands."""
+        for submission in batch:
+            try:
+                yield partial(self._create, submission, self._prepared(submission))
+            except BackendError as err:
+                yield partial(_fail, err)
+                return
+
     def _prepared(self, submission: Submission) -> dict[str, Any]:
         """Return the job's values with the ids of what it shares with others in place of what they stand for."""
         values = _read(submission)
         folder = submission.folder
         compute = values.get("compute")
-        self._once("compute", compute, lambda: assets.check_compute(self._client, compute))
+        check, client = assets.check, self._client
+        self._once("compute", compute, lambda: check(assets.compute_problem, client, compute))
         storage = self._storage
         if storage is not None:
             ensure = assets.ensure_datastore
             self._once("storage", storage.datastore, lambda: ensure(self._client, storage, self._environ))
+        for name in assets.datastores_of(values):
+            if storage is None or name != storage.datastore:
+                self._once("datastore", name, partial(check, assets.datastore_problem, client, name))
         code, environment = values.get("code"), values.get("environment")
         if isinstance(code, str) and not code.startswith(("azureml:", "/subscriptions/")):
             snapshot = (folder / code).resolve()  # the same, seen from another folder of job files
             values["code"] = self._once("code", str(snapshot), lambda: assets.code_id(self._client, snapshot))
+        self._once("known", environment, lambda: check(assets.environment_problem, client, environment))
         seen_from = str(folder) if assets.names_files(environment) else None
         values["environment"] = self._once(
             "environment",
@@ -137,7 +153,8 @@ class Submitter:
                 studio: str | None = made.studio_url
                 return studio
         url = shape.pattern.url.format(name=values["name"])
-        response = self._client.arm.send("PUT", url, body=shape.pattern.body(values))
+        headers = self._client.user_headers() if shape.pattern.as_user else {}
+        response = self._client.arm.send("PUT", url, body=shape.pattern.body(values), headers=headers)
         response.raise_for_status()
         return view(response.json()).url(self._client.tenant)
 
@@ -154,10 +171,14 @@ class Submitter:
                 # The job may be there already; whether it is does not depend on how the service words it.
                 found = get_job(self._client, submission.job)
                 if found is not None:
-                    return adopted(found, _sha256(submission.content), self._client.tenant)
+                    return adopted(found, _sha256(submission.content), self._client.tenant, values)
                 if not again or attempt == _TRIES:
                     raise error from err
         raise AssertionError
+
+
+def _fail(err: BackendError) -> Submitted:
+    raise err
 
 
 class _Shape:
@@ -175,6 +196,11 @@ class _Pattern:
     url: str
     sent: Mapping[str, Any]
     values: Mapping[str, Any]
+
+    @property
+    def as_user(self) -> bool:
+        """Whether the job runs as who submits it (`identity: {type: user_identity}`)."""
+        return (self.sent["properties"].get("identity") or {}).get("identityType") == "UserIdentity"
 
     def body(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what to send for another job of the shape: what the client added by itself stays."""
@@ -207,24 +233,47 @@ def _classified(err: Exception, job: str) -> BackendError:
         return cut_short
     if isinstance(err, HttpResponseError) and err.status_code == 400:
         return _NotAcceptedError(job, reason(err)[1])
-    if isinstance(err, HttpResponseError) or type(err).__module__.startswith("azure."):
+    if isinstance(err, HttpResponseError) or type(err).__module__ != "builtins":
         return explained(err, f"job '{job}'")
     raise err
 
 
-def adopted(found: View, sha256: str | None, tenant: str | None) -> Submitted:
-    """Return the answer for a job that is there already: it is ours if it was made of the file with that SHA-256."""
+def adopted(found: View, sha256: str | None, tenant: str | None, values: Mapping[str, Any] | None = None) -> Submitted:
+    """Return the answer for a job that is there already: it is ours if it was made of the file with that SHA-256.
+
+    Whatever else made it, it is ours too if it runs the same: as `values` say, those of the file with texts for
+    variables, or, where they are not known and nothing says of which file it was made, as its name says.
+    """
     theirs, ours = found.tags.get(DIGEST), sha256 and _digest(sha256)
     if theirs == ours or ours is None:
+        return Submitted(found.name, url=found.url(tenant))
+    if _runs_the_same(found, values) if values is not None else theirs is None and _runs_what_its_name_says(found):
         return Submitted(found.name, url=found.url(tenant))
     return Submitted(
         found.name,
         refused=(
-            f"conflict: the workspace has a job '{found.name}' made of another file (digest {theirs or 'none'}, status "
-            f"{found.raw_status}, created {found.created or 'at an unknown time'}); this one's is {ours}. Run it under "
-            "the next attempt's name with: amlc submit --retry failed, or set amlc.namespace to keep the two apart."
+            f"{CONFLICT}the workspace has a job '{found.name}' made of another file (digest {theirs or 'none'}, status "
+            f"{found.raw_status}, created {found.created or 'at an unknown time'}); this one's is {ours}. The next "
+            "submit looks again. Run it under the next attempt's name with: amlc submit --retry failed, or set "
+            "amlc.namespace to keep the two apart."
         ),
     )
+
+
+def _runs_the_same(found: View, values: Mapping[str, Any]) -> bool:
+    mine = values.get("environment_variables") or {}
+    return found.properties.get("command") == values.get("command") and _own(found.variables) == _own(mine)
+
+
+def _own(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return amlc's own variables: what the runner runs."""
+    return {name: value for name, value in variables.items() if name.startswith("AMLC_") and value is not None}
+
+
+def _runs_what_its_name_says(found: View) -> bool:
+    """Tell whether the trials of a job are those that its name was made of, the code and the command being so too."""
+    match = JOB_NAME.fullmatch(found.name)
+    return match is not None and job_id([trial.id for trial in trials_of(found)]) == match["id"]
 
 
 def _sha256(content: bytes) -> str:
@@ -245,14 +294,19 @@ def get_job(client: Client, job: str) -> View | None:
 
 def list_jobs(client: Client, *, experiment: str | None = None) -> Iterator[View]:
     """Yield the workspace's jobs that amlc made, of one experiment or of all."""
+    for page in job_pages(client, experiment=experiment):
+        yield from page
+
+
+def job_pages(client: Client, *, experiment: str | None = None) -> Iterator[list[View]]:
+    """Yield the same page by page, the newest first as a rule; a page is asked for when it is drawn."""
     # The service compares a tag by its key only, a property by its value too.
     params = {"api-version": JOBS_VERSION, "listViewType": "All", "tag": EXPERIMENT}
     if experiment is not None:
         params["properties"] = f"{EXPERIMENT}={experiment}"
-    for resource in client.arm.pages(f"{client.scope}/jobs", doing="list of jobs", params=params):
-        found = view(resource)
-        if experiment is None or found.tags.get(EXPERIMENT) == experiment:
-            yield found
+    for page in client.arm.pages(f"{client.scope}/jobs", doing="list of jobs", params=params):
+        found = [view(resource) for resource in page]
+        yield [job for job in found if experiment is None or job.tags.get(EXPERIMENT) == experiment]
 
 
 def cancel_jobs(client: Client, jobs: Collection[str], *, parallel: int) -> None:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from amlc.backends import Fetched
 from amlc.backends.ends import Known, ended
-from amlc.errors import BackendError
+from amlc.errors import BackendError, TransientError
 from amlc.model import Metric, Observation, Outcome, Status, Trial
 from amlc.targets.aml import runs
 from amlc.targets.aml.artifacts import Artifacts, Records, records
 from amlc.targets.aml.assets import waiting_reason
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
-from amlc.targets.aml.jobs import get_job, list_jobs
-from amlc.targets.aml.views import Cause, View, cause, trials_of
+from amlc.targets.aml.jobs import get_job, job_pages
+from amlc.targets.aml.views import Cause, View, cause, is_late, trials_of
+
+PATIENCE: Final = 5
+"""Looks at a job that ended and cannot be looked into, before the service's word alone has to do."""
 
 _BEFORE = ("Provisioning", "Preparing", "Starting")  # each says by itself what the job waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a job that ended could not be looked into, and how often that was tried."""
+
+    error: BackendError
+    tries: int
 
 
 class Observer:
@@ -31,29 +43,64 @@ class Observer:
         self._parallel = parallel
         self._lists_by_experiment = True
         self._experiments: dict[str, str] = {}
+        self.calls = 0  # for the last look at all jobs, without those for what ended
         self.ended: dict[str, tuple[Observation, Fetched]] = {}
+        self.unread: dict[str, Unread] = {}
 
     def look(self, jobs: Collection[str]) -> list[Observation]:
         """Return what the service says of `jobs` now; one that it certainly does not have is left out."""
-        return self.tell(self.views(jobs))
+        return self.tell(self.views(jobs, slim=True))
 
     def tell(self, views: Iterable[View]) -> list[Observation]:
         """Return what there is to say of listed jobs; of those that ended since the last time, with their results."""
         views = list(views)
         fresh = [job for job in views if job.status.ended and job.name not in self.ended]
         self._take_in(fresh)
-        return [self.ended[job.name][0] if job.name in self.ended else self._unended(job) for job in views]
+        return [self._told(job) for job in views]
 
-    def views(self, jobs: Collection[str]) -> list[View]:
-        """Return `jobs` as the service has them now; one that it certainly does not have is left out."""
+    def _told(self, job: View) -> Observation:
+        if job.name in self.ended:
+            return self.ended[job.name][0]
+        remark = None
+        if job.name in self.unread:
+            remark = f"Azure ML says {job.raw_status!r}, but its records cannot be read: {self.unread[job.name].error}"
+            return Observation(job=job.name, status=Status.UNKNOWN, error=remark, url=job.url(self._client.tenant))
+        if job.status is Status.UNKNOWN:
+            remark = f"Azure ML says {job.raw_status or 'nothing'!r}"
+        return Observation(job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant))
+
+    def views(self, jobs: Collection[str], *, slim: bool = False) -> list[View]:
+        """Return `jobs` as the service has them now; one that it certainly does not have is left out.
+
+        slim: only what is told of them, since there may be thousands.
+        """
         wanted = set(jobs)
-        known = self._experiment if self._lists_by_experiment else None
-        listed = {job.name: job for job in list_jobs(self._client, experiment=known) if job.name in wanted}
+        self.calls = 0
+        listed, is_whole = self._listed(wanted, slim=slim)
+        self.calls += len(wanted) - len(listed)
         # The list may be a moment behind, and a job made by hand has no property to be filtered by.
         hidden = [view for view in self._each(lambda job: get_job(self._client, job), wanted - listed.keys()) if view]
-        if hidden and not listed:
+        if hidden and not listed and is_whole:
             self._lists_by_experiment = False
         return [*listed.values(), *hidden]
+
+    def _listed(self, wanted: Collection[str], *, slim: bool) -> tuple[dict[str, View], bool]:
+        """Return those of the wanted jobs that the list has, and whether that is all of it.
+
+        It is read no further than to the last of them, nor when as many pages were of no use as jobs are left: these
+        are old, lie at its end, and each is asked for by itself.
+        """
+        known = self._experiment if self._lists_by_experiment else None
+        listed: dict[str, View] = {}
+        useless = 0
+        for page in job_pages(self._client, experiment=known):
+            self.calls += 1
+            found = {job.name: job.slim if slim else job for job in page if job.name in wanted}
+            listed |= found
+            useless += not found
+            if page and useless >= len(wanted) - len(listed):
+                return listed, False
+        return listed, True
 
     def fetched(self, job: str) -> Fetched:
         """Return what the trials of a job reported so far."""
@@ -100,7 +147,7 @@ class Observer:
             return ()
         told = None if run is None else run.reports
         if found.status.ended and (told is None or not all(report.whole for report in told.values())):
-            kept = records(self._artifacts, job, [trial.id for trial in trials_of(found)]).metrics
+            kept = self._reports(found)
             if kept or run is None:
                 return kept
         if run is None:
@@ -109,6 +156,16 @@ class Observer:
         points = {key: runs.history(self._client, job, key) for key in run.last}
         final = () if told is None else runs.final_metrics(run, trials)
         return [*runs.intermediate_metrics(run, points, trials), *final]
+
+    def _reports(self, job: View) -> Sequence[Metric]:
+        """Return what the runner recorded; nothing where that cannot be read, since MLflow holds most of it."""
+        try:
+            return records(self._artifacts, job.name, [trial.id for trial in trials_of(job)]).metrics
+        except TransientError:
+            raise
+        except BackendError as err:
+            warnings.warn(f"{job.name}: MLflow alone tells its history: {err}", RuntimeWarning, stacklevel=2)
+            return ()
 
     def _each(self, call: Any, items: Collection[Any]) -> list[Any]:
         if not items:
@@ -121,19 +178,27 @@ class Observer:
         if not jobs:
             return
         found = self._runs(jobs)
-        bad = [
-            job for job in jobs if job.status is Status.FAILED or (not _is_well(job) and _began(found.get(job.name)))
-        ]
-        causes = dict(zip([job.name for job in bad], self._each(self._cause, bad), strict=True))
+        self._each(lambda job: self._settle(job, found.get(job.name)), jobs)
 
-        def settle(job: View) -> tuple[str, tuple[Observation, Fetched]]:
-            run, why = found.get(job.name), causes.get(job.name)
-            kept = self._kept(job, run)
-            fetched = _results(job, run, kept)
-            seen = _ended(job, run, why, fetched.outcomes, began=kept is not None and kept.began)
-            return job.name, (replace(seen, url=job.url(self._client.tenant)), fetched)
-
-        self.ended.update(self._each(settle, jobs))
+    def _settle(self, job: View, run: runs.Run | None) -> None:
+        """Remember how one job ended; what cannot be read of it now stops nothing, and is asked for again."""
+        why = kept = remark = None
+        try:
+            if job.status is Status.FAILED or (not _is_well(job) and _began(run)):
+                why = self._cause(job)
+            kept = heeding_ranks(job, self._kept(job, run))
+        except BackendError as err:
+            tries = self.unread[job.name].tries if job.name in self.unread else 0
+            if _is_well(job) or tries < PATIENCE:
+                self.unread[job.name] = Unread(err, tries + 1)
+                return
+            remark = f"its records cannot be read: {err}"
+        self.unread.pop(job.name, None)
+        fetched = _results(job, run, kept)
+        seen = _ended(job, run, why, fetched.outcomes, began=kept is not None and kept.began)
+        if remark is not None:
+            seen = replace(seen, error=f"{seen.error}; {remark}" if seen.error else remark)
+        self.ended[job.name] = replace(seen, url=job.url(self._client.tenant)), fetched
 
     def _runs(self, ended: Sequence[View]) -> dict[str, runs.Run]:
         """Return the runs of ended jobs; few are asked for one by one, many by a search through their experiment."""
@@ -143,7 +208,8 @@ class Observer:
                 if name not in self._experiments:
                     self._experiments[name] = runs.experiment_id(self._client, name) or ""
                 if self._experiments[name]:
-                    found |= runs.search(self._client, self._experiments[name])
+                    names = {job.name for job in ended if job.experiment == name}
+                    found |= runs.search(self._client, self._experiments[name], names)
         bare = [
             job.name
             for job in ended
@@ -168,11 +234,17 @@ class Observer:
             return None
         return records(self._artifacts, job.name, [trial.id for trial in trials])
 
-    def _unended(self, job: View) -> Observation:
-        remark = None
-        if job.status is Status.UNKNOWN:
-            remark = f"Azure ML says {job.raw_status or 'nothing'!r}"
-        return Observation(job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant))
+
+def heeding_ranks(job: View, kept: Records | None) -> Records | None:
+    """Return the records without the ends of trials where they say nothing of why a distributed job failed.
+
+    They are those of the first process, and one that is killed leaves no word.
+    """
+    if kept is None or job.status is not Status.FAILED or not job.is_distributed:
+        return kept
+    if not kept.outcomes or any(outcome.exit_code != 0 for outcome in kept.outcomes):
+        return kept
+    return replace(kept, outcomes=(), began=False)
 
 
 def _is_well(job: View) -> bool:
@@ -181,6 +253,12 @@ def _is_well(job: View) -> bool:
 
 def _began(run: runs.Run | None) -> bool:
     return run is not None and run.started is not None
+
+
+def _ran_s(run: runs.Run | None) -> float | None:
+    if run is None or run.started is None:
+        return None
+    return 0.0 if run.ended is None else run.ended - run.started
 
 
 def _results(job: View, run: runs.Run | None, kept: Records | None) -> Fetched:
@@ -204,7 +282,7 @@ def _ended(
     )
     if _is_well(job):
         return seen
-    late = why is not None and why.late and _began(run)  # else something else timed out, such as pulling the image
+    late = is_late(job, why, _ran_s(run))
     known = Known(
         code=why.code if why else None,
         canceled=job.status is Status.CANCELED and not late,

@@ -17,10 +17,8 @@ from amlc.plan import Job
 from amlc.render.scalars import to_yaml
 from amlc.targets.aml import Storage, Workspace
 from amlc.targets.aml.runs import RESULTS_TAG
-from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of
+from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, seconds_in, trials_of
 
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
-_UNITS_S = (86_400, 3_600, 60, 1)
 _MODES = {
     "ReadOnlyMount": "ro_mount",
     "ReadWriteMount": "rw_mount",
@@ -162,11 +160,8 @@ def _bindings(given: Mapping[str, Any] | None, kind: str) -> dict[str, Any]:
 
 
 def _limits(given: Mapping[str, Any]) -> dict[str, int]:
-    match = _DURATION.fullmatch(str(given.get("timeout") or ""))
-    if match is None:
-        return {}
-    parts = zip(match.groups(), _UNITS_S, strict=True)
-    return {"timeout": round(sum(float(amount or 0) * unit for amount, unit in parts))}
+    limit_s = seconds_in(given.get("timeout"))
+    return {} if limit_s is None else {"timeout": round(limit_s)}
 
 
 def _distribution(given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from amlc import __version__
@@ -59,7 +59,7 @@ class Rest:
                 if response.status_code == 404 and missing:
                     return None
                 response.raise_for_status()
-                return response.json() if response.content else None
+                return _object(response.json()) if response.content else None
             except ValueError as err:  # cut short on its way
                 if reading == _READINGS - 1:
                     raise explained(exceptions.DecodeError(str(err), response=response), doing) from err
@@ -68,18 +68,33 @@ class Rest:
                 raise explained(err, doing) from err
         return None
 
-    def send(self, method: str, url: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Return the response, whatever its status. Raises azure.core's errors."""
         from azure.core.rest import HttpRequest
 
         whole = url if "://" in url else self.base + url
-        request = HttpRequest(method, whole, params=dict(params or {}) or None, json=body)
+        request = HttpRequest(method, whole, params=dict(params or {}) or None, json=body, headers=dict(headers or {}))
         return self._client.send_request(request)
 
-    def pages(self, url: str, *, doing: str, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """Yield the values of a list, following its links."""
+    def pages(self, url: str, *, doing: str, params: Mapping[str, str]) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield the values of a list page by page, following its links; only what is drawn is asked for."""
         following: str | None = url
         while following:
             page = self.call("GET", following, doing=doing, params=params if following == url else None) or {}
-            yield from page.get("value") or ()
+            yield page.get("value") or ()
             following = page.get("nextLink")
+
+
+def _object(found: Any) -> Any:
+    """Return an answer as it is. Raises ValueError if it is no JSON object, which all of Azure's are."""
+    if not isinstance(found, dict):
+        raise ValueError("the answer is no object")  # noqa: TRY004 - as for what is no JSON at all
+    return found

@@ -6,7 +6,7 @@ The runner's tag tells which of them are its own, and what is the final result o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -64,16 +64,17 @@ def experiment_id(client: Client, experiment: str) -> str | None:
     return None if found is None else str(found["experiment"]["experiment_id"])
 
 
-def search(client: Client, experiment: str) -> dict[str, Run]:
-    """Return the runs of an experiment, given by its id, by job name: one call for each thousand."""
+def search(client: Client, experiment: str, jobs: Collection[str]) -> dict[str, Run]:
+    """Return the runs of jobs of an experiment, given by its id: a call for each thousand, to the last of them."""
     body: dict[str, Any] = {"experiment_ids": [experiment], "max_results": _PAGE}
     runs: dict[str, Run] = {}
     while True:
         page = _call(client, "POST", "runs/search", body=body) or {}
         for raw in page.get("runs") or ():
             run = _run(raw)
-            runs[run.job] = run
-        if not page.get("next_page_token"):
+            if run.job in jobs:
+                runs[run.job] = run
+        if len(runs) == len(jobs) or not page.get("next_page_token"):
             return runs
         body["page_token"] = page["next_page_token"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from azure.core.pipeline.policies import RetryPolicy
@@ -19,7 +20,35 @@ _READ_TIMEOUT_S = 120
 _MOST_PER_SECOND = 200.0
 _LEAST_PER_SECOND = 2.0
 _LONGEST_PAUSE_S = 120.0
+_SILENCE_S = 5.0  # of waiting, before a word is said of it
+_SAID_EVERY_S = 60.0
+_OVER_S = 2 * _LONGEST_PAUSE_S  # without another call that has to wait
+_SLOW_S = 15.0  # an answer
 _MOST_FAILURES = 7  # of the service in a row; half a minute
+
+
+class Notice:
+    """Says that the service keeps calls waiting: once when it has done so for a while, and then how many by now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since = self._last = self._next = -_OVER_S
+        self._count = 0
+
+    def note(self, why: str, *, wait_s: float = 0.0) -> None:
+        """Take note of a call that has to wait, `wait_s` from now if that is known, and say so if it is time."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._last > _OVER_S:
+                self._since, self._next, self._count = now, now + _SILENCE_S, 0
+            self._last, self._count = now, self._count + 1
+            if now + wait_s < self._next:
+                return
+            self._next = now + _SAID_EVERY_S
+            waited = f"{self._count} calls in {now - self._since:.0f} s" if self._count > 1 else "one call"
+        warnings.warn(
+            f"Azure {why}: {waited} put off so far. amlc waits; nothing is lost.", RuntimeWarning, stacklevel=2
+        )
 
 
 class Pace:
@@ -77,6 +106,7 @@ class PacedTransport(RequestsTransport):  # type: ignore[misc]
             read_timeout=_READ_TIMEOUT_S,
         )
         self._pace = pace
+        self._notice = Notice()
         self._sent = threading.local()
 
     @property
@@ -90,10 +120,17 @@ class PacedTransport(RequestsTransport):  # type: ignore[misc]
         if creates:
             self._sent.put = (request.url, getattr(request, "content", None) or getattr(request, "body", None) or "")
         self._pace.enter(creates=creates)
+        began = time.monotonic()
         response = super().send(request, **options)
         if response.status_code == 429:
-            self._pace.throttled(_seconds(response.headers.get("Retry-After")))
-        elif creates and response.status_code < 300:
+            wait_s = _seconds(response.headers.get("Retry-After"))
+            self._notice.note("asks for fewer calls (429)", wait_s=wait_s or 0.0)
+            self._pace.throttled(wait_s)
+        elif response.status_code >= 500:
+            self._notice.note(f"answers {response.status_code}")
+        elif time.monotonic() - began > _SLOW_S:
+            self._notice.note(f"took {time.monotonic() - began:.0f} s for an answer", wait_s=_SLOW_S)
+        if creates and response.status_code < 300:
             self._pace.accepted()
         return response
 

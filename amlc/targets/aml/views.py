@@ -33,20 +33,21 @@ _STATUSES = {
 }
 # NotResponding and Paused are not here on purpose: a job can go on after both, and would then run twice.
 
-_FAULTS_OF_THE_SERVICE = frozenset({"serviceerror", "systemerror", "internalerror", "preempted", "nodelost"})
-_LOSSES = ("preempt", "evicted", "node lost", "node was lost", "lost node", "node failure", "unhealthy node")
-# What the compute says of it, in an error that the service may call the user's all the same (MLOpsPython#346).
-_PREEMPTION = "preemptionerror: nodes of this job"
-_EXIT_CODE = re.compile(r"\b(?:status|exit) code:? ([0-9]{1,3})\b")
-_TIME_LIMITS = (
-    "time limit",
-    "timed out",
-    "timeout",
-    "max run duration",
-    "maximum run duration",
-    "maximum duration",
-    "exceeded the limit",
+# Codes after which a job is run again: the service's own (azure.ai.ml.exceptions.ErrorCategory, and what its
+# dispatcher says), the reasons for which Kubernetes ends or does not start a pod, and what becomes of spot nodes.
+_FAULTS = frozenset(
+    {"serviceerror", "systemerror", "internalerror", "internalservererror"}
+    | {"imagepullbackoff", "errimagepull"}
+    | {"nodelost", "nodeshutdown", "evicted", "preempted", "jobpreempted", "preemptionerror"}
 )
+_FOLLOWED = ("status", "experimentName", "limits", "distribution", "resources")
+_LIMITS = frozenset({"jobtimeout", "deadlineexceeded"})
+# How a compute target says why: its own code begins the second sentence. The service may call the same the user's
+# error (MLOpsPython#346).
+_COMPUTE = re.compile(r"(?:AzureMLCompute|Azure Machine Learning Kubernetes|AzureML Kubernetes) job failed\.\s+(\w+):")
+_EXITED = re.compile(r"Execution failed\. User process (?:'[^']*' )?exited with status code ([0-9]{1,3})\b")
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
+_UNITS_S = (86_400, 3_600, 60, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,28 @@ class View:
         """Its environment variables."""
         return self.properties.get("environmentVariables") or {}
 
+    @property
+    def slim(self) -> View:
+        """The same without what nobody asks who follows jobs: there may be thousands. Its trials only once it ended."""
+        kept = {name: self.properties[name] for name in _FOLLOWED if name in self.properties}
+        studio = (self.properties.get("services") or {}).get("Studio")
+        kept["services"] = {"Studio": studio}
+        if self.status.ended:
+            trials = {name: text for name, text in self.variables.items() if name.startswith("AMLC_TRIAL_")}
+            kept["environmentVariables"] = trials
+        return View(self.name, kept, self.created)
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether several processes run each trial of it."""
+        count = (self.properties.get("resources") or {}).get("instanceCount") or 1
+        return bool(self.properties.get("distribution")) or count > 1
+
+    @property
+    def limit_s(self) -> float | None:
+        """How many seconds it may run, if that is limited."""
+        return seconds_in((self.properties.get("limits") or {}).get("timeout"))
+
     def url(self, tenant: str | None) -> str | None:
         """Return the job's page in the studio."""
         studio = (self.properties.get("services") or {}).get("Studio") or {}
@@ -110,21 +133,33 @@ def trials_of(job: View) -> tuple[Trial, ...]:
     return trials_in(job.variables)
 
 
+def seconds_in(duration: object) -> float | None:
+    """Return the seconds of an ISO 8601 duration of days, hours, minutes and seconds; None for anything else."""
+    match = _DURATION.fullmatch(str(duration or ""))
+    if match is None:
+        return None
+    return sum(float(amount or 0) * unit for amount, unit in zip(match.groups(), _UNITS_S, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a job ended badly. infrastructure: not through the user's code. late: at its time limit, if it began at all.
+    """Why a job ended badly. infrastructure: not through the user's code. limit: its codes name a time limit.
 
     code: the exit code of its command, if that is said.
     """
 
     text: str
     infrastructure: bool
-    late: bool
+    limit: bool
     code: int | None = None
 
 
 def cause(details: Mapping[str, Any]) -> Cause | None:
-    """Return why a job failed or was canceled, from the run history's details, or None if they do not say."""
+    """Return why a job failed or was canceled, from the run history's details, or None if they do not say.
+
+    Codes decide, never words: the message is the user's program's too. Of it only two forms of the service's own
+    count, at its very beginning: the exit code of the user's process, and the code of the compute target.
+    """
     outer = details.get("error") or {}
     error = outer.get("error") or outer
     codes: list[str] = []
@@ -132,20 +167,44 @@ def cause(details: Mapping[str, Any]) -> Cause | None:
     while isinstance(inner, Mapping) and inner:
         codes.append(str(inner.get("code") or ""))
         inner = inner.get("innerError")
-    message = " ".join(str(error.get("message") or "").split())
+    said = str(error.get("message") or "").strip()
+    message = " ".join(said.split())
     if not message and not any(codes):
         return None
-    folded = {code.lower() for code in codes}
-    lower = f"{' '.join(codes)} {message}".lower()
-    code = _EXIT_CODE.search(message)
-    preempted = _PREEMPTION in lower and code is None  # with an exit code, it is the command's output that says so
-    users = codes[0].lower() == "usererror" and not preempted
-    lost = bool(folded & _FAULTS_OF_THE_SERVICE) or any(word in lower for word in _LOSSES)
-    late = any(word in lower for word in _TIME_LIMITS)
-    text = f"{codes[0]}: {message}" if codes[0] else message
+    compute, code = _compute(said), _exit_code(said)
+    users = codes[0].lower() == "usererror"
+    # The exit code of a container on Kubernetes is the user's, unless a signal ended it: `ends` decides.
+    found = {compute} if users else {compute, *(each.lower() for each in codes)}
     return Cause(
-        text[:1000],
-        infrastructure=lost and not users,
-        late=late,
-        code=int(code[1]) if code else None,
+        (f"{codes[0]}: {message}" if codes[0] else message)[:1000],
+        infrastructure=code is None and bool(found & _FAULTS),
+        limit=code is None and bool(found & _LIMITS),
+        code=code,
     )
+
+
+def is_late(job: View, why: Cause | None, ran_s: float | None) -> bool:
+    """Tell whether a job that failed or was canceled ran into its own time limit. ran_s: None if it never began.
+
+    What the service calls that is not written down anywhere. So a job that was canceled counts as late too when it ran
+    for as long as it was allowed to.
+    """
+    limit_s = job.limit_s
+    if limit_s is None or ran_s is None:
+        return False
+    if why is not None and (why.limit or why.infrastructure or why.code is not None):
+        return why.limit
+    return job.status is Status.CANCELED and ran_s >= limit_s
+
+
+def _compute(message: str) -> str:
+    match = _COMPUTE.match(message)
+    return match[1].lower() if match else ""
+
+
+def _exit_code(message: str) -> int | None:
+    match = _EXITED.match(message)
+    if match:
+        return int(match[1])
+    code = _compute(message)
+    return int(code) if code.isdecimal() and int(code) < 256 else None

@@ -8,8 +8,8 @@ import pytest
 from azure.core import exceptions
 
 from amlc.errors import BackendError, TransientError
-from amlc.model import End
-from amlc.targets.aml.artifacts import Artifacts, Records, records
+from amlc.model import End, Outcome
+from amlc.targets.aml.artifacts import Artifacts, Records, of_all_ranks, records
 from tests.targets.aml.workspace import ONE, TWO, Client
 
 RESULT = {"exit_code": 0, "started": 1.0, "ended": 2.0, "end": "exited", "error": None}
@@ -76,6 +76,40 @@ def test_an_end_that_cannot_be_read_is_none():
     assert read(**{ONE: {"result.json": "{"}})[0].outcomes == []
 
 
+def outcome(end, code=None):
+    return Outcome(trial=ONE, exit_code=code, started=1.0, ended=2.0, end=end)
+
+
+WELL_DONE, FAILED = outcome(End.EXITED, 0), outcome(End.EXITED, 3)
+ENDED, LATE, GONE, WRONG = (outcome(end) for end in (End.TERMINATED, End.TIME_LIMIT, End.LOST, End.REFUSED))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([], None),
+        ([WELL_DONE], WELL_DONE),
+        ([WELL_DONE, FAILED], FAILED),
+        ([FAILED, WELL_DONE], FAILED),
+        ([ENDED, FAILED], FAILED),
+        ([WELL_DONE, ENDED], ENDED),
+        ([WELL_DONE, LATE, ENDED], LATE),
+        ([GONE, ENDED], GONE),
+        ([GONE, FAILED], FAILED),
+        ([LATE, WRONG], WRONG),
+    ],
+)
+def test_a_distributed_trial_ended_as_the_process_did_that_tells_why(outcomes, expected):
+    assert of_all_ranks(outcomes) == expected
+
+
+def test_what_other_ranks_say_counts():
+    failed = {**RESULT, "exit_code": 3, "error": "KeyError: lr"}
+    files = {"result.json": json.dumps(RESULT), "rank-1.json": json.dumps(failed), "rank-2.json": "{"}
+    (found,) = read(**{ONE: files})[0].outcomes
+    assert (found.exit_code, found.error) == (3, "KeyError: lr")
+
+
 @pytest.mark.parametrize(("size", "is_read"), [(999_999, True), (1_000_000, False), (2**40, False)])
 def test_a_result_that_is_too_large_is_not_read(size, is_read):
     store = Store({f"outputs/amlc/{ONE}/result.json": size})
@@ -107,7 +141,7 @@ class Container:
 
 def store(blobs=None, error=None):
     artifacts = Artifacts(Client())
-    artifacts._container = Container(blobs, error)
+    artifacts._opened = Container(blobs, error)
     return artifacts
 
 
@@ -134,34 +168,87 @@ def test_an_artifact_that_has_no_more_is_empty(error):
 def test_an_error_of_the_store_is_one_line():
     with pytest.raises(TransientError, match="artifact 'x' of 'job': Azure still answers 503"):
         store(error=failure(503)).read("job", "x")
-    with pytest.raises(BackendError, match="artifacts of 'job': no permission"):
-        store(error=failure(403)).names("job", "x")
+
+
+STORE = "/datastores/workspaceartifactstore"
+WELL = {"ExperimentRun/dcid.job/x": b"x"}
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Have containers opened with these credentials refuse; gives all that were opened."""
+
+    def give(*, refuses=(), kind="AccountKey", secrets=None, protocol="https"):
+        def open_container(url, name, *, credential):
+            found.append((url, name, credential))
+            return Container(WELL, failure(403) if credential in refuses else None)
+
+        found = []
+        monkeypatch.setitem(sys.modules, "azure.storage.blob", SimpleNamespace(ContainerClient=open_container))
+        facts = {
+            "protocol": protocol,
+            "accountName": "account",
+            "endpoint": "core.windows.net",
+            "containerName": "azureml",
+            "credentials": {"credentialsType": kind},
+        }
+        client = Client(**{f"GET {STORE}": {"properties": facts}, f"POST {STORE}/listSecrets": secrets})
+        client.credential = "sign-in"
+        return Artifacts(client), client, found
+
+    return give
+
+
+REFUSED = BackendError("no permission")
 
 
 @pytest.mark.parametrize(
-    ("secrets", "credential"),
+    ("kind", "secrets", "credential", "asks"),
     [
-        ({"key": "k"}, "k"),
-        ({"sasToken": "s"}, "s"),
-        ({"key": None, "sasToken": "s"}, "s"),
-        ({}, "sign-in"),
-        (None, "sign-in"),
+        pytest.param("AccountKey", {"sasToken": "s", "key": "k"}, "s", True, id="a signature rather than the key"),
+        pytest.param("AccountKey", {"key": "k"}, "k", True, id="a key"),
+        pytest.param("Sas", {"key": None, "sasToken": "s"}, "s", True, id="a signature"),
+        pytest.param("AccountKey", {}, "sign-in", True, id="nothing is handed out"),
+        pytest.param("AccountKey", REFUSED, "sign-in", True, id="it is refused"),
+        pytest.param("None", {"key": "k"}, "sign-in", False, id="the store has no secrets"),
+        pytest.param(None, {"key": "k"}, "sign-in", False, id="the store says nothing of secrets"),
+        pytest.param("ServicePrincipal", {"key": "k"}, "sign-in", False, id="it goes by a service principal"),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize(("protocol", "scheme"), [("http", "http"), (None, "https")])
-def test_the_store_is_opened_with_what_the_workspace_hands_out(monkeypatch, secrets, credential, protocol, scheme):
-    opened = []
-
-    def open_container(url, name, *, credential):
-        opened.append((url, name, credential))
-        return Container({"ExperimentRun/dcid.job/x": b"x"})
-
-    monkeypatch.setitem(sys.modules, "azure.storage.blob", SimpleNamespace(ContainerClient=open_container))
-    store = "/datastores/workspaceartifactstore"
-    facts = {"protocol": protocol, "accountName": "account", "endpoint": "core.windows.net", "containerName": "azureml"}
-    client = Client(**{f"GET {store}": {"properties": facts}, f"POST {store}/listSecrets": secrets})
-    client.credential = "sign-in"
-    artifacts = Artifacts(client)
+def test_the_store_is_opened_as_its_credentials_say(opened, kind, secrets, credential, asks, protocol, scheme):
+    artifacts, client, found = opened(kind=kind, secrets=secrets, protocol=protocol)
     assert artifacts.read("job", "x") + artifacts.read("job", "x") == b"xx"
-    assert opened == [(f"{scheme}://account.blob.core.windows.net", "azureml", credential)]
+    assert found == [(f"{scheme}://account.blob.core.windows.net", "azureml", credential)]
+    asked = [body for method, _, body in client.arm.asked if method == "POST"]
+    assert bool(asked) is asks
+    assert all(body["expirableSecret"] is True for body in asked)
+
+
+def test_a_secret_that_is_refused_is_followed_by_the_sign_in(opened):
+    artifacts, _, found = opened(refuses=("s",), secrets={"sasToken": "s"})
+    assert artifacts.names("job", "") == {"x": 1}
+    assert [credential for _, _, credential in found] == ["s", "sign-in"]
+    assert artifacts.read("job", "x") == b"x"
+    assert len(found) == 2
+
+
+def test_a_secret_that_is_over_is_asked_for_anew(opened):
+    artifacts, client, found = opened(secrets={"sasToken": "s"})
+    artifacts._opened = Container(error=failure(403))
+    assert artifacts.read("job", "x") == b"x"
+    assert [credential for _, _, credential in found] == ["s"]
+    assert client.asked.count(f"POST {STORE}/listSecrets") == 1
+
+
+def test_who_is_refused_in_every_way_is_told_what_to_ask_for(opened):
+    artifacts, _, _ = opened(refuses=("s", "sign-in"), secrets={"sasToken": "s"})
+    with pytest.raises(BackendError, match=r"artifacts of 'job': no permission on the storage account.*'Storage Blob"):
+        artifacts.names("job", "x")
+
+
+def test_an_outage_is_no_refusal(opened):
+    artifacts, _, found = opened(secrets=TransientError("503"))
+    with pytest.raises(TransientError):
+        artifacts.names("job", "x")
+    assert found == []

@@ -6,16 +6,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from azure.core.exceptions import DecodeError
+from azure.core.exceptions import DecodeError, HttpResponseError
 
 from amlc.errors import BackendError, TransientError
 from amlc.targets.aml import Storage
 from amlc.targets.aml.assets import (
-    check_compute,
+    check,
     code_id,
     compute_problem,
+    datastore_problem,
+    datastores_of,
     ensure_datastore,
     environment_id,
+    environment_problem,
     names_files,
     no_key,
     unreadable,
@@ -82,6 +85,45 @@ def test_an_environment_that_is_there_is_not_made_again():
     client = Registry(**{f"GET /environments/{name}/versions/{version}": {"name": version}})
     assert environment_id(client, {"image": "a:1"}, Path()) == reference
     assert client.made == []
+
+
+def http(status):
+    error = HttpResponseError("It said no.")
+    error.status_code = status
+    return error
+
+
+def test_what_another_machine_makes_meanwhile_is_looked_up_again(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    name = "amlc-a-1"
+    reference, _ = environment({"image": "a:1"})
+    path = f"GET /environments/{name}/versions/{reference.rpartition(':')[2]}"
+    client = Registry(**{path: [None, {"name": name}]})
+    tries = []
+
+    def refuse(entity):
+        tries.append(entity)
+        raise http(409)
+
+    client.create_or_update = refuse
+    assert environment_id(client, {"image": "a:1"}, Path()) == reference
+    assert len(tries) == 1
+
+
+@pytest.mark.parametrize(("status", "tries"), [(409, 5), (400, 1), (403, 1)])
+def test_what_is_refused_for_good_is_said(monkeypatch, status, tries):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    asked = []
+
+    def refuse(entity):
+        asked.append(entity)
+        raise http(status)
+
+    client = Registry()
+    client.create_or_update = refuse
+    with pytest.raises(BackendError):
+        environment_id(client, {"image": "a:1"}, Path())
+    assert len(asked) == tries
 
 
 def test_the_version_is_the_digest_of_what_the_environment_is_made_of(tmp_path):
@@ -184,10 +226,55 @@ def test_a_compute_target_that_cannot_run_jobs_is_a_problem(compute, properties,
     found = compute_problem(client, compute)
     assert (found is None) if problem is None else (problem in found)
     if problem is None:
-        assert check_compute(client, compute) == "cpu"
+        assert check(compute_problem, client, compute) == ""
     else:
         with pytest.raises(BackendError, match="in state"):
-            check_compute(client, compute)
+            check(compute_problem, client, compute)
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ({}, []),
+        ({"inputs": None, "outputs": None}, []),
+        ({"inputs": {"x": 3, "y": {"path": "azureml:mnist:1"}, "z": {"path": "data"}, "u": {"type": "uri_file"}}}, []),
+        (
+            {
+                "inputs": {"x": {"path": "azureml://datastores/b/paths/x"}, "y": {"path": "azureml://datastores/b/y"}},
+                "outputs": {"z": {"path": "azureml:azureml://datastores/a_1/paths/z"}},
+            },
+            ["a_1", "b"],
+        ),
+    ],
+)
+def test_a_jobs_datastores_are_those_of_its_inputs_and_outputs(job, expected):
+    assert datastores_of(job) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "asked"),
+    [
+        ("azureml:e:1", ["GET /environments/e/versions/1"]),
+        ("e:1", ["GET /environments/e/versions/1"]),
+        ("azureml:e@latest", ["GET /environments/e"]),
+        ("azureml://registries/r/environments/e/versions/1", []),
+        ("azureml:/subscriptions/s/environments/e/versions/1", []),
+        ({"image": "i"}, []),
+        (None, []),
+    ],
+    ids=str,
+)
+def test_a_registered_environment_is_looked_for(environment, asked):
+    client = Client()
+    found = environment_problem(client, environment)
+    assert client.asked == asked
+    assert bool(found) is bool(asked)
+    assert environment_problem(Client(**{path: {} for path in asked}), environment) is None
+
+
+def test_a_datastore_is_looked_for():
+    assert "datastore 'd': there is none of that name in workspace 'w'." in datastore_problem(Client(), "d")
+    assert datastore_problem(Client(**{"GET /datastores/d": {}}), "d") is None
 
 
 def test_a_compute_target_that_is_not_there_can_be_made():

@@ -8,6 +8,8 @@ import pytest
 from amlc.errors import BackendError, TransientError
 from amlc.model import Observation, Status
 from amlc.targets.aml import backend as module
+from amlc.targets.aml.observe import PATIENCE, Unread
+from amlc.targets.aml.views import view
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.throttle_test import Clock
 from tests.targets.aml.workspace import Client, resource
@@ -20,6 +22,8 @@ class Observer:
         self.clock, self.takes_s = clock, 0.0
         self.looks = []
         self.says = [Observation(job="a", status=Status.WAITING)]
+        self.unread = {}
+        self.calls = 1
 
     def look(self, jobs):
         self.looks.append(self.clock.now)
@@ -65,9 +69,24 @@ def test_news_make_it_look_again_soon(backend):
 def test_a_job_that_is_gone_is_news(backend):
     pauses(backend, 5)
     backend.observer.says = []
-    backend.poll(["a"], timeout_s=100)
+    (seen,) = backend.poll(["a"], timeout_s=100)
+    assert (seen.status, seen.error) == (Status.CANCELED, "somebody deleted it in the workspace")
     del backend.observer.looks[:-1]
-    assert pauses(backend, 1) == [1.0, 1.0]
+    assert pauses(backend, 1) == [1.0, 1.5]
+
+
+def test_a_job_that_was_never_confirmed_was_not_deleted(backend):
+    backend.observer.views = lambda jobs: []
+    backend.observer.says = []
+    assert list(backend.adopt({"a": None})) == []
+    assert backend.poll(["a"], timeout_s=0) == []
+
+
+def test_a_job_that_was_found_after_all_can_be_deleted(backend):
+    backend.observer.views = lambda jobs: [view(resource("a"))]
+    backend.observer.says = []
+    assert [answer.job for answer in backend.adopt({"a": None})] == ["a"]
+    assert [seen.status for seen in backend.poll(["a"], timeout_s=0)] == [Status.CANCELED]
 
 
 def test_a_look_takes_a_tenth_of_the_time_at_the_most(backend):
@@ -117,8 +136,8 @@ def test_an_outage_is_said_until_it_is_over_and_asked_about_ever_more_rarely(bac
     with pytest.raises(TransientError, match="down"):
         backend.poll(["a"], timeout_s=0.25)
     assert len(looks) == 8
-    backend.observer.says = []
-    assert backend.poll(["a"], timeout_s=100) == []
+    backend.observer.says = [Observation(job="a", status=Status.RUNNING)]
+    assert backend.poll(["a"], timeout_s=100) == backend.observer.says
 
 
 def test_a_cancel_makes_it_look_again_soon(backend, monkeypatch):
@@ -173,3 +192,55 @@ def test_a_log_that_is_not_followed_is_what_there_is(backend, monkeypatch):
 def test_a_job_that_is_gone_has_no_log(backend, monkeypatch):
     with pytest.raises(BackendError, match=r"job 'a': the workspace does not have it \(any more\)"):
         log(backend, monkeypatch, [], follow=True)
+
+
+def unread(tries):
+    return Unread(BackendError("artifacts of 'a': no permission"), tries)
+
+
+def test_a_job_that_cannot_be_read_stops_nothing_while_others_are_at_work(backend):
+    backend.observer.unread = {"a": unread(99)}
+    backend.observer.says = [Observation(job=job, status=Status.UNKNOWN) for job in "ab"]
+    assert len(backend.poll(["a", "b"], timeout_s=0)) == 2
+
+
+@pytest.mark.parametrize(("tries", "stops"), [(1, False), (PATIENCE, False), (PATIENCE + 1, True)])
+def test_when_nothing_else_is_at_work_it_is_tried_for_a_while(backend, tries, stops):
+    backend.observer.unread = {"a": unread(tries)}
+    backend.observer.says = [Observation(job="a", status=Status.UNKNOWN)]
+    if stops:
+        with pytest.raises(BackendError, match="no permission"):
+            backend.poll(["a"], timeout_s=0)
+    else:
+        assert backend.poll(["a"], timeout_s=0) == backend.observer.says
+
+
+def after_a_look(backend, *, calls, ended, of, after_s=10.0):
+    """Return for how long nobody looks after a look of so many calls that found so many more jobs ended."""
+    names = [f"job-{n}" for n in range(of)]
+    backend.poll(["a"], timeout_s=0)
+    backend.clock.now += after_s
+    backend.observer.calls = calls
+    backend.observer.says = [
+        Observation(job=name, status=Status.SUCCEEDED if n < ended else Status.RUNNING) for n, name in enumerate(names)
+    ]
+    backend.poll(names, timeout_s=0)
+    return round(backend._pause_s, 3)
+
+
+@pytest.mark.parametrize(
+    ("calls", "ended", "of", "pause_s"),
+    [
+        pytest.param(1, 1, 1000, 1.0, id="one page, and there is news"),
+        pytest.param(2, 1, 1000, 1.0, id="two pages"),
+        pytest.param(3, 30, 1000, 20.0, id="worth it when sixty more have ended"),
+        pytest.param(3, 100, 1000, 6.0, id="which is soon"),
+        pytest.param(3, 80, 100, 1.875, id="or most of those that are left"),
+        pytest.param(3, 1, 1000, 20.0, id="or after a while"),
+        pytest.param(170, 1, 5000, 170.0, id="which is longer where a look takes many calls"),
+        pytest.param(170, 1700, 5000, 17.0, id="but not where many end"),
+        pytest.param(170, 0, 5000, 17.0, id="and a call is worth a moment"),
+    ],
+)
+def test_a_look_of_many_calls_waits_until_it_is_worth_them(backend, calls, ended, of, pause_s):
+    assert after_a_look(backend, calls=calls, ended=ended, of=of) == pause_s

@@ -1,13 +1,16 @@
 """What of a workspace is asked, where, and in whose name."""
 
+import os
+import sys
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
 from amlc.errors import BackendError
 from amlc.targets.aml import Workspace
-from amlc.targets.aml.client import Client
+from amlc.targets.aml.client import Client, Cloud, cloud
 
 CLOUDS = ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD", "AZUREML_DEV_URL_MFE")
 
@@ -28,6 +31,83 @@ class Credential:
         if isinstance(self.answer, Exception):
             raise self.answer
         return SimpleNamespace(token=self.answer)
+
+
+class Clouds:
+    """What azure-ai-ml, which takes long to import, knows of clouds: management, Azure ML itself, who signs in."""
+
+    known: ClassVar = {
+        "AzureUSGovernment": ("management.usgovcloudapi.net", "ml.azure.us", "login.microsoftonline.us"),
+        "AzureChinaCloud": ("management.chinacloudapi.cn", "ml.azure.cn", "login.chinacloudapi.cn"),
+    }
+
+    @staticmethod
+    def _get_default_cloud_name():
+        return os.environ["AZUREML_CURRENT_CLOUD"]
+
+    @staticmethod
+    def _set_cloud(name):
+        assert name in Clouds.known
+
+    @staticmethod
+    def _get_base_url_from_metadata(*, cloud_name, is_local_mfe):
+        return f"https://{Clouds.known[cloud_name][0]}/"
+
+    @staticmethod
+    def _get_aml_resource_id_from_metadata(name):
+        return f"https://{Clouds.known[name][1]}"
+
+    @staticmethod
+    def _get_active_directory_url_from_metadata(name):
+        return f"https://{Clouds.known[name][2]}"
+
+
+@pytest.mark.parametrize(
+    ("environ", "management", "aml", "authority"),
+    [
+        pytest.param({}, "https://management.azure.com", "https://ml.azure.com", None, id="public"),
+        pytest.param(
+            {"AZUREML_CURRENT_CLOUD": "AzureUSGovernment"},
+            "https://management.usgovcloudapi.net",
+            "https://ml.azure.us",
+            "https://login.microsoftonline.us",
+            id="government",
+        ),
+        pytest.param(
+            {"AZUREML_CURRENT_CLOUD": "AzureChinaCloud", "AZURE_AUTHORITY_HOST": "login.chinacloudapi.cn"},
+            "https://management.chinacloudapi.cn",
+            "https://ml.azure.cn",
+            None,
+            id="China, and azure-identity is told itself",
+        ),
+    ],
+)
+def test_the_cloud_is_that_of_the_clients_own_setting(monkeypatch, environ, management, aml, authority):
+    monkeypatch.setitem(sys.modules, "azure.ai.ml", SimpleNamespace(_azure_environments=Clouds))
+    monkeypatch.setitem(sys.modules, "azure.ai.ml.exceptions", SimpleNamespace(MlException=KeyError))
+    monkeypatch.delenv("AZURE_AUTHORITY_HOST", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    cloud.cache_clear()
+    try:
+        assert cloud() == Cloud(management, aml, authority)
+    finally:
+        cloud.cache_clear()
+
+
+def test_a_cloud_that_nobody_knows_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "azure.ai.ml", SimpleNamespace(_azure_environments=Clouds))
+    monkeypatch.setitem(sys.modules, "azure.ai.ml.exceptions", SimpleNamespace(MlException=AssertionError))
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "Mars")
+    cloud.cache_clear()
+    with pytest.raises(BackendError, match="AZUREML_CURRENT_CLOUD"):
+        cloud()
+
+
+def test_a_job_that_runs_as_the_user_has_a_token_for_azure_ml():
+    credential = Credential("user")
+    assert client(credential=credential).user_headers() == {"x-azureml-token": "user"}
+    assert credential.scopes == [("https://ml.azure.com/.default",)]
 
 
 def client(*, facts=None, credential=None, **names):

@@ -9,6 +9,7 @@ from amlc.render.scalars import to_yaml
 from amlc.targets.aml import Storage
 from amlc.targets.aml.backend import AmlBackend
 from amlc.targets.aml.doctor import examine
+from amlc.targets.aml.explain import ForbiddenError
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.workspace import Client
 
@@ -37,14 +38,43 @@ class Workspace(Client):
         return object.__getattribute__(self, name)
 
 
+class Artifacts:
+    """An artifact store that may refuse to be read or written."""
+
+    def __init__(self, *, reading=None, writing=None):
+        self.reading, self.writing = reading, writing
+
+    def try_to_read(self):
+        if self.reading:
+            raise self.reading
+        return "https://account"
+
+    def try_to_write(self):
+        if self.writing:
+            raise self.writing
+
+
+@pytest.mark.parametrize(
+    ("store", "found"),
+    [
+        pytest.param({"reading": BackendError("no")}, (False, "no"), id="read"),
+        pytest.param(
+            {"writing": BackendError("no")}, (True, "warning: 'https://account' can be read, not written: no"), id="written"
+        ),
+    ],
+)  # fmt: skip
+def test_the_artifact_store_is_tried(checks, store, found):
+    assert checks(artifacts=Artifacts(**store))["artifacts"] == found
+
+
 @pytest.fixture
 def checks(tmp_path):
     """Return a function that examines a build folder whose first job has these values beside those of JOB."""
 
-    def run(job=None, storage=None, environ=None, **answers):
+    def run(job=None, storage=None, environ=None, artifacts=None, **answers):
         (tmp_path / "jobs").mkdir(exist_ok=True)
         (tmp_path / "jobs" / "00000-a.yml").write_text(to_yaml({**JOB, **(job or {})}))
-        found = examine(Workspace(**{**WELL, **answers}), storage, tmp_path, environ or {})
+        found = examine(Workspace(**{**WELL, **answers}), artifacts or Artifacts(), storage, tmp_path, environ or {})
         return {check.name: (check.is_well, check.text) for check in found}
 
     return run
@@ -57,6 +87,7 @@ def test_all_is_well(checks):
         "compute": (True, "'cpu'"),
         "environment": (True, "image 'msranni/nni:v3.0' (whether it can be pulled shows when a node does so)"),
         "datastore": (True, "'workspaceblobstore'"),
+        "artifacts": (True, "'https://account' can be read and written"),
         "MLflow": (True, "experiment 'mnist' has runs"),
     }
 
@@ -81,7 +112,7 @@ def test_nothing_is_checked_that_needs_what_failed(checks, answers, last):
 def test_one_failure_hides_no_other_check(checks, name, answer):
     found = checks(**answer)
     assert [check for check, (is_well, _) in found.items() if not is_well] == [name]
-    assert len(found) == 6
+    assert len(found) == 7
 
 
 @pytest.mark.parametrize(
@@ -107,14 +138,13 @@ def test_what_is_no_image_reference_is_said(checks, image):
     ("environment", "answers", "expected"),
     [
         pytest.param("azureml:e:1", {"GET /environments/e/versions/1": {}}, (True, "'azureml:e:1'"), id="there"),
-        pytest.param("azureml:e:1", {}, (False, "environment 'azureml:e:1': not found"), id="not there"),
-        pytest.param("azureml:e@latest", {}, (True, "'azureml:e@latest'"), id="the latest"),
+        pytest.param("azureml:e@latest", {"GET /environments/e": {}}, (True, "'azureml:e@latest'"), id="the latest"),
         pytest.param("azureml://registries/a:b/e", {}, (True, "'azureml://registries/a:b/e'"), id="of a registry"),
         pytest.param(None, {}, (True, "as amlc.job says"), id="none"),
         pytest.param({"build": {"path": "."}}, {}, (True, "as amlc.job says"), id="built"),
     ],
 )
-def test_an_environment_is_looked_for_where_it_has_a_version(checks, environment, answers, expected):
+def test_an_environment_is_looked_for_where_it_has_a_name(checks, environment, answers, expected):
     assert checks({"environment": environment}, **answers)["environment"] == expected
 
 
@@ -148,7 +178,7 @@ def test_an_experiment_without_a_workspace_cannot_be_examined(tmp_path, target):
 def test_the_first_job_file_is_the_one_that_is_examined(tmp_path):
     def computes():
         workspace = Workspace(**WELL)
-        list(examine(workspace, None, tmp_path, {}))
+        list(examine(workspace, Artifacts(), None, tmp_path, {}))
         return [path for path in workspace.asked if "/computes/" in path]
 
     assert computes() == []
@@ -158,3 +188,28 @@ def test_the_first_job_file_is_the_one_that_is_examined(tmp_path):
     assert computes() == ["GET /computes/first"]
     (tmp_path / "jobs" / "00000-a.yml").write_text("[1]")
     assert computes() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "text"),
+    [
+        ("compute", {}, "compute 'cpu'"),
+        ("environment", {"environment": "azureml:e:1"}, "environment 'e:1'"),
+        ("environment", {"environment": "azureml:e@latest"}, "environment 'e@latest'"),
+        ("datastore", {"inputs": {"x": {"path": "azureml://datastores/d/paths/x"}}}, "datastore 'd'"),
+    ],
+)
+def test_what_is_missing_is_said_as_submit_says_it(checks, name, job, text):
+    is_well, said = checks(job, **{"GET /computes/cpu": None})[name]
+    assert not is_well
+    assert said.startswith(f"{text}: there is none of that name")
+    assert "az ml " in said
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("compute", "/computes/cpu"), ("datastore", "/datastores/workspaceblobstore")]
+)
+def test_a_check_that_is_forbidden_is_a_warning(checks, name, path):
+    is_well, said = checks(**{f"GET {path}": ForbiddenError("no permission.")})[name]
+    assert is_well
+    assert said == "warning: no permission. It is not checked."

@@ -15,11 +15,13 @@ from amlc.backends import Submission
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Algorithm
+from amlc.names import job_id
 from amlc.render.scalars import to_yaml
 from amlc.targets.aml import Storage, assets
+from amlc.targets.aml.explain import ForbiddenError
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
 from amlc.targets.aml.views import view
-from tests.targets.aml.workspace import SCOPE, Client, resource
+from tests.targets.aml.workspace import ONE, SCOPE, TWO, Client, resource
 
 FILE = {
     "type": "command",
@@ -55,7 +57,7 @@ class Service(Client):
     """A workspace in which the client creates jobs as it would: `fails` by job name, an error or a list of them."""
 
     def __init__(self, *, fails=None, there=(), **answers):
-        answers = {"GET /computes/cpu": {"properties": {}}, **answers}
+        answers = {"GET /computes/cpu": {"properties": {}}, "GET /environments/e/versions/1": {}, **answers}
         super().__init__(**answers, **{f"GET /jobs/{name}": job for name, job in dict(there).items()})
         self.fails = {
             name: list(errors) if isinstance(errors, list) else [errors] for name, errors in (fails or {}).items()
@@ -64,6 +66,7 @@ class Service(Client):
         self.ml = SimpleNamespace(jobs=self)
         self.arm.send = self.send
         self.by_client = []
+        self.headers = []
 
     def create_or_update(self, entity, *, skip_validation):
         assert skip_validation, "it takes three times as long otherwise, and amlc has checked the file"
@@ -75,11 +78,16 @@ class Service(Client):
             "tags": entity["tags"],
             "properties": {**entity["properties"], "mlflow.source.git.branch": "main"},
             **{key: entity[key] for key in ("command", "code", "environment")},
+            "identity": entity.get("identity"),
         }
         self.last_put = f"https://arm{SCOPE}/jobs/{name}?api-version=1", json.dumps({"properties": sent})
         return self._create(name, sent)
 
-    def send(self, method, url, *, body=None, params=None):
+    def user_headers(self):
+        return {"x-azureml-token": "user"}
+
+    def send(self, method, url, *, body=None, params=None, headers=None):
+        self.headers.append(headers)
         name = url.partition("?")[0].rpartition("/")[2]
         made = self._create(name, body["properties"])
         return SimpleNamespace(raise_for_status=lambda: None, json=lambda: resource(name), status_code=200, made=made)
@@ -118,6 +126,21 @@ def test_the_first_job_of_a_shape_is_the_pattern_for_the_others():
     assert answers[0].url == "https://ml.azure.com/a"
     assert answers[1].url.endswith("&tid=t")
     assert service.bodies["b"] == service.bodies["a"]
+
+
+@pytest.mark.parametrize(
+    ("identity", "headers"),
+    [
+        (None, {}),
+        ({"identityType": "Managed"}, {}),
+        ({"identityType": "UserIdentity"}, {"x-azureml-token": "user"}),
+    ],
+    ids=["none", "managed", "user"],
+)
+def test_a_job_that_runs_as_the_user_carries_their_token_each_time(identity, headers):
+    service = Service()
+    submitted(service, "a", "b", "c", identity=identity)
+    assert service.headers == [headers, headers]
 
 
 def test_jobs_of_another_shape_have_a_pattern_of_their_own():
@@ -180,7 +203,46 @@ def test_the_header_in_a_job_is_what_nothing_else_says(assessor, told):
 def test_what_jobs_share_is_looked_up_once():
     service = Service()
     submitted(service, "a", "b", "c")
-    assert service.asked == ["GET /computes/cpu"]
+    assert service.asked == ["GET /computes/cpu", "GET /environments/e/versions/1"]
+
+
+MISSING = {
+    "compute": ({"compute": "azureml:gone"}, "compute 'gone': there is none of that name in workspace 'w'"),
+    "environment": ({"environment": "azureml:gone:1"}, "environment 'gone:1': there is none of that name and version"),
+    "latest": ({"environment": "azureml:gone@latest"}, "environment 'gone@latest': there is none of that name"),
+    "datastore": (
+        {"inputs": {"data": {"path": "azureml://datastores/gone/paths/x"}}},
+        "datastore 'gone': there is none of that name in workspace 'w'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_jobs_need_and_the_workspace_lacks_is_said_before_any_is_made(case):
+    changes, text = MISSING[case]
+    service = Service()
+    with pytest.raises(BackendError, match=text):
+        submitted(service, "a", **changes)
+    assert service.bodies == {}
+
+
+def test_what_only_a_later_job_lacks_is_said_when_the_others_are_answered():
+    service = Service()
+    batch = [submission("a"), submission("b"), submission("c", compute="azureml:gone"), submission("d")]
+    answered = []
+    with pytest.raises(BackendError, match="compute 'gone'"):
+        answered.extend(answer.job for answer in Submitter(service, HEADER, {}).submit(batch, parallel=4))
+    assert sorted(answered) == sorted(service.bodies) == ["a", "b"]
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_may_not_be_looked_at_is_a_warning(case):
+    changes, _ = MISSING[case]
+    paths = ("computes/gone", "environments/gone/versions/1", "environments/gone", "datastores/gone")
+    service = Service(**{f"GET /{path}": ForbiddenError("no permission.") for path in paths})
+    with pytest.warns(RuntimeWarning, match=r"no permission\. It is not checked"):
+        (answer,) = submitted(service, "a", **changes)
+    assert answer.refused is None
 
 
 def test_what_jobs_share_is_registered_once_and_stands_in_each(monkeypatch):
@@ -335,6 +397,52 @@ def test_a_job_is_adopted_if_it_was_made_of_the_same_file(sha256, digest, is_our
         assert answer.url.endswith("&tid=t")
     else:
         assert f"(digest {digest or 'none'}, status Running, created 2026-11-25T08:00:00Z)" in answer.refused
+
+
+HAND_MADE = {"command": FILE["command"], "environmentVariables": {"AMLC_TRIAL_0": "{}", "N": "4", "HOME": "/"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "tags", "is_ours"),
+    [
+        pytest.param({}, {}, True, id="made by hand"),
+        pytest.param({}, {"amlc.digest": "f" * 16}, True, id="made of another file that runs the same"),
+        pytest.param(
+            {"computeId": "other", "environmentId": "CliV2"}, {}, True, id="elsewhere, in another environment"
+        ),
+        pytest.param({"command": "rm -rf /"}, {}, False, id="another command"),
+        pytest.param({"environmentVariables": {"AMLC_TRIAL_0": "[]"}}, {}, False, id="another trial"),
+        pytest.param(
+            {"environmentVariables": {"AMLC_TRIAL_0": "{}", "AMLC_TRIAL_1": "{}"}}, {}, False, id="more trials"
+        ),
+        pytest.param(
+            {"environmentVariables": {"AMLC_TRIAL_0": "{}", "AMLC_TRIAL_SECONDS": "9"}}, {}, False, id="another limit"
+        ),
+        pytest.param({"environmentVariables": {}}, {}, False, id="no trial"),
+    ],
+)
+def test_a_job_that_runs_the_same_is_ours_whatever_made_it(changes, tags, is_ours):
+    there = resource("a", **{**HAND_MADE, **changes}, tags=tags)
+    (answer,) = submitted(Service(fails={"a": http(400)}, there={"a": there}), "a")
+    assert (answer.refused is None) is is_ours
+    assert is_ours or answer.refused.startswith("conflict: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "trials", "tags", "is_ours"),
+    [
+        pytest.param(f"mnist-{ONE}-9e7a6c", [ONE], {}, True, id="its trial"),
+        pytest.param(f"mnist-{ONE}-9e7a6c-2", [ONE], {}, True, id="a later attempt"),
+        pytest.param(f"mnist-{job_id([ONE, TWO])}-9e7a6c", [ONE, TWO], {}, True, id="its trials"),
+        pytest.param(f"mnist-{ONE}-9e7a6c", [TWO], {}, False, id="another trial"),
+        pytest.param(f"mnist-{ONE}-9e7a6c", [ONE, TWO], {}, False, id="more trials"),
+        pytest.param("mine", [ONE], {}, False, id="another name"),
+        pytest.param(f"mnist-{ONE}-9e7a6c", [ONE], {"amlc.digest": "0" * 16}, False, id="made of another file"),
+    ],
+)
+def test_without_the_file_a_job_made_by_hand_is_known_by_its_name(name, trials, tags, is_ours):
+    found = view(resource(name, *trials, tags=tags))
+    assert (adopted(found, "f" * 64, "t").refused is None) is is_ours
 
 
 def test_a_conflict_says_when_the_time_is_not_known():

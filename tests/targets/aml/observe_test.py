@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from amlc.errors import BackendError
-from amlc.model import Status
-from amlc.targets.aml.observe import Observer
+from amlc.errors import BackendError, TransientError
+from amlc.model import Outcome, Status
+from amlc.targets.aml.artifacts import Records
+from amlc.targets.aml.observe import PATIENCE, Observer, heeding_ranks
 from amlc.targets.aml.views import view
 from tests.targets.aml.runs_test import raw
 from tests.targets.aml.views_test import EXITED, PREEMPTED, details
@@ -47,7 +48,7 @@ def told(status, *trials, why=None, run=None, store=None):
     }
     store = store or Store()
     observer = Observer(Client(**answers), store, experiment="mnist", parallel=1)
-    (seen,) = observer.tell([view(resource(JOB, *trials, status=status))])
+    (seen,) = observer.tell([view(resource(JOB, *trials, status=status, limits={"timeout": "PT10S"}))])
     return seen, observer, store
 
 
@@ -66,8 +67,12 @@ ENDINGS = [
     ),
     pytest.param("Failed", ("JobTimeout", LATE), run_of(), {}, (Status.EARLY_STOPPED, False, None), id="late, failed"),
     pytest.param("Canceled", ("JobTimeout", LATE), run_of(), {}, (Status.EARLY_STOPPED, False, None), id="late, canceled"),
-    pytest.param("Failed", ("ServiceError", LATE), run_of(), {}, (Status.EARLY_STOPPED, False, None), id="late, and the service's fault"),
+    pytest.param("Failed", ("ServiceError", LATE), run_of(), {}, (Status.FAILED, True, None), id="the service's fault, whatever it says"),
+    pytest.param(
+        "Failed", ("UserError", f"{EXITED.format(1)} socket.timeout: timed out"), run_of(), {}, (Status.FAILED, False, None), id="failed at a timeout of its own"
+    ),
     pytest.param("Canceled", None, run_of(), {}, (Status.CANCELED, False, None), id="canceled"),
+    pytest.param("Canceled", None, run_of(end_time=11_000), {}, (Status.EARLY_STOPPED, False, None), id="canceled when its time was up"),
     pytest.param("Canceled", ("JobTimeout", LATE), run_of(start_time=None), {}, (Status.CANCELED, False, None), id="canceled before"),
     pytest.param(
         "Failed",
@@ -118,6 +123,83 @@ def test_a_job_has_the_times_of_its_run():
     assert (seen.started, seen.ended) == (1.0, 9.0)
     seen, _, _ = told("Failed")
     assert (seen.started, seen.ended) == (None, None)
+
+
+class Broken(Store):
+    """A store that cannot be read until it is mended."""
+
+    def names(self, job, prefix):
+        if self.error:
+            raise self.error
+        return super().names(job, prefix)
+
+
+@pytest.mark.parametrize("error", [BackendError("no permission"), TransientError("503")], ids=["refused", "away"])
+def test_a_job_whose_records_cannot_be_read_says_so_and_is_asked_for_again(error):
+    store = Broken(**{ONE: {"exit_code": 1, "error": "KeyError: lr"}})
+    store.error = error
+    seen, observer, _ = told("Failed", why=("UserError", EXITED.format(1)), run=run_of(), store=store)
+    assert seen.status is Status.UNKNOWN
+    assert seen.error == f"Azure ML says 'Failed', but its records cannot be read: {error}"
+    store.error = None
+    (seen,) = observer.tell([view(resource(JOB, status="Failed"))])
+    assert (seen.status, seen.error, observer.unread) == (Status.FAILED, "KeyError: lr", {})
+
+
+@pytest.mark.parametrize(
+    ("status", "run", "last"),
+    [
+        pytest.param("Failed", run_of(), (Status.FAILED, f"UserError: {EXITED.format(1)}; its records"), id="failed"),
+        pytest.param("Canceled", run_of(), (Status.CANCELED, "its records cannot be read"), id="canceled"),
+        pytest.param("Completed", None, (Status.UNKNOWN, "Azure ML says 'Completed', but its records"), id="well"),
+    ],
+)
+def test_after_a_while_the_services_word_has_to_do_where_no_result_is_lost(status, run, last):
+    store = Broken()
+    store.error = BackendError("no permission")
+    seen, observer, _ = told(status, why=("UserError", EXITED.format(1)), run=run, store=store)
+    for _ in range(PATIENCE):
+        assert seen.status is Status.UNKNOWN
+        (seen,) = observer.tell([view(resource(JOB, status=status))])
+    assert seen.status is last[0]
+    assert seen.error.startswith(last[1])
+    assert "no permission" in seen.error
+
+
+KEPT = Records((), [Outcome(trial=ONE, exit_code=0, started=1.0, ended=2.0)], began=True)
+BAD = Records((), [Outcome(trial=ONE, exit_code=3, started=1.0, ended=2.0)], began=True)
+NO_WORD = Records((), (), began=True)
+MPI = {"distribution": {"distributionType": "Mpi"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "kept", "expected"),
+    [
+        pytest.param("Failed", MPI, KEPT, Records((), (), began=False), id="another process failed without a word"),
+        pytest.param("Failed", {"resources": {"instanceCount": 2}}, KEPT, Records((), (), began=False), id="nodes"),
+        pytest.param("Failed", {"resources": {"instanceCount": 1}}, KEPT, KEPT, id="one process"),
+        pytest.param("Failed", {}, KEPT, KEPT, id="not distributed"),
+        pytest.param("Completed", MPI, KEPT, KEPT, id="well"),
+        pytest.param("Canceled", MPI, KEPT, KEPT, id="canceled"),
+        pytest.param("Failed", MPI, BAD, BAD, id="the process said why"),
+        pytest.param("Failed", MPI, NO_WORD, NO_WORD, id="no process said how it ended"),
+        pytest.param("Failed", MPI, None, None, id="nothing was read"),
+    ],
+)
+def test_the_first_rank_alone_does_not_say_that_a_failed_job_is_well(status, more, kept, expected):
+    assert heeding_ranks(view(resource(JOB, status=status, **more)), kept) == expected
+
+
+def test_one_job_that_cannot_be_read_hides_no_other():
+    names = [f"mnist-{n:016x}-9e7a6c" for n in range(2)]
+    answers = {
+        f"GET {MLFLOW}/runs/get": run_of(),
+        f"GET /experiments/mnist/runs/{names[0]}/details": BackendError("no permission"),
+        f"GET /experiments/mnist/runs/{names[1]}/details": details("UserError", EXITED.format(1)),
+    }
+    observer = Observer(Client(**answers), Store(), experiment="mnist", parallel=1)
+    seen = observer.tell([view(resource(name, status="Failed")) for name in names])
+    assert [each.status for each in seen] == [Status.UNKNOWN, Status.FAILED]
 
 
 TAG = {
@@ -223,6 +305,39 @@ def test_jobs_are_listed_once_and_those_that_the_list_lacks_are_asked_for():
     assert client.arm.asked[0][2]["properties"] == "amlc.experiment=mnist"
     observer.views(["a", "b"])
     assert client.arm.asked[-1][2]["properties"] == "amlc.experiment=mnist"
+
+
+def long_list(pages, of=30):
+    """Return the answers of a workspace whose list has so many pages, the newest job first: 'job-0' is the oldest."""
+    names = [f"job-{n}" for n in reversed(range(pages * of))]
+    jobs = {name: resource(name, tags={"amlc.experiment": "mnist"}) for name in names}
+    answers = [
+        {"value": [jobs[name] for name in names[at : at + of]], "next": at + of < len(names)}
+        for at in range(0, len(names), of)
+    ]
+    return {"GET /jobs": answers, **{f"GET /jobs/{name}": job for name, job in jobs.items()}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pages", "single"),
+    [
+        pytest.param(range(270, 300), 1, 0, id="the newest"),
+        pytest.param(range(240, 300), 2, 0, id="the two newest pages"),
+        pytest.param(range(300), 10, 0, id="all"),
+        pytest.param([0], 1, 1, id="the oldest"),
+        pytest.param([0, *range(270, 300)], 2, 1, id="the newest, and the oldest"),
+        pytest.param(range(0, 300, 30), 10, 0, id="one of each page"),
+        pytest.param(range(3), 3, 3, id="the oldest three"),
+        pytest.param(range(20), 10, 0, id="the oldest twenty"),
+    ],
+)
+def test_the_list_is_read_no_further_than_it_is_of_use(wanted, pages, single):
+    client = Client(**long_list(10))
+    observer = Observer(client, Store(), experiment="mnist", parallel=1)
+    names = {f"job-{n}" for n in wanted}
+    assert {job.name for job in observer.views(names)} == names
+    assert client.asked.count("GET /jobs") == pages
+    assert len(client.asked) == pages + single
 
 
 def test_jobs_made_by_hand_are_listed_without_the_property_from_then_on():
@@ -342,3 +457,17 @@ def test_every_report_comes_from_mlflow_or_from_the_records(status, run, files, 
     store.files = {f"outputs/amlc/{ONE}/{name}": text for name, text in files.items()}
     found = Observer(Client(**answers), store, experiment="mnist", parallel=1).history(JOB)
     assert [metric.value for metric in found] == values
+
+
+def test_a_history_whose_records_cannot_be_read_is_what_mlflow_holds():
+    points = {"metrics": [{"key": "default", "value": 0.5, "step": 0, "timestamp": 1_000}]}
+    answers = {
+        f"GET /jobs/{JOB}": resource(JOB, status="Failed"),
+        f"GET {MLFLOW}/runs/get": run_of(metrics=[("default", 0.5, 0, 1_000)]),
+        f"GET {MLFLOW}/metrics/get-history": points,
+    }
+    store = Broken()
+    store.error = BackendError("no permission")
+    observer = Observer(Client(**answers), store, experiment="mnist", parallel=1)
+    with pytest.warns(RuntimeWarning, match="MLflow alone tells its history: no permission"):
+        assert [metric.value for metric in observer.history(JOB)] == [0.5]

@@ -131,9 +131,24 @@ def test_a_list_follows_its_links():
     page = {"value": [1, 2], "nextLink": "https://management.azure.com/jobs?$skip=2"}
     empty = {"value": None, "nextLink": "https://management.azure.com/jobs?$skip=4"}
     arm, service = client((200, page), (200, empty), (200, {"value": [3]}))
-    assert list(arm.pages("/jobs", doing="x", params={"tag": "t"})) == [1, 2, 3]
+    assert list(arm.pages("/jobs", doing="x", params={"tag": "t"})) == [[1, 2], (), [3]]
     assert [request.url.rpartition("?")[2] for request in service.requests] == ["tag=t", "$skip=2", "$skip=4"]
 
 
 def test_an_empty_page_ends_a_list():
-    assert list(client((200, b""))[0].pages("/jobs", doing="x", params={})) == []
+    assert list(client((200, b""))[0].pages("/jobs", doing="x", params={})) == [()]
+
+
+def test_a_page_that_nobody_draws_is_not_asked_for():
+    page = {"value": [1], "nextLink": "https://management.azure.com/jobs?$skip=2"}
+    arm, service = client((200, page))
+    assert next(arm.pages("/jobs", doing="x", params={})) == [1]
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"3"])
+def test_an_answer_that_is_no_object_cannot_be_read(slept, body):
+    arm, service = client((200, body))
+    with pytest.raises(TransientError, match="Azure's answer cannot be read"):
+        arm.call("GET", "/x", doing="x")
+    assert len(service.requests) == 5

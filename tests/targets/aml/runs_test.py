@@ -189,13 +189,20 @@ def test_a_search_follows_its_pages():
         {"runs": [raw("c")]},
     ]
     client = Client(**{f"POST {MLFLOW}/runs/search": pages})
-    assert {name: run.job for name, run in search(client, "7").items()} == {"a": "a", "b": "b"}
+    assert {name: run.job for name, run in search(client, "7", {"a", "b"}).items()} == {"a": "a", "b": "b"}
     first = {"experiment_ids": ["7"], "max_results": 1000}
     assert [body for _, _, body in client.api.asked][-1] == {**first, "page_token": "p"}
 
 
+def test_a_search_ends_with_the_last_of_the_jobs():
+    pages = [{"runs": [raw("c"), raw("b")], "next_page_token": "p"}, {"runs": [raw("a")]}]
+    client = Client(**{f"POST {MLFLOW}/runs/search": pages})
+    assert search(client, "7", {"b"}).keys() == {"b"}
+    assert len(client.api.asked) == 1
+
+
 def test_a_search_that_finds_nothing_is_empty():
-    assert search(Client(**{f"POST {MLFLOW}/runs/search": {}}), "7") == {}
+    assert search(Client(**{f"POST {MLFLOW}/runs/search": {}}), "7", {"a"}) == {}
 
 
 def test_every_value_of_a_metric_is_there_in_the_order_of_its_steps():
@@ -214,7 +221,7 @@ def test_a_run_or_metric_that_is_not_there_is_nothing():
     assert get(client, "job") is None
     assert client.api.asked[0][2] == {"run_id": "job"}
     with pytest.raises(BackendError, match="MLflow: not found"):
-        search(Client(), "7")
+        search(Client(), "7", {"a"})
     assert history(Client(), "job", "k") == []
 
 
@@ -226,4 +233,4 @@ def test_an_answer_of_another_shape_is_said():
     client = Odd()
     client.api = client
     with pytest.raises(BackendError, match="MLflow: an answer to runs/search without 'runs'"):
-        search(client, "7")
+        search(client, "7", {"a"})

@@ -1,5 +1,7 @@
 """How fast calls are sent and how often they are repeated, told by a clock that only the test moves."""
 
+import re
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -148,6 +150,7 @@ def sent(monkeypatch, method, status, **headers):
         ("GET", 503, {"Retry-After": "7"}, [("enter", False)]),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Azure asks for fewer calls")
 def test_every_call_keeps_to_the_pace_and_tells_it_how_it_went(monkeypatch, method, status, headers, told):
     assert sent(monkeypatch, method, status, **headers)[0] == told
 
@@ -246,3 +249,55 @@ def test_waits_grow_are_bounded_and_never_the_same():
     assert all(30 <= wait <= 90 for wait in waits(20))
     assert len(set(waits(1))) > 1
     assert len(set(waits(20))) > 1
+
+
+def said(monkeypatch, *waits):
+    """Return what is said when calls have to wait: so many seconds after the one before, and for so long if known."""
+    clock = Clock()
+    monkeypatch.setattr(throttle, "time", clock)
+    notice = throttle.Notice()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for later_s, wait_s in waits:
+            clock.now += later_s
+            notice.note("asks for fewer calls (429)", wait_s=wait_s)
+    return [str(each.message).partition(": ")[2].partition(" put off")[0] for each in found]
+
+
+@pytest.mark.parametrize(
+    ("waits", "expected"),
+    [
+        pytest.param([(0, 0)], [], id="one call"),
+        pytest.param([(0, 0), (1, 0), (3.9, 0)], [], id="for a moment"),
+        pytest.param([(0, 0), (5, 0)], ["2 calls in 5 s"], id="for a while"),
+        pytest.param([(0, 30)], ["one call"], id="one that is told to wait for long"),
+        pytest.param([(0, 0)] + [(1, 0)] * 64, ["6 calls in 5 s"], id="said once"),
+        pytest.param([(0, 0)] + [(1, 0)] * 65, ["6 calls in 5 s", "66 calls in 65 s"], id="and then how many"),
+        pytest.param([(0, 0), (5, 0), (241, 0)], ["2 calls in 5 s"], id="another time, for a moment"),
+        pytest.param([(0, 0), (5, 0), (240, 0)], ["2 calls in 5 s", "3 calls in 245 s"], id="still the same"),
+    ],
+)
+def test_waiting_is_one_line_and_then_a_count(monkeypatch, waits, expected):
+    assert said(monkeypatch, *waits) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "text"),
+    [
+        (429, {"Retry-After": "7"}, "Azure asks for fewer calls (429): one call put off so far."),
+        (200, {}, "Azure took 16 s for an answer: one call put off so far."),
+    ],
+)
+def test_a_service_that_keeps_calls_waiting_is_said(monkeypatch, status, headers, text):
+    clock = Clock()
+    monkeypatch.setattr(throttle, "time", clock)
+    transport = throttle.PacedTransport(throttle.Pace())
+    answer = SimpleNamespace(status_code=status, headers=headers)
+
+    def slow(self, request, **options):
+        clock.now += 16 if status == 200 else 0
+        return answer
+
+    monkeypatch.setattr(throttle.RequestsTransport, "send", slow)
+    with pytest.warns(RuntimeWarning, match=re.escape(text)):
+        transport.send(SimpleNamespace(method="GET", url="https://x", content=b""))

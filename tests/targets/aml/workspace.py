@@ -31,7 +31,11 @@ class Answers:
         return found
 
     def pages(self, url, *, doing, params):
-        yield from (self.call("GET", url, doing=doing, params=params) or {}).get("value") or ()
+        page = self.call("GET", url, doing=doing, params=params) or {}
+        yield page.get("value") or ()
+        while page.get("next"):
+            page = self.call("GET", url, doing=doing, params=params) or {}
+            yield page.get("value") or ()
 
 
 class Client:
