@@ -32,6 +32,7 @@ LONG = (
     "adaptive_test.py", "architecture_test.py", "azure/adaptive_test.py", "azure/emulator_test.py",
     "azure/endings_test.py", "azure/matrix_test.py", "azure/submit_test.py", "targets/local/endings_test.py",
     "targets/local/faults_test.py", "targets/local/backend_test.py", "commands/cancel_test.py", "commands/submit_test.py",
+    "compatibility/local_mode_test.py", "compatibility/old_experiments_test.py", "compatibility/own_class_test.py",
     "config/fuzz_test.py", "crash_test.py", "drive_test.py", "ledger_test.py", "make_test.py", "matrix_test.py",
     "metamorphic_test.py", "output_test.py", "packs_test.py", "parallel_test.py", "pbt_example_test.py", "readme_test.py",
     "render/form_test.py", "runner/ends_test.py", "runner/front_test.py", "runner_test.py", "targets/toy_test.py",
