@@ -11,7 +11,9 @@ from amlc.tuners import random
 from tests.quality.failures import SCENARIOS, Found, _again, ideal_stop, median_stop
 from tests.quality.failures import table as failures_table
 from tests.quality.problems import BENCH, FAILING, FAMILIES, TUNING, Problem, uniform
-from tests.quality.run import LIBRARY, Task, behind, experiment, holm
+from tests.quality.run import CHANCE, LIBRARY, Task, behind, experiment, holm
+from tests.quality.run import Found as Best
+from tests.quality.run import table as quality_table
 from tests.quality.tables import TABLES
 from tests.tuners.simulation import End
 
@@ -105,6 +107,18 @@ def test_holm_rejects_from_the_smallest_on() -> None:
     assert holm({"a": 0.001, "b": 0.024, "c": 0.04}) == {"a", "b", "c"}
     assert holm({"a": 0.001, "b": 0.026, "c": 0.04}) == {"a"}
     assert holm({"a": 0.02, "b": 0.5, "c": 0.5}) == frozenset()
+
+
+def test_what_is_ahead_of_random_by_the_test_has_a_star() -> None:
+    values = {(CHANCE, "a"): 5.0, (CHANCE, "b"): 5.0, ("TPE", "a"): 1.0, ("TPE", "b"): 5.0}
+    found = {
+        Task(tuner, "bench", problem, seed, 25, 1): Best({25: value + seed / 100}, 1.0)
+        for (tuner, problem), value in values.items()
+        for seed in range(5)
+    }
+    _, _, random_row, tpe_row = quality_table(found, 25, 1)
+    assert random_row == "| Random | 5.02 | 5.02 | 5 | 40 |  |  |"
+    assert tpe_row == "| TPE | 1.02 * | 5.02 | 5 | 40 | 1 of 2 | met |"
 
 
 @pytest.mark.parametrize(("index", "low", "high"), [(0, 0.25, 0.45), (1, 0.12, 0.3), (2, 0.4, 0.6)])

@@ -216,22 +216,27 @@ def table(found: Mapping[Task, Found], length: int, abreast: int) -> Iterator[st
     yield f"| tuner | {' | '.join(problems)} | seeds | ms a trial | ahead of Random | not behind Optuna |"
     yield f"|{'---|' * (len(problems) + 5)}"
     for name in names:
-        medians = " | ".join(f"{statistics.median(v):.3g}" if (v := values.get((name, p))) else "" for p in problems)
+        shown = ahead(values, name)
+        medians = " | ".join(_median(values.get((name, problem)), problem in shown) for problem in problems)
         seeds = max(len(v) for (tuner, _), v in values.items() if tuner == name)
-        verdicts = f"{ahead(values, name) if name not in UNSCHOOLED else ''} | {level(values, name, bar=name in BAR)}"
+        of = sum((name, problem) in values for problem in problems)
+        learnt = "" if name in UNSCHOOLED else f"{len(shown)} of {of}"
+        verdicts = f"{learnt} | {level(values, name, bar=name in BAR)}"
         yield f"| {name} | {medians} | {seeds} | {statistics.mean(spent[name]) * 1e3:.0f} | {verdicts} |"
 
 
-def ahead(values: Samples, name: str) -> str:
-    """Return on which problems the tuner is not better than Random by the test."""
+def _median(found: Sequence[float] | None, is_ahead: bool) -> str:
+    return "" if found is None else f"{statistics.median(found):.3g}{' *' if is_ahead else ''}"
+
+
+def ahead(values: Samples, name: str) -> frozenset[str]:
+    """Return on which problems the tuner is better than Random by the test."""
     chances = {
         problem: behind(values[CHANCE, problem], mine)
         for (tuner, problem), mine in values.items()
         if tuner == name and (CHANCE, problem) in values
     }
-    shown = holm(chances)
-    missed = [f"{problem} (p = {chances[problem]:.2g})" for problem in chances if problem not in shown]
-    return f"not shown on {', '.join(missed)}" if missed else "met"
+    return holm(chances)
 
 
 def level(values: Samples, name: str, *, bar: bool) -> str:
