@@ -1,0 +1,44 @@
+"""NNI's v1 format, read as the keys of today; every value keeps its place in the file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from amlc.config.legacy.moves import Move, is_legacy, moves, to_v2
+from amlc.config.legacy.remarks import in_words_of_v1, remarks
+from amlc.config.legacy.table import PLATFORM, SERVICE
+from amlc.model import Document, JsonPath
+
+__all__ = ["Move", "in_words_of_v1", "is_legacy", "modern", "moves", "to_v2"]
+
+
+def modern(document: Document) -> Document:
+    """Return a v1 file in today's keys, each at the place of its v1 key; others as they are.
+
+    What is wrong with the v1 keys, and which of them have no effect, is added to the remarks.
+    """
+    if not is_legacy(document):
+        return document
+    found = list(moves(document.data))
+    block = f"{document.data.get(PLATFORM)}Config"
+    places: dict[JsonPath, JsonPath] = {
+        (SERVICE,): (block if block in document.data else PLATFORM,)
+    }
+    for move in found:
+        if move.new is not None:
+            for length in range(1, len(move.new)):
+                places.setdefault(move.new[:length], _parent(move, length))
+            places[move.new] = move.old
+    return replace(
+        document,
+        data=to_v2(found),
+        moved=places,
+        remarks=(*document.remarks, *remarks(document, found)),
+    )
+
+
+def _parent(move: Move, length: int) -> JsonPath:
+    """Return the block of the v1 file for the first `length` keys of a path of today."""
+    assert move.new is not None
+    depth = len(move.old) - (len(move.new) - length)
+    return move.old[: max(depth, min(1, len(move.old)))]

@@ -1,0 +1,135 @@
+"""Says what is wrong or without effect in a v1 file, in the words of that format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from amlc.config.legacy.moves import SIGNS, Move
+from amlc.config.legacy.table import (
+    ELSEWHERE,
+    FOREIGN,
+    PLATFORM,
+    PLATFORMS,
+    SERVICE,
+    Items,
+    Table,
+    table_of,
+)
+from amlc.errors import Problem, Severity, did_you_mean, printable, shorten
+from amlc.model import Document, JsonPath
+
+_WORDS: Final = {
+    "trialCommand": "trial.command",
+    "trialCodeDirectory": "trial.codeDir",
+    "trialGpuNumber": "trial.gpuNum",
+    "maxExperimentDuration": "maxExecDuration",
+    "maxTrialNumber": "maxTrialNum",
+    "searchSpaceFile": "searchSpacePath",
+    "experimentWorkingDirectory": "logDir",
+    "dockerImage": "trial.image",
+    "maxTrialNumberPerGpu": "maxTrialNumPerGpu",
+    "platform": PLATFORM,
+    "tunerGpuIndices": "gpuIndices",
+    "codeDirectory": "codeDir",
+    "reuseMode": "reuse",
+    "sshKeyFile": "sshKeyPath",
+}
+_PHRASES: Final = {
+    "'searchSpace' or 'searchSpaceFile'": "'searchSpaceFile'",
+    "`trainingService: {platform: local}`": f"`{PLATFORM}: local`",
+    "`tuner: {name: ": "`tuner: {builtinTunerName: ",
+}
+_NAMED: Final = re.compile(rf"(['`])({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?=[':])")
+
+
+def remarks(document: Document, found: Sequence[Move]) -> Iterator[Problem]:
+    """Yield what to say about the keys of a v1 file. found: what becomes of them."""
+    data = document.data
+    first = next(key for key in data if key in SIGNS)
+    name = document.file.name
+    text = "NNI's v1 format, read as NNI 3.0 converts it. To have it in today's keys: "
+    text += f"amlc migrate {name} --in-place."
+    yield document.problem((first,), "N-legacy", printable(text), key=True, severity=Severity.NOTE)
+    if data.get("multiPhase") not in (None, False):
+        text = "a trial of several phases cannot run, and NNI 3.0 does not run it either. "
+        text += "Remove 'multiPhase', and let the trial ask for one parameter set; "
+        text += "each further one is a trial of its own."
+        yield document.problem(("multiPhase",), "E-multi-phase", text)
+    for move in found:
+        if move.new is None and move.old != ("multiPhase",):
+            text = f"'{move.old[-1]}' has no effect: {move.reason}. Remove it."
+            yield document.problem(move.old, "W-no-effect", text, key=True, severity=Severity.NOTE)
+    yield from _unknown(document, data, table_of(data), ())
+
+
+def _unknown(
+    document: Document, data: Mapping[str, Any], table: Table, path: JsonPath
+) -> Iterator[Problem]:
+    """Yield a problem for each key that a v1 file has not, or not on its platform."""
+    for key, value in data.items():
+        here = (*path, key)
+        rule = table.get(key)
+        if rule is None and value is not None:
+            yield from _unknown_key(document, here, table)
+        elif isinstance(rule, Mapping) and isinstance(value, Mapping):
+            yield from _unknown(document, value, rule, here)
+        elif isinstance(rule, Items) and isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, Mapping):
+                    yield from _unknown(document, item, rule.table, (*here, index))
+        elif isinstance(rule, (Mapping, Items)) and value is not None:
+            kind = "a list" if isinstance(rule, Items) else "a mapping (key: value)"
+            text = f"'{key}' must be {kind}. Write its keys below it, or remove it."
+            yield document.problem(here, "E-type", text)
+
+
+def _unknown_key(document: Document, path: JsonPath, table: Table) -> Iterator[Problem]:
+    key, own = str(path[-1]), document.data.get(PLATFORM)
+    if platforms := _platforms_with(path):
+        if own not in platforms:
+            others = ", ".join(platforms)
+            text = f"'{key}' has no effect: it belongs to platform {others}, and this is {own}. "
+            text += "Remove it."
+            yield document.problem(path, "W-no-effect", text, key=True, severity=Severity.NOTE)
+        return
+    where = f"in '{path[-2]}'" if len(path) > 1 else "at the top level"
+    hint = (
+        did_you_mean(key.replace("-", "").replace("_", ""), table)
+        or f" Allowed here: {', '.join(table)}."
+    )
+    text = f"unknown key '{shorten(key)}' {where} of NNI's v1 format.{hint}"
+    yield document.problem(path, "E-unknown-key", text, key=True)
+
+
+def _platforms_with(path: JsonPath) -> list[str]:
+    """Return the other platforms that have a key, or the whole block that it stands in."""
+    found = [name for name, block in FOREIGN.items() if path[0] == block]
+    for platform, blocks in PLATFORMS.items():
+        rule: Any = blocks
+        for part in path:
+            rule = rule.get(part) if isinstance(rule, Mapping) else None
+        if rule is not None:
+            found.append(platform)
+    if path[0] == "trial" and path[-1] in ELSEWHERE:
+        found.append(ELSEWHERE[str(path[-1])])
+    return found
+
+
+def in_words_of_v1(problem: Problem, document: Document) -> Problem:
+    """Return a problem of a v1 file with the keys in its message as they stand in the file."""
+    if not document.moved:
+        return problem
+
+    def renamed(match: re.Match[str]) -> str:
+        word = _WORDS[match[2]]
+        return match[1] + (word.rpartition(".")[2] if match[1] == "`" else word)
+
+    platform = document.data.get(SERVICE, {}).get("platform")
+    block = f"{'pai' if platform == 'openpai' else platform}Config" if platform else PLATFORM
+    text = problem.message.replace("'trainingService'", f"'{block}'")
+    for new, old in _PHRASES.items():
+        text = text.replace(new, old)
+    return replace(problem, message=_NAMED.sub(renamed, text))
