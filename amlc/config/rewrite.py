@@ -218,7 +218,7 @@ class _Rewriting:
                 yield key.start_mark, key.end_mark, str(new[-1])
 
     def _comment_behind(self, value: Any) -> str:
-        if value.style in ("|", ">"):
+        if isinstance(value, yaml.ScalarNode) and value.style in ("|", ">"):
             return ""
         rest = self._lines[value.end_mark.line][value.end_mark.column :]
         return rest if rest.lstrip().startswith("#") else ""

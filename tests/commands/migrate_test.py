@@ -53,6 +53,26 @@ def outcomes(migrated):
     return {line.key: (line.outcome, line.new) for line in migrated.sheet}
 
 
+@pytest.mark.parametrize(
+    "line", ["amlc: {seed: 3}", "amlc: {constraints: [x > 0]}  # mine"]
+)
+def test_a_block_on_one_line_stays_on_one_line(old, line):
+    assert f"\n{line}\n" in migrate(old(V1 + line + "\n")).text
+
+
+def test_a_block_on_one_line_within_another_stays_so(old):
+    nested = V1.replace("tuner: {builtinTunerName: Random, classArgs: {optimize_mode: maximize}}\n", "")
+    nested += "tuner:\n  builtinTunerName: Random\n  classArgs: {optimize_mode: maximize}\n"
+    assert "tuner:\n  name: Random\n  classArgs: {optimize_mode: maximize}\n" in migrate(old(nested)).text
+
+
+def test_lines_end_as_they_did(old):
+    file = old()
+    file.write_bytes(V1.replace("\n", "\r\n").encode())
+    migrate(file).write()
+    assert file.read_bytes().count(b"\n") == file.read_bytes().count(b"\r\n") > 10
+
+
 def test_an_old_file_is_written_in_the_keys_of_today_and_says_what_became_of_each(old):
     migrated = migrate(old())
     assert migrated.text.startswith("# Mine.\nexperimentName: old\n")
