@@ -79,13 +79,17 @@ class Folders:
             f"{compiled}."
         )
 
+    def is_compiled(self, experiment: str) -> bool:
+        """Return whether there is a build of the experiment of that very name."""
+        return (self.build / slug(experiment) / FILE_NAME).is_file()
+
     def compiled(self, experiment: str) -> Manifest:
         """Return the compiled experiment of that very name.
 
         Raises UsageError when there is none.
         """
         folder = self.build / slug(experiment)
-        if not (folder / FILE_NAME).is_file():
+        if not self.is_compiled(experiment):
             raise UsageError(
                 f"{folder}/: the experiment '{experiment}' is not compiled yet. Compile it first."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -50,8 +51,14 @@ class Invocation:
         return Teller(self.console, self.folders)
 
     def manifest(self, experiment: str | None) -> Manifest:
-        """Return the compiled experiment of that file or name."""
-        return self.folders.manifest(experiment)
+        """Return the compiled experiment of that file or name, and say if its file is newer."""
+        manifest = self.folders.manifest(experiment)
+        compiles_anyway = self.command == "submit" and manifest.header.search is not None
+        if manifest.source is not None and manifest.is_outdated and not compiles_anyway:
+            file = os.path.relpath(manifest.source)
+            text = f"{file} is newer than what was compiled of it, which is what this is about. "
+            self.warn(f"warning: {text}Compile it again: {shlex.join(['amlc', 'compile', file])}.")
+        return manifest
 
     def load(self, file: Path, backend: str | None) -> Experiment:
         """Read an experiment file, and say what is odd in it."""

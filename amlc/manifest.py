@@ -113,6 +113,15 @@ class Manifest:
     trials: int
 
     @property
+    def is_outdated(self) -> bool:
+        """Whether the experiment's file was written after it was compiled, as make would decide."""
+        try:
+            written = self.source.stat().st_mtime_ns if self.source is not None else 0
+            return written > (self.folder / FILE_NAME).stat().st_mtime_ns
+        except OSError:
+            return False
+
+    @property
     def source(self) -> Path | None:
         """The experiment's own file if it is here."""
         name = self.header.source

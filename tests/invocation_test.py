@@ -1,7 +1,9 @@
 """What a call of the command line knows, before any command runs."""
 
 import io
+import os
 import sys
+import time
 
 import pytest
 
@@ -33,6 +35,26 @@ def test_it_knows_where_everything_is(project):
     project.write().compile()
     assert call.manifest(None) == call.manifest("probe") == project.manifest
     assert call.teller.folders is call.folders
+
+
+@pytest.mark.parametrize(("command", "tuner", "said"), [
+    ("plan", "GridSearch", True),
+    ("plan", "TPE", True),
+    ("submit", "GridSearch", True),
+    ("submit", "TPE", False),  # it compiles what the file says now
+])  # fmt: skip
+def test_a_file_that_was_changed_since_it_was_compiled_is_named(project, capsys, command, tuner, said):
+    keys = {"tuner": {"name": tuner}, "maxTrialNumber": 3}
+    call = Invocation()
+    call.command = command
+    call.place(project.folders.build, project.folders.state)
+    project.write(**keys).compile()
+    call.manifest(None)
+    assert capsys.readouterr().err == ""
+    os.utime(project.root / "experiment.yml", (time.time() + 60,) * 2)
+    call.manifest(None)
+    words = "is newer than what was compiled of it, which is what this is about. Compile it again: amlc compile "
+    assert (words in capsys.readouterr().err) is said
 
 
 def test_a_line_that_nobody_can_take_stops_nothing(monkeypatch):

@@ -137,6 +137,11 @@ class Experiment(NniNames):
         return self.config.experiment_name or self._file.stem
 
     @property
+    def is_compiled(self) -> bool:
+        """Whether there is a build of it."""
+        return self.folders.is_compiled(self.name)
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """All that is wrong or odd, each with its place: of a file line and column, and always the path of the key."""
         try:
@@ -188,15 +193,15 @@ class Experiment(NniNames):
         compile_(experiment, backend=backend, folders=self.folders, preview=changed)
         return "".join(lines)
 
-    def plan(self, *, retry: Collection[str] = (), backend: str | None = None) -> Plan:
+    def plan(self, *, retry: str | Collection[str] = (), backend: str | None = None) -> Plan:
         """Compile, and return what `submit` would do. Raises ConfigError."""
         self.compile(backend=backend)
-        return plan(self._manifest, Options(backend=backend, retry=retry), folders=self.folders)
+        return plan(self._manifest, Options(backend=backend, retry=_words(retry)), folders=self.folders)
 
     def submit(
         self,
         *,
-        retry: Collection[str] = (),
+        retry: str | Collection[str] = (),
         max_failures: int | str | None = None,
         rounds: int | None = None,
         wait: bool = True,
@@ -215,7 +220,7 @@ class Experiment(NniNames):
         """
         experiment, _ = self._loaded(backend)
         most = None if max_failures is None else str(max_failures)
-        options = Options(backend=backend, retry=retry, max_failures=most, rounds=rounds, wait=wait, parallel=parallel)
+        options = Options(backend=backend, retry=_words(retry), max_failures=most, rounds=rounds, wait=wait, parallel=parallel)
         source = None if learn_from is None else Path(learn_from)
         return run(experiment, options, folders=self.folders, learn_from=source, listener=_Listener(watch))
 
@@ -298,6 +303,10 @@ class _Listener:
 
     def watching(self, experiment: str, *, most: int | None) -> AbstractContextManager[Callable[[Progress], None]]:
         return progress(experiment, most=most, watch=self._watch)
+
+
+def _words(given: str | Collection[str]) -> Collection[str]:
+    return [given] if isinstance(given, str) else given
 
 
 def _lines(content: bytes | None) -> list[str]:

@@ -58,6 +58,8 @@ class NniNames:
         def submit(self, *, wait: bool = True) -> Run: ...
         def results(self) -> Results: ...
         def cancel(self, *trials: str | int) -> int: ...
+        @property
+        def is_compiled(self) -> bool: ...
 
     def run(
         self,
@@ -79,13 +81,15 @@ class NniNames:
 
     def stop(self) -> None:
         """End what is at work, if something is."""
-        if _is_at_work(self.results()):
+        if self.is_compiled and _is_at_work(self.results()):
             self.cancel()
 
     def get_status(self) -> str:
-        """Return `DONE` or `RUNNING`: NNI's words for whether the experiment has come to its end."""
+        """Return `RUNNING`, `DONE`, or `STOPPED` where something is left to do: NNI's words."""
         results = self.results()
-        return "DONE" if results.verdict.submitted and not _is_at_work(results) else "RUNNING"
+        if _is_at_work(results):
+            return "RUNNING"
+        return "DONE" if results.verdict.submitted else "STOPPED"
 
     def list_trial_jobs(self) -> list[TrialJob]:
         """Return all trials."""

@@ -37,6 +37,9 @@ class Options:
     parallel: int = PARALLEL
 
     def __post_init__(self) -> None:
+        for name, value in (("rounds", self.rounds), ("parallel", self.parallel)):
+            if value is not None and (type(value) is not int or value < 1):
+                raise UsageError(f"{name} {value!r}: expected a whole number of at least 1.")
         unknown = next((word for word in self.retry if word not in RETRYABLE), None)
         if unknown is not None:
             raise UsageError(f"--retry {unknown}: not one of {', '.join(RETRYABLE)}.")

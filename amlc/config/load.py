@@ -13,7 +13,7 @@ from amlc.config.tree import build_document
 from amlc.errors import ConfigError, Position, Problem, UsageError
 from amlc.model import Document
 
-_UNPRINTABLE = re.compile(
+UNPRINTABLE = re.compile(
     "[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
 _JSON_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\t', re.DOTALL)
@@ -52,7 +52,7 @@ def parse_document(text: str, file: Path) -> Document:
     json_like = text.lstrip().startswith(("{", "["))
     if json_like:
         text = _json_as_yaml(text, file)
-    if bad := _UNPRINTABLE.search(text):
+    if bad := UNPRINTABLE.search(text):
         message = f"the control character U+{ord(bad[0]):04X} is not text. Remove it."
         _refuse(file, *_place(text, bad.start()), message, "E-text")
     try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from amlc.config.load import UNPRINTABLE
 from amlc.config.tree import MAX_DEPTH
 from amlc.errors import ConfigError, Position, Problem
 from amlc.model import Document, JsonPath
@@ -53,7 +54,9 @@ def _scalar(value: Any, path: JsonPath, problems: list[Problem]) -> Any:
     if hasattr(value, "tolist"):  # numpy's, and what behaves like it
         return _plain(value.tolist(), path, problems)
     if isinstance(value, str):
-        return str.__str__(value)  # of an enum too, which names itself otherwise
+        text = str.__str__(value)  # of an enum too, which names itself otherwise
+        _check_text(text, path, problems)
+        return text
     for kind in (int, float):
         if isinstance(value, kind):
             return kind(value)
@@ -66,9 +69,18 @@ def _scalar(value: Any, path: JsonPath, problems: list[Problem]) -> Any:
 
 
 def _key(key: Any, path: JsonPath, problems: list[Problem]) -> str:
-    if not isinstance(key, str):
+    if isinstance(key, str):
+        _check_text(key, path, problems)
+    else:
         problems.append(_problem(path, "E-key", f"the key {key!r} is not text. Quote it: '{key}'."))
     return str(key)
+
+
+def _check_text(text: str, path: JsonPath, problems: list[Problem]) -> None:
+    """Note a character that no file can hold: half of a surrogate pair, or a control character."""
+    if bad := UNPRINTABLE.search(text):
+        message = f"the character U+{ord(bad[0]):04X} is not text. Remove it."
+        problems.append(_problem(path, "E-text", message))
 
 
 def _problem(path: JsonPath, code: str, message: str) -> Problem:

@@ -143,7 +143,14 @@ def test_failed_trials_are_seen_and_run_again(here):
     with pytest.raises(amlc.IncompleteError):
         one.results().best()
     (here / "go").touch()
-    assert one.submit(retry=["failed"]).verdict.statuses[Status.SUCCEEDED] == 3
+    assert one.submit(retry="failed").verdict.statuses[Status.SUCCEEDED] == 3
+
+
+@pytest.mark.parametrize("options", [{"rounds": 0}, {"rounds": "1"}, {"parallel": 0}, {"retry": "lost"}], ids=str)
+def test_options_that_make_no_sense_are_refused_before_anything_runs(here, options):
+    with pytest.raises(amlc.UsageError):
+        experiment().submit(**options)
+    assert not (here / "build").exists()
 
 
 def test_what_is_not_compiled_has_no_results(here):

@@ -85,6 +85,7 @@ def test_what_is_started_goes_on_and_is_stopped(tmp_path, monkeypatch, wait_unti
             "trainingService": {"platform": "local"},
         }
     )
+    one.stop()  # there is nothing yet
     one.start(8080)
     wait_until(lambda: [job.status for job in one.list_trial_jobs()] == ["RUNNING", "RUNNING"])
     one.kill_trial_job(one.list_trial_jobs()[0].trialJobId)
@@ -92,3 +93,4 @@ def test_what_is_started_goes_on_and_is_stopped(tmp_path, monkeypatch, wait_unti
     assert one.get_status() == "RUNNING"
     one.stop()
     assert [job.status for job in one.list_trial_jobs()] == ["USER_CANCELED", "USER_CANCELED"]
+    assert one.get_status() == "DONE"

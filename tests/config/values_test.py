@@ -49,6 +49,15 @@ def test_all_that_a_file_cannot_have_is_named_by_its_key():
     assert str(refused.value.problems[0]) == "config /searchSpace: the key 3 is not text. Quote it: '3'. [E-key]"
 
 
+@pytest.mark.parametrize("text", ["half \ud800", "nul \0", "\x1b[2J"])
+def test_text_that_no_file_can_hold_is_refused_wherever_it_stands(text):
+    given = {"trialCommand": text, "searchSpace": {text: {"_type": "choice", "_value": [text]}}}
+    with pytest.raises(ConfigError) as refused:
+        document_of(given, Path("experiment.yml"))
+    assert {one.code for one in refused.value.problems} == {"E-text"}
+    assert len(refused.value.problems) == 3
+
+
 def test_what_holds_itself_is_refused():
     endless = {}
     endless["again"] = endless
