@@ -21,6 +21,8 @@ from amlc.refusals import check_ahead, located
 from amlc.warm_start import outside
 from amlc.write import Build, OnChange, write
 
+_LOOKED_AT = 1_000  # trials of an open loop
+
 
 def compile_(
     experiment: Experiment,
@@ -94,8 +96,7 @@ def _past(experiment: Experiment, folders: Folders, *, is_dry: bool) -> tuple[Pa
     with open_ledger(path) if adaptive(experiment) and not is_dry else read_ledger(path) as ledger:
         past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
         is_at_work = bool(ledger.working())
-    if adaptive(experiment):
-        _warn_of_other_space(experiment, past.groups)
+    _warn_of_other_space(experiment, past.groups)
     return past, is_at_work
 
 
@@ -107,16 +108,23 @@ def _note_exhausted(experiment: Experiment, build: Build, past: Past, folders: F
 
 
 def _warn_of_other_space(experiment: Experiment, groups: Sequence[Sequence[Trial]]) -> None:
-    if experiment.tuner.name is None:
-        return  # a class of the user's own may propose what it likes
+    if experiment.tuner.name in (None, "Batch"):
+        return  # a class of the user's own may propose what it likes; a row is no point of a space
     trials = [trial for group in groups for trial in group]
+    if adaptive(experiment):
+        what = "they count towards maxTrialNumber and teach the tuner nothing. Raise "
+        what += "maxTrialNumber, or give the experiment another experimentName."
+    else:
+        what = "they stay among the results, and may be the best. To leave them behind, give the "
+        what += "experiment another experimentName."
+        trials = trials[:_LOOKED_AT]  # there may be a million, and a compile is to take no time
     count = outside(experiment.space, trials)
     if count:
+        first = "the first " if len(trials) == _LOOKED_AT else ""
         text = (
-            f"{count} of {len(trials)} trials on record are no points of the search space as it is "
-            "now: they count towards maxTrialNumber and teach the tuner nothing. Raise "
-            "maxTrialNumber, or give the experiment another experimentName."
+            f"{count} of {first}{len(trials)} trials on record are no points of the search space "
         )
+        text += f"as it is now: {what}"
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 

@@ -11,6 +11,41 @@ from amlc.display.building import changes, differences, show
 from amlc.exit_codes import exit_code
 
 
+def test_trials_outside_an_edited_space_are_said_for_those_that_learn_nothing_too(project):
+    project.write(values=[1, 2]).compile().amlc("submit")
+    project.write(values=[2, 3])
+    text = "warning: 1 of 2 trials on record are no points of the search space as it is now: they stay among the "
+    text += "results, and may be the best. To leave them behind, give the experiment another experimentName.\n"
+    assert project.amlc("compile", "experiment.yml").stderr.startswith(text)
+
+
+EVERY_TYPE = {
+    "choice": {"_type": "choice", "_value": [1, 1.0, "a", None, [1]]},
+    "randint": {"_type": "randint", "_value": [-3, 9]},
+    "uniform": {"_type": "uniform", "_value": [0, 1]},
+    "quniform": {"_type": "quniform", "_value": [0.1, 1, 0.3]},
+    "loguniform": {"_type": "loguniform", "_value": [1e-5, 1]},
+    "qloguniform": {"_type": "qloguniform", "_value": [0.01, 10, 0.5]},
+    "normal": {"_type": "normal", "_value": [0, 2]},
+    "qnormal": {"_type": "qnormal", "_value": [0, 2, 0.5]},
+    "lognormal": {"_type": "lognormal", "_value": [0, 2]},
+    "qlognormal": {"_type": "qlognormal", "_value": [0, 2, 0.5]},
+    "equal": {"_type": "uniform", "_value": [0.1, 0.1]},
+    "nested": {"_type": "choice", "_value": [{"_name": "a", "x": {"_type": "randint", "_value": [0, 3]}}]},
+}
+
+
+@pytest.mark.parametrize(("tuner", "space"), [
+    pytest.param({"name": "Random"}, EVERY_TYPE, id="Random"),
+    pytest.param({"name": "GridSearch"}, EVERY_TYPE, id="GridSearch"),
+    pytest.param({"name": "Batch"}, {"c": {"_type": "choice", "_value": [{"x": 1}, {"x": 2}, {"x": 3}]}}, id="Batch"),
+    pytest.param({"name": "Batch"}, {"c": {"_type": "choice", "_value": [1, 2, "a"]}}, id="Batch-plain"),
+])  # fmt: skip
+def test_what_a_space_proposes_never_lies_outside_it(project, tuner, space):
+    project.write(searchSpace=space, tuner=tuner, maxTrialNumber=3).compile().amlc("submit")
+    assert "no points" not in project.amlc("compile", "experiment.yml").stderr
+
+
 def compiled(project, *, check=False, diff=False, quiet=False):
     out, err = io.StringIO(), io.StringIO()
     console = Console(out, err, quiet)
