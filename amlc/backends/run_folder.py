@@ -49,7 +49,11 @@ def prepare(run: Path, submission: Submission, *, bare: bool = False) -> dict[st
     for name in ("work", "outputs", "user_logs"):
         shutil.rmtree(run / name, ignore_errors=True)
     left_out = _all_but_the_runner if bare else None
-    shutil.copytree(submission.folder / str(job["code"]), run / "work", ignore=left_out)
+    try:
+        shutil.copytree(submission.folder / str(job["code"]), run / "work", ignore=left_out)
+    except shutil.Error as err:  # a list of all files that could not be copied
+        _, file, why = err.args[0][0]
+        raise OSError(f"{file}: {why}") from err
     # They outlive the working copy, with what the snapshot has in them.
     for name in ("outputs", "user_logs"):
         if (run / "work" / name).is_dir():

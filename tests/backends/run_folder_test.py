@@ -61,6 +61,13 @@ def test_leftovers_of_a_start_that_was_cut_short_are_replaced(run, tmp_path) -> 
     assert not (run / "work" / "old").exists()
 
 
+def test_a_snapshot_that_cannot_be_copied_is_one_sentence(run, tmp_path) -> None:
+    content = json.dumps({"command": "c", "code": "../code"}).encode()
+    (tmp_path / "build" / "code" / "gone").symlink_to("nowhere")
+    with pytest.raises(OSError, match=r"^\S*work/gone: .*No such file[^)]*$"):
+        prepare(run, Submission("job-1", content, tmp_path / "build" / "jobs"))
+
+
 def test_where_the_trials_run_elsewhere_it_has_the_runner_alone(run, tmp_path) -> None:
     code = tmp_path / "build" / "code"
     for name in ("amlc_runner_lib", "amlc_standin/nni", "mine"):
