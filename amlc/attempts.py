@@ -21,7 +21,7 @@ _OF_SUBMIT = frozenset(  # what no other command records
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One submission of a job, as its events add up. `number` counts from 1.
+    """One submission of a job, as its events add up. `number` counts from 1; 0: it was imported.
 
     submitted: seconds since the epoch, None while only the intent is recorded. losses: how many
     attempts before this one ended through no fault of the user's. stopping: the assessor asked for
@@ -108,7 +108,7 @@ def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) ->
     """
     result = {} if attempts is None else attempts
     for event in events:
-        if event.kind == EventKind.INTENT:
+        if event.kind in (EventKind.INTENT, EventKind.BROUGHT):
             result[event.job] = _intended(event)
         elif event.kind == EventKind.VOID:
             result.pop(event.job, None)

@@ -24,6 +24,7 @@ from amlc.cli_options import (
     FOLDER,
     FORMATS,
     IN_PARALLEL,
+    METRIC,
     NAMED,
     QUIET,
     SUBMIT,
@@ -203,12 +204,19 @@ def retry(
         "learn_from",
         type=click.Path(exists=True, path_type=Path),
         metavar="RESULTS",
-        help="Let the tuner learn from these first: a results.csv, NNI's JSON export, a ledger.",
+        help="Let the tuner learn from these first: any file or folder that amlc import takes.",
     ),
+    METRIC,
     format_(FORMATS, "csv"),
 )
 def run(
-    call: Invocation, /, file: Path, learn_from: Path | None, format_: str, **options: Any
+    call: Invocation,
+    /,
+    file: Path,
+    learn_from: Path | None,
+    metric: str | None,
+    format_: str,
+    **options: Any,
 ) -> Any:
     """Compile, submit, wait, and write the results to stdout; a tuner that learns proposes
     trials on the way.
@@ -220,7 +228,12 @@ def run(
     given = submit_options(**options)
     experiment = call.load(file, given.backend)
     ran = run_all(
-        experiment, given, folders=call.folders, learn_from=learn_from, listener=call.teller
+        experiment,
+        given,
+        folders=call.folders,
+        learn_from=learn_from,
+        metric=metric,
+        listener=call.teller,
     )
     learns = adaptive(experiment)
     end = results.show_collected(
@@ -308,6 +321,35 @@ def collect(
     )
     if not end.complete:
         raise results.incomplete(end, manifest, call.folders)
+
+
+@_command(
+    Argument(["results"], type=click.Path(exists=True, path_type=Path)),
+    EXPERIMENT,
+    BACKEND,
+    METRIC,
+    name="import",
+)
+def import_(
+    call: Invocation,
+    /,
+    results: Path,
+    experiment: str | None,
+    backend: str | None,
+    metric: str | None,
+) -> None:
+    """Take over trials that ended elsewhere: they are trials of the experiment from then on.
+
+    RESULTS is NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite,
+    a table of Weights & Biases, or a results.csv or ledger of amlc's.
+    """
+    from amlc.commands.import_ import import_ as run
+
+    taken, backend = call.experiment(experiment, backend)
+    done = run(taken, results, folders=call.folders, metric=metric, backend=backend)
+    known = f", {done.known} on record already" if done.known else ""
+    left_out = f", left out: {done.left_out}" if done.left_out else ""
+    call.console.note(f"{taken.name}: {done.trials} trials imported{known}{left_out}")
 
 
 @_command(

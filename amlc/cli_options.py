@@ -80,6 +80,11 @@ IN_PARALLEL = option(
     show_default=True,
     help="How many calls to Azure ML to have in flight.",
 )
+METRIC = option(
+    "--metric",
+    metavar="COLUMN",
+    help="Which column of a Weights & Biases table is the result.",
+)
 SUBMIT = (
     BACKEND,
     IN_PARALLEL,

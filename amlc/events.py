@@ -33,6 +33,7 @@ class EventKind(str, Enum):
     HISTORY = "history"  # all its intermediate results were fetched
     REPORTED = "reported"  # intermediate results that became known while a tuner wanted them
     IMPORT = "import"  # results from elsewhere, for the tuner to learn from
+    BROUGHT = "brought"  # a trial that ended elsewhere counts as one of this experiment
     EXHAUSTED = "exhausted"  # the tuner has no more to propose
     REVISION = "revision"  # what a revision is made of
 
@@ -139,6 +140,16 @@ def imported(results: Iterable[tuple[Parameters, float]], *, at: float) -> Event
     rows = [{"parameters": parameters, "value": value} for parameters, value in results]
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     return Event(kind=EventKind.IMPORT, at=at, data={"digest": digest, "results": rows})
+
+
+def brought(job: str, *, at: float, trial: Trial) -> Event:
+    """Return the event that records that a trial was brought from elsewhere, as `job`.
+
+    It has what an intent has: attempt 0, of no revision and no back end.
+    """
+    data = {"id": trial.id, "attempt": 0, "trials": [trial.as_dict()]}
+    data |= {"revision": "", "backend": "", "losses": 0}
+    return Event(kind=EventKind.BROUGHT, at=at, job=job, data=data)
 
 
 def exhausted(*, at: float, search: str | None, trials: int) -> Event:

@@ -90,7 +90,11 @@ class Experience:
         for attempt in new.values():
             self._learn(attempt, told)
         records = [(trial.sequence, self._known[trial.id][1]) for _, trial in told.last.values()]
-        ordered = _in_order(records, self._replicates)
+        ordered = sorted(
+            _in_order(records, self._replicates),
+            # Those that no tuner of this experiment proposed come first, as tuners want it.
+            key=lambda record: not record.imported,
+        )
         return Past(tuple(told.groups.values()), (*self._imported, *ordered))
 
     def _learn(self, attempt: Attempt, told: _Told) -> None:
@@ -163,6 +167,7 @@ def _record(attempt: Attempt, trial: Trial, reported: Any, *, asked: int, curve:
         value=scalar(reported) if status is Status.SUCCEEDED else None,
         asked=asked,
         told=attempt.told,
+        imported=attempt.number == 0,
         reported=reported,
         curve=curve,
     )
@@ -212,6 +217,7 @@ def _merged(replicates: Sequence[Record]) -> Record:
         value=value,
         asked=asked,
         told=max(told),
+        imported=all(record.imported for record in replicates),
         reported=_mean(reported, value),
     )
 

@@ -69,6 +69,22 @@ class Invocation:
             self.console.note(problem)
         return experiment
 
+    def experiment(self, named: str | None, backend: str | None) -> tuple[Experiment, str | None]:
+        """Return the experiment of a file, or the file of a compiled one, and its back end.
+
+        Raises UsageError when that file is not here.
+        """
+        if named is not None and Path(named).is_file():
+            return self.load(Path(named), backend), backend
+        manifest = self.manifest(named)
+        if manifest.source is None:
+            from amlc.errors import UsageError
+
+            name = manifest.header.source or "the experiment's own file"
+            raise UsageError(f"{name} is not here. Bring it along, or name it.")
+        backend = backend or manifest.header.backend
+        return self.load(manifest.source, backend), backend
+
     def warn(self, text: str) -> None:
         """Say a warning, or hold it back."""
         if self.quiet:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,20 +71,15 @@ class Ledger:
 
         Returns the last number.
         """
-        events = tuple(events)
-        trials = []
-        for event in events:
-            if event.kind == EventKind.INTENT:
-                trials += [(trial["id"], event.job) for trial in event.data["trials"]]
+        return self.append_all([(job, events, metrics)])
+
+    def append_all(self, jobs: Iterable[tuple[str, Iterable[Event], Iterable[Metric]]]) -> int:
+        """Do what `append` does for several jobs, all or nothing."""
         with self._transaction() as connection:
-            connection.executemany(
-                "INSERT INTO events (at, kind, job, data) VALUES (?, ?, ?, ?)",
-                [(event.at, event.kind, event.job, _compact(event.data)) for event in events],
-            )
-            # Once more in a later attempt: the index says in which jobs a trial is.
-            connection.executemany("INSERT OR IGNORE INTO trials VALUES (?, ?)", trials)
-            if job:
-                _replace_metrics(connection, job, metrics)
+            for job, events, metrics in jobs:
+                _append(connection, tuple(events))
+                if job:
+                    _replace_metrics(connection, job, metrics)
             (number,) = connection.execute("SELECT max(number) FROM events").fetchone()
         return int(number or 0)
 
@@ -188,6 +183,19 @@ class Ledger:
             raise LedgerError(
                 f"{self._path}: {err}. What was recorded is kept; mend the cause and go on."
             ) from err
+
+
+def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+    trials = []
+    for event in events:
+        if event.kind in (EventKind.INTENT, EventKind.BROUGHT):
+            trials += [(trial["id"], event.job) for trial in event.data["trials"]]
+    connection.executemany(
+        "INSERT INTO events (at, kind, job, data) VALUES (?, ?, ?, ?)",
+        [(event.at, event.kind, event.job, _compact(event.data)) for event in events],
+    )
+    # Once more in a later attempt: the index says in which jobs a trial is.
+    connection.executemany("INSERT OR IGNORE INTO trials VALUES (?, ?)", trials)
 
 
 def _replace_metrics(connection: sqlite3.Connection, job: str, metrics: Iterable[Metric]) -> None:

@@ -303,9 +303,9 @@ class Record:
 
     value: its result, a finite number, None while there is none; an ended record without one
     failed, reported NaN, or reported nothing. asked, told: what came first, as numbers that grow;
-    told is None until it ended. imported: it comes from elsewhere and is no trial of this
-    experiment. reported: the result as the trial reported it, a mapping perhaps. curve: its
-    intermediate results as reported, each with a number like `told`. guessed: `value` is no result
+    told is None until it ended. imported: it comes from elsewhere, and no tuner proposed it here.
+    reported: the result as the trial reported it, a mapping perhaps. curve: its intermediate
+    results as reported, each with a number like `told`. guessed: `value` is no result
     of its own, but what a trial without one counts for; None while there is no result to compare
     with.
     """

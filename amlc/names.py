@@ -46,6 +46,11 @@ def job_name(experiment: str, job: str, revision: str) -> str:
     return f"{slug(experiment)}-{job}-{revision[:6]}".lower()
 
 
+def imported_name(experiment: str, trial: str) -> str:
+    """Return what stands for the job of a trial that was imported; no back end has one."""
+    return f"{slug(experiment)}-{trial}-imported".lower()
+
+
 def attempt_name(first: str, number: int) -> str:
     """Return the name of attempt `number`, from 1, of the job whose first is called `first`."""
     return first if number == 1 else f"{first}-{number}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, islice, repeat
 from typing import Any
@@ -18,7 +18,7 @@ from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.names import job_id
-from amlc.space.canonical import canonical_json, digest_of
+from amlc.space.canonical import canonical, canonical_json, digest_of
 from amlc.space.points import inexhaustible
 from amlc.tuners import Tuner, built_in
 from amlc.tuners.shared.failures import lessons
@@ -230,6 +230,32 @@ def _in_flight(experiment: Experiment) -> int:
 def _sets(experiment: Experiment, trials: int) -> int:
     """Return of how many parameter sets `trials` are."""
     return -(-trials // experiment.replicates)
+
+
+def adopted(
+    experiment: Experiment, parameter_sets: Iterable[Parameters], planned: Iterable[Trial]
+) -> Iterator[Trial]:
+    """Yield the trials that parameter sets from elsewhere are, with the ids that any have.
+
+    planned: the experiment's own. One of those keeps its number; the others follow, replicates of a
+    parameter set in a block.
+    """
+    numbers = {trial.id: trial.sequence for trial in planned}
+    size = min(experiment.replicates, sys.maxsize)
+    block = max(numbers.values(), default=-1) // size + 1
+    free: dict[bytes, Iterator[int]] = {}
+    ids = _Ids(experiment)
+    for parameters in parameter_sets:
+        trial = ids.trial(0, parameters)
+        if trial.id in numbers:
+            yield replace(trial, sequence=numbers[trial.id])
+            continue
+        key = canonical(parameters)
+        number = next(free.get(key, iter(())), None)
+        if number is None:
+            free[key] = iter(range(block * size, (block + 1) * size))
+            number, block = next(free[key]), block + 1
+        yield replace(trial, sequence=number)
 
 
 def _missing_replicates(

@@ -51,9 +51,11 @@ def advised(experiment: Experiment, experience: Experience) -> GivenUp:
         places = given_up(experiment, past.records) or ()
         if not places or experiment.trials_per_job > 1:
             return ()
-        trials = [trial for group in past.groups for trial in group]
-        trials.sort(key=lambda trial: trial.sequence)
         last = by_trial(attempts.values())
+        trials = []
+        for group in past.groups:
+            trials += [trial for trial in group if last[trial.id].number > 0]  # the tuner's own
+        trials.sort(key=lambda trial: trial.sequence)
         return [last[trials[place].id].job for place in places if place < len(trials)]
 
     return jobs

@@ -33,6 +33,10 @@ WRITTEN = [
         facts.imported([({"x": 1}, 0.5)], at=1), "import", "",
         '{"digest":"d618efd1caf80a6884ee47cb83187c9c22c7c82002e118df109b65bc3d8e48be","results":[{"parameters":{"x":1},"value":0.5}]}',
     ),
+    (
+        facts.brought("p-t-imported", at=1, trial=Trial("t", 0, {})), "brought", "p-t-imported",
+'{"id":"t","attempt":0,"trials":[{"id":"t","sequence":0,"parameters":{}}],"revision":"","backend":"","losses":0}',
+    ),
     (facts.exhausted(at=1, search="ab", trials=3), "exhausted", "", '{"search":"ab","trials":3}'),
     (facts.revision_made_of("r", {"a": 1}, at=1), "revision", "", '{"revision":"r","contents":{"a":1}}'),
 ]  # fmt: skip

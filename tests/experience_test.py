@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from amlc.attempts import fold
-from amlc.events import Event, observed
+from amlc.events import Event, brought, observed
 from amlc.experience import Experience
 from amlc.ledger import open_ledger
-from amlc.model import Metric, Observation, Outcome, Record, Status
+from amlc.model import Metric, Observation, Outcome, Record, Status, Trial
 
 
 class Story:
@@ -227,3 +227,35 @@ def test_trials_of_which_nothing_is_new_are_not_read_again(story, monkeypatch):
     first = history.past(attempts)
     monkeypatch.setattr(type(story.ledger), "metrics", lambda *args, **kwargs: pytest.fail("it reads again"))
     assert history.past(attempts) == first
+
+
+def brings(story, name, value):
+    """Record a trial that ended elsewhere."""
+    trial = Trial(name, "abcdef".index(name), {"x": name})
+    metrics = [Metric(trial=name, kind="final", sequence=0, value=value, at=0.0)]
+    events = [brought(f"{name}-imported", at=0.0, trial=trial), observed(seen(name), at=0.0)]
+    story.ledger.append(events, metrics, job=f"{name}-imported")
+
+
+def seen(name):
+    return Observation(job=f"{name}-imported", status=Status.SUCCEEDED)
+
+
+def test_a_trial_from_elsewhere_was_proposed_by_nobody_here_and_comes_first(story):
+    story.asks("a")
+    story.ends("a", final={"a": 1})
+    brings(story, "b", 2)
+    records = story.records()
+    assert [(one.parameters["x"], one.value, one.imported) for one in records] == [("b", 2, True), ("a", 1, False)]
+
+
+def test_run_again_here_it_is_one_of_ours(story):
+    brings(story, "b", 2)
+    story.asks("b")
+    story.ends("b", final={"b": 3})
+    assert [(one.value, one.imported) for one in story.records()] == [(3, False)]
+
+
+def test_replicates_are_from_elsewhere_if_all_of_them_are(story):
+    brings(story, "a", 2)
+    assert story.records(replicates=2)[0].imported

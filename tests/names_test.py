@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amlc.names import aml_name, job_id
+from amlc.names import JOB_NAME, aml_name, imported_name, job_id
 
 
 def test_names_are_what_the_service_takes() -> None:
@@ -13,3 +13,9 @@ def test_a_job_has_the_id_of_its_only_trial_or_one_of_all_of_them() -> None:
     assert job_id(["a"]) == "a"
     assert len(job_id(["a", "b"])) == 16
     assert len({job_id(["a", "b"]), job_id(["b", "a"]), job_id(["a", "bc"]), job_id(["a", "b", "c"])}) == 4
+
+
+def test_no_job_has_the_name_of_what_was_imported() -> None:
+    name = imported_name("My exp", "0123456789abcdef")
+    assert name.endswith("-0123456789abcdef-imported")
+    assert JOB_NAME.fullmatch(name) is None

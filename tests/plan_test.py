@@ -15,7 +15,7 @@ import pytest
 from amlc.errors import PlanError
 from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, Real, Record, Space, Trial
 from amlc.names import JOB_NAME, attempt_name, job_name, slug
-from amlc.plan import adaptive, learns, plan, proposed, trial_id, upcoming
+from amlc.plan import adaptive, adopted, learns, plan, proposed, trial_id, upcoming
 from amlc.targets.local import LocalTarget
 
 AB = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
@@ -389,3 +389,19 @@ def test_a_space_that_ends_needs_no_limit() -> None:
 def test_trials_are_values() -> None:
     parameters: Mapping[str, Any] = {"a": 1}
     assert Trial("x", 0, parameters) == Trial("x", 0, {"a": 1})
+
+
+def test_what_was_run_elsewhere_has_the_ids_and_numbers_that_it_would_have_here() -> None:
+    one = experiment()
+    planned = [trial for job in plan(one) for trial in job.trials]
+    sets = [planned[4].parameters, planned[1].parameters, planned[4].parameters]
+    found = list(adopted(one, sets, planned))
+    assert found[:2] == [planned[4], planned[1]]
+    assert (found[2].sequence, found[2].id) == (6, trial_id(one, planned[4].parameters, 1))
+
+
+def test_replicates_from_elsewhere_stand_in_a_block() -> None:
+    one = experiment(ENDLESS, tuner="TPE", replicates=3)
+    sets = [{"lr": 0.5, "n": 1}, {"lr": 0.25, "n": 1}, {"lr": 0.5, "n": 1}]
+    known = [Trial("x", 1, {"lr": 0.1, "n": 1})]
+    assert [trial.sequence for trial in adopted(one, sets, known)] == [3, 6, 4]

@@ -127,3 +127,16 @@ def test_a_run_learns_from_them_and_goes_on_without_being_told_again(make_projec
     assert again.stdout == out.stdout
     refused = make_project("other").write(searchSpace=one_axis, tuner={"name": "Random"}, maxTrialNumber=6)
     assert "does not learn" in refused.amlc("run", "experiment.yml", "--from", str(tmp_path / "old.csv"), code=2).stderr
+
+
+def test_a_table_of_wandb_and_its_metric(space, some, tmp_path):
+    own = {**some[0], "odd": 1, "layer": {"_name": "none"}}
+    cells = {**{name: value for name, value in own.items() if name != "layer"}, "layer._name": "none"}
+    text = "Name,State,acc,loss," + ",".join(cells) + "\n"
+    text += "".join(f"run,{state},0.5,1," + ",".join(map(str, cells.values())) + "\n" for state in ("finished", "failed"))
+    (tmp_path / "runs.csv").write_text(text)
+    found = read_results_from(tmp_path / "runs.csv", space, metric="acc")
+    assert found.rows == ((own, 0.5),)
+    assert found.numberless == (f"{tmp_path}/runs.csv:3",)
+    with pytest.raises(UsageError, match="Name it: --metric COLUMN"):
+        read_results_from(tmp_path / "runs.csv", space)

@@ -23,6 +23,7 @@ from amlc.collect import Tally, history_table
 from amlc.commands.cancel import cancel
 from amlc.commands.collect import fetch_history
 from amlc.commands.compile import certain, compile_
+from amlc.commands.import_ import Imported, import_
 from amlc.commands.logs import log
 from amlc.commands.observe import up_to_date
 from amlc.commands.options import Options
@@ -208,21 +209,34 @@ class Experiment(NniNames):
         parallel: int = PARALLEL,
         backend: str | None = None,
         learn_from: str | Path | None = None,
+        metric: str | None = None,
         watch: Watch | None = None,
     ) -> Run:
         """Compile, and run what was not run yet, to the end of the experiment; return what came of it.
 
         retry: statuses whose trials run again, such as "failed". max_failures: submit no more after so many, or "10%"
         of the trials. rounds: submit what is compiled so many times, the tuner asked in between; None: to the end.
-        wait: for the end. parallel: calls to the service in flight. learn_from: a table of earlier results for the
-        tuner. watch: called with the counts as they change; in a notebook they show without it.
+        wait: for the end. parallel: calls to the service in flight. learn_from: results of earlier trials for the
+        tuner, and metric, as for `import_`. watch: called with the counts as they change; in a notebook they show without it.
         Raises ConfigError before anything is submitted, LockedError if another submit is at work, BackendError.
         """
         experiment, _ = self._loaded(backend)
         most = None if max_failures is None else str(max_failures)
         options = Options(backend=backend, retry=_words(retry), max_failures=most, rounds=rounds, wait=wait, parallel=parallel)
         source = None if learn_from is None else Path(learn_from)
-        return run(experiment, options, folders=self.folders, learn_from=source, listener=_Listener(watch))
+        return run(
+            experiment, options, folders=self.folders, learn_from=source, metric=metric, listener=_Listener(watch)
+        )
+
+    def import_(self, path: str | Path, *, metric: str | None = None, backend: str | None = None) -> Imported:
+        """Take over trials that ended elsewhere, and compile: they are trials of this experiment from then on.
+
+        path: NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite, a table of Weights &
+        Biases, or a table or ledger of amlc's. metric: which column of a W&B table is the result.
+        Raises UsageError when there is nothing to take.
+        """
+        experiment, _ = self._loaded(backend)
+        return import_(experiment, Path(path), folders=self.folders, metric=metric, backend=backend)
 
     def cancel(self, *trials: str | int) -> int:
         """End these trials, by number or id, or without any all that is at work; return how many jobs that concerns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amlc.attempts import Attempt
 from amlc.collect import Results, Row
 from amlc.commands.observe import backend_named
 from amlc.commands.trials import chosen
@@ -18,6 +19,7 @@ def log(manifest: Manifest, trial: str, *, follow: bool, folders: Folders) -> It
     row = _row(manifest, trial, folders)
     if row.attempt is None:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so there is no log.")
+    _check_is_ours(row.attempt, row)
     yield from backend_named(row.attempt.backend, manifest, folders).log(
         row.attempt.job, follow=follow
     )
@@ -29,12 +31,18 @@ def page(manifest: Manifest, trial: str, *, folders: Folders) -> str:
     attempt = row.attempt
     if attempt is None:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so it has no page.")
+    _check_is_ours(attempt, row)
     if attempt.latest.url is None:
         raise UsageError(
             f"trial {row.trial.id}: the back end '{attempt.backend}' has no pages. "
             "amlc logs shows its log."
         )
     return attempt.latest.url
+
+
+def _check_is_ours(attempt: Attempt, row: Row) -> None:
+    if attempt.number == 0:
+        raise UsageError(f"trial {row.trial.id}: it was imported. Its log is where it ran.")
 
 
 def _row(manifest: Manifest, trial: str, folders: Folders) -> Row:

@@ -28,17 +28,18 @@ def run(
     *,
     folders: Folders,
     learn_from: Path | None = None,
+    metric: str | None = None,
     listener: Listener = NOBODY,
 ) -> Run:
     """Compile the experiment and do what `submit` does.
 
-    learn_from: results of earlier trials for the tuner. Killed at any point and called again it
-    goes on: all that it knows is in the ledger.
+    learn_from: results of earlier trials for the tuner; metric: the column with them, if they do
+    not say. Killed at any point and called again it goes on: all that it knows is in the ledger.
     """
     folders.prepare_state()
     with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
         if learn_from is not None:
-            listener.tell(_learn(experiment, learn_from, folders))
+            listener.tell(_learn(experiment, learn_from, metric, folders))
         build = compile_ahead(
             experiment, backend=options.backend, rounds=options.rounds, folders=folders
         )
@@ -48,13 +49,13 @@ def run(
         return submit_locked(manifest, experiment, options, folders=folders, listener=listener)
 
 
-def _learn(experiment: Experiment, path: Path, folders: Folders) -> Learnt:
+def _learn(experiment: Experiment, path: Path, metric: str | None, folders: Folders) -> Learnt:
     if not learns(experiment):
         raise UsageError(
             f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. "
             "Leave it out."
         )
-    results = read_results_from(path, experiment.space)
+    results = read_results_from(path, experiment.space, name=experiment.name, metric=metric)
     with open_ledger(folders.ledger(experiment.name)) as ledger:
         is_new = record_results(ledger, results, at=time.time())
     return Learnt(path, len(results.rows), is_new, results.left_out)

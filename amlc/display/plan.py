@@ -19,6 +19,9 @@ def show(plan: Plan, header: Header, console: Console, folders: Folders) -> None
     end, say = plan.verdict, console.write
     say(f"{header.experiment}: {end}")
     for older in plan.older:
+        if not older.revision:
+            say(f"{older.trials} imported (--retry changed runs them again)")
+            continue
         since = (
             f"{older.trials} ended at revision {older.revision[:6]}, current {header.revision[:6]}"
         )

@@ -220,6 +220,46 @@ def located_part(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> P
     return point
 
 
+def as_delivered(
+    space_axes: Sequence[Axis], parameters: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return parameters with the numbers in the types that the space delivers.
+
+    None: they are no point of it. JavaScript and tables write 1.0 as 1; so an option may be another
+    spelling of a number where none is the number itself.
+    """
+    point: dict[Key, int | float] = {}
+    delivered: dict[str, Any] = {}
+    for axis in space_axes:
+        if not axis.active(point):
+            continue
+        found = _lookup(parameters, axis.key)
+        dimension = axis.dimension
+        coordinate = None if found is _ABSENT else coordinate_of(dimension, found)
+        if coordinate is None and isinstance(dimension, Choice):
+            coordinate = _equal_option(dimension, found)
+        if coordinate is None:
+            return None
+        point[axis.key] = coordinate
+        _assign(delivered, axis, _typed(dimension, coordinate, found))
+    return delivered if len(point) == _count(space_axes, point, parameters) else None
+
+
+def _equal_option(dimension: Choice, value: Any) -> int | None:
+    """Return the option that is the same number in another type."""
+    if dimension.branches or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    for index, option in enumerate(dimension.options):
+        if isinstance(option, (int, float)) and not isinstance(option, bool) and option == value:
+            return index
+    return None
+
+
+def _typed(dimension: Dimension, coordinate: float, value: Any) -> Any:
+    """Return what a trial receives: of a rounded value the coordinate does not say it exactly."""
+    return float(value) if isinstance(dimension, Real) else value_at(dimension, coordinate)
+
+
 _ABSENT: Any = object()
 
 

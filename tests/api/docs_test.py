@@ -10,6 +10,7 @@ import pytest
 
 import amlc
 from amlc.collect import Verdict
+from amlc.commands.import_ import Imported
 from amlc.commands.plan import Due, Older, Plan
 from amlc.commands.status import Standing
 from amlc.commands.steps import Run
@@ -37,7 +38,7 @@ results.to_csv("results.csv")
 
 Inside a trial nothing of amlc is needed: the library there is `nni`, with or without the package (see the README).
 """
-VALUES = (Plan, Due, Older, Run, Progress, Standing, Verdict, Trial, Problem, Position)
+VALUES = (Plan, Due, Older, Run, Progress, Imported, Standing, Verdict, Trial, Problem, Position)
 
 
 def document() -> str:

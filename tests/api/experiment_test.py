@@ -197,3 +197,13 @@ def test_to_yaml_is_a_file_that_says_the_same(here):
     one = experiment()
     assert yaml.safe_load(one.to_yaml()) == one.config.as_dict()
     assert json.dumps(one.config.as_dict())
+
+
+def test_trials_from_elsewhere_are_its_own(here):
+    (here / "old.json").write_text('[{"parameter": {"x": 1}, "value": "0.5", "trialJobId": "a"}]')
+    one = experiment()
+    done = one.import_("old.json")
+    assert (done.trials, done.known, done.left_out) == (1, 0, "")
+    assert [row["metric.default"] for row in one.results() if row["status"] == "succeeded"] == [0.5]
+    with pytest.raises(amlc.UsageError, match="says itself what the results are"):
+        one.import_("old.json", metric="acc")

@@ -10,6 +10,7 @@ from amlc.model import Choice, Integer, Real
 from amlc.space.points import (
     MODEL_DIGITS,
     SpaceError,
+    as_delivered,
     axes,
     coordinate_of,
     deliver,
@@ -143,3 +144,34 @@ def test_parameters_are_flattened_with_dots() -> None:
         "e": {},
         "f": [{"g": 1}],
     }
+
+
+ODD = (
+    Choice("o", (0.5, 1.0, True, 1)),
+    Choice("c", ("a", "b"), ((), (Real("q", 2.0, 8.0, q=2.0),))),
+    Integer("i", 1, 6),
+)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        pytest.param({"o": 1, "c": {"_name": "a"}, "i": 2.0}, {"o": 1, "c": {"_name": "a"}, "i": 2}, id="itself first"),
+        pytest.param(
+            {"o": 0.5, "c": {"_name": "b", "q": 4}, "i": 2}, {"o": 0.5, "c": {"_name": "b", "q": 4.0}, "i": 2}, id="a draw"
+        ),
+        pytest.param({"o": True, "c": {"_name": "a"}, "i": 2}, {"o": True, "c": {"_name": "a"}, "i": 2}, id="truth"),
+        pytest.param({"o": False, "c": {"_name": "a"}, "i": 2}, None, id="no option"),
+        pytest.param({"o": 1, "c": {"_name": "b"}, "i": 2}, None, id="one is missing"),
+        pytest.param({"o": 1, "c": {"_name": "a", "q": 2}, "i": 2}, None, id="one too many"),
+        pytest.param({"o": 1, "c": {"_name": "a"}, "i": 2.5}, None, id="no whole number"),
+    ],
+)
+def test_parameters_from_elsewhere_get_the_types_of_the_space(parameters, expected) -> None:
+    found = as_delivered(axes(ODD), parameters)
+    assert repr(found) == repr(expected)
+
+
+def test_an_option_may_be_another_spelling_of_a_number() -> None:
+    found = as_delivered(axes((Choice("o", (0.5, 1.0)),)), {"o": 1})
+    assert repr(found) == "{'o': 1.0}"

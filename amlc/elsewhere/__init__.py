@@ -1,0 +1,122 @@
+"""Trials that ended elsewhere: in NNI, Optuna, Weights & Biases, or another experiment of amlc's.
+
+What `amlc run --from` and `amlc import` read. Which kind of file it is, the file itself says.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from amlc.errors import UsageError
+from amlc.ledger import FILE_NAME
+from amlc.model import Parameters, Space, Status
+from amlc.space.points import axes
+
+EXPECTED: Final = (
+    "Expected NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite, "
+    "a table of Weights & Biases, or a results.csv or ledger of amlc's"
+)
+
+_SQLITE = b"SQLite format 3\0"
+_NNI = Path("db", "nni.sqlite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A trial that ended elsewhere, or had not ended yet when it was recorded.
+
+    where: the file, and the place in it. parameters: None: they are not those of the space. final:
+    its result as reported, as a 1-tuple. history: its intermediate results as reported, in order.
+    started, ended: seconds since the epoch.
+    """
+
+    where: str
+    parameters: Parameters | None
+    status: Status = Status.SUCCEEDED
+    final: tuple[Any, ...] = ()
+    history: tuple[Any, ...] = ()
+    started: float | None = None
+    ended: float | None = None
+    error: str | None = None
+
+
+def read(path: Path, space: Space, *, name: str = "", metric: str | None = None) -> Iterator[Ended]:
+    """Yield the trials of a file or folder in their order, lazily.
+
+    name: the experiment's, by which one of several Optuna studies is chosen. metric: the column
+    that is the result, for a table that does not say. Raises UsageError for what is none of the
+    formats.
+    """
+    file = _file(path)
+    text = None
+    try:
+        with file.open("rb") as stream:
+            is_database = stream.read(len(_SQLITE)) == _SQLITE
+        if not is_database:
+            text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as err:
+        raise UsageError(f"{path}: there is no {file.name}. {EXPECTED}.") from err
+    except UnicodeDecodeError as err:
+        raise UsageError(f"{path}: not text in UTF-8, and no database. {EXPECTED}.") from err
+    if text is not None and not text.lstrip().startswith(("[", "{")):
+        from amlc.elsewhere.tables import read_table
+
+        return read_table(file, text, axes(space), metric=metric)
+    if metric is not None:
+        raise not_asked(path, metric)
+    if text is not None:
+        from amlc.elsewhere.nni import read_export
+
+        return read_export(file, text)
+    return _of_database(file, name)
+
+
+def not_asked(path: Path, metric: str) -> UsageError:
+    """Return the error about a metric that was named for a file that needs none."""
+    return UsageError(f"--metric {metric}: {path} says itself what the results are. Leave it out.")
+
+
+def _file(path: Path) -> Path:
+    """Return the file of what is named: in a folder, NNI's database or a ledger."""
+    if not path.is_dir():
+        return path
+    for name in (_NNI, Path(_NNI.name)):
+        if (path / name).exists():
+            return path / name
+    return path / FILE_NAME
+
+
+def _of_database(path: Path, name: str) -> Iterator[Ended]:
+    tables = _tables(path)
+    if "TrialJobEvent" in tables:
+        from amlc.elsewhere.nni import read_database
+
+        return read_database(path)
+    if "studies" in tables:
+        from amlc.elsewhere.study import read_study
+
+        return read_study(path, name)
+    if "events" in tables:
+        from amlc.elsewhere.ledgers import read_trials
+
+        return read_trials(path)
+    raise UsageError(f"{path}: a database that has no trials. {EXPECTED}.")
+
+
+def _tables(path: Path) -> frozenset[str]:
+    try:
+        with closing(read_only(path)) as connection:
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return frozenset(name for (name,) in rows)
+    except sqlite3.Error as err:
+        raise UsageError(f"{path}: {err}. {EXPECTED}.") from err
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """Open a database of someone else's, in which nothing is changed."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)

@@ -1,0 +1,106 @@
+"""Tables: whose one is, its header says; and each text is the value that the space has."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from amlc.elsewhere.tables import read_table
+from amlc.errors import UsageError
+from amlc.model import Choice, Status
+from amlc.space.points import axes
+from amlc.warm_start import fitting
+from tests.elsewhere.conftest import FIRST, SECOND
+
+
+def table(*rows):
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def parsed(tmp_path, space):
+    def parse(text, **options):
+        found = read_table(tmp_path / "table.csv", text, axes(space), **options)
+        return list(fitting(found, space))
+
+    return parse
+
+
+def javascript(value):
+    """What JavaScript makes of a value: one kind of numbers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def test_nnis_export(parsed):
+    """NNI writes what Python prints, of values that came by way of JavaScript."""
+    first = {name: javascript(value) for name, value in FIRST.items()}
+    text = table(
+        {**first, "reward": 0.5, "trialJobId": "a", "intermediate": "[0.1,0.5]"},
+        {**SECOND, "default": 2, "other": [1, "b"], "trialJobId": "b", "intermediate": '[{"a": 1},2]'},
+    )
+    one, other = parsed(text)
+    assert json.dumps(one.parameters) == json.dumps(FIRST)
+    assert json.dumps(other.parameters) == json.dumps(SECOND)
+    assert (one.final, one.history) == ((0.5,), (0.1,))
+    assert other.final == ({"default": 2, "other": [1, "b"]},)
+
+
+WANDB = {"Name": "brisk-sun-1", "State": "finished", "Created": "2024-05-01T10:00:00.000Z", "Runtime": "90"}
+
+
+def wandb(parameters, **more):
+    flat = {**parameters, "layer._name": parameters["layer"]["_name"], "layer.k": parameters["layer"].get("k", "")}
+    del flat["layer"]
+    return {**WANDB, **flat, **more}
+
+
+def test_a_table_of_wandb(parsed):
+    text = table(
+        wandb({**FIRST, "odd": 1}, loss="0.5", _step="9"),
+        wandb(SECOND, loss="", State="crashed"),
+        wandb(SECOND, loss="1", State="running"),
+    )
+    one, other, third = parsed(text)
+    assert json.dumps(one.parameters) == json.dumps(FIRST)
+    assert json.dumps(other.parameters) == json.dumps(SECOND)
+    assert (one.final, one.started, one.ended) == ((0.5,), 1714557600.0, 1714557690.0)
+    assert (other.status, other.final) == (Status.FAILED, ())
+    assert third.status is Status.RUNNING
+
+
+def test_the_result_of_wandb_is_named_where_there_are_several(parsed):
+    text = table(wandb(FIRST, loss="0.5", acc="0.9", notes="x"))
+    with pytest.raises(UsageError, match=r"does not say which column is the result \(loss, acc\)\. Name it: --metric"):
+        parsed(text)
+    assert [one.final for one in parsed(text, metric="acc")] == [(0.9,)]
+    with pytest.raises(UsageError, match=r"--metric f1: .* has no such column"):
+        parsed(text, metric="f1")
+    with pytest.raises(UsageError, match=r"--metric acc: .* says itself what the results are"):
+        parsed("param.lr,metric.default\n1,2\n", metric="acc")
+
+
+def test_what_collect_wrote_keeps_statuses_and_times(parsed):
+    text = "sequence,trial,status,started,ended,error,param.lr,metric.default,metric.b\n"
+    text += "0,a,succeeded,1970-01-01T00:00:01.000Z,1970-01-01T00:00:03.000Z,,0.5,1,\n1,b,failed,,,no luck,0.5,,3\n2,c,new,,,,0.5,,\n"
+    one, other, third = parsed(text)
+    assert (one.status, one.started, one.ended, one.final) == (Status.SUCCEEDED, 1.0, 3.0, (1,))
+    assert (other.status, other.error, other.final) == (Status.FAILED, "no luck", ({"b": 3},))
+    assert third.status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "lr,loss\n0.5,1\n"])
+def test_a_table_of_nobodys_is_refused(parsed, text):
+    with pytest.raises(UsageError, match=r"it has no column 'metric.default'\. Expected NNI's folder"):
+        parsed(text)
+
+
+def test_of_two_equal_options_that_which_is_written_is_meant(tmp_path):
+    both = axes((Choice("o", (1.0, 1, "x")),))
+    found = read_table(tmp_path / "t.csv", "param.o,metric.default\n1,0\n1.0,0\n", both)
+    assert [repr(one.parameters["o"]) for one in found] == ["1", "1.0"]
