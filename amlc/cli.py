@@ -304,9 +304,21 @@ def cancel(
             "One row for each parameter set with these of its results: mean, std, min, max, count."
         ),
     ),
+    option(
+        "--as",
+        "kind",
+        type=click.Choice(["nni-json", "nni-csv"]),
+        help="What nnictl experiment export writes; with --history, what it writes with -i.",
+    ),
 )
 def collect(
-    call: Invocation, /, experiment: str | None, format_: str, history: bool, aggregate: str | None
+    call: Invocation,
+    /,
+    experiment: str | None,
+    format_: str,
+    history: bool,
+    aggregate: str | None,
+    kind: str | None,
 ) -> None:
     """Write the results to stdout: one row for each compiled trial, whatever became of it."""
     from amlc.display import results
@@ -314,11 +326,18 @@ def collect(
 
     if history and aggregate is not None:
         raise UsageError("--history and --aggregate are two tables: give one of them.")
+    if kind is not None and aggregate is not None:
+        raise UsageError(f"--as {kind}: NNI aggregates nothing. Leave out --aggregate.")
     chosen = functions(aggregate) if aggregate is not None else ()
     manifest = call.manifest(experiment)
-    end = results.show_collected(
-        manifest, call.console, call.folders, format_=format_, history=history, aggregate=chosen
-    )
+    if kind is not None:
+        end = results.show_exported(
+            manifest, call.console, call.folders, kind=kind, history=history
+        )
+    else:
+        end = results.show_collected(
+            manifest, call.console, call.folders, format_=format_, history=history, aggregate=chosen
+        )
     if not end.complete:
         raise results.incomplete(end, manifest, call.folders)
 

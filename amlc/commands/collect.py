@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from amlc.backends import HistoryApart
 from amlc.collect import Results, Row, Table, Tally, Verdict, history_table, trials_table
@@ -15,6 +16,7 @@ from amlc.events import EventKind, history_fetched
 from amlc.folders import Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import Manifest
+from amlc.nni_export import export
 from amlc.replicates import aggregate_table, best_set, by_set
 from amlc.targets import open_backend
 
@@ -57,6 +59,18 @@ def collected(
         with _table(results, tally, history=history, aggregate=aggregate) as table:
             # Which columns it has is known once all rows are in it, and counted.
             yield Collected(table, tally.verdict, tally.without_number)
+
+
+@contextmanager
+def exported(
+    manifest: Manifest, *, folders: Folders, history: bool = False
+) -> Iterator[tuple[Iterator[Mapping[str, Any]], Tally]]:
+    """Give what NNI would export, which can be gone through once, and what counts it meanwhile."""
+    if history:
+        fetch_history(manifest, folders)
+    with up_to_date(manifest, folders) as results:
+        tally = Tally(results)
+        yield export(tally.counted(results.rows()), results.ledger, history=history), tally
 
 
 def _table(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from amlc import nni_export
 from amlc.collect import Row, Verdict
-from amlc.commands.collect import Best, collected
+from amlc.commands.collect import Best, collected, exported
 from amlc.commands.report import report
 from amlc.console import Console
 from amlc.display.advice import goes_on
@@ -41,6 +42,22 @@ def show_collected(
     if results.verdict.complete:
         console.note(f"{name}: {results.verdict}")
     return results.verdict
+
+
+def show_exported(
+    manifest: Manifest, console: Console, folders: Folders, *, kind: str, history: bool
+) -> Verdict:
+    """Write what `nnictl experiment export` would to stdout, and return how complete it is.
+
+    kind: `nni-json` or `nni-csv`.
+    """
+    with exported(manifest, folders=folders, history=history) as (trials, tally):
+        nni_export.WRITERS[kind](trials, console.binary)
+        end = tally.verdict
+    console.binary.flush()
+    if end.complete:
+        console.note(f"{manifest.header.experiment}: {end}")
+    return end
 
 
 def incomplete(end: Verdict, manifest: Manifest, folders: Folders) -> IncompleteError:
