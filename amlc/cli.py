@@ -454,6 +454,57 @@ def refresh(
     call.console.note(run(experiment, backend=backend, where=where, folders=call.folders))
 
 
+@_command(
+    format_(click.Choice(["text", "json"]), "text"),
+    name="list",
+)
+def list_(call: Invocation, /, format_: str) -> None:
+    """List the experiments of this folder, and how they stand as far as is on record."""
+    from amlc.commands.list_ import experiments
+    from amlc.display import experiments as display
+
+    found = experiments(call.folders)
+    if format_ == "json":
+        display.show_json(found, call.console)
+    else:
+        display.show(found, call.console, call.folders)
+
+
+@_command(Argument(["archive"], type=click.Path(dir_okay=False, path_type=Path)), EXPERIMENT)
+def save(call: Invocation, /, archive: Path, experiment: str | None) -> None:
+    """Write the experiment with all that it has into one file: build folder, ledger, outputs, and
+    its own files. ARCHIVE is the file, such as experiment.tar.gz.
+    """
+    from amlc.commands.archive import save as run
+
+    manifest = call.manifest(experiment)
+    made_of = call.load(manifest.source, manifest.header.backend) if manifest.source else None
+    done = run(manifest, made_of, archive, folders=call.folders)
+    for path in done.outside[:1]:
+        more = f" and {len(done.outside) - 1} more" if len(done.outside) > 1 else ""
+        call.console.warn(f"{path}{more}: outside of this folder, and left out.")
+    call.console.note(f"{archive}: {done.experiment}, {done.files} files")
+
+
+@_command(
+    Argument(["archive"], type=EXISTING),
+    option(
+        "--max-gb",
+        type=click.IntRange(1),
+        default=20,
+        show_default=True,
+        help="How much it may unpack to.",
+    ),
+)
+def load(call: Invocation, /, archive: Path, max_gb: int) -> None:
+    """Unpack what amlc save wrote into this folder; nothing that is there is replaced."""
+    from amlc.commands.archive import load as run
+
+    done = run(archive, folders=call.folders, most_bytes=max_gb * 10**9)
+    source = f" ({os.path.relpath(done.source)})" if done.source else ""
+    call.console.note(f"{done.manifest.header.experiment}: {done.verdict}{source}")
+
+
 @_command(Argument(["folder"], default=".", type=FOLDER))
 def init(call: Invocation, /, folder: Path) -> None:
     """Write a first experiment into FOLDER, to be changed into your own."""

@@ -46,7 +46,7 @@ class Folders:
             *(word for name, path, usual in options if path != usual for word in (name, str(path))),
             verb,
         ]
-        if experiment is not None and len(self._compiled()) > 1:
+        if experiment is not None and len(self.compiled_folders()) > 1:
             words += (
                 ["-e", experiment] if verb in ("logs", "cancel", "retry", "open") else [experiment]
             )
@@ -73,7 +73,7 @@ class Folders:
         for name in (target, slug(target)):
             if (self.build / name / FILE_NAME).is_file():
                 return read_manifest(self.build / name)
-        compiled = ", ".join(folder.name for folder in self._compiled()) or "none"
+        compiled = ", ".join(folder.name for folder in self.compiled_folders()) or "none"
         raise UsageError(
             f"{target}: neither a file nor a compiled experiment. Compiled in {self.build}/: "
             f"{compiled}."
@@ -96,7 +96,7 @@ class Folders:
         return read_manifest(folder)
 
     def _only(self) -> Path:
-        compiled = self._compiled()
+        compiled = self.compiled_folders()
         if len(compiled) == 1:
             return compiled[0]
         if not compiled:
@@ -106,7 +106,8 @@ class Folders:
             f"{self.build}/ holds {len(compiled)} experiments: name one of them ({names})."
         )
 
-    def _compiled(self) -> list[Path]:
+    def compiled_folders(self) -> list[Path]:
+        """Return the folder of each compiled experiment, by name."""
         return sorted(path.parent for path in self.build.glob(f"*/{FILE_NAME}"))
 
 

@@ -7,6 +7,10 @@ import re
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
+
+ARCHIVE: Final = "amlc-experiment"
+"""What the gzip of an archive of `amlc save` has for a name."""
 
 _SUFFIXES = frozenset(
     {
@@ -23,12 +27,15 @@ _SUFFIXES = frozenset(
         ".out",
         ".err",
         ".tmp",
+        ".gz",
+        ".tgz",
     }
 )
 _HEAD = 512
 _SHORTEST = 20
 # The tables of collect and status (a row has its columns in their order in each format), the
-# report, and the first line of what status, plan, submit, run and compile say.
+# report, the first line of what status, plan, submit, run and compile say, what NNI would export,
+# and what save writes.
 _BEGINNING = re.compile(
     rb"""
     sequence,trial,(?:status|attempt),
@@ -36,8 +43,11 @@ _BEGINNING = re.compile(
     | <!DOCTYPE\ html>\n<!--\ written\ by\ amlc\ report\ -->
     | [^\n]{0,250}? \d\ of\ [\d,]+\ trials\ done
     | [^\n]{1,250}? :\ [\d,]+\ trials?\ in\ [\d,]+\ jobs?,\ revision\ [0-9a-f]{6},
+    | \[\{"parameter":\ \{[^\n]{0,480}"trialJobId":\ "[0-9a-f]{16}"
+    | trialJobId,[^\n]{0,480}\r\n[0-9a-f]{16},
+    | \x1f\x8b\x08\x08.{6}amlc-experiment\0
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 _PARQUET = b"PAR1"
 _PARQUET_COLUMNS = re.compile(rb"sequence.{1,40}trial.{1,40}(?:status|attempt)", re.DOTALL)

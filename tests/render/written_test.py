@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from amlc import nni_export
 from amlc.collect import Table
 from amlc.render.snapshot import snapshot
-from amlc.render.written import output_finder
+from amlc.render.written import ARCHIVE, output_finder
 from amlc.report.tables import WRITERS
 
 ROWS = [
@@ -164,3 +166,16 @@ def test_a_file_is_known_by_how_it_begins(tmp_path, name, text, is_output):
     (tmp_path / name).write_text(text)
     with os.scandir(tmp_path) as entries:
         assert [output_finder()(one) for one in entries] == [is_output]
+
+
+def test_what_nni_would_export_and_an_archive_are_left_out(code) -> None:
+    exported = {"parameter": {"x": 1}, "value": "0.5", "trialJobId": "3f9c1a2b4d5e6f70"}
+    for kind, write in nni_export.WRITERS.items():
+        out = io.BytesIO()
+        write([exported], out)
+        (code / f"export.{kind[4:]}").write_bytes(out.getvalue())
+    (code / "mine.json").write_text('[{"parameter": {"x": 1}, "value": "0.5", "trialJobId": "FnXtG"}]')
+    for name, inside in (("a.tgz", "mine"), ("b.tgz", ARCHIVE)):
+        with (code / name).open("wb") as out, gzip.GzipFile(inside, "wb", fileobj=out) as file:
+            file.write(b"x" * 100)
+    assert names(code) == {"train.py", "mine.json", "a.tgz"}

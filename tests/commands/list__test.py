@@ -1,0 +1,33 @@
+"""The experiments of a folder: those compiled, and those of which only the results are left."""
+
+import shutil
+
+from amlc.commands.list_ import experiments
+
+
+def listed(project):
+    return list(experiments(project.folders))
+
+
+def test_a_folder_without_any(project):
+    assert listed(project) == []
+
+
+def test_each_stands_as_its_ledger_says(story):
+    story.end(0, final=1)
+    story.intent(1)
+    (one,) = listed(story.project)
+    assert (one.name, one.working, str(one.verdict)) == ("probe", 1, "1 of 4 trials done: 2 pending, 1 waiting")
+
+
+def test_what_is_not_compiled_any_more_is_listed_all_the_same(story):
+    story.end(0, final=1)
+    shutil.rmtree(story.folders.build)
+    (one,) = listed(story.project)
+    assert (one.name, one.manifest, one.verdict) == ("probe", None, None)
+
+
+def test_a_manifest_that_cannot_be_read_is_said(story):
+    (story.manifest.folder / "manifest.json").write_text("{}")
+    (one,) = listed(story.project)
+    assert "not a manifest of amlc's" in one.problem
