@@ -5,7 +5,7 @@ BUILD ?= build
 RESULTS ?= results.csv
 REPORT ?= report.html
 PYTHON ?= python3
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 VENV := .venv
 # Trials run with the same Python as amlc, so that `python3` in a trialCommand finds what .venv has.
