@@ -1,4 +1,4 @@
-"""The tuners of the catalogue, one file each: pure functions of the space, the results, the arguments and the seed."""
+"""The tuners of the catalogue, a file each: pure functions of space, results, arguments, seed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from amlc.model import Parameters, Record, Space
 class Propose(Protocol):
     """Yield at most `count` parameter sets, to follow those of `history` in the experiment.
 
-    history: every parameter set so far in the order of its proposal, those of running trials too; imported ones come
-    first. seed: 0 or more. args: NNI's `classArgs`, with every default filled in. allowed: whether the user's
-    constraints hold; what they exclude is not proposed. Fewer than `count` mean that the space is exhausted or, while
-    trials run, that the next ones wait for their results.
+    history: every parameter set so far in the order of its proposal, those of running trials too;
+    imported ones come first. seed: 0 or more. args: NNI's `classArgs`, with every default filled
+    in. allowed: whether the user's constraints hold; what they exclude is not proposed. Fewer than
+    `count` mean that the space is exhausted or, while trials run, that the next ones wait for their
+    results.
 
-    The same arguments give the same parameter sets, on every machine and in every process: nothing is remembered
-    between two calls but what is faster to keep than to compute.
+    The same arguments give the same parameter sets, on every machine and in every process: nothing
+    is remembered between two calls but what is faster to keep than to compute.
     """
 
     def __call__(
@@ -36,15 +37,16 @@ class Propose(Protocol):
 
 
 class Ahead(Protocol):
-    """Return how many of the next parameter sets are certain: no result that is still to come can change them."""
+    """Return how many of the next parameter sets no result that is still to come can change."""
 
     def __call__(self, history: Sequence[Record], *, args: Mapping[str, Any]) -> int: ...
 
 
 class GivenUp(Protocol):
-    """Return which running trials shall end now, by their places among those of `history` that are not imported.
+    """Return which running trials shall end now.
 
-    The arguments are those of `Propose`; `history` has the intermediate results of running trials. None: the tuner
+    It names them by their places among those of `history` that are not imported. The arguments are
+    those of `Propose`; `history` has the intermediate results of running trials. None: the tuner
     does not look at them.
     """
 
@@ -61,9 +63,11 @@ class GivenUp(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tuner:
-    """A tuner. ahead: None for an open loop, in which no result changes anything. given_up: None for most.
+    """A tuner.
 
-    by_value: it learns from how good a result is, and needs one for a failed trial too: see `failures.lessons`.
+    ahead: None for an open loop, in which no result changes anything. given_up: None for most.
+    by_value: it learns from how good a result is, and needs one for a failed trial too: see
+    `failures.lessons`.
     """
 
     propose: Propose

@@ -18,13 +18,18 @@ from amlc.tuners.shared.unseen import Unseen
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-_SUGGESTIONS = 1  # a stream of random numbers beside Random's; no 0, for default_rng([seed, 0]) is default_rng(seed)
+# A stream of random numbers beside Random's; no 0, for default_rng([seed, 0]) is default_rng(seed).
+_SUGGESTIONS = 1
 _TRIES = 8  # suggestions that may be old or refused before draws at random take their place
-_BEST = 100  # results that hyperopt sees; it starts from the k-th best of a parameter with probability 2^-k
-_MANY = 1000  # values of a randint, for each of which hyperopt would keep a number; beyond, it is a uniform
+_BEST = 100  # results that hyperopt sees; it starts from a parameter's k-th best with chance 2^-k
+_MANY = 1000  # values of a randint, for each of which hyperopt keeps a number; beyond: a uniform
 _DONE = 2  # hyperopt.base.JOB_STATE_DONE
 _UNLIED = 20  # trials up to which NNI ignores those that run, even with `parallel_optimize`
-_LIES: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {"min": min, "max": max, "mean": fmean}
+_LIES: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
+    "min": min,
+    "max": max,
+    "mean": fmean,
+}
 
 BY_VALUE: Final = True
 
@@ -38,32 +43,43 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield draws of Random's sequence while there is no result, then what hyperopt's `anneal` suggests.
+    """Yield Random's draws while there is no result, then what hyperopt's `anneal` suggests.
 
-    Trials without a value are ignored, running ones too, unless `parallel_optimize`: then these count, after the first
-    20 trials, with the `constant_liar_type` of the results (of the raw ones: "min" is a bad lie when maximizing, as in
-    NNI). In a finite space no trial comes twice. What is likely to fail (`feasible`) is drawn anew.
+    Trials without a value are ignored, running ones too, unless `parallel_optimize`: then these
+    count, after the first 20 trials, with the `constant_liar_type` of the results (of the raw ones:
+    "min" is a bad lie when maximizing, as in NNI). In a finite space no trial comes twice. What is
+    likely to fail (`feasible`) is drawn anew.
 
-    All results count for how far the search has cooled down, and it draws near the best 100 of them. With more, how
-    many of them used a branch of a nested choice is estimated from these.
+    All results count for how far the search has cooled down, and it draws near the best 100 of
+    them. With more, how many of them used a branch of a nested choice is estimated from these.
     Source: NNI 3.0, `algorithms/hpo/hyperopt_tuner.py`; hyperopt 0.3, `anneal.py`.
     """
     results = [(record.value, record.parameters) for record in history if record.value is not None]
     if not results or not space:  # of an empty space hyperopt makes nothing
-        yield from random.propose(space, history, count=count, seed=seed, args=args, allowed=allowed)
+        yield from random.propose(
+            space, history, count=count, seed=seed, args=args, allowed=allowed
+        )
         return
     from numpy.random import default_rng
 
     unseen = Unseen(space, history, allowed=allowed, digits=MODEL_DIGITS)
     running = [record.parameters for record in history if not record.status.ended]
-    lie = _LIES[args["constant_liar_type"]]([value for value, _ in results]) if args["parallel_optimize"] else None
+    lie: float | None = None
+    if args["parallel_optimize"]:
+        lie = _LIES[args["constant_liar_type"]]([value for value, _ in results])
     model: _Model | None = None
     for number in range(len(history), len(history) + count):
-        lies = [(lie, parameters) for parameters in running] if lie is not None and number > _UNLIED else []
+        lies: list[tuple[float, Parameters]] = []
+        if lie is not None and number > _UNLIED:
+            lies = [(lie, parameters) for parameters in running]
         if model is None or lies:
-            model = _Model.of(space, unseen.axes, [*results, *lies], maximize=args["optimize_mode"] == "maximize")
+            model = _Model.of(
+                space, unseen.axes, [*results, *lies], maximize=args["optimize_mode"] == "maximize"
+            )
         rng = default_rng([seed, number, _SUGGESTIONS])
-        candidates = chain(islice(model.suggestions(rng), _TRIES), islice(draws(rng, unseen.axes), _TRIES))
+        candidates = chain(
+            islice(model.suggestions(rng), _TRIES), islice(draws(rng, unseen.axes), _TRIES)
+        )
         parameters = unseen.pick(candidates, rng)
         if parameters is None:
             return
@@ -78,7 +94,7 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Model:
-    """hyperopt's view of the space and of the best results, with the total of results that used each axis."""
+    """hyperopt's view of space and best results, with the total of results that used each axis."""
 
     axes: Sequence[Axis]
     labels: Mapping[Key, str]
@@ -88,7 +104,12 @@ class _Model:
 
     @classmethod
     def of(
-        cls, space: Space, space_axes: Sequence[Axis], results: Sequence[tuple[float, Parameters]], *, maximize: bool
+        cls,
+        space: Space,
+        space_axes: Sequence[Axis],
+        results: Sequence[tuple[float, Parameters]],
+        *,
+        maximize: bool,
     ) -> _Model:
         try:
             from hyperopt.base import Domain, trials_from_docs  # type: ignore[import-untyped]
@@ -110,7 +131,10 @@ class _Model:
             labels=labels,
             domain=Domain(None, _expression(space, (), labels)),
             trials=trials_from_docs(documents, validate=False),
-            used={label: share * sum(key in point for point in points) for key, label in labels.items()},
+            used={
+                label: share * sum(key in point for point in points)
+                for key, label in labels.items()
+            },
         )
 
     def suggestions(self, rng: Generator) -> Iterator[Point]:
@@ -129,12 +153,15 @@ class _Model:
             }
 
     def _shrinking(self, label: str) -> float:
-        """Return by how much the draws of a parameter have narrowed; 0.1 is hyperopt's `shrink_coef`."""
+        """Return how much a parameter's draws have narrowed; 0.1 is hyperopt's `shrink_coef`."""
         return 1 / (1 + 0.1 * self.used[label])
 
 
 def _expression(space: Space, prefix: Key, labels: Mapping[Key, str]) -> dict[str, Any]:
-    """Return `space` in hyperopt's terms: indices, offsets and draws before exp and rounding, which `deliver` does."""
+    """Return `space` in hyperopt's terms: indices, offsets and draws.
+
+    The draws are those before exp and rounding, which `deliver` does.
+    """
     from hyperopt import hp  # type: ignore[import-untyped]
 
     expression: dict[str, Any] = {}
@@ -145,11 +172,16 @@ def _expression(space: Space, prefix: Key, labels: Mapping[Key, str]) -> dict[st
             case Choice(branches=()):
                 expression[label] = hp.randint(label, len(dimension.options))
             case Choice():
-                branches = [_expression(branch, (*key, i), labels) for i, branch in enumerate(dimension.branches)]
+                branches = [
+                    _expression(branch, (*key, i), labels)
+                    for i, branch in enumerate(dimension.branches)
+                ]
                 expression[label] = hp.choice(label, branches)
             case Integer():
                 size = dimension.high - dimension.low
-                expression[label] = hp.randint(label, size) if size <= _MANY else hp.uniform(label, 0, size)
+                expression[label] = (
+                    hp.randint(label, size) if size <= _MANY else hp.uniform(label, 0, size)
+                )
             case Real() if dimension.constant:
                 expression[label] = hp.randint(label, 1)
             case Real():
@@ -161,7 +193,8 @@ def _expression(space: Space, prefix: Key, labels: Mapping[Key, str]) -> dict[st
 def _document(rank: int, values: Mapping[str, int | float | None]) -> dict[str, Any]:
     """Return a finished trial as hyperopt keeps it. values: by label, None for an inactive axis.
 
-    rank: from 0, the best; hyperopt uses a loss for nothing else, and would leave the order of equal ones to numpy.
+    rank: from 0, the best; hyperopt uses a loss for nothing else, and would leave the order of
+    equal ones to numpy.
     """
     used = {label: [] if value is None else [value] for label, value in values.items()}
     places = {label: [rank] if value else [] for label, value in used.items()}

@@ -1,4 +1,7 @@
-"""ASHA: random configurations, each of which is trained for as long as it is among the best (assessors/asha.py)."""
+"""ASHA: random configurations, each trained for as long as it is among the best.
+
+assessors/asha.py stops the others.
+"""
 
 from __future__ import annotations
 
@@ -29,5 +32,8 @@ def propose(
 
 
 def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
-    """Return 0: how many trials there will be, `maxExperimentDuration` may say, and how many of them are stopped."""
+    """Return 0: no number of trials is certain.
+
+    `maxExperimentDuration` may say how many there will be, and how many of them are stopped.
+    """
     return 0

@@ -24,19 +24,22 @@ if TYPE_CHECKING:
     from amlc.tuners.shared.densities import Kernels
 
 _ENOUGH: Final = 10
-"""With so many times `min_points_in_model` results at the largest budgets, the model looks at no smaller ones."""
+"""With so many times `min_points_in_model` results at the largest budgets, the model looks at no
+smaller ones."""
 _MOST_GOOD: Final = 200
 _MOST_BAD: Final = 800
-"""How many results the model looks at: the best of the good ones, and bad ones evenly over their ranks."""
+"""How many results the model looks at: the best of the good ones, and bad ones evenly over their
+ranks."""
 _TRIES: Final = 10
-"""How often the model may try to find what is allowed and new, before a random draw takes its place."""
+"""How often the model may try to find what is allowed and new, before a random draw takes its
+place."""
 _FEWEST_GOOD: Final = 2
 """How many results are good at least, however small `top_n_percent` makes it."""
 _WIDTH: Final = 0.15
 _SHRINK: Final = 0.3
-"""A kernel is `_WIDTH` wide, as a part of the whole axis, if there is one result, and with n of them n**-_SHRINK of
-that: 0.05 with 50. Chosen, as the numbers in densities.py, for the best value after 50 trials on Branin, Hartmann-6 and
-a mixed space."""
+"""A kernel is `_WIDTH` wide, as a part of the whole axis, if there is one result, and with n of
+them n**-_SHRINK of that: 0.05 with 50. Chosen, as the numbers in densities.py, for the best value
+after 50 trials on Branin, Hartmann-6 and a mixed space."""
 
 
 _STEEPNESS: Final = 10
@@ -54,21 +57,24 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield parameter sets with their `TRIAL_BUDGET`, from `min_budget` to `max_budget`, bracket after bracket.
+    """Yield parameter sets with their `TRIAL_BUDGET`, bracket after bracket.
 
-    What runs when is as with Hyperband in parallel mode. The bottom of the first bracket (or, if that is less, one
-    configuration more than there are dimensions) and `random_fraction` of all configurations, counted together, are
-    those of the Random tuner. The others are the most promising of `num_samples` draws around the good results: where
-    the density of the best `top_n_percent` is largest relative to that of the rest. The model is asked for each
-    configuration anew, with all the results until then.
+    Budgets go from `min_budget` to `max_budget`. What runs when is as with Hyperband in parallel
+    mode. The bottom of the first bracket (or, if that is less, one configuration more than there
+    are dimensions) and `random_fraction` of all configurations, counted together, are those of the
+    Random tuner. The others are the most promising of `num_samples` draws around the good results:
+    where the density of the best `top_n_percent` is largest relative to that of the rest. The model
+    is asked for each configuration anew, with all the results until then.
 
-    A configuration counts with its result at its largest budget; that at a smaller one is shifted by what promotions
-    changed there (the median). The smallest budgets are left out once there are results enough without them. A failed
-    trial, or one without a result, counts as bad and stays on its rung; the model proposes nothing that is likely to
-    fail, too (`feasible`). Imported trials count too; without a `TRIAL_BUDGET` they had `max_budget`. `allowed` is
-    asked about each configuration, without the budget. Checkpoints are as with Hyperband.
-    Source: Falkner et al. 2018; NNI 3.0, `algorithms/hpo/bohb_advisor/`, which begins a bracket only when the one
-    before has ended, draws all of its bottom from one model, and takes the number of the report, 0, for the budget.
+    A configuration counts with its result at its largest budget; that at a smaller one is shifted
+    by what promotions changed there (the median). The smallest budgets are left out once there are
+    results enough without them. A failed trial, or one without a result, counts as bad and stays on
+    its rung; the model proposes nothing that is likely to fail, too (`feasible`). Imported trials
+    count too; without a `TRIAL_BUDGET` they had `max_budget`. `allowed` is asked about each
+    configuration, without the budget. Checkpoints are as with Hyperband.
+    Source: Falkner et al. 2018; NNI 3.0, `algorithms/hpo/bohb_advisor/`, which begins a bracket
+    only when the one before has ended, draws all of its bottom from one model, and takes the number
+    of the report, 0, for the budget.
     """
     from numpy.random import default_rng
 
@@ -91,7 +97,7 @@ def propose(
 
 
 def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
-    """Return how many trials are certain: the promotions due, and at first the bottom of the first bracket."""
+    """Return how many trials are certain: promotions due; at first the first bracket's bottom."""
     tables = _cycle(args)
     ladder = Ladder(tables, history)
     due = sum(1 for _ in ladder.promotions(maximize=True))
@@ -131,7 +137,7 @@ class _Configurations:
         self._fitted = False
 
     def following(self, rng: Generator) -> Parameters | None:
-        """Return the next configuration; None if the space is finite and nothing in it is allowed."""
+        """Return the next configuration; None if nothing in a finite space is allowed."""
         chosen = None if self._at_random() else self._promising(rng)
         if chosen is not None:
             self._picked[configuration(chosen)] += 1
@@ -143,7 +149,7 @@ class _Configurations:
         return chosen
 
     def _at_random(self) -> bool:
-        """Tell whether the configuration is one of the random ones, among which those at the start count."""
+        """Tell whether the configuration is a random one, among which those at the start count."""
         fraction, number = self._args["random_fraction"], self._number
         return number < self._first or math.floor((number + 1) * fraction) > max(
             self._first, math.floor(number * fraction)
@@ -173,10 +179,14 @@ class _Configurations:
 
 
 def _bare(record: Record) -> Record:
-    return replace(record, parameters={name: value for name, value in record.parameters.items() if name not in ADDED})
+    return replace(record, parameters=_own(record.parameters))
 
 
-# --- the model --------------------------------------------------------------------------------------------------
+def _own(parameters: Parameters) -> Parameters:
+    return {name: value for name, value in parameters.items() if name not in ADDED}
+
+
+# --- the model ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +203,9 @@ class _Model:
             yield deliver(self.space_axes, _point(self.space_axes, drawn[row]), digits=MODEL_DIGITS)
 
 
-def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args: Mapping[str, Any]) -> _Model | None:
+def _fit(
+    space_axes: Sequence[Axis], history: Sequence[Record], least: int, args: Mapping[str, Any]
+) -> _Model | None:
     """Return the model of the results so far; None if there are less than `least` of them."""
     import numpy as np
 
@@ -211,7 +223,10 @@ def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args
     bad = _vectors(space_axes, [rest[int(i * step)] for i in range(int(len(rest) / step))])
     if not len(good) or not len(bad):
         return None
-    options = [len(axis.dimension.options) if isinstance(axis.dimension, Choice) else 0 for axis in space_axes]
+    options = [
+        len(axis.dimension.options) if isinstance(axis.dimension, Choice) else 0
+        for axis in space_axes
+    ]
     width, least_width = _WIDTH * len(ranking) ** -_SHRINK, args["min_bandwidth"]
     weights = (1 - np.arange(len(good)) / len(good)) ** _STEEPNESS
     return _Model(
@@ -221,8 +236,10 @@ def _fit(space_axes: Sequence[Axis], history: Sequence[Record], least: int, args
     )
 
 
-def _ranking(history: Sequence[Record], enough: int, args: Mapping[str, Any]) -> list[tuple[float, Parameters]]:
-    """Return each configuration with its loss, the best first, as if it had been run with the largest budget."""
+def _ranking(
+    history: Sequence[Record], enough: int, args: Mapping[str, Any]
+) -> list[tuple[float, Parameters]]:
+    """Return each configuration with its loss as if run with the largest budget, the best first."""
     sign = -1.0 if args["optimize_mode"] == "maximize" else 1.0
     results: dict[bytes, dict[float, tuple[float, Parameters]]] = {}
     for record in history:
@@ -243,8 +260,10 @@ def _ranking(history: Sequence[Record], enough: int, args: Mapping[str, Any]) ->
     return sorted(ranking, key=lambda entry: entry[0])
 
 
-def _shift(results: Iterable[Mapping[float, tuple[float, Parameters]]], budget: float, larger: float) -> float:
-    """Return by how much the loss of those that were run with both budgets changes, the median; 0 if none was."""
+def _shift(
+    results: Iterable[Mapping[float, tuple[float, Parameters]]], budget: float, larger: float
+) -> float:
+    """Return the median change of loss of what was run with both budgets; 0 if nothing was."""
     changes = []
     for at in results:
         if budget in at and larger in at:
@@ -254,13 +273,15 @@ def _shift(results: Iterable[Mapping[float, tuple[float, Parameters]]], budget: 
     return median(changes) if changes else 0.0
 
 
-def _vectors(space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Parameters]]) -> NDArray[Any]:
-    """Return the configurations that fit the space as rows: quantiles, and for each choice the index."""
+def _vectors(
+    space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Parameters]]
+) -> NDArray[Any]:
+    """Return the configurations that fit the space as rows: quantiles, and indices of choices."""
     import numpy as np
 
     rows = []
     for _, parameters in ranking:
-        point = locate(space_axes, {name: value for name, value in parameters.items() if name not in ADDED})
+        point = locate(space_axes, _own(parameters))
         if point is None:
             continue
         row = to_unit(space_axes, point)

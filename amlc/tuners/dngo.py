@@ -1,4 +1,4 @@
-"""DNGO: Bayesian linear regression on what the last hidden layer of a neural network makes of the parameters."""
+"""DNGO: Bayesian linear regression on the last hidden layer of a neural network."""
 
 from __future__ import annotations
 
@@ -39,23 +39,27 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield `trials_per_update` draws of Random's sequence, then the best one each of `sample_size` other draws.
+    """Yield `trials_per_update` draws of Random's sequence, then the best of other draws.
 
-    The best one has the largest expected improvement. The network is trained anew whenever there are
-    `trials_per_update` results more, with `num_epochs_per_training` passes over them; the regression on its last
-    hidden layer knows every result. Running trials count as what it expects of them, valueless ones nothing. Of more
-    than 500 results the model sees the best and the latest.
+    Each is the best of `sample_size` others. The best one has the largest expected improvement. The
+    network is trained anew whenever there are `trials_per_update` results more, with
+    `num_epochs_per_training` passes over them; the regression on its last hidden layer knows every
+    result. Running trials count as what it expects of them, valueless ones nothing. Of more than
+    500 results the model sees the best and the latest.
 
-    Unlike NNI's: the improvement is over the best result (NNI compares with 0.95, and looks for the least one if
-    `optimize_mode` is "minimize"); the regression does not wait for the network; parameters are scaled to the unit
-    interval; the network learns by L-BFGS, which on so few results is better and faster than Adam.
+    Unlike NNI's: the improvement is over the best result (NNI compares with 0.95, and looks for the
+    least one if `optimize_mode` is "minimize"); the regression does not wait for the network;
+    parameters are scaled to the unit interval; the network learns by L-BFGS, which on so few
+    results is better and faster than Adam.
     Source: NNI 3.0, `algorithms/hpo/dngo_tuner.py`; Snoek et al. 2015, arXiv 1502.05700.
     """
     require("sklearn", algorithm="DNGO", extra="tuners")
     update = int(args["trials_per_update"])
     maximize = args["optimize_mode"] == "maximize"
     told = sorted((record for record in history if record.value is not None), key=arrival)
-    trained_on = gather(axes(space), told[: len(told) - len(told) % update], maximize=maximize, most=_MOST)
+    trained_on = gather(
+        axes(space), told[: len(told) - len(told) % update], maximize=maximize, most=_MOST
+    )
     return stepwise(
         space,
         history,
@@ -96,7 +100,8 @@ def _suggest(
     if not trained_on.points:
         return
     basis, known, running = (
-        matrix(space_axes, points) for points in (trained_on.points, evidence.points, evidence.running)
+        matrix(space_axes, points)
+        for points in (trained_on.points, evidence.points, evidence.running)
     )
     values = np.array(evidence.values)
     sample = rounded(space_axes, rng.random((sample_size, len(space_axes))))
@@ -112,16 +117,23 @@ def _suggest(
 
 @lru_cache(maxsize=4)
 def _layers(known: bytes, values: bytes, width: int, epochs: int, seed: int) -> Layers:
-    """Return weights and biases of the hidden layers of a network that was trained to tell `values` from `known`."""
+    """Return weights and biases of hidden layers, trained to tell `values` from `known`."""
     import numpy as np
     from sklearn.neural_network import MLPRegressor
 
     network = MLPRegressor(
-        hidden_layer_sizes=_HIDDEN, activation="tanh", solver="lbfgs", max_iter=epochs, random_state=seed
+        hidden_layer_sizes=_HIDDEN,
+        activation="tanh",
+        solver="lbfgs",
+        max_iter=epochs,
+        random_state=seed,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # how long it is trained is the user's choice, whether it converged or not
-        network.fit(2 * np.frombuffer(known).reshape(-1, width) - 1, _standard(np.frombuffer(values)))
+        # How long it is trained is the user's choice, whether it converged or not.
+        warnings.simplefilter("ignore")
+        network.fit(
+            2 * np.frombuffer(known).reshape(-1, width) - 1, _standard(np.frombuffer(values))
+        )
     return tuple(zip(network.coefs_[:-1], network.intercepts_[:-1], strict=True))
 
 
@@ -130,7 +142,9 @@ def _standard(values: Matrix) -> Matrix:
     return standard
 
 
-def _regress(layers: Layers, known: Matrix, values: Matrix, running: Matrix, sample: Matrix) -> tuple[Matrix, Matrix]:
+def _regress(
+    layers: Layers, known: Matrix, values: Matrix, running: Matrix, sample: Matrix
+) -> tuple[Matrix, Matrix]:
     """Return mean and standard deviation for each row of `sample`."""
     import numpy as np
     from sklearn.linear_model import BayesianRidge
@@ -144,6 +158,8 @@ def _regress(layers: Layers, known: Matrix, values: Matrix, running: Matrix, sam
     model = BayesianRidge().fit(features(known), values)
     if len(running):
         expected = model.predict(features(running))
-        model = BayesianRidge().fit(features(np.vstack([known, running])), np.concatenate([values, expected]))
+        model = BayesianRidge().fit(
+            features(np.vstack([known, running])), np.concatenate([values, expected])
+        )
     mean, sigma = model.predict(features(sample), return_std=True)
     return mean, np.maximum(sigma, 1e-9)

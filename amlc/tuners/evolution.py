@@ -1,4 +1,4 @@
-"""Evolution: of some individuals at random the worst one leaves, and the best one has a mutated child."""
+"""Evolution: of some individuals at random the worst leaves, and the best has a mutated child."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from amlc.tuners.shared.unseen import Unseen
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-# Streams of random numbers beside Random's. They end in no 0, for default_rng([seed, 0]) is default_rng(seed).
+# Streams of random numbers beside Random's. They end in no 0, for default_rng([seed, 0]) is
+# default_rng(seed).
 _TOURNAMENTS, _CHILDREN = 1, 2
 _AT_ONCE = 64
-_TRIES = 64  # mutations of a parent that may be old or refused before a draw at random takes their place
+_TRIES = 64  # mutations that may be old or refused before a draw at random takes their place
 
 BY_VALUE: Final = True
 
@@ -32,18 +33,19 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield `population_size` draws of Random's sequence, then one child for each place that is free.
+    """Yield `population_size` draws of Random's sequence, then a child for each place that is free.
 
-    A child is the winner of a tournament with one active parameter drawn anew; a nested choice, with all that its
-    branch holds. The loser leaves for it, and it joins the population with its result. A trial that ends without one
-    leaves its place to a draw at random. The population is what these rules make of the history, in the order of its
-    events.
+    A child is the winner of a tournament with one active parameter drawn anew; a nested choice,
+    with all that its branch holds. The loser leaves for it, and it joins the population with its
+    result. A trial that ends without one leaves its place to a draw at random. The population is
+    what these rules make of the history, in the order of its events.
 
-    Half the population meets in a tournament. In NNI two do, whatever its size: with the default of 32, dozens of
-    children are hardly better than draws at random. NNI fails when more trials run at once than the population has;
-    here the further ones are draws at random, and the worst leaves while there are more results than places. In a
-    finite space no trial comes twice: an old child is mutated again, and so is in any space one that is likely to fail
-    (`feasible`). Imported results, the best `population_size` of them, take the places of first draws.
+    Half the population meets in a tournament. In NNI two do, whatever its size: with the default of
+    32, dozens of children are hardly better than draws at random. NNI fails when more trials run at
+    once than the population has; here the further ones are draws at random, and the worst leaves
+    while there are more results than places. In a finite space no trial comes twice: an old child
+    is mutated again, and so is in any space one that is likely to fail (`feasible`). Imported
+    results, the best `population_size` of them, take the places of first draws.
     Source: NNI 3.0, `algorithms/hpo/evolution_tuner.py`; Real et al. 2017, arXiv 1703.01041.
     """
     from numpy.random import default_rng
@@ -73,9 +75,11 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
 
 @dataclass(slots=True)
 class _Population:
-    """Who lives: the score, of which greater is better, and the place in the history, in the order of the results.
+    """Who lives: the score, and the place in the history, in the order of the results.
 
-    lots: for each child one number for each place. vacant: how many places a draw at random has to fill.
+    Of scores, the greater is better.
+    lots: for each child one number for each place. vacant: how many places a draw at random has to
+    fill.
     """
 
     size: int
@@ -93,22 +97,25 @@ class _Population:
             self.living.remove(min(self.living))
 
     def ask(self) -> int | None:
-        """Return whose child is next, for which the loser leaves; None if it is to be a draw at random."""
+        """Return whose child is next, for which the loser leaves; None for a draw at random."""
         lots = next(self.lots)
         if self.vacant:
             self.vacant -= 1
             return None
         if len(self.living) < 2:
             return self.living[0][1] if self.living else None
-        rivals = sorted(range(len(self.living)), key=lots.__getitem__)[: max(len(self.living) // 2, 2)]
+        many = max(len(self.living) // 2, 2)
+        rivals = sorted(range(len(self.living)), key=lots.__getitem__)[:many]
         loser, *_, winner = sorted(rivals, key=lambda place: self.living[place][0])
         parent = self.living[winner][1]
         del self.living[loser]
         return parent
 
 
-def _replay(history: Sequence[Record], *, space: Space, seed: int, args: Mapping[str, Any]) -> _Population:
-    """Return the population after `history`; what was asked for behind the first draws were children."""
+def _replay(
+    history: Sequence[Record], *, space: Space, seed: int, args: Mapping[str, Any]
+) -> _Population:
+    """Return the population after `history`, in which all behind the first draws are children."""
     size = max(int(args["population_size"]), 1)
     population = _Population(size, _lots(seed, size))
     names = {dimension.name for dimension in space}
@@ -138,7 +145,7 @@ def _replay(history: Sequence[Record], *, space: Space, seed: int, args: Mapping
 
 
 def _lots(seed: int, size: int) -> Iterator[Sequence[float]]:
-    """Yield `size` numbers in [0, 1) again and again, always the same; many at once, because that is faster."""
+    """Yield `size` numbers in [0, 1) again and again, always the same; many at once is faster."""
     from numpy.random import default_rng
 
     rng = default_rng([seed, _TOURNAMENTS])
@@ -147,12 +154,13 @@ def _lots(seed: int, size: int) -> Iterator[Sequence[float]]:
 
 
 def _children(space_axes: Sequence[Axis], parent: Point, rng: Generator) -> Iterator[Point]:
-    """Yield mutations of `parent`: one of its axes, with what a nested choice holds, is drawn anew."""
+    """Yield mutations of `parent`: one axis, with what a nested choice holds, is drawn anew."""
     active = [axis.key for axis in space_axes if axis.key in parent]
     for _ in range(_TRIES if active else 0):
         key = active[int(rng.integers(len(active)))]
         depth = len(key) - 1  # what lies above the axis keeps its place
-        drawn = next(draws(rng, [replace(a, key=a.key[depth:]) for a in space_axes if _holds(key, a.key)]))
+        held = [replace(a, key=a.key[depth:]) for a in space_axes if _holds(key, a.key)]
+        drawn = next(draws(rng, held))
         kept = {k: x for k, x in parent.items() if not _holds(key, k)}
         yield kept | {(*key[:depth], *k): x for k, x in drawn.items()}
 

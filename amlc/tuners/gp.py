@@ -41,22 +41,24 @@ def propose(
 ) -> Iterator[Parameters]:
     """Yield `cold_start_num` random draws, and behind them the points that maximise `utility`.
 
-    Numbers only, and no branches. The process works on quantiles (log types: of the logarithm; a choice: of its
-    order) and on standardised results. Each axis has a length of its own, and the results a noise of their own beside
-    `alpha`; NNI has one length, and no noise but `alpha`. Running trials have the result that the process expects.
-    Of more than 150 results it sees the 75 best and the latest of the others, and learns lengths and noise from those
-    of every 10th one on.
+    Numbers only, and no branches. The process works on quantiles (log types: of the logarithm; a
+    choice: of its order) and on standardised results. Each axis has a length of its own, and the
+    results a noise of their own beside `alpha`; NNI has one length, and no noise but `alpha`.
+    Running trials have the result that the process expects. Of more than 150 results it sees the 75
+    best and the latest of the others, and learns lengths and noise from those of every 10th one on.
 
-    - selection_num_warm_up: an upper bound; the more results, the fewer points (10,000 for 50 results).
-    - selection_num_starting_points: how many of the best warm-up points a random local search improves; NNI runs
-      L-BFGS-B from other points, which takes minutes.
+    - selection_num_warm_up: an upper bound; the more results, the fewer (10,000 for 50 results).
+    - selection_num_starting_points: how many of the best warm-up points a random local search
+      improves; NNI runs L-BFGS-B from other points, which takes minutes.
 
     Source: NNI 3.0, `algorithms/hpo/gp_tuner`; Snoek et al. 2012.
     """
     maximize = args["optimize_mode"] == "maximize"
     earlier = milestone(axes(space), history, maximize=maximize, most=_MOST_POINTS)
 
-    def suggest(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> Iterator[Suggestion]:
+    def suggest(
+        space_axes: Sequence[Axis], evidence: Evidence, rng: Generator
+    ) -> Iterator[Suggestion]:
         try:
             import scipy.linalg  # noqa: F401
         except ModuleNotFoundError as err:
@@ -84,7 +86,11 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
 
 
 def _best(
-    space_axes: Sequence[Axis], evidence: Evidence, earlier: Evidence | None, rng: Generator, args: Mapping[str, Any]
+    space_axes: Sequence[Axis],
+    evidence: Evidence,
+    earlier: Evidence | None,
+    rng: Generator,
+    args: Mapping[str, Any],
 ) -> Matrix:
     """Return vectors in the cube, the most promising first."""
     import numpy as np
@@ -109,10 +115,12 @@ def _best(
     vectors, score = vectors[first], score[first]
     reserve = vectors
     for step in _STEPS:
-        moved = vectors + step * rng.standard_normal(vectors.shape) * (rng.random(vectors.shape) < 0.5)
+        steps = step * rng.standard_normal(vectors.shape)
+        moved = vectors + steps * (rng.random(vectors.shape) < 0.5)
         moved = rounded(space_axes, np.clip(moved, 0, 1))
         better = (moved_score := utility(moved)) > score
-        vectors, score = np.where(better[:, None], moved, vectors), np.where(better, moved_score, score)
+        vectors = np.where(better[:, None], moved, vectors)
+        score = np.where(better, moved_score, score)
     return np.vstack([vectors[np.argsort(-score, kind="stable")], reserve])
 
 

@@ -1,4 +1,4 @@
-"""GridSearch: every discrete value, and ever finer quantiles of the continuous ones, in NNI's order."""
+"""GridSearch: every discrete value, ever finer quantiles of continuous ones, in NNI's order."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield the grid, epoch by epoch; a finite space is exhausted, and no parameter set comes twice.
+    """Yield the grid, epoch by epoch; a finite space is exhausted, and nothing comes twice.
 
-    Epoch 1 has all discrete values and the median of each continuous one; each later epoch halves the quantile
-    intervals (1/4 and 3/4, then the eighths). The last axis varies fastest. `seed` and `args` change nothing.
+    Epoch 1 has all discrete values and the median of each continuous one; each later epoch halves
+    the quantile intervals (1/4 and 3/4, then the eighths). The last axis varies fastest. `seed` and
+    `args` change nothing.
     Source: NNI 3.0, `algorithms/hpo/gridsearch_tuner.py`.
     """
     return islice(islice(filter(allowed, _grid(axes(space))), len(history), None), count)

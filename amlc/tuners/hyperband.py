@@ -1,4 +1,4 @@
-"""Hyperband: random configurations, of which only the best of each rung are run again with a larger budget."""
+"""Hyperband: random configurations; the best of each rung run again with a larger budget."""
 
 from __future__ import annotations
 
@@ -21,33 +21,38 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield parameter sets with their `TRIAL_BUDGET`, from 1 to `args["R"]`, bracket after bracket for ever.
+    """Yield parameter sets with their `TRIAL_BUDGET`, bracket after bracket for ever.
 
-    Promotions that are due come first, the oldest bracket's before others, then the free places at the bottom of the
-    brackets in order. With `exec_mode` "parallelism" a next bracket begins when there is nothing else to run; with
-    "serial" only when the one before has sent out all its trials, until which there may be nothing to propose.
+    Budgets go from 1 to `args["R"]`. Promotions that are due come first, the oldest bracket's
+    before others, then the free places at the bottom of the brackets in order. With `exec_mode`
+    "parallelism" a next bracket begins when there is nothing else to run; with "serial" only when
+    the one before has sent out all its trials, until which there may be nothing to propose.
 
-    Configurations are those of the Random tuner with the same seed; a finite space begins again when it is exhausted.
-    `allowed` is asked once about each, without the budget. A failed trial, or one without a result, is the worst of
-    its rung. Imported trials change nothing. With `all_checkpoint_dir` a trial goes on from a checkpoint: it gets the
-    folders `load_checkpoint_dir` and `save_checkpoint_dir`, the same one twice where it has nothing to go on from, and
-    `<all_checkpoint_dir>/<configuration>/<budget>` is where it saves.
-    Source: NNI 3.0, `algorithms/hpo/hyperband_advisor.py`, which puts promotions behind a bracket that has begun.
+    Configurations are those of the Random tuner with the same seed; a finite space begins again
+    when it is exhausted. `allowed` is asked once about each, without the budget. A failed trial, or
+    one without a result, is the worst of its rung. Imported trials change nothing. With
+    `all_checkpoint_dir` a trial goes on from a checkpoint: it gets the folders
+    `load_checkpoint_dir` and `save_checkpoint_dir`, the same one twice where it has nothing to go
+    on from, and `<all_checkpoint_dir>/<configuration>/<budget>` is where it saves.
+    Source: NNI 3.0, `algorithms/hpo/hyperband_advisor.py`, which puts promotions behind a bracket
+    that has begun.
     """
     ladder = Ladder(_cycle(args), history, repeats=not endless(space))
-    bottoms = zip(ladder.vacancies(serial=_serial(args)), fresh(space, seed, ladder.drawn, allowed), strict=False)
+    vacancies = ladder.vacancies(serial=_serial(args))
+    bottoms = zip(vacancies, fresh(space, seed, ladder.drawn, allowed), strict=False)
     first = (
         begun(parameters, budget, number=number, checkpoints=args.get("all_checkpoint_dir"))
         for number, (budget, parameters) in enumerate(bottoms, start=ladder.drawn.total())
     )
-    return islice(chain(ladder.promotions(maximize=args["optimize_mode"] == "maximize"), first), count)
+    promotions = ladder.promotions(maximize=args["optimize_mode"] == "maximize")
+    return islice(chain(promotions, first), count)
 
 
 def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
-    """Return how many trials are certain: the promotions due and the bottoms of all brackets of the current cycle.
+    """Return how many trials are certain: promotions due, all bottoms of the current cycle.
 
-    With `exec_mode` "serial", the bottom of the current bracket. What a result can still change is their order:
-    new promotions come before them.
+    With `exec_mode` "serial", the bottom of the current bracket. What a result can still change is
+    their order: new promotions come before them.
     """
     return Ladder(_cycle(args), history).certain(serial=_serial(args))
 

@@ -1,4 +1,7 @@
-"""Metis: of exploring, exploiting and trying again, what a Gaussian process expects to lower its best mean the most."""
+"""Metis: explore, exploit or try again.
+
+It does what a Gaussian process expects to lower its best mean the most.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
 _MOST: Final = 100
 """How many results the Gaussian process sees at most: its cost grows with their third power."""
 
-# NNI's: from how many results (and different trials) on there are exploitation (and resampling), how far from the
-# prediction an outlier is, how often one trial is run, how far from the mean a result may be, the share of good trials.
+# NNI's: from how many results (and different trials) on there are exploitation (and resampling),
+# how far from the prediction an outlier is, how often one trial is run, how far from the mean a
+# result may be, the share of good trials.
 _EXPLOIT_FROM: Final = 12
 _RESAMPLE_FROM: Final = 50
 _OUTLIER_SIGMAS: Final = 2.33
@@ -57,22 +61,24 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield `cold_start_num` draws of Random's sequence, then what the model of the results suggests.
+    """Yield `cold_start_num` draws of Random's sequence, then what a model of results suggests.
 
-    A proposal is, with a chance of 1 - `exploration_probability`, the point of the lowest predicted mean, if it is
-    new. Else it is the candidate that would lower that mean the most if its result were 1.96 sigma better than
-    predicted: the point of the largest uncertainty, a point where a mixture of Gaussians finds good results likely
-    and bad ones not, and, without `no_resampling`, from 50 trials on the outliers, each of which is run 3 times at
-    most. If none lowers it, it is the point of the lowest mean after all, for which NNI has a draw; it is a draw when
-    that was tried, and with `no_candidates`. `selection_num_starting_points` draws are where a minimum is looked for,
-    from the 5 best of which it climbs on.
+    A proposal is, with a chance of 1 - `exploration_probability`, the point of the lowest predicted
+    mean, if it is new. Else it is the candidate that would lower that mean the most if its result
+    were 1.96 sigma better than predicted: the point of the largest uncertainty, a point where a
+    mixture of Gaussians finds good results likely and bad ones not, and, without `no_resampling`,
+    from 50 trials on the outliers, each of which is run 3 times at most. If none lowers it, it is
+    the point of the lowest mean after all, for which NNI has a draw; it is a draw when that was
+    tried, and with `no_candidates`. `selection_num_starting_points` draws are where a minimum is
+    looked for, from the 5 best of which it climbs on.
 
-    Running trials count as what the model expects of them, valueless ones nothing. Of more than 100 results the
-    model sees the best and the latest, and learns lengths and noise from those of every 10th one on. Unlike NNI's, it
-    knows one length scale for each parameter, scales them to the unit interval, and takes a part of the results' spread
-    for noise; an outlier is told without fitting the model anew for each trial.
-    Source: NNI 3.0, `algorithms/hpo/metis_tuner/`; Li et al. 2018, "Metis: robustly tuning tail latencies of cloud
-    systems".
+    Running trials count as what the model expects of them, valueless ones nothing. Of more than 100
+    results the model sees the best and the latest, and learns lengths and noise from those of every
+    10th one on. Unlike NNI's, it knows one length scale for each parameter, scales them to the unit
+    interval, and takes a part of the results' spread for noise; an outlier is told without fitting
+    the model anew for each trial.
+    Source: NNI 3.0, `algorithms/hpo/metis_tuner/`; Li et al. 2018, "Metis: robustly tuning tail
+    latencies of cloud systems".
     """
     require("sklearn", algorithm="Metis", extra="tuners")
     maximize = args["optimize_mode"] == "maximize"
@@ -85,7 +91,11 @@ def propose(
         startup=int(args["cold_start_num"]),
         maximize=maximize,
         most=_MOST,
-        suggest=partial(_suggest, earlier=milestone(axes(space), history, maximize=maximize, most=_MOST), args=args),
+        suggest=partial(
+            _suggest,
+            earlier=milestone(axes(space), history, maximize=maximize, most=_MOST),
+            args=args,
+        ),
     )
 
 
@@ -122,8 +132,12 @@ def _suggest(
         return end
 
     tried = {row.tobytes() for row in np.vstack([samples.units, running])}
-    optimum = highest(lambda units: steady(-process.mean(units)), np.vstack([starts, samples.units]))
-    best = [] if optimum.tobytes() in tried else [Suggestion(from_unit(space_axes, optimum.tolist()))]
+    optimum = highest(
+        lambda units: steady(-process.mean(units)), np.vstack([starts, samples.units])
+    )
+    best = []
+    if optimum.tobytes() not in tried:
+        best = [Suggestion(from_unit(space_axes, optimum.tolist()))]
     if rng.random() > args["exploration_probability"]:
         yield from best
     if not args["no_candidates"]:
@@ -134,7 +148,8 @@ def _suggest(
         candidates = [*((row, False) for row in fresh), *((row, True) for row in again)]
         for row, repeated in _promising(process, candidates, np.vstack([starts, optimum])):
             if repeated:  # digit by digit, or it were another trial
-                point = next(point for point, there in zip(evidence.points, seen, strict=True) if (there == row).all())
+                places = zip(evidence.points, seen, strict=True)
+                point = next(point for point, there in places if (there == row).all())
                 yield Suggestion(point, again=True)
             else:
                 yield Suggestion(from_unit(space_axes, row.tolist()))
@@ -160,7 +175,9 @@ class _Samples:
             groups.setdefault(row.tobytes(), []).append(index)
         return cls(
             units=units[[group[0] for group in groups.values()]],
-            values=np.array([median(values[index] for index in group) for group in groups.values()]),
+            values=np.array(
+                [median(values[index] for index in group) for group in groups.values()]
+            ),
             runs=np.array([len(group) for group in groups.values()]),
         )
 
@@ -168,7 +185,7 @@ class _Samples:
 def _promising(
     process: Process, candidates: Sequence[tuple[Matrix, bool]], among: Matrix
 ) -> Iterator[tuple[Matrix, bool]]:
-    """Yield the candidates with which the lowest mean may fall, the one with which it may fall most first."""
+    """Yield the candidates with which the lowest mean may fall, the most promising one first."""
     lowest = process.mean(among).min()
     gains = [float(steady(lowest - _hope(process, row, among))) for row, _ in candidates]
     for index in sorted(range(len(candidates)), key=lambda index: -gains[index]):
@@ -176,8 +193,13 @@ def _promising(
             yield candidates[index]
 
 
-def _likely_good(space_axes: Sequence[Axis], samples: _Samples, count: int, rng: Generator) -> Matrix:
-    """Return the row, of `count` drawn where good trials are, with the largest ratio of good ones to bad ones there."""
+def _likely_good(
+    space_axes: Sequence[Axis], samples: _Samples, count: int, rng: Generator
+) -> Matrix:
+    """Return the best row of `count` drawn where good trials are.
+
+    It has the largest ratio of good ones to bad ones there.
+    """
     import numpy as np
 
     if samples.runs.sum() < _EXPLOIT_FROM or len(samples.values) < 4:
@@ -206,9 +228,10 @@ def _outliers(process: Process, samples: _Samples) -> list[Matrix]:
 
 
 def _hope(process: Process, row: Matrix, among: Matrix) -> float:
-    """Return the lowest mean at `row` and `among`, if the result at `row` were at the better end of likely ones.
+    """Return the lowest mean at `row` and `among`, should `row` turn out well.
 
-    NNI looks at the worse end, too, and takes the lower one of both, which is this one.
+    Its result is then at the better end of likely ones. NNI looks at the worse end, too, and takes
+    the lower one of both, which is this one.
     """
     import numpy as np
 

@@ -44,14 +44,16 @@ _PACKAGES: Final[Mapping[str, Sequence[str]]] = {
 """What Optuna's samplers need that it does not install itself."""
 
 _FORGETFUL: Final = frozenset({"GPSampler", "RandomSampler", "TPESampler"})
-"""Those that look at nothing but parameters and results. They are not asked again for what is on record: for a hundred
-trials that took GPSampler minutes. Instead each proposal has a seed of its own. All others are told the whole past."""
+"""Those that look at nothing but parameters and results. They are not asked again for what is on
+record: for a hundred trials that took GPSampler minutes. Instead each proposal has a seed of its
+own. All others are told the whole past."""
 
 EXHAUSTIVE: Final = frozenset({"BruteForceSampler"})
 """Those that need a grid of every parameter."""
 
 _TRIES: Final = 8
-"""How many proposals of the sampler may be refused or repeat a trial before a draw at random takes their place."""
+"""How many proposals of the sampler may be refused or repeat a trial before a draw at random takes
+their place."""
 
 BY_VALUE: Final = True
 
@@ -70,12 +72,15 @@ def propose(
     args: Mapping[str, Any],
     allowed: Allowed,
 ) -> Iterator[Parameters]:
-    """Yield what the sampler suggests for each active parameter of a new trial, `Trial.suggest_*` as in Optuna.
+    """Yield what the sampler suggests for each active parameter of a new trial.
 
-    args: `sampler`, the name of a class in `optuna.samplers`, and behind the tuner's own arguments the sampler's.
+    It is asked as by Optuna's `Trial.suggest_*`.
+    args: `sampler`, the name of a class in `optuna.samplers`, and behind the tuner's own arguments
+    the sampler's.
 
-    The sampler sees each result as completed, the imported ones first, other ended trials as failed, and those that
-    run as running. It never repeats a parameter set, as far as the space has others.
+    The sampler sees each result as completed, the imported ones first, other ended trials as
+    failed, and those that run as running. It never repeats a parameter set, as far as the space has
+    others.
     Raises AmlcError if a package is missing that the sampler needs.
     Source: `optuna.study.Study.ask` and `tell`, Optuna 5.
     """
@@ -88,7 +93,8 @@ def propose(
             replay = _kept.pop(key, None)
             if replay is None or not replay.leads_to(events, allowed):
                 replay = _Replay(space, args, seed)
-            replay.log[:] = events[: len(replay.log)]  # the same objects compare faster the next time
+            # The same objects compare faster the next time.
+            replay.log[:] = events[: len(replay.log)]
             replay.follow(events[len(replay.log) :], allowed)
             asked = replay.ask(number, allowed)
         if asked is None:
@@ -107,7 +113,7 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
     return max(int(startup) - len(history), int(not history))
 
 
-# --- the samplers -------------------------------------------------------------------------------------------------
+# --- the samplers ---------------------------------------------------------------------------------
 
 
 def offered() -> Mapping[str, Callable[..., BaseSampler]]:
@@ -129,14 +135,17 @@ def arguments(name: str) -> Mapping[str, Parameter]:
 
 
 def construct(args: Mapping[str, Any], *, seed: int) -> BaseSampler:
-    """Return the sampler that `args` name and describe. Raises ValueError for arguments that it refuses."""
+    """Return the sampler that `args` describe. Raises ValueError for arguments that it refuses."""
     given = {name: value for name, value in args.items() if name not in OWN}
     with _quiet():
         return offered()[args["sampler"]](**given, seed=seed % 2**32)
 
 
 def continuous(axis: Axis) -> bool:
-    """Return whether an axis has no grid for Optuna: it is continuous, or rounded but not a plain quniform."""
+    """Return whether Optuna has no grid for an axis.
+
+    It is continuous, or rounded but not a plain quniform.
+    """
     from optuna.distributions import FloatDistribution
 
     return isinstance(_scale(axis, "").distribution, FloatDistribution)
@@ -154,11 +163,12 @@ def _require(name: str) -> None:
         packages = " and ".join(f"'{package}'" for package in lacking)
         are = "is" if len(lacking) == 1 else "are"
         raise AmlcError(
-            f"Optuna's {name} needs {packages}, which {are} not installed: pip install {' '.join(lacking)}."
+            f"Optuna's {name} needs {packages}, which {are} not installed: "
+            f"pip install {' '.join(lacking)}."
         )
 
 
-# --- what happened ------------------------------------------------------------------------------------------------
+# --- what happened --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +192,7 @@ _Event: TypeAlias = "_Asked | _Told"
 
 
 def _events(history: Sequence[Record], kept: _Replay | None, *, maximize: bool) -> list[_Event]:
-    """Return what happened, in its order: the imported results, and then each proposal and each end.
+    """Return what happened, in its order: imported results, then each proposal and each end.
 
     kept: spares the encoding of what it has from the same records.
     """
@@ -194,7 +204,10 @@ def _events(history: Sequence[Record], kept: _Replay | None, *, maximize: bool) 
     for record in history:
         loss = None if record.value is None else min(max(sign * record.value, -_HUGE), _HUGE)
         if record.imported:
-            begun += [_Asked(None, canonical(record.parameters), record.parameters), _Told(None, loss)]
+            begun += [
+                _Asked(None, canonical(record.parameters), record.parameters),
+                _Told(None, loss),
+            ]
             continue
         asked = known.get(index)
         if asked is None or asked.parameters is not record.parameters:
@@ -209,14 +222,14 @@ def _events(history: Sequence[Record], kept: _Replay | None, *, maximize: bool) 
     return begun + [event for _, _, event in sorted(events, key=lambda one: one[:2])]
 
 
-# --- the replay ---------------------------------------------------------------------------------------------------
+# --- the replay -----------------------------------------------------------------------------------
 
 
 class _Replay:
     """A study of Optuna's, and what it went through: `log`.
 
-    Kept from one call to the next, which changes nothing: what it would be asked or told in another order than in a
-    new process is left to a new one.
+    Kept from one call to the next, which changes nothing: what it would be asked or told in another
+    order than in a new process is left to a new one.
     """
 
     def __init__(self, space: Space, args: Mapping[str, Any], seed: int) -> None:
@@ -226,7 +239,9 @@ class _Replay:
         self.log: list[_Event] = []
         self._space = space
         self._axes = axes(space)
-        self._scales: dict[Key, _Scale] = {axis.key: _scale(axis, str(i)) for i, axis in enumerate(self._axes)}
+        self._scales: dict[Key, _Scale] = {
+            axis.key: _scale(axis, str(i)) for i, axis in enumerate(self._axes)
+        }
         self._args = args
         self._seed = seed
         self._forgetful = args["sampler"] in _FORGETFUL
@@ -240,7 +255,7 @@ class _Replay:
         self._refused: list[Parameters] = []
 
     def leads_to(self, events: Sequence[_Event], allowed: Allowed) -> bool:
-        """Return whether a new study, brought to the end of `events`, would be where this one will be."""
+        """Return whether a new study, told all of `events`, would be where this one will be."""
         return self.log == events[: len(self.log)] and not any(map(allowed, self._refused))
 
     def follow(self, events: Sequence[_Event], allowed: Allowed) -> None:
@@ -270,7 +285,9 @@ class _Replay:
         if self._forgetful or event.index is None:
             self._settle(event, None, {})
             return
-        trial, parameters, suggested = self._generate(event.index, lambda p: canonical(p) == event.digest or allowed(p))
+        trial, parameters, suggested = self._generate(
+            event.index, lambda p: canonical(p) == event.digest or allowed(p)
+        )
         attributes = self._attributes(trial)
         if suggested and (parameters is None or canonical(parameters) != event.digest):
             self._tell(trial.number, None)
@@ -278,7 +295,7 @@ class _Replay:
         self._settle(event, trial if suggested else None, attributes)
 
     def _generate(self, index: int, may: Allowed) -> tuple[Trial, Parameters | None, bool]:
-        """Return the last trial that the sampler was asked for, parameters, and whether they are that trial's."""
+        """Return the sampler's last trial, parameters, and whether they are that trial's."""
         from numpy.random import default_rng
 
         if self._forgetful:
@@ -293,7 +310,8 @@ class _Replay:
                 if not self._forgetful:
                     self._refused.append(parameters)
             self._tell(trial.number, None)
-        drawn = distinct(self._space, draws(default_rng([self._seed, index, _DRAW]), self._axes), self._taken)
+        points = draws(default_rng([self._seed, index, _DRAW]), self._axes)
+        drawn = distinct(self._space, points, self._taken)
         return trial, next(filter(may, drawn), None), False
 
     def _suggested(self, trial: Trial) -> Point:
@@ -314,7 +332,7 @@ class _Replay:
         return {} if self._forgetful or "x_for_tell" in found else dict(found)
 
     def _settle(self, asked: _Asked, trial: Trial | None, attributes: dict[str, Any]) -> None:
-        """Let a trial run: the one that the sampler suggested or, if its parameters are others, a new one."""
+        """Let a trial run: the suggested one or, if its parameters are others, a new one."""
         from optuna.trial import TrialState, create_trial
 
         if trial is not None and not self._forgetful:
@@ -337,7 +355,8 @@ class _Replay:
     def _tell(self, number: int, loss: float | None) -> None:
         from optuna.trial import TrialState
 
-        self._study.tell(number, loss, state=TrialState.FAIL if loss is None else TrialState.COMPLETE)
+        state = TrialState.FAIL if loss is None else TrialState.COMPLETE
+        self._study.tell(number, loss, state=state)
 
     def _note(self, asked: _Asked) -> None:
         self.log.append(asked)

@@ -1,4 +1,4 @@
-"""PBT: a population that trains step by step, its worst going on from checkpoints of its best, perturbed."""
+"""PBT: a population trains in steps; the worst go on from checkpoints of the best, perturbed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from amlc.tuners.shared.brackets import LOAD, SAVE
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-_STEPS = 1  # a stream of random numbers beside Random's; no 0, for default_rng([seed, 0]) is default_rng(seed)
+# A stream of random numbers beside Random's; no 0, for default_rng([seed, 0]) is default_rng(seed).
+_STEPS = 1
 _TRIES = 64  # perturbations that may be refused before a draw at random takes their place
 _SMALLEST = 1e-10  # NNI's lower bound for a qlognormal, so that there is a logarithm
 
@@ -30,17 +31,20 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield what is left of the current generation; nothing until all of the previous one has ended.
+    """Yield what is left of this generation; nothing until all of the previous one has ended.
 
-    Trial k of a generation is individual k: one step of training, from the checkpoint in `load_checkpoint_dir` to
-    `save_checkpoint_dir`, which is `<all_checkpoint_dir>/<individual>/<generation>`. In generation 0, Random's draws
-    (which may repeat: each individual is a model of its own), both are the same folder. From then on the worst
-    ceil(fraction * size) load the checkpoint of one of as many best, whose parameters they take over perturbed; the
-    others go on from their own with the parameters that they have. The order in which trials end changes nothing.
+    Trial k of a generation is individual k: one step of training, from the checkpoint in
+    `load_checkpoint_dir` to `save_checkpoint_dir`, which is
+    `<all_checkpoint_dir>/<individual>/<generation>`. In generation 0, Random's draws (which may
+    repeat: each individual is a model of its own), both are the same folder. From then on the worst
+    ceil(fraction * size) load the checkpoint of one of as many best, whose parameters they take
+    over perturbed; the others go on from their own with the parameters that they have. The order in
+    which trials end changes nothing.
 
-    A failed trial is the worst. It is copied only when all of the best have failed, and since its own checkpoint may
-    not exist, what follows it loads what it loaded; NNI 3.0 goes on from the missing one. The last complete generation
-    of imported trials is the one before the first. `allowed` sees the parameters without the two folders.
+    A failed trial is the worst. It is copied only when all of the best have failed, and since its
+    own checkpoint may not exist, what follows it loads what it loaded; NNI 3.0 goes on from the
+    missing one. The last complete generation of imported trials is the one before the first.
+    `allowed` sees the parameters without the two folders.
     Source: NNI 3.0, `algorithms/hpo/pbt_tuner.py`; Jaderberg et al. 2017, arXiv 1711.09846.
     """
     from numpy.random import default_rng
@@ -52,7 +56,8 @@ def propose(
     position = _position(history, args)
     individuals = range(position, min(position + count, args["population_size"]))
     if not before:
-        sets = filter(allowed, (deliver(space_axes, point) for point in draws(default_rng(seed), space_axes)))
+        points = draws(default_rng(seed), space_axes)
+        sets = filter(allowed, (deliver(space_axes, point) for point in points))
         for individual, parameters in zip(individuals, islice(sets, position, None), strict=False):
             folder = _folder(args, individual, epoch)
             yield {**parameters, LOAD: folder, SAVE: folder}
@@ -66,9 +71,10 @@ def propose(
         else:
             old = before[individual]
             following = _kept(space_axes, old.parameters, rng)
+        checkpoint = SAVE if old.value is not None else LOAD
         yield {
             **following,
-            LOAD: old.parameters.get(SAVE if old.value is not None else LOAD, _folder(args, individual, epoch - 1)),
+            LOAD: old.parameters.get(checkpoint, _folder(args, individual, epoch - 1)),
             SAVE: _folder(args, individual, epoch),
         }
 
@@ -95,23 +101,26 @@ def _position(history: Sequence[Record], args: Mapping[str, Any]) -> int:
 
 
 def _stage(history: Sequence[Record], args: Mapping[str, Any]) -> tuple[int, Sequence[Record]]:
-    """Return the number of the current generation, and the records of the one before; none before the first."""
+    """Return the current generation's number, and the records of the one before; at first none."""
     size = int(args["population_size"])
     epoch, imported = _imported(history, args)
     own = [record for record in history if not record.imported]
     generation = len(own) // size
-    return epoch + generation, own[(generation - 1) * size : generation * size] if generation else imported
+    if not generation:
+        return epoch, imported
+    return epoch + generation, own[(generation - 1) * size : generation * size]
 
 
 def _imported(history: Sequence[Record], args: Mapping[str, Any]) -> tuple[int, Sequence[Record]]:
-    """Return the number behind the last imported generation that is complete, and the best of its records."""
+    """Return the number after the last imported complete generation, and its best records."""
     generations: dict[int, list[Record]] = {}
     for record in history:
         name = posixpath.basename(str(record.parameters.get(SAVE, ""))) if record.imported else ""
         if name.isdecimal():
             generations.setdefault(int(name), []).append(record)
     size = int(args["population_size"])
-    epoch = max((number for number, records in generations.items() if len(records) >= size), default=-1)
+    complete = (number for number, records in generations.items() if len(records) >= size)
+    epoch = max(complete, default=-1)
     records = generations.get(epoch, [])
     return epoch + 1, [records[place] for place in _ranking(records, args)[:size]]
 
@@ -123,7 +132,9 @@ def _ranking(records: Sequence[Record], args: Mapping[str, Any]) -> list[int]:
     return sorted(range(len(records)), key=costs.__getitem__)
 
 
-def _best_and_worst(before: Sequence[Record], args: Mapping[str, Any]) -> tuple[Sequence[int], frozenset[int]]:
+def _best_and_worst(
+    before: Sequence[Record], args: Mapping[str, Any]
+) -> tuple[Sequence[int], frozenset[int]]:
     """Return which individuals may be copied, and which become a copy."""
     ranking = _ranking(before, args)
     count = math.ceil(args["fraction"] * len(before))
@@ -133,7 +144,7 @@ def _best_and_worst(before: Sequence[Record], args: Mapping[str, Any]) -> tuple[
 
 
 def _kept(space_axes: Sequence[Axis], parameters: Parameters, rng: Generator) -> Parameters:
-    """Return the parameters as they are; what an edit of the search space has added is drawn at random."""
+    """Return the parameters as they are; what an edit of the space has added is drawn at random."""
     drawn = deliver(space_axes, next(draws(rng, space_axes)))
     return {name: parameters.get(name, value) for name, value in drawn.items()}
 
@@ -146,12 +157,13 @@ def _perturbed(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Parameters:
-    """Return `parameters` with each one moved a step up or down, or drawn anew with `resample_probability`."""
+    """Return `parameters`, each a step up or down or drawn anew with `resample_probability`."""
     for _ in range(_TRIES):
         point = dict(next(draws(rng, space_axes)))
         for axis in space_axes:
             resample, down = rng.random(2)
-            moved = _moved(axis, parameters.get(str(axis.key[0])), -1 if down < 0.5 else 1, args["factor"])
+            direction = -1 if down < 0.5 else 1
+            moved = _moved(axis, parameters.get(str(axis.key[0])), direction, args["factor"])
             if resample >= args["resample_probability"] and moved is not None:
                 point[axis.key] = moved
         found = deliver(space_axes, point)
@@ -161,10 +173,10 @@ def _perturbed(
 
 
 def _moved(axis: Axis, value: Any, direction: int, factor: float) -> float | None:
-    """Return the coordinate one step from `value`, within the bounds; None if the axis does not have the value.
+    """Return the coordinate one step from `value`, within the bounds; None if the axis lacks it.
 
-    direction: 1 or -1. A step is one option, one whole number, one q, or `factor` times the width (sigma, for the
-    normal types) of the draw.
+    direction: 1 or -1. A step is one option, one whole number, one q, or `factor` times the width
+    (sigma, for the normal types) of the draw.
     """
     dimension = axis.dimension
     if isinstance(dimension, Real) and dimension.q is not None and isinstance(value, (int, float)):
@@ -184,7 +196,7 @@ def _moved(axis: Axis, value: Any, direction: int, factor: float) -> float | Non
 
 
 def _inside(dimension: Real, x: float) -> float:
-    """Return `x`, or the next coordinate whose value is within the bounds: exp(log(0.1)) is more than 0.1."""
+    """Return `x`, or the next coordinate of a value within the bounds: exp(log(0.1)) > 0.1."""
     for _ in range(16 if dimension.log else 0):
         if dimension.a <= math.exp(x) <= dimension.b:
             break

@@ -20,12 +20,14 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield draws from `numpy.random.default_rng(seed)`, one number for each active axis in depth-first order.
+    """Yield draws from `numpy.random.default_rng(seed)`, one number for each active axis.
 
-    Of `history` only its length counts: the sequence goes on behind as many of its own parameter sets. `args` change
-    nothing: the tuner's own `seed` is in `seed` already.
+    Axes are drawn in depth-first order. Of `history` only its length counts: the sequence goes on
+    behind as many of its own parameter sets. `args` change nothing: the tuner's own `seed` is in
+    `seed` already.
     """
-    from numpy.random import default_rng  # here, because importing numpy takes as long as validating a file
+    # Here, because importing numpy takes as long as validating a file.
+    from numpy.random import default_rng
 
     space_axes = axes(space)
     sequence = distinct(space, draws(default_rng(seed), space_axes))

@@ -25,7 +25,8 @@ _STARTUP: Final = 10
 _MOST: Final = 2000
 """How many results the forest sees at most: the best and the latest."""
 
-# The defaults of smac's facade for hyperparameters, but for the challengers, of which it draws 10,000.
+# The defaults of smac's facade for hyperparameters, but for the challengers, of which it draws
+# 10,000.
 _RANDOM: Final = 0.2
 _TREES: Final = 10
 _LEAST_GAIN: Final = 1e-8
@@ -46,17 +47,20 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield 10 draws of Random's sequence, then the largest expected improvements; one proposal in 5 is a draw.
+    """Yield 10 draws of Random's sequence, then the largest expected improvements.
 
-    The forest is that of the smac package, and so are its settings and the scale of the results. Its loop is not: one
-    proposal takes the facade 2 s, its forest alone, made of scikit-learn's trees, 0.2 s, and its local search depends
-    on the order of a Python set, which no two processes share. Running trials count as average, valueless ones nothing.
-    `config_dedup` changes nothing: no trial of a finite space comes twice, and those of others differ anyway. Of more
-    than 2,000 results the forest sees the best and the latest.
+    One proposal in 5 is a draw. The forest is that of the smac package, and so are its settings and
+    the scale of the results. Its loop is not: one proposal takes the facade 2 s, its forest alone,
+    made of scikit-learn's trees, 0.2 s, and its local search depends on the order of a Python set,
+    which no two processes share. Running trials count as average, valueless ones nothing.
+    `config_dedup` changes nothing: no trial of a finite space comes twice, and those of others
+    differ anyway. Of more than 2,000 results the forest sees the best and the latest.
 
-    NNI begins with the lowest values of all parameters, and from the second trial on every other one is a draw.
-    Source: NNI 3.0, `algorithms/hpo/smac_tuner/`; smac 2.4, `facade/hyperparameter_optimization_facade.py`; Hutter et
-    al. 2011, "Sequential model-based optimization for general algorithm configuration".
+    NNI begins with the lowest values of all parameters, and from the second trial on every other
+    one is a draw.
+    Source: NNI 3.0, `algorithms/hpo/smac_tuner/`; smac 2.4,
+    `facade/hyperparameter_optimization_facade.py`; Hutter et al. 2011, "Sequential model-based
+    optimization for general algorithm configuration".
     """
     require("sklearn", algorithm="SMAC", extra="tuners")
     return stepwise(
@@ -77,7 +81,9 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
     return max(_STARTUP - len(history), 0)
 
 
-def _suggest(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> Iterator[Suggestion]:
+def _suggest(
+    space_axes: Sequence[Axis], evidence: Evidence, rng: Generator
+) -> Iterator[Suggestion]:
     import numpy as np
 
     if rng.random() < _RANDOM:
@@ -99,20 +105,27 @@ def _suggest(space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> 
 
 
 def _scaled(values: Matrix) -> Matrix:
-    """Return the logarithm of the values between 0 and 1, where twice the way from the 5th percentile to the best is 0.
+    """Return the logarithm of the values, brought between 0 and 1.
 
-    What smac's `RunHistoryLogScaledEncoder` does: the differences between good results weigh more.
+    Twice the way from the 5th percentile to the best is 0. What smac's `RunHistoryLogScaledEncoder`
+    does: the differences between good results weigh more.
     """
     import numpy as np
 
     low, high = values.min(), values.max()
     low -= np.percentile(values, 5) - low
-    return np.log(np.maximum((values - low) / (high - low), 1e-10)) if high > low else np.zeros_like(values)
+    scaled: Matrix = np.zeros_like(values)
+    if high > low:
+        scaled = np.log(np.maximum((values - low) / (high - low), 1e-10))
+    return scaled
 
 
 @dataclass(frozen=True, slots=True)
 class _Forest:
-    """A random forest of logarithms. trees: each with what its nodes predict. seen: the mean of what was seen, (n,)."""
+    """A random forest of logarithms.
+
+    trees: each with what its nodes predict. seen: the mean of what was seen, (n,).
+    """
 
     trees: Sequence[tuple[Any, Matrix]]
     seen: Matrix
@@ -122,9 +135,10 @@ class _Forest:
     def fit(cls, known: Matrix, values: Matrix, *, seed: int) -> _Forest:
         """Return the forest that smac's facade for hyperparameters would grow.
 
-        smac's own class makes the same one of scikit-learn's trees, 10 times as slowly, but that it forgets to tell
-        them its `splitter`, "random": with that the best of 50 trials on Hartmann-6 is -3.0, without it -2.2 (medians
-        of 12 seeds). A leaf predicts the logarithm of the mean of what it holds, not the mean of logarithms.
+        smac's own class makes the same one of scikit-learn's trees, 10 times as slowly, but that it
+        forgets to tell them its `splitter`, "random": with that the best of 50 trials on Hartmann-6
+        is -3.0, without it -2.2 (medians of 12 seeds). A leaf predicts the logarithm of the mean of
+        what it holds, not the mean of logarithms.
         """
         import numpy as np
         from numpy.random import RandomState
@@ -138,12 +152,18 @@ class _Forest:
             drawn = RandomState(state).randint(0, len(rows), len(rows), dtype=np.int32)
             often = np.bincount(drawn, minlength=len(rows)).astype(float)
             model = DecisionTreeRegressor(
-                splitter="random", max_leaf_nodes=most, min_impurity_decrease=_LEAST_GAIN, random_state=state
+                splitter="random",
+                max_leaf_nodes=most,
+                min_impurity_decrease=_LEAST_GAIN,
+                random_state=state,
             )
             with config_context(skip_parameter_validation=True):
                 tree = model.fit(rows, values, sample_weight=often, check_input=False).tree_
             leaves = tree.apply(rows)
-            sums, counts = (np.bincount(leaves, weights, tree.node_count) for weights in (often * results, often))
+            sums, counts = (
+                np.bincount(leaves, weights, tree.node_count)
+                for weights in (often * results, often)
+            )
             predicted = np.log(np.divide(sums, counts, where=counts > 0, out=np.ones_like(sums)))
             trees.append((tree, predicted))
             means.append(predicted[leaves])
@@ -161,7 +181,8 @@ class _Forest:
     def improvement(self, units: Matrix) -> Matrix:
         """Return the expected improvement of values of which the forest knows the logarithms.
 
-        Source: Hutter et al. 2009, "An experimental investigation of model-based parameter optimisation", sec. 5.2.
+        Source: Hutter et al. 2009, "An experimental investigation of model-based parameter
+        optimisation", sec. 5.2.
         """
         import numpy as np
         from scipy.special import ndtr

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from amlc.model import Choice, Parameters, Real, Record, Space
 from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
-from amlc.space.points import MODEL_DIGITS, Axis, Key, Point, axes, coordinates, deliver, endless, locate
+from amlc.space.points import (
+    MODEL_DIGITS,
+    Axis,
+    Key,
+    Point,
+    axes,
+    coordinates,
+    deliver,
+    endless,
+    locate,
+)
 from amlc.tuners.shared.failures import elsewhere
 from amlc.tuners.shared.feasibility import feasible
 
@@ -27,30 +37,37 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _TRIES: Final = 8
-"""How many proposals of the model may be refused or repeat a trial before a draw at random takes their place."""
+"""How many proposals of the model may be refused or repeat a trial before a draw at random takes
+their place."""
 
 _MOST_OTHERS: Final = 300
-"""How many of the results that are not among the good ones the model sees; more change little, and take long."""
+"""How many of the results that are not among the good ones the model sees; more change little, and
+take long."""
 
 _GOOD: Final = 0.4
-"""The share of good results for `gamma` 1: with NNI's default for it the tenth that Optuna takes by itself."""
+"""The share of good results for `gamma` 1: with NNI's default for it the tenth that Optuna takes by
+itself."""
 
 _COPIES: Final = 40
-"""About how many copies of good results there are together: with more of them, each has fewer. For Optuna's windows
-grow narrow with their number, and those around two or three results soon propose little else."""
+"""About how many copies of good results there are together: with more of them, each has fewer. For
+Optuna's windows grow narrow with their number, and those around two or three results soon propose
+little else."""
 
 _MOVED: Final = 0.5
-"""How far copies of a whole number are moved, as a share of an Optuna window's least width without copies: the copies
-make windows so narrow that they hold one whole number alone, and what they propose has been tried."""
+"""How far copies of a whole number are moved, as a share of an Optuna window's least width without
+copies: the copies make windows so narrow that they hold one whole number alone, and what they
+propose has been tried."""
 
 _MOST_STEPS: Final = 1000
-"""A finer grid of numbers counts as continuous: that is faster, and a Parzen window sees no difference."""
+"""A finer grid of numbers counts as continuous: that is faster, and a Parzen window sees no
+difference."""
 
 _SIGMAS: Final = 4.0
 """A normal type is modelled between mu - 4 sigma and mu + 4 sigma; 1 draw in 16,000 lies beyond."""
 
 _MODEL: Final = 1
-"""The stream of random numbers beside the start-up's; no 0, for default_rng([seed, 0]) is default_rng(seed)."""
+"""The stream of random numbers beside the start-up's; no 0, for default_rng([seed, 0]) is
+default_rng(seed)."""
 
 BY_VALUE: Final = True
 
@@ -64,29 +81,35 @@ def propose(
     args: Mapping[str, Any],
     allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield NNI's start-up draws, bit for bit, and behind them samples of Optuna's multivariate TPE.
+    """Yield NNI's start-up draws, bit for bit, then samples of Optuna's multivariate TPE.
 
-    Start-up: `n_startup_jobs` random draws, less what was imported, and others while there are not half as many
-    results. What has no value and does not run, or does not fit the space, teaches nothing.
+    Start-up: `n_startup_jobs` random draws, less what was imported, and others while there are not
+    half as many results. What has no value and does not run, or does not fit the space, teaches
+    nothing.
 
     `args`, where they mean something else than in NNI:
-    - n_ei_candidates: of points, for the parameters of one branch are modelled together; NNI's are of single values.
-    - gamma: 0.4 gamma N of N results are the good ones, at most `linear_forgetting`; NNI takes gamma sqrt(N), which
-      is too few for more than one parameter at a time. The better of them count more often: of n, the one of rank r as
-      level**2 / 2, at least once, where level = min(n, sqrt(240 / n)) (1 - r / n). All but the first of these copies
-      are moved along randint and quniform, by a normal draw of half a step for 1 + n values, and more for more values.
-    - constant_liar_type: whatever its name, running trials count as bad ones, which is the only lie that Optuna has;
-      NNI's default is "best". With None they are left out.
+    - n_ei_candidates: of points, for the parameters of one branch are modelled together; NNI's are
+      of single values.
+    - gamma: 0.4 gamma N of N results are the good ones, at most `linear_forgetting`; NNI takes
+      gamma sqrt(N), which is too few for more than one parameter at a time. The better of them
+      count more often: of n, the one of rank r as level**2 / 2, at least once, where
+      level = min(n, sqrt(240 / n)) (1 - r / n). All but the first of these copies are moved along
+      randint and quniform, by a normal draw of half a step for 1 + n values, and more for more
+      values.
+    - constant_liar_type: whatever its name, running trials count as bad ones, which is the only
+      lie that Optuna has; NNI's default is "best". With None they are left out.
 
-    Of the results that are no good ones the model sees the latest 300. A finite space never repeats a parameter set.
-    Where trials are likely to fail (`feasible`) none is proposed; constrained TPE multiplies its ratio by one of
-    densities of feasible and other trials.
-    Source: NNI 3.0, `algorithms/hpo/tpe_tuner.py`; Bergstra et al. 2011, section 4; `optuna.samplers.TPESampler`;
-    Watanabe and Hutter 2023, "c-TPE: tree-structured Parzen estimator with inequality constraints".
+    Of the results that are no good ones the model sees the latest 300. A finite space never repeats
+    a parameter set. Where trials are likely to fail (`feasible`) none is proposed; constrained TPE
+    multiplies its ratio by one of densities of feasible and other trials.
+    Source: NNI 3.0, `algorithms/hpo/tpe_tuner.py`; Bergstra et al. 2011, section 4;
+    `optuna.samplers.TPESampler`; Watanabe and Hutter 2023, "c-TPE: tree-structured Parzen estimator
+    with inequality constraints".
     """
     settings = Settings.of(args)
     records = list(history)
-    for parameters in islice(_startup(space, history, settings.n_startup_jobs, seed, allowed), count):
+    startup = _startup(space, history, settings.n_startup_jobs, seed, allowed)
+    for parameters in islice(startup, count):
         yield parameters
         records.append(Record(parameters=parameters))
     if len(records) < settings.n_startup_jobs:
@@ -106,7 +129,10 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """NNI's arguments, with its defaults for `tpe_args`. lie: whether running trials count as bad ones."""
+    """NNI's arguments, with its defaults for `tpe_args`.
+
+    lie: whether running trials count as bad ones.
+    """
 
     maximize: bool
     lie: bool
@@ -120,13 +146,17 @@ class Settings:
     def of(cls, args: Mapping[str, Any]) -> Settings:
         """Return the settings of TPE's `classArgs`, or of TPE_legacy's, which have no `tpe_args`.
 
-        TPE_legacy lies only with `parallel_optimize`; NNI's source: `algorithms/hpo/hyperopt_tuner.py`.
+        TPE_legacy lies only with `parallel_optimize`; NNI's source:
+        `algorithms/hpo/hyperopt_tuner.py`.
         """
         maximize = args["optimize_mode"] == "maximize"
         if "tpe_args" not in args:
             return cls(maximize=maximize, lie=args["parallel_optimize"])
-        given = {name: value for name, value in args["tpe_args"].items() if name != "constant_liar_type"}
-        return cls(maximize=maximize, lie=args["tpe_args"]["constant_liar_type"] is not None, **given)
+        given = {
+            name: value for name, value in args["tpe_args"].items() if name != "constant_liar_type"
+        }
+        lie = args["tpe_args"]["constant_liar_type"] is not None
+        return cls(maximize=maximize, lie=lie, **given)
 
     def loss(self, value: float) -> float:
         """Return a result so that smaller is better."""
@@ -137,7 +167,7 @@ class Settings:
         return min(math.ceil(_GOOD * self.gamma * count), self.linear_forgetting)
 
     def weights(self, count: int) -> NDArray[Any]:
-        """Return the weights of `count` results, the oldest first: a ramp, and 1 for the latest ones."""
+        """Return the weights of `count` results, the oldest first: a ramp, and 1 for the latest."""
         import numpy as np
 
         flat = min(self.linear_forgetting, count)
@@ -145,9 +175,16 @@ class Settings:
 
 
 def _startup(
-    space: Space, history: Sequence[Record], jobs: int, seed: int, allowed: Callable[[Parameters], bool]
+    space: Space,
+    history: Sequence[Record],
+    jobs: int,
+    seed: int,
+    allowed: Callable[[Parameters], bool],
 ) -> Iterator[Parameters]:
-    """Yield what is left of the start-up: the Random tuner's sequence; in a finite space, but what was imported."""
+    """Yield what is left of the start-up: the Random tuner's sequence.
+
+    In a finite space, what was imported is left out.
+    """
     if len(history) >= jobs:
         return iter(())
     from numpy.random import default_rng
@@ -184,15 +221,16 @@ def _following(
 
 def _repeats(records: Sequence[Record], parameters: Parameters) -> bool:
     alike = [record.parameters for record in records if record.parameters == parameters]
-    return bool(alike) and canonical(parameters) in map(canonical, alike)  # 1, 1.0 and true are three values
+    # 1, 1.0 and true are three values.
+    return bool(alike) and canonical(parameters) in map(canonical, alike)
 
 
-# --- what the model sees --------------------------------------------------------------------------------------------
+# --- what the model sees --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """One axis as Optuna has it: `enter` turns coordinates into its values, `leave` turns these back.
+    """One axis for Optuna: `enter` turns coordinates into its values, `leave` turns these back.
 
     values, step: of a grid of numbers, how many there are and how far apart; 0 for any other axis.
     """
@@ -205,7 +243,7 @@ class _Scale:
     step: float = 0.0
 
     def moved(self, x: float, by: float) -> float:
-        """Return a coordinate that is `by` times the length of the axis away from `x`; x if that is no grid."""
+        """Return a coordinate `by` times the axis's length away from `x`; x if that is no grid."""
         return x + self.step * round(by * self.values)
 
 
@@ -219,7 +257,8 @@ def _scale(axis: Axis, name: str) -> _Scale:
         low, high = _bounds(dimension)
         span = FloatDistribution(low, high if low < high else low + 1)
         return _Scale(name, span, clipped := lambda x: min(max(float(x), low), high), clipped)
-    if isinstance(dimension, Real):  # NNI's grid counts from 0 and is clipped; Optuna's `step` counts from `low`
+    if isinstance(dimension, Real):
+        # NNI's grid counts from 0 and is clipped; Optuna's `step` counts from `low`.
         width = dimension.q or 1.0
         first, last = round(dimension.a / width), round(dimension.b / width)
     else:
@@ -230,7 +269,9 @@ def _scale(axis: Axis, name: str) -> _Scale:
 
     if last - first < _MOST_STEPS:
         grid: BaseDistribution = IntDistribution(first, last)
-        return _Scale(name, grid, lambda x: nearest(x / width), lambda k: k * width, last - first + 1, width)
+        return _Scale(
+            name, grid, lambda x: nearest(x / width), lambda k: k * width, last - first + 1, width
+        )
     grid = FloatDistribution(first - 0.5, last + 0.5)
     return _Scale(name, grid, lambda x: float(nearest(x / width)), lambda k: nearest(k) * width)
 
@@ -248,22 +289,30 @@ def _seen(
     space_axes: Sequence[Axis], records: Sequence[Record], settings: Settings
 ) -> tuple[list[_Result], list[_Result]]:
     """Return the good results and the latest of the others."""
-    results = [(n, record, settings.loss(record.value)) for n, record in enumerate(records) if record.value is not None]
+    results = [
+        (n, record, settings.loss(record.value))
+        for n, record in enumerate(records)
+        if record.value is not None
+    ]
     ranking = sorted(results, key=lambda result: result[2])
     best = list(islice(_located(space_axes, ranking), settings.good(len(results))))
     taken = {number for number, _, _ in best}
-    others = _located(space_axes, (result for result in reversed(results) if result[0] not in taken))
+    others = _located(
+        space_axes, (result for result in reversed(results) if result[0] not in taken)
+    )
     return best, list(islice(others, _MOST_OTHERS))
 
 
-def _located(space_axes: Sequence[Axis], records: Iterable[tuple[int, Record, float | None]]) -> Iterator[_Result]:
+def _located(
+    space_axes: Sequence[Axis], records: Iterable[tuple[int, Record, float | None]]
+) -> Iterator[_Result]:
     for number, record, loss in records:
         point = locate(space_axes, record.parameters)
         if point is not None:
             yield number, point, loss
 
 
-# --- Optuna ---------------------------------------------------------------------------------------------------------
+# --- Optuna ---------------------------------------------------------------------------------------
 
 
 def _samples(
@@ -272,7 +321,11 @@ def _samples(
     """Yield points to try next, for ever; none if no result fits the space."""
     best, others = _seen(space_axes, records, settings)
     if settings.lie:
-        running = ((number, record, None) for number, record in enumerate(records) if not record.status.ended)
+        running = (
+            (number, record, None)
+            for number, record in enumerate(records)
+            if not record.status.ended
+        )
         others += _located(space_axes, running)
     scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
     deviation = _MOVED / (1 + len(best))
@@ -281,9 +334,11 @@ def _samples(
         more = _copies(rank, len(best)) - 1
         good.append((number, point, loss))
         good += [(number, _moved(scales, point, deviation, rng), loss) for _ in range(more)]
-    if best:  # against a mean good result the prior weighs what it did against one of which there is no copy
+    if best:
+        # Against a mean good result the prior weighs what it did against one without copies.
         settings = replace(settings, prior_weight=settings.prior_weight * len(good) / len(best))
-    trials = [_trial(scales, *result) for result in sorted([*good, *others], key=lambda result: result[0])]
+    by_number = sorted([*good, *others], key=lambda result: result[0])
+    trials = [_trial(scales, *result) for result in by_number]
     while best:
         with _quiet():
             point = _sample(space_axes, scales, _study(trials), settings, len(good), rng)
@@ -293,17 +348,20 @@ def _samples(
 def _copies(rank: int, count: int) -> int:
     """Return how many times Optuna is told one of `count` good results; rank 0 is the best one.
 
-    Half the square of its level: min(count, sqrt(6 _COPIES / count)) of the best one, and less in proportion of those
-    behind it. The more Optuna is told of, the nearer to them it looks: its least width of a Parzen window is 1/(1 + n)
-    of the range for n results. With one copy each that were a sixth of it after 50 trials.
+    Half the square of its level: min(count, sqrt(6 _COPIES / count)) of the best one, and less in
+    proportion of those behind it. The more Optuna is told of, the nearer to them it looks: its
+    least width of a Parzen window is 1/(1 + n) of the range for n results. With one copy each that
+    were a sixth of it after 50 trials.
     """
     level = min(count, math.sqrt(6 * _COPIES / count)) * (count - rank) / count
     return max(int(level * level / 2), 1)
 
 
 def _moved(scales: Mapping[Key, _Scale], point: Point, deviation: float, rng: Generator) -> Point:
-    """Return a copy of `point` of which the numbers on grids are moved, by a normal draw of their axes' lengths."""
-    return {key: scales[key].moved(x, deviation * rng.standard_normal()) for key, x in point.items()}
+    """Return a copy of `point`, numbers on grids moved by a normal draw of their axes' lengths."""
+    return {
+        key: scales[key].moved(x, deviation * rng.standard_normal()) for key, x in point.items()
+    }
 
 
 def _sample(
@@ -322,7 +380,9 @@ def _sample(
     for first in space_axes:
         if first.key in point or not first.active(point):
             continue
-        branch = {axis.key: scales[axis.key] for axis in space_axes if axis.key[:-1] == first.key[:-1]}
+        branch = {
+            axis.key: scales[axis.key] for axis in space_axes if axis.key[:-1] == first.key[:-1]
+        }
         sampler = TPESampler(
             seed=int(rng.integers(2**32)),
             n_startup_trials=0,
@@ -333,12 +393,15 @@ def _sample(
             prior_weight=settings.prior_weight,
             constant_liar=settings.lie,
         )
-        found = sampler.sample_relative(study, following, {scale.name: scale.distribution for scale in branch.values()})
+        wanted = {scale.name: scale.distribution for scale in branch.values()}
+        found = sampler.sample_relative(study, following, wanted)
         point.update((key, scale.leave(found[scale.name])) for key, scale in branch.items())
     return point
 
 
-def _trial(scales: Mapping[Key, _Scale], number: int, point: Point, loss: float | None) -> FrozenTrial:
+def _trial(
+    scales: Mapping[Key, _Scale], number: int, point: Point, loss: float | None
+) -> FrozenTrial:
     """Return Optuna's form of a trial; without a loss it is running."""
     from optuna.trial import FrozenTrial, TrialState
 
@@ -365,7 +428,7 @@ def _study(trials: Sequence[FrozenTrial]) -> Study:
 
 @cache
 def _view() -> Callable[[Sequence[FrozenTrial]], InMemoryStorage]:
-    """Return a storage of given trials: adding them one by one to Optuna's own takes 100 times as long."""
+    """Return a storage of given trials: adding them to Optuna's own takes 100 times as long."""
     from optuna.storages import InMemoryStorage
     from optuna.trial import TrialState
 
@@ -390,7 +453,7 @@ def _view() -> Callable[[Sequence[FrozenTrial]], InMemoryStorage]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna from logging, from warning of arguments that it will not always have, and of log(0)."""
+    """Keep Optuna from logging, and from warning of log(0) and of arguments that may go away."""
     import numpy as np
     from optuna import logging
 

@@ -1,4 +1,4 @@
-"""What happened in an experiment, in its order: what a class of the user's own is told again in each process."""
+"""What happened, in its order: what a class of the user's own is told again in each process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from amlc.space.canonical import canonical
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """All results that were imported, parameters and value, before any trial. Equal digests: equal rows."""
+    """All imported results, parameters and value, before any trial. Equal digests: equal rows."""
 
     digest: tuple[bytes, ...]
     rows: tuple[tuple[Parameters, float], ...] = field(compare=False)
@@ -61,7 +61,7 @@ _EVENTS: Final[Mapping[Status, str]] = {
 
 
 def happened(history: Sequence[Record], encoded: Encoded) -> list[Event]:
-    """Return what happened, in its order: the imported results, and then each proposal, report and end.
+    """Return what happened, in order: the imported results, then each proposal, report and end.
 
     encoded: spares the encoding of what it has of the same records; takes up the others.
     """
@@ -81,12 +81,19 @@ def happened(history: Sequence[Record], encoded: Encoded) -> list[Event]:
     ordered = [event for _, event in sorted(placed, key=lambda one: one[0])]
     if not rows:
         return ordered
-    digest = tuple(canonical({"parameter": parameters, "value": value}) for parameters, value in rows)
+    digest = tuple(
+        canonical({"parameter": parameters, "value": value}) for parameters, value in rows
+    )
     return [Imported(digest, tuple(rows)), *ordered]
 
 
-def _of(index: int, record: Record, known: tuple[Record, tuple[_Placed, ...]] | None) -> Iterator[_Placed]:
-    """Yield what happened to one trial, each with its place: at the same number ends come behind all proposals."""
+def _of(
+    index: int, record: Record, known: tuple[Record, tuple[_Placed, ...]] | None
+) -> Iterator[_Placed]:
+    """Yield what happened to one trial, each with its place.
+
+    At the same number ends come behind all proposals.
+    """
     if known is not None and known[0].parameters is record.parameters:
         asked = known[1][0][1]
     else:
@@ -102,5 +109,6 @@ def _of(index: int, record: Record, known: tuple[Record, tuple[_Placed, ...]] | 
 def _final(record: Record) -> str | None:
     if record.reported is not None:
         return json.dumps(record.reported)
-    is_result = record.status is Status.SUCCEEDED and not record.guessed and record.value is not None
-    return json.dumps(record.value) if is_result else None
+    if record.status is not Status.SUCCEEDED or record.guessed or record.value is None:
+        return None
+    return json.dumps(record.value)

@@ -1,4 +1,7 @@
-"""Call what may wait for something that only the caller could bring, as tuners do that NNI calls in several threads."""
+"""Call what may wait for something that only the caller could bring.
+
+So do tuners that NNI calls in several threads.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,15 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 _IDLE_S: Final = 5.0
-"""Who has used no processor for so long does not compute: NNI's own test class looks around every two seconds."""
+"""Who has used no processor for so long does not compute: NNI's own test class looks around every
+two seconds."""
 
 _LITTLE_S: Final = 0.05
 _LOOK_S: Final = 0.1
 
 
 def answered(function: Callable[[], T]) -> T | None:
-    """Return what `function` returns, or None once it waits idly instead of computing. Raises what it raises."""
+    """Return what `function` returns, or None once it waits idly. Raises what it raises."""
     call = _Call(function)
     call.thread.start()
     call.thread.join(_LOOK_S)
@@ -50,7 +54,7 @@ class _Call(Generic[T]):
             self._error = err
 
     def used_s(self) -> float:
-        """Return how long the processors worked, for it or for other threads and ended children of this process."""
+        """Return how long processors worked for it, for other threads and for ended children."""
         times = time.process_time()
         with suppress(OSError, AttributeError):
             import resource
@@ -61,7 +65,9 @@ class _Call(Generic[T]):
 
     def end(self) -> None:
         """Make it end as soon as it does anything at all: nobody is going to hear what it says."""
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread.ident or 0), ctypes.py_object(SystemExit))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(self.thread.ident or 0), ctypes.py_object(SystemExit)
+        )
 
     def result(self) -> T:
         if self._error is not None:

@@ -37,7 +37,7 @@ class OwnClass:
 
     @classmethod
     def of(cls, algorithm: Algorithm, space: Space, seed: int, replicates: int) -> OwnClass:
-        """Return it with the space as the file has it, and with a text that tells it from others."""
+        """Return it with the space as the file has it, and a text that tells it from others."""
         written = nni_space(space) if algorithm.search_space is None else algorithm.search_space
         where = [algorithm.class_name, str(algorithm.code_directory)]
         key = json.dumps([where, algorithm.class_args, written, seed], default=repr)
@@ -46,14 +46,16 @@ class OwnClass:
     def trial(self, index: int) -> str:
         """Return how messages name the trial, or the trials, of a parameter set."""
         first = index * self.replicates
-        return f"trial {first}" if self.replicates == 1 else f"trials {first} to {first + self.replicates - 1}"
+        if self.replicates == 1:
+            return f"trial {first}"
+        return f"trials {first} to {first + self.replicates - 1}"
 
 
 class Replay:
     """One instance of the user's class, and what it went through: `log`.
 
-    Kept from one call to the next, which changes nothing: what it would be asked or told in another order than in a
-    new process is left to a new instance.
+    Kept from one call to the next, which changes nothing: what it would be asked or told in another
+    order than in a new process is left to a new instance.
     """
 
     def __init__(self, what: OwnClass, encoded: Encoded) -> None:
@@ -70,13 +72,15 @@ class Replay:
 
     @property
     def given_up(self) -> Collection[int] | None:
-        """The trials, by index, that an Advisor wants to end and that have not ended; None for a Tuner."""
-        if self._side.killed is None:
+        """The trials, by index, that an Advisor wants to end and that go on; None for a Tuner."""
+        killed = self._side.killed
+        if killed is None:
             return None
-        return [index for index, (one, _) in sorted(self._issued.items()) if trial_job_id(one) in self._side.killed]
+        issued = sorted(self._issued.items())
+        return [index for index, (one, _) in issued if trial_job_id(one) in killed]
 
     def leads_to(self, events: Sequence[Event], index: int, allowed: Allowed) -> bool:
-        """Return whether a new instance, brought to the end of `events`, would be where this one is or will be."""
+        """Return whether a new instance told `events` would be where this one is or will be."""
         common = min(len(self.log), len(events))
         if self.log[:common] != list(events[:common]) or not self._still_refused(allowed):
             return False
@@ -105,17 +109,20 @@ class Replay:
         match event:
             case Imported():
                 with self._stage.open("import_data"):
-                    self._side.take(
-                        [{"parameter": dict(parameters), "value": value} for parameters, value in event.rows]
-                    )
+                    rows = ({"parameter": dict(row), "value": value} for row, value in event.rows)
+                    self._side.take(list(rows))
             case Asked():
-                found = self._generate(event.index, lambda p: canonical(p) == event.digest or allowed(p))
+                found = self._generate(
+                    event.index, lambda p: canonical(p) == event.digest or allowed(p)
+                )
                 if found is None or canonical(found[1]) != event.digest:
                     self._warn(event.index)
                 if found is not None:
                     self._issued[event.index] = found[0], event.parameters
             case Reported() if event.index in self._issued:
-                with self._stage.open(f"taking an intermediate result of {self._what.trial(event.index)}"):
+                with self._stage.open(
+                    f"taking an intermediate result of {self._what.trial(event.index)}"
+                ):
                     self._side.report(self._issued[event.index][0], event.step, event.value)
             case Told() if event.index in self._issued:
                 proposal, parameters = self._issued.pop(event.index)
@@ -123,7 +130,10 @@ class Replay:
         self.log.append(event)
 
     def ask(self, index: int, allowed: Allowed) -> None:
-        """Add the next proposal to the log, or note that there is none: whoever was asked in vain is not continued."""
+        """Add the next proposal to the log, or note that there is none.
+
+        Whoever was asked in vain is not continued.
+        """
         found = self._generate(index, allowed)
         if found is None:
             self.finished = True
@@ -141,16 +151,16 @@ class Replay:
             parameters = self._received(index, proposal)
             if not isinstance(parameters, dict):
                 raise UserCodeError(
-                    f"{self._stage.where}: it proposed {parameters!r:.60} as {self._what.trial(index)}, which is no "
-                    "mapping by name."
+                    f"{self._stage.where}: it proposed {parameters!r:.60} as "
+                    f"{self._what.trial(index)}, which is no mapping by name."
                 )
             if allowed(parameters):
                 return proposal, parameters
             self._refused.append(parameters)
             self._tell(index, proposal, parameters, "FAILED", None)
         raise AmlcError(
-            f"amlc.constraints: {_MOST_REFUSED} proposals in a row of {self._stage.where} were excluded. "
-            "Loosen the constraint, or let the class know it."
+            f"amlc.constraints: {_MOST_REFUSED} proposals in a row of {self._stage.where} "
+            "were excluded. Loosen the constraint, or let the class know it."
         )
 
     def _received(self, index: int, proposal: Proposal) -> Any:
@@ -158,22 +168,28 @@ class Replay:
             return _plain(proposal.parameters)
         except (TypeError, ValueError) as err:
             raise UserCodeError(
-                f"{self._stage.where}: it proposed {_culprit(proposal.parameters)} in {self._what.trial(index)}, which "
-                "is no JSON value. Propose finite numbers, strings, booleans, None, lists and mappings of them."
+                f"{self._stage.where}: it proposed {_culprit(proposal.parameters)} in "
+                f"{self._what.trial(index)}, which is no JSON value. "
+                "Propose finite numbers, strings, booleans, None, lists and mappings of them."
             ) from err
 
-    def _tell(self, index: int, proposal: Proposal, parameters: Parameters, event: str, value: str | None) -> None:
+    def _tell(
+        self, index: int, proposal: Proposal, parameters: Parameters, event: str, value: str | None
+    ) -> None:
         with self._stage.open(f"taking the end of {self._what.trial(index)}"):
             own = _plain(proposal.parameters)
             same = isinstance(own, dict) and canonical(own) == canonical(parameters)
-            self._side.tell(proposal, proposal.parameters if same else dict(parameters), event, value)
+            told = proposal.parameters if same else dict(parameters)
+            self._side.tell(proposal, told, event, value)
 
     def _warn(self, index: int) -> None:
         if self._what.key not in _warned:
             _warned.add(self._what.key)
             text = (
-                f"{self._stage.where} does not propose the same again: {self._what.trial(index)} is not the one on "
-                "record. It was changed, or draws unseeded random numbers. It goes on from what is on record."
+                f"{self._stage.where} does not propose the same again: "
+                f"{self._what.trial(index)} is not the one on record. "
+                "It was changed, or draws unseeded random numbers. "
+                "It goes on from what is on record."
             )
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
@@ -184,7 +200,10 @@ def _plain(value: Any) -> Any:
 
 
 def _culprit(parameters: Any) -> str:
-    """Return in one line what JSON cannot carry: the first such parameter, or all of a proposal that is no mapping."""
+    """Return in one line what JSON cannot carry.
+
+    It is the first such parameter, or all of a proposal that is no mapping.
+    """
     if isinstance(parameters, Mapping):
         for name, value in parameters.items():
             try:
@@ -201,4 +220,6 @@ def _shown(value: Any) -> str:
 def _number(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"parameters must be JSON values, and {value!r:.60} is a {type(value).__name__}")
+    raise TypeError(
+        f"parameters must be JSON values, and {value!r:.60} is a {type(value).__name__}"
+    )

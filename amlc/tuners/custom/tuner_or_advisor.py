@@ -1,4 +1,4 @@
-"""The two kinds of class that NNI has, a Tuner and an Advisor, behind one Protocol; and NNI's channel between."""
+"""NNI's two kinds of class, Tuner and Advisor, behind one Protocol; and NNI's channel between."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What came from the class: parameter sets that were not asked for yet, and the trials that it wants to end."""
+    """What came from the class: parameter sets not asked for yet, and trials it wants to end."""
 
     proposals: deque[Proposal] = field(default_factory=deque)
     kills: set[str] = field(default_factory=set)
 
 
 class Side(Protocol):
-    """What NNI says to a Tuner or an Advisor. killed: the trial_job_ids that it wants to end; None for a Tuner."""
+    """What NNI says to a Tuner or an Advisor.
+
+    killed: the trial_job_ids that it wants to end; None for a Tuner.
+    """
 
     @property
     def killed(self) -> Collection[str] | None: ...
@@ -47,7 +50,8 @@ def trial_job_id(proposal: Proposal) -> str:
 def constructed(stage: Stage, space: Any) -> Side:
     """Return an instance of the user's class that knows the space, to be called on the open stage.
 
-    What NNI would send over a web socket comes to the `Side` instead. Raises UserCodeError for a class of no kind.
+    What NNI would send over a web socket comes to the `Side` instead. Raises UserCodeError for a
+    class of no kind.
     """
     stage.need_nni()
     from nni.runtime import msg_dispatcher_base as base
@@ -63,13 +67,19 @@ def constructed(stage: Stage, space: Any) -> Side:
 
     with (
         swapped(base, "TunerCommandChannel", connected),
-        swapped(base, "dispatcher_env_vars", base.dispatcher_env_vars._replace(NNI_TUNER_COMMAND_CHANNEL="ws://amlc")),
+        swapped(
+            base,
+            "dispatcher_env_vars",
+            base.dispatcher_env_vars._replace(NNI_TUNER_COMMAND_CHANNEL="ws://amlc"),
+        ),
     ):
         instance = stage.construct()
     if isinstance(instance, base.MsgDispatcherBase):
         return _Advisor(instance, space, sent)
     if not hasattr(instance, "generate_multiple_parameters"):
-        raise UserCodeError(f"{stage.where} is neither a Tuner (nni.tuner.Tuner) nor an Advisor of NNI.")
+        raise UserCodeError(
+            f"{stage.where} is neither a Tuner (nni.tuner.Tuner) nor an Advisor of NNI."
+        )
     return _Tuner(instance, space, sent)
 
 
@@ -90,11 +100,12 @@ def _loaded(value: str) -> Any:
     """Return what NNI makes of a reported value: in mappings it finds arrays and other objects."""
     import nni
 
-    return nni.load(value) if "{" in value else json.loads(value)  # which is the same, and takes a hundredth
+    # Without a mapping json does the same, and takes a hundredth of the time.
+    return nni.load(value) if "{" in value else json.loads(value)
 
 
 class _Tuner:
-    """A Tuner. What it hands out later, through `st_callback`, is proposed before it is asked again."""
+    """A Tuner. What it hands out through `st_callback` is proposed before it is asked again."""
 
     killed = None
 
@@ -114,7 +125,9 @@ class _Tuner:
             number = self._count
             self._count += 1
             try:
-                found = self._instance.generate_multiple_parameters([number], st_callback=self._later)
+                found = self._instance.generate_multiple_parameters(
+                    [number], st_callback=self._later
+                )
             except nni.NoMoreTrialError:
                 found = []
             self._sent.extend(Proposal(number, parameters) for parameters in found)
@@ -129,7 +142,9 @@ class _Tuner:
     def tell(self, proposal: Proposal, parameters: Any, event: str, value: str | None) -> None:
         if value is not None:
             trial, found = trial_job_id(proposal), _loaded(value)
-            self._instance.receive_trial_result(proposal.id, parameters, found, customized=False, trial_job_id=trial)
+            self._instance.receive_trial_result(
+                proposal.id, parameters, found, customized=False, trial_job_id=trial
+            )
         self._instance.trial_end(proposal.id, event == "SUCCEEDED")
 
 
@@ -140,7 +155,8 @@ class _Advisor:
         self._instance = instance
         self._sent = sent.proposals
         self.killed = sent.kills
-        # Nothing is ever resumed here; NNI 3.0's own answer fails for ids that are text, such as Hyperband's.
+        # Nothing is ever resumed here; NNI 3.0's own answer fails for ids that are text, such as
+        # Hyperband's.
         instance.is_created_in_previous_exp = lambda parameter_id: False
         instance.handle_initialize(space)
 
@@ -158,7 +174,11 @@ class _Advisor:
     def tell(self, proposal: Proposal, parameters: Any, event: str, value: str | None) -> None:  # noqa: ARG002
         if value is not None:
             self._metric(proposal, "FINAL", 0, value)
-        end = {"trial_job_id": trial_job_id(proposal), "event": event, "hyper_params": proposal.message}
+        end = {
+            "trial_job_id": trial_job_id(proposal),
+            "event": event,
+            "hyper_params": proposal.message,
+        }
         self._instance.handle_trial_end(end)
 
     def _metric(self, proposal: Proposal, kind: str, sequence: int, value: str) -> None:

@@ -1,1 +1,1 @@
-"""What several tuners are made of: models and searches over the unit cube, brackets, and what failures teach."""
+"""What several tuners are made of: models, searches over the unit cube, brackets, failures."""

@@ -1,7 +1,8 @@
-"""Brackets of successive halving: which trial of an experiment stands on which rung, and which places are free.
+"""Brackets of successive halving: which trial stands on which rung, and which places are free.
 
-A *cycle* is one bracket for each trade-off between many configurations and large budgets. A *rung* is one row of a
-bracket's table: so many configurations with such a budget, of which the best go on to the next rung as new trials.
+A *cycle* is one bracket for each trade-off between many configurations and large budgets. A *rung*
+is one row of a bracket's table: so many configurations with such a budget, of which the best go on
+to the next rung as new trials.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from amlc.space.canonical import canonical
 from amlc.tuners.shared.failures import has_failed
 
 BUDGET: Final = "TRIAL_BUDGET"
-"""The parameter that tells a trial how long to train: a whole number, in what unit the user's script decides."""
+"""The parameter that tells a trial how long to train: a whole number, in what unit the user's
+script decides."""
 
 LOAD: Final = "load_checkpoint_dir"
 SAVE: Final = "save_checkpoint_dir"
 ADDED: Final = (BUDGET, LOAD, SAVE)
-"""What trials get beside the parameters of the space; the two folders only where checkpoints are asked for."""
+"""What trials get beside the parameters of the space; the two folders only where checkpoints are
+asked for."""
 
 _EPSILON = 1e-6  # NNI's own guard against a logarithm or a power just beside a whole number
 
@@ -43,9 +46,10 @@ Table: TypeAlias = "tuple[Rung, ...]"
 def cycle(*, largest: float, smallest: float, eta: float) -> tuple[Table, ...]:
     """Return the brackets of one cycle, that with the most configurations first.
 
-    largest, smallest: budgets, smallest <= largest. eta: more than 1; one configuration in eta goes on.
-    Source: the code of NNI 3.0, `algorithms/hpo/hyperband_advisor.py` (the table in its docstring is another one) and
-    `bohb_advisor.py`, which has the same formulas.
+    largest, smallest: budgets, smallest <= largest. eta: more than 1; one configuration in eta goes
+    on.
+    Source: the code of NNI 3.0, `algorithms/hpo/hyperband_advisor.py` (the table in its docstring
+    is another one) and `bohb_advisor.py`, which has the same formulas.
     """
     deepest = math.floor(math.log(largest / smallest, eta) + _EPSILON)
     return tuple(_table(s, deepest, largest, eta) for s in range(deepest, -1, -1))
@@ -84,12 +88,14 @@ class _Bracket:
         return self.table[rung].count - len(self.trials[rung])
 
     def filled(self, rung: int) -> bool:
-        """Tell whether nothing more comes to `rung`: its places are taken, or too few below it did not fail."""
+        """Tell whether nothing more comes to `rung`: it is full, or too few below did not fail."""
         if self.free(rung) <= 0:
             return True
         if rung == 0 or not self.decided(rung - 1):
             return False
-        return len(self.trials[rung]) >= sum(not has_failed(trial) for trial in self.trials[rung - 1])
+        return len(self.trials[rung]) >= sum(
+            not has_failed(trial) for trial in self.trials[rung - 1]
+        )
 
     def decided(self, rung: int) -> bool:
         """Tell whether it is known which trials of `rung` go on: all of them have ended."""
@@ -101,22 +107,24 @@ class _Bracket:
 
 
 class Ladder:
-    """The brackets of an experiment as far as they have begun: made for one call, from the history alone."""
+    """An experiment's brackets as far as begun: made for one call, from the history alone."""
 
-    def __init__(self, brackets: Sequence[Table], history: Iterable[Record], *, repeats: bool = True) -> None:
+    def __init__(
+        self, brackets: Sequence[Table], history: Iterable[Record], *, repeats: bool = True
+    ) -> None:
         """Find the place of each trial by its parameters and its budget.
 
-        A trial is a promotion if the same configuration stands on the rung below, all of which ended before, and else
-        takes the first free place at the bottom of a bracket with this budget. Trials that fit nowhere (the arguments
-        were edited) and imported ones have no place.
+        A trial is a promotion if the same configuration stands on the rung below, all of which
+        ended before, and else takes the first free place at the bottom of a bracket with this
+        budget. Trials that fit nowhere (the arguments were edited) and imported ones have no place.
 
-        repeats: whether two configurations may be equal by chance. If not, a trial stays a promotion although the
-        user runs a trial of the rung below once more.
+        repeats: whether two configurations may be equal by chance. If not, a trial stays a
+        promotion although the user runs a trial of the rung below once more.
         """
         self._cycle = brackets
         self._repeats = repeats
         self._begun: list[_Bracket] = []
-        self._waiting: defaultdict[tuple[bytes, int], list[tuple[_Bracket, int]]] = defaultdict(list)
+        self._waiting: dict[tuple[bytes, int], list[tuple[_Bracket, int]]] = defaultdict(list)
         self._bottom: defaultdict[int, list[_Bracket]] = defaultdict(list)
         self._budgets = {table[0].budget for table in brackets}
         self.drawn: Counter[bytes] = Counter()
@@ -137,7 +145,9 @@ class Ladder:
     def _promoted(self, record: Record, digest: bytes, budget: int) -> bool:
         for place in self._waiting.get((digest, budget), ()):
             bracket, rung = place
-            due = not self._repeats or (bracket.settled[rung - 1] <= record.asked and bracket.filled(rung - 1))
+            due = not self._repeats or (
+                bracket.settled[rung - 1] <= record.asked and bracket.filled(rung - 1)
+            )
             if due and bracket.free(rung) > 0:
                 self._waiting[digest, budget].remove(place)
                 self._stand(record, digest, bracket, rung)
@@ -150,7 +160,7 @@ class Ladder:
             self._waiting[digest, bracket.table[rung + 1].budget].append((bracket, rung + 1))
 
     def _vacant(self, budget: int) -> _Bracket:
-        """Return the first bracket with room for another configuration at `budget`, with those before it begun."""
+        """Return the first bracket with room for one more at `budget`; begin those before it."""
         vacant = self._bottom[budget]
         while not vacant or vacant[0].free(0) <= 0:
             if vacant:
@@ -164,10 +174,10 @@ class Ladder:
     def promotions(self, *, maximize: bool) -> Iterator[Parameters]:
         """Yield what goes on to a next rung by now, the oldest bracket first, the best first.
 
-        Only when all trials of a rung have ended is anything promoted from it. A trial without a value is the worst;
-        of equal ones the one that was proposed first is the best. One that is marked as failed (see `lessons`) stays
-        where it is. Where there are checkpoints, a trial loads what the one of the rung below has saved or, if that
-        failed, what that one had loaded.
+        Only when all trials of a rung have ended is anything promoted from it. A trial without a
+        value is the worst; of equal ones the one that was proposed first is the best. One that is
+        marked as failed (see `lessons`) stays where it is. Where there are checkpoints, a trial
+        loads what the one of the rung below has saved or, if that failed, what that one had loaded.
         """
 
         def rank(record: Record) -> float:
@@ -176,18 +186,21 @@ class Ladder:
             return -record.value if maximize else record.value
 
         for bracket in self._begun:
-            for rung, (target, below) in enumerate(zip(bracket.table[1:], bracket.trials, strict=False), start=1):
+            rungs = zip(bracket.table[1:], bracket.trials, strict=False)
+            for rung, (target, below) in enumerate(rungs, start=1):
                 if bracket.free(rung) > 0 and bracket.decided(rung - 1):
-                    gone = Counter(configuration(trial.parameters) for trial in bracket.trials[rung])
-                    left = _without(sorted((trial for trial in below if not has_failed(trial)), key=rank), gone)
+                    there = bracket.trials[rung]
+                    gone = Counter(configuration(trial.parameters) for trial in there)
+                    ranked = sorted((trial for trial in below if not has_failed(trial)), key=rank)
+                    left = _without(ranked, gone)
                     for trial in islice(left, bracket.free(rung)):
                         yield _promoted(trial, target.budget)
 
     def vacancies(self, *, serial: bool) -> Iterator[int]:
         """Yield the budget of each free place at the bottom of a bracket, in order.
 
-        It goes on into new brackets for ever; with `serial`, only into the next one, and only when the promotions
-        that are due now are the last of the brackets before.
+        It goes on into new brackets for ever; with `serial`, only into the next one, and only when
+        the promotions that are due now are the last of the brackets before.
         """
         for bracket in self._begun:
             yield from repeat(bracket.table[0].budget, bracket.free(0))
@@ -200,14 +213,17 @@ class Ladder:
             sent = len(table) == 1
 
     def certain(self, *, serial: bool) -> int:
-        """Return how many places can be filled whatever comes: promotions due, and bottoms of the current cycle.
+        """Return how many places can be filled whatever comes.
 
-        With `serial`, the bottom of the current bracket.
+        They are promotions due, and bottoms of the current cycle. With `serial`, the bottom of the
+        current bracket.
         """
         known = len(self._begun) or 1
         if not serial:
             known = -(-known // len(self._cycle)) * len(self._cycle)
-        fresh = (self._cycle[number % len(self._cycle)] for number in range(len(self._begun), known))
+        fresh = (
+            self._cycle[number % len(self._cycle)] for number in range(len(self._begun), known)
+        )
         return (
             sum(1 for _ in self.promotions(maximize=True))
             + sum(max(bracket.free(0), 0) for bracket in self._begun)
@@ -225,10 +241,14 @@ def _promoted(trial: Record, budget: int) -> Parameters:
     return {**parameters, LOAD: load, SAVE: posixpath.join(posixpath.dirname(saved), str(budget))}
 
 
-def begun(parameters: Parameters, budget: int, *, number: int, checkpoints: str | None) -> Parameters:
-    """Return the parameters of a trial at the bottom of a bracket; that nothing is to be loaded, two equal folders say.
+def begun(
+    parameters: Parameters, budget: int, *, number: int, checkpoints: str | None
+) -> Parameters:
+    """Return the parameters of a trial at the bottom of a bracket.
 
-    number: how many configurations were drawn before. checkpoints: the folder of all of them, None if there is none.
+    Two equal folders say that nothing is to be loaded.
+    number: how many configurations were drawn before. checkpoints: the folder of all of them, None
+    if there is none.
     """
     if checkpoints is None:
         return {**parameters, BUDGET: budget}
@@ -252,10 +272,12 @@ _MOST_DIGESTS = 100_000
 def configuration(parameters: Parameters) -> bytes:
     """Return a digest of `parameters` that leaves out what is added to them.
 
-    It is kept by the identity of the mapping, since every call of a tuner needs those of the whole history again.
+    It is kept by the identity of the mapping, since every call of a tuner needs those of the whole
+    history again.
     """
     kept = _DIGESTS.get(id(parameters))
-    if kept is not None and kept[0] is parameters:  # true of every id here: what is kept is not collected
+    # True of every id here: what is kept is not collected.
+    if kept is not None and kept[0] is parameters:
         return kept[1]
     digest = canonical({name: value for name, value in parameters.items() if name not in ADDED})
     if len(_DIGESTS) >= _MOST_DIGESTS:

@@ -1,4 +1,4 @@
-"""What a trial without a result of its own teaches: that its place is a bad one, and need not be tried again."""
+"""What a trial without a result teaches: its place is bad, and need not be tried again."""
 
 from __future__ import annotations
 
@@ -13,24 +13,32 @@ from amlc.tuners.shared.memory import locator
 from amlc.tuners.shared.unit_cube import to_unit
 
 _NEAR: Final = 1e-3
-"""How near to a failed trial, in quantiles of each continuous parameter, counts as its own place."""
+"""How near to a failed trial, in quantiles of each continuous parameter, counts as its own
+place."""
 
 _FAILED: Final = frozenset({Status.FAILED, Status.SUCCEEDED})
-"""How a trial ends without a result by its own fault; `canceled` and `unfinished` are no fault of its parameters."""
+"""How a trial ends without a result by its own fault; `canceled` and `unfinished` are no fault of
+its parameters."""
 
 
 def lessons(
-    history: Sequence[Record], *, maximize: bool, failed: str | float = "worst", intermediate: bool = False
+    history: Sequence[Record],
+    *,
+    maximize: bool,
+    failed: str | float = "worst",
+    intermediate: bool = False,
 ) -> Sequence[Record]:
     """Return `history` with a value for each trial that ended without one, marked as `guessed`.
 
-    A trial that failed, or reported no finite number, counts as `failed`: "worst" is the worst result so far, a number
-    stands for itself, and "ignore" leaves everything as it is, which is what NNI does. One that was stopped early
-    counts as the worst result, too, or as its last intermediate result where that is worse: of a curve that ended early
-    the last value alone may look good, and what it was behind are the results of good trials, whose median is no
-    warning (GP, 50 trials of Levy-4 with an ideal median stop: 4.2 with the median, 0.9 with the worst). With
-    `intermediate` it is that last value itself (NNI's `includeIntermediateResults`), and no guess.
-    Without any result there is nothing to compare with: what failed is marked, and has no value.
+    A trial that failed, or reported no finite number, counts as `failed`: "worst" is the worst
+    result so far, a number stands for itself, and "ignore" leaves everything as it is, which is
+    what NNI does. One that was stopped early counts as the worst result, too, or as its last
+    intermediate result where that is worse: of a curve that ended early the last value alone may
+    look good, and what it was behind are the results of good trials, whose median is no warning
+    (GP, 50 trials of Levy-4 with an ideal median stop: 4.2 with the median, 0.9 with the worst).
+    With `intermediate` it is that last value itself (NNI's `includeIntermediateResults`), and no
+    guess. Without any result there is nothing to compare with: what failed is marked, and has no
+    value.
     """
     if intermediate:
         history = [_as_reported(record) for record in history]
@@ -59,7 +67,9 @@ def lessons(
 
 
 def _as_reported(record: Record) -> Record:
-    stopped = record.status is Status.EARLY_STOPPED and record.value is None and record.reported is None
+    stopped = (
+        record.status is Status.EARLY_STOPPED and record.value is None and record.reported is None
+    )
     if not stopped:
         return record
     last = _last(record)
@@ -68,15 +78,19 @@ def _as_reported(record: Record) -> Record:
 
 def _last(record: Record) -> Any:
     """Return the last intermediate result that is a finite number, as it was reported."""
-    return next((reported for _, reported in reversed(record.curve) if scalar(reported) is not None), None)
+    finite = (reported for _, reported in reversed(record.curve) if scalar(reported) is not None)
+    return next(finite, None)
 
 
-def elsewhere(space_axes: Sequence[Axis], history: Iterable[Record]) -> Callable[[Parameters], bool]:
-    """Return whether parameters lie apart from all trials of `history` that failed, as far as `lessons` told of them.
+def elsewhere(
+    space_axes: Sequence[Axis], history: Iterable[Record]
+) -> Callable[[Parameters], bool]:
+    """Return whether parameters lie apart from all trials of `history` that failed.
 
-    Two lie apart if a choice, an integer or a rounded number differs, or a continuous one by more than a thousandth of
-    its distribution: a model that climbs to the edge of a region where trials fail ends at the same place each time,
-    and no two of its numbers need be equal.
+    Failures are those of which `lessons` told. Two lie apart if a choice, an integer or a rounded
+    number differs, or a continuous one by more than a thousandth of its distribution: a model that
+    climbs to the edge of a region where trials fail ends at the same place each time, and no two of
+    its numbers need be equal.
     """
     failed = [record.parameters for record in history if has_failed(record)]
     places: list[Point] = []

@@ -1,4 +1,4 @@
-"""Where a trial is likely to fail: a Gaussian process, learned from those that failed and those that did not."""
+"""Where a trial is likely to fail: a Gaussian process learned from failures and others."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ _MOST: Final = 32
 """How many trials of each kind, the latest, the process sees."""
 
 _EXPECTED: Final = 0.5
-"""The label that is expected where nothing is known: trials are innocent until the contrary is proved."""
+"""The label that is expected where nothing is known: trials are innocent until the contrary is
+proved."""
 
 _RATES: Final = (0.1, 0.5, 2.0, 8.0)
-"""How fast a label stops to tell of others along an axis, for each length of it; the least is: hardly at all."""
+"""How fast a label stops to tell of others along an axis, for each length of it; the least is:
+hardly at all."""
 
 _FIRST_RATE: Final = 1.0
 
 _NOISES: Final = (0.05, 0.5)
-"""The variance of a label beside what its place explains; with the larger one, failures are nearly chance."""
+"""The variance of a label beside what its place explains; with the larger one, failures are nearly
+chance."""
 
 _PENALTY: Final = 0.05
 """By how much each unit of a rate lowers the logarithm of its likelihood."""
@@ -46,22 +49,26 @@ _DIGITS: Final = 9
 def feasible(
     space_axes: Sequence[Axis], history: Sequence[Record], *, without: Container[str] = ()
 ) -> Callable[[Parameters], bool]:
-    """Return whether parameters lie where a trial is likely not to fail, as far as `lessons` told of those that did.
+    """Return whether parameters lie where a trial is likely not to fail.
 
-    A trial that failed has the label -1, any other one that ended 1; one is likely to fail where the mean of a Gaussian
-    process through the labels is negative. It has an exponential kernel with a rate for each axis, and of some rates
-    takes those with which each label is explained best by the others. Without a failed trial everything is feasible.
-    So are parameters that are no point of the space. without: names of parameters that are not the space's.
+    Of failures it knows as far as `lessons` told of them. A trial that failed has the label -1, any
+    other one that ended 1; one is likely to fail where the mean of a Gaussian process through the
+    labels is negative. It has an exponential kernel with a rate for each axis, and of some rates
+    takes those with which each label is explained best by the others. Without a failed trial
+    everything is feasible. So are parameters that are no point of the space. without: names of
+    parameters that are not the space's.
 
-    Source: Gelbart et al. 2014, "Bayesian optimization with unknown constraints", for a model of its own for failures;
-    Rasmussen and Williams 2006, section 6.5, for a regression of labels, and eq. 5.10 to 5.12 for its likelihood.
+    Source: Gelbart et al. 2014, "Bayesian optimization with unknown constraints", for a model of
+    its own for failures; Rasmussen and Williams 2006, section 6.5, for a regression of labels, and
+    eq. 5.10 to 5.12 for its likelihood.
     """
     told = [record for record in history if record.status.ended and record.value is not None]
     if not any(map(has_failed, told)):
         return lambda _: True
 
     def place(parameters: Parameters) -> Point | None:
-        return locate(space_axes, {name: value for name, value in parameters.items() if name not in without})
+        own = {name: value for name, value in parameters.items() if name not in without}
+        return locate(space_axes, own)
 
     process: list[_Process | None] = []
 
@@ -78,7 +85,7 @@ def feasible(
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """seen: (n, d). named: (d,), whether two options of an axis are equally far apart. rates: (d,). weights: (n,)."""
+    """seen: (n, d). named: (d,), are options equally far apart? rates: (d,). weights: (n,)."""
 
     seen: Matrix
     named: NDArray[Any]
@@ -95,12 +102,14 @@ class _Process:
 def _learned(
     space_axes: Sequence[Axis], told: Sequence[Record], place: Callable[[Parameters], Point | None]
 ) -> _Process | None:
-    """Return the process of the latest trials; None if those that failed are no points of the space."""
+    """Return the process of the latest trials; None if no failed one is a point of the space."""
     import numpy as np
 
     vectors, labels = [], []
     for label, kind in ((-1.0, True), (1.0, False)):
-        points = (place(record.parameters) for record in reversed(told) if has_failed(record) is kind)
+        points = (
+            place(record.parameters) for record in reversed(told) if has_failed(record) is kind
+        )
         known = [_vector(space_axes, point) for point in islice(filter(None, points), _MOST)]
         vectors += known
         labels += [label] * len(known)
@@ -122,7 +131,8 @@ def _learned(
             best = min(best, fitted(best.rates, noise), key=_surprise)
         for chosen in np.eye(len(space_axes), dtype=bool):
             for rate in _RATES:
-                best = min(best, fitted(np.where(chosen, rate, best.rates), best.noise), key=_surprise)
+                other = fitted(np.where(chosen, rate, best.rates), best.noise)
+                best = min(best, other, key=_surprise)
     return _Process(seen, named, best.rates, best.weights)
 
 
@@ -156,4 +166,6 @@ def _vector(space_axes: Sequence[Axis], point: Point) -> list[float]:
 def _named(axis: Axis) -> bool:
     """Tell whether the axis is a choice of which the options have no order."""
     dimension = axis.dimension
-    return isinstance(dimension, Choice) and not all(isinstance(option, (int, float)) for option in dimension.options)
+    if not isinstance(dimension, Choice):
+        return False
+    return not all(isinstance(option, (int, float)) for option in dimension.options)

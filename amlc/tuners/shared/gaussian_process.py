@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 _ITERATIONS: Final = 40
 
 _SMOOTH: Final = 20.0
-"""The smoothness from which on the Matern kernel is as good as Gaussian, and its formula overflows."""
+"""The smoothness from which on the Matern kernel is as good as Gaussian, and its formula
+overflows."""
 
 _MOST_LEARNED: Final = 100
-"""How many values the hyper-parameters are learned from: 8 numbers do not need more, and time grows with the cube."""
+"""How many values the hyper-parameters are learned from: 8 numbers do not need more, and time grows
+with the cube."""
 
 _GRAIN: Final = 64
-"""Logarithms of hyper-parameters are multiples of 1/64: so the last digits of linear algebra, which are not those of
-another processor, do not reach them."""
+"""Logarithms of hyper-parameters are multiples of 1/64: so the last digits of linear algebra, which
+are not those of another processor, do not reach them."""
 
 _BITS: Final = 2.0**24
 
@@ -39,14 +41,15 @@ _NEAR: Final = 1e-12
 
 def standard(values: Matrix) -> Matrix:
     """Return `values` with mean 0 and standard deviation 1; all 0 if they are equal."""
-    values = values / max(float(abs(values).max()), 1.0)  # or the squares of enormous ones were infinite
+    # Or the squares of enormous ones were infinite.
+    values = values / max(float(abs(values).max()), 1.0)
     spread = float(values.std())
     standard: Matrix = (values - values.mean()) / (spread if spread > 0 else 1.0)
     return standard
 
 
 def steady(heights: Matrix) -> Matrix:
-    """Return the numbers with 24 bits each: what differs by less differs by chance, as the processor would have it."""
+    """Return the numbers with 24 bits each; smaller differences are the processor's, by chance."""
     import numpy as np
 
     mantissa, exponent = np.frexp(heights)
@@ -58,9 +61,10 @@ def steady(heights: Matrix) -> Matrix:
 class Process:
     """A process that goes through n `values` at `seen`, (n, d).
 
-    amplitude: its variance far from them. lengths: (d,), how far along each axis one value tells of others. noise: the
-    variance of a result, beside `alpha`. nu: the smoothness, of Matern's kernel. root: the lower Cholesky factor of the
-    covariance of the values; weights: its inverse times the values.
+    amplitude: its variance far from them. lengths: (d,), how far along each axis one value tells of
+    others. noise: the variance of a result, beside `alpha`. nu: the smoothness, of Matern's kernel.
+    root: the lower Cholesky factor of the covariance of the values; weights: its inverse times the
+    values.
     """
 
     seen: Matrix
@@ -75,7 +79,15 @@ class Process:
 
     @classmethod
     def through(
-        cls, seen: Matrix, values: Matrix, *, amplitude: float, lengths: Matrix, noise: float, nu: float, alpha: float
+        cls,
+        seen: Matrix,
+        values: Matrix,
+        *,
+        amplitude: float,
+        lengths: Matrix,
+        noise: float,
+        nu: float,
+        alpha: float,
     ) -> Process:
         """Return the process of these hyper-parameters."""
         import numpy as np
@@ -91,13 +103,17 @@ class Process:
         """Return what is expected at each row of `vectors`."""
         import numpy as np
 
-        mean: Matrix = np.concatenate([covariance @ self.weights for covariance in self._covariances(vectors)])
+        mean: Matrix = np.concatenate(
+            [covariance @ self.weights for covariance in self._covariances(vectors)]
+        )
         return mean
 
     def expected(self, vectors: Matrix) -> tuple[Matrix, Matrix]:
-        """Return what is expected at each row, and the standard deviation of that, without a result's noise."""
+        """Return the mean at each row, and its standard deviation, without a result's noise."""
         import numpy as np
-        from scipy.linalg.lapack import dtrtrs  # what `solve_triangular` calls, which costs more than small systems
+
+        # What `solve_triangular` calls, which costs more than small systems.
+        from scipy.linalg.lapack import dtrtrs
 
         mean, variance = [], []
         for covariance in self._covariances(vectors):
@@ -121,11 +137,11 @@ class Process:
         )
 
     def believing(self, running: Matrix) -> Process:
-        """Return the process that knows more about where trials run, but expects what it expected."""
+        """Return the process that knows where trials run, but expects what it expected."""
         return self.extended(running, self.mean(running)) if len(running) else self
 
     def surprise(self) -> Matrix:
-        """Return for each value how many standard deviations it is from what the other ones let expect.
+        """Return how many standard deviations each value is from what the others let expect.
 
         Source: Rasmussen and Williams 2006, eq. 5.12.
         """
@@ -139,7 +155,9 @@ class Process:
     def _covariances(self, vectors: Matrix) -> Iterator[Matrix]:
         """Yield the covariances of rows with what was seen, (m, n), block by block."""
         for start in range(0, len(vectors), _BLOCK):
-            covariance = _matern(_distances(vectors[start : start + _BLOCK], self.seen, self.lengths), self.nu)
+            covariance = _matern(
+                _distances(vectors[start : start + _BLOCK], self.seen, self.lengths), self.nu
+            )
             covariance *= self.amplitude
             yield covariance
 
@@ -154,16 +172,23 @@ class _Beliefs:
 
 
 _LAST: Final[dict[tuple[bytes, bytes, float, float], _Beliefs]] = {}
-"""The last ones that were learned: the trials that are proposed until there is more to learn from share them."""
+"""The last ones that were learned: the trials that are proposed until there is more to learn from
+share them."""
 
 
 def fitted(
-    seen: Matrix, values: Matrix, nu: float, alpha: float, *, learned: tuple[Matrix, Matrix] | None = None
+    seen: Matrix,
+    values: Matrix,
+    nu: float,
+    alpha: float,
+    *,
+    learned: tuple[Matrix, Matrix] | None = None,
 ) -> Process:
-    """Return the process that goes through standardised `values` at `seen`, with the most probable hyper-parameters.
+    """Return the process that goes through standardised `values` at `seen`.
 
-    Each axis has a length of its own, and the values a noise of their own beside `alpha`. Of more than 100 values, as
-    many, evenly among all, decide about the hyper-parameters. learned: earlier ones, and where, that decide about them.
+    Its hyper-parameters are the most probable ones. Each axis has a length of its own, and the
+    values a noise of their own beside `alpha`. Of more than 100 values, as many, evenly among all,
+    decide about the hyper-parameters. learned: earlier ones, and where, that decide about them.
     """
     basis, outcomes = (seen, values) if learned is None else learned
     key = (basis.tobytes(), outcomes.tobytes(), nu, alpha)
@@ -173,7 +198,13 @@ def fitted(
         _LAST[key] = beliefs
     known = _LAST[key]
     return Process.through(
-        seen, values, amplitude=known.amplitude, lengths=known.lengths, noise=known.noise, nu=nu, alpha=alpha
+        seen,
+        values,
+        amplitude=known.amplitude,
+        lengths=known.lengths,
+        noise=known.noise,
+        nu=nu,
+        alpha=alpha,
     )
 
 
@@ -183,11 +214,13 @@ def _beliefs(seen: Matrix, values: Matrix, nu: float, alpha: float) -> _Beliefs:
 
     width = seen.shape[1]
     bounds = np.log([(0.05, 50.0), *[(0.02, 50.0)] * width, (1e-7, 1.0)])
-    # Without prior beliefs a dozen results often make one length infinite. All are of logarithms: of the amplitude,
-    # of the lengths, which grow with the number of axes as distances do, and of the variance of the noise.
+    # Without prior beliefs a dozen results often make one length infinite. All are of logarithms:
+    # of the amplitude, of the lengths, which grow with the number of axes as distances do, and of
+    # the variance of the noise.
     mean = np.array([0.0, *[np.log(0.5 * width**0.5)] * width, np.log(1e-4)])
     spread = np.array([1.5, *[1.0] * width, 2.0])
-    learned = np.unique(np.linspace(0, len(seen) - 1, _MOST_LEARNED).round().astype(int))  # all, if they are fewer
+    # All, if they are fewer.
+    learned = np.unique(np.linspace(0, len(seen) - 1, _MOST_LEARNED).round().astype(int))
     improbability = _improbability(seen[learned], values[learned], nu, alpha)
 
     def loss(theta: Matrix) -> tuple[float, Matrix]:
@@ -197,16 +230,24 @@ def _beliefs(seen: Matrix, values: Matrix, nu: float, alpha: float) -> _Beliefs:
 
     with np.errstate(all="ignore"):
         fit = minimize(
-            loss, mean, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "ftol": 1e-6}
+            loss,
+            mean,
+            jac=True,
+            bounds=bounds,
+            method="L-BFGS-B",
+            options={"maxiter": _ITERATIONS, "ftol": 1e-6},
         )
     amplitude, *lengths, noise = np.exp(np.round(fit.x * _GRAIN) / _GRAIN)
     return _Beliefs(float(amplitude), np.array(lengths), float(noise))
 
 
-def _improbability(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Callable[[Matrix], tuple[float, Matrix]]:
-    """Return a function of the logarithms of amplitude, lengths and noise: how unlikely they make the values.
+def _improbability(
+    seen: Matrix, values: Matrix, nu: float, alpha: float
+) -> Callable[[Matrix], tuple[float, Matrix]]:
+    """Return a function of hyper-parameters: how unlikely they make the values.
 
-    It returns the negative logarithm of the likelihood, and its gradient. Source: Rasmussen and Williams 2006, eq. 5.9.
+    It takes the logarithms of amplitude, lengths and noise. It returns the negative logarithm of
+    the likelihood, and its gradient. Source: Rasmussen and Williams 2006, eq. 5.9.
     """
     import numpy as np
     from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
@@ -214,7 +255,8 @@ def _improbability(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Cal
     count = len(seen)
     later, earlier = np.tril_indices(count, -1)
     squares = np.ascontiguousarray(((seen[later] - seen[earlier]) ** 2).T)
-    pairs, diagonal = earlier * count + later, np.arange(count) * (count + 1)  # in a matrix whose columns come first
+    # In a matrix whose columns come first.
+    pairs, diagonal = earlier * count + later, np.arange(count) * (count + 1)
 
     def improbability(theta: Matrix) -> tuple[float, Matrix]:
         amplitude, noise, scales = math.exp(theta[0]), math.exp(theta[-1]), np.exp(-2 * theta[1:-1])
@@ -227,12 +269,17 @@ def _improbability(seen: Matrix, values: Matrix, nu: float, alpha: float) -> Cal
         if failed:
             return math.inf, np.zeros_like(theta)
         weights, _ = dpotrs(root, values, lower=1)
-        value = values @ weights / 2 + np.log(np.diagonal(root)).sum() + count / 2 * math.log(2 * math.pi)
+        value = (
+            values @ weights / 2
+            + np.log(np.diagonal(root)).sum()
+            + count / 2 * math.log(2 * math.pi)
+        )
         inverse, _ = dpotri(root, lower=1, overwrite_c=1)
         own = (np.diagonal(inverse) - weights * weights).sum() / 2
         of_pairs = amplitude * (inverse.T.reshape(-1)[pairs] - weights[later] * weights[earlier])
         of_lengths = scales * (squares @ (of_pairs * slope))
-        return float(value), np.array([amplitude * own + of_pairs @ kernel, *of_lengths, noise * own])
+        slopes = [amplitude * own + of_pairs @ kernel, *of_lengths, noise * own]
+        return float(value), np.array(slopes)
 
     return improbability
 
@@ -245,7 +292,10 @@ def _distances(these: Matrix, those: Matrix, lengths: Matrix) -> Matrix:
 
 
 def _matern(distances: Matrix, nu: float) -> Matrix:
-    """Return Matern's kernel k(r) at distances r >= 0. Source: Rasmussen and Williams 2006, eq. 4.14 to 4.17."""
+    """Return Matern's kernel k(r) at distances r >= 0.
+
+    Source: Rasmussen and Williams 2006, eq. 4.14 to 4.17.
+    """
     import numpy as np
 
     if nu >= _SMOOTH:

@@ -1,4 +1,7 @@
-"""Find where in the unit cube a function is largest, among vectors that stand for parameters as they are rounded."""
+"""Find where in the unit cube a function is largest.
+
+Vectors stand for parameters as they are rounded.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ _NEIGHBOURS: Final = 4
 """How many steps along each axis are looked at before the best one is taken."""
 
 _WIDEST: Final = 0.2
-"""The standard deviation of a step, halved whenever no step leads higher; in lengths of the cube's edge."""
+"""The standard deviation of a step, halved whenever no step leads higher; in lengths of the cube's
+edge."""
 
 
 def climb(
@@ -32,7 +36,8 @@ def climb(
 ) -> Matrix:
     """Return where climbs from each row of `starts` end, the highest first.
 
-    height: one number for each row. exchange: a step along a choice goes to any option, not only to a near one.
+    height: one number for each row. exchange: a step along a choice goes to any option, not only to
+    a near one.
     """
     import numpy as np
 
@@ -52,7 +57,9 @@ def climb(
     return here[np.argsort(-top, kind="stable")]
 
 
-def _neighbours(space_axes: Sequence[Axis], here: Matrix, width: Matrix, rng: Generator, *, exchange: bool) -> Matrix:
+def _neighbours(
+    space_axes: Sequence[Axis], here: Matrix, width: Matrix, rng: Generator, *, exchange: bool
+) -> Matrix:
     """Return for each row some vectors that differ from it in one coordinate."""
     import numpy as np
 
@@ -61,7 +68,9 @@ def _neighbours(space_axes: Sequence[Axis], here: Matrix, width: Matrix, rng: Ge
         if exchange and isinstance(axis.dimension, Choice):
             moved = rng.random((len(here), _NEIGHBOURS))
         else:
-            moved = here[:, index, None] + width[:, None] * rng.standard_normal((len(here), _NEIGHBOURS))
-            moved = 1 - np.abs(1 - np.abs(moved) % 2)  # reflected by the walls, so that none gather there
+            steps = width[:, None] * rng.standard_normal((len(here), _NEIGHBOURS))
+            moved = here[:, index, None] + steps
+            # Reflected by the walls, so that none gather there.
+            moved = 1 - np.abs(1 - np.abs(moved) % 2)
         around[:, index * _NEIGHBOURS : (index + 1) * _NEIGHBOURS, index] = moved
     return around

@@ -1,4 +1,7 @@
-"""What was computed of a parameter set is kept, for each proposal reads the whole history again, one record longer."""
+"""What was computed of a parameter set is kept.
+
+Each proposal reads the whole history again, one record longer.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ S = TypeVar("S")
 
 
 def remembered(function: Callable[[S], T], *, most: int = _MOST) -> Callable[[S], T]:
-    """Return the function that computes its value once for each object, which must not change after that.
+    """Return the function that computes its value once for each object, which must not change.
 
-    Objects are told apart by identity, which costs nothing, and are kept alive so that no other one takes it over; the
-    last `most` of them at least.
+    Objects are told apart by identity, which costs nothing, and are kept alive so that no other one
+    takes it over; the last `most` of them at least.
     """
     older: dict[int, tuple[S, T]] = {}
     known: dict[int, tuple[S, T]] = {}
@@ -51,5 +54,5 @@ def _locator(space_axes: Sequence[Axis]) -> Callable[[Parameters], Point | None]
     return remembered(partial(points.locate, space_axes))
 
 
-locator: Final[Callable[[Sequence[Axis]], Callable[[Parameters], Point | None]]] = remembered(_locator, most=4)
+locator: Final = remembered(_locator, most=4)
 """What returns the point of a record's parameters in these axes; None if there is none."""

@@ -1,4 +1,7 @@
-"""A mixture of Gaussians, fitted to a few dozen rows: scikit-learn's spends four fifths of the time on formalities."""
+"""A mixture of Gaussians, fitted to a few dozen rows.
+
+scikit-learn's spends four fifths of the time on formalities.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,16 @@ class Mixture:
         return total
 
     def sample(self, count: int, rng: Generator) -> Matrix:
-        """Return `count` draws, (count, d), as multiples of 2^-20: further digits are those of the processor."""
+        """Return `count` draws, (count, d), as multiples of 2^-20.
+
+        Further digits are those of the processor.
+        """
         import numpy as np
 
         of = np.repeat(np.arange(len(self.weights)), rng.multinomial(count, self.weights))
         normal = rng.standard_normal((count, self.means.shape[1]))
-        drawn = self.means[of] + np.einsum("nij,nj->ni", np.linalg.cholesky(self.covariances)[of], normal)
+        scales = np.linalg.cholesky(self.covariances)[of]
+        drawn = self.means[of] + np.einsum("nij,nj->ni", scales, normal)
         on_grid: Matrix = np.round(drawn * _GRID) / _GRID
         return on_grid
 
@@ -58,8 +65,9 @@ class Mixture:
 
 
 def fitted(rows: Matrix, components: int, *, ridge: float, seed: int) -> Mixture:
-    """Return the mixture that expectation maximisation finds from k-means on, as scikit-learn's `GaussianMixture` does.
+    """Return the mixture that expectation maximisation finds from k-means on.
 
+    So does scikit-learn's `GaussianMixture`.
     rows: (n, d), at least as many as components. ridge: what is added to the variances.
     """
     import numpy as np
@@ -82,7 +90,7 @@ def fitted(rows: Matrix, components: int, *, ridge: float, seed: int) -> Mixture
 
 
 def _maximised(rows: Matrix, shares: Matrix, ridge: float) -> Mixture:
-    """Return the mixture that is most likely if component k holds the part shares[k, n] of row n."""
+    """Return the likeliest mixture if component k holds the part shares[k, n] of row n."""
     import numpy as np
 
     held = shares.sum(axis=1) + _TINY

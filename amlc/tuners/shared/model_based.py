@@ -22,21 +22,24 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 _TRIES: Final = 1000
-"""How many suggestions may be refused or repeat a trial before a draw at random takes their place."""
+"""How many suggestions may be refused or repeat a trial before a draw at random takes their
+place."""
 
 _MILESTONE: Final = 10
 
 _HUGE: Final = 1e100
 
 _SUGGESTIONS: Final = 1
-"""The stream of random numbers beside Random's; it is no 0, for default_rng([seed, 0]) is default_rng(seed)."""
+"""The stream of random numbers beside Random's; it is no 0, for default_rng([seed, 0]) is
+default_rng(seed)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Points of the space: `points` with a result each, the smaller the better, and `running` ones still without.
+    """Points of the space: those with a result, and those of running trials.
 
-    Those with a result are in the order in which the results came.
+    `points` have a result each, the smaller the better; `running` ones are still without. Those
+    with a result are in the order in which the results came.
     """
 
     points: tuple[Point, ...]
@@ -55,7 +58,9 @@ class Suggestion:
 class Suggest(Protocol):
     """Yield what to try next, the best first; what is refused or was tried is passed over."""
 
-    def __call__(self, space_axes: Sequence[Axis], evidence: Evidence, rng: Generator) -> Iterator[Suggestion]: ...
+    def __call__(
+        self, space_axes: Sequence[Axis], evidence: Evidence, rng: Generator
+    ) -> Iterator[Suggestion]: ...
 
 
 def arrival(record: Record) -> int:
@@ -63,7 +68,9 @@ def arrival(record: Record) -> int:
     return -1 if record.told is None else record.told
 
 
-def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: bool, most: int) -> Evidence:
+def gather(
+    space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: bool, most: int
+) -> Evidence:
     """Return what `history` teaches; records that failed, or do not fit the space, teach nothing.
 
     most: with more results than that, half of as many are the best ones, and the others the latest.
@@ -84,26 +91,34 @@ def gather(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: b
             values.append(value)
     running = (locate(record.parameters) for record in history if not record.status.ended)
     return Evidence(
-        points=tuple(points), values=_tamed(values), running=tuple(point for point in running if point is not None)
+        points=tuple(points),
+        values=_tamed(values),
+        running=tuple(point for point in running if point is not None),
     )
 
 
-def milestone(space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: bool, most: int) -> Evidence | None:
-    """Return what there was to learn from at the last multiple of 10 results; None with not more than `most` of them.
+def milestone(
+    space_axes: Sequence[Axis], history: Sequence[Record], *, maximize: bool, most: int
+) -> Evidence | None:
+    """Return what there was to learn from at the last multiple of 10 results.
 
-    Of so many results one more changes little: what takes long to learn is learned anew as rarely as that.
+    None with not more than `most` of them. Of so many results one more changes little: what takes
+    long to learn is learned anew as rarely as that.
     """
     told = sorted((record for record in history if record.value is not None), key=arrival)
     if len(told) <= most:
         return None
-    return gather(space_axes, told[: len(told) - len(told) % _MILESTONE], maximize=maximize, most=most)
+    return gather(
+        space_axes, told[: len(told) - len(told) % _MILESTONE], maximize=maximize, most=most
+    )
 
 
 def _tamed(values: Sequence[float]) -> tuple[float, ...]:
-    """Return the values, the worst of them, as of a training that diverged, no worse than a model can make use of.
+    """Return the values, the worst of them no worse than a model can make use of.
 
-    Beside a loss of 1e38 all others are the same. None is worse than the median by more than 20 times its distance
-    to the best, and the square of none overflows.
+    Such are those of a training that diverged. Beside a loss of 1e38 all others are the same. None
+    is worse than the median by more than 20 times its distance to the best, and the square of none
+    overflows.
     """
     if not values:
         return ()
@@ -126,14 +141,17 @@ def stepwise(
 ) -> Iterator[Parameters]:
     """Yield at most `count` parameter sets, each as if the ones before it were running.
 
-    The first `startup` ones are those of the Random tuner. From then on they are those of `suggest`, or other draws
-    at random while fewer than `startup` results are there. The sequence ends when the space is exhausted.
+    The first `startup` ones are those of the Random tuner. From then on they are those of
+    `suggest`, or other draws at random while fewer than `startup` results are there. The sequence
+    ends when the space is exhausted.
     """
     from numpy.random import default_rng
 
     left = min(count, max(startup - len(history), 0))
     records = list(history)
-    for parameters in random.propose(space, history, count=left, seed=seed, args={}, allowed=allowed):
+    for parameters in random.propose(
+        space, history, count=left, seed=seed, args={}, allowed=allowed
+    ):
         yield parameters
         records.append(Record(parameters=parameters))
     if len(records) < len(history) + left:
@@ -174,16 +192,18 @@ def _following(
             known, apart = _known(space, records), elsewhere(space_axes, records)
             with one_thread():
                 for suggestion in islice(suggest(space_axes, evidence, rng), _TRIES):
-                    digits = None if suggestion.again else MODEL_DIGITS  # what is run again has the digits that it has
+                    # What is run again has the digits that it has.
+                    digits = None if suggestion.again else MODEL_DIGITS
                     parameters = deliver(space_axes, suggestion.point, digits=digits)
-                    if (suggestion.again or not known(parameters)) and apart(parameters) and allowed(parameters):
+                    new = suggestion.again or not known(parameters)
+                    if new and apart(parameters) and allowed(parameters):
                         return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
     return next(filter(allowed, drawn), None)
 
 
 def _known(space: Space, records: Sequence[Record]) -> Callable[[Parameters], bool]:
-    """Return whether parameters are those of a record; in an endless space few will be asked for."""
+    """Return whether parameters are those of a record; an endless space seldom asks for it."""
     if not endless(space):
         digests = {digest(record.parameters) for record in records}
         return lambda parameters: canonical(parameters) in digests
@@ -191,7 +211,8 @@ def _known(space: Space, records: Sequence[Record]) -> Callable[[Parameters], bo
     def known(parameters: Parameters) -> bool:
         for record in records:
             # Python's comparison is quick, but takes 1, 1.0 and true for the same.
-            if record.parameters == parameters and canonical(record.parameters) == canonical(parameters):
+            alike = record.parameters == parameters
+            if alike and canonical(record.parameters) == canonical(parameters):
                 return True
         return False
 

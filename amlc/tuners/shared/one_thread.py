@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def one_thread() -> AbstractContextManager[object]:
     """Keep linear algebra on one thread.
 
-    Its sums do not depend on the number of cores then. And beside trials that keep the machine busy, threads that wait
-    for one another take 10 times as long (measured: 3.4 s instead of 0.24 s for a proposal of Metis).
+    Its sums do not depend on the number of cores then. And beside trials that keep the machine
+    busy, threads that wait for one another take 10 times as long (measured: 3.4 s instead of 0.24 s
+    for a proposal of Metis).
     """
     try:
         import scipy.linalg  # noqa: F401  a library that is loaded later would not be held to it

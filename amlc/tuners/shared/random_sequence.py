@@ -1,4 +1,4 @@
-"""The configurations of Random's sequence, kept from one call to the next: every call begins at its beginning."""
+"""The configurations of Random's sequence, kept, since every call begins at its beginning."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from amlc.space.points import axes
 def fresh(
     space: Space, seed: int, drawn: Mapping[bytes, int], allowed: Callable[[Parameters], bool]
 ) -> Iterator[Parameters]:
-    """Yield the configurations of Random's sequence that are not among those `drawn` before, without a budget.
+    """Yield the configurations of Random's sequence that were not `drawn` before, without a budget.
 
-    A finite space begins again when it is exhausted, since the brackets go on for ever; its order is then another.
+    A finite space begins again when it is exhausted, since the brackets go on for ever; its order
+    is then another.
     """
     left = Counter(drawn)
     for lap in count():
@@ -38,7 +39,7 @@ _MOST_KEPT = 256
 
 
 def sequence(space: Space, seed: int, lap: int = 0) -> Iterator[tuple[bytes, Parameters]]:
-    """Return Random's sequence, with digests; it is kept, since every call of a tuner begins at its beginning."""
+    """Return Random's sequence, with digests; it is kept for the next call."""
     identity = (repr(space), seed, lap)
     if identity not in _KEPT:
         while len(_KEPT) >= _MOST_KEPT:
@@ -51,7 +52,8 @@ class _Draws:
     """One lap of Random's sequence, drawn no further than somebody asked."""
 
     def __init__(self, space: Space, seed: int, lap: int) -> None:
-        from numpy.random import default_rng  # here, because importing numpy takes as long as validating a file
+        # Here, because importing numpy takes as long as validating a file.
+        from numpy.random import default_rng
 
         rng = default_rng([seed, lap] if lap else seed)
         self._rest = distinct(space, draws(rng, axes(space)))

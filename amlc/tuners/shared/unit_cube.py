@@ -1,4 +1,7 @@
-"""Points of a flat space as vectors in the unit cube, where uniform means: as the axis itself is distributed."""
+"""Points of a flat space as vectors in the unit cube.
+
+Uniform means there: as the axis itself is distributed.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,17 @@ _EDGE = 1e-12
 
 
 def to_unit(space_axes: Sequence[Axis], point: Point) -> list[float]:
-    """Return the quantile of each coordinate of `point`, in the order of the axes, all of which must be active.
+    """Return the quantile of each coordinate of `point`, in the order of the axes.
 
-    The i-th of n discrete values is the middle of its interval, (i + 1/2)/n. A choice of numbers is in their order,
-    any other one in the order in which it is written.
+    All of them must be active. The i-th of n discrete values is the middle of its interval,
+    (i + 1/2)/n. A choice of numbers is in their order, any other one in the order in which it is
+    written.
     """
     return [_quantile(axis, point[axis.key]) for axis in space_axes]
 
 
 def matrix(space_axes: Sequence[Axis], points: Iterable[Point]) -> NDArray[Any]:
-    """Return `to_unit` of each point as a row, of none a matrix without rows; points that come again cost little."""
+    """Return `to_unit` of each point as a row, or no rows; points that come again cost little."""
     import numpy as np
 
     return np.array([*map(_vectors(space_axes), points)]).reshape(-1, len(space_axes))
@@ -46,24 +50,31 @@ _vectors: Callable[[Sequence[Axis]], Callable[[Point], list[float]]] = remembere
 
 
 def from_unit(space_axes: Sequence[Axis], vector: Sequence[float]) -> Point:
-    """Return the point at `vector`, the inverse of `to_unit`; entries beyond 0 and 1 count as 0 and 1."""
+    """Return the point at `vector`, the inverse of `to_unit`; entries are clipped to 0 and 1."""
     return {
-        axis.key: _coordinate(axis, min(max(float(u), 0.0), 1.0)) for axis, u in zip(space_axes, vector, strict=True)
+        axis.key: _coordinate(axis, min(max(float(u), 0.0), 1.0))
+        for axis, u in zip(space_axes, vector, strict=True)
     }
 
 
 def rounded(space_axes: Sequence[Axis], vectors: NDArray[Any]) -> NDArray[Any]:
-    """Return the vectors, one a row, of what trials at `vectors` receive: discrete and rounded values are fewer."""
+    """Return the vectors, one a row, of what trials at `vectors` receive.
+
+    Of discrete and rounded values there are fewer.
+    """
     import numpy as np
 
-    return np.column_stack([_rounded(axis, column) for axis, column in zip(space_axes, vectors.T, strict=True)])
+    return np.column_stack(
+        [_rounded(axis, column) for axis, column in zip(space_axes, vectors.T, strict=True)]
+    )
 
 
 def _rounded(axis: Axis, column: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
     if axis.size is not None:
-        middles: NDArray[Any] = (np.minimum(np.floor(column * axis.size), axis.size - 1) + 0.5) / axis.size
+        index = np.minimum(np.floor(column * axis.size), axis.size - 1)
+        middles: NDArray[Any] = (index + 0.5) / axis.size
         return middles
     dimension = axis.dimension
     assert isinstance(dimension, Real)  # an axis without a size is one of the real types
@@ -79,7 +90,7 @@ def _rounded(axis: Axis, column: NDArray[Any]) -> NDArray[Any]:
 
 
 def _exact(dimension: Real, x: float) -> float:
-    """Return the draw that rounding leaves as it is; x itself where rounding has left the support, as 0 of a log."""
+    """Return the draw that rounding leaves as it is; x where that is no value, as 0 of a log."""
     exact = coordinate_of(dimension, value_at(dimension, x))
     return x if exact is None else exact
 
@@ -115,8 +126,10 @@ def _index(axis: Axis, rank: int) -> int:
 
 
 def _order(axis: Axis) -> list[int] | None:
-    """Return the indices of a choice of numbers in the order of its numbers; None if they stand in it anyway."""
+    """Return the indices of a choice of numbers in their order; None if they stand in it."""
     dimension = axis.dimension
-    if not isinstance(dimension, Choice) or not all(isinstance(option, (int, float)) for option in dimension.options):
+    if not isinstance(dimension, Choice):
+        return None
+    if not all(isinstance(option, (int, float)) for option in dimension.options):
         return None
     return sorted(range(len(dimension.options)), key=dimension.options.__getitem__)

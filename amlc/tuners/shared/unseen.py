@@ -1,4 +1,4 @@
-"""What a search may still propose: parameter sets that the user allows and, in a finite space, that are new."""
+"""What a search may still propose: sets that are allowed and, in a finite space, new."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Unseen:
-    """The parameter sets that were proposed so far, `taken` ones behind those of the history; chooses the next one.
+    """The sets proposed so far, `taken` ones behind those of the history; chooses the next one.
 
     digits: see `deliver`.
     """
@@ -44,8 +44,9 @@ class Unseen:
     def pick(self, candidates: Iterable[Point], rng: Generator) -> Parameters | None:
         """Return the first of `candidates` (finitely many) that may be proposed, and take it.
 
-        When none of them may, it is a draw of `rng`, or a point of the grid when draws only repeat what was; None when
-        the space is exhausted. What is refused leaves no trace: the choice depends on what was proposed alone.
+        When none of them may, it is a draw of `rng`, or a point of the grid when draws only repeat
+        what was; None when the space is exhausted. What is refused leaves no trace: the choice
+        depends on what was proposed alone.
         """
         delivered = (deliver(self.axes, point, digits=self.digits) for point in candidates)
         parameters: Parameters | None = next(filter(self._may, delivered), None)
@@ -59,5 +60,6 @@ class Unseen:
         return parameters
 
     def _may(self, parameters: Parameters) -> bool:
-        new = self._apart(parameters) if self._seen is None else canonical(parameters) not in self._seen
+        seen = self._seen
+        new = self._apart(parameters) if seen is None else canonical(parameters) not in seen
         return new and self._hopeful(parameters) and self.allowed(parameters)
