@@ -49,8 +49,9 @@ _NAME = "experiment.yml"
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What a compile did. jobs: the job files, in order. changes: how many files of the build folder changed.
+    """What a compile did.
 
+    jobs: the job files, in order. changes: how many files of the build folder changed.
     revision: 64 hex digits, of code, command and environment.
     """
 
@@ -88,9 +89,10 @@ class Experiment(NniNames):
         experiment.config.tuner.name = "TPE"
         results = experiment.run()
 
-    All that is known of what ran is in the state folder, where the command line finds it too; nothing is kept here but
-    the config. Nothing prints and nothing ends the process: what is wrong is raised, with the problems that the
-    command line prints. Several threads may use one experiment, as several processes may.
+    All that is known of what ran is in the state folder, where the command line finds it too;
+    nothing is kept here but the config. Nothing prints and nothing ends the process: what is wrong
+    is raised, with the problems that the command line prints. Several threads may use one
+    experiment, as several processes may.
     """
 
     def __init__(
@@ -103,8 +105,9 @@ class Experiment(NniNames):
     ) -> None:
         """Make an experiment.
 
-        config: the platform, or the keys of an experiment file, or a config. folder: relative paths in the config
-        count from there. build, state: the folders of compiled experiments, and of ledgers and local runs.
+        config: the platform, or the keys of an experiment file, or a config. folder: relative paths
+        in the config count from there. build, state: the folders of compiled experiments, and of
+        ledgers and local runs.
         """
         if isinstance(config, ExperimentConfig):
             self.config = config
@@ -117,7 +120,9 @@ class Experiment(NniNames):
         self._read: tuple[Document, Mapping[str, Any]] | None = None
 
     @classmethod
-    def load(cls, file: str | Path, *, build: str | Path = "build", state: str | Path = ".amlc") -> Experiment:
+    def load(
+        cls, file: str | Path, *, build: str | Path = "build", state: str | Path = ".amlc"
+    ) -> Experiment:
         """Return the experiment of a file, right or wrong: ask it for its `problems`.
 
         Raises UsageError if the file cannot be read, ConfigError if its text is no YAML.
@@ -144,7 +149,10 @@ class Experiment(NniNames):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All that is wrong or odd, each with its place: of a file line and column, and always the path of the key."""
+        """All that is wrong or odd, each with its place.
+
+        The place is, of a file, line and column, and always the path of the key.
+        """
         try:
             experiment, found = self._loaded()
         except ConfigError as error:
@@ -153,15 +161,19 @@ class Experiment(NniNames):
 
     @property
     def trials(self) -> Iterator[Trial]:
-        """The trials that are certain as things stand: of a tuner that learns, not those that results decide about.
+        """The trials that are certain as things stand.
 
+        Of a tuner that learns, they are not those that results decide about.
         Made one after the other. Raises ConfigError.
         """
         experiment, _ = self._loaded()
         return certain(experiment, folders=self.folders)
 
     def to_yaml(self, path: str | Path | None = None) -> str:
-        """Return the experiment as the text of an experiment file; with `path`, write it there too."""
+        """Return the experiment as the text of an experiment file.
+
+        With `path`, write it there too.
+        """
         text: str = yaml.safe_dump(self.config.as_dict(), sort_keys=False, allow_unicode=True)
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
@@ -172,7 +184,8 @@ class Experiment(NniNames):
     def compile(self, *, backend: str | None = None) -> Build:
         """Make the build folder hold exactly what the experiment says.
 
-        backend: the target to compile for, None for the config's platform. Raises ConfigError with every problem.
+        backend: the target to compile for, None for the config's platform. Raises ConfigError with
+        every problem.
         """
         experiment, _ = self._loaded(backend)
         done = compile_(experiment, backend=backend, folders=self.folders)
@@ -181,7 +194,10 @@ class Experiment(NniNames):
         return Build(done.folder, done.revision, done.trials, files, done.changes)
 
     def diff(self, *, backend: str | None = None) -> str:
-        """Return what `compile` would change, as a unified diff; empty: nothing. Writes nothing. Raises ConfigError."""
+        """Return what `compile` would change, as a unified diff; empty: nothing.
+
+        It writes nothing. Raises ConfigError.
+        """
         lines: list[str] = []
 
         def changed(path: Path, old: bytes | None, new: bytes | None) -> None:
@@ -197,7 +213,8 @@ class Experiment(NniNames):
     def plan(self, *, retry: str | Collection[str] = (), backend: str | None = None) -> Plan:
         """Compile, and return what `submit` would do. Raises ConfigError."""
         self.compile(backend=backend)
-        return plan(self._manifest, Options(backend=backend, retry=_words(retry)), folders=self.folders)
+        options = Options(backend=backend, retry=_words(retry))
+        return plan(self._manifest, options, folders=self.folders)
 
     def submit(
         self,
@@ -212,40 +229,62 @@ class Experiment(NniNames):
         metric: str | None = None,
         watch: Watch | None = None,
     ) -> Run:
-        """Compile, and run what was not run yet, to the end of the experiment; return what came of it.
+        """Compile, run to the end of the experiment what was not run yet; return what came of it.
 
-        retry: statuses whose trials run again, such as "failed". max_failures: submit no more after so many, or "10%"
-        of the trials. rounds: submit what is compiled so many times, the tuner asked in between; None: to the end.
-        wait: for the end. parallel: calls to the service in flight. learn_from: results of earlier trials for the
-        tuner, and metric, as for `import_`. watch: called with the counts as they change; in a notebook they show without it.
-        Raises ConfigError before anything is submitted, LockedError if another submit is at work, BackendError.
+        retry: statuses whose trials run again, such as "failed". max_failures: submit no more after
+        so many, or "10%" of the trials. rounds: submit what is compiled so many times, the tuner
+        asked in between; None: to the end. wait: for the end. parallel: calls to the service in
+        flight. learn_from: results of earlier trials for the tuner, and metric, as for `import_`.
+        watch: called with the counts as they change; in a notebook they show without it.
+        Raises ConfigError before anything is submitted, LockedError if another submit is at work,
+        BackendError.
         """
         experiment, _ = self._loaded(backend)
         most = None if max_failures is None else str(max_failures)
-        options = Options(backend=backend, retry=_words(retry), max_failures=most, rounds=rounds, wait=wait, parallel=parallel)
+        options = Options(
+            backend=backend,
+            retry=_words(retry),
+            max_failures=most,
+            rounds=rounds,
+            wait=wait,
+            parallel=parallel,
+        )
         source = None if learn_from is None else Path(learn_from)
         return run(
-            experiment, options, folders=self.folders, learn_from=source, metric=metric, listener=_Listener(watch)
+            experiment,
+            options,
+            folders=self.folders,
+            learn_from=source,
+            metric=metric,
+            listener=_Listener(watch),
         )
 
-    def import_(self, path: str | Path, *, metric: str | None = None, backend: str | None = None) -> Imported:
-        """Take over trials that ended elsewhere, and compile: they are trials of this experiment from then on.
+    def import_(
+        self, path: str | Path, *, metric: str | None = None, backend: str | None = None
+    ) -> Imported:
+        """Take over trials that ended elsewhere, and compile.
 
-        path: NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite, a table of Weights &
-        Biases, or a table or ledger of amlc's. metric: which column of a W&B table is the result.
+        They are trials of this experiment from then on.
+        path: NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite, a
+        table of Weights & Biases, or a table or ledger of amlc's. metric: which column of a W&B
+        table is the result.
         Raises UsageError when there is nothing to take.
         """
         experiment, _ = self._loaded(backend)
         return import_(experiment, Path(path), folders=self.folders, metric=metric, backend=backend)
 
     def cancel(self, *trials: str | int) -> int:
-        """End these trials, by number or id, or without any all that is at work; return how many jobs that concerns."""
+        """End these trials, by number or id, or without any all that is at work.
+
+        Returns how many jobs that concerns.
+        """
         named = [str(trial) for trial in trials] or None
         return len(cancel(self._manifest, named, folders=self.folders).attempts)
 
     def refresh(self, *, backend: str | None = None, **where: str) -> str:
-        """Take up all jobs that the service has of this experiment; return in one line what that was.
+        """Take up all jobs that the service has of this experiment.
 
+        Returns in one line what that was.
         where: `subscription`, `resource_group` and `workspace`, if nothing else says where that is.
         """
         return refresh(self.name, backend=backend, where=where, folders=self.folders)
@@ -290,7 +329,7 @@ class Experiment(NniNames):
         return experiment_of(self._document(), backend=backend, environ=os.environ)
 
     def _document(self) -> Document:
-        """Return the file as it was read, whose places are known, or the values, if they are others by now."""
+        """Return the file as read, with known places, or the values, if they are others now."""
         values = self.config.as_dict()
         if self._read is not None and self._read[1] == values:
             return self._read[0]
@@ -315,7 +354,9 @@ class _Listener:
         if isinstance(step, Warned):
             warnings.warn(step.text, RuntimeWarning, stacklevel=5)
 
-    def watching(self, experiment: str, *, most: int | None) -> AbstractContextManager[Callable[[Progress], None]]:
+    def watching(
+        self, experiment: str, *, most: int | None
+    ) -> AbstractContextManager[Callable[[Progress], None]]:
         return progress(experiment, most=most, watch=self._watch)
 
 

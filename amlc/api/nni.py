@@ -1,4 +1,4 @@
-"""NNI's own names for what an experiment does, so that a script needs no other change than its import."""
+"""NNI's names for what an experiment does: a script needs no change but its import."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """A trial, by NNI's names. status: in NNI's words. startTime, endTime: milliseconds since the epoch, or None."""
+    """A trial, by NNI's names and, for its status, words.
+
+    startTime, endTime: milliseconds since the epoch, or None.
+    """
 
     trialJobId: str  # noqa: N815
     status: str
@@ -69,8 +72,8 @@ class NniNames:
     ) -> Results:
         """Compile, submit, follow to the end, and return the results.
 
-        port: NNI's; there is no server. wait_completion: False returns as soon as what may run side by side is
-        submitted. options: as for `submit`. Raises as `submit` does.
+        port: NNI's; there is no server. wait_completion: False returns as soon as what may run side
+        by side is submitted. options: as for `submit`. Raises as `submit` does.
         """
         self.submit(wait=wait_completion, **options)
         return self.results()
@@ -105,7 +108,9 @@ class NniNames:
     def get_job_statistics(self) -> list[dict[str, Any]]:
         """Return how many trials have each status: `trialJobStatus`, `trialJobNumber`."""
         counts = Counter(job.status for job in self.list_trial_jobs())
-        return [{"trialJobStatus": status, "trialJobNumber": count} for status, count in counts.items()]
+        return [
+            {"trialJobStatus": status, "trialJobNumber": count} for status, count in counts.items()
+        ]
 
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, Sequence[Row]]:
         """Return the intermediate results of a trial, or of all of them, by id."""
@@ -115,8 +120,8 @@ class NniNames:
 
     def export_data(self) -> list[TrialResult]:
         """Return the final results of the trials that have one."""
-        rows = self.results().trials
-        return [TrialResult(row.trial.parameters, row.final[0], row.trial.id) for row in rows if row.final]
+        rows = [row for row in self.results().trials if row.final]
+        return [TrialResult(row.trial.parameters, row.final[0], row.trial.id) for row in rows]
 
     def kill_trial_job(self, trial_job_id: str) -> None:
         """End one trial."""

@@ -11,8 +11,10 @@ from amlc.drive import Progress, Watch
 
 
 @contextmanager
-def progress(experiment: str, *, most: int | None, watch: Watch | None) -> Iterator[Callable[[Progress], None]]:
-    """Give what is told of the progress: `watch` and, in a notebook, a line that changes in its place.
+def progress(
+    experiment: str, *, most: int | None, watch: Watch | None
+) -> Iterator[Callable[[Progress], None]]:
+    """Give what is told of the progress: `watch` and, in a notebook, a line that changes in place.
 
     most: how many trials there are going to be, if that is known.
     """

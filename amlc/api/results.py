@@ -1,4 +1,4 @@
-"""The results of an experiment as a sequence of rows, for Python and for the libraries that hold tables."""
+"""The results of an experiment as rows, for Python and for libraries that hold tables."""
 
 from __future__ import annotations
 
@@ -22,24 +22,35 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = Mapping[str, Any]
-"""A trial by column: `sequence`, `trial`, `status`, …, `param.NAME` and `metric.NAME`; None where it has nothing."""
+"""A trial by column: `sequence`, `trial`, `status`, …, `param.NAME` and `metric.NAME`; None where
+it has nothing."""
 
 _SHOWN = 20
 
 
 class Results(Sequence[Row]):
-    """One row for each compiled trial, in order: what `amlc collect` writes, with values instead of text.
+    """One row for each compiled trial, in order.
 
-    Times are in seconds since the epoch, durations in seconds. A snapshot: ask the experiment again for newer ones.
+    They are what `amlc collect` writes, with values instead of text. Times are in seconds since the
+    epoch, durations in seconds. A snapshot: ask the experiment again for newer ones.
     """
 
     def __init__(
-        self, rows: Sequence[TrialRow], verdict: Verdict, header: Header, history: Callable[[str], Sequence[Row]]
+        self,
+        rows: Sequence[TrialRow],
+        verdict: Verdict,
+        header: Header,
+        history: Callable[[str], Sequence[Row]],
     ) -> None:
-        """Hold all rows of an experiment. history: gives the intermediate results of the trial of that id."""
+        """Hold all rows of an experiment.
+
+        history: gives the intermediate results of the trial of that id.
+        """
         with trials_table(rows) as table:
             self._columns = table.columns
-            self._rows = tuple({name: row.get(name) for name in table.columns} for row in table.rows)
+            self._rows = tuple(
+                {name: row.get(name) for name in table.columns} for row in table.rows
+            )
         self._trials = tuple(rows)
         self._verdict = verdict
         self._header = header
@@ -52,7 +63,10 @@ class Results(Sequence[Row]):
 
     @property
     def trials(self) -> tuple[TrialRow, ...]:
-        """For each row the trial as a value, with its parameters as the trial receives them, and what became of it."""
+        """For each row the trial as a value, and what became of it.
+
+        It has the parameters as the trial receives them.
+        """
         return self._trials
 
     @property
@@ -78,20 +92,23 @@ class Results(Sequence[Row]):
     def best(self, mode: str | None = None) -> Row:
         """Return the row with the largest or smallest `metric.default`, the first of equals.
 
-        Of replicates, whose mean counts, it is the first one's. mode: `maximize` or `minimize`, None for the
-        experiment's. Raises IncompleteError while no trial has a number.
+        Of replicates, whose mean counts, it is the first one's. mode: `maximize` or `minimize`,
+        None for the experiment's. Raises IncompleteError while no trial has a number.
         """
         if mode not in (None, "maximize", "minimize"):
             raise UsageError(f"mode={mode!r}: expected 'maximize' or 'minimize'.")
         mode = mode or self._header.optimize_mode
         found = best_set(by_set(self._trials, self._header.replicates), maximize=mode == "maximize")
         if found is None:
-            raise IncompleteError(f"{self._header.experiment}: no trial has a numeric final result yet.")
+            raise IncompleteError(
+                f"{self._header.experiment}: no trial has a numeric final result yet."
+            )
         return self._rows[self._trials.index(found[0][0])]
 
     def history(self, trial: str | int) -> Sequence[Row]:
-        """Return the intermediate results of a trial's last attempt, in order: `step`, `at`, `metric.NAME`.
+        """Return the intermediate results of a trial's last attempt, in order.
 
+        Each has `step`, `at` and `metric.NAME`.
         trial: its id, or its number. Raises UsageError when there is no such trial.
         """
         for row in self._rows:
@@ -100,7 +117,10 @@ class Results(Sequence[Row]):
         raise UsageError(f"{trial}: no trial has that id or number.")
 
     def to_csv(self, path: str | Path | None = None) -> str:
-        """Return the table as CSV, to the byte what `amlc collect` writes; with `path`, write it there too."""
+        """Return the table as CSV, to the byte what `amlc collect` writes.
+
+        With `path`, write it there too.
+        """
         stream = io.BytesIO()
         WRITERS["csv"](Table(self._columns, iter(self._rows)), stream)
         if path is not None:
@@ -117,13 +137,21 @@ class Results(Sequence[Row]):
         return table
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the table as a pandas.DataFrame, one row for each trial. Raises UsageError without pandas."""
+        """Return the table as a pandas.DataFrame, one row for each trial.
+
+        Raises UsageError without pandas.
+        """
         pandas = _library("pandas")
-        frame: pd.DataFrame = pandas.DataFrame.from_records(list(self._rows), columns=list(self._columns))
+        frame: pd.DataFrame = pandas.DataFrame.from_records(
+            list(self._rows), columns=list(self._columns)
+        )
         return frame
 
     def to_polars(self) -> pl.DataFrame:
-        """Return the table as a polars.DataFrame, one row for each trial. Raises UsageError without polars."""
+        """Return the table as a polars.DataFrame, one row for each trial.
+
+        Raises UsageError without polars.
+        """
         polars = _library("polars")
         columns = {name: [row[name] for row in self._rows] for name in self._columns}
         frame: pl.DataFrame = polars.DataFrame(columns, strict=False)
@@ -139,7 +167,10 @@ class Results(Sequence[Row]):
         body = "".join(f"<tr>{''.join(_cells(row, shown))}</tr>" for row in self._rows[:_SHOWN])
         more = f" The first {_SHOWN} are shown." if len(self._rows) > _SHOWN else ""
         caption = html.escape(f"{self._verdict}.{more}")
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table>"
+        )
 
 
 def _cells(row: Row, columns: Sequence[str]) -> Iterator[str]:
@@ -154,4 +185,6 @@ def _library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as err:
         library = name.partition(".")[0]
-        raise UsageError(f"this needs {library}, which is not installed: pip install {library}.") from err
+        raise UsageError(
+            f"this needs {library}, which is not installed: pip install {library}."
+        ) from err

@@ -15,19 +15,25 @@ _SEVERAL_PLATFORMS = "trainingService"
 
 
 class Section:
-    """One object of an experiment file, whose keys are attributes; `trial_command` and `trialCommand` are one key.
+    """One object of an experiment file, whose keys are attributes.
 
-    A key that is not set reads as None or, where it holds an object, as an empty one that can be filled in. A name that
-    the experiment file has not here is an AttributeError, when it is read as when it is set.
+    `trial_command` and `trialCommand` are one key.
+    A key that is not set reads as None or, where it holds an object, as an empty one that can be
+    filled in. A name that the experiment file has not here is an AttributeError, when it is read as
+    when it is set.
     """
 
     def __init__(
-        self, values: Mapping[str, Any] | None = None, *, keys: Mapping[str, Any], unknown: bool = False
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        keys: Mapping[str, Any],
+        unknown: bool = False,
     ) -> None:
         """Take over `values`.
 
-        keys: for each key by its name in camelCase its own keys; {}: any; None: it is no object. unknown: whether to
-        keep what has none of these names, for `problems` to find.
+        keys: for each key by its name in camelCase its own keys; {}: any; None: it is no object.
+        unknown: whether to keep what has none of these names, for `problems` to find.
         """
         object.__setattr__(self, "_keys", keys)
         object.__setattr__(self, "_values", {})
@@ -102,14 +108,19 @@ class Section:
 class ExperimentConfig(Section):
     """All keys of an experiment file; NNI's class of that name, for every platform.
 
-        config = amlc.ExperimentConfig("local", trial_command="python3 train.py", trial_concurrency=2)
+        config = amlc.ExperimentConfig("local", trial_command="python3 train.py")
+        config.trial_concurrency = 2
         config.tuner.class_args["optimize_mode"] = "maximize"
 
-    Nothing is checked before the experiment is asked for its `problems`, or compiled, but the names of the keys.
+    Nothing is checked before the experiment is asked for its `problems`, or compiled, but the names
+    of the keys.
     """
 
     def __init__(self, platform: str | None = None, **values: Any) -> None:
-        """Make the config of a platform, such as "aml" or "local". values: keys of an experiment file."""
+        """Make the config of a platform, such as "aml" or "local".
+
+        values: keys of an experiment file.
+        """
         super().__init__(values, keys=_keys())
         if platform is not None:
             self.training_service.platform = platform
@@ -140,7 +151,8 @@ def _keys_of(level: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, A
     for name, node in level["properties"].items():
         inner = object_schema(node, schema)
         holds_objects = "object" in node.get("type", ())
-        found[name] = _keys_of(inner, schema) if inner is not None else {} if holds_objects else None
+        without: dict[str, Any] | None = {} if holds_objects else None
+        found[name] = without if inner is None else _keys_of(inner, schema)
     return found
 
 
