@@ -1,73 +1,89 @@
 """Run the trials of one job, record their metrics, and say how each of them ended.
 
-Run as `python3 amlc_runner.py` in the job's working directory, which holds the trial code, this file, its parts in
-`amlc_runner_lib/`, and `amlc_standin/`. Needs Python 3.6 or later, its standard library, and POSIX. It imports nothing
-of amlc and nothing imports it; it writes no bytecode.
+Run as `python3 amlc_runner.py` in the job's working directory, which holds the trial code, this
+file, its parts in `amlc_runner_lib/`, and `amlc_standin/`. Needs Python 3.6 or later, its standard
+library, and POSIX. It imports nothing of amlc and nothing imports it; it writes no bytecode.
 
 In: environment variables. Each AMLC_ value is JSON in UTF-8.
   AMLC_EXPERIMENT         string, the experiment's name
   AMLC_COMMAND            string, the trial command, run by `/bin/sh -c`
-  AMLC_TRIAL_0, _1, ...   object {"id": string, "sequence": integer, "parameters": object, "replicate": integer >= 0,
-                          optional, default 0, "bare": string, optional: the parameter whose value the trial receives in
-                          place of the whole object}; Linux bounds one variable, so a long text goes on in
+  AMLC_TRIAL_0, _1, ...   object {"id": string, "sequence": integer, "parameters": object,
+                          "replicate": integer >= 0, optional, default 0, "bare": string, optional:
+                          the parameter whose value the trial receives in place of the whole
+                          object}; Linux bounds one variable, so a long text goes on in
                           AMLC_TRIAL_0_1, AMLC_TRIAL_0_2, ...
   AMLC_TRIAL_SECONDS      integer >= 1, optional: how long each trial may take, from its own start
-  AMLC_GPUS_PER_TRIAL     integer, optional. Absent: CUDA_VISIBLE_DEVICES is left alone. 0: it is set to nothing.
-                          n: each trial gets n of the GPUs in CUDA_VISIBLE_DEVICES or, without it, of `nvidia-smi -L`
+  AMLC_GPUS_PER_TRIAL     integer, optional. Absent: CUDA_VISIBLE_DEVICES is left alone. 0: it is
+                          set to nothing. n: each trial gets n of the GPUs in CUDA_VISIBLE_DEVICES
+                          or, without it, of `nvidia-smi -L`
   AMLC_TRIALS_PER_GPU     integer, optional, default 1: how many trials may share a GPU
-  AMLC_GPU_SHARES         object {GPU's name or index: integer >= 1}, optional: these GPUs and no others, with room for
-                          so many trials each, whatever CUDA_VISIBLE_DEVICES, nvidia-smi and AMLC_TRIALS_PER_GPU say
+  AMLC_GPU_SHARES         object {GPU's name or index: integer >= 1}, optional: these GPUs and no
+                          others, with room for so many trials each, whatever CUDA_VISIBLE_DEVICES,
+                          nvidia-smi and AMLC_TRIALS_PER_GPU say
   AMLC_CONCURRENCY        integer >= 1, optional: at most so many trials side by side on the GPUs
-  AMLC_WORKDIR            string, optional: the directory that every trial runs in, instead of the job's or a copy of it
-  RANK and WORLD_SIZE, OMPI_COMM_WORLD_RANK and _SIZE, TF_CONFIG, AZUREML_CR_NODE_RANK and AZUREML_NODE_COUNT
-                          optional: which of many processes, perhaps on several machines, this is that run the same
-                          trials. The first of them records; the others run the trials and record nothing, but that one
-                          of them did not end well
-  AMLC_OUTPUT_ROOT        string, optional: the directory for the trials' own output (shared storage)
+  AMLC_WORKDIR            string, optional: the directory that every trial runs in, instead of the
+                          job's or a copy of it
+  RANK and WORLD_SIZE, OMPI_COMM_WORLD_RANK and _SIZE, TF_CONFIG,
+  AZUREML_CR_NODE_RANK and AZUREML_NODE_COUNT
+                          optional: which of many processes, perhaps on several machines, this is
+                          that run the same trials. The first of them records; the others run the
+                          trials and record nothing, but that one of them did not end well
+  AMLC_OUTPUT_ROOT        string, optional: the directory for the trials' own output (shared
+                          storage)
   MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN or AZUREML_RUN_TOKEN, MLFLOW_RUN_ID or AZUREML_RUN_ID
-                          optional: parameters and metrics go to this MLflow run too, as far as it answers, and at the
-                          end the tag amlc.results, which tells its metrics apart: an object {trial id: {"final":
-                          [value] or [], "step": the final result's step or null, "names": its metrics, "integers":
-                          those of them that are, "whole": whether MLflow holds all of its reports as they were}}, of
-                          trials that reported; no tag when none did, or it would be too long. On Azure ML the token
-                          is renewed before it ends, by what MLFLOW_EXPERIMENT_NAME or _ID say
+                          optional: parameters and metrics go to this MLflow run too, as far as it
+                          answers, and at the end the tag amlc.results, which tells its metrics
+                          apart: an object {trial id: {"final": [value] or [], "step": the final
+                          result's step or null, "names": its metrics, "integers": those of them
+                          that are, "whole": whether MLflow holds all of its reports as they were}},
+                          of trials that reported; no tag when none did, or it would be too long. On
+                          Azure ML the token is renewed before it ends, by what
+                          MLFLOW_EXPERIMENT_NAME or _ID say
 
-What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR, NNI_EXP_ID,
-  NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH, AMLC_REPLICATE (its number in
-  decimal) and no other variable that begins with AMLC_, no MULTI_PHASE, no NNI_TRIAL_COMMAND_CHANNEL; everything else
-  as the job has it. stdin is empty; stdout and stderr are pipes to the runner.
-  It runs in a process group of its own, in the runner's session; what is left of it when the shell ends is ended too.
+What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR,
+  NNI_EXP_ID, NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH,
+  AMLC_REPLICATE (its number in decimal) and no other variable that begins with AMLC_, no
+  MULTI_PHASE, no NNI_TRIAL_COMMAND_CHANNEL; everything else as the job has it. stdin is empty;
+  stdout and stderr are pipes to the runner.
+  It runs in a process group of its own, in the runner's session; what is left of it when the shell
+  ends is ended too.
   A trial that is to end gets SIGTERM, and SIGKILL after 5 s, with its whole group.
-  Without AMLC_WORKDIR the only trial of a job runs in the job's directory, and several trials each run in a fresh copy
-  of it, in which `outputs` is the job's own. They run side by side as far as the GPUs allow, and one after the other
-  without GPUs.
+  Without AMLC_WORKDIR the only trial of a job runs in the job's directory, and several trials each
+  run in a fresh copy of it, in which `outputs` is the job's own. They run side by side as far as
+  the GPUs allow, and one after the other without GPUs.
 
-Out: stdout carries the trials' stdout byte for byte, stderr their stderr, between lines that begin with `amlc: `.
-  Metrics are told from stdout only: a line that NNI would not take is said and left out, and so are a sequence outside
-  0 .. 2^63-1 and a value that is nested deeper than 100 or too long. In outputs/amlc/<id>/:
+Out: stdout carries the trials' stdout byte for byte, stderr their stderr, between lines that begin
+  with `amlc: `. Metrics are told from stdout only: a line that NNI would not take is said and left
+  out, and so are a sequence outside 0 .. 2^63-1 and a value that is nested deeper than 100 or too
+  long. In outputs/amlc/<id>/:
   parameter.cfg, .nni/    what NNI's trial library reads (this directory is NNI_SYS_DIR)
   nnioutput/              NNI_OUTPUT_DIR (with AMLC_OUTPUT_ROOT: <root>/<id>/nnioutput)
-  metrics.jsonl           {"type": "intermediate" | "final", "sequence": n, "value": v, "at": epoch seconds} a line,
-                          complete after each record
-  result.json             {"trial", "end", "exit_code", "signal", "started", "ended", "intermediate", "final", "error"},
-                          written in one step at the end of each trial, however it ends, and if it never began; what
-                          an earlier life of the job left there is removed first.
-                          exit_code is 128 + n for signal n, null when nothing ran or nobody saw its end. error is null
-                          or a sentence.
+  metrics.jsonl           {"type": "intermediate" | "final", "sequence": n, "value": v, "at": epoch
+                          seconds} a line, complete after each record
+  result.json             {"trial", "end", "exit_code", "signal", "started", "ended",
+                          "intermediate", "final", "error"}, written in one step at the end of each
+                          trial, however it ends, and if it never began; what an earlier life of the
+                          job left there is removed first.
+                          exit_code is 128 + n for signal n, null when nothing ran or nobody saw its
+                          end. error is null or a sentence.
                           end is one of
-    exited                the shell ended by itself; exit_code says how. Unless that is 0, error is the last line that
-                          the trial printed to stderr, or else the exit code or the signal in words
+    exited                the shell ended by itself; exit_code says how. Unless that is 0, error is
+                          the last line that the trial printed to stderr, or else the exit code or
+                          the signal in words
     time_limit            the runner ended it after AMLC_TRIAL_SECONDS
     terminated            the runner was told to end while it ran, or before it began
-    lost                  the machine's fault: it could not be started, a metric could not be recorded, its process does
-                          not die, the runner failed, or a part of it could not be read
+    lost                  the machine's fault: it could not be started, a metric could not be
+                          recorded, its process does not die, the runner failed, or a part of it
+                          could not be read
     refused               it can never run like this: wrong input, fewer GPUs than it needs
-  rank-<rank>.json        the same, by another process than the first, for a trial that it did not end well. Its
-                          parameter.cfg, .nni/, nnioutput/ and metrics lie in a folder of its own, which is removed
+  rank-<rank>.json        the same, by another process than the first, for a trial that it did not
+                          end well. Its parameter.cfg, .nni/, nnioutput/ and metrics lie in a folder
+                          of its own, which is removed
 
-Exit code: 143 after SIGTERM, SIGINT or SIGHUP, which end all trials; 2 when the input is wrong. With one trial that
-trial's exit code, or 1 in place of 0 if it is not `exited`; with several, 0 if all are `exited` with 0 and 1 otherwise.
-Never 0 when a result.json could not be written: whoever finds none takes the trial for unfinished.
+Exit code: 143 after SIGTERM, SIGINT or SIGHUP, which end all trials; 2 when the input is wrong.
+With one trial that trial's exit code, or 1 in place of 0 if it is not `exited`; with several, 0 if
+all are `exited` with 0 and 1 otherwise. Never 0 when a result.json could not be written: whoever
+finds none takes the trial for unfinished.
 """
 
 import os
@@ -82,15 +98,16 @@ else:
     ModuleSpec = type(sys.__spec__)  # without importlib, which costs as much as four of the parts
 
 PARTS = "amlc_runner_lib"
-# What comes of a part that is missing, cannot be read, or is cut off or zeros since a disk was full.
+# What comes of a part that is missing, unreadable, or cut off or zeros since a disk was full.
 DAMAGE = (ImportError, OSError, SyntaxError, ValueError, MemoryError)
 
 
 class Parts:
     """Import the runner's parts, and nothing else, from the folder of the user's that they lie in.
 
-    They are all read at the start, since a trial may do away with its folder, and each is compiled when it is needed.
-    No bytecode is written: the folder may be read-only, or shared by jobs that run now.
+    They are all read at the start, since a trial may do away with its folder, and each is compiled
+    when it is needed. No bytecode is written: the folder may be read-only, or shared by jobs that
+    run now.
     """
 
     def __init__(self, folder: str) -> None:
@@ -102,7 +119,9 @@ class Parts:
                 with open(path, "rb") as file:
                     self._sources[name] = path, file.read()
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> "ModuleSpec | None":
+    def find_spec(
+        self, name: str, path: object = None, target: object = None
+    ) -> "ModuleSpec | None":
         """Return where a part comes from; None for every other module."""
         if name not in self._sources:
             return None
@@ -120,19 +139,37 @@ class Parts:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - as every loader does
 
 
-def without_foreign_folders(path: "list[str]", script: str, environ: "Mapping[str, str]") -> "list[str]":
-    """Return `path` without the folders of the user, whose queue.py or types.py must not pass for the library's."""
+def without_foreign_folders(
+    path: "list[str]", script: str, environ: "Mapping[str, str]"
+) -> "list[str]":
+    """Return `path` without the folders of the user.
+
+    Their queue.py or types.py must not pass for the library's.
+    """
     library = os.path.dirname(os.path.abspath(os.__file__))
     foreign = {os.getcwd(), os.path.dirname(os.path.abspath(script))}
-    foreign.update(os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(os.pathsep))
-    return [entry for entry in path if entry.startswith(library) or os.path.abspath(entry) not in foreign]
+    foreign.update(
+        os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(os.pathsep)
+    )
+    return [
+        entry
+        for entry in path
+        if entry.startswith(library) or os.path.abspath(entry) not in foreign
+    ]
 
 
 def lose_trials(environ: "Mapping[bytes, bytes]", why: str) -> None:
-    """Write for each trial that the machine lost it, as the part `results` would. Raises OSError."""
+    """Write for each trial that the machine lost it, as `results` would. Raises OSError."""
     import json
 
-    nothing = {"exit_code": None, "signal": None, "started": None, "ended": None, "intermediate": 0, "final": 0}
+    nothing = {
+        "exit_code": None,
+        "signal": None,
+        "started": None,
+        "ended": None,
+        "intermediate": 0,
+        "final": 0,
+    }
     for text in trial_texts(environ):
         trial = json.loads(text.decode("utf-8"))["id"]
         path = os.path.join("outputs", "amlc", trial, "result.json")
@@ -157,7 +194,8 @@ def trial_texts(environ: "Mapping[bytes, bytes]") -> "Iterator[bytes]":
 if __name__ == "__main__":
     sys.path[:] = without_foreign_folders(sys.path, __file__, os.environ)
     try:
-        sys.meta_path.insert(0, Parts(os.path.join(os.path.dirname(os.path.abspath(__file__)), PARTS)))
+        parts = os.path.join(os.path.dirname(os.path.abspath(__file__)), PARTS)
+        sys.meta_path.insert(0, Parts(parts))
         from amlc_runner_lib.main import main
     except DAMAGE as damage:
         lose_trials(os.environb, f"a part of the runner could not be read: {damage!r}")
@@ -165,4 +203,6 @@ if __name__ == "__main__":
     code = main()
     if sys.stderr:  # there is none where it was closed
         sys.stderr.flush()
-    os._exit(code)  # not sys.exit: to take the interpreter apart costs a tenth of all this, and nothing is left to do
+    # Not sys.exit: to take the interpreter apart costs a tenth of all this, and nothing is left to
+    # do.
+    os._exit(code)

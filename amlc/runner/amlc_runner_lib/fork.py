@@ -15,8 +15,9 @@ def fork(
     streams: "Sequence[int]",
     defaults: "Sequence[signal.Signals]",
 ) -> int:
-    """Start a process in a group of its own and return its id. Raises OSError if the command cannot be run.
+    """Start a process in a group of its own and return its id.
 
+    Raises OSError if the command cannot be run.
     streams: the descriptors that are its 0, 1 and 2. defaults: the signals that it does not ignore.
     """
     failure, failed = os.pipe()

@@ -15,7 +15,10 @@ NVIDIA_SMI_TIMEOUT_S = 30
 
 
 class Gpus:
-    """The slots of a job whose trials need `per_trial` GPUs each; `room` says for how many trials each GPU has room."""
+    """The slots of a job whose trials need `per_trial` GPUs each.
+
+    room: for how many trials each GPU has room.
+    """
 
     def __init__(self, room: "Mapping[str, int]", per_trial: int) -> None:
         self._room = room
@@ -39,15 +42,20 @@ class Gpus:
 
 
 def share_gpus(job: "Job", wanted: int, visible: "str | None") -> "Gpus | None":
-    """Return the GPUs for trials that want so many each, at least one, or None, which is said, if there is no GPU.
+    """Return the GPUs for trials that want so many each, at least one.
 
-    visible: the value of CUDA_VISIBLE_DEVICES. Raises LookupError if no trial can ever have its GPUs.
+    If there is no GPU, that is said, and None returned.
+    visible: the value of CUDA_VISIBLE_DEVICES. Raises LookupError if no trial can ever have its
+    GPUs.
     """
     room = job.gpu_shares
     if room is None:
         room = dict.fromkeys(visible_gpus(visible), job.trials_per_gpu)
         if not room:
-            say(f"no GPU found ({wanted} per trial wanted): trials run one at a time, CUDA_VISIBLE_DEVICES stays")
+            say(
+                f"no GPU found ({wanted} per trial wanted): "
+                "trials run one at a time, CUDA_VISIBLE_DEVICES stays"
+            )
             return None
     if len(room) < wanted:
         offered = "this machine offers" if job.gpu_shares is None else "AMLC_GPU_SHARES offers"
@@ -56,7 +64,7 @@ def share_gpus(job: "Job", wanted: int, visible: "str | None") -> "Gpus | None":
 
 
 def visible_gpus(visible: "str | None") -> "list[str]":
-    """Return the GPUs that a value of CUDA_VISIBLE_DEVICES names; without one, those of the machine."""
+    """Return the GPUs that a value of CUDA_VISIBLE_DEVICES names; without one, the machine's."""
     if visible is None:
         return _list_gpus()
     names: list[str] = []

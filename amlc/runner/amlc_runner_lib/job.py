@@ -1,4 +1,4 @@
-"""Read from the environment what the job is: its command, its trials, what they need, and who is told of them."""
+"""Read from the environment what the job is: command, trials, needs, and who is told of them."""
 
 import json
 import os
@@ -19,7 +19,7 @@ class InputError(ValueError):
 
 
 class Trial:
-    """One trial: what to run, which never changes, and what became of it, filled in as it happens."""
+    """One trial: what to run, which never changes, and what became of it, filled in over time."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Trial:
 
 
 class Job:
-    """What the environment asks for; it never changes. None stands for a variable that is not there."""
+    """What the environment asks for; it never changes. None: a variable that is not there."""
 
     def __init__(
         self,
@@ -79,12 +79,15 @@ class Job:
 
 
 class Run:
-    """An MLflow run that is told of the trials: where its server takes batches, how to sign in there, and its id.
+    """An MLflow run that is told of the trials: url, how to sign in there, and its id.
 
+    url: where its server takes batches.
     token_url: where Azure ML gives the next token, None where that is not known.
     """
 
-    def __init__(self, url: str, token: "str | None", run_id: str, token_url: "str | None" = None) -> None:
+    def __init__(
+        self, url: str, token: "str | None", run_id: str, token_url: "str | None" = None
+    ) -> None:
         self.url = url
         self.token = token
         self.id = run_id
@@ -92,7 +95,10 @@ class Run:
 
 
 def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
-    """Return the trials in AMLC_TRIAL_0, AMLC_TRIAL_1, ..., each joined from its continuations. Raises InputError."""
+    """Return the trials in AMLC_TRIAL_0, AMLC_TRIAL_1, ..., joined from their continuations.
+
+    Raises InputError.
+    """
     texts: list[bytes] = []
     used = 0
     while f"AMLC_TRIAL_{len(texts)}".encode() in environ:
@@ -116,7 +122,9 @@ def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
 def read_job(environ: "Mapping[bytes, bytes]", trials: "list[Trial]") -> Job:
     """Return the job that runs `trials`. Raises InputError."""
     return Job(
-        experiment=_as_bytes("AMLC_EXPERIMENT", _read_value(environ, "AMLC_EXPERIMENT", str, "a string")),
+        experiment=_as_bytes(
+            "AMLC_EXPERIMENT", _read_value(environ, "AMLC_EXPERIMENT", str, "a string")
+        ),
         command=_as_bytes("AMLC_COMMAND", _read_value(environ, "AMLC_COMMAND", str, "a string")),
         trials=trials,
         trial_seconds=_read_count(environ, "AMLC_TRIAL_SECONDS", 1),
@@ -139,11 +147,15 @@ def read_run(environ: "Mapping[str, str]") -> "Run | None":
     if not run_id or not uri.startswith(("http://", "https://")):
         return None
     uri = uri.split("?")[0].rstrip("/")
-    return Run(uri + "/api/2.0/mlflow/runs/log-batch", token, run_id, _token_url(uri, run_id, environ))
+    url = uri + "/api/2.0/mlflow/runs/log-batch"
+    return Run(url, token, run_id, _token_url(uri, run_id, environ))
 
 
 def _token_url(uri: str, run_id: str, environ: "Mapping[str, str]") -> "str | None":
-    """Return where azureml-mlflow would fetch the run's next token: from the run history of the same host."""
+    """Return where azureml-mlflow would fetch the run's next token.
+
+    That is the run history of the same host.
+    """
     host, is_azure, scope = uri.partition("/mlflow/v")
     _, _, scope = scope.partition("/")
     name = environ.get("MLFLOW_EXPERIMENT_NAME") or environ.get("AZUREML_ARM_PROJECT_NAME")
@@ -152,7 +164,10 @@ def _token_url(uri: str, run_id: str, environ: "Mapping[str, str]") -> "str | No
         return None
     import urllib.parse
 
-    where = f"experimentids/{identifier}" if identifier else "experiments/" + urllib.parse.quote(str(name), safe="")
+    if identifier:
+        where = f"experimentids/{identifier}"
+    else:
+        where = "experiments/" + urllib.parse.quote(str(name), safe="")
     return f"{host}/history/v1.0/{scope}/{where}/runs/{run_id}/token"
 
 
@@ -164,18 +179,24 @@ def is_count(value: object, least: int) -> bool:
 def _is_name(text: str, marks: str) -> bool:
     """Tell whether `text` is letters and digits and, from the second character on, `marks`."""
     # Not by a regular expression: compiling one costs as much as reading a whole job.
-    return bool(text) and text[0] not in marks and not set(text).difference(_DIGITS, _LETTERS, marks)
+    return (
+        bool(text) and text[0] not in marks and not set(text).difference(_DIGITS, _LETTERS, marks)
+    )
 
 
 def _private_folder(rank: str) -> str:
-    """Return where a process that does not record the trial has what it needs: `outputs` is another's."""
+    """Return where a process that does not record has what it needs: `outputs` is another's."""
     return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"amlc-rank-{rank}-{os.getpid()}")  # noqa: S108
 
 
 def _read_trial(name: str, text: bytes, rank: str) -> Trial:
     record = _decode(name, text, dict, "an object")
     identifier, sequence = record.get("id"), record.get("sequence")
-    if not isinstance(identifier, str) or len(identifier) > LONGEST_ID or not _is_name(identifier, "_-"):
+    if (
+        not isinstance(identifier, str)
+        or len(identifier) > LONGEST_ID
+        or not _is_name(identifier, "_-")
+    ):
         raise InputError(f"{name} needs an id of letters and digits, found {identifier!r:.80}")
     if not isinstance(sequence, int) or isinstance(sequence, bool):
         raise InputError(f"{name} needs an integer sequence, found {sequence!r:.80}")
@@ -197,7 +218,9 @@ def _decode(name: str, raw: bytes, kind: type, wanted: str) -> "Any":
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not JSON in UTF-8: {error}") from error
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise InputError("{} must be {}, found {}".format(name, wanted, raw[:80].decode("utf-8", "replace")))
+        raise InputError(
+            "{} must be {}, found {}".format(name, wanted, raw[:80].decode("utf-8", "replace"))
+        )
     return value
 
 
@@ -234,11 +257,15 @@ def _read_gpu_shares(environ: "Mapping[bytes, bytes]") -> "dict[str, int] | None
     shares: dict[str, int] = _read_value(environ, "AMLC_GPU_SHARES", dict, "an object")
     for gpu, room in shares.items():
         if not _is_name(gpu, "_./:-") or not is_count(room, 1):
-            raise InputError(f"AMLC_GPU_SHARES must give GPUs integers of at least 1, found {gpu!r:.80}: {room!r:.80}")
+            raise InputError(
+                "AMLC_GPU_SHARES must give GPUs integers of at least 1, "
+                f"found {gpu!r:.80}: {room!r:.80}"
+            )
     return shares
 
 
 def _read_path(environ: "Mapping[bytes, bytes]", name: str) -> "str | None":
     if name.encode() not in environ:
         return None
-    return os.path.abspath(os.fsdecode(_as_bytes(name, _read_value(environ, name, str, "a string"))))
+    text = _as_bytes(name, _read_value(environ, name, str, "a string"))
+    return os.path.abspath(os.fsdecode(text))

@@ -28,7 +28,10 @@ class LastWords:
             del self._tail[:-KEPT_OF_STDERR]
 
     def find(self) -> str:
-        """Return the last line that says something, or "": progress bars, which are drawn over and over, do not."""
+        """Return the last line that says something, or "".
+
+        Progress bars, which are drawn over and over, say nothing.
+        """
         *lines, unended = re.sub(r"\r+\n", "\n", self._tail.decode("utf-8", "replace")).split("\n")
         last_bar = ""
         for line, has_ended in [(unended, False)] + [(line, True) for line in reversed(lines)]:
@@ -42,15 +45,20 @@ class LastWords:
 
 
 def printable(text: str) -> str:
-    """Return `text` as one line without escape sequences, control characters and halves of surrogate pairs."""
-    kept = (character for character in re.sub(_ESCAPE, "", text) if character.isprintable() or character.isspace())
+    """Return `text` as one line of what can be printed.
+
+    Escape sequences, control characters and halves of surrogate pairs are left out.
+    """
+    plain = re.sub(_ESCAPE, "", text)
+    kept = (one for one in plain if one.isprintable() or one.isspace())
     return " ".join("".join(kept).split())
 
 
 def how_it_exited(trial: "Trial", last_words: str) -> "str | None":
     """Return the error of a trial that ended by itself, or None."""
     if trial.signal:
-        return f"killed by {trial.signal}; its last words: {last_words}" if last_words else f"killed by {trial.signal}"
+        killed = f"killed by {trial.signal}"
+        return f"{killed}; its last words: {last_words}" if last_words else killed
     if trial.exit_code:
         return last_words or f"exit code {trial.exit_code}"
     return None

@@ -37,7 +37,8 @@ class Runner:
         while self._running or (self._waiting and not self._signals.stopped_by):
             self._start_what_fits()
             self._pass_on(self._wait())
-            # After the reading, which may swallow the news of a child's end, and before the next wait.
+            # After the reading, which may swallow the news of a child's end, and before the next
+            # wait.
             for process in list(self._running):
                 if process.advance(time.monotonic(), self._signals.stopped_by):
                     self._finish(process)
@@ -62,8 +63,10 @@ class Runner:
             self._start(self._waiting.popleft(), slot)
 
     def _has_room(self) -> bool:
-        # What an ended trial leaves unread is kept: with a reader that is stuck that must not grow trial by trial.
-        is_bounded = self._job.concurrency is not None and len(self._running) >= self._job.concurrency
+        # What an ended trial leaves unread is kept: with a reader that is stuck that must not grow
+        # trial by trial.
+        most = self._job.concurrency
+        is_bounded = most is not None and len(self._running) >= most
         return not is_bounded and not any(echo.is_far_behind for echo in self._echoes)
 
     def _start(self, trial: "Trial", slot: "Slot") -> None:
@@ -76,7 +79,8 @@ class Runner:
             return
         self._running.append(process)
         if self._run and not self._tracker:
-            self._tracker = _open_tracker(self._job, self._run)  # only now: the first trial does not wait for it
+            # Only now: the first trial does not wait for it.
+            self._tracker = _open_tracker(self._job, self._run)
         if self._tracker:
             self._tracker.log_parameters(trial)
 
@@ -89,7 +93,9 @@ class Runner:
         try:
             log = MetricLog(trial, self._tell)
             process = Process(trial, slot, folder, log, self._echoes)
-            env = trial_environment(os.environb, self._job, trial, output=output, folder=cwd, visible=slot.visible)
+            env = trial_environment(
+                os.environb, self._job, trial, output=output, folder=cwd, visible=slot.visible
+            )
             started = time.time()
             process.spawn(self._job.command, env, cwd, self._job.trial_seconds)
         except BaseException:
@@ -172,7 +178,10 @@ def _open_tracker(job: "Job", run: "Run") -> "Tracker":
 
 
 def how_it_ended(process: Process, stopped_by: "str | None") -> "tuple[str, str | None]":
-    """Return the end of a trial that is over, and its error. stopped_by: the signal by which the runner has to stop."""
+    """Return the end of a trial that is over, and its error.
+
+    stopped_by: the signal by which the runner has to stop.
+    """
     if process.trial.loss:
         return LOST, process.trial.loss
     if process.status is None:

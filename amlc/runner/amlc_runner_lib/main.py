@@ -4,7 +4,15 @@ import os
 
 from .job import InputError, read_job, read_run, read_trials
 from .loop import Runner
-from .results import LOST, REFUSED, TERMINATED, close_trial, exit_code_of, forget_earlier_life, write_missing_results
+from .results import (
+    LOST,
+    REFUSED,
+    TERMINATED,
+    close_trial,
+    exit_code_of,
+    forget_earlier_life,
+    write_missing_results,
+)
 from .signals import Signals
 from .slots import OneAtATime
 from .streams import open_missing_streams, say
@@ -19,14 +27,15 @@ EXIT_STOPPED = 143
 
 
 def make_slots(job: "Job") -> "Slots":
-    """Return what trials have to wait for. Raises LookupError if no trial can ever have its GPUs."""
+    """Return what trials wait for. Raises LookupError if no trial can ever have its GPUs."""
     if job.gpus_per_trial is None:
         return OneAtATime(None)
     if job.gpus_per_trial == 0:
         return OneAtATime("")
     from .gpus import share_gpus
 
-    return share_gpus(job, job.gpus_per_trial, os.environ.get("CUDA_VISIBLE_DEVICES")) or OneAtATime(None)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return share_gpus(job, job.gpus_per_trial, visible) or OneAtATime(None)
 
 
 def _run_job(job: "Job", signals: Signals) -> int:
@@ -52,7 +61,10 @@ def _run_job(job: "Job", signals: Signals) -> int:
 
 
 def _run_what_is_asked_for(signals: Signals, trials: "list[Trial]") -> int:
-    """Fill `trials`, run them and return the exit code; whatever happens, each of them has its end afterwards."""
+    """Fill `trials`, run them and return the exit code.
+
+    Whatever happens, each of them has its end afterwards.
+    """
     try:
         trials.extend(read_trials(os.environb))
         for trial in trials:

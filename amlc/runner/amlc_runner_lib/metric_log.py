@@ -21,8 +21,9 @@ NOTES_PER_TRIAL = 10
 class Lines:
     """Cut a stream of bytes into metric payloads, by NNI's rule and in bounded memory.
 
-    NNI's rule: `NNISDK_MEb'` anywhere in a line, then all up to the last character of the line, which is `'`.
-    A carriage return ends a line too, as in NNI's expression, so a progress bar does not grow without end.
+    NNI's rule: `NNISDK_MEb'` anywhere in a line, then all up to the last character of the line,
+    which is `'`. A carriage return ends a line too, as in NNI's expression, so a progress bar does
+    not grow without end.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,8 @@ class Lines:
         return _payloads(whole)
 
     def _shorten(self) -> None:
-        # A metric can only be at the end; of one that is too long the beginning stays, so that it is refused.
+        # A metric can only be at the end; of one that is too long the beginning stays, so that it
+        # is refused.
         has_begun = MARKER in self._rest
         del self._rest[:-KEPT_OF_A_LINE]
         if has_begun and MARKER not in self._rest:
@@ -54,7 +56,10 @@ class Lines:
 
 
 def _payloads(text: bytes) -> "list[bytes]":
-    """Return the payloads of whole lines. Of two that are in one line, by two processes of a trial, each is one."""
+    """Return the payloads of whole lines.
+
+    Of two that are in one line, by two processes of a trial, each is one.
+    """
     if MARKER not in text:
         return []
     found = []
@@ -69,7 +74,8 @@ def _payloads(text: bytes) -> "list[bytes]":
 class MetricLog:
     """Record the metrics in a trial's stdout in its metrics.jsonl.
 
-    tell: is called with the trial, the metric and its time in epoch seconds, once the metric is recorded.
+    tell: is called with the trial, the metric and its time in epoch seconds, once the metric is
+    recorded.
     """
 
     def __init__(self, trial: "Trial", tell: "Callable[[Trial, Metric, float], None]") -> None:
@@ -104,7 +110,8 @@ class MetricLog:
         try:
             metric = decode_metric(payload)
         except (ValueError, RecursionError) as error:
-            self._note("ignored a bad metric line: {} in {}".format(error, payload[:120].decode("utf-8", "replace")))
+            found = payload[:120].decode("utf-8", "replace")
+            self._note(f"ignored a bad metric line: {error} in {found}")
             return
         if metric:
             self._record(metric)

@@ -10,14 +10,18 @@ if TYPE_CHECKING:
 
     Metric = tuple[str, int, Any]  # "intermediate" or "final", its sequence, its value
 
-METRIC_LENGTH = 1000000  # bytes; NNI refuses a metric that is not shorter. As recorded it is four times that at most
+# Bytes; NNI refuses a metric that is not shorter. As recorded it is four times that at most.
+METRIC_LENGTH = 1000000
 DEEPEST_METRIC = 100  # json itself gives up at a thousand or so, somewhere else in each version
 LARGEST_SEQUENCE = (1 << 63) - 1  # what databases hold, MLflow's too
 LONGEST_INTEGER = 4300  # digits; later versions of Python refuse to read more
 
 
 def decode_metric(payload: bytes) -> "Metric | None":
-    """Return the metric of a payload, None for a request for parameters. Raises ValueError or RecursionError."""
+    """Return the metric of a payload, None for a request for parameters.
+
+    Raises ValueError or RecursionError.
+    """
     if len(payload) >= METRIC_LENGTH:
         raise ValueError("too long")
     message = _decode_bounded(payload.decode("utf-8"))
@@ -27,7 +31,12 @@ def decode_metric(payload: bytes) -> "Metric | None":
         return None
     kind = {"PERIODICAL": "intermediate", "FINAL": "final"}.get(str(message.get("type")))
     sequence: Any = message.get("sequence")
-    if kind is None or "value" not in message or not is_count(sequence, 0) or sequence > LARGEST_SEQUENCE:
+    if (
+        kind is None
+        or "value" not in message
+        or not is_count(sequence, 0)
+        or sequence > LARGEST_SEQUENCE
+    ):
         raise ValueError("not a metric")
     value = message["value"]
     value = _decode_bounded(value) if isinstance(value, str) else value
@@ -53,4 +62,8 @@ def _depth_of(value: object) -> int:
         if not nested:
             return depth
         depth += 1
-        level = [child for item in nested for child in (item.values() if isinstance(item, dict) else item)]
+        level = [
+            child
+            for item in nested
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]

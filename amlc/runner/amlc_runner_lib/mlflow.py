@@ -19,14 +19,16 @@ LONGEST_PAUSE_S = 60.0
 CLOSE_S = 9.0
 CLOSE_WHEN_STOPPED_S = 2.0
 QUEUE_LENGTH = 100000
-BATCH_LIMITS = {"params": 100, "metrics": 250, "tags": 100}  # a request; MLflow's own, and Azure ML's for metrics
+# In a request; MLflow's own, and Azure ML's for metrics.
+BATCH_LIMITS = {"params": 100, "metrics": 250, "tags": 100}
 ANSWER_SIZE = 1 << 16  # bytes
 
 
 class Sender:
-    """Send entries to an MLflow run from a thread of its own; nothing here ever fails or delays a trial.
+    """Send entries to an MLflow run, in its own thread; nothing here ever fails or delays a trial.
 
-    When the server is slower than the trial the oldest entries are dropped: the last ones tell the result.
+    When the server is slower than the trial the oldest entries are dropped: the last ones tell the
+    result.
     """
 
     def __init__(self, run: "Run") -> None:
@@ -70,7 +72,8 @@ class Sender:
                 self._token.keep()
                 if not has_news:
                     continue
-                self._has_news.clear()  # before the look at _closing, or the news of that could get lost
+                # Before the look at _closing, or the news of that could get lost.
+                self._has_news.clear()
                 is_last = self._closing.wait(PAUSE_S)  # a moment for more of the same batch
                 for kind, limit in BATCH_LIMITS.items():
                     self._send_queue(kind, limit)
@@ -112,7 +115,9 @@ class Sender:
         import urllib.error
         import urllib.request
 
-        request = urllib.request.Request(self._run.url, data=body, headers={"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            self._run.url, data=body, headers={"Content-Type": "application/json"}
+        )
         if self._token.text:
             # Unredirected: a redirect must not carry the token to another host.
             request.add_unredirected_header("Authorization", "Bearer " + self._token.text)

@@ -1,4 +1,4 @@
-"""A trial as long as it runs: how its shell is started, and how its process group comes to its end."""
+"""A trial as long as it runs: how its shell is started, and how its process group ends."""
 
 import os
 import signal
@@ -29,7 +29,12 @@ class Process:
     """A running trial: its shell, the shell's process group, and the way to their end."""
 
     def __init__(
-        self, trial: "Trial", slot: "Slot", folder: "str | None", log: "MetricLog", echoes: "Sequence[Echo]"
+        self,
+        trial: "Trial",
+        slot: "Slot",
+        folder: "str | None",
+        log: "MetricLog",
+        echoes: "Sequence[Echo]",
     ) -> None:
         self.trial, self.slot, self.folder, self.log = trial, slot, folder, log
         self.last_words = LastWords()
@@ -41,13 +46,17 @@ class Process:
         self._deadline: float | None = None  # set once the group was asked to end
         self._is_killed = False
 
-    def spawn(self, command: bytes, env: "Mapping[bytes, bytes]", cwd: str, limit_s: "int | None") -> None:
+    def spawn(
+        self, command: bytes, env: "Mapping[bytes, bytes]", cwd: str, limit_s: "int | None"
+    ) -> None:
         """Start the shell. Raises OSError."""
         write_ends = []
         try:
             for stream in self.streams:
                 write_ends.append(stream.open())  # noqa: PERF401 - of one that cannot be opened, the others are closed
-            self._pid = spawn([b"/bin/sh", b"-c", command], env, cwd, stdout=write_ends[0], stderr=write_ends[1])
+            self._pid = spawn(
+                [b"/bin/sh", b"-c", command], env, cwd, stdout=write_ends[0], stderr=write_ends[1]
+            )
         except BaseException:
             for stream in self.streams:
                 stream.close()
@@ -80,10 +89,12 @@ class Process:
         return False
 
     def patience_s(self, now: float) -> float:
-        """Return how long the runner may wait before it looks at this trial, if nothing is heard of it."""
+        """Return how long the runner may wait to look at this trial, if nothing is heard of it."""
         if self._deadline is not None:
             return TICK_S
-        return LONGEST_WAIT_S if self._limit is None else max(0.0, min(self._limit - now, LONGEST_WAIT_S))
+        if self._limit is None:
+            return LONGEST_WAIT_S
+        return max(0.0, min(self._limit - now, LONGEST_WAIT_S))
 
     def kill(self) -> None:
         """End it at once, for when the runner itself is broken."""
@@ -124,7 +135,9 @@ class Process:
         return True
 
 
-def spawn(command: "list[bytes]", env: "Mapping[bytes, bytes]", cwd: str, *, stdout: int, stderr: int) -> int:
+def spawn(
+    command: "list[bytes]", env: "Mapping[bytes, bytes]", cwd: str, *, stdout: int, stderr: int
+) -> int:
     """Start a process in a group of its own, without stdin, and return its id. Raises OSError.
 
     Not subprocess: importing it costs as much as everything else here before the trial runs.
@@ -140,7 +153,10 @@ def spawn(command: "list[bytes]", env: "Mapping[bytes, bytes]", cwd: str, *, std
         os.close(stdin)
 
 
-def _posix_spawn(command: "list[bytes]", env: "Mapping[bytes, bytes]", cwd: str, streams: "Sequence[int]") -> int:
+def _posix_spawn(
+    command: "list[bytes]", env: "Mapping[bytes, bytes]", cwd: str, streams: "Sequence[int]"
+) -> int:
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)]  # novm
     here = os.getcwd()
     os.chdir(cwd)  # posix_spawn has no cwd, and no other thread of the runner uses a relative path
     try:
@@ -148,7 +164,7 @@ def _posix_spawn(command: "list[bytes]", env: "Mapping[bytes, bytes]", cwd: str,
             command[0],
             command,
             env,
-            file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)],  # novm
+            file_actions=actions,
             setpgroup=0,
             setsigdef=IGNORED_BY_PYTHON,
         )

@@ -1,4 +1,4 @@
-"""Tell which process of a distributed trial this is: of many that run the same trial, one records it."""
+"""Tell which process of a distributed trial this is: of many that run it, one records it."""
 
 import json
 
@@ -6,7 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Who am I, and of how many: PyTorch's launchers, Open MPI, and Azure ML for a node. A rank without others is none.
+# Who am I, and of how many: PyTorch's launchers, Open MPI, and Azure ML for a node. A rank without
+# others is none.
 _RANKS = (
     (b"RANK", b"WORLD_SIZE"),
     (b"OMPI_COMM_WORLD_RANK", b"OMPI_COMM_WORLD_SIZE"),
@@ -16,7 +17,7 @@ _CHIEFS = ("chief", "master", "worker")  # TensorFlow's: the first kind that a c
 
 
 def rank_of(environ: "Mapping[bytes, bytes]") -> str:
-    """Return the rank of this process as a word for file names, "" for the one that records the trial."""
+    """Return the rank of this process as a word for file names, "" for the one that records."""
     task = _tensorflow_task(environ.get(b"TF_CONFIG", b""))
     if task is not None:
         return task
@@ -28,7 +29,10 @@ def rank_of(environ: "Mapping[bytes, bytes]") -> str:
 
 
 def is_awaited(rank: str) -> bool:
-    """Tell whether the trial needs this process to end well: a parameter server serves until it is ended."""
+    """Tell whether the trial needs this process to end well.
+
+    A parameter server serves until it is ended.
+    """
     return not rank.startswith("ps-")
 
 

@@ -20,13 +20,16 @@ RESULT_WAIT_S = 1.0
 
 
 def forget_earlier_life(trial: "Trial") -> None:
-    """Remove what says how the trial ended when the job ran before: a job may be killed and started again."""
+    """Remove what says how the trial ended when the job ran before.
+
+    A job may be killed and started again.
+    """
     paths = [os.path.join(trial.home, name) for name in ("result.json", "metrics.jsonl")]
     for path in [_rank_path(trial)] if trial.rank else paths:
         try:
             os.remove(path)
         except OSError:
-            pass  # it is not there; or else the new one cannot be written either, which the exit code tells
+            pass  # it is not there; or the new one cannot be written either, as the exit code tells
 
 
 def close_trial(trial: "Trial", end: str, error: "str | None") -> None:
@@ -41,7 +44,7 @@ def close_trial(trial: "Trial", end: str, error: "str | None") -> None:
 
 
 def write_missing_results(trials: "list[Trial]") -> bool:
-    """Try for a moment to write what could not be written before; return whether all results are there."""
+    """Try for a moment to write what could not be written; return whether all results are there."""
     last = time.monotonic() + RESULT_WAIT_S
     while True:
         for trial in trials:
@@ -56,7 +59,10 @@ def write_missing_results(trials: "list[Trial]") -> bool:
 
 
 def exit_code_of(trials: "list[Trial]") -> int:
-    """Return the exit code of a job that nobody stopped: its only trial's, or else whether any did not succeed."""
+    """Return the exit code of a job that nobody stopped.
+
+    It is its only trial's, or else whether any did not succeed.
+    """
     codes = [0 if _has_succeeded(trial) else trial.exit_code or 1 for trial in trials]
     return codes[0] if len(codes) == 1 else int(any(codes))
 

@@ -1,4 +1,7 @@
-"""Keep the token good with which a run's server is told: a run may take longer than Azure ML's lasts."""
+"""Keep the token good with which a run's server is told.
+
+A run may take longer than Azure ML's lasts.
+"""
 
 import json
 import time
@@ -49,14 +52,15 @@ def _due(text: "str | None") -> "float | None":
 
     try:
         payload = (text or "").split(".")[1]
-        end = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode("utf-8"))["exp"]
+        decoded = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        end = json.loads(decoded.decode("utf-8"))["exp"]
         return float(end) - SPARE_S
     except (ValueError, KeyError, TypeError, IndexError):
         return None
 
 
 def _get(url: str, token: str) -> "Any":
-    """Return the JSON of an answer, None for any other; nothing that fails can contain the token."""
+    """Return the JSON of an answer, None for any other; what fails cannot contain the token."""
     import http.client
     import urllib.error
     import urllib.request

@@ -18,7 +18,8 @@ class Signals:
         os.set_blocking(write_end, False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a shell's `&`
+            # A shell's `&` and nohup ignore the others.
+            if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._stop)
         signal.set_wakeup_fd(write_end)
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Slot:
-    """What a running trial holds: its value for CUDA_VISIBLE_DEVICES (None: as it is) and the GPUs to give back."""
+    """What a running trial holds: its CUDA_VISIBLE_DEVICES, and the GPUs to give back.
+
+    visible: the variable's value, None: as it is.
+    """
 
     def __init__(self, visible: "str | None", gpus: "Sequence[str]" = ()) -> None:
         self.visible = visible

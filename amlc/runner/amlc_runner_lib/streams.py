@@ -1,4 +1,4 @@
-"""The runner's own stdout and stderr, and the pipes from the trials whose output is passed on to them."""
+"""The runner's own stdout and stderr, and the pipes from trials whose output is passed on."""
 
 import os
 import select
@@ -21,7 +21,10 @@ ECHO_CLOSE_WHEN_STOPPED_S = 1.0
 
 
 def say(text: object) -> None:
-    """Write one line to stderr, whatever the locale; nobody listening is no reason to fail, nor to wait for long."""
+    """Write one line to stderr, whatever the locale.
+
+    Nobody listening is no reason to fail, nor to wait for long.
+    """
     line = "amlc: {}".format(" ".join(str(text).split())).encode("utf-8", "backslashreplace")
     poller = select.poll()
     poller.register(2, select.POLLOUT)
@@ -43,11 +46,11 @@ def open_missing_streams() -> None:
 
 
 class Echo:
-    """Copy the trials' stdout or stderr (`fd`) to the runner's own, without ever waiting for its reader.
+    """Copy the trials' stdout or stderr (`fd`) to the runner's own, never waiting for its reader.
 
-    While the reader is behind, nothing more is read for it, so that the trials wait as they would for a reader of their
-    own. Once the runner has to stop, they do not, and what does not fit is dropped: their last metrics matter more.
-    A reader that is gone is no reason to fail.
+    While the reader is behind, nothing more is read for it, so that the trials wait as they would
+    for a reader of their own. Once the runner has to stop, they do not, and what does not fit is
+    dropped: their last metrics matter more. A reader that is gone is no reason to fail.
     """
 
     def __init__(self, fd: int, signals: "Signals") -> None:
@@ -81,7 +84,7 @@ class Echo:
         self.flush()
 
     def flush(self, wait_s: float = 0.0) -> None:
-        """Write as much as the reader takes without waiting, or what it takes first within `wait_s`."""
+        """Write what the reader takes without waiting, or what it takes first within `wait_s`."""
         poller = select.poll()
         poller.register(self.fd, select.POLLOUT)
         while self._pending and poller.poll(wait_s * 1000):
@@ -101,7 +104,7 @@ class Echo:
 
 
 class Stream:
-    """The pipe from a trial's stdout or stderr: what comes is passed on to `echo`, and shown to `look`."""
+    """The pipe from a trial's stdout or stderr: all is passed on to `echo`, and shown to `look`."""
 
     def __init__(self, echo: Echo, look: "Callable[[bytes], None]") -> None:
         self.echo = echo
@@ -126,7 +129,10 @@ class Stream:
         return len(data)
 
     def drain(self) -> None:
-        """Read what is there but do not wait for the end: a process outside the group may hold the pipe open."""
+        """Read what is there but do not wait for the end.
+
+        A process outside the group may hold the pipe open.
+        """
         left = DRAIN_LIMIT
         while self.fd is not None and left > 0 and self._has_more(self.fd):
             size = self.pass_on()

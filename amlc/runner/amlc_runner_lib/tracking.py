@@ -22,7 +22,7 @@ KEY_LENGTH = 250
 
 
 class Tracker:
-    """Log the parameters and metrics of all trials of a job to one MLflow run; nothing here ever fails a trial.
+    """Log the parameters and metrics of all trials to one MLflow run; nothing here fails a trial.
 
     is_prefixed: names begin with the trial's id.
     """
@@ -43,15 +43,25 @@ class Tracker:
         except RecursionError:
             return
         for name, text in leaves:
-            self._sender.add("params", {"key": self._key(trial, name), "value": text[:PARAM_LENGTH]})
+            self._sender.add(
+                "params", {"key": self._key(trial, name), "value": text[:PARAM_LENGTH]}
+            )
 
     def log_metric(self, trial: "Trial", metric: "Metric", now: float) -> None:
         """Log what MLflow can hold of a metric; note for the tag what that does not tell."""
         kind, sequence, value = metric
-        # MLflow shows the value with the highest step as the last one: that has to be the final result.
+        # MLflow shows the value with the highest step as the last one: that has to be the final
+        # result.
         step = self._next_step.get(trial.id, 0) if kind == "final" else sequence
-        self._next_step[trial.id] = min(max(self._next_step.get(trial.id, 0), step + 1), LARGEST_SEQUENCE)
-        nothing: dict[str, Any] = {"final": [], "step": None, "names": [], "integers": [], "whole": True}
+        following = max(self._next_step.get(trial.id, 0), step + 1)
+        self._next_step[trial.id] = min(following, LARGEST_SEQUENCE)
+        nothing: dict[str, Any] = {
+            "final": [],
+            "step": None,
+            "names": [],
+            "integers": [],
+            "whole": True,
+        }
         result = self._results.setdefault(trial.id, nothing)
         reported = value if isinstance(value, dict) else {"default": value}
         names = []
@@ -60,7 +70,9 @@ class Tracker:
             if key not in self._metric_keys and len(self._metric_keys) == METRIC_NAMES:
                 continue
             self._metric_keys.add(key)
-            self._sender.add("metrics", {"key": key, "value": number, "timestamp": int(now * 1000), "step": step})
+            self._sender.add(
+                "metrics", {"key": key, "value": number, "timestamp": int(now * 1000), "step": step}
+            )
             names.append(key[len(trial.id) + 1 :] if self._is_prefixed else key)
             if not _note_number(result, names[-1], reported[name]):
                 result["whole"] = False
@@ -70,7 +82,10 @@ class Tracker:
             result["final"], result["step"] = [value], step
 
     def close(self, *, is_hurried: bool) -> None:
-        """Send the tag and what is left, for a few seconds at most. is_hurried: the runner has to stop."""
+        """Send the tag and what is left, for a few seconds at most.
+
+        is_hurried: the runner has to stop.
+        """
         try:
             text = json.dumps(self._results, separators=(",", ":"))
         except RecursionError:
@@ -94,7 +109,10 @@ def mlflow_name(name: str) -> str:
 
 
 def _note_number(result: "dict[str, Any]", name: str, number: "int | float") -> bool:
-    """Note the name of a metric; return whether its numbers can be told from the floats that MLflow makes of them."""
+    """Note the name of a metric; return whether its numbers can be told from MLflow's.
+
+    MLflow makes floats of them.
+    """
     is_integer = isinstance(number, int)
     if name not in result["names"]:
         result["names"].append(name)

@@ -24,7 +24,8 @@ def prepare_home(trial: "Trial", output_root: "str | None") -> str:
         "parameters": trial.received,
         "parameter_index": 0,
     }
-    # NNI 2.6 and later strip comments (# and //), sometimes from strings. JSON has these characters in strings only.
+    # NNI 2.6 and later strip comments (# and //), sometimes from strings. JSON has these characters
+    # in strings only.
     text = json.dumps(record).replace("#", "\\u0023").replace("/", "\\u002f")
     with open(os.path.join(trial.home, "parameter.cfg"), "w") as file:
         file.write(text)
@@ -32,14 +33,25 @@ def prepare_home(trial: "Trial", output_root: "str | None") -> str:
 
 
 def trial_environment(
-    environ: "Mapping[bytes, bytes]", job: "Job", trial: "Trial", *, output: str, folder: str, visible: "str | None"
+    environ: "Mapping[bytes, bytes]",
+    job: "Job",
+    trial: "Trial",
+    *,
+    output: str,
+    folder: str,
+    visible: "str | None",
 ) -> "dict[bytes, bytes]":
     """Return the trial's environment; bytes, because the user's names and values are.
 
-    output: its NNI_OUTPUT_DIR. folder: where it runs. visible: its CUDA_VISIBLE_DEVICES, None to leave that alone.
+    output: its NNI_OUTPUT_DIR. folder: where it runs. visible: its CUDA_VISIBLE_DEVICES, None to
+    leave that alone.
     """
     dropped = (b"MULTI_PHASE", b"NNI_TRIAL_COMMAND_CHANNEL")
-    env = {name: value for name, value in environ.items() if not name.startswith(b"AMLC_") and name not in dropped}
+    env = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(b"AMLC_") and name not in dropped
+    }
     env.update(
         {
             b"NNI_PLATFORM": b"aml",
@@ -58,5 +70,6 @@ def trial_environment(
     standin = os.path.join(_RUNNER, "amlc_standin")
     if os.path.isdir(standin):
         rest = env.get(b"PYTHONPATH")
-        env[b"PYTHONPATH"] = os.fsencode(standin) + (os.fsencode(os.pathsep) + rest if rest else b"")
+        behind = os.fsencode(os.pathsep) + rest if rest else b""
+        env[b"PYTHONPATH"] = os.fsencode(standin) + behind
     return env

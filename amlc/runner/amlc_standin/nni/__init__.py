@@ -1,12 +1,13 @@
 """Stand in for NNI's trial API where the trial's Python cannot import nni.
 
-Standard library only, Python 3.6 or later. The runner puts the folder above on PYTHONPATH, which goes before
-site-packages; so this module first looks for a real nni and, if there is one, steps aside for it. Else it speaks the
-protocol of NNI 3.0: parameters from $NNI_SYS_DIR/parameter.cfg, metrics as lines on stdout; without NNI_PLATFORM the
-standalone mode, which has no parameters and logs the metrics.
+Standard library only, Python 3.6 or later. The runner puts the folder above on PYTHONPATH, which
+goes before site-packages; so this module first looks for a real nni and, if there is one, steps
+aside for it. Else it speaks the protocol of NNI 3.0: parameters from $NNI_SYS_DIR/parameter.cfg,
+metrics as lines on stdout; without NNI_PLATFORM the standalone mode, which has no parameters and
+logs the metrics.
 
-Not here: everything of NNI that is not for trial scripts (tuners, experiments, NAS, compression). Who asks for it is
-told so, and where it is.
+Not here: everything of NNI that is not for trial scripts (tuners, experiments, NAS, compression).
+Who asks for it is told so, and where it is.
 """
 
 import importlib.machinery
@@ -20,15 +21,20 @@ if TYPE_CHECKING:
 
 
 def _find_real(name: str) -> "ModuleSpec | None":
-    """Return the spec of another regular package `name`, as the import system would find it without this folder."""
+    """Return the spec of another regular package `name`.
+
+    It is found as the import system would find it without this folder.
+    """
     here = os.path.dirname(os.path.abspath(__file__))
     path = [entry for entry in sys.path if not _is_same(entry, os.path.dirname(here))]
     for finder in sys.meta_path:
         if not hasattr(finder, "find_spec"):
             continue
-        # Only the path finder takes a path for a top-level name; others (editable installs) know their own places.
+        # Only the path finder takes a path for a top-level name; others (editable installs) know
+        # their own places.
         spec = finder.find_spec(name, path if finder is importlib.machinery.PathFinder else None)
-        # A folder of that name without __init__.py is the user's data; its spec has no origin (3.6: "namespace").
+        # A folder of that name without __init__.py is the user's data; its spec has no origin (3.6:
+        # "namespace").
         if spec is None or spec.loader is None or spec.origin in (None, "namespace"):
             continue
         if not _is_same(os.path.dirname(spec.origin), here):
@@ -59,7 +65,10 @@ def _step_aside() -> bool:
                 del sys.modules[name]
         sys.modules[__name__] = standin
         sys.path[:] = path
-        sys.stderr.write(f"amlc: nni is installed but cannot be imported ({error!r}); a stand-in takes its place\n")
+        sys.stderr.write(
+            f"amlc: nni is installed but cannot be imported ({error!r}); "
+            "a stand-in takes its place\n"
+        )
         return False
     return True
 
@@ -80,7 +89,10 @@ if not _step_aside():
     )
 
     class NoMoreTrialError(Exception):
-        """Raised by a tuner that has nothing more to propose; a trial may meet it in code that it shares with one."""
+        """Raised by a tuner that has nothing more to propose.
+
+        A trial may meet it in code that it shares with one.
+        """
 
         def __init__(self, ErrorInfo: str = "Search space fully explored") -> None:  # noqa: N803 - NNI's name
             super().__init__(ErrorInfo)

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 def sentence(name: str) -> str:
     """Return why `name` is not here."""
-    return f"{name} is not in amlc's stand-in, which has NNI's trial API alone; it is in the package: pip install nni"
+    return (
+        f"{name} is not in amlc's stand-in, which has NNI's trial API alone; "
+        "it is in the package: pip install nni"
+    )
 
 
 class Absent:

@@ -17,7 +17,9 @@ def _array(found: "dict[str, Any]") -> "Any":
     import importlib
 
     np = importlib.import_module("numpy")
-    return np.array(found["__ndarray__"], dtype=found["dtype"], order="C" if found.get("Corder", True) else "F")
+    return np.array(
+        found["__ndarray__"], dtype=found["dtype"], order="C" if found.get("Corder", True) else "F"
+    )
 
 
 def _path(found: "dict[str, Any]") -> "Any":
@@ -42,7 +44,8 @@ def _time(found: "dict[str, Any]") -> "Any":
     import datetime as dt
 
     kind = next(key for key in found if key in _KINDS)
-    return getattr(dt, kind.strip("_"))(**{key: value for key, value in found.items() if key != kind})
+    given = {key: value for key, value in found.items() if key != kind}
+    return getattr(dt, kind.strip("_"))(**given)
 
 
 _KINDS = {

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def encode(value: "Any") -> "Any":
-    """Return a JSON form of `value`; to be used as `default` of json.dumps. Raises TypeError if there is none."""
+    """Return a JSON form of `value`; a `default` for json.dumps. Raises TypeError without one."""
     numpy = sys.modules.get("numpy")  # without it there cannot be one of its values
     if numpy is not None and isinstance(value, numpy.ndarray):
         return _encode_array(value)
@@ -22,7 +22,9 @@ def encode(value: "Any") -> "Any":
         return _encode_scalar(value)
     number = _encode_number(value) or _encode_time(value)
     if number is None:
-        raise TypeError(f"cannot report a {type(value).__name__}: report a number, or a dict of numbers")
+        raise TypeError(
+            f"cannot report a {type(value).__name__}: report a number, or a dict of numbers"
+        )
     return number
 
 
@@ -56,7 +58,10 @@ def _encode_time(value: "Any") -> "dict[str, Any] | None":
     elif not isinstance(value, datetime.timedelta):
         return None
     known = {name: getattr(value, name, 0) for name in names}
-    return dict({f"__{type(value).__name__}__": None}, **{name: number for name, number in known.items() if number})
+    return dict(
+        {f"__{type(value).__name__}__": None},
+        **{name: number for name, number in known.items() if number},
+    )
 
 
 def _encode_number(value: "Any") -> "dict[str, Any] | None":
@@ -64,5 +69,9 @@ def _encode_number(value: "Any") -> "dict[str, Any] | None":
     if decimal is not None and isinstance(value, decimal.Decimal):
         return {"__decimal__": str(value)}
     if fractions is not None and isinstance(value, fractions.Fraction):
-        return {"__fraction__": True, "numerator": value.numerator, "denominator": value.denominator}
+        return {
+            "__fraction__": True,
+            "numerator": value.numerator,
+            "denominator": value.denominator,
+        }
     return None

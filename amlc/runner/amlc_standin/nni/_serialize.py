@@ -1,4 +1,4 @@
-"""NNI's `dump`, `load` and `trace`, as far as trial scripts go: JSON, with NNI's forms of other values."""
+"""NNI's `dump`, `load` and `trace` for trial scripts: JSON, with NNI's forms of other values."""
 
 import json
 
@@ -21,7 +21,8 @@ def dump(
 ) -> str:
     """Return the JSON text of a value, and write it to a file, if one is given by name or open.
 
-    options: those of json.dumps. Raises TypeError for what has no form in JSON; NNI itself would pickle it.
+    options: those of json.dumps. Raises TypeError for what has no form in JSON; NNI itself would
+    pickle it.
     """
     text = json.dumps(obj, default=encode, allow_nan=allow_nan, **options)
     if fp is not None:
@@ -36,7 +37,9 @@ def dump(
 def load(string: "str | None" = None, *, fp: "Any" = None, **options: "Any") -> "Any":
     """Return the value of a JSON text, or of a file by name or open."""
     if string is None and fp is None:
-        raise AssertionError("nni.load needs a string or a file: nni.load(text) or nni.load(fp=file)")
+        raise AssertionError(
+            "nni.load needs a string or a file: nni.load(text) or nni.load(fp=file)"
+        )
     if string is not None and hasattr(string, "read"):
         raise TypeError("nni.load takes a text first, and a file by name: nni.load(fp=file)")
     if string is None:
@@ -49,9 +52,10 @@ def load(string: "str | None" = None, *, fp: "Any" = None, **options: "Any") -> 
 
 
 def trace(cls_or_func: "Any" = None, *, kw_only: bool = True, inheritable: bool = False) -> "Any":
-    """Make a class whose objects remember how they were made: `trace_symbol`, `trace_args` and `trace_kwargs`.
+    """Make a class whose objects remember how they were made.
 
-    To be used with or without arguments. A function is returned as it is.
+    That is in `trace_symbol`, `trace_args` and `trace_kwargs`. To be used with or without
+    arguments. A function is returned as it is.
     """
     if cls_or_func is None:
         return lambda found: trace(found, kw_only=kw_only, inheritable=inheritable)

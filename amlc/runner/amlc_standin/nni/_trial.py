@@ -116,7 +116,9 @@ def _report(kind: str, sequence: int, metric: "Any") -> None:
     }
     text = json.dumps(message)
     if len(text) >= METRIC_LIMIT:
-        raise AssertionError(f"the metric has {len(text)} characters, NNI takes {METRIC_LIMIT - 1} at most")
+        raise AssertionError(
+            f"the metric has {len(text)} characters, NNI takes {METRIC_LIMIT - 1} at most"
+        )
     print(f"NNISDK_MEb'{text}'", flush=True)  # noqa: T201 - the protocol
 
 
@@ -133,7 +135,9 @@ def _start_logging() -> None:
     if _PLATFORM == "unittest" or _logger.handlers:
         return
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("[%(asctime)s] \033[32m%(message)s\033[0m", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(
+        logging.Formatter("[%(asctime)s] \033[32m%(message)s\033[0m", "%Y-%m-%d %H:%M:%S")
+    )
     _logger.addHandler(handler)
 
 

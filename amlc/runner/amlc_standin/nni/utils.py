@@ -25,10 +25,12 @@ class MetricType:
 
 
 def extract_scalar_reward(value: "Any", scalar_key: str = "default") -> "Any":
-    """Return the number of a result, which may be a dict that has it under `scalar_key`. Raises RuntimeError."""
+    """Return the number of a result, or of a dict under `scalar_key`. Raises RuntimeError."""
     found = value.get(scalar_key) if isinstance(value, dict) else value
     if not isinstance(found, (float, int)):
-        raise RuntimeError(f"a result must be a number, or a dict with one under {scalar_key!r}, not {value!r:.80}")
+        raise RuntimeError(
+            f"a result must be a number, or a dict with one under {scalar_key!r}, not {value!r:.80}"
+        )
     return found
 
 
@@ -38,16 +40,19 @@ def extract_scalar_history(trial_history: "Any", scalar_key: str = "default") ->
 
 
 def merge_parameter(base_params: "Any", override_params: "Mapping[str, Any] | None") -> "Any":
-    """Set the values of `override_params` in `base_params`, a dict or a namespace, in place, and return it.
+    """Set the values of `override_params` in `base_params`, in place, and return it.
 
-    Raises ValueError for a key that is not there and for a value of another type; None fits every value, and an
-    integer becomes a float where a float is.
+    base_params: a dict or a namespace.
+    Raises ValueError for a key that is not there and for a value of another type; None fits every
+    value, and an integer becomes a float where a float is.
     """
     has: Any
     read: Any
     write: Any
     if isinstance(base_params, dict):
-        has, read, write = base_params.__contains__, base_params.__getitem__, base_params.__setitem__
+        has = base_params.__contains__
+        read = base_params.__getitem__
+        write = base_params.__setitem__
     else:
         has, read, write = (partial(access, base_params) for access in (hasattr, getattr, setattr))
     for key, value in (override_params or {}).items():
