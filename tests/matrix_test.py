@@ -93,7 +93,7 @@ def rounds(project) -> None:
     command = Path(project.environ["PATH"].split(":")[0]) / "amlc"
     assert command.exists()
     done = subprocess.run(
-        ["sh", "-c", docs_loop()], cwd=project.root, env=project.environ, capture_output=True, text=True, timeout=120,
+        ["sh", "-c", docs_loop()], cwd=project.root, env=project.environ, capture_output=True, text=True, timeout=240,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -80,7 +80,7 @@ def test_its_settings_are_what_the_file_says(read):
 
 
 def test_a_job_file_has_nothing_of_it_and_the_manifest_has_its_gpus():
-    assert LocalTarget().job == JobPart()
+    assert LocalTarget().job == JobPart(uploads=False)
     assert LocalTarget().head == {"gpu_indices": None, "use_active_gpu": False}
     assert LocalTarget(gpu_indices=(0, 2), use_active_gpu=True).head == {"gpu_indices": [0, 2], "use_active_gpu": True}
     assert LocalTarget().common("/here") == "/here"
