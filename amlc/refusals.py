@@ -14,7 +14,7 @@ from amlc.errors import ConfigError, PlanError, Problem, RefusedError
 from amlc.model import Budget, Choice, Experiment, Space, Trial
 from amlc.plan import Job, adaptive, check_budget, packed, plan, trial_id
 from amlc.render.context import MOST_BYTES, mapper
-from amlc.render.snapshot import snapshot
+from amlc.render.snapshot import local_inputs, snapshot
 from amlc.space.draws import sample
 from amlc.space.points import may_overflow
 
@@ -64,9 +64,9 @@ def _refusals(experiment: Experiment, leave_out: Sequence[Path]) -> list[Refused
     found: list[RefusedError] = []
     revision = _NO_REVISION
     try:
-        files = snapshot(
-            experiment.code, leave_out=leave_out, limited=experiment.target.job.uploads
-        ).files
+        without = [*leave_out, *local_inputs(experiment)]
+        limited = experiment.target.job.uploads
+        files = snapshot(experiment.code, leave_out=without, limited=limited).files
         if experiment.templates:
             from amlc.write import revision_of  # here: it brings jinja2, which few need
 

@@ -33,7 +33,14 @@ from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
 from amlc.plan import Job, adaptive, plan
 from amlc.render.engine import renderer, template_files
-from amlc.render.snapshot import Snapshot, SnapshotFile, counted, digest, snapshot
+from amlc.render.snapshot import (
+    Snapshot,
+    SnapshotFile,
+    counted,
+    digest,
+    local_inputs,
+    snapshot,
+)
 from amlc.revision import FILE_NAME as REVISION_FILE
 from amlc.revision import Contents, contents_text, file_mark
 
@@ -77,7 +84,8 @@ def write(
     """
     folder = folders.build / slug(experiment.name)
     limited = experiment.target.job.uploads
-    code = snapshot(experiment.code, leave_out=[folders.state, folders.build], limited=limited)
+    without = [folders.state, folders.build, *local_inputs(experiment)]
+    code = snapshot(experiment.code, leave_out=without, limited=limited)
     revision, contents = revision_of(experiment, code.files)
     tree = _Tree(folder, preview)
     with tempfile.TemporaryFile() as manifest:
@@ -87,7 +95,9 @@ def write(
             tree.copy(f"code/{file.name}", file)
         tree.put(REVISION_FILE, contents_text(contents).encode())
         jobs = plan(experiment, past.groups, past.records, room=room)
-        names, trials = _put_jobs(tree, manifest, in_chunks(_maker(experiment, revision), jobs))
+        names, trials = _put_jobs(
+            tree, manifest, in_chunks(_maker(experiment, revision, folder), jobs)
+        )
         manifest.write(tail_lines(jobs=len(names), trials=trials).encode())
         tree.keep_only("jobs", names)
         if preview is None:
@@ -205,7 +215,7 @@ def extender(experiment: Experiment, manifest: Manifest) -> Callable[[Iterable[J
 
     Their files first, then the manifest that has them.
     """
-    render = renderer(experiment, revision=manifest.header.revision)
+    render = renderer(experiment, revision=manifest.header.revision, folder=manifest.folder)
     tree = _Tree(manifest.folder, None)
 
     def extend(jobs: Iterable[Job]) -> list[Entry]:
@@ -223,10 +233,10 @@ def extender(experiment: Experiment, manifest: Manifest) -> Callable[[Iterable[J
 
 
 def _maker(
-    experiment: Experiment, revision: str
+    experiment: Experiment, revision: str, folder: Path
 ) -> Callable[[Sequence[Job]], list[tuple[bytes, bytes]]]:
     """Return what makes the content of each job's file, and its line of the manifest."""
-    render = renderer(experiment, revision=revision)
+    render = renderer(experiment, revision=revision, folder=folder)
 
     def made(job: Job) -> tuple[bytes, bytes]:
         content = render(job)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from amlc.commands.compile import compile_
 from amlc.config import load_experiment
@@ -188,6 +189,33 @@ def test_a_file_may_become_a_folder_and_back(project) -> None:
     assert project.compile(check=True)[0] == 3
     project.write()
     assert (project.folder / "code" / "trial.py").is_file()
+
+
+@pytest.mark.parametrize("form", ["own", "template"])
+def test_data_is_found_from_every_job_file_and_is_not_in_the_snapshot_too(project, form) -> None:
+    project.put("code/data/big.csv", "1,2")
+    project.put("code/env.yml", "name: x")
+    if form == "template":
+        project.put("mine/command-job.yml.j2", '{% extends "amlc/command-job.yml.j2" %}')
+    project.write(
+        tuner={"name": "Random", "classArgs": {"seed": 1}},
+        searchSpace={"lr": {"_type": "uniform", "_value": [0, 1]}},
+        maxTrialNumber=10_001,
+        amlc={
+            "templates": "mine" if form == "template" else None,
+            "job": {
+                "inputs": {"data": {"type": "uri_folder", "path": "code/data"}},
+                "environment": {"image": "i", "conda_file": "code/env.yml"},
+                "code": "./taken",
+            },
+        },
+    )
+    for file in (next(project.folder.glob("jobs/09999-*")), next(project.folder.glob("jobs/001/*"))):
+        job = yaml.safe_load(file.read_text())
+        for path, place in ((job["inputs"]["data"]["path"], "code/data"), (job["environment"]["conda_file"], "code/env.yml")):
+            assert (file.parent / path).resolve() == project.root / place
+    assert not (project.folder / "code" / "data").exists()
+    assert (project.folder / "code" / "env.yml").exists()
 
 
 def test_the_build_folder_is_never_part_of_the_code(project) -> None:

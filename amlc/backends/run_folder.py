@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -25,6 +26,7 @@ import yaml
 from amlc.backends import Fetched, Submission
 from amlc.backends.ends import Known, code_text, ended
 from amlc.backends.trials import trials_in
+from amlc.bindings import EXPRESSION, is_local, literal, variable
 from amlc.errors import BackendError
 from amlc.model import Metric, Observation, Outcome, Status
 from amlc.render.scalars import from_yaml
@@ -33,7 +35,8 @@ from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outco
 RUNNER = ("amlc_runner", "amlc_standin")
 LOG = Path("user_logs", "std_log.txt")
 _RECORDS = Path("outputs", "amlc")
-_EXPRESSION = re.compile(r"\$\{\{\s*(inputs|outputs)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+# In double quotes of its own, or not.
+_EXPRESSION = re.compile(rf'("?)({EXPRESSION.pattern})\1')
 _GONE = "its processes are gone without a word: killed, or the machine went down"
 _LONGEST_ERROR = 300  # characters
 _TAIL = 4096  # bytes of a log, in which its last line is looked for
@@ -60,6 +63,9 @@ def prepare(run: Path, submission: Submission, *, bare: bool = False) -> dict[st
             (run / "work" / name).rename(run / name)
         (run / name).mkdir(exist_ok=True)
         (run / "work" / name).symlink_to(Path("..", name))
+    for name, output in (job.get("outputs") or {}).items():
+        if not (isinstance(output, Mapping) and output.get("type") == "uri_file"):
+            (run / "outputs" / str(name)).mkdir(exist_ok=True)
     # Of the snapshot: an old result must not speak for this run.
     shutil.rmtree(run / _RECORDS, ignore_errors=True)
     (run / "job.yml").write_bytes(submission.content)
@@ -98,27 +104,50 @@ def _is_copy(path: Path, original: Path) -> bool:
     return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
 
 
-def resolved(command: str, job: Mapping[str, Any]) -> str:
-    """Return the command with AML's expressions for inputs and outputs filled in, as AML does."""
+def resolved(
+    command: str,
+    job: Mapping[str, Any],
+    folder: Path = Path(),
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return the command with AML's expressions for inputs and outputs filled in.
 
-    def value(match: re.Match[str]) -> str:
-        section, name = match.groups()
+    As AML does, but that one which stands in double quotes by itself is quoted for good. folder:
+    where relative paths count from. environ: may say where data of Azure lies here.
+    """
+
+    def filled(match: re.Match[str]) -> str:
+        quote, text, section, name = match.groups()
         known = job.get(section) or {}
         if name not in known:
             raise BackendError(
-                f"the job's command names {match[0]}, and the job has no such {section[:-1]}."
+                f"the job's command names {text}, and the job has no such {section[:-1]}."
             )
         if section == "outputs":
             return shlex.quote(f"outputs/{name}")
-        literal = known[name]
-        path = literal.get("path") if isinstance(literal, Mapping) else literal
-        if isinstance(literal, Mapping) and (path is None or str(path).startswith("azureml:")):
-            raise BackendError(
-                f"{match[0]} is data on Azure, which the local back end cannot reach."
-            )
-        return str(path)
+        value = _input(name, known[name], folder, environ)
+        return shlex.quote(value) if quote else value
 
-    return _EXPRESSION.sub(value, command)
+    return _EXPRESSION.sub(filled, command)
+
+
+def _input(name: str, given: Any, folder: Path, environ: Mapping[str, str]) -> str:
+    """Return what an input is on this machine. Raises BackendError."""
+    if (text := literal(given)) is not None:
+        return text
+    stand_in = variable("inputs", name)
+    path = environ.get(stand_in) or str(given.get("path") or "")
+    if not is_local(path):
+        raise BackendError(
+            f"the input '{name}' is data on Azure ({path}), which the local back end cannot reach. "
+            f"Set the variable {stand_in} to the place of a copy on this machine."
+        )
+    place = path if os.path.isabs(path) else str((folder / path).resolve())
+    if stand_in in environ:
+        place = os.path.abspath(path)
+    if not os.path.exists(place):
+        raise BackendError(f"the input '{name}': {place} does not exist.")
+    return place
 
 
 def started(run: Path) -> float | None:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from amlc.bindings import EXPRESSION, NAME, is_local, literal, local_paths
 from amlc.config.spelling import Config
 from amlc.config.wording import show, wrong_type
-from amlc.errors import Problem, shorten
+from amlc.errors import Problem, did_you_mean, shorten
 from amlc.model import JsonPath
 
 _JOB: JsonPath = ("amlc", "job")
@@ -27,6 +28,10 @@ _NEEDED = (
     "tags",
 )
 _OWN_PREFIX = {"environment_variables": "AMLC_", "tags": "amlc."}
+_EXAMPLES = {
+    "inputs": "{type: uri_folder, path: azureml:mnist:1}",
+    "outputs": "{type: uri_folder}",
+}
 _LONGEST_KEY = 1_000  # YAML readers refuse keys beyond 1,024
 
 
@@ -50,6 +55,72 @@ def check_job(config: Config) -> Iterator[Problem]:
         yield from _check_section(config, name, job.get(name), prefix)
     yield from _check_resources(config, job.get("resources"))
     yield from _check_values(config, _JOB, job)
+    yield from _check_bindings(config, "inputs", job.get("inputs"))
+    yield from _check_bindings(config, "outputs", job.get("outputs"))
+    yield from _check_local_paths(config, job)
+
+
+def check_bound(config: Config) -> Iterator[Problem]:
+    """Yield an error for each input and output of the trial command that the jobs do not have."""
+    command = config.get("trialCommand")
+    if not isinstance(command, str):
+        return
+    for text, section, name in dict.fromkeys(
+        match.group(0, 1, 2) for match in EXPRESSION.finditer(command)
+    ):
+        known = config.get(*map(str, _JOB), section) or {}
+        if isinstance(known, Mapping) and known.get(name) is None:
+            example = f"`{name}: {_EXAMPLES[section]}`"
+            hint = did_you_mean(name, known) or f" Put there for example {example}."
+            yield config.problem(
+                ("trialCommand",),
+                "E-input",
+                f"the command names {text}, and 'amlc.job.{section}' has no '{name}'.{hint}",
+            )
+
+
+def _check_bindings(config: Config, section: str, given: Any) -> Iterator[Problem]:
+    path = (*_JOB, section)
+    if given is not None and not isinstance(given, Mapping):
+        example = f"{section}: {{data: {_EXAMPLES[section]}}}"
+        yield _wrong_type(config, path, given, kind="object", example=example)
+        return
+    for name, value in (given or {}).items():
+        if not NAME.fullmatch(name):
+            text = (
+                f"'{shorten(name)}' cannot name one of the {section}: Azure ML takes letters, "
+                "digits and '_', no digit first. Rename it."
+            )
+            yield config.problem((*path, name), "E-job", text, key=True)
+        is_data = isinstance(value, Mapping) and "type" in value and literal(value) is None
+        if section == "inputs" and is_data and not isinstance(value.get("path"), str):
+            text = f"the input '{shorten(name)}' has no path. For example `{_EXAMPLES[section]}`."
+            yield config.problem((*path, name), "E-job", text)
+        where = value.get("path") if isinstance(value, Mapping) else None
+        if section == "outputs" and isinstance(where, str) and is_local(where):
+            text = (
+                f"the output '{shorten(name)}' cannot lie on this machine. Leave out its path, or "
+                "write for example `azureml://datastores/workspaceblobstore/paths/models/`."
+            )
+            yield config.problem((*path, name, "path"), "E-job", text)
+
+
+def _check_local_paths(config: Config, job: Mapping[str, Any]) -> Iterator[Problem]:
+    code = config.resolve(config.get("trialCodeDirectory") or ".")
+    for place, path in local_paths(job):
+        found = config.resolve(path)
+        if not found.exists():
+            text = (
+                f"'{path}' does not exist; paths count from this file's folder. Create it, or "
+                "name what Azure has, such as azureml:NAME:VERSION."
+            )
+            yield config.problem((*_JOB, *place), "E-file", text)
+        elif place[0] == "inputs" and code.is_relative_to(found):
+            text = (
+                f"'{path}' holds the trial code, which each job has anyway. Put the data into a "
+                "folder of its own."
+            )
+            yield config.problem((*_JOB, *place), "E-job", text)
 
 
 def _check_section(config: Config, name: str, section: Any, prefix: str) -> Iterator[Problem]:

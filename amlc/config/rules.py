@@ -12,7 +12,7 @@ from typing import Any
 
 from amlc.catalogue import find
 from amlc.config.durations import parse_time
-from amlc.config.job import check_job
+from amlc.config.job import check_bound, check_job
 from amlc.config.spelling import Config
 from amlc.errors import Problem, Severity, did_you_mean
 from amlc.model import Choice, JsonPath, Space
@@ -51,6 +51,7 @@ def check_rules(config: Config) -> Iterator[Problem]:
     yield from _check_seeds(config)
     yield from _check_failed_value(config)
     yield from check_job(config)
+    yield from check_bound(config)
 
 
 def _check_name(config: Config) -> Iterator[Problem]:

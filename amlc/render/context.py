@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from amlc.bindings import bound, literal, local_paths, variable, with_paths
 from amlc.errors import PlanError
 from amlc.model import Choice, Experiment, Trial
 from amlc.names import aml_name, job_name
@@ -59,13 +63,15 @@ def as_json(value: Any) -> str:
     return inert(_compact(value))
 
 
-def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str, Any]]:
+def mapper(
+    experiment: Experiment, *, revision: str, folder: Path | None = None
+) -> Callable[[Job], dict[str, Any]]:
     """Return the function that gives the job file of a job as plain values, `amlc.job` merged in.
 
-    Keys that have no value are left out. It raises PlanError when the parameters do not fit into an
-    environment.
+    Keys that have no value are left out. folder: the build folder, for what has to be found from
+    there. It raises PlanError when the parameters do not fit into an environment.
     """
-    fixed = _fixed(experiment)
+    fixed, patch, export = _fixed(experiment), _patch(experiment, folder), _export(experiment)
     variables, tags = _variables(experiment), _tags(experiment, revision)
     limit = experiment.trial_seconds
     shown_name = experiment.name[:200]
@@ -84,9 +90,53 @@ def mapper(experiment: Experiment, *, revision: str) -> Callable[[Job], dict[str
         }
         if limit is not None:
             mapping["limits"] = {"timeout": backstop_s(limit, trials=len(job.trials))}
-        return merged(mapping, experiment.job) if experiment.job else mapping
+        if experiment.job:
+            mapping = merged(mapping, patch(job.file_name.count("/")))
+        if export:
+            mapping["command"] = f"{export} && {mapping['command']}"
+        return mapping
 
     return job_mapping
+
+
+def _patch(experiment: Experiment, folder: Path | None) -> Callable[[int], Mapping[str, Any]]:
+    """Return what gives `amlc.job` for job files so many folders below `jobs/`.
+
+    Its relative paths count from the experiment file, and in a job file from that one's folder.
+    """
+    patch = experiment.job
+    if not any(local_paths(patch)):
+        return lambda depth: patch
+    base = experiment.source.parent
+    jobs = None if folder is None else os.path.realpath(folder / "jobs")
+
+    @cache
+    def of_depth(depth: int) -> Mapping[str, Any]:
+        def seen_from_there(path: str) -> str:
+            expanded = os.path.expanduser(path)
+            if os.path.isabs(expanded):
+                return expanded
+            place = os.path.join(base, expanded)
+            if jobs is None:
+                return os.path.normpath(place)
+            return os.path.relpath(place, os.path.join(jobs, *["0"] * depth))
+
+        return with_paths(patch, seen_from_there)
+
+    return of_depth
+
+
+def _export(experiment: Experiment) -> str:
+    """Return the shell text that tells the runner where the data is that the command names."""
+    known = {name: experiment.job.get(name) or {} for name in ("inputs", "outputs")}
+    names = [
+        (section, name)
+        for section, name in bound(experiment.command)
+        if name in known[section] and literal(known[section][name]) is None
+    ]
+    # In double quotes: Azure ML may put a variable of its own there.
+    pairs = [f'{variable(*each)}="${{{{{each[0]}.{each[1]}}}}}"' for each in names]
+    return f"export {' '.join(pairs)}" if pairs else ""
 
 
 def backstop_s(trial_seconds: int, *, trials: int) -> int:
@@ -144,6 +194,11 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
         shared["AMLC_TRIALS_PER_GPU"] = str(experiment.trials_per_gpu)
     if experiment.trial_seconds is not None:
         shared["AMLC_TRIAL_SECONDS"] = str(experiment.trial_seconds)
+    inputs = experiment.job.get("inputs") or {}
+    for section, name in bound(experiment.command):
+        text = literal(inputs.get(name)) if section == "inputs" else None
+        if text is not None:
+            shared[variable(section, name)] = text
     mount = experiment.target.job.mount
     if mount is not None:  # below it lies what the trials write, in the places that NNI uses
         shared["AMLC_OUTPUT_ROOT"] = as_json(f"{mount}/nni/{aml_name(experiment.name)}/trials")

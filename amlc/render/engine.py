@@ -24,15 +24,17 @@ TEMPLATE = "command-job.yml.j2"
 Render: TypeAlias = "Callable[[Job], bytes]"
 
 
-def renderer(experiment: Experiment, *, revision: str) -> Render:
+def renderer(experiment: Experiment, *, revision: str, folder: Path | None = None) -> Render:
     """Return what turns a job into the bytes of its file, by the user's templates or amlc's.
+
+    folder: the build folder.
 
     The returned function raises TemplateError when the template fails, when its output is not one
     YAML mapping, or when that does not carry the job's name, tags and environment variables
     unchanged.
     """
     template = _load(experiment.templates)
-    mapped = mapper(experiment, revision=revision)
+    mapped = mapper(experiment, revision=revision, folder=folder)
 
     def printed(mapping: Mapping[str, Any], trials: Sequence[Trial] = ()) -> str:
         more = {key: value for key, value in mapping.items() if key not in STANDARD_KEYS}

@@ -14,6 +14,7 @@ from amlc.render.scalars import to_yaml
 Print: TypeAlias = "Callable[[Mapping[str, Any]], str]"
 
 _BLANK = re.compile("\0([0-9]+)\0")  # no YAML has a NUL in it
+_FEW = ("limits", "code", "inputs", "environment")  # that differ, from folder to folder at most
 _MOST_FORMS = 256
 _SHORT = 100  # such values recur from job to job
 
@@ -37,8 +38,8 @@ def filled(printed: Print, checked: Print) -> Print:
 
     checked: prints, and reads back, as `printed` does not. Both have to print every value as it
     comes, alone on the rest of its line, without looking at it: that is known of amlc's own
-    template, and of no other. The mappings may differ in name, display name, code, environment
-    variables, tags and limits only. A form is kept for each code, limits and set of keys, which
+    template, and of no other. The mappings may differ in name, display name, environment
+    variables, tags and `_FEW` only. A form is kept for each of those and each set of keys, which
     choices with branches change; it has to give what `checked` gives for its first mapping, and
     from then on each value that goes into it is read back.
     """
@@ -50,7 +51,8 @@ def filled(printed: Print, checked: Print) -> Print:
         if not (name and shown_name and isinstance(variables, dict) and isinstance(tags, dict)):
             return checked(mapping)  # which says what is missing
         values = [name, shown_name, *variables.values(), *tags.values()]
-        shape = (*variables, None, *tags, str(mapping.get("limits")), str(mapping.get("code")))
+        rest = [str(mapping.get(key)) for key in _FEW]
+        shape = (*variables, None, *tags, *rest)
         form = forms.get(shape)
         if form is None:
             form = _form(printed(_opened(mapping, variables, tags)))

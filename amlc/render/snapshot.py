@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amlc.bindings import local_paths
 from amlc.errors import RefusedError
+from amlc.model import Experiment
 from amlc.render.written import output_finder
 from amlc.resources import runner_dir
 
@@ -100,6 +102,16 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = (), limited: bool = True
         _check_limits(code, list(files.values()))
     everything = sorted((files | own).values(), key=lambda file: file.name)
     return Snapshot(tuple(everything), tuple(folders))
+
+
+def local_inputs(experiment: Experiment) -> list[Path]:
+    """Return the data of this machine that the jobs get as inputs, so never with the code too."""
+    base = experiment.source.parent
+    return [
+        base / Path(path).expanduser()
+        for place, path in local_paths(experiment.job)
+        if place[0] == "inputs"
+    ]
 
 
 def counted(

@@ -64,6 +64,31 @@ class Cluster:
             raise ValueError(f"not a datastore path: {uri}")
         return self._folder / "datastores" / match[1] / match[2]
 
+    def _mounted(self, uri: str) -> Path:
+        """Return the folder or file that stands for a datastore path, with what clients uploaded there."""
+        place = self.mount(uri)
+        store, path = _DATASTORE.fullmatch(uri.removeprefix("azureml:")).groups()
+        container = self._emulator.datastores[store]["containerName"]
+        with self._lock:
+            for blob in self._emulator.storage.list(container, path):
+                target = place / blob[len(path) :].strip("/") if blob != path else place
+                if not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(self._emulator.storage.get(container, blob))
+        return place
+
+    def _upload_outputs(self, job: Job) -> None:
+        """Put what lies in a job's outputs into the storage, as mounts of the service do."""
+        for name in job.properties.get("outputs") or {}:
+            uri = self._emulator.output_uri(job, name) if name != "default" else ""
+            place = self.mount(uri) if uri else None
+            for path in sorted(place.rglob("*")) if place else ():
+                store, prefix = _DATASTORE.fullmatch(uri).groups()
+                blob = f"{prefix.rstrip('/')}/{path.relative_to(place).as_posix()}"
+                if path.is_file():
+                    container = self._emulator.datastores[store]["containerName"]
+                    self._emulator.storage.put(container, blob, path.read_bytes())
+
     def _run(self, job: Job) -> None:
         jobs = self._emulator.jobs
         try:
@@ -118,7 +143,7 @@ class Cluster:
             if given is None:
                 continue
             value = given.get("value", given.get("uri"))
-            inputs[name] = str(self.mount(value)) if "datastores/" in value else value
+            inputs[name] = str(self._mounted(value)) if "datastores/" in value else value
         outputs = {}
         for name in job.properties.get("outputs") or {}:
             if name != "default":
@@ -227,6 +252,7 @@ class Cluster:
 
     def _finish(self, job: Job, folder: Path) -> None:
         self._show_log(job, folder)
+        self._upload_outputs(job)
         if not job.is_over and (self.keeps_outputs or not job.is_canceled):
             for node in range(1 + max(rank.node for rank in _ranks(job))):  # the last one to upload wins
                 here = _of_node(folder, node)

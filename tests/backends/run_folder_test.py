@@ -160,17 +160,38 @@ def test_numbers_are_read_with_care(tmp_path, content, code, one, some) -> None:
     ("command", "expected"),
     [
         pytest.param("a ${{inputs.n}} b", "a 3 b", id="a literal input"),
-        pytest.param("${{ inputs.data }}", "some/where", id="a path"),
+        pytest.param("${{ inputs.data }}", "ROOT/it's data", id="a path counts from the job file's folder"),
+        pytest.param('A="${{inputs.data}}" b', """A='ROOT/it'"'"'s data' b""", id="quoted for good"),
+        pytest.param("${{inputs.whole}}", "ROOT", id="an absolute path"),
         pytest.param("${{outputs.out}}/x", "outputs/out/x", id="an output"),
         pytest.param("$HOME ${x}", "$HOME ${x}", id="the shell's own"),
     ],
 )
-def test_expressions_are_filled_in_as_aml_does(command, expected) -> None:
-    job = {"inputs": {"n": 3, "data": {"path": "some/where"}}, "outputs": {"out": {}}}
-    assert resolved(command, job) == expected
+def test_expressions_are_filled_in_as_aml_does(tmp_path, command, expected) -> None:
+    (tmp_path / "it's data").mkdir()
+    (tmp_path / "jobs").mkdir()
+    inputs = {"n": 3, "data": {"path": "../it's data"}, "whole": {"path": str(tmp_path)}}
+    found = resolved(command, {"inputs": inputs, "outputs": {"out": {}}}, tmp_path / "jobs")
+    assert found == expected.replace("ROOT", str(tmp_path))
 
 
-@pytest.mark.parametrize("value", ["${{inputs.nope}}", "${{inputs.far}}"])
-def test_what_cannot_be_filled_in_is_said(value) -> None:
-    with pytest.raises(BackendError, match=r"no such input|data on Azure"):
-        resolved(value, {"inputs": {"far": {"path": "azureml:data:1"}}})
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nope", r"names \$\{\{inputs.nope\}\}, and the job has no such input"),
+        ("far", r"data on Azure \(azureml:data:1\).* Set the variable AMLC_INPUT_far to the place of a copy"),
+        ("gone", r"the input 'gone': /.*/nowhere does not exist"),
+    ],
+)
+def test_what_cannot_be_filled_in_is_said(tmp_path, name, said) -> None:
+    job = {"inputs": {"far": {"path": "azureml:data:1"}, "gone": {"path": "nowhere"}}}
+    with pytest.raises(BackendError, match=said):
+        resolved(f"${{{{inputs.{name}}}}}", job, tmp_path)
+
+
+def test_a_variable_says_where_a_copy_is(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "copy").mkdir()
+    job = {"inputs": {"far": {"path": "azureml:data:1"}}}
+    found = resolved("${{inputs.far}}", job, tmp_path / "jobs", {"AMLC_INPUT_far": "copy"})
+    assert found == str(tmp_path / "copy"), "from where the user is"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from amlc.config.job import check_job
+from amlc.config.job import check_bound, check_job
 
 LONG = "k" * 1_000
 
@@ -36,6 +36,17 @@ LONG = "k" * 1_000
         ("{resources: null}", []),
         ("{inputs: {a: [1, {b: .nan}]}}", ["E-job /amlc/job/inputs/a/1/b"]),
         ("{inputs: {a: .inf}}", []),
+        ("{inputs: [a]}", ["E-job /amlc/job/inputs"]),
+        ("{outputs: a}", ["E-job /amlc/job/outputs"]),
+        ("{inputs: {a-b: 1}, outputs: {1st: {type: uri_folder}}}", ["E-job /amlc/job/inputs/a-b", "E-job /amlc/job/outputs/1st"]),
+        ("{inputs: {a: {type: uri_folder}}}", ["E-job /amlc/job/inputs/a"]),
+        ("{inputs: {a: {type: integer, value: 1}, b: {type: uri_folder, path: 'azureml:b:1'}, c: 3, d: null}}", []),
+        ("{inputs: {a: {type: uri_folder, path: nowhere}}}", ["E-file /amlc/job/inputs/a/path"]),
+        ("{inputs: {a: {type: uri_folder, path: /}}}", ["E-job /amlc/job/inputs/a/path"]),
+        ("{environment: {image: i, conda_file: nowhere.yml}}", ["E-file /amlc/job/environment/conda_file"]),
+        ("{environment: {build: {path: nowhere}}}", ["E-file /amlc/job/environment/build/path"]),
+        ("{outputs: {a: {type: uri_folder, path: models}}}", ["E-job /amlc/job/outputs/a/path"]),
+        ("{outputs: {a: {path: 'azureml://datastores/d/paths/${{name}}'}, b: null}}", []),
         (f"{{inputs: {{a: {{? {LONG} : 1}}}}}}", []),
         (f"{{inputs: {{a: {{? {LONG}k : 1}}}}}}", [f"E-job /amlc/job/inputs/a/{LONG}k"]),
     ],
@@ -43,3 +54,22 @@ LONG = "k" * 1_000
 )
 def test_each_part_of_a_job_is_one_that_a_file_can_take(read, say, job, said):
     assert say(check_job(read(f"amlc: {{job: {job}}}"))) == said
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("train ${{inputs.data}} ${{ outputs.model }} ${{inputs.n}} $HOME ${{parent.x}}", []),
+        ("train ${{inputs.dat}} ${{inputs.dat}}", ["E-input /trialCommand"]),
+        ("train ${{inputs.model}} ${{outputs.data}} ${{inputs.gone}}", ["E-input /trialCommand"] * 3),
+    ],
+)
+def test_a_command_names_the_inputs_and_outputs_that_there_are(read, say, command, said):
+    job = "{inputs: {data: {path: 'azureml:d:1'}, n: 3, gone: null}, outputs: {model: {type: uri_folder}}}"
+    assert say(check_bound(read(f"trialCommand: '{command}'\namlc: {{job: {job}}}"))) == said
+
+
+def test_a_slip_is_told(read):
+    config = read("trialCommand: train ${{inputs.dat}}\namlc: {job: {inputs: {data: {path: 'azureml:d:1'}}}}")
+    (problem,) = check_bound(config)
+    assert "Did you mean 'data'?" in problem.message

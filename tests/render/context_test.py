@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,38 @@ def test_amlc_job_reaches_the_job() -> None:
     assert "limits" not in found
     assert found["tags"]["team"] == "a"
     assert found["resources"] == {"instance_count": 2}
+
+
+BOUND = {
+    "command": "train ${{inputs.data}} ${{inputs.n}} ${{ outputs.model }} ${{inputs.unknown}}",
+    "source": Path("/here/exp.yml"),
+    "job": {"inputs": {"data": {"path": "data"}, "n": 3}, "outputs": {"model": {}}, "command": "run"},
+}
+EXPORT = 'export AMLC_INPUT_data="${{inputs.data}}" AMLC_OUTPUT_model="${{outputs.model}}" && '
+
+
+def test_the_runner_is_told_what_the_command_names() -> None:
+    found = mapping(**BOUND)
+    assert found["command"] == EXPORT + "run"
+    assert found["environment_variables"]["AMLC_INPUT_n"] == "3"
+    assert "${{" not in found["environment_variables"]["AMLC_COMMAND"]
+    without = {name: value for name, value in BOUND["job"].items() if name != "command"}
+    assert mapping(**{**BOUND, "job": without})["command"] == EXPORT + "python3 amlc_runner.py"
+
+
+@pytest.mark.parametrize("number", [7, 10_007])
+def test_paths_count_from_the_experiment_file_wherever_the_job_file_lies(tmp_path, number) -> None:
+    inputs = {"a": {"path": "data"}, "b": {"path": "./x/../y"}, "c": {"path": "/abs"}, "d": {"path": "azureml:d:1"}}
+    environment = {"image": "i", "conda_file": "env.yml"}
+    one = experiment(source=tmp_path / "exp.yml", job={"inputs": inputs, "environment": environment})
+    build = tmp_path / "deep" / "build"
+    for folder in (build, None):
+        made = mapper(one, revision=REVISION, folder=folder)
+        planned = job({"lr": 0.1}, first=number)
+        found = made(planned)
+        seen_from = (build / "jobs" / planned.file_name).parent
+        paths = [value["path"] for value in found["inputs"].values()]
+        for path, expected in zip([*paths[:2], found["environment"]["conda_file"]], ["data", "y", "env.yml"], strict=True):
+            assert os.path.normpath(seen_from / path) == str(tmp_path / expected)
+            assert os.path.isabs(path) is (folder is None)
+        assert paths[2:] == ["/abs", "azureml:d:1"]

@@ -125,7 +125,7 @@ def read_job(environ: "Mapping[bytes, bytes]", trials: "list[Trial]") -> Job:
         experiment=_as_bytes(
             "AMLC_EXPERIMENT", _read_value(environ, "AMLC_EXPERIMENT", str, "a string")
         ),
-        command=_as_bytes("AMLC_COMMAND", _read_value(environ, "AMLC_COMMAND", str, "a string")),
+        command=_read_command(environ),
         trials=trials,
         trial_seconds=_read_count(environ, "AMLC_TRIAL_SECONDS", 1),
         concurrency=_read_count(environ, "AMLC_CONCURRENCY", 1),
@@ -249,6 +249,20 @@ def _as_bytes(name: str, text: str) -> bytes:
     if b"\0" in raw:
         raise InputError(f"{name} holds a null character")
     return raw
+
+
+def _read_command(environ: "Mapping[bytes, bytes]") -> bytes:
+    command = _as_bytes("AMLC_COMMAND", _read_value(environ, "AMLC_COMMAND", str, "a string"))
+    if b"${{" in command:
+        from .bindings import named_in
+
+        for text, name in named_in(command):
+            if not environ.get(name):
+                raise InputError(
+                    f"the command names {text.decode()}, "
+                    f"and the variable {name.decode()} is not set"
+                )
+    return command
 
 
 def _read_gpu_shares(environ: "Mapping[bytes, bytes]") -> "dict[str, int] | None":

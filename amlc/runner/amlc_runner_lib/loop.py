@@ -97,7 +97,7 @@ class Runner:
                 os.environb, self._job, trial, output=output, folder=cwd, visible=slot.visible
             )
             started = time.time()
-            process.spawn(self._job.command, env, cwd, self._job.trial_seconds)
+            process.spawn(self._command(trial), env, cwd, self._job.trial_seconds)
         except BaseException:
             if log:
                 log.close()
@@ -105,6 +105,13 @@ class Runner:
             raise
         trial.started = started
         return process
+
+    def _command(self, trial: "Trial") -> bytes:
+        if b"${{" not in self._job.command:
+            return self._job.command
+        from .bindings import bound
+
+        return bound(self._job.command, os.environb, trial.id, is_alone=len(self._job.trials) == 1)
 
     def _tell(self, trial: "Trial", metric: "Metric", now: float) -> None:
         if self._tracker:

@@ -195,7 +195,8 @@ class LocalBackend:
         code = self._code(snapshot)
         run_folder.prepare(run, submission, bare=code is not None)
         shell = shutil.which("bash", path=self._environ.get("PATH")) or "/bin/sh"
-        command = run_folder.resolved(str(job["command"]), job)
+        command = str(job["command"])
+        command = run_folder.resolved(command, job, submission.folder, self._environ)
         timeout_s = int((job.get("limits") or {}).get("timeout") or 0)
         with (run / run_folder.LOG).open("wb") as log:
             child = subprocess.Popen(
