@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -378,14 +378,18 @@ def import_(
         type=click.Choice(["maximize", "minimize"]),
         help="Default: the tuner's optimize_mode.",
     ),
+    flag("--job", help="Print the name of its job instead, such as Azure ML takes for a model."),
 )
-def best(call: Invocation, /, experiment: str | None, optimize_mode: str | None) -> None:
+def best(call: Invocation, /, experiment: str | None, optimize_mode: str | None, job: bool) -> None:
     """Print the best trial's parameters as JSON."""
     from amlc.commands.collect import best as run
     from amlc.display import results
 
     manifest = call.manifest(experiment)
     found = run(manifest, folders=call.folders, mode=optimize_mode)
+    if job:
+        results.show_best_job(found, call.console)
+        return
     results.show_best(found, manifest.header.experiment, call.console)
 
 
@@ -407,6 +411,39 @@ def open_(call: Invocation, /, trial: str, experiment: str | None) -> None:
     call.console.write(page(call.manifest(experiment), trial, folders=call.folders))
 
 
+@_command(
+    Argument(["which"], nargs=-1, metavar="[TRIAL] [PATH]"),
+    NAMED,
+    flag("--best", "is_best", help="Those of the best trial; TRIAL is left out then."),
+)
+def download(
+    call: Invocation, /, which: Sequence[str], experiment: str | None, is_best: bool
+) -> None:
+    """Fetch the outputs of a trial into the folder PATH, and print where they are. TRIAL is its
+    number, or the start of its id. Started again, it goes on where it stopped.
+    """
+    from amlc.commands import download as command
+    from amlc.commands.collect import best as run
+    from amlc.display import downloading
+
+    if not 1 <= len(which) + is_best <= 2:
+        raise UsageError(
+            "name a trial and perhaps a folder, such as `amlc download 7 model`, or "
+            "`amlc download --best model`."
+        )
+    manifest, to = call.manifest(experiment), None
+    if len(which) + is_best == 2:
+        *which, to = which
+    if is_best:
+        row = run(manifest, folders=call.folders).row
+    else:
+        row = command.trial_named(manifest, which[0], folders=call.folders)
+    with downloading.watching(call.console) as watch:
+        place = Path(to) if to else None
+        found = command.download(manifest, row, place, folders=call.folders, watch=watch)
+    downloading.show(found, call.console)
+
+
 @_command(EXPERIMENT, BACKEND)
 def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> Any:
     """Check that all is there that the experiment needs to run, and say what to do about what is
@@ -417,7 +454,8 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
     checks = []
     # Each as it comes: a check may wait for the network.
     for check in run(call.manifest(experiment), backend=backend, folders=call.folders):
-        call.console.write(f"{'ok    ' if check.is_well else 'failed'}  {check.name}: {check.text}")
+        verdict = "failed" if not check.is_well else "warned" if check.is_warned else "ok"
+        call.console.write(f"{verdict:6}  {check.name}: {check.text}")
         sys.stdout.flush()
         checks.append(check)
     return checks

@@ -35,6 +35,10 @@ class Folders:
         """Return where the local back end keeps its run folders."""
         return self.state / slug(experiment) / "runs"
 
+    def downloads(self, experiment: str) -> Path:
+        """Return where the outputs of trials go that the user gives no place for."""
+        return self.state / slug(experiment) / "downloads"
+
     def advice(self, verb: str, experiment: str | None, *more: str) -> str:
         """Return the command that a user would type here.
 

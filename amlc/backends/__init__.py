@@ -112,13 +112,31 @@ class Reasons(Protocol):
         """Return why waiting jobs wait, by job, as far as the back end says so."""
 
 
+@runtime_checkable
+class Outputs(Protocol):
+    """A back end that keeps the files that jobs write."""
+
+    def outputs(self, job: str) -> Mapping[str, int]:
+        """Return the files that a job left, with their sizes in bytes.
+
+        By their paths below its `outputs/`, in which each named output is a folder.
+        """
+
+    def output(self, job: str, name: str, *, start: int) -> Iterator[bytes]:
+        """Yield the content of one of them from byte `start` on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check found: all is well, or what to do."""
+    """What one check found: all is well, or what to do.
+
+    is_warned: nothing that would keep jobs from running, but it is not as it should be.
+    """
 
     name: str
     is_well: bool
     text: str
+    is_warned: bool = False
 
 
 @runtime_checkable

@@ -190,6 +190,31 @@ def fetched(run: Path) -> Fetched:
     return Fetched(metrics, _outcomes(run, trials))
 
 
+def outputs(run: Path) -> dict[str, int]:
+    """Return the files in the job's `outputs/` by their paths there, with their sizes in bytes."""
+    found = {}
+    root = run / "outputs"
+    for path in sorted(root.rglob("*")):
+        if path.is_file():
+            found[path.relative_to(root).as_posix()] = path.stat().st_size
+    return found
+
+
+def output(run: Path, name: str, *, start: int) -> Iterator[bytes]:
+    """Yield the content of a file in the job's `outputs/` from byte `start` on.
+
+    Raises BackendError.
+    """
+    path = run / "outputs" / name
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            while chunk := file.read(1 << 20):
+                yield chunk
+    except OSError as err:
+        raise BackendError(f"{path}: {err.strerror or err}.") from err
+
+
 def exit_code(run: Path) -> int | None:
     """Return the exit code of the job's command, None while it is not known."""
     content = _read(run / "exit_code", 5).removesuffix(b"\n")

@@ -17,7 +17,7 @@ from amlc.folders import Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import Manifest
 from amlc.nni_export import export
-from amlc.replicates import aggregate_table, best_set, by_set
+from amlc.replicates import aggregate_table, best_set, by_set, score
 from amlc.targets import open_backend
 
 
@@ -41,6 +41,13 @@ class Best:
     score: float
     mode: str
     without_number: str | None
+
+    @property
+    def row(self) -> Row:
+        """The best of its trials."""
+        scored = [(value, row) for row in self.rows if (value := score([row])) is not None]
+        pick = max if self.mode == "maximize" else min
+        return pick(scored, key=lambda one: one[0])[1]
 
 
 @contextmanager

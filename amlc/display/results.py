@@ -82,6 +82,15 @@ def show_best(best: Best, experiment: str, console: Console) -> None:
     console.note(f"{which}, the best by {best.mode}{_but(best.rows)}")
 
 
+def show_best_job(best: Best, console: Console) -> None:
+    """Print the name of the job that ran the best trial, and say where its page is."""
+    row = best.row
+    assert row.attempt is not None  # it has a result
+    console.write(row.attempt.job)
+    page = f": {row.attempt.latest.url}" if row.attempt.latest.url else ""
+    console.note(f"trial {row.trial.id} (#{row.trial.sequence}){page}{_but([row])}")
+
+
 def _but(rows: Sequence[Row]) -> str:
     """Return what is wrong with the best: a trial that failed after it reported its result."""
     for row in rows:

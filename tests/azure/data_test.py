@@ -43,6 +43,7 @@ def test_a_local_folder_is_uploaded_once_and_named_by_the_command(project):
     assert results(project) == ["0.75"] * 3
     uploads = [blob for blob in project.azure.uploads if blob.endswith("numbers.txt")]
     assert len(uploads) == 1
+    assert len(project.azure.jobs) == 3
     uris = {job.properties["inputs"]["data"]["uri"] for job in project.azure.jobs}
     assert len(uris) == 1
     assert all("3\n" in project.azure.log_of(job.name) for job in project.azure.jobs)
@@ -62,3 +63,35 @@ def test_data_on_azure_has_a_stand_in_on_this_machine(project):
     assert "Set the variable AMLC_INPUT_data to the place of a copy on this machine." in done.stderr
     project.amlc("submit", env={"AMLC_INPUT_data": "data"})
     assert results(project) == ["0.75"]
+
+
+def test_outputs_are_fetched_and_the_job_of_the_best_is_named(project):
+    project.write(values=range(2), script=TRAIN + 'echo "$x" > outputs/it', **bound())
+    project.amlc("submit")
+    project.azure.forget_calls()
+    done = project.amlc("download", "--best", "found")
+    assert done.stdout == "found\n"
+    files = {path.relative_to(project.root / "found").as_posix() for path in (project.root / "found").rglob("*")}
+    assert files >= {"model/model.txt", "plot.txt"}
+    assert (project.root / "found" / "model" / "model.txt").read_text() == "weights of \n"
+    job = project.amlc("best", "--job")
+    assert job.stdout.strip() in {one.name for one in project.azure.jobs}
+    assert "https://ml.azure.com/" in job.stderr
+    (project.root / "found" / "plot.txt").unlink()
+    project.amlc("download", "--best", "found")
+    assert (project.root / "found" / "plot.txt").read_text() == "plot\n"
+
+
+def test_outputs_are_fetched_where_storage_has_no_keys(make_azure, make_project):
+    azure = make_azure()
+    azure.use_identity()
+    project = make_project(azure, "keyless")
+    (project.root / "data").mkdir()
+    (project.root / "data" / "numbers.txt").write_text("0.5")
+    job = {**bound()["amlc"]["job"], "inputs": {"data": {"type": "uri_folder", "path": "azureml://datastores/workspaceblobstore/paths/d"}, "epochs": 1}}
+    azure.storage.put(azure.datastores["workspaceblobstore"]["containerName"], "d/numbers.txt", b"0.5")
+    project.write(values=range(1), script=TRAIN, **{**bound(), "amlc": {"job": job}})
+    project.amlc("submit")
+    assert results(project) == ["0.5"]
+    project.amlc("download", "0", "found")
+    assert (project.root / "found" / "model" / "model.txt").exists()

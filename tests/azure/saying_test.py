@@ -66,7 +66,7 @@ def test_who_may_not_read_computes_can_submit(azure, make_project):
     done = project.amlc("submit").stderr
     assert "no permission" in done
     assert "2 of 2 trials done" in done
-    assert "compute: warning: compute 'cpu-cluster': no permission" in project.amlc("doctor").stdout
+    assert "warned  compute: compute 'cpu-cluster': no permission" in project.amlc("doctor").stdout
 
 
 @pytest.mark.parametrize(

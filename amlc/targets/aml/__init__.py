@@ -34,7 +34,8 @@ WORKSPACE_KEYS: Final = {
 }
 """The keys that say which workspace, and how a workspace's `config.json` spells them."""
 _REQUIRED = (*WORKSPACE_KEYS, "computeTarget", "dockerImage")
-_OUTPUT = "amlc_storage"
+STORAGE_OUTPUT: Final = "amlc_storage"
+"""The output of each job that is the shared storage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +87,11 @@ class AmlTarget:
         mount = (self.mount_point or "").rstrip("/")
         where = shlex.quote(mount)
         # AML mounts where it likes; the link puts it where the trial expects it.
-        link = f'mkdir -p "$(dirname {where})" && ln -sfn "${{{{outputs.{_OUTPUT}}}}}" {where}'
+        link = f'mkdir -p "$(dirname {where})" && ln -sfn "${{{{outputs.{STORAGE_OUTPUT}}}}}" {where}'
         return JobPart(
             compute=compute,
             image=self.image,
-            outputs={_OUTPUT: {"type": "uri_folder", "mode": "rw_mount", "path": path}},
+            outputs={STORAGE_OUTPUT: {"type": "uri_folder", "mode": "rw_mount", "path": path}},
             setup=link,
             mount=mount,
         )

@@ -19,55 +19,28 @@ _ROOT = "ExperimentRun/dcid"
 _RECORDS = "outputs/amlc"
 
 
-class Artifacts:
-    """The artifact store of one workspace, opened with what the workspace hands out for it, or with the sign-in."""
+class Blobs:
+    """A blob store of one workspace, opened with what the workspace hands out for it, or with the sign-in."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, datastore: str) -> None:
         self._client = client
+        self._datastore = datastore
         self._opened: Any = None
 
-    def names(self, job: str, prefix: str) -> dict[str, int]:
-        """Return the artifacts of a job whose path begins with `prefix`, with their sizes in bytes."""
-        root = f"{_ROOT}.{job}/"
+    def sizes(self, prefix: str, doing: str) -> dict[str, int]:
+        """Return the blobs whose names begin with `prefix`, with their sizes in bytes; doing: for messages."""
 
-        def names(container: Any) -> dict[str, int]:
-            blobs = container.list_blobs(name_starts_with=root + prefix)
-            return {str(blob.name).removeprefix(root): int(blob.size) for blob in blobs}
+        def sizes(container: Any) -> dict[str, int]:
+            return {str(blob.name): int(blob.size) for blob in container.list_blobs(name_starts_with=prefix)}
 
-        found: dict[str, int] = self._do(f"artifacts of '{job}'", names)
+        found: dict[str, int] = self._do(doing, sizes)
         return found
 
-    def read(self, job: str, path: str, *, start: int = 0) -> bytes:
-        """Return an artifact from byte `start` on; empty when there is no more, or no such artifact."""
-        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-
-        def read(container: Any) -> bytes:
-            try:
-                return bytes(container.download_blob(f"{_ROOT}.{job}/{path}", offset=start or None).readall())
-            except ResourceNotFoundError:
-                return b""
-            except HttpResponseError as err:
-                if err.status_code == 416:  # nothing beyond `start`
-                    return b""
-                raise
-
-        found: bytes = self._do(f"artifact '{path}' of '{job}'", read)
-        return found
-
-    def try_to_read(self) -> str:
-        """Return the store's address once it was read. Raises BackendError."""
-        self._do("artifacts", lambda container: next(iter(container.list_blobs(name_starts_with=_ROOT)), None))
-        return str(self._opened.url)
-
-    def try_to_write(self) -> None:
-        """Write an artifact and take it away again. Raises BackendError."""
-        name = f"{_ROOT}.amlc-doctor-{uuid.uuid4().hex}"
-
-        def write(container: Any) -> None:
-            container.upload_blob(name, b"")
-            container.delete_blob(name)
-
-        self._do("artifacts", write)
+    def chunks(self, name: str, doing: str, *, start: int) -> Iterator[bytes]:
+        """Yield a blob from byte `start` on, which it has, in pieces. Raises BackendError."""
+        stream = self._do(doing, lambda container: container.download_blob(name, offset=start or None))
+        with _errors(doing):
+            yield from stream.chunks()
 
     def _do(self, doing: str, action: Callable[[Any], Any]) -> Any:
         """Return what the action does with the container: opened as it was before, and then in every way there is."""
@@ -95,25 +68,78 @@ class Artifacts:
 
         if self._opened is not None:  # a shared access signature lasts for hours only
             yield self._opened
-        path = f"/datastores/{_STORE}"
-        facts = self._client.get(path, doing=f"datastore '{_STORE}'", version=WORKSPACE_VERSION)["properties"]
+        path = f"/datastores/{self._datastore}"
+        facts = self._client.get(path, doing=f"datastore '{self._datastore}'", version=WORKSPACE_VERSION)["properties"]
+        container = facts.get("containerName") or facts.get("filesystem")  # as Data Lake calls it
+        if not container:
+            raise BackendError(f"datastore '{self._datastore}': it is no blob store, and amlc reads no other.")
         url = f"{facts.get('protocol') or 'https'}://{facts['accountName']}.blob.{facts['endpoint']}"
         secret = self._secret(path) if has_secret(facts) else None
         for credential in (secret, self._client.credential):
             if credential is not None:
-                yield ContainerClient(url, facts["containerName"], credential=credential)
+                yield ContainerClient(url, container, credential=credential)
 
     def _secret(self, path: str) -> str | None:
         """Return the store's shared access signature or key; None when it is refused, for whatever reason."""
         params = {"api-version": WORKSPACE_VERSION}
         url, body = f"{self._client.scope}{path}/listSecrets", {"expirableSecret": True, "expireAfterHours": 1}
         try:
-            answer = self._client.arm.call("POST", url, doing=f"datastore '{_STORE}'", params=params, body=body)
+            answer = self._client.arm.call("POST", url, doing=f"datastore '{self._datastore}'", params=params, body=body)
         except TransientError:
             raise
         except BackendError:
             return None
         return (answer or {}).get("sasToken") or (answer or {}).get("key")
+
+
+class Artifacts(Blobs):
+    """The store in which the service keeps what every job left: its logs, and what it wrote into `outputs`."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client, _STORE)
+
+    def names(self, job: str, prefix: str) -> dict[str, int]:
+        """Return the artifacts of a job whose path begins with `prefix`, with their sizes in bytes."""
+        root = artifact(job, "")
+        found = self.sizes(root + prefix, f"artifacts of '{job}'")
+        return {name.removeprefix(root): size for name, size in found.items()}
+
+    def read(self, job: str, path: str, *, start: int = 0) -> bytes:
+        """Return an artifact from byte `start` on; empty when there is no more, or no such artifact."""
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        def read(container: Any) -> bytes:
+            try:
+                return bytes(container.download_blob(artifact(job, path), offset=start or None).readall())
+            except ResourceNotFoundError:
+                return b""
+            except HttpResponseError as err:
+                if err.status_code == 416:  # nothing beyond `start`
+                    return b""
+                raise
+
+        found: bytes = self._do(f"artifact '{path}' of '{job}'", read)
+        return found
+
+    def try_to_read(self) -> str:
+        """Return the store's address once it was read. Raises BackendError."""
+        self._do("artifacts", lambda container: next(iter(container.list_blobs(name_starts_with=_ROOT)), None))
+        return str(self._opened.url)
+
+    def try_to_write(self) -> None:
+        """Write an artifact and take it away again. Raises BackendError."""
+        name = f"{_ROOT}.amlc-doctor-{uuid.uuid4().hex}"
+
+        def write(container: Any) -> None:
+            container.upload_blob(name, b"")
+            container.delete_blob(name)
+
+        self._do("artifacts", write)
+
+
+def artifact(job: str, path: str) -> str:
+    """Return the name of the blob that is an artifact of a job."""
+    return f"{_ROOT}.{job}/{path}"
 
 
 def has_secret(datastore: Mapping[str, Any]) -> bool:

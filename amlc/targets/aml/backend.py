@@ -20,6 +20,7 @@ from amlc.targets.aml.client import Client
 from amlc.targets.aml.doctor import examine
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, get_job
 from amlc.targets.aml.observe import PATIENCE, Observer
+from amlc.targets.aml.outputs import Outputs
 
 _SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
 _SHARE = 10  # a look may take a tenth of the time
@@ -47,6 +48,7 @@ class AmlBackend:
         self._parallel = parallel
         self._header, self._environ = header, environ
         self._artifacts = Artifacts(self.client)
+        self._outputs = Outputs(self.client, self._artifacts)
         self._submitter = Submitter(self.client, header, environ)
         self.observer = Observer(
             self.client, self._artifacts, experiment=aml_name(header.experiment), parallel=parallel
@@ -105,6 +107,12 @@ class AmlBackend:
 
     def reasons(self, jobs: Collection[str]) -> Mapping[str, str]:
         return self.observer.reasons(jobs)
+
+    def outputs(self, job: str) -> Mapping[str, int]:
+        return self._outputs.sizes(job)
+
+    def output(self, job: str, name: str, *, start: int) -> Iterator[bytes]:
+        return self._outputs.read(job, name, start=start)
 
     def examine(self, build: Path, /) -> Iterator[Check]:
         try:

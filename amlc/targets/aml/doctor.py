@@ -45,11 +45,17 @@ def examine(
         yield _checked(name, find)
 
 
+class _DoubtError(Exception):
+    """What is not as it should be, and keeps no job from running."""
+
+
 def _checked(name: str, find: Callable[[], str]) -> Check:
     try:
         return Check(name, is_well=True, text=find())
+    except _DoubtError as err:
+        return Check(name, is_well=True, text=str(err), is_warned=True)
     except ForbiddenError as err:
-        return Check(name, is_well=True, text=f"warning: {err} It is not checked.")
+        return Check(name, is_well=True, text=f"{err} It is not checked.", is_warned=True)
     except BackendError as err:
         return Check(name, is_well=False, text=str(err))
 
@@ -107,7 +113,7 @@ def _artifacts(artifacts: Artifacts) -> str:
     try:
         artifacts.try_to_write()
     except BackendError as err:
-        return f"warning: '{where}' can be read, not written: {err}"
+        raise _DoubtError(f"'{where}' can be read, not written: {err}") from err
     return f"'{where}' can be read and written"
 
 

@@ -159,6 +159,14 @@ class LocalBackend:
             raise BackendError(f"{path}: there is no such log; its run folder was removed.")
         return shown(self._printed(job, path, follow=follow))
 
+    def outputs(self, job: str) -> Mapping[str, int]:
+        if not (self._runs / job).is_dir():
+            raise BackendError(f"{self._runs / job}: there is no such folder; it was removed.")
+        return run_folder.outputs(self._runs / job)
+
+    def output(self, job: str, name: str, *, start: int) -> Iterator[bytes]:
+        return run_folder.output(self._runs / job, name, start=start)
+
     def examine(self, _build: Path, /) -> Iterator[Check]:
         yield Check("local", is_well=True, text="nothing is needed but this machine")
 

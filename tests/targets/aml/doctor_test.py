@@ -59,7 +59,7 @@ class Artifacts:
     [
         pytest.param({"reading": BackendError("no")}, (False, "no"), id="read"),
         pytest.param(
-            {"writing": BackendError("no")}, (True, "warning: 'https://account' can be read, not written: no"), id="written"
+            {"writing": BackendError("no")}, ("warned", "'https://account' can be read, not written: no"), id="written"
         ),
     ],
 )  # fmt: skip
@@ -75,7 +75,7 @@ def checks(tmp_path):
         (tmp_path / "jobs").mkdir(exist_ok=True)
         (tmp_path / "jobs" / "00000-a.yml").write_text(to_yaml({**JOB, **(job or {})}))
         found = examine(Workspace(**{**WELL, **answers}), artifacts or Artifacts(), storage, tmp_path, environ or {})
-        return {check.name: (check.is_well, check.text) for check in found}
+        return {check.name: ("warned" if check.is_warned else check.is_well, check.text) for check in found}
 
     return run
 
@@ -210,6 +210,5 @@ def test_what_is_missing_is_said_as_submit_says_it(checks, name, job, text):
     ("name", "path"), [("compute", "/computes/cpu"), ("datastore", "/datastores/workspaceblobstore")]
 )
 def test_a_check_that_is_forbidden_is_a_warning(checks, name, path):
-    is_well, said = checks(**{f"GET {path}": ForbiddenError("no permission.")})[name]
-    assert is_well
-    assert said == "warning: no permission. It is not checked."
+    found = checks(**{f"GET {path}": ForbiddenError("no permission.")})[name]
+    assert found == ("warned", "no permission. It is not checked.")
