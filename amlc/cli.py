@@ -310,6 +310,7 @@ def cancel(
         type=click.Choice(["nni-json", "nni-csv"]),
         help="What nnictl experiment export writes; with --history, what it writes with -i.",
     ),
+    flag("--cost", help="With the node-hours of each trial and, by amlc.prices, what they cost."),
 )
 def collect(
     call: Invocation,
@@ -319,6 +320,7 @@ def collect(
     history: bool,
     aggregate: str | None,
     kind: str | None,
+    cost: bool,
 ) -> None:
     """Write the results to stdout: one row for each compiled trial, whatever became of it."""
     from amlc.display import results
@@ -328,6 +330,8 @@ def collect(
         raise UsageError("--history and --aggregate are two tables: give one of them.")
     if kind is not None and aggregate is not None:
         raise UsageError(f"--as {kind}: NNI aggregates nothing. Leave out --aggregate.")
+    if cost and (history or aggregate is not None or kind is not None):
+        raise UsageError("--cost is of trials: not with --history, --aggregate or --as.")
     chosen = functions(aggregate) if aggregate is not None else ()
     manifest = call.manifest(experiment)
     if kind is not None:
@@ -336,7 +340,13 @@ def collect(
         )
     else:
         end = results.show_collected(
-            manifest, call.console, call.folders, format_=format_, history=history, aggregate=chosen
+            manifest,
+            call.console,
+            call.folders,
+            format_=format_,
+            history=history,
+            aggregate=chosen,
+            costs=cost,
         )
     if not end.complete:
         raise results.incomplete(end, manifest, call.folders)

@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 import pickle
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
 from amlc.attempts import Attempt, elapsed_s
+from amlc.cost import Cost, cost
 from amlc.events import EventKind
 from amlc.ledger import Ledger
-from amlc.manifest import Entry, Manifest
+from amlc.manifest import Entry, Header, Manifest
 from amlc.model import Metric, MetricKind, Outcome, Status, Trial
 from amlc.numbers import scalar
 from amlc.space.points import flattened
+from amlc.targets import target
 
 _TRIAL_COLUMNS = (
     "sequence",
@@ -34,6 +37,7 @@ _TRIAL_COLUMNS = (
     "duration_s",
     "error",
 )
+_COST_COLUMNS = ("nodes", "node_hours", "cost")
 _HISTORY_COLUMNS = ("sequence", "trial", "attempt", "job", "step", "at")
 
 _PIECE = 500  # trials
@@ -60,13 +64,15 @@ class Table:
 class Row:
     """One compiled trial and what became of it.
 
-    attempt: the last that has it. final: its report, as a 1-tuple.
+    attempt: the last that has it. final: its report, as a 1-tuple. attempts: all that have it, in
+    order.
     """
 
     trial: Trial
     attempt: Attempt | None = None
     final: tuple[Any, ...] = ()
     status: Status = Status.PENDING
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def result(self) -> Mapping[str, Any]:
@@ -163,6 +169,8 @@ class Tally:
         self._without_final = 0
         self._odd: Counter[str] = Counter()
         self._without_number = 0
+        self._header, self._now = results.manifest.header, time.time()
+        self._node_hours = 0.0
 
     def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the rows and count each."""
@@ -173,6 +181,7 @@ class Tally:
     def count(self, row: Row) -> None:
         """Count one row."""
         status = row.status
+        self._node_hours += cost(row.attempts, self._header, now=self._now).node_hours
         self._statuses[status] += 1
         if (
             status is Status.EARLY_STOPPED
@@ -198,6 +207,14 @@ class Tally:
         trials = sum(self._statuses.values())
         statuses = {status: self._statuses[status] for status in Status}
         return Verdict(trials, statuses, self._without_final, self._results.to_propose(trials))
+
+    @property
+    def cost(self) -> Cost | None:
+        """What all of it cost; None where it costs nothing, which is on this machine."""
+        if target(self._header.backend).RUNS_ANY:
+            return None
+        price, hours = self._header.price, self._node_hours
+        return Cost(hours, None if price is None else hours * price)
 
     @property
     def without_number(self) -> str | None:
@@ -286,12 +303,16 @@ class Results:
         """Yield every compiled job with the rows of its trials, in order."""
         entries = self.manifest.entries()
         while piece := _piece(entries):
-            attempts = self.ledger.attempts(trial.id for entry in piece for trial in entry.trials)
-            final = self.ledger.finals({attempt.job for attempt in attempts.values()})
+            known: dict[str, list[Attempt]] = {}
+            ids = (trial.id for entry in piece for trial in entry.trials)
+            for attempt in self.ledger.all_attempts(ids):
+                for trial in attempt.trials:
+                    known.setdefault(trial.id, []).append(attempt)
+            final = self.ledger.finals({attempts[-1].job for attempts in known.values()})
             for entry in piece:
                 yield (
                     entry,
-                    tuple(_row(trial, attempts.get(trial.id), final) for trial in entry.trials),
+                    tuple(_row(trial, known.get(trial.id, ()), final) for trial in entry.trials),
                 )
 
     def rows(self) -> Iterator[Row]:
@@ -337,11 +358,13 @@ def _piece(entries: Iterator[Entry]) -> list[Entry]:
     return piece
 
 
-def _row(trial: Trial, attempt: Attempt | None, final: Mapping[tuple[str, str], Any]) -> Row:
-    if attempt is None:
+def _row(trial: Trial, attempts: Sequence[Attempt], final: Mapping[tuple[str, str], Any]) -> Row:
+    if not attempts:
         return Row(trial)
-    key = attempt.job, trial.id
-    return Row(trial, attempt, (final[key],) if key in final else (), attempt.status(trial.id))
+    last = attempts[-1]
+    key = last.job, trial.id
+    result = (final[key],) if key in final else ()
+    return Row(trial, last, result, last.status(trial.id), tuple(attempts))
 
 
 def named(value: Any) -> Mapping[str, Any]:
@@ -360,11 +383,13 @@ def _reported(final: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def trials_table(rows: Iterable[Row]) -> Iterator[Table]:
+def trials_table(rows: Iterable[Row], *, costs: Header | None = None) -> Iterator[Table]:
     """Give one row for each trial; times are in seconds since the epoch.
 
-    The rows wait on disk, not in memory.
+    costs: with columns for what each cost, on the back end that this is of. The rows wait on disk,
+    not in memory.
     """
+    now = time.time()
     parameters: dict[str, None] = {}
     metrics: set[str] = set()
     with spooled() as spool:
@@ -372,9 +397,11 @@ def trials_table(rows: Iterable[Row]) -> Iterator[Table]:
             values, result = flattened(row.trial.parameters), row.result
             parameters |= dict.fromkeys(values)
             metrics.update(map(str, result))
-            spool.put(_cells(row, values, result))
+            cells = _cells(row, values, result)
+            spool.put(cells if costs is None else {**cells, **_cost_cells(row, costs, now)})
         columns = (
             *_TRIAL_COLUMNS,
+            *(_COST_COLUMNS[: 2 if costs.price is None else 3] if costs else ()),
             *(f"param.{name}" for name in parameters),
             *_metric_columns(metrics),
         )
@@ -457,6 +484,16 @@ def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Ma
             cells["duration_s"] = round(ended - started, 3)
     cells |= {f"param.{name}": value for name, value in values.items()}
     cells |= {f"metric.{name}": value for name, value in result.items()}
+    return cells
+
+
+def _cost_cells(row: Row, header: Header, now: float) -> Mapping[str, Any]:
+    if not row.attempts:
+        return {}
+    found = cost(row.attempts, header, now=now)
+    cells: dict[str, Any] = {"nodes": header.nodes or 1, "node_hours": round(found.node_hours, 6)}
+    if found.money is not None:
+        cells["cost"] = round(found.money, 6)
     return cells
 
 

@@ -105,10 +105,14 @@ class Ledger:
 
     def attempts(self, trials: Iterable[str]) -> dict[str, Attempt]:
         """Return the last attempt of each of `trials` (ids) that was ever submitted."""
+        return by_trial(self.all_attempts(trials))
+
+    def all_attempts(self, trials: Iterable[str]) -> list[Attempt]:
+        """Return every attempt that has one of `trials` (ids), in the order of their intents."""
         jobs = """job IN (
             SELECT trials.job FROM json_each(?) AS wanted
             JOIN trials ON trials.trial = wanted.value)"""
-        return by_trial(fold(self._events(jobs, json.dumps(list(trials)))).values())
+        return list(fold(self._events(jobs, json.dumps(list(trials)))).values())
 
     def working(self) -> dict[str, Attempt]:
         """Return the attempts, by job name, that a back end may still be at work on."""

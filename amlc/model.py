@@ -236,6 +236,7 @@ class Experiment:
     job: Mapping[str, Any] = field(default_factory=dict)
     retries: int = 2
     budget: Budget = field(default_factory=Budget)
+    prices: Mapping[str, float] = field(default_factory=dict)
     templates: Path | None = None
 
 

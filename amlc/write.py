@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from amlc import files
+from amlc.cost import nodes, price
 from amlc.experience import Past
 from amlc.folders import Folders
 from amlc.manifest import (
@@ -172,6 +173,7 @@ def _search(experiment: Experiment) -> str | None:
 
 
 def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:
+    is_paid = backend == experiment.target.platform  # and no other's machines
     return Header(
         experiment=experiment.name,
         backend=backend,
@@ -190,6 +192,8 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         code=None
         if experiment.working_directory == "copy"
         else os.path.relpath(experiment.code, folder.resolve()),
+        nodes=count if is_paid and (count := nodes(experiment.job)) > 1 else None,
+        price=price(experiment) if is_paid else None,
         assessor=_assessor(experiment, folder),
     )
 

@@ -25,7 +25,7 @@ LAYERS = {
     "bindings": 1,
     "catalogue": 1, "extras": 1, "user_code": 1,
     "config": 2, "targets": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2,
-    "events": 2, "attempts": 2, "ledger": 2,
+    "events": 2, "attempts": 2, "cost": 2, "ledger": 2,
     "folders": 2, "backends": 2,
     "constraints": 3, "plan": 3, "experience": 3,
     "initial": 3, "render": 3, "backends.run_folder": 3, "targets.*.*": 3,

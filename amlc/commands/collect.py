@@ -52,18 +52,24 @@ class Best:
 
 @contextmanager
 def collected(
-    manifest: Manifest, *, folders: Folders, history: bool = False, aggregate: Sequence[str] = ()
+    manifest: Manifest,
+    *,
+    folders: Folders,
+    history: bool = False,
+    aggregate: Sequence[str] = (),
+    costs: bool = False,
 ) -> Iterator[Collected]:
     """Give one row for each compiled trial; the rows can be gone through once, inside the context.
 
     history: one for each intermediate result instead. aggregate: one for each parameter set, see
-    AGGREGATES.
+    AGGREGATES. costs: with columns for what each trial cost.
     """
     if history:
         fetch_history(manifest, folders)
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
-        with _table(results, tally, history=history, aggregate=aggregate) as table:
+        made = _table(results, tally, history=history, aggregate=aggregate, costs=costs)
+        with made as table:
             # Which columns it has is known once all rows are in it, and counted.
             yield Collected(table, tally.verdict, tally.without_number)
 
@@ -81,14 +87,14 @@ def exported(
 
 
 def _table(
-    results: Results, tally: Tally, *, history: bool, aggregate: Sequence[str]
+    results: Results, tally: Tally, *, history: bool, aggregate: Sequence[str], costs: bool
 ) -> AbstractContextManager[Table]:
     rows = tally.counted(results.rows())
     if history:
         return history_table(rows, results.ledger)
     if aggregate:
         return aggregate_table(rows, results.manifest.header.replicates, aggregate)
-    return trials_table(rows)
+    return trials_table(rows, costs=results.manifest.header if costs else None)
 
 
 def fetch_history(manifest: Manifest, folders: Folders) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from amlc.backends import Reasons
 from amlc.collect import Causes, Row, Table, Tally, Verdict, trials_table
 from amlc.commands.observe import up_to_date
+from amlc.cost import Cost
 from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
@@ -21,13 +22,15 @@ _MOST_ROWS = 40
 class Standing:
     """How the trials stand.
 
-    rows: the first, or all. causes: why trials failed. reasons: why jobs wait, by name.
+    rows: the first, or all. causes: why trials failed. reasons: why jobs wait, by name. cost: of
+    all trials, None where they cost nothing.
     """
 
     rows: Sequence[Row]
     verdict: Verdict
     causes: Causes
     reasons: Mapping[str, str]
+    cost: Cost | None = None
 
 
 def status(manifest: Manifest, *, folders: Folders, everything: bool = False) -> Standing:
@@ -41,7 +44,7 @@ def status(manifest: Manifest, *, folders: Folders, everything: bool = False) ->
             if everything or len(shown) < _MOST_ROWS:
                 shown.append(row)
         end = tally.verdict
-    return Standing(shown, end, causes, _reasons(manifest, shown, folders))
+    return Standing(shown, end, causes, _reasons(manifest, shown, folders), tally.cost)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from amlc.config.rules import check_constraints, check_endless, check_rules
 from amlc.config.schema import check_schema, load_schema
 from amlc.config.service import check_service, read_service
 from amlc.config.spelling import Config, read_keys
+from amlc.cost import machines, price
 from amlc.errors import ConfigError, Problem, RefusedError, Severity, UsageError
 from amlc.model import Document, Experiment, JsonPath, Space
 from amlc.space.parse import parse_space
@@ -50,7 +51,16 @@ def experiment_of(
     if config.failed:
         raise found
     inputs = (*([space_file] if space_file is not None else []), *read)
-    return normalise(config, space, inputs, raw=raw), found.problems
+    experiment = normalise(config, space, inputs, raw=raw)
+    return experiment, ConfigError([*found.problems, *_check_prices(config, experiment)]).problems
+
+
+def _check_prices(config: Config, experiment: Experiment) -> Iterator[Problem]:
+    """Yield a warning for prices of which none is that of the jobs' machines."""
+    if experiment.prices and price(experiment) is None:
+        names = " or ".join(f"'{name}'" for name in machines(experiment)) or "the jobs' machines"
+        text = f"'amlc.prices' has no effect: there is none of {names}. Add it, or remove the key."
+        yield config.warning(("amlc", "prices"), "W-no-effect", text)
 
 
 def _worded(document: Document, problems: Iterable[Problem]) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ def show_collected(
     format_: str,
     history: bool = False,
     aggregate: Sequence[str] = (),
+    costs: bool = False,
     numbers: bool = False,
 ) -> Verdict:
     """Write the table to stdout, and return how complete it is; see `collected` for the rest.
@@ -34,7 +35,9 @@ def show_collected(
     without.
     """
     name = manifest.header.experiment
-    with collected(manifest, folders=folders, history=history, aggregate=aggregate) as results:
+    with collected(
+        manifest, folders=folders, history=history, aggregate=aggregate, costs=costs
+    ) as results:
         WRITERS[format_](results.table, console.binary)
     console.binary.flush()
     if numbers and results.without_number:

@@ -51,6 +51,8 @@ def show(standing: Standing, manifest: Manifest, console: Console, folders: Fold
     terminal.print(_grid(standing, room=max(terminal.width - _FIXED_WIDTH, 20)))
     if end.trials > len(rows):
         terminal.print(f"… and {end.trials - len(rows)} more: amlc status --all", markup=False)
+    if standing.cost is not None:
+        say(f"cost: {standing.cost}")
     for line in standing.causes.lines():
         say(line, style="red")
     stream.flush()

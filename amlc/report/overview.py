@@ -103,7 +103,8 @@ class Overview:
     revision: six hex digits. parameters, metrics: every name, in column order. varying: the
     parameters that have more than one value. sample: of all trials. scored: of those that have a
     score, or of the parameter sets if each is tried more than once. steps: of the best so far, by
-    sequence, up to `last`, the last that has a score.
+    sequence, up to `last`, the last that has a score. cost: of all trials, "" where they cost
+    nothing.
     """
 
     experiment: str
@@ -124,6 +125,7 @@ class Overview:
     steps: tuple[tuple[int, float], ...]
     last: int
     best: OverviewRow | None
+    cost: str = ""
 
     @property
     def rows(self) -> tuple[OverviewRow, ...]:
@@ -179,6 +181,7 @@ def read_overview(results: Results) -> Overview:
         steps=scored.steps,
         last=scored.last,
         best=best,
+        cost=str(reading.tally.cost or ""),
     )
 
 

@@ -179,6 +179,8 @@ def _facts(overview: Overview) -> Iterator[tuple[str, str]]:
     if totals.ended is not None:
         yield "last end", _time(totals.ended)
         yield "time in trials", _duration(totals.seconds)
+    if overview.cost:
+        yield "cost", overview.cost
 
 
 def _time(at: float | None) -> str:

@@ -10,7 +10,7 @@ from amlc.commands.collect import best
 from amlc.display.results import incomplete, show_collected
 from amlc.errors import IncompleteError
 from amlc.events import Event
-from amlc.model import Metric
+from amlc.model import Metric, Status
 
 
 @pytest.fixture
@@ -51,6 +51,30 @@ def test_results_without_a_number_are_said_where_they_are_needed(story, written,
         story.end(number, final={"acc": 1})
     written(numbers=numbers)
     assert len(story.lines()[1]) == lines
+
+
+AML = {
+    "platform": "aml", "subscriptionId": "s", "resourceGroup": "g", "workspaceName": "w", "computeTarget": "c", "dockerImage": "i",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("prices", [{}, {"c": 3.0}])
+def test_what_each_trial_cost_stands_in_columns_of_its_own(story, written, prices):
+    job = {"resources": {"instance_count": 2}}
+    story.project.write(values=range(2), trainingService=AML, amlc={"prices": prices, "job": job}).compile()
+    lost = {"status": Status.FAILED, "infrastructure": True}
+    story.end(0, started=0.0, ended=1800.0, backend="aml", **lost)
+    story.end(0, attempt=2, final=1, started=0.0, ended=3600.0, backend="aml")
+    story.end(1, final=2, backend="aml")
+    first, second = written(costs=True)
+    assert (first["nodes"], first["node_hours"], second["node_hours"]) == ("2", "3.0", "0.0")
+    assert (first.get("cost"), second.get("cost")) == (("9.0", "0.0") if prices else (None, None))
+    assert "nodes" not in written()[0]
+
+
+def test_the_cost_is_that_of_trials(story):
+    story.project.amlc("collect", "--cost", "--history", code=2)
+    story.project.amlc("collect", "--cost", "--aggregate", "mean", code=2)
 
 
 def test_with_aggregates_there_is_a_row_for_each_set(story, written):

@@ -154,8 +154,10 @@ def test_of_a_packed_job_each_trial_has_its_own(story, fetch, tmp_path):
 @pytest.fixture
 def ran(project):
     project.write(
-        'mkdir -p outputs/m; echo "model of $NNI_TRIAL_SEQ_ID" > outputs/m/w; final "$NNI_TRIAL_SEQ_ID"; exit',
+        'echo "model of $NNI_TRIAL_SEQ_ID" > "$1/w"; final "$NNI_TRIAL_SEQ_ID"; exit',
         values=range(2),
+        trialCommand="sh trial.sh ${{outputs.m}}",
+        amlc={"job": {"outputs": {"m": {"type": "uri_folder"}}}},
         tuner={"name": "GridSearch", "classArgs": {"optimize_mode": "maximize"}},
     ).compile()
     project.amlc("submit")

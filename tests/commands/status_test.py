@@ -14,6 +14,26 @@ def test_each_trial_is_a_row_with_what_became_of_it(story):
     assert standing.reasons == {}
 
 
+AML = {
+    "platform": "aml", "subscriptionId": "s", "resourceGroup": "g", "workspaceName": "w", "computeTarget": "c", "dockerImage": "i",
+}  # fmt: skip
+
+
+def test_what_it_cost_is_said_where_it_costs(story):
+    story.end(0, final=1.0, started=0.0, ended=3600.0)
+    assert status(story.manifest, folders=story.folders).cost is None
+    job = {"resources": {"instance_count": 2}}
+    story.project.write(trainingService=AML, amlc={"prices": {"c": 3}, "job": job}).compile()
+    story.end(1, final=1.0, started=0.0, ended=1800.0, backend="aml")
+    assert str(status(story.manifest, folders=story.folders).cost) == "1.00 node-hours, 3.00 at amlc.prices"
+
+
+def test_as_data_it_says_why_a_trial_failed(story):
+    story.end(0, Status.FAILED, error="KeyError: lr")
+    with status_table(story.manifest, folders=story.folders) as table:
+        assert [row.get("error") for row in table.rows] == ["KeyError: lr", None, None, None]
+
+
 def test_as_a_table_it_has_no_values(story):
     story.end(0, final=1.0)
     with status_table(story.manifest, folders=story.folders) as table:
