@@ -70,7 +70,7 @@ def _jobs(client: Client, experiment: str | None, manifest: Manifest | None) -> 
     wanted = aml_name(experiment) if experiment else None
     views = [view for view in list_jobs(client) if wanted in (None, _tag(view))]
     jobs = [job for job in (found(view, current=current) for view in views) if job is not None]
-    if not jobs:
+    if not jobs and manifest is None:  # one that is compiled may not have been submitted yet
         where = f"workspace '{client.workspace.name}'"
         what = f"experiment '{experiment}'" if experiment else "any experiment of amlc's"
         raise BackendError(f"{where} has no jobs of {what}. Check the name, and that the workspace is the right one.")

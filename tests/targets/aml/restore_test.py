@@ -107,6 +107,12 @@ def test_a_workspace_without_such_jobs_is_said(refreshed):
         refreshed(job(FIRST, ONE), target="other")
 
 
+def test_a_compiled_experiment_may_have_no_jobs_yet(refreshed):
+    refreshed(job(FIRST, ONE))
+    said, _ = refreshed()
+    assert said == "mnist: 0 jobs in the workspace, 0 of them new here"
+
+
 @pytest.mark.parametrize("place", ["config.json", ".azureml/config.json"])
 def test_where_to_look_stands_in_the_workspaces_file(refreshed, tmp_path, place):
     (tmp_path / ".azureml").mkdir()
