@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
+from amlc import files
 from amlc.attempts import Attempt, elapsed_s
 from amlc.cost import Cost, cost
 from amlc.events import EventKind
@@ -22,6 +23,7 @@ from amlc.ledger import Ledger
 from amlc.manifest import Entry, Header, Manifest
 from amlc.model import Metric, MetricKind, Outcome, Status, Trial
 from amlc.numbers import scalar
+from amlc.render.scalars import from_yaml
 from amlc.space.points import flattened
 from amlc.targets import target
 
@@ -170,6 +172,7 @@ class Tally:
         self._odd: Counter[str] = Counter()
         self._without_number = 0
         self._header, self._now = results.manifest.header, time.time()
+        self._nodes = nodes(results.manifest)
         self._node_hours = 0.0
 
     def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
@@ -181,7 +184,9 @@ class Tally:
     def count(self, row: Row) -> None:
         """Count one row."""
         status = row.status
-        self._node_hours += cost(row.attempts, self._header, now=self._now).node_hours
+        self._node_hours += cost(
+            row.attempts, self._header, nodes=self._nodes, now=self._now
+        ).node_hours
         self._statuses[status] += 1
         if (
             status is Status.EARLY_STOPPED
@@ -383,13 +388,13 @@ def _reported(final: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def trials_table(rows: Iterable[Row], *, costs: Header | None = None) -> Iterator[Table]:
+def trials_table(rows: Iterable[Row], *, costs: Manifest | None = None) -> Iterator[Table]:
     """Give one row for each trial; times are in seconds since the epoch.
 
-    costs: with columns for what each cost, on the back end that this is of. The rows wait on disk,
+    costs: with columns for what each cost, the experiment being compiled so. The rows wait on disk,
     not in memory.
     """
-    now = time.time()
+    now, count = time.time(), 1 if costs is None else nodes(costs)
     parameters: dict[str, None] = {}
     metrics: set[str] = set()
     with spooled() as spool:
@@ -398,10 +403,12 @@ def trials_table(rows: Iterable[Row], *, costs: Header | None = None) -> Iterato
             parameters |= dict.fromkeys(values)
             metrics.update(map(str, result))
             cells = _cells(row, values, result)
-            spool.put(cells if costs is None else {**cells, **_cost_cells(row, costs, now)})
+            spool.put(
+                cells if costs is None else {**cells, **_cost_cells(row, costs.header, count, now)}
+            )
         columns = (
             *_TRIAL_COLUMNS,
-            *(_COST_COLUMNS[: 2 if costs.price is None else 3] if costs else ()),
+            *(_COST_COLUMNS[: 2 if costs.header.price is None else 3] if costs else ()),
             *(f"param.{name}" for name in parameters),
             *_metric_columns(metrics),
         )
@@ -487,11 +494,22 @@ def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Ma
     return cells
 
 
-def _cost_cells(row: Row, header: Header, now: float) -> Mapping[str, Any]:
+def nodes(manifest: Manifest) -> int:
+    """Return on how many nodes each job runs, by the first job's file; this machine is one."""
+    first = next(manifest.entries(), None)
+    if first is None or target(manifest.header.backend).RUNS_ANY:
+        return 1
+    text = files.read_or_none(manifest.folder / first.file)
+    resources = (from_yaml(text) if text else {}).get("resources") or {}
+    count = resources.get("instance_count")
+    return count if type(count) is int else 1
+
+
+def _cost_cells(row: Row, header: Header, nodes: int, now: float) -> Mapping[str, Any]:
     if not row.attempts:
         return {}
-    found = cost(row.attempts, header, now=now)
-    cells: dict[str, Any] = {"nodes": header.nodes or 1, "node_hours": round(found.node_hours, 6)}
+    found = cost(row.attempts, header, nodes=nodes, now=now)
+    cells: dict[str, Any] = {"nodes": nodes, "node_hours": round(found.node_hours, 6)}
     if found.money is not None:
         cells["cost"] = round(found.money, 6)
     return cells

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from amlc.attempts import Attempt
 from amlc.manifest import Header
@@ -26,8 +25,8 @@ class Cost:
         return text if self.money is None else f"{text}, {self.money:,.2f} at amlc.prices"
 
 
-def cost(attempts: Iterable[Attempt], header: Header, *, now: float) -> Cost:
-    """Return what a trial cost: its share of all jobs that had it.
+def cost(attempts: Iterable[Attempt], header: Header, *, nodes: int, now: float) -> Cost:
+    """Return what a trial cost: its share of all jobs that had it, on so many nodes each.
 
     Those count that ran on the back end which is compiled for, from their start to their end or,
     while they run, to `now` (seconds since the epoch). The trials of a job share it evenly.
@@ -38,15 +37,8 @@ def cost(attempts: Iterable[Attempt], header: Header, *, now: float) -> Cost:
         if attempt.backend == header.backend and started is not None:
             end = ended or (now if attempt.working else started)
             seconds += max(0.0, end - started) / len(attempt.trials)
-    hours = seconds * (header.nodes or 1) / _HOUR_S
+    hours = seconds * nodes / _HOUR_S
     return Cost(hours, None if header.price is None else hours * header.price)
-
-
-def nodes(job: Mapping[str, Any]) -> int:
-    """Return on how many nodes each job runs, by `amlc.job`."""
-    resources = job.get("resources")
-    count = resources.get("instance_count") if isinstance(resources, Mapping) else None
-    return count if type(count) is int else 1
 
 
 def price(experiment: Experiment) -> float | None:

@@ -23,7 +23,7 @@ _FORMAT = 3
 _OPEN = '"jobs": ['
 _CLOSE = "],"
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_OPTIONAL = ("assessor", "source", "search", "code", "nodes", "price")
+_OPTIONAL = ("assessor", "source", "search", "code", "price")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,8 @@ class Header:
     compiled at once. target: what the experiment says to its target, as JSON, by that one's name:
     the back end that runs it may be another. source: the experiment file. code: the folder that
     trials run in on this machine, None for a copy of the snapshot. Both, and the folder of an
-    assessor class of the user's own, are relative to the build folder. nodes: of each job, None for
-    one. price: of a node-hour, None if nobody says.
+    assessor class of the user's own, are relative to the build folder. price: of a node-hour, None
+    if nobody says.
     """
 
     experiment: str
@@ -55,7 +55,6 @@ class Header:
     search: str | None = None
     source: str | None = None
     code: str | None = None
-    nodes: int | None = None
     price: float | None = None
     assessor: Algorithm | None = None
 

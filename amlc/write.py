@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from amlc import files
-from amlc.cost import nodes, price
+from amlc.cost import price
 from amlc.experience import Past
 from amlc.folders import Folders
 from amlc.manifest import (
@@ -192,7 +192,6 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         code=None
         if experiment.working_directory == "copy"
         else os.path.relpath(experiment.code, folder.resolve()),
-        nodes=count if is_paid and (count := nodes(experiment.job)) > 1 else None,
         price=price(experiment) if is_paid else None,
         assessor=_assessor(experiment, folder),
     )

@@ -7,7 +7,7 @@ import pytest
 
 from amlc.attempts import Attempt
 from amlc.config import load_experiment
-from amlc.cost import Cost, cost, machines, nodes, price
+from amlc.cost import Cost, cost, machines, price
 from amlc.manifest import Header
 from amlc.model import Observation, Status, Trial
 
@@ -41,8 +41,8 @@ def attempt(started, ended=None, *, status=Status.SUCCEEDED, trials=(ONE,), back
     ],
 )
 def test_node_hours_are_those_of_all_attempts(attempts, hours):
-    assert cost(attempts, HEADER, now=10_800) == Cost(hours)
-    assert cost(attempts, replace(HEADER, nodes=4, price=0.5), now=10_800) == Cost(4 * hours, 2 * hours)
+    assert cost(attempts, HEADER, nodes=1, now=10_800) == Cost(hours)
+    assert cost(attempts, replace(HEADER, price=0.5), nodes=4, now=10_800) == Cost(4 * hours, 2 * hours)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,6 @@ def test_node_hours_are_those_of_all_attempts(attempts, hours):
 )
 def test_a_cost_is_read(found, text):
     assert str(found) == text
-
-
-@pytest.mark.parametrize(
-    ("job", "count"), [({}, 1), ({"resources": {"instance_count": 3}}, 3), ({"resources": {"shm_size": "1g"}}, 1)]
-)
-def test_nodes_are_those_of_a_job(job, count):
-    assert nodes(job) == count
 
 
 AML = """

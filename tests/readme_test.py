@@ -292,7 +292,7 @@ def test_every_option_that_a_page_names_is_one_of_the_commands(page):
     fenced = [line for block in BLOCKS if block.page == page for line in block.text.splitlines()]
     spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
     for piece in [*map(bare, fenced), *spans]:
-        words = piece.split()
+        words = [] if piece.startswith("az ") else piece.split()  # that one's options are Azure's
         named = [re.sub(r"=.*", "", word) for word in words if re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word)]
         verbs = [after for before, after in zip(["amlc", *words], words, strict=False) if before == "amlc"]
         known = OPTIONS.get(verbs[0], everything) if verbs else everything

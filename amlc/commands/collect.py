@@ -94,7 +94,7 @@ def _table(
         return history_table(rows, results.ledger)
     if aggregate:
         return aggregate_table(rows, results.manifest.header.replicates, aggregate)
-    return trials_table(rows, costs=results.manifest.header if costs else None)
+    return trials_table(rows, costs=results.manifest if costs else None)
 
 
 def fetch_history(manifest: Manifest, folders: Folders) -> None:

@@ -129,6 +129,6 @@ def test_pipelines_ask_for_what_they_need():
     assert github[True].keys() >= {"pull_request", "push", "schedule"}  # YAML 1.1 reads `on` so
     assert github["permissions"]["id-token"] == "write"
     azure = yaml.safe_load((EXAMPLES / "azure-pipelines.yml").read_text())
-    assert azure["trigger"] and azure["pr"] and azure["schedules"]
+    assert all(azure[key] for key in ("trigger", "pr", "schedules"))
     for step in azure["steps"]:
         assert len(step.keys() & {"script", "task", "publish"}) == 1
