@@ -1,5 +1,7 @@
 """The table of trials on the report's page: bounded, and each cell as it sorts."""
 
+from dataclasses import replace
+
 import pytest
 
 from amlc.collect import Results
@@ -80,3 +82,15 @@ def test_too_many_rows_are_left_out_with_a_note(table, monkeypatch):
     found = table([trial({"x": n}, n) for n in range(1_030)])
     assert found.note == "20 of 1,030 trials: half of them the best, the others evenly spaced."
     assert sum(1 for _ in found.rows) == 20
+
+
+def test_what_it_cost_is_a_fact_where_it_costs(tmp_path):
+    folders = experiment(tmp_path, [trial({"lr": 0.1}, 1.0, seconds=3600.0)])
+    with read_ledger(folders.ledger("tiny")) as ledger:
+        here = read_overview(Results(folders.manifest(None), ledger))
+        assert "cost" not in dict(page._facts(here))
+        ledger._connection.execute("UPDATE events SET data = replace(data, '\"local\"', '\"aml\"')")
+        manifest = folders.manifest(None)
+        there = replace(manifest, header=replace(manifest.header, backend="aml", price=3.0))
+        overview = read_overview(Results(there, ledger))
+    assert dict(page._facts(overview))["cost"] == "1.00 node-hours, 3.00 at amlc.prices"
