@@ -81,9 +81,10 @@ class Cluster:
         """Put what lies in a job's outputs into the storage, as mounts of the service do."""
         for name in job.properties.get("outputs") or {}:
             uri = self._emulator.output_uri(job, name) if name != "default" else ""
-            place = self.mount(uri) if uri else None
+            store, prefix = _DATASTORE.fullmatch(uri).groups() if uri else ("", "")
+            is_ours = self._emulator.datastores.get(store, {}).get("accountName") == self._emulator.account
+            place = self.mount(uri) if is_ours else None  # another account is a folder here
             for path in sorted(place.rglob("*")) if place else ():
-                store, prefix = _DATASTORE.fullmatch(uri).groups()
                 blob = f"{prefix.rstrip('/')}/{path.relative_to(place).as_posix()}"
                 if path.is_file():
                     container = self._emulator.datastores[store]["containerName"]
