@@ -8,8 +8,8 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
   AMLC_EXPERIMENT         string, the experiment's name
   AMLC_COMMAND            string, the trial command, run by `/bin/sh -c`
   AMLC_INPUT_<name>, AMLC_OUTPUT_<name>
-                          text as it is, not JSON: a value, or where data lies; put, quoted, into the
-                          command in place of `${{inputs.<name>}}` and `${{outputs.<name>}}`. An
+                          text as it is, not JSON: a value, or where data lies; put, quoted, into
+                          the command in place of `${{inputs.<name>}}` and `${{outputs.<name>}}`. An
                           output is a directory, and of several trials each has one of its id in it
   AMLC_TRIAL_0, _1, ...   object {"id": string, "sequence": integer, "parameters": object,
                           "replicate": integer >= 0, optional, default 0, "bare": string, optional:
