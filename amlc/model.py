@@ -17,6 +17,14 @@ space."""
 JsonPath: TypeAlias = "tuple[str | int, ...]"
 
 
+def relocated(path: JsonPath, places: Mapping[JsonPath, JsonPath]) -> JsonPath:
+    """Return where a path stands, given where some paths and all that is below them stand."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in places:
+            return places[path[:length]] + path[length:]
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A YAML or JSON file as read: plain values, and where each of them stands.
@@ -35,10 +43,7 @@ class Document:
 
     def original(self, path: JsonPath) -> JsonPath:
         """Return the path as the file has it."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.moved:
-                return self.moved[path[:length]] + path[length:]
-        return path
+        return relocated(path, self.moved)
 
     def at(self, path: JsonPath, *, key: bool = False) -> Position:
         """Return where `path` stands: its value or, with `key`, its key.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import html
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from amlc.api.settings import ExperimentConfig
 from amlc.collect import Tally, history_table
 from amlc.commands.cancel import cancel
 from amlc.commands.collect import fetch_history
-from amlc.commands.compile import certain, compile_
+from amlc.commands.compile import certain, compile_, difference
 from amlc.commands.import_ import Imported, import_
 from amlc.commands.logs import log
 from amlc.commands.observe import up_to_date
@@ -118,6 +117,7 @@ class Experiment(NniNames):
         self.folders = Folders(Path(build).absolute(), Path(state).absolute())
         self._file = Path(folder).absolute() / _NAME
         self._read: tuple[Document, Mapping[str, Any]] | None = None
+        self._compiled: Mapping[str, Any] | None = None  # the config of the last compile from here
 
     @classmethod
     def load(
@@ -189,6 +189,7 @@ class Experiment(NniNames):
         """
         experiment, _ = self._loaded(backend)
         done = compile_(experiment, backend=backend, folders=self.folders)
+        self._compiled = self.config.as_dict()
         manifest = read_manifest(done.folder)
         files = tuple(done.folder / entry.file for entry in manifest.entries())
         return Build(done.folder, done.revision, done.trials, files, done.changes)
@@ -201,10 +202,7 @@ class Experiment(NniNames):
         lines: list[str] = []
 
         def changed(path: Path, old: bytes | None, new: bytes | None) -> None:
-            name = os.path.relpath(path, self.folders.build.parent)
-            before = "/dev/null" if old is None else f"a/{name}"
-            after = "/dev/null" if new is None else f"b/{name}"
-            lines.extend(difflib.unified_diff(_lines(old), _lines(new), before, after))
+            lines.extend(difference(path.relative_to(self.folders.build.parent), old, new))
 
         experiment, _ = self._loaded(backend)
         compile_(experiment, backend=backend, folders=self.folders, preview=changed)
@@ -250,6 +248,7 @@ class Experiment(NniNames):
             parallel=parallel,
         )
         source = None if learn_from is None else Path(learn_from)
+        self._compiled = self.config.as_dict()
         return run(
             experiment,
             options,
@@ -271,14 +270,17 @@ class Experiment(NniNames):
         Raises UsageError when there is nothing to take.
         """
         experiment, _ = self._loaded(backend)
+        self._compiled = self.config.as_dict()
         return import_(experiment, Path(path), folders=self.folders, metric=metric, backend=backend)
 
-    def cancel(self, *trials: str | int) -> int:
-        """End these trials, by number or id, or without any all that is at work.
+    def cancel(self, trials: Iterable[str | int] | None = None) -> int:
+        """End these trials, by number or id; None: all that is at work.
 
-        Returns how many jobs that concerns.
+        Returns how many jobs that concerns: of no trials, none.
         """
-        named = [str(trial) for trial in trials] or None
+        if trials is not None and not (trials := list(trials)):
+            return 0  # not everything, which is what a command line without names would mean
+        named = None if trials is None else [str(trial) for trial in trials]
         return len(cancel(self._manifest, named, folders=self.folders).attempts)
 
     def refresh(self, *, backend: str | None = None, **where: str) -> str:
@@ -323,7 +325,15 @@ class Experiment(NniNames):
 
     @property
     def _manifest(self) -> Manifest:
-        return self.folders.compiled(self.name)
+        """What is compiled, with a warning if the experiment says something else by now."""
+        manifest = self.folders.compiled(self.name)
+        changed = self._compiled is not None and self._compiled != self.config.as_dict()
+        if changed or (self._read is not None and manifest.is_outdated):
+            text = (
+                f"{self.name}: changed since it was compiled, and this is about what is compiled."
+            )
+            warnings.warn(f"{text} Call compile() or submit().", RuntimeWarning, stacklevel=3)
+        return manifest
 
     def _loaded(self, backend: str | None = None) -> tuple[Compilable, tuple[Problem, ...]]:
         return experiment_of(self._document(), backend=backend, environ=os.environ)
@@ -362,7 +372,3 @@ class _Listener:
 
 def _words(given: str | Collection[str]) -> Collection[str]:
     return [given] if isinstance(given, str) else given
-
-
-def _lines(content: bytes | None) -> list[str]:
-    return (content or b"").decode(errors="replace").splitlines(keepends=True)

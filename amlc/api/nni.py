@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ class NniNames:
 
         def submit(self, *, wait: bool = True) -> Run: ...
         def results(self) -> Results: ...
-        def cancel(self, *trials: str | int) -> int: ...
+        def cancel(self, trials: Iterable[str | int] | None = None) -> int: ...
         @property
         def is_compiled(self) -> bool: ...
 
@@ -125,7 +125,7 @@ class NniNames:
 
     def kill_trial_job(self, trial_job_id: str) -> None:
         """End one trial."""
-        self.cancel(trial_job_id)
+        self.cancel([trial_job_id])
 
 
 def _is_at_work(results: Results) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from amlc.attempts import fold
 from amlc.experience import Experience, Past
@@ -49,6 +51,17 @@ def certain(experiment: Experiment, *, folders: Folders) -> Iterator[Trial]:
         past, _ = _past(experiment, folders, is_dry=True)
         for job in plan(experiment, past.groups, past.records):
             yield from job.trials
+
+
+def difference(path: Path, old: bytes | None, new: bytes | None) -> Iterator[str]:
+    """Yield how a file would change, as the lines of a unified diff; None: it is not there."""
+    before = "/dev/null" if old is None else f"a/{path}"
+    after = "/dev/null" if new is None else f"b/{path}"
+    yield from difflib.unified_diff(_lines(old), _lines(new), before, after)
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return (content or b"").decode(errors="replace").splitlines(keepends=True)
 
 
 def compile_ahead(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from amlc.errors import Problem, Severity, did_you_mean, shorten
-from amlc.model import Document, JsonPath
+from amlc.model import Document, JsonPath, relocated
 
 Schema = Mapping[str, Any]
 
@@ -44,10 +44,7 @@ class Config:
 
     def original(self, path: JsonPath) -> JsonPath:
         """Return the path as the file spells it."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.spelling:
-                return self.spelling[path[:length]] + path[length:]
-        return path
+        return relocated(path, self.spelling)
 
     def problem(
         self,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
+from amlc.commands.compile import difference
 from amlc.console import Console
 from amlc.write import Build, OnChange
 
@@ -42,13 +42,7 @@ def differences(console: Console) -> OnChange:
     """Return what prints, for `--diff`, how each file would change."""
 
     def show(path: Path, old: bytes | None, new: bytes | None) -> None:
-        before = "/dev/null" if old is None else f"a/{path}"
-        after = "/dev/null" if new is None else f"b/{path}"
-        for line in difflib.unified_diff(_lines(old), _lines(new), before, after):
+        for line in difference(path, old, new):
             console.write(line.removesuffix("\n"))
 
     return show
-
-
-def _lines(content: bytes | None) -> list[str]:
-    return (content or b"").decode(errors="replace").splitlines(keepends=True)

@@ -153,6 +153,25 @@ def test_options_that_make_no_sense_are_refused_before_anything_runs(here, optio
     assert not (here / "build").exists()
 
 
+def test_a_config_that_was_changed_since_it_was_compiled_is_said(here):
+    one = experiment(tuner={"name": "Random"}, max_trial_number=1)
+    assert one.run().complete
+    one.config.max_trial_number = 2
+    with pytest.warns(RuntimeWarning, match="changed since it was compiled"):
+        assert len(one.results()) == 1
+    assert len(one.run()) == 2
+
+
+def test_canceling_no_trials_cancels_none(here, wait_until):
+    one = experiment(trial_command="sleep 60", search_space={"x": {"_type": "choice", "_value": [1]}})
+    one.start()
+    wait_until(lambda: one.get_status() == "RUNNING")
+    assert one.cancel([]) == 0
+    assert one.get_status() == "RUNNING"
+    assert one.cancel([0]) == 1
+    assert one.get_status() == "DONE"
+
+
 def test_what_is_not_compiled_has_no_results(here):
     with pytest.raises(amlc.UsageError, match="not compiled yet"):
         experiment().results()
