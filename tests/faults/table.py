@@ -54,7 +54,7 @@ def table(found: Iterable[Finding]) -> str:
 
 
 def main() -> int:
-    """Return 1 if an answer was wrong."""
+    """Return 1 if an answer was wrong, 2 if nothing was struck at all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=5)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
@@ -71,6 +71,9 @@ def main() -> int:
                 print(f"{one.command}, {one.role}, {one.kind} at {one.at} ({one.struck}):", file=sys.stderr)
                 print(*(f"  {text}" for text in one.wrong), sep="\n", file=sys.stderr, flush=True)
     print(table(found), end="")
+    if not any(one.struck for one in found):
+        print("nothing was struck: that says nothing", file=sys.stderr)
+        return 2
     return 1 if any(one.wrong for one in found) else 0
 
 
