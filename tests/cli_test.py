@@ -197,7 +197,7 @@ def test_several_experiments_have_to_be_named(project, cli):
     cli("collect", "experiment.yml", code=4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([*COMMANDS, "--help", "-q", "--format", "csv", "json", "experiment.yml", "probe", ".", "",
                                  "-e", "#0", "#7", "0", "--retry", "failed", "--max-failures", "5%", "--history", "--all",
                                  "\u00fc\u2713", "-", "--", "/dev/null", "/", "build", "--build", "--state", "x" * 300]),

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from amlc.attempts import fold
 from amlc.collect import Results
@@ -27,6 +28,10 @@ WEIRD = 'it\'s a "weird" $(path) & ünïcödé ✓ #1 %d'
 FINAL = """final() { printf "NNISDK_MEb'%s'\\n" '{"type":"FINAL","sequence":0,"value":"'"$1"'"}'; }\n"""
 FINAL += FINAL.replace("final()", "intermediate()").replace("FINAL", "PERIODICAL")
 """Shell: `final 1.5` reports a final result, as nni does when a trial reports one; `intermediate 1` another one."""
+
+# Wall time is the machine's: a test that waits for its turn behind others is not a slow one.
+settings.register_profile("amlc")
+settings.load_profile("amlc")
 
 LONG = (
     "adaptive_test.py", "architecture_test.py", "azure/adaptive_test.py", "azure/emulator_test.py",

@@ -103,7 +103,7 @@ class Story:
             assert trial.id in ids, "an id is made of the parameters and a count"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(experiments(), st.data())
 def test_ids_and_numbers_are_unique_and_the_count_is_exact(one, data) -> None:
     story = Story(one)
@@ -131,7 +131,7 @@ def test_ids_and_numbers_are_unique_and_the_count_is_exact(one, data) -> None:
         assert len(story.known) == one.max_trials
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(experiments(), st.integers(0, 14), st.data())
 def test_a_kill_changes_no_id(one, count, data) -> None:
     """What was not submitted before a kill is proposed again under the ids that it had."""

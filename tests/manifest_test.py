@@ -72,7 +72,7 @@ JSON = st.recursive(
 
 
 @settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=st.lists(st.dictionaries(st.text(), JSON, max_size=3), max_size=4), name=st.text())
 def test_any_parameters_read_back(tmp_path, rows, name) -> None:

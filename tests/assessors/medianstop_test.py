@@ -16,7 +16,7 @@ ARGS = {"optimize_mode": "maximize", "start_step": 0}
 curves = st.lists(st.sampled_from([0, 0.1, 0.2, 0.3, 0.5, 1, -1]) | st.floats(-2, 2), min_size=1, max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     trials=st.lists(st.tuples(curves, st.booleans()), max_size=8),
     running=curves,

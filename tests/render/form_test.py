@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from amlc.model import Trial
@@ -32,7 +32,6 @@ def copied_templates(folder: Path) -> Path:
     return folder
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(PARAMETERS, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_filled_in_and_printed_are_the_same_bytes(tmp_path_factory, groups):
     folder = copied_templates(tmp_path_factory.mktemp("templates"))
@@ -45,7 +44,6 @@ def test_filled_in_and_printed_are_the_same_bytes(tmp_path_factory, groups):
         assert fast(one) == slow(one)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(9_990, 10_010), min_size=2, max_size=6), PARAMETERS)
 def test_the_snapshot_is_found_from_every_folder_of_job_files(tmp_path_factory, sequences, parameters):
     """Beyond so many jobs their files lie one folder deeper."""

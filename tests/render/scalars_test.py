@@ -233,7 +233,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(value=VALUES)
 def test_any_json_value_reads_back_everywhere(value) -> None:
     check(value, READERS)

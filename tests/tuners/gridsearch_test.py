@@ -237,7 +237,7 @@ ANY_SPACE = st.dictionaries(
 
 
 @settings(
-    max_examples=100, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=100, phases=[Phase.generate], derandomize=True, suppress_health_check=list(HealthCheck)
 )
 @given(space=ANY_SPACE)
 def test_any_space_is_walked_as_by_nni(space, nni_trials, parsed) -> None:

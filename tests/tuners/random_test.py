@@ -195,7 +195,7 @@ def rounded(value: object) -> object:
 
 
 @settings(
-    max_examples=100, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=100, phases=[Phase.generate], derandomize=True, suppress_health_check=list(HealthCheck)
 )
 @given(space=SPACES, seed=st.integers(0, 2**32))
 def test_any_space_is_drawn_as_by_nni(space, seed, nni_trials, parsed) -> None:
