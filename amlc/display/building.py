@@ -14,9 +14,9 @@ def show(build: Build, console: Console) -> None:
     what = "would change" if build.preview else "files changed"
     changes = f"{build.changes} {what}" if build.changes else "nothing changed"
     counts = f"{_counted(build.trials, 'trial')} in {_counted(build.jobs, 'job')}"
-    console.note(
-        f"{build.experiment}: {counts}, revision {build.revision[:6]}, {changes}: {build.folder}/"
-    )
+    later = "" if build.trials else "; the tuner proposes trials as it runs"
+    text = f"{counts}, revision {build.revision[:6]}, {changes}: {build.folder}/{later}"
+    console.note(f"{build.experiment}: {text}")
 
 
 def _counted(number: int, noun: str) -> str:

@@ -15,7 +15,7 @@ from amlc.write import Build
     [
         (1, 1, 0, "e: 1 trial in 1 job, revision ffffff, nothing changed: b/"),
         (12_000, 3, 1, "e: 12,000 trials in 3 jobs, revision ffffff, 1 files changed: b/"),
-        (0, 0, 2, "e: 0 trials in 0 jobs, revision ffffff, 2 files changed: b/"),
+        (0, 0, 2, "e: 0 trials in 0 jobs, revision ffffff, 2 files changed: b/; the tuner proposes trials as it runs"),
     ],
 )
 def test_what_was_compiled_is_one_line(trials, jobs, changed, line):

@@ -223,19 +223,20 @@ _COMMON: Final[Table] = {
 }  # fmt: skip
 
 
-def _algorithm(kind: str) -> dict[str, Rule]:
+def _algorithm(kind: str, new: str) -> dict[str, Rule]:
     return {
-        f"builtin{kind.title()}Name": To((kind, "name")),
-        "codeDir": To((kind, "codeDirectory")),
-        "classFileName": To((kind, "className")),
-        "className": To((kind, "className")),
-        "classArgs": To((kind, "classArgs")),
+        f"builtin{kind.title()}Name": To((new, "name")),
+        "codeDir": To((new, "codeDirectory")),
+        "classFileName": To((new, "className")),
+        "className": To((new, "className")),
+        "classArgs": To((new, "classArgs")),
         "includeIntermediateResults": To(("amlc", "includeIntermediateResults")),
         "gpuIndices": To(("tunerGpuIndices",)),
     }
 
 
-ALGORITHMS: Final = {kind: _algorithm(kind) for kind in ("tuner", "assessor", "advisor")}
+ALGORITHMS: Final = {kind: _algorithm(kind, kind) for kind in ("tuner", "assessor", "advisor")}
+_ADVISOR: Final[Table] = {"advisor": _algorithm("advisor", "tuner")}
 ELSEWHERE: Final = {
     **dict.fromkeys(("authFile", "shmMB", "dataDir", "outputDir", "portList"), "paiYarn"),
     **dict.fromkeys(
@@ -248,4 +249,6 @@ ELSEWHERE: Final = {
 def table_of(data: Mapping[str, Any]) -> Table:
     """Return the rules for a file: those of every platform, and of its own."""
     own = PLATFORMS.get(str(data.get(PLATFORM)), {"trial": _TRIAL})
-    return {**_COMMON, **ALGORITHMS, **own}
+    # NNI calls an Advisor a tuner since 2.8. Where there are both, that is to be seen.
+    advisor = {} if "tuner" in data else _ADVISOR
+    return {**_COMMON, **ALGORITHMS, **advisor, **own}
