@@ -157,7 +157,7 @@ TUNERS: Final = (
     BuiltIn(
         name="Anneal",
         module="anneal",
-        needs="amlc[tuners]",
+        needs="tuners",
         certain="1",
         arguments=_ANNEAL,
         types=_ALL,
@@ -172,7 +172,7 @@ TUNERS: Final = (
     BuiltIn(
         name="SMAC",
         module="smac",
-        needs="amlc[tuners]",
+        needs="tuners",
         certain="10",
         arguments={
             **_MAXIMIZE,
@@ -186,7 +186,7 @@ TUNERS: Final = (
         name="Metis",
         module="metis",
         alias="MetisTuner",
-        needs="amlc[tuners]",
+        needs="tuners",
         certain="cold_start_num",
         arguments={
             **_MAXIMIZE,
@@ -202,7 +202,7 @@ TUNERS: Final = (
         name="GP",
         module="gp",
         alias="GPTuner",
-        needs="amlc[tuners]",
+        needs="tuners",
         certain="cold_start_num",
         arguments={
             **_MAXIMIZE,
@@ -239,7 +239,7 @@ TUNERS: Final = (
         name="DNGO",
         module="dngo",
         alias="DNGOTuner",
-        needs="amlc[tuners]",
+        needs="tuners",
         certain="trials_per_update",
         arguments={
             **_MAXIMIZE,
@@ -316,7 +316,7 @@ ASSESSORS: Final = (
     BuiltIn(
         name="Curvefitting",
         module="curvefitting",
-        needs="amlc[tuners]",
+        needs="tuners",
         arguments={
             "epoch_num": _whole(20, high=9999),
             "start_step": _whole(6, low=0, high=9999),

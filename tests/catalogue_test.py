@@ -13,6 +13,7 @@ import pytest
 
 from amlc import assessors, tuners
 from amlc.catalogue import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn, filled, find, names
+from amlc.extras import EXTRAS
 from amlc.resources import schema_file
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +40,7 @@ def assert_written(file: Path, text: str) -> None:
 
 def row(known: BuiltIn) -> str:
     mode = known.arguments.get("optimize_mode")
-    needs = f"`{known.needs}`" if known.needs.startswith("amlc[") else known.needs
+    needs = f"extra `{known.needs}`" if known.needs in EXTRAS else known.needs
     cells = (
         f"{known.name}, amlc's own" if known.own else known.name,
         needs,

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+from amlc.extras import EXTRAS
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -76,3 +78,11 @@ def test_a_lock_holds_versions_and_hashes_and_nothing_else(file) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_amlc_itself_never_comes_from_a_registry(file) -> None:
     assert "amlc" not in pins(file.name)
+
+
+def test_what_messages_say_to_install_is_what_the_extras_have():
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    assert {name: [re.split("[<>=]", each)[0] for each in extras[name]] for name in extras} == {
+        name: list(libraries) for name, libraries in EXTRAS.items()
+    }
+    assert PYPROJECT["project"]["name"] == "amlc-toolkit"  # that of the command is taken

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from amlc import __version__
 from amlc.collect import Results
 from amlc.errors import UsageError
+from amlc.extras import install
 from amlc.ledger import Ledger
 from amlc.numbers import number
 from amlc.report.figures import MOST_CURVES, STATUS_COLOURS, as_json, figures
@@ -202,7 +203,7 @@ def _plotly() -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as err:
-        raise UsageError("amlc report needs plotly: pip install 'amlc[report]'.") from err
+        raise UsageError(f"amlc report needs plotly: {install('report')}.") from err
     return str(get_plotlyjs())
 
 

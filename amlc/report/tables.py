@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from amlc.collect import Table
 from amlc.errors import UsageError
+from amlc.extras import install
 
 _INT64 = range(-(2**63), 2**63)
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
@@ -56,7 +57,7 @@ def write_parquet(table: Table, out: BinaryIO) -> None:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as err:
-        raise UsageError("--format parquet needs pyarrow: pip install 'amlc[parquet]'.") from err
+        raise UsageError(f"--format parquet needs pyarrow: {install('parquet')}.") from err
     columns: dict[str, list[Any]] = {name: [] for name in table.columns}
     for row in table.rows:
         for name in table.columns:

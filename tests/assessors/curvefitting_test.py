@@ -145,7 +145,7 @@ def test_the_answer_is_the_same_in_a_fresh_process():
 def test_without_scipy_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(AmlcError, match=r"Curvefitting needs 'scipy[.a-z]*'.*pip install 'amlc\[tuners\]'"):
+    with pytest.raises(AmlcError, match=r"Curvefitting needs 'scipy[.a-z]*'.*pip install cmaes hyperopt"):
         curvefitting.assess(curve(0.4, 0.3, 10), [[0.9]], args=ARGS)
 
 

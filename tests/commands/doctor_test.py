@@ -40,7 +40,7 @@ def test_without_the_azure_libraries_it_says_what_to_install(story, monkeypatch)
     story.project.write(trainingService=AML).compile()
     monkeypatch.setattr(module, "examine", fail)
     with pytest.raises(
-        BackendError, match=r"azure is not installed. Install what it needs: pip install 'amlc\[azure\]'"
+        BackendError, match=r"azure is not installed. Install what it needs: pip install azure-ai-ml"
     ):
         list(doctor(story.manifest, backend="aml", folders=story.folders))
 

@@ -208,7 +208,7 @@ def test_it_beats_random(parsed) -> None:
 
 def test_without_hyperopt_it_says_what_to_install(parsed, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "hyperopt.base", None)
-    with pytest.raises(AmlcError, match=r"Anneal needs 'hyperopt.*pip install 'amlc\[tuners\]'"):
+    with pytest.raises(AmlcError, match=r"Anneal needs 'hyperopt.*pip install cmaes hyperopt"):
         ask(parsed(PLANE), finished(parsed(PLANE), 3))
 
 

@@ -16,6 +16,7 @@ from amlc.config.placeholders import key_variable, open_names, unset
 from amlc.config.rules import check_expression
 from amlc.config.spelling import Config
 from amlc.errors import BackendError, Problem, Severity
+from amlc.extras import install
 from amlc.model import JobPart
 
 if TYPE_CHECKING:  # reading a file needs no back end
@@ -236,5 +237,5 @@ def refresh(manifest: Manifest | None, name: str | None, where: Mapping[str, str
 
 def missing_azure(err: ModuleNotFoundError) -> BackendError:
     """Return the error for a machine without the Azure libraries."""
-    what = "Install what it needs: pip install 'amlc[azure]'. Or run on this machine: --backend local."
+    what = f"Install what it needs: {install('azure')}. Or run on this machine: --backend local."
     return BackendError(f"the aml back end cannot be used, {err.name} is not installed. {what}")

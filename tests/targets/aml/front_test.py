@@ -219,4 +219,4 @@ def test_what_all_trials_see_lies_on_the_storage():
 def test_a_machine_without_the_azure_libraries_is_told_what_to_install():
     err = aml.missing_azure(ModuleNotFoundError(name="azure.core"))
     assert isinstance(err, BackendError)
-    assert "azure.core is not installed. Install what it needs: pip install 'amlc[azure]'" in str(err)
+    assert "azure.core is not installed. Install what it needs: pip install azure-ai-ml" in str(err)
