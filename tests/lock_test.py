@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-
-from amlc.extras import EXTRAS
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from amlc import extras as told
 
 try:
     import tomllib
@@ -81,8 +81,7 @@ def test_amlc_itself_never_comes_from_a_registry(file) -> None:
 
 
 def test_what_messages_say_to_install_is_what_the_extras_have():
-    extras = PYPROJECT["project"]["optional-dependencies"]
-    assert {name: [re.split("[<>=]", each)[0] for each in extras[name]] for name in extras} == {
-        name: list(libraries) for name, libraries in EXTRAS.items()
+    assert {name: [re.split("[<>=]", each)[0] for each in EXTRAS[name]] for name in EXTRAS} == {
+        name: list(libraries) for name, libraries in told.EXTRAS.items()
     }
-    assert PYPROJECT["project"]["name"] == "amlc-toolkit"  # that of the command is taken
+    assert PROJECT["name"] == "amlc-toolkit"  # that of the command is taken
