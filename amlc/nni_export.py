@@ -12,7 +12,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
-from amlc.collect import Row, spooled
+from amlc.collect.rows import Row
+from amlc.collect.spool import spooled
 from amlc.ledger import Ledger
 from amlc.model import MetricKind, Status
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from amlc.collect import Row, Table, spooled
+from amlc.collect.rows import Row
+from amlc.collect.spool import spooled
+from amlc.collect.tables import Table
 from amlc.errors import UsageError
 from amlc.experience import ParameterSet, parameter_set
 from amlc.numbers import number

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import amlc.cli
-from amlc.collect import Row
+from amlc.collect.rows import Row
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.model import Trial

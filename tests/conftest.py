@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from amlc.attempts import fold
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.commands.compile import compile_
 from amlc.config import load_experiment
 from amlc.folders import Folders

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from amlc.backends import Check
-from amlc.collect import Verdict
+from amlc.collect.verdict import Verdict
 from amlc.commands.steps import Run
 from amlc.commands.validate import Checked
 from amlc.drive import CANCELED, Progress

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from amlc.collect import Row
+from amlc.collect.rows import Row
 from amlc.errors import UsageError
 from amlc.model import Status, Trial
 from amlc.replicates import AGGREGATES, aggregate_table, best_set, by_set, functions, mean, score

@@ -18,7 +18,8 @@ from amlc.api.nni import NniNames
 from amlc.api.notebook import progress
 from amlc.api.results import Results, Row
 from amlc.api.settings import ExperimentConfig
-from amlc.collect import Tally, history_table
+from amlc.collect.tables import history_table
+from amlc.collect.verdict import Tally
 from amlc.commands.cancel import cancel
 from amlc.commands.collect import fetch_history
 from amlc.commands.compile import certain, compile_, difference

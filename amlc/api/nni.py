@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amlc.collect import Row as TrialRow
+from amlc.collect.rows import Row as TrialRow
 from amlc.errors import UsageError
 from amlc.model import Status
 

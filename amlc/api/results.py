@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from amlc.collect import Row as TrialRow
-from amlc.collect import Table, Verdict, trials_table
+from amlc.collect.rows import Row as TrialRow
+from amlc.collect.tables import Table, trials_table
+from amlc.collect.verdict import Verdict
 from amlc.errors import IncompleteError, UsageError
 from amlc.manifest import Header
 from amlc.replicates import best_set, by_set

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
 from amlc import files
-from amlc.collect import Verdict, verdict
+from amlc.collect.verdict import Verdict, verdict
 from amlc.commands.observe import up_to_date
 from amlc.errors import UsageError
 from amlc.folders import PATIENCE_S, Folders

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from amlc.attempts import Attempt
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.commands.observe import backend_named, up_to_date
 from amlc.commands.steps import NOBODY, Canceling, Listener
 from amlc.commands.trials import chosen

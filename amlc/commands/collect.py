@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from amlc.backends import HistoryApart
-from amlc.collect import Results, Row, Table, Tally, Verdict, history_table, trials_table
+from amlc.collect.results import Results
+from amlc.collect.rows import Row
+from amlc.collect.tables import Table, history_table, trials_table
+from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.observe import up_to_date
 from amlc.errors import IncompleteError
 from amlc.events import EventKind, history_fetched

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from amlc import files
 from amlc.attempts import Attempt
 from amlc.backends import Outputs
-from amlc.collect import Row
+from amlc.collect.rows import Row
 from amlc.commands.observe import backend_named, up_to_date
 from amlc.commands.trials import chosen
 from amlc.errors import BackendError, UsageError

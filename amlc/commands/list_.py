@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from amlc.collect import Results, Verdict, verdict
+from amlc.collect.results import Results
+from amlc.collect.verdict import Verdict, verdict
 from amlc.errors import UsageError
 from amlc.folders import Folders
 from amlc.ledger import FILE_NAME, read_ledger

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from amlc.attempts import Attempt
-from amlc.collect import Results, Row
+from amlc.collect.results import Results
+from amlc.collect.rows import Row
 from amlc.commands.observe import backend_named
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError

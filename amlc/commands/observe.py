@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from amlc.backends import Backend
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.errors import LockedError
 from amlc.files import lock
 from amlc.folders import Folders

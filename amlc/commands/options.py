@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from amlc.backends import Backend
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.commands.trials import chosen
 from amlc.drive import Limits
 from amlc.errors import UsageError

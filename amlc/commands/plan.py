@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from amlc.attempts import Attempt
-from amlc.collect import Results, Tally, Verdict
+from amlc.collect.results import Results
+from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.options import Options, policy
 from amlc.errors import UsageError
 from amlc.events import EventKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amlc.collect import Verdict, verdict
+from amlc.collect.verdict import Verdict, verdict
 from amlc.commands.observe import up_to_date
 from amlc.folders import Folders
 from amlc.manifest import Manifest

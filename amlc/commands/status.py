@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from amlc.backends import Reasons
-from amlc.collect import Causes, Row, Table, Tally, Verdict, trials_table
+from amlc.collect.causes import Causes
+from amlc.collect.rows import Row
+from amlc.collect.tables import Table, trials_table
+from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.observe import up_to_date
 from amlc.cost import Cost
 from amlc.folders import Folders

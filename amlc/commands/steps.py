@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from amlc.attempts import Attempt
-from amlc.collect import Verdict
+from amlc.collect.verdict import Verdict
 from amlc.drive import Progress, Watch
 from amlc.errors import Problem
 from amlc.manifest import Manifest

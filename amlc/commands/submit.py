@@ -15,7 +15,8 @@ from typing import Any
 
 from amlc.assessors import among_all, built_in, custom
 from amlc.attempts import fold
-from amlc.collect import Results, verdict
+from amlc.collect.results import Results
+from amlc.collect.verdict import verdict
 from amlc.commands.compile import compile_ahead
 from amlc.commands.options import Options, expected, limits, policy
 from amlc.commands.steps import NOBODY, Listener, Run, Warned

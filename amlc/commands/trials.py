@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amlc.collect import Results, Row
+from amlc.collect.results import Results
+from amlc.collect.rows import Row
 from amlc.errors import UsageError
 
 _SHORTEST = 4  # digits of an id; with fewer a slip would name a trial

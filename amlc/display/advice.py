@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amlc.collect import Verdict
+from amlc.collect.verdict import Verdict
 from amlc.folders import Folders
 from amlc.manifest import Header, Manifest
 from amlc.model import Status

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 
 from amlc import nni_export
-from amlc.collect import Row, Verdict
+from amlc.collect.rows import Row
+from amlc.collect.verdict import Verdict
 from amlc.commands.collect import Best, collected, exported
 from amlc.commands.report import report
 from amlc.console import Console

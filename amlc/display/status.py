@@ -6,7 +6,7 @@ import io
 import time
 from typing import TYPE_CHECKING
 
-from amlc.collect import Row
+from amlc.collect.rows import Row
 from amlc.commands.status import Standing, status_table
 from amlc.console import Console
 from amlc.display.advice import goes_on

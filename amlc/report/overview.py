@@ -13,8 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amlc import collect, replicates
-from amlc.collect import Cause, Causes, Results, Tally, named
+from amlc import replicates
+from amlc.collect.causes import Cause, Causes
+from amlc.collect.results import Results
+from amlc.collect.rows import Row, named
+from amlc.collect.verdict import Tally
 from amlc.ledger import Ledger
 from amlc.model import MetricKind, Status
 from amlc.numbers import number
@@ -215,7 +218,7 @@ class _Reading:
             self.trials.add(_row(known, flattened(known.trial.parameters)))
         return _set(*found)
 
-    def _take(self, known: collect.Row) -> OverviewRow:
+    def _take(self, known: Row) -> OverviewRow:
         row = _row(known, flattened(known.trial.parameters))
         self.tally.count(known)
         self.causes.count(known)
@@ -224,12 +227,12 @@ class _Reading:
         self.trials.offer(row, row.score)
         return row
 
-    def _counted(self) -> Iterator[collect.Row]:
+    def _counted(self) -> Iterator[Row]:
         for known in self._results.rows():
             self._take(known)
             yield known
 
-    def _sets(self) -> Iterator[tuple[collect.Row, ...]]:
+    def _sets(self) -> Iterator[tuple[Row, ...]]:
         for group in replicates.by_set(self._counted(), self._replicates):
             score = replicates.score(group)
             if score is not None:
@@ -420,7 +423,7 @@ class _Names:
         return name not in self._first or self._present[name] < self._rows
 
 
-def _row(known: collect.Row, parameters: Mapping[str, Any]) -> OverviewRow:
+def _row(known: Row, parameters: Mapping[str, Any]) -> OverviewRow:
     attempt = known.attempt
     started, ended = known.times
     duration = None if started is None or ended is None else round(ended - started, 3)
@@ -441,7 +444,7 @@ def _row(known: collect.Row, parameters: Mapping[str, Any]) -> OverviewRow:
     )
 
 
-def _set(group: Sequence[collect.Row], score: float) -> OverviewRow:
+def _set(group: Sequence[Row], score: float) -> OverviewRow:
     """Return a replicated parameter set as one row."""
     trials = tuple(
         known.trial.sequence for known in group if number(known.result.get("default")) is not None

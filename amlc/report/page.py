@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from amlc import __version__
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.errors import UsageError
 from amlc.extras import install
 from amlc.ledger import Ledger

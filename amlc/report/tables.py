@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any, BinaryIO, Final
 
-from amlc.collect import Table
+from amlc.collect.tables import Table
 from amlc.errors import UsageError
 from amlc.extras import install
 

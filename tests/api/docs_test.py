@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import amlc
-from amlc.collect import Verdict
+from amlc.collect.verdict import Verdict
 from amlc.commands.import_ import Imported
 from amlc.commands.plan import Due, Older, Plan
 from amlc.commands.status import Standing

@@ -3,7 +3,8 @@
 import pytest
 
 from amlc.api.results import Results
-from amlc.collect import Row, Verdict
+from amlc.collect.rows import Row
+from amlc.collect.verdict import Verdict
 from amlc.errors import IncompleteError, UsageError
 from amlc.model import Status, Trial
 from tests.manifest_test import HEADER

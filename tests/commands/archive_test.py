@@ -108,7 +108,7 @@ def test_nothing_is_saved_while_jobs_are_at_work(story, monkeypatch, tmp_path):
 def _as_recorded(manifest, folders):
     from contextlib import contextmanager
 
-    from amlc.collect import Results
+    from amlc.collect.results import Results
     from amlc.ledger import read_ledger
 
     @contextmanager

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.commands.options import Options, expected, limits, policy
 from amlc.errors import UsageError
 from amlc.model import Status

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from amlc.cli import main
-from amlc.collect import Verdict
+from amlc.collect.verdict import Verdict
 from amlc.commands import run as module
 from amlc.commands.options import Options
 from amlc.commands.run import run

@@ -2,7 +2,7 @@
 
 import pytest
 
-from amlc.collect import Row
+from amlc.collect.rows import Row
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.model import Trial

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from amlc.collect import Verdict
+from amlc.collect.verdict import Verdict
 from amlc.display.advice import about_failures, goes_on
 from amlc.folders import Folders
 from amlc.model import Status

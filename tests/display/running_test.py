@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from amlc.attempts import fold
-from amlc.collect import Verdict
+from amlc.collect.verdict import Verdict
 from amlc.commands.steps import Canceling, Learnt, Run, Warned
 from amlc.display.running import Teller
 from amlc.drive import Progress

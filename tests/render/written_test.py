@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from amlc import nni_export
-from amlc.collect import Table
+from amlc.collect.tables import Table
 from amlc.render.snapshot import snapshot
 from amlc.render.written import ARCHIVE, output_finder
 from amlc.report.tables import WRITERS

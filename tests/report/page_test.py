@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.ledger import read_ledger
 from amlc.model import Status
 from amlc.report import page

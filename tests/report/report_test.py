@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.commands.report import report
 from amlc.console import Console
 from amlc.display.results import show_report

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amlc.collect import Table
+from amlc.collect.tables import Table
 from amlc.report.tables import WRITERS
 
 CELLS = (

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from amlc.collect import Results
+from amlc.collect.results import Results
 from amlc.commands.options import Options
 from amlc.commands.submit import withheld
 from amlc.config import load_experiment

@@ -1,66 +1,17 @@
 """One row for each compiled trial, whatever became of it."""
 
-import csv
-import io
 import json
 import math
 
 import pytest
 
-from amlc.collect import Results, history_table, trials_table, verdict
+from amlc.collect.results import Results
+from amlc.collect.tables import trials_table
 from amlc.events import Event, observed
-from amlc.model import Metric, Observation, Outcome, Status
-from amlc.names import attempt_name
-from amlc.report.tables import WRITERS
+from amlc.model import Observation, Outcome, Status
 
 FIXED = ["sequence", "trial", "status", "attempt", "job", "revision", "started", "ended", "duration_s", "error"]
 HISTORY = ["sequence", "trial", "attempt", "job", "step", "at"]
-
-
-class Story:
-    """A compiled experiment and a ledger that says what became of its trials."""
-
-    def __init__(self, project, **keys):
-        self.project = project.write(**keys).compile()
-        self.entries = list(project.manifest.entries())
-
-    def tell(self, number, status, final=..., *, attempt=1, history=(), **seen):
-        """Record an attempt of trial `number` that came to `status`, with its reports."""
-        entry = self.entries[number]
-        job = attempt_name(entry.name, attempt)
-        (trial,) = entry.trials
-        data = {"id": entry.id, "attempt": attempt, "revision": "a1b2c3d4e5", "backend": "local", "losses": 0,
-                "trials": [{"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}]}  # fmt: skip
-        metrics = [
-            Metric(trial=trial.id, kind="intermediate", sequence=n, value=v, at=10.0 + n) for n, v in enumerate(history)
-        ]
-        if final is not ...:
-            metrics.append(Metric(trial=trial.id, kind="final", sequence=0, value=final, at=20.0))
-        with self.project.ledger() as ledger:
-            ledger.append([Event(kind="intent", at=1.0, job=job, data=data)])
-            if status is not Status.WAITING:
-                ledger.append([observed(Observation(job=job, status=status, **seen), at=2.0)], metrics, job=job)
-        return self
-
-    def table(self, *, history=False, format_="csv"):
-        with self.project.ledger() as ledger:
-            rows = Results(self.project.manifest, ledger).rows()
-            out = io.BytesIO()
-            with history_table(rows, ledger) if history else trials_table(rows) as table:
-                WRITERS[format_](table, out)
-        return out.getvalue()
-
-    def rows(self, **options):
-        return list(csv.DictReader(io.StringIO(self.table(**options).decode(), newline="")))
-
-    def verdict(self):
-        with self.project.ledger() as ledger:
-            return verdict(Results(self.project.manifest, ledger))
-
-
-@pytest.fixture
-def story(project):
-    return lambda **keys: Story(project, **keys)
 
 
 def test_every_compiled_trial_has_a_row_in_order_whatever_became_of_it(story):
@@ -186,37 +137,7 @@ def test_the_history_of_nothing_is_a_header(story):
     assert story().table(history=True) == ",".join(HISTORY).encode() + b"\r\n"
 
 
-# --- the verdict -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("statuses", "complete", "text"),
-    [
-        pytest.param([Status.SUCCEEDED] * 3, True, "3 of 3 trials done", id="all"),
-        pytest.param([Status.SUCCEEDED, Status.EARLY_STOPPED, Status.SUCCEEDED], True,
-                     "3 of 3 trials done: 1 early_stopped", id="early-stop-is-good"),
-        pytest.param([Status.SUCCEEDED, Status.FAILED], False, "1 of 3 trials done: 1 pending, 1 failed", id="failed"),
-        pytest.param([], False, "0 of 3 trials done: 3 pending", id="none"),
-        pytest.param([Status.UNKNOWN, Status.RUNNING, Status.CANCELED], False,
-                     "0 of 3 trials done: 1 running, 1 canceled, 1 unknown", id="others"),
-    ],
-)  # fmt: skip
-def test_the_verdict_counts_the_trials(story, statuses, complete, text):
-    s = story(values=range(3))
-    for number, status in enumerate(statuses):
-        s.tell(number, status, 1)
-    assert s.verdict().complete == complete
-    assert str(s.verdict()) == text
-
-
-def test_a_trial_that_ran_out_of_time_without_a_result_is_said(story):
-    s = story(values=range(2)).tell(0, Status.SUCCEEDED, 1).tell(1, Status.EARLY_STOPPED)
-    assert str(s.verdict()) == "2 of 2 trials done: 1 early_stopped, 1 without a final result"
-
-
-def test_the_verdict_says_how_many_ended_well_without_a_result(story):
-    s = story(values=range(2)).tell(0, Status.SUCCEEDED, 1).tell(1, Status.SUCCEEDED)
-    assert str(s.verdict()) == "2 of 2 trials done: 1 without a final result"
+# --- packs ------------------------------------------------------------------------------------------------------------
 
 
 def test_each_trial_of_a_packed_job_has_its_own_end(project):

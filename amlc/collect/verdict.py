@@ -1,0 +1,158 @@
+"""How complete the results are, what they cost, and what is odd about them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from amlc.collect.nodes import nodes
+from amlc.collect.results import Results
+from amlc.collect.rows import Row
+from amlc.cost import Cost, cost
+from amlc.model import Status
+from amlc.numbers import scalar
+from amlc.targets import target
+
+_MOST_KINDS = 3
+_MOST_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How complete the results are.
+
+    trials: how many are compiled. statuses: how many of them have each. without_final: how many
+    ended well, or at their time limit, and reported no final result. to_propose: how many trials
+    the tuner is still to propose; None: nobody knows how many.
+    """
+
+    trials: int
+    statuses: Mapping[Status, int]
+    without_final: int
+    to_propose: int | None = 0
+
+    @property
+    def done(self) -> int:
+        """How many trials came to a good end; an early stop is one."""
+        return self.statuses.get(Status.SUCCEEDED, 0) + self.statuses.get(Status.EARLY_STOPPED, 0)
+
+    @property
+    def failed(self) -> int:
+        """How many trials stand failed, or unfinished after all that was tried."""
+        return self.statuses.get(Status.FAILED, 0) + self.statuses.get(Status.UNFINISHED, 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the experiment has all its trials and every one came to a good end."""
+        return self.done == self.trials and self.to_propose == 0
+
+    @property
+    def submitted(self) -> bool:
+        """Whether every trial that the experiment is going to have was proposed and submitted."""
+        return self.to_propose == 0 and not self.statuses.get(Status.PENDING, 0)
+
+    def __str__(self) -> str:
+        others = []
+        for status, count in self.statuses.items():
+            if count and status is not Status.SUCCEEDED:
+                others.append(f"{count} {status.value}")
+        if self.without_final:
+            others.append(f"{self.without_final} without a final result")
+        if self.to_propose is None:
+            others.append("more not proposed yet")
+        elif self.to_propose:
+            others.append(f"{self.to_propose} not proposed yet")
+        trials = self.trials + (self.to_propose or 0)
+        text = f"{self.done} of {trials} trials done"
+        return f"{text}: {', '.join(others)}" if others else text
+
+
+class Tally:
+    """Counts rows on their way, so that a reader of all of them need not read them twice."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._statuses: Counter[Status] = Counter()
+        self._without_final = 0
+        self._odd: Counter[str] = Counter()
+        self._without_number = 0
+        self._header, self._now = results.manifest.header, time.time()
+        self._nodes = nodes(results.manifest)
+        self._node_hours = 0.0
+
+    def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows and count each."""
+        for row in rows:
+            self.count(row)
+            yield row
+
+    def count(self, row: Row) -> None:
+        """Count one row."""
+        status = row.status
+        self._node_hours += cost(
+            row.attempts, self._header, nodes=self._nodes, now=self._now
+        ).node_hours
+        self._statuses[status] += 1
+        if (
+            status is Status.EARLY_STOPPED
+            and not row.final
+            and row.attempt
+            and not row.attempt.stopping
+        ):
+            self._without_final += (
+                1  # at its time limit; what an assessor gave up has no final result to give
+            )
+        if status is not Status.SUCCEEDED:
+            return
+        if not row.final:
+            self._without_final += 1
+        elif scalar(row.final[0]) is None:
+            self._without_number += 1
+            if len(self._odd) <= _MOST_KINDS:
+                self._odd[_reported(row.result)] += 1
+
+    @property
+    def verdict(self) -> Verdict:
+        """How complete the results are, by the rows that were counted."""
+        trials = sum(self._statuses.values())
+        statuses = {status: self._statuses[status] for status in Status}
+        return Verdict(trials, statuses, self._without_final, self._results.to_propose(trials))
+
+    @property
+    def cost(self) -> Cost | None:
+        """What all of it cost; None where it costs nothing, which is on this machine."""
+        if target(self._header.backend).RUNS_ANY:
+            return None
+        price, hours = self._header.price, self._node_hours
+        return Cost(hours, None if price is None else hours * price)
+
+    @property
+    def without_number(self) -> str | None:
+        """How many trials ended well and reported no number for a tuner, in a line; None: none."""
+        if not self._without_number:
+            return None
+        kinds = list(self._odd)
+        shown = "; ".join(kinds[:_MOST_KINDS]) + ("; …" if len(kinds) > _MOST_KINDS else "")
+        return (
+            f"{self._without_number} without a number as 'default' (they reported: {shown}). "
+            "Report a finite number, or a dict with 'default'."
+        )
+
+
+def verdict(results: Results) -> Verdict:
+    """Count all trials by status."""
+    tally = Tally(results)
+    for row in results.rows():
+        tally.count(row)
+    return tally.verdict
+
+
+def _reported(final: Mapping[str, Any]) -> str:
+    """Return the names of a final result, or its `default` if there is one."""
+    text = json.dumps(final["default"]) if "default" in final else ", ".join(map(str, final))
+    text = " ".join(text.split())
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
