@@ -43,7 +43,7 @@ LONG = (
     "metamorphic_test.py", "output_test.py", "packs_test.py", "parallel_test.py", "pbt_example_test.py", "readme_test.py",
     "render/form_test.py", "runner/ends_test.py", "runner/front_test.py", "runner_test.py", "targets/toy_test.py",
     "tuners/kernels_blas_test.py", "tuners/model_based_test.py", "tuners/zoo_test.py", "warm_start_test.py",
-    "azure/walk_test.py::test_refresh", "azure/walk_test.py::test_results_are_those", "cli_test.py::test_init",
+    "azure/walk_test.py::test_refresh", "azure/walk_test.py::test_results_are_those", "cli/compiling_test.py::test_init",
     "tuners/gridsearch_test.py::test_any_space", "tuners/random_test.py::test_any_space",
 )  # fmt: skip
 """What `-m 'not long'` leaves out: the slowest files, and those that the versions of libraries mean little to."""

@@ -17,7 +17,7 @@ from amlc.display.running import Teller
 from amlc.drive import Progress
 from amlc.errors import ConfigError, IncompleteError, UsageError
 from amlc.exit_codes import exit_code
-from amlc.invocation import Invocation
+from amlc.cli.invocation import Invocation
 from amlc.model import Status
 
 TPE = {"name": "TPE", "classArgs": {"optimize_mode": "minimize"}}

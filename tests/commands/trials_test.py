@@ -52,3 +52,20 @@ def test_digits_alone_are_a_number_unless_they_are_a_whole_id():
 def test_all_are_found_in_the_order_of_their_names():
     assert [row.trial.sequence for row in chosen(Results(*IDS), ["2", "0", "2"])] == [2, 0, 2]
     assert chosen(Results(*IDS), []) == []
+
+
+@pytest.mark.parametrize("digits", ["12345678", "0012"])
+def test_a_number_is_never_the_start_of_an_id(digits):
+    rows = [Row(Trial("1234567890123456", 0, {})), Row(Trial("0012345678901234", 1, {})), Row(Trial("f" * 16, 12, {}))]
+
+    class Three:
+        def rows(self):
+            return iter(rows)
+
+    found = {"12345678": [], "0012": [rows[2]]}[digits]
+    if found:
+        assert chosen(Three(), [digits]) == found
+    else:
+        with pytest.raises(UsageError, match="no trial has this number"):
+            chosen(Three(), [digits])
+    assert chosen(Three(), ["1234567890123456"]) == [rows[0]]

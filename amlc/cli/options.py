@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click import Argument, Option
 
-from amlc.invocation import Invocation
+from amlc.cli.invocation import Invocation
 from amlc.targets import PARALLEL, TARGETS, names
 
 if TYPE_CHECKING:  # `amlc --version` has to answer at once
@@ -32,7 +32,7 @@ class _Targets(click.Choice):  # type: ignore[type-arg]  # no generic type befor
         return value if value in TARGETS else super().convert(value, param, ctx)
 
 
-def _be_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+def _be_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
     call = context.find_object(Invocation)
     if value and call is not None:
         call.quiet = True

@@ -5,9 +5,9 @@ import inspect
 import click
 import pytest
 
-from amlc import cli_options
+from amlc.cli import options
 from amlc.cli import main
-from amlc.cli_options import SUBMIT, submit_options
+from amlc.cli.options import SUBMIT, submit_options
 from amlc.errors import UsageError
 
 GIVEN = {
@@ -48,5 +48,5 @@ def test_a_status_that_cannot_be_retried_is_said():
 
 
 def test_every_command_can_be_quiet():
-    assert all(cli_options.QUIET in command.params for command in [main, *main.commands.values()])
-    assert isinstance(cli_options.QUIET, click.Option)
+    assert all(options.QUIET in command.params for command in [main, *main.commands.values()])
+    assert isinstance(options.QUIET, click.Option)

@@ -6,15 +6,12 @@ import subprocess
 import sys
 from collections import Counter
 
+import click
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import amlc.cli
-from amlc.collect.rows import Row
-from amlc.commands.trials import chosen
-from amlc.errors import UsageError
-from amlc.model import Trial
+from amlc.cli import process
 
 COMMANDS = [
     "init",
@@ -32,35 +29,6 @@ COMMANDS = [
     "best",
     "schema",
 ]
-
-
-@pytest.fixture
-def cli(project, monkeypatch, capfd):
-    """Run amlc in this process, in the project's folder; return its exit code, stdout and stderr."""
-
-    def run(*arguments, code=None):
-        monkeypatch.chdir(project.root)
-        monkeypatch.setattr(sys, "argv", ["amlc", *map(str, arguments)])
-        for name, value in project.environ.items():
-            if name in ("PATH", "PROBE", "STARTS"):
-                monkeypatch.setenv(name, value)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            amlc.cli.entry_point()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        assert code is None or end.value.code == code, err
-        return end.value.code, out, err
-
-    return run
-
-
-@pytest.fixture
-def done(project, cli):
-    """A project of which all trials have run: numbers 0 and 1 well, number 2 not."""
-    project.write('[ "$NNI_TRIAL_SEQ_ID" != 2 ] || { echo sorry; exit 3; }', values=range(3)).compile()
-    cli("-q", "submit", code=1)
-    return project
 
 
 # --- exit codes ------------------------------------------------------------------------------------------------------
@@ -169,23 +137,6 @@ def test_a_trial_goes_by_its_number_or_four_digits_of_its_id_that_are_its_own(pr
     number = project.trials.index(once)
     for name in (once[:4], once, once.upper(), str(number), f"#{number}"):
         assert cli("logs", name, code=2)[2].startswith(f"error: trial {once}: it was not submitted yet")
-
-
-@pytest.mark.parametrize("digits", ["12345678", "0012"])
-def test_a_number_is_never_the_start_of_an_id(digits):
-    rows = [Row(Trial("1234567890123456", 0, {})), Row(Trial("0012345678901234", 1, {})), Row(Trial("f" * 16, 12, {}))]
-
-    class Three:
-        def rows(self):
-            return iter(rows)
-
-    found = {"12345678": [], "0012": [rows[2]]}[digits]
-    if found:
-        assert chosen(Three(), [digits]) == found
-    else:
-        with pytest.raises(UsageError, match="no trial has this number"):
-            chosen(Three(), [digits])
-    assert chosen(Three(), ["1234567890123456"]) == [rows[0]]
 
 
 def test_several_experiments_have_to_be_named(project, cli):
@@ -334,32 +285,28 @@ def test_without_stdout_there_is_no_traceback(done, command):
     assert process.returncode in (0, 1, 2, 4)
 
 
+# --- what stops a command ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        pytest.param(click.exceptions.Abort(), 130, "error: interrupted.\n", id="interrupted"),
+        pytest.param(OSError(28, "No space left on device"), 2,
+                     "error: input or output: No space left on device.\n", id="a full disk"),
+        pytest.param(PermissionError(13, "Permission denied", "/x"), 2, "error: /x: Permission denied.\n", id="a file"),
+        pytest.param(click.UsageError("No such thing."), 2, "Error: No such thing.\n", id="usage"),
+    ],
+)  # fmt: skip
+def test_what_stops_a_command_has_a_line_and_a_code(monkeypatch, cli, error, code, said):
+    def stopped(**_):
+        raise error
+
+    monkeypatch.setattr(process.main, "main", stopped)
+    assert cli("status") == (code, "", said)
+
+
 # --- surroundings ----------------------------------------------------------------------------------------------------
-
-
-def test_status_fits_into_80_columns(project, cli, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-    long = "x" * 300
-    project.write(
-        f'[ "$NNI_TRIAL_SEQ_ID" != 1 ] || exit 3; final "{{\\\\"{long}\\\\": 1}}"; ', values=range(2)
-    ).compile()
-    cli("submit", code=1)
-    _, out, _ = cli("status", code=0)
-    lines = out.splitlines()
-    assert len(lines) == 5  # the verdict, the header, two trials, why one of them failed
-    assert all(len(line) <= 80 for line in lines)
-    assert lines[0] == "probe: 1 of 2 trials done: 1 failed"
-    assert lines[1].split() == ["#", "trial", "status", "try", "time", "result,", "or", "why", "there", "is", "none"]
-    assert lines[3].rstrip().endswith("exit code 3")
-    assert lines[4] == "1 failed: exit code 3 (trial 1)"
-    assert "\x1b" not in out
-
-
-def test_status_of_many_trials_is_cut_and_says_so(project, cli):
-    project.write(values=range(50)).compile()
-    lines = cli("status", code=0)[1].splitlines()
-    assert lines[-1] == "… and 10 more: amlc status --all"
-    assert len(cli("status", "--all", code=0)[1].splitlines()) == 52
 
 
 @pytest.mark.parametrize(
@@ -436,42 +383,3 @@ def _read(descriptor):
         return os.read(descriptor, 65536)
     except OSError:  # the other end is closed
         return b""
-
-
-# --- a first experiment, and an old one -------------------------------------------------------------------------------
-
-
-def test_init_writes_what_runs_and_replaces_nothing(project, cli):
-    cli("init", "mine", code=0)
-    _, out, _ = cli("-q", "run", "mine/experiment.yml", code=0)
-    assert len(out.splitlines()) == 11
-    _, _, err = cli("init", "mine", code=2)
-    assert "mine/experiment.yml is there already" in err
-
-
-def test_migrate_prints_what_validates(project, cli):
-    old = {
-        "authorName": "me",
-        "experimentName": "old",
-        "trialConcurrency": 1,
-        "maxTrialNum": 3,
-        "trainingServicePlatform": "local",
-        "searchSpacePath": "space.json",
-        "useAnnotation": False,
-        "tuner": {"builtinTunerName": "TPE", "classArgs": {"optimize_mode": "maximize"}},
-        "trial": {"command": "python3 trial.py", "codeDir": ".", "gpuNum": 0},
-    }
-    (project.root / "space.json").write_text('{"x": {"_type": "uniform", "_value": [0, 1]}}')
-    (project.root / "old.yml").write_text(json.dumps(old))
-    _, out, err = cli("migrate", "old.yml", code=0)
-    assert "no effect: authorName" in err
-    assert "translated: maxTrialNum → maxTrialNumber" in err
-    (project.root / "new.yml").write_text(out)
-    cli("validate", "new.yml", code=0)
-    _, out, _ = cli("-q", "migrate", "old.yml", "--diff", code=0)
-    assert out.startswith("--- a/old.yml\n+++ b/old.yml\n")
-    _, out, err = cli("migrate", "old.yml", "--in-place", code=0)
-    assert (out, err.splitlines()[-1]) == ("", "old.yml: written")
-    assert (project.root / "old.yml").read_text() == (project.root / "new.yml").read_text()
-    _, _, err = cli("migrate", "new.yml", code=2)
-    assert "not in NNI's v1 format" in err

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from amlc.folders import Folders
-from amlc.invocation import Invocation, say
+from amlc.cli.invocation import Invocation, say
 
 
 @pytest.mark.parametrize(("quiet", "at_once"), [(False, "warning: odd\n"), (True, "")])

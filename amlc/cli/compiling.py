@@ -1,0 +1,98 @@
+"""`init`, `migrate`, `schema`, `validate` and `compile`: from an experiment file to job files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from click import Argument
+
+from amlc.cli.command import command
+from amlc.cli.invocation import Invocation
+from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, flag, format_
+
+
+@command(Argument(["folder"], default=".", type=FOLDER))
+def init(call: Invocation, /, folder: Path) -> None:
+    """Write a first experiment into FOLDER, to be changed into your own."""
+    from amlc.commands.init import init as run
+
+    file = run(folder)
+    call.console.note(f"{file} and trial.py are yours. Next: amlc run {file}")
+
+
+@command(
+    FILE,
+    flag("--in-place", help="Write FILE anew, and trial code that has annotations."),
+    flag("--diff", help="Print what would be written as a difference."),
+)
+def migrate(call: Invocation, /, file: Path, *, in_place: bool, diff: bool) -> None:
+    """Print an experiment file of NNI v1, or with annotations, as of today.
+
+    What became of each of its keys goes to stderr.
+    """
+    from amlc.commands.migrate import migrate as run
+
+    migrated = run(file)
+    if in_place:
+        migrated.write()
+    else:
+        sys.stdout.write(migrated.diff if diff else migrated.text)
+    for line in migrated.sheet:
+        call.console.note(str(line))
+    if migrated.comments_lost:
+        call.console.note(f"{file}: its layout could not be kept, and its comments are lost.")
+    for path in list(migrated.texts)[0 if in_place else 1 :]:
+        call.console.note(f"{path}: {'written' if in_place else '--in-place writes it too'}")
+
+
+@command()
+def schema(_: Invocation, /) -> None:
+    """Print the JSON Schema of experiment files."""
+    from amlc.config.schema import schema_text
+
+    sys.stdout.write(schema_text())
+
+
+@command(
+    Argument(["files"], nargs=-1, required=True, type=EXISTING),
+    BACKEND,
+    format_(
+        click.Choice(["text", "json", "github", "azure"]),
+        "text",
+        "How to write the problems; all but text go to stdout.",
+    ),
+)
+def validate(
+    call: Invocation, /, files: tuple[Path, ...], backend: str | None, format_: str
+) -> Any:
+    """Say what is wrong with experiment files, all of it at once."""
+    from amlc.commands.validate import validate as run
+    from amlc.display import problems
+
+    return problems.show(run(files, backend=backend, folders=call.folders), call.console, format_)
+
+
+@command(
+    FILE,
+    BACKEND,
+    flag("--check", help="Write nothing; exit with 3 if anything would change."),
+    flag("--diff", help="As --check, and show the differences."),
+    name="compile",
+)
+def compile_(call: Invocation, /, file: Path, backend: str | None, check: bool, diff: bool) -> Any:
+    """Compile an experiment file into job files."""
+    from amlc.commands.compile import compile_ as run
+    from amlc.display import building
+
+    experiment = call.load(file, backend)
+    preview = None
+    if diff:
+        preview = building.differences(call.console)
+    elif check:
+        preview = building.changes(call.console)
+    build = run(experiment, backend=backend, folders=call.folders, preview=preview)
+    building.show(build, call.console)
+    return build

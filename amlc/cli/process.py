@@ -1,0 +1,121 @@
+"""The process: the only place that prints errors and exits."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import sys
+import warnings
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import click
+
+from amlc.cli.command import main
+from amlc.cli.invocation import Invocation, say
+from amlc.errors import AmlcError
+
+
+def entry_point() -> NoReturn:
+    """Run the command line and exit with the code that `amlc --help` explains."""
+    _open_missing_streams()
+    _let_streams_take_anything()
+    call = Invocation()
+    warnings.showwarning = lambda message, *_: call.warn(f"warning: {message}")
+    sys.exit(_guarded(call))
+
+
+def _guarded(call: Invocation) -> int:
+    """Run the command; return its exit code, or that of the error that it says."""
+    try:
+        return _run(call)
+    except AmlcError as err:
+        call.say_held()
+        return _complain(str(err), err.exit_code)
+    except click.exceptions.Abort:
+        return _complain(_interrupted(call), 130)
+    except click.ClickException as err:
+        err.show()
+        return err.exit_code
+    except BrokenPipeError:
+        _drop_output()  # its reader is gone
+        return 1
+    except OSError as err:
+        _flush_or_drop()
+        return _complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2)
+
+
+def _run(call: Invocation) -> int:
+    answer = main.main(prog_name="amlc", standalone_mode=False, obj=call)
+    # Without a command it was `--help` or `--version`, of which click returns the exit code itself.
+    code = _code(call.command, answer) if call.command else int(answer or 0)
+    sys.stdout.flush()
+    if code:
+        call.say_held()
+    return code
+
+
+def _code(command: str, answer: Any) -> int:
+    from amlc.exit_codes import exit_code
+
+    return exit_code(command, answer)
+
+
+def _interrupted(call: Invocation) -> str:
+    if call.command not in ("run", "submit", "retry"):
+        return "interrupted."
+    again = shlex.join(["amlc", *sys.argv[1:]])
+    advice, given = call.folders.advice, call.given
+    return (
+        f"interrupted. Jobs that were submitted go on. {again} takes them up again, "
+        f"{advice('status', given)} shows them, {advice('cancel', given, '--all')} ends them."
+    )
+
+
+def _complain(text: str, code: int) -> int:
+    if "\n" not in text:  # else it is a list of problems, each with its own position
+        red = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        text = f"\x1b[31merror:\x1b[0m {text}" if red else f"error: {text}"
+    say(text)
+    return code
+
+
+def _open_missing_streams() -> None:
+    """Give a stream that the caller closed (`>&-`) a place to go.
+
+    Otherwise the next file that is opened would get its number, and what is printed.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase) and raw.fileno() == 1:
+        # PYTHONUNBUFFERED: a raw write may write a part only, of which nobody would hear.
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+
+
+def _let_streams_take_anything() -> None:
+    """Let no character be a reason to stop: a terminal may not be able to show it."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = None
+        if stream is sys.stdout and not stream.isatty():
+            encoding = "utf-8"  # as JSON and CSV are
+        with suppress(AttributeError):
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _flush_or_drop() -> None:
+    """Write out what can be: what a full disk did not take would fail again at exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            _drop_output()
+
+
+def _drop_output() -> None:
+    """Let stdout lead nowhere: Python would complain again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

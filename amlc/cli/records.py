@@ -1,0 +1,109 @@
+"""`import`, `refresh`, `save` and `load`: what is on record, from elsewhere and for elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from click import Argument
+
+from amlc.cli.command import command
+from amlc.cli.invocation import Invocation
+from amlc.cli.options import BACKEND, EXISTING, EXPERIMENT, METRIC, option
+
+
+@command(
+    Argument(["results"], type=click.Path(exists=True, path_type=Path)),
+    EXPERIMENT,
+    BACKEND,
+    METRIC,
+    name="import",
+)
+def import_(
+    call: Invocation,
+    /,
+    results: Path,
+    experiment: str | None,
+    backend: str | None,
+    metric: str | None,
+) -> None:
+    """Take over trials that ended elsewhere: they are trials of the experiment from then on.
+
+    RESULTS is NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite,
+    a table of Weights & Biases, or a results.csv or ledger of amlc's.
+    """
+    from amlc.commands.import_ import import_ as run
+
+    taken, backend = call.experiment(experiment, backend)
+    done = run(taken, results, folders=call.folders, metric=metric, backend=backend)
+    known = f", {done.known} on record already" if done.known else ""
+    left_out = f", left out: {done.left_out}" if done.left_out else ""
+    call.console.note(f"{taken.name}: {done.trials} trials imported{known}{left_out}")
+
+
+@command(
+    EXPERIMENT,
+    BACKEND,
+    option(
+        "--subscription-id",
+        metavar="ID",
+        help="The workspace's subscription, when nothing is compiled.",
+    ),
+    option("--resource-group", metavar="NAME", help="The workspace's resource group, likewise."),
+    option("--workspace-name", metavar="NAME", help="The workspace, likewise."),
+    option(
+        "--config",
+        type=EXISTING,
+        help="The workspace's config.json, likewise. Default: config.json, .azureml/.",
+    ),
+)
+def refresh(
+    call: Invocation,
+    /,
+    experiment: str | None,
+    backend: str | None,
+    config: Path | None,
+    **where: Any,
+) -> None:
+    """Rebuild the ledger from the Azure ML workspace, and the build folder too when it is gone."""
+    from amlc.commands.refresh import refresh as run
+
+    where["config"] = str(config) if config else None  # the other options go by their own names
+    call.console.note(run(experiment, backend=backend, where=where, folders=call.folders))
+
+
+@command(Argument(["archive"], type=click.Path(dir_okay=False, path_type=Path)), EXPERIMENT)
+def save(call: Invocation, /, archive: Path, experiment: str | None) -> None:
+    """Write the experiment with all that it has into one file: build folder, ledger, outputs, and
+    its own files. ARCHIVE is the file, such as experiment.tar.gz.
+    """
+    from amlc.commands.archive import save as run
+
+    manifest = call.manifest(experiment)
+    made_of = call.load(manifest.source, manifest.header.backend) if manifest.source else None
+    done = run(manifest, made_of, archive, folders=call.folders)
+    for path in done.outside[:1]:
+        more = f" and {len(done.outside) - 1} more" if len(done.outside) > 1 else ""
+        call.console.warn(f"{path}{more}: outside of this folder, and left out.")
+    call.console.note(f"{archive}: {done.experiment}, {done.files} files")
+
+
+@command(
+    Argument(["archive"], type=EXISTING),
+    option(
+        "--max-gb",
+        type=click.IntRange(1),
+        default=20,
+        show_default=True,
+        help="How much it may unpack to.",
+    ),
+)
+def load(call: Invocation, /, archive: Path, max_gb: int) -> None:
+    """Unpack what amlc save wrote into this folder; nothing that is there is replaced."""
+    from amlc.commands.archive import load as run
+
+    done = run(archive, folders=call.folders, most_bytes=max_gb * 10**9)
+    source = f" ({os.path.relpath(done.source)})" if done.source else ""
+    call.console.note(f"{done.manifest.header.experiment}: {done.verdict}{source}")

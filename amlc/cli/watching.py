@@ -1,0 +1,65 @@
+"""`list`, `status`, `logs` and `open`: how experiments and their trials stand."""
+
+from __future__ import annotations
+
+import click
+from click import Argument
+
+from amlc.cli.command import command
+from amlc.cli.invocation import Invocation
+from amlc.cli.options import EXPERIMENT, NAMED, flag, format_
+
+
+@command(
+    format_(click.Choice(["text", "json"]), "text"),
+    name="list",
+)
+def list_(call: Invocation, /, format_: str) -> None:
+    """List the experiments of this folder, and how they stand as far as is on record."""
+    from amlc.commands.list_ import experiments
+    from amlc.display import experiments as display
+
+    found = experiments(call.folders)
+    if format_ == "json":
+        display.show_json(found, call.console)
+    else:
+        display.show(found, call.console, call.folders)
+
+
+@command(
+    EXPERIMENT,
+    format_(click.Choice(["text", "csv", "json", "jsonl"]), "text"),
+    flag("--all", "everything", help="Show every trial."),
+)
+def status(call: Invocation, /, experiment: str | None, format_: str, everything: bool) -> None:
+    """Show how the trials stand."""
+    from amlc.commands.status import status as run
+    from amlc.display import status as display
+
+    manifest = call.manifest(experiment)
+    if format_ != "text":
+        display.show_table(manifest, call.console, call.folders, format_)
+        return
+    standing = run(manifest, folders=call.folders, everything=everything)
+    display.show(standing, manifest, call.console, call.folders)
+
+
+@command(Argument(["trial"]), NAMED, flag("-f", "--follow", help="Go on until the job ends."))
+def logs(call: Invocation, /, trial: str, experiment: str | None, follow: bool) -> None:
+    """Show what a trial printed. TRIAL is its number, or the start of its id."""
+    from amlc.commands.logs import log
+
+    out = call.console.binary
+    for chunk in log(call.manifest(experiment), trial, follow=follow, folders=call.folders):
+        out.write(chunk)
+        out.flush()
+
+
+@command(Argument(["trial"]), NAMED, name="open")
+def open_(call: Invocation, /, trial: str, experiment: str | None) -> None:
+    """Print the address of a trial's page in Azure ML's studio. TRIAL is its number, or the
+    start of its id.
+    """
+    from amlc.commands.logs import page
+
+    call.console.write(page(call.manifest(experiment), trial, folders=call.folders))
