@@ -96,12 +96,13 @@ def _flag(*, default: bool, **more: Any) -> Argument:
     return Argument(kinds=(bool,), default=default, **more)
 
 
-def _mode(default: str) -> Argument:
+def _mode(default: str | None) -> Argument:
     return Argument(kinds=(str,), default=default, one_of=("maximize", "minimize"))
 
 
 _MAXIMIZE = {"optimize_mode": _mode("maximize")}
 _MINIMIZE = {"optimize_mode": _mode("minimize")}
+_UNSAID = {"optimize_mode": _mode(None)}  # to a tuner that does not learn, it is all the same
 _SEED = {"seed": _whole(None, low=0)}
 _LIES = "running trials count as bad ones"
 _TPE = {
@@ -133,11 +134,9 @@ _ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(3), "max_bud
 
 TUNERS: Final = (
     BuiltIn(
-        name="Random", module="random", adaptive=False, arguments={**_MINIMIZE, **_SEED}, types=_ALL
+        name="Random", module="random", adaptive=False, arguments={**_UNSAID, **_SEED}, types=_ALL
     ),
-    BuiltIn(
-        name="GridSearch", module="gridsearch", adaptive=False, arguments=_MINIMIZE, types=_ALL
-    ),
+    BuiltIn(name="GridSearch", module="gridsearch", adaptive=False, arguments=_UNSAID, types=_ALL),
     BuiltIn(
         name="Batch",
         module="batch",

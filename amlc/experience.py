@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from amlc.attempts import Attempt, Curve
 from amlc.events import EventKind
 from amlc.ledger import Ledger
-from amlc.model import MetricKind, Parameters, Record, Status, Trial
+from amlc.model import MetricKind, Record, Status, Trial
 from amlc.numbers import scalar
-from amlc.space.canonical import canonical
+from amlc.space.canonical import in_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,22 +183,9 @@ def _in_order(records: Sequence[tuple[int, Record]], replicates: int) -> Iterato
     if replicates == 1:
         yield from (record for _, record in ordered)
         return
-    sets: dict[ParameterSet, list[Record]] = {}
-    for sequence, record in ordered:
-        sets.setdefault(parameter_set(sequence, record.parameters, replicates), []).append(record)
-    yield from map(_merged, sets.values())
-
-
-ParameterSet: TypeAlias = "tuple[int, bytes]"
-
-
-def parameter_set(sequence: int, parameters: Parameters, replicates: int) -> ParameterSet:
-    """Return what the trials of one replicated parameter set have in common.
-
-    Their block of numbers, and the values. A block has more than one set after an edit of the
-    space.
-    """
-    return sequence // replicates, canonical(parameters)
+    sets = in_sets(ordered, replicates, lambda one: one[1].parameters)
+    for one in sorted(sets, key=lambda one: one[0][0]):
+        yield _merged([record for _, record in one])
 
 
 def _merged(replicates: Sequence[Record]) -> Record:

@@ -34,8 +34,9 @@ class Header:
     max_seconds, max_trials: None is unlimited. replicates: trials of each parameter set. search: 16
     hex digits of what decides which trials a tuner that learns proposes; None when all trials are
     compiled at once. target: what the experiment says to its target, as JSON, by that one's name:
-    the back end that runs it may be another. source: the experiment file. code: the folder that
-    trials run in on this machine, None for a copy of the snapshot. Both, and the folder of an
+    the back end that runs it may be another. optimize_mode: `maximize` or `minimize`, None if
+    nothing says so: smaller is taken for better then. source: the experiment file. code: the folder
+    that trials run in on this machine, None for a copy of the snapshot. Both, and the folder of an
     assessor class of the user's own, are relative to the build folder. price: of a node-hour, None
     if nobody says.
     """
@@ -46,7 +47,7 @@ class Header:
     concurrency: int
     retries: int
     max_seconds: int | None
-    optimize_mode: str
+    optimize_mode: str | None
     gpus_per_trial: int | None
     trials_per_gpu: int
     target: Mapping[str, Any]

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, islice, repeat
+from itertools import chain, count, islice, repeat
 from typing import Any
 
 from amlc import initial
@@ -18,13 +18,14 @@ from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.names import job_id
-from amlc.space.canonical import canonical, canonical_json, digest_of
+from amlc.space.canonical import canonical, canonical_json, digest_of, in_sets
 from amlc.space.points import inexhaustible
 from amlc.tuners import Tuner, built_in
 from amlc.tuners.shared.failures import lessons
 
 # A folder with a million entries could not be removed in ten minutes.
 _FOLDER = 10_000
+_MOST_OCCURRENCES = 1_000  # of equal parameters, to find the one that an id is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,19 @@ def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) ->
     Never change it: people pay twice. occurrence: how many equal parameter sets have an id already.
     """
     return _trial_id(experiment, canonical_json(parameters), occurrence)
+
+
+def replicate_of(experiment: Experiment, trial: Trial) -> int:
+    """Return which of its replicates a trial is, from 0 on, as its id tells.
+
+    Its number does not: after an edit of `amlc.replicates`, the trials of a parameter set are
+    anywhere, and two with one seed would be the same run twice.
+    """
+    text = canonical_json(trial.parameters)
+    for occurrence in range(_MOST_OCCURRENCES):
+        if _trial_id(experiment, text, occurrence) == trial.id:
+            return occurrence % experiment.replicates
+    return trial.sequence % experiment.replicates
 
 
 class _Ids:
@@ -114,8 +128,8 @@ def plan(
     """Yield the jobs that the experiment and its results so far determine, in order, lazily.
 
     submitted: the trials of each job that was ever submitted. Those are facts: they keep their
-    packing and their numbers (which after an edit of the space others may have too), and when the
-    space no longer proposes them they follow at the end, in the order given. records: what an
+    packing and their numbers, which no other trial gets, and when the space no longer proposes them
+    they follow at the end, in the order given. records: what an
     adaptive tuner learns from, as `Propose` has it. room: for how many trials more of it; None: as
     `upcoming` has it. Raises PlanError when the budget is exceeded or a constraint cannot be
     evaluated.
@@ -133,12 +147,16 @@ def plan(
 
 def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -> Iterator[Job]:
     groups = {trial.id: group for group in submitted for trial in group}
+    taken = {trial.sequence for group in groups.values() for trial in group}
+    free = (number for number in count() if number not in taken)
     waiting: list[Trial] = []
     done: set[str] = set()  # the first trial of each group that was yielded
     for trial in proposed(experiment):
         group = groups.get(trial.id)
         if group is None:
-            waiting.append(trial)
+            # Other than its place only after an edit: it may stand among trials that had another.
+            number = next(free)
+            waiting.append(trial if number == trial.sequence else replace(trial, sequence=number))
             if len(waiting) == experiment.trials_per_job:
                 yield _job(waiting)
                 waiting = []
@@ -186,24 +204,26 @@ def upcoming(
     no result to come can change, and beyond them as many as find room beside those that run.
     """
     ids = _Ids(experiment, known)
-    gaps = _missing_replicates(experiment, known)
+    sets = _sets_known(experiment, known)
     ahead = _tuner(experiment).ahead
     if room is None:
         running = sum(not record.status.ended for record in records)
-        free = _sets(experiment, _in_flight(experiment) - len(gaps)) - running
+        free = _sets(experiment, _in_flight(experiment) - len(sets.missing)) - running
         # Without an end to an open loop, there is none to what is certain either.
         certain = 0 if ahead is None else ahead(records, args=experiment.tuner.class_args)
-        count = max(certain, initial.leading(experiment, records) if ahead else 0, free, 0)
+        most = max(certain, initial.leading(experiment, records) if ahead else 0, free, 0)
     else:
-        count = _sets(experiment, room - len(gaps))
+        most = _sets(experiment, room - len(sets.missing))
     fresh: Iterable[tuple[int, Parameters]] = ()
-    if count > 0 and ahead is None:
-        fresh = _following(
-            experiment, known, islice(_endless_loop(experiment, _begun(experiment, known)), count)
+    if most > 0:
+        proposals = (
+            islice(_endless_loop(experiment, sets.count), most)
+            if ahead is None
+            else _propose(experiment, records, most)
         )
-    elif count > 0:
-        fresh = _following(experiment, known, _propose(experiment, records, count))
-    trials = (ids.trial(sequence, parameters) for sequence, parameters in chain(gaps, fresh))
+        fresh = _replicated(experiment, proposals, start=sets.free)
+    numbered = chain(sets.missing, fresh)
+    trials = (ids.trial(sequence, parameters) for sequence, parameters in numbered)
     left = None
     if experiment.max_trials is not None:
         left = min(max(experiment.max_trials - len(known), 0), sys.maxsize)
@@ -258,34 +278,53 @@ def adopted(
         yield replace(trial, sequence=number)
 
 
-def _missing_replicates(
-    experiment: Experiment, known: Sequence[Trial]
-) -> list[tuple[int, Parameters]]:
-    """Return number and parameters of the replicates that a submit was cut short of."""
-    if experiment.replicates == 1:
-        return []
-    count = experiment.replicates
-    first = {trial.sequence // count: trial for trial in reversed(known)}
-    there = {trial.sequence for trial in known}
-    missing = []
-    for number, trial in sorted(first.items()):
-        block = range(number * count, (number + 1) * count)
-        missing += [(sequence, trial.parameters) for sequence in block if sequence not in there]
-    return missing
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The replicated parameter sets that an experiment has trials of.
+
+    missing: number and parameters of the replicates that they lack: a submit was cut short, or
+    `amlc.replicates` was raised. count: of the sets, with those in between that have no trial.
+    free: from which number on no trial has one.
+    """
+
+    missing: tuple[tuple[int, Parameters], ...]
+    count: int
+    free: int
 
 
-def _following(
-    experiment: Experiment, known: Sequence[Trial], parameter_sets: Iterable[Parameters]
+def _sets_known(experiment: Experiment, known: Sequence[Trial]) -> _Known:
+    size = experiment.replicates
+    end = max((trial.sequence for trial in known), default=-1) + 1
+    if size == 1:
+        return _Known((), end, end)
+    taken = {trial.sequence for trial in known}
+    ordered = sorted(known, key=lambda trial: trial.sequence)
+    sets = sorted(
+        in_sets(ordered, size, lambda trial: trial.parameters), key=lambda one: one[0].sequence
+    )
+    free = (number for number in count() if number not in taken)
+    begun: set[bytes] = set()
+    missing: list[tuple[int, Parameters]] = []
+    for trials in sets:
+        parameters = trials[0].parameters
+        key = canonical(parameters)
+        # Where `amlc.replicates` was lowered, what is over is no set that lacks any.
+        if key not in begun or trials is sets[-1]:
+            missing += [(next(free), parameters) for _ in range(size - len(trials))]
+        begun.add(key)
+    between = max(end - len(taken) - len(missing), 0) // size
+    number = len(sets) + between
+    return _Known(tuple(missing), number, max(number * size, end))
+
+
+def _replicated(
+    experiment: Experiment, parameter_sets: Iterable[Parameters], *, start: int
 ) -> Iterator[tuple[int, Parameters]]:
-    """Yield number and parameters of new trials; missing replicates of `known` ones are not new."""
-    for number, parameters in enumerate(parameter_sets, start=_begun(experiment, known)):
-        for sequence in range(number * experiment.replicates, (number + 1) * experiment.replicates):
-            yield sequence, parameters
-
-
-def _begun(experiment: Experiment, known: Sequence[Trial]) -> int:
-    """Return how many parameter sets the `known` trials are of, with those in between."""
-    return max((trial.sequence // experiment.replicates for trial in known), default=-1) + 1
+    """Yield number and parameters of new trials, from number `start` on."""
+    numbers = count(start)
+    for parameters in parameter_sets:
+        for _ in range(experiment.replicates):
+            yield next(numbers), parameters
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from amlc.collect.rows import Row
 from amlc.collect.spool import spooled
 from amlc.collect.tables import Table
 from amlc.errors import UsageError
-from amlc.experience import ParameterSet, parameter_set
 from amlc.numbers import number
+from amlc.space.canonical import in_sets
 from amlc.space.points import flattened
 
 
@@ -39,15 +39,11 @@ def by_set(rows: Iterable[Row], replicates: int) -> Iterator[tuple[Row, ...]]:
 
     Those with gaps come in the end.
     """
-    waiting: dict[ParameterSet, list[Row]] = {}
-    for row in rows:
-        key = 0, b""  # without replicates each row is a set, and none of them waits
-        if replicates > 1:
-            key = parameter_set(row.trial.sequence, row.trial.parameters, replicates)
-        waiting.setdefault(key, []).append(row)
-        if len(waiting[key]) == replicates:
-            yield _in_order(waiting.pop(key))
-    yield from map(_in_order, waiting.values())
+    if replicates == 1:
+        for row in rows:
+            yield (row,)
+        return
+    yield from map(_in_order, in_sets(rows, replicates, lambda row: row.trial.parameters))
 
 
 def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -64,18 +60,19 @@ def score(rows: Sequence[Row]) -> float | None:
 
 
 def best_set(
-    sets: Iterable[Sequence[Row]], *, maximize: bool
+    sets: Iterable[Sequence[Row]], *, replicates: int, maximize: bool
 ) -> tuple[Sequence[Row], float] | None:
     """Return the parameter set with the best score, and that; among equals, the first.
 
-    A set of which not every trial has ended counts only where no other has a score.
+    A set of which not every trial has ended, or is there, counts only where no other has a score.
+    replicates: how many trials a set should have.
     """
     best: tuple[tuple[bool, float, int], Sequence[Row], float] | None = None
     for rows in sets:
         value = score(rows)
         if value is None:
             continue
-        is_open = not all(row.status.ended for row in rows)
+        is_open = len(rows) < replicates or not all(row.status.ended for row in rows)
         key = (is_open, -value if maximize else value, rows[0].trial.sequence)
         if best is None or key < best[0]:
             best = key, rows, value

@@ -181,7 +181,7 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         concurrency=experiment.concurrency,
         retries=experiment.retries,
         max_seconds=experiment.max_seconds,
-        optimize_mode=experiment.tuner.class_args.get("optimize_mode") or "minimize",
+        optimize_mode=_mode(experiment),
         gpus_per_trial=experiment.gpus_per_trial,
         trials_per_gpu=experiment.trials_per_gpu,
         target={experiment.target.platform: experiment.target.head},
@@ -195,6 +195,18 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         price=price(experiment) if is_paid else None,
         assessor=_assessor(experiment, folder),
     )
+
+
+def _mode(experiment: Experiment) -> str | None:
+    """Return which results are better, None if nothing says so.
+
+    As in NNI's web page, the tuner's word counts first, then the assessor's.
+    """
+    for algorithm in (experiment.tuner, experiment.assessor):
+        mode = algorithm.class_args.get("optimize_mode") if algorithm is not None else None
+        if mode in ("maximize", "minimize"):
+            return str(mode)
+    return None
 
 
 def _assessor(experiment: Experiment, folder: Path) -> Algorithm | None:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amlc.catalogue import filled, find
-from amlc.experience import parameter_set
 from amlc.model import Algorithm, Choice, Experiment, Real, Record, Status, Trial
 from amlc.plan import Job, packed, plan, proposed, trial_id, upcoming
+from amlc.space.canonical import in_sets
 from amlc.targets.local import LocalTarget
 
 # Two values, so that equal sets come often; and an endless space.
@@ -75,14 +75,14 @@ class Story:
     @property
     def history(self) -> list[Record]:
         """As `Experience` has it: replicates are one record, which has ended when all of its known trials have."""
-        sets: dict[object, list[Trial]] = {}
-        for trial in sorted(self.known, key=lambda trial: trial.sequence):
-            sets.setdefault(parameter_set(trial.sequence, trial.parameters, self.one.replicates), []).append(trial)
+        ordered = sorted(self.known, key=lambda trial: trial.sequence)
+        found = in_sets(ordered, self.one.replicates, lambda trial: trial.parameters)
+        sets = sorted(found, key=lambda trials: trials[0].sequence)
         return [
             Record(parameters=trials[0].parameters, status=Status.SUCCEEDED, value=0.5, asked=n, told=n)
             if all(trial.id in self.results for trial in trials)
             else Record(parameters=trials[0].parameters, asked=n)
-            for n, trials in enumerate(sets.values())
+            for n, trials in enumerate(sets)
         ]
 
     def compiled(self, room: int | None) -> list[Job]:

@@ -30,9 +30,16 @@ def test_a_parameter_set_comes_once_its_last_trial_did(order, sets):
     assert [[one.trial.sequence for one in rows] for rows in found] == sets
 
 
-def test_a_block_has_more_than_one_set_after_an_edit_of_the_space():
+def test_a_set_is_together_wherever_its_trials_stand_after_an_edit():
     found = by_set([row(0, x=1), row(1, x=2), row(2, x=1), row(3, x=1)], 2)
-    assert [[one.trial.sequence for one in rows] for rows in found] == [[2, 3], [0], [1]]
+    assert [[one.trial.sequence for one in rows] for rows in found] == [[0, 2], [1], [3]]
+
+
+def test_a_set_that_lacks_a_trial_is_not_the_best_where_another_is_whole():
+    sets = [[row(0, 5), row(1, 5)], [row(2, 9)]]
+    found = best_set(sets, replicates=2, maximize=True)
+    assert found is not None
+    assert (found[0], found[1]) == (sets[0], 5.0)
 
 
 def test_without_replicates_each_trial_is_a_set():
@@ -59,7 +66,9 @@ def test_a_score_is_the_mean_of_what_is_a_number(finals, expected):
 
 def best(*sets, maximize=True):
     found = best_set(
-        [[row(number, final, status=status) for number, final, status in rows] for rows in sets], maximize=maximize
+        [[row(number, final, status=status) for number, final, status in rows] for rows in sets],
+        replicates=max(map(len, sets), default=1),
+        maximize=maximize,
     )
     return None if found is None else ([one.trial.sequence for one in found[0]], found[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -94,15 +95,23 @@ class Results(Sequence[Row]):
         """Return the row with the largest or smallest `metric.default`, the first of equals.
 
         Of replicates, whose mean counts, it is the first one's. mode: `maximize` or `minimize`,
-        None for the experiment's. Raises IncompleteError while no trial has a number.
+        None for the experiment's; where that says nothing, smaller is taken for better, with a
+        RuntimeWarning. Raises IncompleteError while no trial has a number.
         """
         if mode not in (None, "maximize", "minimize"):
             raise UsageError(f"mode={mode!r}: expected 'maximize' or 'minimize'.")
         mode = mode or self._header.optimize_mode
-        found = best_set(by_set(self._trials, self._header.replicates), maximize=mode == "maximize")
+        size = self._header.replicates
+        sets = by_set(self._trials, size)
+        found = best_set(sets, replicates=size, maximize=mode == "maximize")
         if found is None:
             raise IncompleteError(
                 f"{self._header.experiment}: no trial has a numeric final result yet."
+            )
+        if mode is None:
+            text = "smaller is taken for better, since the experiment has no optimize_mode."
+            warnings.warn(
+                f"{text} Call best('maximize') or best('minimize').", RuntimeWarning, stacklevel=2
             )
         return self._rows[self._trials.index(found[0][0])]
 
@@ -110,11 +119,20 @@ class Results(Sequence[Row]):
         """Return the intermediate results of a trial's last attempt, in order.
 
         Each has `step`, `at` and `metric.NAME`.
-        trial: its id, or its number. Raises UsageError when there is no such trial.
+        trial: its id, or its number. Raises UsageError when it names no trial, or several.
         """
-        for row in self._rows:
-            if trial in (row["trial"], row["sequence"]):
-                return self._history(str(row["trial"]))
+        names = {str(trial)} if isinstance(trial, str) else {trial}
+        found = [
+            str(row["trial"])
+            for row in self._rows
+            if str(row["trial"]) in names or {row["sequence"], str(row["sequence"])} & names
+        ]
+        if len(found) == 1:
+            return self._history(found[0])
+        if found:
+            raise UsageError(
+                f"{trial}: the number of several trials. Name one: {', '.join(found)}."
+            )
         raise UsageError(f"{trial}: no trial has that id or number.")
 
     def to_csv(self, path: str | Path | None = None) -> str:

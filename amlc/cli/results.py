@@ -78,7 +78,7 @@ def collect(
     option(
         "--optimize-mode",
         type=click.Choice(["maximize", "minimize"]),
-        help="Default: the tuner's optimize_mode.",
+        help="Default: the tuner's optimize_mode, or the assessor's.",
     ),
     flag("--job", help="Print the name of its job instead, such as Azure ML takes for a model."),
 )
@@ -116,7 +116,7 @@ def download(
     """
     from amlc.commands import download as command
     from amlc.commands.collect import best as run
-    from amlc.display import downloading
+    from amlc.display import downloading, results
 
     if not 1 <= len(which) + is_best <= 2:
         raise UsageError(
@@ -127,7 +127,9 @@ def download(
     if len(which) + is_best == 2:
         *which, to = which
     if is_best:
-        row = run(manifest, folders=call.folders).row
+        best_one = run(manifest, folders=call.folders)
+        results.tell_unsaid(best_one, call.console)
+        row = best_one.row
     else:
         row = command.trial_named(manifest, which[0], folders=call.folders)
     with downloading.watching(call.console) as watch:

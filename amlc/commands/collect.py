@@ -37,12 +37,14 @@ class Collected:
 class Best:
     """The best parameter set: its trials, more than one of replicates.
 
-    Their mean `default` result; by which order. without_number: as in `Collected`.
+    Their mean `default` result; by which order, and whether anybody said that one. without_number:
+    as in `Collected`.
     """
 
     rows: Sequence[Row]
     score: float
     mode: str
+    is_said: bool
     without_number: str | None
 
     @property
@@ -133,11 +135,12 @@ def best(manifest: Manifest, *, folders: Folders, mode: str | None = None) -> Be
     """
     header = manifest.header
     mode = mode or header.optimize_mode
+    is_said = mode is not None
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
         sets = by_set(tally.counted(results.rows()), header.replicates)
-        found = best_set(sets, maximize=mode == "maximize")
+        found = best_set(sets, replicates=header.replicates, maximize=mode == "maximize")
     if found is None:
         why = f": {tally.without_number}" if tally.without_number else "."
         raise IncompleteError(f"{header.experiment}: no trial has a numeric final result yet{why}")
-    return Best(*found, mode, tally.without_number)
+    return Best(*found, mode or "minimize", is_said, tally.without_number)

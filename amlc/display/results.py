@@ -84,6 +84,7 @@ def show_best(best: Best, experiment: str, console: Console) -> None:
     else:
         which = f"trial {trial.id} (#{trial.sequence}): default = {best.score:g}"
     console.note(f"{which}, the best by {best.mode}{_but(best.rows)}")
+    tell_unsaid(best, console)
 
 
 def show_best_job(best: Best, console: Console) -> None:
@@ -93,6 +94,16 @@ def show_best_job(best: Best, console: Console) -> None:
     console.write(row.attempt.job)
     page = f": {row.attempt.latest.url}" if row.attempt.latest.url else ""
     console.note(f"trial {row.trial.id} (#{row.trial.sequence}){page}{_but([row])}")
+    tell_unsaid(best, console)
+
+
+def tell_unsaid(best: Best, console: Console) -> None:
+    """Say so if nobody said which results are better."""
+    if not best.is_said:
+        console.note(
+            "warning: smaller was taken for better, since the experiment has no optimize_mode. Set "
+            "it in the tuner's classArgs, or: amlc best --optimize-mode maximize."
+        )
 
 
 def _but(rows: Sequence[Row]) -> str:

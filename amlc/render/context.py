@@ -19,7 +19,7 @@ from amlc.bindings import bound, literal, local_paths, variable, with_paths
 from amlc.errors import PlanError
 from amlc.model import Choice, Experiment, Trial
 from amlc.names import aml_name, job_name
-from amlc.plan import Job
+from amlc.plan import Job, replicate_of
 from amlc.space.points import flattened
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -210,7 +210,8 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
         if experiment.gpus_per_trial and len(job.trials) > 1:  # without GPUs they run one by one
             variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), experiment.concurrency))
         for index, trial in enumerate(job.trials):
-            variables |= _trial_variables(index, trial, experiment.replicates, bare(trial))
+            replicate = replicate_of(experiment, trial) if experiment.replicates > 1 else None
+            variables |= _trial_variables(index, trial, replicate, bare(trial))
         # In characters, of which one takes four bytes at most.
         size = sum(map(len, variables.values()))
         if (
@@ -257,13 +258,15 @@ def _bare(experiment: Experiment) -> Callable[[Trial], str | None]:
     return lambda trial: choice.name if plain and as_json(trial.parameters) in plain else None
 
 
-def _trial_variables(index: int, trial: Trial, replicates: int, bare: str | None) -> dict[str, str]:
+def _trial_variables(
+    index: int, trial: Trial, replicate: int | None, bare: str | None
+) -> dict[str, str]:
     name = f"AMLC_TRIAL_{index}"
     record = trial.as_dict()
     if bare is not None:
         record["bare"] = bare
-    if replicates > 1:
-        record["replicate"] = trial.sequence % replicates
+    if replicate is not None:
+        record["replicate"] = replicate
     text = as_json(record)
     if len(text) * 4 <= _PART_BYTES or len(text.encode()) <= _PART_BYTES:
         return {name: text}

@@ -105,7 +105,8 @@ class Overview:
 
     revision: six hex digits. parameters, metrics: every name, in column order. varying: the
     parameters that have more than one value. sample: of all trials. scored: of those that have a
-    score, or of the parameter sets if each is tried more than once. steps: of the best so far, by
+    score, or of the parameter sets if each is tried more than once. is_said: whether the experiment
+    says which results are better. steps: of the best so far, by
     sequence, up to `last`, the last that has a score. cost: of all trials, "" where they cost
     nothing.
     """
@@ -115,6 +116,7 @@ class Overview:
     revision: str
     backend: str
     maximize: bool
+    is_said: bool
     replicates: int
     statuses: Mapping[Status, int]
     totals: Totals
@@ -171,6 +173,7 @@ def read_overview(results: Results) -> Overview:
         revision=header.revision[:6],
         backend=header.backend,
         maximize=reading.maximize,
+        is_said=header.optimize_mode is not None,
         replicates=header.replicates,
         statuses=end.statuses,
         totals=reading.totals.found,
@@ -211,7 +214,9 @@ class _Reading:
 
     def best_of_sets(self) -> OverviewRow | None:
         """Read all rows; return the best parameter set, whose trials are kept."""
-        found = replicates.best_set(self._sets(), maximize=self.maximize)
+        found = replicates.best_set(
+            self._sets(), replicates=self._replicates, maximize=self.maximize
+        )
         if found is None:
             return None
         for known in found[0]:

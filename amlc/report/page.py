@@ -174,7 +174,8 @@ def _facts(overview: Overview) -> Iterator[tuple[str, str]]:
     if totals.other_revisions:
         yield "of other revisions", f"{totals.other_revisions:,} of the trials"
     yield "back end", overview.backend
-    yield "optimize_mode", "maximize" if overview.maximize else "minimize"
+    unsaid = "" if overview.is_said else ", which the experiment does not say"
+    yield "optimize_mode", ("maximize" if overview.maximize else "minimize") + unsaid
     if totals.started is not None:
         yield "first start", _time(totals.started)
     if totals.ended is not None:

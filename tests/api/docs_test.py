@@ -135,6 +135,7 @@ def test_the_first_example_runs(tmp_path, monkeypatch, capsys):
     )
     one.config.trial_concurrency = 2
     one.config.tuner.name = "GridSearch"
+    one.config.tuner.class_args = {"optimize_mode": "minimize"}
     one.to_yaml("experiment.yml")
     (block,) = re.findall(r"```python\n(.*?)```", INTRODUCTION, re.DOTALL)
     exec(block, {})

@@ -76,7 +76,8 @@ def test_it_is_compiled_planned_run_and_read(here):
     assert max(seen) == 3
     assert results.complete
     assert [row["metric.default"] for row in results] == [1, 4, 9]
-    assert results.best()["param.x"] == 1
+    with pytest.warns(RuntimeWarning, match="smaller is taken for better"):
+        assert results.best()["param.x"] == 1
     assert results.best("maximize")["param.x"] == 3
     assert [row["metric.default"] for row in results.history(2)] == [1.5]
     assert "trial.py" not in one.log(0)

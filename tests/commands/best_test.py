@@ -84,11 +84,31 @@ def test_best_says_which_results_it_left_out(best):
     assert err.startswith("probe: 1 without a number as 'default' (they reported: acc). Report a finite number")
 
 
-def test_the_files_optimize_mode_is_the_default(project):
-    project.write('final "$NNI_TRIAL_SEQ_ID"; exit', values=range(3), maxTrialNumber=3,
-                  tuner={"name": "Random", "classArgs": {"seed": 1}}).compile()  # fmt: skip
+MAXIMIZE, MINIMIZE = ({"optimize_mode": mode} for mode in ("maximize", "minimize"))
+MEDIANSTOP = {"name": "Medianstop", "classArgs": {}}
+
+
+@pytest.mark.parametrize(
+    ("tuner", "assessor", "mode"),
+    [
+        ({"name": "GridSearch"}, None, None),
+        ({"name": "GridSearch", "classArgs": MAXIMIZE}, None, "maximize"),
+        ({"name": "GridSearch", "classArgs": MINIMIZE}, {**MEDIANSTOP, "classArgs": MAXIMIZE}, "minimize"),
+        ({"name": "Random"}, MEDIANSTOP, "maximize"),  # its default, by which it stops trials
+        ({"name": "Random"}, {**MEDIANSTOP, "classArgs": MINIMIZE}, "minimize"),
+        ({"name": "TPE"}, MEDIANSTOP, "minimize"),
+    ],
+)
+def test_which_is_better_says_the_tuner_or_else_the_assessor_or_nobody(project, tuner, assessor, mode):
+    """As in NNI's web page."""
+    keys = {"tuner": tuner, "maxTrialNumber": 2} | ({"assessor": assessor} if assessor else {})
+    project.write('final "$NNI_TRIAL_SEQ_ID"; exit', values=range(2), **keys).compile()
+    assert project.manifest.header.optimize_mode == mode
     project.amlc("submit")
-    assert project.amlc("best").stderr.endswith(f"the best by {project.manifest.header.optimize_mode}\n")
+    said = project.amlc("best").stderr
+    assert f"the best by {mode or 'minimize'}" in said
+    assert ("warning: smaller was taken for better" in said) is (mode is None)
+    assert "smaller" not in project.amlc("best", "--optimize-mode", "maximize").stderr
 
 
 def test_a_failed_trial_with_a_result_counts(best):
@@ -96,3 +116,41 @@ def test_a_failed_trial_with_a_result_counts(best):
     done = best([1, 2], status=Status.FAILED)
     assert json.loads(done.stdout) == {"x": 1}
     assert "the best by maximize; but #1 is failed: " in done.stderr
+
+
+@pytest.mark.parametrize("tuner", ["GridSearch", "TPE"])
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (2, 3), (3, 2), (3, 1)])
+def test_another_number_of_replicates_regroups_no_trial(project, before, after, tuner):
+    """Their trials stay those of their parameter set: the mean is over equal parameters alone."""
+    report = """r=$(sed 's/.*"x": *\\([0-9]\\).*/\\1/' "$NNI_SYS_DIR/parameter.cfg")\n"""
+    report += """echo "seed-$r-$AMLC_REPLICATE" >> "$STARTS"; final $r; exit"""
+    keys = {
+        "tuner": {"name": tuner, "classArgs": {"optimize_mode": "maximize"}},
+        "values": [1, 2, 3],
+        "trialConcurrency": 4,
+    }
+    for replicates in (before, after):
+        most = 3 * max(before, replicates)
+        project.write(report, **keys, maxTrialNumber=most, amlc={"replicates": replicates}).compile()
+        project.amlc("submit")
+    if before == 3 and after == 1:
+        return  # each trial is a set then
+    table = [line.split(",") for line in project.amlc("collect", "--aggregate", "min,max").stdout.decode().splitlines()]
+    low, high = table[0].index("metric.default.min"), table[0].index("metric.default.max")
+    assert len(table) > 3
+    assert all(row[low] == row[high] for row in table[1:]), table
+    numbers = [line.split(",")[0] for line in project.amlc("collect").stdout.decode().splitlines()[1:]]
+    assert len(set(numbers)) == len(numbers), "a number is one trial's"
+    assert json.loads(project.amlc("best").stdout) == {"x": 3}
+    seeds = [line for line in project.starts if line.startswith("seed-")]
+    assert len(set(seeds)) == len(seeds), "no replicate is seeded as another is"
+
+
+def test_a_value_that_is_added_in_front_gets_a_number_of_its_own(project):
+    project.write(values=[2, 5]).compile()
+    project.amlc("submit")
+    project.write(values=[0, 2, 5, 9]).compile()
+    project.amlc("submit")
+    rows = [line.split(",") for line in project.amlc("collect").stdout.decode().splitlines()]
+    x = rows[0].index("param.x")
+    assert [(row[0], row[x]) for row in rows[1:]] == [("2", "0"), ("0", "2"), ("1", "5"), ("3", "9")]

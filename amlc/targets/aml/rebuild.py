@@ -80,7 +80,7 @@ def header_of(newest: Found, workspace: Workspace) -> Header:
         concurrency=1,
         retries=2,
         max_seconds=None,
-        optimize_mode="minimize",
+        optimize_mode=None,
         gpus_per_trial=None,
         trials_per_gpu=1,
         target={"aml": {"workspace": asdict(workspace)}},
