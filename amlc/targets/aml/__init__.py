@@ -1,4 +1,4 @@
-"""Azure Machine Learning: `platform: aml`. Only what lies behind this module imports the Azure libraries."""
+"""Azure Machine Learning, `platform: aml`. Only what lies behind it imports the Azure libraries."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """A blob container that jobs mount, and the datastore by which the workspace knows it; never the account key.
+    """A blob container that jobs mount, and its datastore in the workspace; never the account key.
 
     key_variable: the environment variable that holds the key.
     """
@@ -65,8 +65,8 @@ class Storage:
 class AmlTarget:
     """`trainingService` with `platform: aml`, and `sharedStorage`.
 
-    A value is None only when another back end was asked for; mount_point and storage also without shared storage.
-    mount_point: where the trials see it.
+    A value is None only when another back end was asked for; mount_point and storage also without
+    shared storage. mount_point: where the trials see it.
     """
 
     platform: ClassVar[str] = "aml"
@@ -88,7 +88,9 @@ class AmlTarget:
         mount = (self.mount_point or "").rstrip("/")
         where = shlex.quote(mount)
         # AML mounts where it likes; the link puts it where the trial expects it.
-        link = f'mkdir -p "$(dirname {where})" && ln -sfn "${{{{outputs.{STORAGE_OUTPUT}}}}}" {where}'
+        link = (
+            f'mkdir -p "$(dirname {where})" && ln -sfn "${{{{outputs.{STORAGE_OUTPUT}}}}}" {where}'
+        )
         return JobPart(
             compute=compute,
             image=self.image,
@@ -103,7 +105,9 @@ class AmlTarget:
         parts: dict[str, Any] = {}
         if self.subscription_id and self.resource_group and self.workspace_name:
             space = Workspace(
-                subscription_id=self.subscription_id, resource_group=self.resource_group, name=self.workspace_name
+                subscription_id=self.subscription_id,
+                resource_group=self.resource_group,
+                name=self.workspace_name,
             )
             parts["workspace"] = asdict(space)
         if self.storage is not None:
@@ -127,10 +131,14 @@ def storage_of(header: Header) -> Storage | None:
     return Storage(**value) if value else None
 
 
-def read(config: Config, environ: Mapping[str, str], *, needed: bool) -> tuple[Config, tuple[Path, ...]]:
-    """Take workspace keys that are absent or not filled from the nearest workspace file, if there is one."""
+def read(
+    config: Config, environ: Mapping[str, str], *, needed: bool
+) -> tuple[Config, tuple[Path, ...]]:
+    """Take workspace keys that are absent or not filled from the nearest workspace file, if any."""
     wanted = {name: config.get(_SERVICE, name) for name in WORKSPACE_KEYS}
-    wanted = {name: value for name, value in wanted.items() if value is None or open_names(value, environ)}
+    wanted = {
+        name: value for name, value in wanted.items() if value is None or open_names(value, environ)
+    }
     file, values = _workspace_file(config.document.file.absolute().parent) if wanted else (None, {})
     for name, value in wanted.items():
         path = (_SERVICE, name)
@@ -139,7 +147,9 @@ def read(config: Config, environ: Mapping[str, str], *, needed: bool) -> tuple[C
         if file is not None:
             if value is not None:
                 text = f"the placeholder is not set; taken from {file.name}."
-                config = config.noted(config.problem(path, "N-workspace", text, severity=Severity.NOTE))
+                config = config.noted(
+                    config.problem(path, "N-workspace", text, severity=Severity.NOTE)
+                )
             config = config.with_value(path, values[WORKSPACE_KEYS[name]])
         elif value is not None:
             config = config.without(path)
@@ -150,13 +160,18 @@ def read(config: Config, environ: Mapping[str, str], *, needed: bool) -> tuple[C
 
 
 def _workspace_file(folder: Path) -> tuple[Path | None, Mapping[str, str]]:
-    """Return the nearest file that names a workspace: `config.json` here, `.azureml/config.json` here or above."""
-    for file in (folder / "config.json", *(above / ".azureml" / "config.json" for above in (folder, *folder.parents))):
+    """Return the nearest workspace file: `config.json` here, or in `.azureml` here or above."""
+    for file in (
+        folder / "config.json",
+        *(above / ".azureml" / "config.json" for above in (folder, *folder.parents)),
+    ):
         try:
             values = json.loads(file.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError):
             continue
-        if isinstance(values, dict) and all(_is_text(values.get(key)) for key in WORKSPACE_KEYS.values()):
+        if isinstance(values, dict) and all(
+            _is_text(values.get(key)) for key in WORKSPACE_KEYS.values()
+        ):
             return file, values
     return None, {}
 
@@ -166,23 +181,37 @@ def _is_text(value: Any) -> bool:
 
 
 def check(config: Config, *, needed: bool) -> Iterator[Problem]:
-    """Yield an error for each key that is needed and neither given nor found, and for what AML cannot do."""
+    """Yield an error for each key that is needed and not there, and for what AML cannot do."""
     for name in _REQUIRED if needed else ():
         path = (_SERVICE, name)
         if config.get(*path) is None and path not in config.broken:
             example = "msranni/nni" if name == "dockerImage" else "…"
             other = " or in 'config.json' beside the experiment" if name in WORKSPACE_KEYS else ""
-            text = f"platform aml needs '{name}'. Write '{name}: {example}' here{other}, or run with --backend local."
+            text = (
+                f"platform aml needs '{name}'. Write '{name}: {example}' here{other}, or run with "
+                "--backend local."
+            )
             yield config.problem((_SERVICE,), "E-required", text, key=True)
     if config.get(_SERVICE, "useActiveGpu") is not None:
-        text = "'useActiveGpu' has no effect: an AML job has its GPUs to itself; NNI refuses the key. Remove it."
+        text = (
+            "'useActiveGpu' has no effect: an AML job has its GPUs to itself; NNI refuses the "
+            "key. Remove it."
+        )
         yield config.warning((_SERVICE, "useActiveGpu"), "W-no-effect", text)
     for name in ("dockerImage", "computeTarget"):
         yield from check_expression(config, (_SERVICE, name))
     if config.get(_STORAGE, "storageType") == "NFS":
-        text = "NFS cannot be mounted into AML jobs. Use storageType AzureBlob, or name a datastore in 'amlc.job'."
+        text = (
+            "NFS cannot be mounted into AML jobs. Use storageType AzureBlob, or name a datastore "
+            "in 'amlc.job'."
+        )
         severity = Severity.ERROR if needed else Severity.NOTE
-        yield config.problem((_STORAGE, "storageType"), "E-storage" if needed else "N-storage", text, severity=severity)
+        yield config.problem(
+            (_STORAGE, "storageType"),
+            "E-storage" if needed else "N-storage",
+            text,
+            severity=severity,
+        )
 
 
 def settings(config: Config) -> AmlTarget:
@@ -200,15 +229,23 @@ def settings(config: Config) -> AmlTarget:
 
 
 def _storage(given: Mapping[str, Any]) -> Storage | None:
-    """Return the container that `sharedStorage` names whole, or None. The datastore's name is derived from it."""
-    needed = ("localMountPoint", "remoteMountPoint", "localMounted", "storageAccountName", "containerName")
+    """Return the container that `sharedStorage` names whole, and its datastore's name; or None."""
+    needed = (
+        "localMountPoint",
+        "remoteMountPoint",
+        "localMounted",
+        "storageAccountName",
+        "containerName",
+    )
     if given.get("storageType") != "AzureBlob" or not all(given.get(name) for name in needed):
         return None
     account, container = given["storageAccountName"], given["containerName"]
     name = f"amlc_{account}_{container}"
     clean = re.sub(r"[^a-z0-9_]", "_", name)
     return Storage(
-        datastore=clean if clean == name else f"{clean}_{hashlib.sha256(name.encode()).hexdigest()[:6]}",
+        datastore=clean
+        if clean == name
+        else f"{clean}_{hashlib.sha256(name.encode()).hexdigest()[:6]}",
         account_name=account,
         container_name=container,
         key_variable=key_variable(given.get("storageAccountKey")),
@@ -225,8 +262,10 @@ def open_backend(header: Header, runs: Path, *, parallel: int) -> Backend:
         raise missing_azure(err) from err
 
 
-def refresh(manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders) -> str:
-    """Record every job of the experiment that the workspace has and the ledger does not, with its results."""
+def refresh(
+    manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders
+) -> str:
+    """Record every job of the experiment that only the workspace knows, with its results."""
     try:
         from amlc.targets.aml.restore import restore
 

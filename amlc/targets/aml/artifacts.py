@@ -20,7 +20,7 @@ _RECORDS = "outputs/amlc"
 
 
 class Blobs:
-    """A blob store of one workspace, opened with what the workspace hands out for it, or with the sign-in."""
+    """A blob store of a workspace, opened with what that hands out for it, or with the sign-in."""
 
     def __init__(self, client: Client, datastore: str) -> None:
         self._client = client
@@ -28,22 +28,27 @@ class Blobs:
         self._opened: Any = None
 
     def sizes(self, prefix: str, doing: str) -> dict[str, int]:
-        """Return the blobs whose names begin with `prefix`, with their sizes in bytes; doing: for messages."""
+        """Return the blobs that begin with `prefix`, and their bytes; doing: for messages."""
 
         def sizes(container: Any) -> dict[str, int]:
-            return {str(blob.name): int(blob.size) for blob in container.list_blobs(name_starts_with=prefix)}
+            return {
+                str(blob.name): int(blob.size)
+                for blob in container.list_blobs(name_starts_with=prefix)
+            }
 
         found: dict[str, int] = self._do(doing, sizes)
         return found
 
     def chunks(self, name: str, doing: str, *, start: int) -> Iterator[bytes]:
         """Yield a blob from byte `start` on, which it has, in pieces. Raises BackendError."""
-        stream = self._do(doing, lambda container: container.download_blob(name, offset=start or None))
+        stream = self._do(
+            doing, lambda container: container.download_blob(name, offset=start or None)
+        )
         with _errors(doing):
             yield from stream.chunks()
 
     def _do(self, doing: str, action: Callable[[Any], Any]) -> Any:
-        """Return what the action does with the container: opened as it was before, and then in every way there is."""
+        """Return what the action does with the container, opened as before or else otherwise."""
         from azure.core.exceptions import HttpResponseError
 
         with _errors(doing):
@@ -69,22 +74,33 @@ class Blobs:
         if self._opened is not None:  # a shared access signature lasts for hours only
             yield self._opened
         path = f"/datastores/{self._datastore}"
-        facts = self._client.get(path, doing=f"datastore '{self._datastore}'", version=WORKSPACE_VERSION)["properties"]
+        facts = self._client.get(
+            path, doing=f"datastore '{self._datastore}'", version=WORKSPACE_VERSION
+        )["properties"]
         container = facts.get("containerName") or facts.get("filesystem")  # as Data Lake calls it
         if not container:
-            raise BackendError(f"datastore '{self._datastore}': it is no blob store, and amlc reads no other.")
-        url = f"{facts.get('protocol') or 'https'}://{facts['accountName']}.blob.{facts['endpoint']}"
+            raise BackendError(
+                f"datastore '{self._datastore}': it is no blob store, and amlc reads no other."
+            )
+        url = (
+            f"{facts.get('protocol') or 'https'}://{facts['accountName']}.blob.{facts['endpoint']}"
+        )
         secret = self._secret(path) if has_secret(facts) else None
         for credential in (secret, self._client.credential):
             if credential is not None:
                 yield ContainerClient(url, container, credential=credential)
 
     def _secret(self, path: str) -> str | None:
-        """Return the store's shared access signature or key; None when it is refused, for whatever reason."""
+        """Return the store's shared access signature or key; None when it is refused."""
         params = {"api-version": WORKSPACE_VERSION}
-        url, body = f"{self._client.scope}{path}/listSecrets", {"expirableSecret": True, "expireAfterHours": 1}
+        url, body = (
+            f"{self._client.scope}{path}/listSecrets",
+            {"expirableSecret": True, "expireAfterHours": 1},
+        )
         try:
-            answer = self._client.arm.call("POST", url, doing=f"datastore '{self._datastore}'", params=params, body=body)
+            answer = self._client.arm.call(
+                "POST", url, doing=f"datastore '{self._datastore}'", params=params, body=body
+            )
         except TransientError:
             raise
         except BackendError:
@@ -93,24 +109,26 @@ class Blobs:
 
 
 class Artifacts(Blobs):
-    """The store in which the service keeps what every job left: its logs, and what it wrote into `outputs`."""
+    """The store with what every job left: its logs, and what it wrote into `outputs`."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client, _STORE)
 
     def names(self, job: str, prefix: str) -> dict[str, int]:
-        """Return the artifacts of a job whose path begins with `prefix`, with their sizes in bytes."""
+        """Return the artifacts of a job whose path begins with `prefix`, and their bytes."""
         root = artifact(job, "")
         found = self.sizes(root + prefix, f"artifacts of '{job}'")
         return {name.removeprefix(root): size for name, size in found.items()}
 
     def read(self, job: str, path: str, *, start: int = 0) -> bytes:
-        """Return an artifact from byte `start` on; empty when there is no more, or no such artifact."""
+        """Return an artifact from byte `start` on; empty when there is no more, or none at all."""
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         def read(container: Any) -> bytes:
             try:
-                return bytes(container.download_blob(artifact(job, path), offset=start or None).readall())
+                return bytes(
+                    container.download_blob(artifact(job, path), offset=start or None).readall()
+                )
             except ResourceNotFoundError:
                 return b""
             except HttpResponseError as err:
@@ -123,7 +141,10 @@ class Artifacts(Blobs):
 
     def try_to_read(self) -> str:
         """Return the store's address once it was read. Raises BackendError."""
-        self._do("artifacts", lambda container: next(iter(container.list_blobs(name_starts_with=_ROOT)), None))
+        self._do(
+            "artifacts",
+            lambda container: next(iter(container.list_blobs(name_starts_with=_ROOT)), None),
+        )
         return str(self._opened.url)
 
     def try_to_write(self) -> None:
@@ -166,7 +187,7 @@ class _errors:  # noqa: N801 - reads as what it is: a context
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the runner of a job wrote down. outcomes: how trials ended. began: the runner came as far as a trial."""
+    """What a runner wrote down. outcomes: how trials ended. began: it came as far as a trial."""
 
     metrics: Sequence[Metric] = ()
     outcomes: Sequence[Outcome] = ()
@@ -174,7 +195,7 @@ class Records:
 
 
 def records(artifacts: Artifacts, job: str, trials: Collection[str]) -> Records:
-    """Return what the runner wrote down in `outputs/amlc/`: every report of `trials`, and how each of them ended."""
+    """Return what the runner wrote down in `outputs/amlc/` of `trials`: their reports and ends."""
     metrics: list[Metric] = []
     outcomes: list[Outcome] = []
     sizes = artifacts.names(job, f"{_RECORDS}/")
@@ -183,18 +204,23 @@ def records(artifacts: Artifacts, job: str, trials: Collection[str]) -> Records:
         if f"{folder}/metrics.jsonl" in sizes:
             content = artifacts.read(job, f"{folder}/metrics.jsonl")
             metrics += read_metrics(trial, lines_of(io.BytesIO(content)))
-        files = [f"{folder}/result.json", *sorted(name for name in sizes if name.startswith(f"{folder}/rank-"))]
+        files = [
+            f"{folder}/result.json",
+            *sorted(name for name in sizes if name.startswith(f"{folder}/rank-")),
+        ]
         found = [
             read_outcome(trial, artifacts.read(job, name).decode("utf-8", "replace"))
             for name in files
             if sizes.get(name, LONGEST_RESULT) < LONGEST_RESULT
         ]
-        outcomes += filter(None, [of_all_ranks([outcome for outcome in found if outcome is not None])])
+        outcomes += filter(
+            None, [of_all_ranks([outcome for outcome in found if outcome is not None])]
+        )
     return Records(metrics, outcomes, began=bool(sizes))
 
 
 def of_all_ranks(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Return how a distributed trial ended, whose processes ended so: as the one did that tells most of why.
+    """Return how a distributed trial ended: as the one of its processes did that tells most of why.
 
     When one fails, the others are ended.
     """

@@ -1,4 +1,4 @@
-"""Register what all jobs of a revision share: the code, the environment, the datastore; each once."""
+"""Register what all jobs of a revision share, each once: code, environment, datastore."""
 
 from __future__ import annotations
 
@@ -25,28 +25,30 @@ _DATASTORE = re.compile(r"(?:azureml:)?azureml://datastores/([\w-]+)/")
 
 
 def code_id(client: Client, folder: Path) -> str:
-    """Return the id of the code asset with the files of `folder`; they are uploaded only if no asset has them yet."""
+    """Return the id of the code asset with the files of `folder`, uploaded if none has them yet."""
     from azure.ai.ml._utils._asset_utils import IgnoreFile
     from azure.ai.ml.entities._assets._artifacts.code import Code
 
     files = str(folder.resolve())
 
     def register() -> str:
-        # The snapshot is what it is: an ignore file among the user's files has had its say when it was taken.
+        # The snapshot is what it is: an ignore file among the user's files has had its say when it
+        # was taken.
         content = Code(path=files, ignore_file=IgnoreFile(None))
         name = f"amlc-{str(content._hash_sha256)[:16]}"  # noqa: SLF001
         code = Code(name=name, version="1", path=files, ignore_file=IgnoreFile(None))
-        # Private (azure-ai-ml 1.35): the public way uploads as part of submitting a job, once for every job.
+        # Private (azure-ai-ml 1.35): the public way uploads as part of submitting a job, once for
+        # every job.
         return f"azureml:{client.ml._code.create_or_update(code).id}"  # noqa: SLF001
 
     return _persist(register, f"code of {folder}")
 
 
 def environment_id(client: Client, environment: Any, base: Path) -> str:
-    """Return the reference to use for a job's `environment`: as it is for a name, an asset for an image.
+    """Return the reference for a job's `environment`: a name as it is, an asset for an image.
 
-    The asset is named by the digest of its definition and made only if it is not there. Files that the definition
-    names lie below `base`.
+    The asset is named by the digest of its definition and made only if it is not there. Files that
+    the definition names lie below `base`.
     """
     if isinstance(environment, str):
         return environment
@@ -67,7 +69,9 @@ def names_files(environment: Any) -> bool:
     return isinstance(environment, Mapping) and bool(environment.keys() & {"build", "conda_file"})
 
 
-def _make_environment(client: Client, environment: Mapping[str, Any], base: Path, *, name: str, version: str) -> None:
+def _make_environment(
+    client: Client, environment: Mapping[str, Any], base: Path, *, name: str, version: str
+) -> None:
     from azure.ai.ml import load_environment
 
     text = io.StringIO(json.dumps({**environment, "name": name, "version": version}))
@@ -90,9 +94,10 @@ def _digest(environment: Mapping[str, Any], base: Path) -> str:
 
 
 def ensure_datastore(client: Client, storage: Storage, environ: Mapping[str, str]) -> str:
-    """Make the datastore of the shared storage, or give it the account key of the environment; return its name.
+    """Make the shared storage's datastore, or give it the key of the environment; return its name.
 
-    The key goes to the workspace and nowhere else. Raises BackendError when it is needed and not set.
+    The key goes to the workspace and nowhere else. Raises BackendError when it is needed and not
+    set.
     """
     path, doing = f"/datastores/{storage.datastore}", f"datastore '{storage.datastore}'"
     found = client.get(path, doing=doing, version=WORKSPACE_VERSION, missing=True)
@@ -107,15 +112,23 @@ def ensure_datastore(client: Client, storage: Storage, environ: Mapping[str, str
 
 def no_key(storage: Storage) -> str:
     """Return what to do when the account key of the shared storage is needed and not there."""
-    what = f"sharedStorage: the workspace does not know the storage account '{storage.account_name}' yet"
+    what = (
+        f"sharedStorage: the workspace does not know the storage account '{storage.account_name}' "
+        "yet"
+    )
     if storage.key_variable is None:
         return f"{what}. Write storageAccountKey: ${{AZURE_STORAGE_KEY}}, and export that variable."
-    return f"{what}, and ${storage.key_variable} is not set. Export the account key in it, and submit again."
+    return (
+        f"{what}, and ${storage.key_variable} is not set. Export the account key in it, and "
+        "submit again."
+    )
 
 
 def _secret(client: Client, path: str, doing: str) -> str | None:
     params = {"api-version": WORKSPACE_VERSION}
-    answer = client.arm.call("POST", f"{client.scope}{path}/listSecrets", doing=doing, params=params, body={})
+    answer = client.arm.call(
+        "POST", f"{client.scope}{path}/listSecrets", doing=doing, params=params, body={}
+    )
     key = (answer or {}).get("key")
     return str(key) if key else None
 
@@ -134,7 +147,7 @@ def _make_datastore(client: Client, storage: Storage, key: str) -> None:
 
 
 def check(problem: Callable[[Client, Any], str | None], client: Client, what: Any) -> str:
-    """Raise BackendError for the problem that there is with something that jobs need, if there is one.
+    """Raise BackendError for the problem with something that jobs need, if there is one.
 
     What may not be looked at is a warning: to create jobs needs no right to read what they use.
     """
@@ -149,29 +162,39 @@ def check(problem: Callable[[Client, Any], str | None], client: Client, what: An
 
 
 def environment_problem(client: Client, environment: Any) -> str | None:
-    """Return what is wrong with a job's `environment`, or None; one of a registry, and an image, are not looked at."""
+    """Return what is wrong with a job's `environment`, or None; images are not looked at."""
     if not isinstance(environment, str) or "/" in environment:
         return None
     reference = environment.removeprefix("azureml:")
     name, _, version = reference.replace("@", ":").partition(":")
-    path = f"/environments/{name}" if "@" in reference else f"/environments/{name}/versions/{version}"
-    if client.get(path, doing=f"environment '{reference}'", version=ASSETS_VERSION, missing=True) is not None:
+    path = (
+        f"/environments/{name}" if "@" in reference else f"/environments/{name}/versions/{version}"
+    )
+    if (
+        client.get(path, doing=f"environment '{reference}'", version=ASSETS_VERSION, missing=True)
+        is not None
+    ):
         return None
     return (
-        f"environment '{reference}': there is none of that name and version in workspace '{client.workspace.name}'. "
-        f"az ml environment list --name {name} shows those there are; check amlc.environment, or make it: "
-        f"az ml environment create --name {name} --image msranni/nni."
+        f"environment '{reference}': there is none of that name and version in workspace "
+        f"'{client.workspace.name}'. az ml environment list --name {name} shows those there are; "
+        f"check amlc.environment, or make it: az ml environment create --name {name} --image "
+        "msranni/nni."
     )
 
 
 def datastore_problem(client: Client, name: str) -> str | None:
     """Return what is wrong with a datastore that a job's inputs or outputs name, or None."""
     path = f"/datastores/{name}"
-    if client.get(path, doing=f"datastore '{name}'", version=WORKSPACE_VERSION, missing=True) is not None:
+    if (
+        client.get(path, doing=f"datastore '{name}'", version=WORKSPACE_VERSION, missing=True)
+        is not None
+    ):
         return None
     return (
-        f"datastore '{name}': there is none of that name in workspace '{client.workspace.name}'. az ml datastore list "
-        "shows those there are; check the paths in amlc.job.inputs and amlc.job.outputs."
+        f"datastore '{name}': there is none of that name in workspace '{client.workspace.name}'. "
+        "az ml datastore list shows those there are; check the paths in amlc.job.inputs and "
+        "amlc.job.outputs."
     )
 
 
@@ -183,26 +206,32 @@ def datastores_of(job: Mapping[str, Any]) -> list[str]:
 
 
 def compute_problem(client: Client, compute: str | None) -> str | None:
-    """Return what is wrong with a compute target, or None; a job without one runs on serverless compute."""
+    """Return what is wrong with a compute target, or None; a job without one is serverless."""
     name = (compute or "").removeprefix("azureml:")
     if not name or "/" in name:
         return None
-    found = client.get(f"/computes/{name}", doing=f"compute '{name}'", version=WORKSPACE_VERSION, missing=True)
+    found = client.get(
+        f"/computes/{name}", doing=f"compute '{name}'", version=WORKSPACE_VERSION, missing=True
+    )
     where = f"workspace '{client.workspace.name}'"
     if found is None:
         return (
-            f"compute '{name}': there is none of that name in {where}. Check trainingService.computeTarget, or make "
-            f"it: az ml compute create --type AmlCompute --name {name} --size Standard_DS3_v2 --max-instances 4."
+            f"compute '{name}': there is none of that name in {where}. Check "
+            "trainingService.computeTarget, or make it: az ml compute create --type AmlCompute "
+            f"--name {name} --size Standard_DS3_v2 --max-instances 4."
         )
     state = str(found["properties"].get("provisioningState") or "")
     if state in ("Failed", "Deleting", "Canceled"):
         errors = waiting_reason(found) or ""
-        return f"compute '{name}' in {where} is in state {state}. {errors} Mend it in the studio, or name another."
+        return (
+            f"compute '{name}' in {where} is in state {state}. {errors} Mend it in the studio, or "
+            "name another."
+        )
     return None
 
 
 def waiting_reason(compute: Mapping[str, Any]) -> str | None:
-    """Return what a compute target itself says keeps it from running jobs, such as a quota, or None."""
+    """Return what a compute target says keeps it from running jobs, such as a quota, or None."""
     properties = compute.get("properties") or {}
     errors = [*(properties.get("provisioningErrors") or ())]
     errors += (properties.get("properties") or {}).get("errors") or ()
@@ -214,12 +243,15 @@ def waiting_reason(compute: Mapping[str, Any]) -> str | None:
 
 
 def _persist(action: Callable[[], Result], doing: str) -> Result:
-    """Do what may be done twice; repeat it when the answer was cut short. The client's prints are kept off stderr."""
+    """Do what may be done twice, again when the answer was cut short; the client prints nothing."""
     from azure.core.exceptions import AzureError
 
     for attempt in range(1, _TRIES + 1):
         try:
-            with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            with (
+                contextlib.redirect_stderr(io.StringIO()),
+                contextlib.redirect_stdout(io.StringIO()),
+            ):
                 return action()
         except (AzureError, ValueError, OSError) as err:
             error = unreadable(err) or explained(err, doing)

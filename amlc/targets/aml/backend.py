@@ -22,7 +22,10 @@ from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, get_job
 from amlc.targets.aml.observe import PATIENCE, Observer
 from amlc.targets.aml.outputs import Outputs
 
-_SHORTEST_S, _LONGEST_S = 1.0, 20.0  # between two looks at all jobs; the longer nothing changes, the longer
+_SHORTEST_S, _LONGEST_S = (
+    1.0,
+    20.0,
+)  # between two looks at all jobs; the longer nothing changes, the longer
 _SHARE = 10  # a look may take a tenth of the time
 _WORTH = 20  # jobs that should have ended for each call of a look that takes more than a few
 _FEW, _EACH_S = 2, 0.1
@@ -32,7 +35,7 @@ _LOGS = ("user_logs/", "azureml-logs/70_driver_log")
 
 
 class AmlBackend:
-    """Runs jobs in the workspace that `header` names. Signs in, and imports what is slow, at the first call."""
+    """Runs jobs in the workspace of `header`; signs in, and imports what is slow, when called."""
 
     slots: int | None = None
     has_gpus = True  # the cluster's business
@@ -41,8 +44,9 @@ class AmlBackend:
         workspace = workspace_of(header)
         if workspace is None:
             raise BackendError(
-                f"{header.experiment}: it was compiled without a workspace. Give trainingService platform aml, "
-                "subscriptionId, resourceGroup, workspaceName and computeTarget, and compile again."
+                f"{header.experiment}: it was compiled without a workspace. Give trainingService "
+                "platform aml, subscriptionId, resourceGroup, workspaceName and computeTarget, "
+                "and compile again."
             )
         self.client = Client(workspace)
         self._parallel = parallel
@@ -65,9 +69,12 @@ class AmlBackend:
         for answer in self._submitter.submit(batch, parallel=self._parallel):
             self._unanswered.discard(answer.job)
             if answer.refused is None:
-                self._seen[answer.job] = Observation(job=answer.job, status=Status.WAITING, url=answer.url)
+                self._seen[answer.job] = Observation(
+                    job=answer.job, status=Status.WAITING, url=answer.url
+                )
             yield answer
-        self._soon(min(_LONGEST_S, _EACH_S * len(self._seen) / _SMALL_PAGE))  # so many cannot all have news at once
+        # So many cannot all have news at once.
+        self._soon(min(_LONGEST_S, _EACH_S * len(self._seen) / _SMALL_PAGE))
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
         self._unanswered |= jobs.keys()
@@ -116,7 +123,9 @@ class AmlBackend:
 
     def examine(self, build: Path, /) -> Iterator[Check]:
         try:
-            yield from examine(self.client, self._artifacts, storage_of(self._header), build, self._environ)
+            yield from examine(
+                self.client, self._artifacts, storage_of(self._header), build, self._environ
+            )
         except ModuleNotFoundError as err:
             raise missing_azure(err) from err
 
@@ -124,7 +133,8 @@ class AmlBackend:
         sizes: Counter[str] = Counter()
         printed: defaultdict[str, Printed] = defaultdict(Printed)
         while True:
-            found = get_job(self.client, job)  # asked before reading, so that the last words are not missed
+            # Asked before reading, so that the last words are not missed.
+            found = get_job(self.client, job)
             if found is None:
                 raise BackendError(f"job '{job}': the workspace does not have it (any more).")
             names = [name for prefix in _LOGS for name in self._artifacts.names(job, prefix)]
@@ -143,7 +153,9 @@ class AmlBackend:
         found = self.observer.look(jobs)
         found += self._deleted(set(jobs) - {seen.job for seen in found} - self._unanswered)
         unread = self.observer.unread
-        if found and all(seen.job in unread and unread[seen.job].tries > PATIENCE for seen in found):
+        if found and all(
+            seen.job in unread and unread[seen.job].tries > PATIENCE for seen in found
+        ):
             raise unread[found[0].job].error  # nothing else is at work, and it does not heal
         now = time.monotonic()
         self._outage = None
@@ -159,7 +171,7 @@ class AmlBackend:
         return found
 
     def _until_worth_it(self, found: Sequence[Observation], now: float) -> float:
-        """Return after how many seconds another look is worth its calls, by how many jobs ended since the last one."""
+        """Return after how many seconds a look is worth its calls: by how many jobs ended."""
         ended = sum(seen.status.ended and not self._seen_ended(seen.job) for seen in found)
         if not ended:
             return max(self._pause_s * 1.5, _EACH_S * self.observer.calls)
@@ -170,7 +182,7 @@ class AmlBackend:
         return job in self._seen and self._seen[job].status.ended
 
     def _deleted(self, jobs: Collection[str]) -> list[Observation]:
-        """Return what is to be said of jobs that were there: a person took them away, and does not want them again."""
+        """Return what is said of jobs that were there: a person took them away."""
         text = "somebody deleted it in the workspace"
         return [Observation(job=job, status=Status.CANCELED, error=text) for job in sorted(jobs)]
 

@@ -1,4 +1,4 @@
-"""Hold what talks to one workspace: the Azure ML client where jobs are made, and plain REST for the rest."""
+"""Hold what talks to a workspace: the Azure ML client where jobs are made, and plain REST else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ASSETS_VERSION = "2023-04-01-preview"
 
 
 class Client:
-    """One workspace. Nothing is sent, and little imported, before it is needed; safe to share between threads."""
+    """One workspace. Nothing is sent, little imported, before the need; threads may share it."""
 
     def __init__(self, workspace: Workspace, credential: OneToken | None = None) -> None:
         from amlc.targets.aml.throttle import Pace, PacedTransport
@@ -48,7 +48,9 @@ class Client:
     def credential(self) -> OneToken:
         """Who calls. Raises BackendError for settings of which none can be made."""
         with self._lock:
-            return self._given or sign_in(os.environ, self.workspace.subscription_id, cloud().authority)
+            return self._given or sign_in(
+                os.environ, self.workspace.subscription_id, cloud().authority
+            )
 
     @cached_property
     def _retry(self) -> Patience:
@@ -76,14 +78,19 @@ class Client:
         uri = str(self.facts.get("mlFlowTrackingUri") or "")
         host = urlsplit(uri).netloc
         if not host:
-            raise BackendError(f"workspace '{self.workspace.name}': it has no MLflow address; is it still being made?")
+            raise BackendError(
+                f"workspace '{self.workspace.name}': it has no MLflow address; is it still being "
+                "made?"
+            )
         return self._rest(f"https://{host}")
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
-        """What Azure says of the workspace. Raises BackendError when there is none, or no permission to see it."""
+        """What Azure says of the workspace. Raises BackendError if none can be seen."""
         with self._lock:
-            answer = self.get("", doing=f"workspace '{self.workspace.name}'", version=WORKSPACE_VERSION)
+            answer = self.get(
+                "", doing=f"workspace '{self.workspace.name}'", version=WORKSPACE_VERSION
+            )
         properties: Mapping[str, Any] = (answer or {}).get("properties") or {}
         return properties
 
@@ -116,7 +123,7 @@ class Client:
             )
 
     def get(self, path: str, *, doing: str, version: str, missing: bool = False) -> Any:
-        """Return the JSON of something below the workspace; with `missing`, None if there is no such thing."""
+        """Return the JSON of a thing in the workspace; with `missing`, None if it is not there."""
         params = {"api-version": version}
         return self.arm.call("GET", self.scope + path, doing=doing, params=params, missing=missing)
 
@@ -126,7 +133,7 @@ class Client:
         return self._transport.last_put
 
     def user_headers(self) -> dict[str, str]:
-        """Return what a job needs that runs as the user: a token for Azure ML, as the client sends it."""
+        """Return the header of a job that runs as the user: a token for Azure ML."""
         return {"x-azureml-token": self.credential.get_token(f"{cloud().aml}/.default").token}
 
     def close(self) -> None:
@@ -138,12 +145,18 @@ class Client:
         return f"{cloud().management}/.default"
 
     def _rest(self, base: str) -> Rest:
-        return Rest(base, self._token_scope, credential=self.credential, transport=self._transport, retry=self._retry)
+        return Rest(
+            base,
+            self._token_scope,
+            credential=self.credential,
+            transport=self._transport,
+            retry=self._retry,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Where Azure is: its management, the resource that is Azure ML itself, and who signs in; None: as usual."""
+    """Where Azure is: its management, Azure ML as a resource, and who signs in; None: as usual."""
 
     management: str = "https://management.azure.com"
     aml: str = "https://ml.azure.com"
@@ -152,7 +165,7 @@ class Cloud:
 
 @cache
 def cloud() -> Cloud:
-    """Return the cloud; the client, slow to import, is asked for it only where it is not the public one."""
+    """Return the cloud; the client, slow to import, is asked only for one that is not public."""
     if not any(name in os.environ for name in _CLOUD_VARIABLES):
         return Cloud()
     from azure.ai.ml import _azure_environments as clouds  # there is no public way (1.35)
@@ -175,15 +188,22 @@ def _cloud(clouds: Any) -> Cloud:
 
 
 def _quieten() -> None:
-    """Keep the libraries from writing into the user's terminal what is said in one line when it matters."""
-    for name in ("azure.ai.ml._utils._experimental", "azure.ai.ml", "azure.identity", "azure.core", "msrest"):
+    """Keep the libraries from writing to the terminal what is said in one line when it matters."""
+    for name in (
+        "azure.ai.ml._utils._experimental",
+        "azure.ai.ml",
+        "azure.identity",
+        "azure.core",
+        "msrest",
+    ):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _remember_git() -> None:
-    """Have the client look at the git repository once; it starts up to five git processes for every job otherwise.
+    """Have the client look at the git repository once, not with five processes for every job.
 
-    There is no switch for it (azure-ai-ml 1.35), so the function it calls is replaced by one that remembers.
+    There is no switch for it (azure-ai-ml 1.35), so the function it calls is replaced by one that
+    remembers.
     """
     operations: Any = import_module("azure.ai.ml.operations._job_operations")
     with suppress(AttributeError):
@@ -193,7 +213,7 @@ def _remember_git() -> None:
 
 
 class _Remembered:
-    """A function without arguments that is called once; each caller gets a copy of the mapping, to change at will."""
+    """A function without arguments that is called once; each caller gets a copy of the mapping."""
 
     def __init__(self, original: Callable[[], dict[str, str]]) -> None:
         self._known = cache(original)

@@ -1,4 +1,4 @@
-"""Check one after the other what an experiment on AML needs, and say what to do about what is missing."""
+"""Check one by one what an experiment on AML needs, and say what to do about what is missing."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ _IMAGE = re.compile(
 
 
 def examine(
-    client: Client, artifacts: Artifacts, storage: Storage | None, build: Path, environ: Mapping[str, str]
+    client: Client,
+    artifacts: Artifacts,
+    storage: Storage | None,
+    build: Path,
+    environ: Mapping[str, str],
 ) -> Iterator[Check]:
-    """Yield the checks as they are made; nothing is checked that needs what failed before. build: a build folder."""
+    """Yield the checks as they are made; none needs what failed before. build: a build folder."""
     job = _first_job(build)
     environment, compute = job.get("environment"), job.get("compute")
     needed: list[tuple[str, Callable[[], str]]] = [
@@ -82,10 +86,14 @@ def _environment(client: Client, environment: Any) -> str:
     image = str(environment.get("image") or "") if isinstance(environment, Mapping) else ""
     if image and not _IMAGE.fullmatch(image):
         raise BackendError(
-            f"'{image}' is no image reference such as msranni/nni:v3.0 or registry.example.com/team/image:1. "
-            "Check trainingService.dockerImage."
+            f"'{image}' is no image reference such as msranni/nni:v3.0 or "
+            "registry.example.com/team/image:1. Check trainingService.dockerImage."
         )
-    return f"image '{image}' (whether it can be pulled shows when a node does so)" if image else "as amlc.job says"
+    return (
+        f"image '{image}' (whether it can be pulled shows when a node does so)"
+        if image
+        else "as amlc.job says"
+    )
 
 
 def _refuse(problem: str | None) -> None:
@@ -93,7 +101,9 @@ def _refuse(problem: str | None) -> None:
         raise BackendError(problem)
 
 
-def _datastore(client: Client, job: Mapping[str, Any], storage: Storage | None, environ: Mapping[str, str]) -> str:
+def _datastore(
+    client: Client, job: Mapping[str, Any], storage: Storage | None, environ: Mapping[str, str]
+) -> str:
     name = "workspaceblobstore"
     known = [storage.datastore] if storage is not None else []
     for each in [name, *(one for one in assets.datastores_of(job) if one not in known)]:
@@ -101,14 +111,16 @@ def _datastore(client: Client, job: Mapping[str, Any], storage: Storage | None, 
     if storage is None:
         return f"'{name}'"
     path = f"/datastores/{storage.datastore}"
-    shared = client.get(path, doing=f"datastore '{storage.datastore}'", version=WORKSPACE_VERSION, missing=True)
+    shared = client.get(
+        path, doing=f"datastore '{storage.datastore}'", version=WORKSPACE_VERSION, missing=True
+    )
     if shared is None and not environ.get(storage.key_variable or ""):
         raise BackendError(assets.no_key(storage))
     return f"'{name}', and '{storage.datastore}' {'is there' if shared else 'is made at submit'}"
 
 
 def _artifacts(artifacts: Artifacts) -> str:
-    """Read an artifact, which the results of failed trials and logs need, and write one, as jobs do."""
+    """Read an artifact, as results of failed trials and logs need it, and write one, as jobs do."""
     where = artifacts.try_to_read()
     try:
         artifacts.try_to_write()

@@ -11,7 +11,8 @@ from amlc.errors import BackendError, TransientError, shorten
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _FIELD = re.compile(r'"([\w.]+)":\s*\[\s*"([^"]+)"')
 _TRIED = re.compile(
-    r"^\s*(AzureCli(?:OrDefault)?|Environment|WorkloadIdentity|ManagedIdentity)Credential: (.+)", re.MULTILINE
+    r"^\s*(AzureCli(?:OrDefault)?|Environment|WorkloadIdentity|ManagedIdentity)Credential: (.+)",
+    re.MULTILINE,
 )
 _NOT_SET_UP = ("not fully configured", "authentication unavailable")
 _SIGN_IN = (
@@ -41,12 +42,14 @@ def explained(err: Exception, doing: str) -> BackendError:
     if isinstance(err, azure.ClientAuthenticationError):
         return BackendError(f"not signed in to Azure: {failed_way(str(err))} {_SIGN_IN}")
     if isinstance(err, (azure.ServiceRequestError, azure.ServiceResponseError)):
-        return TransientError(f"{doing}: Azure cannot be reached: {first_line(str(err))} Check the network. {_AGAIN}")
+        return TransientError(
+            f"{doing}: Azure cannot be reached: {first_line(str(err))} Check the network. {_AGAIN}"
+        )
     return BackendError(f"{doing}: {first_line(str(err))}")
 
 
 def failed_way(text: str) -> str:
-    """Return what went wrong with the last way to sign in that is set up, out of all that were tried."""
+    """Return what went wrong with the last way to sign in that is set up."""
     said = text
     for way, found in _TRIED.findall(text):
         _, asked, answer = found.partition("Token request error: ")
@@ -66,20 +69,22 @@ def _refused(err: Any, status: int, doing: str) -> BackendError:
         return BackendError(f"{doing}: Azure does not accept the sign-in: {said} {_SIGN_IN}")
     if status == 403:
         return ForbiddenError(
-            f"{doing}: no permission: {said} Ask for the role 'AzureML Data Scientist' on the workspace, or sign in "
-            "as somebody who has it (az account show says who you are)."
+            f"{doing}: no permission: {said} Ask for the role 'AzureML Data Scientist' on the "
+            "workspace, or sign in as somebody who has it (az account show says who you are)."
         )
     if status == 404:
         key = _NOT_FOUND.get(code.lower())
         hint = f"Check trainingService.{key}." if key else "Check its name for a typo."
         return BackendError(f"{doing}: not found: {said} {hint}")
     if status in (408, 429) or status >= 500:
-        return TransientError(f"{doing}: Azure still answers {status} {code}: {said} Try again in a while. {_AGAIN}")
+        return TransientError(
+            f"{doing}: Azure still answers {status} {code}: {said} Try again in a while. {_AGAIN}"
+        )
     return BackendError(f"{doing}: Azure refused it ({code or status}): {said}")
 
 
 def reason(err: Any) -> tuple[str, str]:
-    """Return the error code and the message of an HTTP error, each perhaps empty; the message is one line."""
+    """Return the code and the message, in one line, of an HTTP error, each perhaps empty."""
     try:
         body = json.loads(err.response.text())["error"]
         return str(body.get("code") or ""), first_line(str(body.get("message") or ""), most=10)
@@ -88,7 +93,7 @@ def reason(err: Any) -> tuple[str, str]:
 
 
 def field_errors(text: str) -> str:
-    """Return what the client's validation says of each field, out of its nested JSON, as one line."""
+    """Return what the client's validation says of each field in its nested JSON, as one line."""
     plain = _ANSI.sub("", text).replace("\\\\", "\\").replace('\\"', '"').replace("\\n", "\n")
     found = [f"{name}: {said}" for name, said in _FIELD.findall(plain) if name != "_schema"]
     return first_line("; ".join(found[:3])) if found else first_line(text, most=3)

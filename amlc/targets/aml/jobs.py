@@ -1,4 +1,4 @@
-"""Create jobs, one call each and many side by side, and find out what became of a call that was not answered."""
+"""Create jobs, a call each and many side by side, and look what became of one without an answer."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, t
 
 # What differs from job to job; the client checks the rest once for all jobs that have it in common.
 _OWN = ("name", "display_name", "environment_variables", "tags", "properties")
-_MAPPINGS = {"environment_variables": "environmentVariables", "tags": "tags", "properties": "properties"}
+_MAPPINGS = {
+    "environment_variables": "environmentVariables",
+    "tags": "tags",
+    "properties": "properties",
+}
 _TRIES = 3
 # What of a header the job says elsewhere, or matters on this machine only.
 _SAID = ("backend", "experiment", "revision", "target")
 
 
 class Submitter:
-    """Creates the jobs of one experiment; what they share is registered when the first of them is created."""
+    """Creates the jobs of one experiment; what they share is registered with the first of them."""
 
     def __init__(self, client: Client, header: Header, environ: Mapping[str, str]) -> None:
         self._client = client
@@ -48,15 +52,19 @@ class Submitter:
     def submit(self, batch: Sequence[Submission], *, parallel: int) -> Iterator[Submitted]:
         """Create the jobs, at most `parallel` at a time, yielding each answer as it comes.
 
-        A job file that is not accepted concerns its job alone as soon as another job is accepted; two such without any
-        that is accepted are taken for a fault that all jobs share. Raises BackendError for that, and at the first job
-        that cannot be created for another reason; what is under way then is answered first.
+        A job file that is not accepted concerns its job alone as soon as another job is accepted;
+        two such without any that is accepted are taken for a fault that all jobs share. Raises
+        BackendError for that, and at the first job that cannot be created for another reason; what
+        is under way then is answered first.
         """
         failures: list[BackendError] = []
         refused: list[Submitted] = []
         with ThreadPoolExecutor(parallel, thread_name_prefix="submit") as pool:
             for future in in_flight(
-                pool, self._calls(batch), parallel, lambda: bool(failures) or len(refused) >= parallel
+                pool,
+                self._calls(batch),
+                parallel,
+                lambda: bool(failures) or len(refused) >= parallel,
             ):
                 try:
                     yield future.result()
@@ -76,7 +84,7 @@ class Submitter:
         yield from refused
 
     def _calls(self, batch: Sequence[Submission]) -> Iterator[Callable[[], Submitted]]:
-        """Yield what creates each job, up to one that cannot be prepared; each in its turn: there may be thousands."""
+        """Yield what creates each job, made in its turn, up to one that cannot be prepared."""
         for submission in batch:
             try:
                 yield partial(self._create, submission, self._prepared(submission))
@@ -85,7 +93,7 @@ class Submitter:
                 return
 
     def _prepared(self, submission: Submission) -> dict[str, Any]:
-        """Return the job's values with the ids of what it shares with others in place of what they stand for."""
+        """Return the job's values with the ids of what it shares in their places."""
         values = _read(submission)
         folder = submission.folder
         compute = values.get("compute")
@@ -94,15 +102,23 @@ class Submitter:
         storage = self._storage
         if storage is not None:
             ensure = assets.ensure_datastore
-            self._once("storage", storage.datastore, lambda: ensure(self._client, storage, self._environ))
+            self._once(
+                "storage", storage.datastore, lambda: ensure(self._client, storage, self._environ)
+            )
         for name in assets.datastores_of(values):
             if storage is None or name != storage.datastore:
-                self._once("datastore", name, partial(check, assets.datastore_problem, client, name))
+                self._once(
+                    "datastore", name, partial(check, assets.datastore_problem, client, name)
+                )
         code, environment = values.get("code"), values.get("environment")
         if isinstance(code, str) and not code.startswith(("azureml:", "/subscriptions/")):
             snapshot = (folder / code).resolve()  # the same, seen from another folder of job files
-            values["code"] = self._once("code", str(snapshot), lambda: assets.code_id(self._client, snapshot))
-        self._once("known", environment, lambda: check(assets.environment_problem, client, environment))
+            values["code"] = self._once(
+                "code", str(snapshot), lambda: assets.code_id(self._client, snapshot)
+            )
+        self._once(
+            "known", environment, lambda: check(assets.environment_problem, client, environment)
+        )
         seen_from = str(folder) if assets.names_files(environment) else None
         values["environment"] = self._once(
             "environment",
@@ -118,9 +134,13 @@ class Submitter:
         return self._known[known]
 
     def _marked(self, values: dict[str, Any], submission: Submission) -> dict[str, Any]:
-        """Return the values with the marks by which the job is found again; Azure ML takes texts only."""
+        """Return the values with the marks by which the job is found again; all are texts."""
         tags = _texts({**(values.get("tags") or {}), DIGEST: _digest(_sha256(submission.content))})
-        marks = {EXPERIMENT: tags.get(EXPERIMENT), REVISION: self._header.revision, HEADER: _header_text(self._header)}
+        marks = {
+            EXPERIMENT: tags.get(EXPERIMENT),
+            REVISION: self._header.revision,
+            HEADER: _header_text(self._header),
+        }
         return {
             **values,
             "tags": tags,
@@ -140,26 +160,34 @@ class Submitter:
     def _put(self, values: Mapping[str, Any], base: Path) -> str | None:
         """Create one job and return its page.
 
-        What the Azure ML client sends for the first of a shape is the pattern for the others: it needs a core for 75
-        jobs a second, most of that to make objects of the answers (1.35).
+        What the Azure ML client sends for the first of a shape is the pattern for the others: it
+        needs a core for 75 jobs a second, most of that to make objects of the answers (1.35).
         """
-        key = json.dumps({name: value for name, value in values.items() if name not in _OWN}, sort_keys=True)
+        key = json.dumps(
+            {name: value for name, value in values.items() if name not in _OWN}, sort_keys=True
+        )
         shape = self._shapes.setdefault(key, _Shape())
         with shape.lock:
             if shape.pattern is None:
-                made = self._client.ml.jobs.create_or_update(self._load(values, base), skip_validation=True)
+                made = self._client.ml.jobs.create_or_update(
+                    self._load(values, base), skip_validation=True
+                )
                 url, body = self._client.last_put
-                shape.pattern = _Pattern(url.replace(f"/{values['name']}?", "/{name}?"), json.loads(body), values)
+                shape.pattern = _Pattern(
+                    url.replace(f"/{values['name']}?", "/{name}?"), json.loads(body), values
+                )
                 studio: str | None = made.studio_url
                 return studio
         url = shape.pattern.url.format(name=values["name"])
         headers = self._client.user_headers() if shape.pattern.as_user else {}
-        response = self._client.arm.send("PUT", url, body=shape.pattern.body(values), headers=headers)
+        response = self._client.arm.send(
+            "PUT", url, body=shape.pattern.body(values), headers=headers
+        )
         response.raise_for_status()
         return view(response.json()).url(self._client.tenant)
 
     def _create(self, submission: Submission, values: Mapping[str, Any]) -> Submitted:
-        """Create one job; after an answer that says neither yes nor no, look whether it is there."""
+        """Create one job; after an answer that says neither yes nor no, look if it is there."""
         for attempt in range(1, _TRIES + 1):
             try:
                 return Submitted(submission.job, url=self._put(values, submission.folder))
@@ -168,7 +196,8 @@ class Submitter:
                 again = isinstance(error, TransientError) or status == 409
                 if not again and status != 400:
                     raise error from err
-                # The job may be there already; whether it is does not depend on how the service words it.
+                # The job may be there already; whether it is does not depend on how the service
+                # words it.
                 found = get_job(self._client, submission.job)
                 if found is not None:
                     return adopted(found, _sha256(submission.content), self._client.tenant, values)
@@ -191,7 +220,7 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """What was sent for a job made of `values`: to `url`, in which {name} stands for the job's, and the body."""
+    """What was sent for a job of `values`: to `url`, with {name} for the job's, and the body."""
 
     url: str
     sent: Mapping[str, Any]
@@ -203,11 +232,15 @@ class _Pattern:
         return (self.sent["properties"].get("identity") or {}).get("identityType") == "UserIdentity"
 
     def body(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what to send for another job of the shape: what the client added by itself stays."""
+        """Return what to send for another job of the shape; what the client added stays."""
         properties = {**self.sent["properties"], "displayName": values.get("display_name")}
         for name, field in _MAPPINGS.items():
             mine, theirs = values.get(name) or {}, self.values.get(name) or {}
-            added = {key: value for key, value in (properties.get(field) or {}).items() if key not in theirs}
+            added = {
+                key: value
+                for key, value in (properties.get(field) or {}).items()
+                if key not in theirs
+            }
             properties[field] = {**added, **mine}
         return {**self.sent, "properties": properties}
 
@@ -216,7 +249,10 @@ class _NotAcceptedError(BackendError):
     """The service, or its client, has something against the job file."""
 
     def __init__(self, job: str, said: str) -> None:
-        super().__init__(f"job '{job}': Azure ML does not accept the job file: {said} See amlc.job and your templates.")
+        super().__init__(
+            f"job '{job}': Azure ML does not accept the job file: {said} See amlc.job and your "
+            "templates."
+        )
         self.job = job
 
 
@@ -238,40 +274,54 @@ def _classified(err: Exception, job: str) -> BackendError:
     raise err
 
 
-def adopted(found: View, sha256: str | None, tenant: str | None, values: Mapping[str, Any] | None = None) -> Submitted:
-    """Return the answer for a job that is there already: it is ours if it was made of the file with that SHA-256.
+def adopted(
+    found: View, sha256: str | None, tenant: str | None, values: Mapping[str, Any] | None = None
+) -> Submitted:
+    """Return the answer for a job that is there: ours if made of the file with that SHA-256.
 
-    Whatever else made it, it is ours too if it runs the same: as `values` say, those of the file with texts for
-    variables, or, where they are not known and nothing says of which file it was made, as its name says.
+    Whatever else made it, it is ours too if it runs the same: as `values` say, those of the file
+    with texts for variables, or, where they are not known and nothing says of which file it was
+    made, as its name says.
     """
     theirs, ours = found.tags.get(DIGEST), sha256 and _digest(sha256)
     if theirs == ours or ours is None:
         return Submitted(found.name, url=found.url(tenant))
-    if _runs_the_same(found, values) if values is not None else theirs is None and _runs_what_its_name_says(found):
+    if (
+        _runs_the_same(found, values)
+        if values is not None
+        else theirs is None and _runs_what_its_name_says(found)
+    ):
         return Submitted(found.name, url=found.url(tenant))
     return Submitted(
         found.name,
         refused=(
-            f"{CONFLICT}the workspace has a job '{found.name}' made of another file (digest {theirs or 'none'}, status "
-            f"{found.raw_status}, created {found.created or 'at an unknown time'}); this one's is {ours}. The next "
-            "submit looks again. Run it under the next attempt's name with: amlc submit --retry failed, or set "
-            "amlc.namespace to keep the two apart."
+            f"{CONFLICT}the workspace has a job '{found.name}' made of another file (digest "
+            f"{theirs or 'none'}, status {found.raw_status}, created "
+            f"{found.created or 'at an unknown time'}); this one's is {ours}. The next submit "
+            "looks again. Run it under the next attempt's name with: amlc submit --retry failed, "
+            "or set amlc.namespace to keep the two apart."
         ),
     )
 
 
 def _runs_the_same(found: View, values: Mapping[str, Any]) -> bool:
     mine = values.get("environment_variables") or {}
-    return found.properties.get("command") == values.get("command") and _own(found.variables) == _own(mine)
+    return found.properties.get("command") == values.get("command") and _own(
+        found.variables
+    ) == _own(mine)
 
 
 def _own(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return amlc's own variables: what the runner runs."""
-    return {name: value for name, value in variables.items() if name.startswith("AMLC_") and value is not None}
+    return {
+        name: value
+        for name, value in variables.items()
+        if name.startswith("AMLC_") and value is not None
+    }
 
 
 def _runs_what_its_name_says(found: View) -> bool:
-    """Tell whether the trials of a job are those that its name was made of, the code and the command being so too."""
+    """Tell whether a job's trials are those its name was made of, as its code and command are."""
     match = JOB_NAME.fullmatch(found.name)
     return match is not None and job_id([trial.id for trial in trials_of(found)]) == match["id"]
 
@@ -299,7 +349,7 @@ def list_jobs(client: Client, *, experiment: str | None = None) -> Iterator[View
 
 
 def job_pages(client: Client, *, experiment: str | None = None) -> Iterator[list[View]]:
-    """Yield the same page by page, the newest first as a rule; a page is asked for when it is drawn."""
+    """Yield the same page by page, mostly the newest first; each is asked for when drawn."""
     # The service compares a tag by its key only, a property by its value too.
     params = {"api-version": JOBS_VERSION, "listViewType": "All", "tag": EXPERIMENT}
     if experiment is not None:
@@ -330,9 +380,12 @@ def cancel_jobs(client: Client, jobs: Collection[str], *, parallel: int) -> None
 
 
 def in_flight(
-    pool: ThreadPoolExecutor, calls: Iterator[Callable[[], Any]], most: int, is_enough: Callable[[], bool]
+    pool: ThreadPoolExecutor,
+    calls: Iterator[Callable[[], Any]],
+    most: int,
+    is_enough: Callable[[], bool],
 ) -> Iterator[Future[Any]]:
-    """Run the calls, at most `most` side by side, and yield each when it is done; start no more when it is enough."""
+    """Run the calls, at most `most` at once, and yield each when it is done, until it is enough."""
     running: set[Future[Any]] = set()
     while True:
         while len(running) < most and not is_enough() and (call := next(calls, None)) is not None:
@@ -349,7 +402,10 @@ def _read(submission: Submission) -> dict[str, Any]:
     except yaml.YAMLError as err:
         raise BackendError(f"{submission.job}: its job file is not YAML: {err}") from err
     if values.get("type", "command") != "command":
-        raise BackendError(f"{submission.job}: its job file has the type {values['type']!r}; amlc submits commands.")
+        raise BackendError(
+            f"{submission.job}: its job file has the type {values['type']!r}; amlc submits "
+            "commands."
+        )
     return {**values, "name": submission.job}
 
 
@@ -361,7 +417,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _header_text(header: Header) -> str:
-    """Return what `amlc refresh` needs of the manifest's header and nothing else says, in less than 1,000 characters.
+    """Return what only the manifest's header tells `amlc refresh`, in less than 1,000 characters.
 
     An assessor of the user's own is not in the workspace.
     """
@@ -369,4 +425,6 @@ def _header_text(header: Header) -> str:
     if header.assessor is not None:
         named = {"name": header.assessor.name, "class_args": header.assessor.class_args}
         values["assessor"] = named if header.assessor.name else None
-    return json.dumps({name: value for name, value in values.items() if name not in _SAID and value is not None})
+    return json.dumps(
+        {name: value for name, value in values.items() if name not in _SAID and value is not None}
+    )

@@ -1,4 +1,4 @@
-"""Find out what became of jobs with few calls: one list for all, one search for the metrics of those that ended."""
+"""Find out what became of jobs with few calls: a list for all, a search for those that ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from amlc.targets.aml.jobs import get_job, job_pages
 from amlc.targets.aml.views import Cause, View, cause, is_late, trials_of
 
 PATIENCE: Final = 5
-"""Looks at a job that ended and cannot be looked into, before the service's word alone has to do."""
+"""Looks at an ended job that cannot be looked into, before the service's word has to do."""
 
 _BEFORE = ("Provisioning", "Preparing", "Starting")  # each says by itself what the job waits for
 
@@ -36,7 +36,9 @@ class Unread:
 class Observer:
     """What is known of the jobs of one workspace, and what the ended ones left behind."""
 
-    def __init__(self, client: Client, artifacts: Artifacts, *, experiment: str, parallel: int) -> None:
+    def __init__(
+        self, client: Client, artifacts: Artifacts, *, experiment: str, parallel: int
+    ) -> None:
         self._client = client
         self._artifacts = artifacts
         self._experiment = experiment
@@ -48,11 +50,11 @@ class Observer:
         self.unread: dict[str, Unread] = {}
 
     def look(self, jobs: Collection[str]) -> list[Observation]:
-        """Return what the service says of `jobs` now; one that it certainly does not have is left out."""
+        """Return what the service says of `jobs` now; those that it surely lacks are left out."""
         return self.tell(self.views(jobs, slim=True))
 
     def tell(self, views: Iterable[View]) -> list[Observation]:
-        """Return what there is to say of listed jobs; of those that ended since the last time, with their results."""
+        """Return what there is to say of listed jobs; of those newly ended with their results."""
         views = list(views)
         fresh = [job for job in views if job.status.ended and job.name not in self.ended]
         self._take_in(fresh)
@@ -63,14 +65,21 @@ class Observer:
             return self.ended[job.name][0]
         remark = None
         if job.name in self.unread:
-            remark = f"Azure ML says {job.raw_status!r}, but its records cannot be read: {self.unread[job.name].error}"
-            return Observation(job=job.name, status=Status.UNKNOWN, error=remark, url=job.url(self._client.tenant))
+            remark = (
+                f"Azure ML says {job.raw_status!r}, but its records cannot be read: "
+                f"{self.unread[job.name].error}"
+            )
+            return Observation(
+                job=job.name, status=Status.UNKNOWN, error=remark, url=job.url(self._client.tenant)
+            )
         if job.status is Status.UNKNOWN:
             remark = f"Azure ML says {job.raw_status or 'nothing'!r}"
-        return Observation(job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant))
+        return Observation(
+            job=job.name, status=job.status, error=remark, url=job.url(self._client.tenant)
+        )
 
     def views(self, jobs: Collection[str], *, slim: bool = False) -> list[View]:
-        """Return `jobs` as the service has them now; one that it certainly does not have is left out.
+        """Return `jobs` as the service has them now; one that it surely does not have is left out.
 
         slim: only what is told of them, since there may be thousands.
         """
@@ -79,7 +88,11 @@ class Observer:
         listed, is_whole = self._listed(wanted, slim=slim)
         self.calls += len(wanted) - len(listed)
         # The list may be a moment behind, and a job made by hand has no property to be filtered by.
-        hidden = [view for view in self._each(lambda job: get_job(self._client, job), wanted - listed.keys()) if view]
+        hidden = [
+            view
+            for view in self._each(lambda job: get_job(self._client, job), wanted - listed.keys())
+            if view
+        ]
         if hidden and not listed and is_whole:
             self._lists_by_experiment = False
         return [*listed.values(), *hidden]
@@ -87,8 +100,8 @@ class Observer:
     def _listed(self, wanted: Collection[str], *, slim: bool) -> tuple[dict[str, View], bool]:
         """Return those of the wanted jobs that the list has, and whether that is all of it.
 
-        It is read no further than to the last of them, nor when as many pages were of no use as jobs are left: these
-        are old, lie at its end, and each is asked for by itself.
+        It is read no further than to the last of them, nor when as many pages were of no use as
+        jobs are left: these are old, lie at its end, and each is asked for by itself.
         """
         known = self._experiment if self._lists_by_experiment else None
         listed: dict[str, View] = {}
@@ -115,7 +128,9 @@ class Observer:
 
     def reasons(self, jobs: Collection[str]) -> dict[str, str]:
         """Return why waiting jobs wait, as far as the service or their compute target says so."""
-        views = [job for job in self._each(lambda job: get_job(self._client, job), list(jobs)) if job]
+        views = [
+            job for job in self._each(lambda job: get_job(self._client, job), list(jobs)) if job
+        ]
         computes = {job.compute: self._compute_says(job.compute) for job in views}
         said = {job.name: self._queue_says(job) or computes[job.compute] for job in views}
         return {name: text for name, text in said.items() if text}
@@ -124,7 +139,9 @@ class Observer:
         details = self._details(job)
         queue = (details.get("queueingInfo") or {}).get("message")
         warnings = [str(warning.get("message") or "") for warning in details.get("warnings") or ()]
-        return queue or " ".join(warnings) or (job.raw_status if job.raw_status in _BEFORE else None)
+        return (
+            queue or " ".join(warnings) or (job.raw_status if job.raw_status in _BEFORE else None)
+        )
 
     def _compute_says(self, compute: str) -> str | None:
         if not compute:
@@ -137,16 +154,18 @@ class Observer:
         return waiting_reason(found or {})
 
     def history(self, job: str) -> Sequence[Metric]:
-        """Return every report of the trials of a job: from MLflow or, once it ended, the runner's records if need be.
+        """Return every report of a job's trials: from MLflow or, if need be, the runner's records.
 
-        Of a running job, and of one that was killed without a chance to say which numbers are the runner's, all that
-        MLflow holds is taken for intermediate results.
+        Of a running job, and of one that was killed without a chance to say which numbers are the
+        runner's, all that MLflow holds is taken for intermediate results.
         """
         found, run = get_job(self._client, job), runs.get(self._client, job)
         if found is None:
             return ()
         told = None if run is None else run.reports
-        if found.status.ended and (told is None or not all(report.whole for report in told.values())):
+        if found.status.ended and (
+            told is None or not all(report.whole for report in told.values())
+        ):
             kept = self._reports(found)
             if kept or run is None:
                 return kept
@@ -158,13 +177,17 @@ class Observer:
         return [*runs.intermediate_metrics(run, points, trials), *final]
 
     def _reports(self, job: View) -> Sequence[Metric]:
-        """Return what the runner recorded; nothing where that cannot be read, since MLflow holds most of it."""
+        """Return what the runner recorded, or nothing: MLflow holds most of it."""
         try:
-            return records(self._artifacts, job.name, [trial.id for trial in trials_of(job)]).metrics
+            return records(
+                self._artifacts, job.name, [trial.id for trial in trials_of(job)]
+            ).metrics
         except TransientError:
             raise
         except BackendError as err:
-            warnings.warn(f"{job.name}: MLflow alone tells its history: {err}", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"{job.name}: MLflow alone tells its history: {err}", RuntimeWarning, stacklevel=2
+            )
             return ()
 
     def _each(self, call: Any, items: Collection[Any]) -> list[Any]:
@@ -181,7 +204,7 @@ class Observer:
         self._each(lambda job: self._settle(job, found.get(job.name)), jobs)
 
     def _settle(self, job: View, run: runs.Run | None) -> None:
-        """Remember how one job ended; what cannot be read of it now stops nothing, and is asked for again."""
+        """Remember how a job ended; what cannot be read stops nothing, and is asked for again."""
         why = kept = remark = None
         try:
             if job.status is Status.FAILED or (not _is_well(job) and _began(run)):
@@ -201,7 +224,7 @@ class Observer:
         self.ended[job.name] = replace(seen, url=job.url(self._client.tenant)), fetched
 
     def _runs(self, ended: Sequence[View]) -> dict[str, runs.Run]:
-        """Return the runs of ended jobs; few are asked for one by one, many by a search through their experiment."""
+        """Return the runs of ended jobs: few one by one, many by a search in their experiment."""
         found: dict[str, runs.Run] = {}
         if len(ended) > 2:
             for name in {job.experiment for job in ended}:
@@ -213,17 +236,25 @@ class Observer:
         bare = [
             job.name
             for job in ended
-            if job.name not in found or (_is_well(job) and found[job.name].reports is None)  # perhaps a moment behind
+            if job.name not in found
+            or (_is_well(job) and found[job.name].reports is None)  # perhaps a moment behind
         ]
-        found.update({run.job: run for run in self._each(lambda job: runs.get(self._client, job), bare) if run})
+        found.update(
+            {
+                run.job: run
+                for run in self._each(lambda job: runs.get(self._client, job), bare)
+                if run
+            }
+        )
         return found
 
     def _cause(self, job: View) -> Cause | None:
         return cause(self._details(job))
 
     def _details(self, job: View) -> Mapping[str, Any]:
-        url = f"/history/v1.0{self._client.scope}/experiments/{job.experiment}/runs/{job.name}/details"
-        return self._client.api.call("GET", url, doing=f"details of '{job.name}'", missing=True) or {}
+        run = f"{self._client.scope}/experiments/{job.experiment}/runs/{job.name}"
+        doing, url = f"details of '{job.name}'", f"/history/v1.0{run}/details"
+        return self._client.api.call("GET", url, doing=doing, missing=True) or {}
 
     def _kept(self, job: View, run: runs.Run | None) -> Records | None:
         """Return the runner's records of a job; they are read only where MLflow cannot tell."""
@@ -236,7 +267,7 @@ class Observer:
 
 
 def heeding_ranks(job: View, kept: Records | None) -> Records | None:
-    """Return the records without the ends of trials where they say nothing of why a distributed job failed.
+    """Return the records without the ends of trials that do not say why a distributed job failed.
 
     They are those of the first process, and one that is killed leaves no word.
     """
@@ -262,7 +293,7 @@ def _ran_s(run: runs.Run | None) -> float | None:
 
 
 def _results(job: View, run: runs.Run | None, kept: Records | None) -> Fetched:
-    """Return the results of a job by its runner's records or, where those were not read, by its run."""
+    """Return a job's results by its runner's records or, where those were not read, its run."""
     trials = trials_of(job)
     if kept is not None:
         return Fetched(kept.metrics, kept.outcomes or (_all_well(trials) if _is_well(job) else ()))
@@ -295,5 +326,5 @@ def _ended(
 
 
 def _all_well(trials: Sequence[Trial]) -> list[Outcome]:
-    """Return the outcomes of a job that succeeded: its runner ends with 0 only if every trial did so by itself."""
+    """Return the outcomes of a job that succeeded: its runner ends with 0 only if all trials do."""
     return [Outcome(trial=trial.id, exit_code=0, started=None, ended=None) for trial in trials]

@@ -76,7 +76,9 @@ class Outputs:
             values["default_datastore"] = self._default_datastore()
         match = _PLACE.fullmatch(_EXPRESSION.sub(lambda found: values.get(found[1], found[0]), uri))
         if match is None:
-            raise BackendError(f"output '{output}' of '{job}': it lies in {uri}, which is no path on a datastore.")
+            raise BackendError(
+                f"output '{output}' of '{job}': it lies in {uri}, which is no path on a datastore."
+            )
         return match[1], match[2]
 
     def _default_datastore(self) -> str:

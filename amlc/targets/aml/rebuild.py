@@ -32,7 +32,7 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A job of the workspace that amlc made: its job's id, which attempt it was, and what it ran."""
+    """A job of the workspace that amlc made: its job's id, which attempt it was, what it ran."""
 
     view: View
     id: str
@@ -46,7 +46,8 @@ class Found:
 def found(view: View, *, current: str = "") -> Found | None:
     """Return what a job's name and environment say of it, or None if it is not one of amlc's.
 
-    current: the compiled revision, which a job without the property is of when the first six digits agree.
+    current: the compiled revision, which a job without the property is of when the first six digits
+    agree.
     """
     match, trials = JOB_NAME.fullmatch(view.name), trials_of(view)
     if match is None or not trials:
@@ -59,7 +60,7 @@ def found(view: View, *, current: str = "") -> Found | None:
 
 
 def in_order(jobs: Iterable[Found]) -> list[Found]:
-    """Return the jobs in the order in which they were submitted; the attempts of one job by their numbers."""
+    """Return the jobs as they were submitted; the attempts of one job by their numbers."""
     return sorted(jobs, key=lambda job: (job.number, job.trials[0].sequence, job.created))
 
 
@@ -72,7 +73,7 @@ def experiment_of(view: View) -> str:
 
 
 def header_of(newest: Found, workspace: Workspace) -> Header:
-    """Return the manifest's header as the newest job carries it; what it does not say takes its default."""
+    """Return the manifest's header as the newest job has it, and defaults for the rest."""
     plain = Header(
         experiment=experiment_of(newest.view),
         backend="aml",
@@ -104,14 +105,16 @@ def header_of(newest: Found, workspace: Workspace) -> Header:
 
 
 def entry(job: Found) -> tuple[Entry, bytes]:
-    """Return the manifest's entry of a job and the content of its file, which needs no code on this machine."""
+    """Return the manifest's entry of a job and its file's content, which needs no code here."""
     content = _job_text(job)
     file = f"jobs/{Job(job.id, job.trials).file_name}"
     return Entry(job.id, job.base, file, hashlib.sha256(content).hexdigest(), job.trials), content
 
 
 def _job_text(job: Found) -> bytes:
-    lines = ["# Rebuilt by amlc refresh from the workspace; the code is the asset that the job ran."]
+    lines = [
+        "# Rebuilt by amlc refresh from the workspace; the code is the asset that the job ran."
+    ]
     lines += [f"{name}: {to_yaml(value)}" for name, value in _job_values(job).items()]
     return ("\n".join(lines) + "\n").encode()
 
@@ -136,7 +139,11 @@ def _job_values(job: Found) -> dict[str, Any]:
         "resources": _snake(given.get("resources")),
         "queue_settings": _lower(_snake(given.get("queueSettings"))),
         "distribution": _distribution(given.get("distribution")),
-        "tags": {name: value for name, value in job.view.tags.items() if name not in (DIGEST, RESULTS_TAG)},
+        "tags": {
+            name: value
+            for name, value in job.view.tags.items()
+            if name not in (DIGEST, RESULTS_TAG)
+        },
     }
     return {name: value for name, value in values.items() if value}
 
@@ -180,11 +187,14 @@ def _snake(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _lower(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.lower() if isinstance(value, str) else value for name, value in values.items()}
+    return {
+        name: value.lower() if isinstance(value, str) else value for name, value in values.items()
+    }
 
 
 def _epoch(text: str) -> float:
-    # The service writes up to seven digits of a second, without the zeros at their end; Python 3.10 reads three or six.
+    # The service writes up to seven digits of a second, without the zeros at their end; Python 3.10
+    # reads three or six.
     text = re.sub(r"\.(\d+)", lambda match: f".{match[1]:0<6.6}", text)
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -1,4 +1,4 @@
-"""Send the calls that the Azure ML client has no cheap way for, with the same sign-in, pool and retries."""
+"""Send what the Azure ML client has no cheap way for, with the same sign-in, pool and retries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ class Rest:
     """JSON over HTTPS, below `base` (such as `https://management.azure.com`)."""
 
     def __init__(
-        self, base: str, scope: str, *, credential: OneToken, transport: PacedTransport, retry: Patience
+        self,
+        base: str,
+        scope: str,
+        *,
+        credential: OneToken,
+        transport: PacedTransport,
+        retry: Patience,
     ) -> None:
         from azure.core import PipelineClient
         from azure.core.pipeline import policies
@@ -47,7 +53,7 @@ class Rest:
         body: Any = None,
         missing: bool = False,
     ) -> Any:
-        """Return the answer's JSON, None for an empty one. `url`: a path below the base, or a whole URL.
+        """Return the answer's JSON, None for an empty one. `url`: a path below the base, or whole.
 
         With `missing`, a 404 is None too. Raises BackendError that names what it was `doing`.
         """
@@ -62,7 +68,9 @@ class Rest:
                 return _object(response.json()) if response.content else None
             except ValueError as err:  # cut short on its way
                 if reading == _READINGS - 1:
-                    raise explained(exceptions.DecodeError(str(err), response=response), doing) from err
+                    raise explained(
+                        exceptions.DecodeError(str(err), response=response), doing
+                    ) from err
                 time.sleep(0.1 * 2**reading)
             except exceptions.AzureError as err:
                 raise explained(err, doing) from err
@@ -81,20 +89,29 @@ class Rest:
         from azure.core.rest import HttpRequest
 
         whole = url if "://" in url else self.base + url
-        request = HttpRequest(method, whole, params=dict(params or {}) or None, json=body, headers=dict(headers or {}))
+        request = HttpRequest(
+            method, whole, params=dict(params or {}) or None, json=body, headers=dict(headers or {})
+        )
         return self._client.send_request(request)
 
-    def pages(self, url: str, *, doing: str, params: Mapping[str, str]) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """Yield the values of a list page by page, following its links; only what is drawn is asked for."""
+    def pages(
+        self, url: str, *, doing: str, params: Mapping[str, str]
+    ) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield the values of a list page by page; only what is drawn is asked for."""
         following: str | None = url
         while following:
-            page = self.call("GET", following, doing=doing, params=params if following == url else None) or {}
+            page = (
+                self.call(
+                    "GET", following, doing=doing, params=params if following == url else None
+                )
+                or {}
+            )
             yield page.get("value") or ()
             following = page.get("nextLink")
 
 
 def _object(found: Any) -> Any:
-    """Return an answer as it is. Raises ValueError if it is no JSON object, which all of Azure's are."""
+    """Return an answer as it is. Raises ValueError if it is no JSON object."""
     if not isinstance(found, dict):
         raise ValueError("the answer is no object")  # noqa: TRY004 - as for what is no JSON at all
     return found

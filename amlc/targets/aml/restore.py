@@ -27,7 +27,9 @@ _CONFIGS = (Path("config.json"), Path(".azureml", "config.json"))
 _KEYS = tuple(WORKSPACE_KEYS.values())
 
 
-def restore(manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders) -> str:
+def restore(
+    manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders
+) -> str:
     """Do what `refresh` of `amlc.targets.Rebuild` promises. where: see `_workspace`."""
     workspace = workspace_of(manifest.header) if manifest else None
     client = Client(workspace or _workspace(where))
@@ -42,7 +44,7 @@ def restore(manifest: Manifest | None, name: str | None, where: Mapping[str, str
 
 
 def _workspace(where: Mapping[str, str | None]) -> Workspace:
-    """Return the workspace of the options, or of a `config.json` as the studio hands out. Raises UsageError.
+    """Return the workspace of the options, or of the studio's `config.json`. Raises UsageError.
 
     where: subscription_id, resource_group and workspace_name, or config, that file.
     """
@@ -58,10 +60,12 @@ def _workspace(where: Mapping[str, str | None]) -> Workspace:
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, TypeError) as err:
-            raise UsageError(f"{file}: not the config.json of a workspace: {err}. Download it in the studio.") from err
+            raise UsageError(
+                f"{file}: not the config.json of a workspace: {err}. Download it in the studio."
+            ) from err
     raise UsageError(
-        "nothing compiled here names a workspace, so say which: --subscription-id, --resource-group and "
-        "--workspace-name, or its config.json in this folder."
+        "nothing compiled here names a workspace, so say which: --subscription-id, "
+        "--resource-group and --workspace-name, or its config.json in this folder."
     )
 
 
@@ -73,7 +77,10 @@ def _jobs(client: Client, experiment: str | None, manifest: Manifest | None) -> 
     if not jobs and manifest is None:  # one that is compiled may not have been submitted yet
         where = f"workspace '{client.workspace.name}'"
         what = f"experiment '{experiment}'" if experiment else "any experiment of amlc's"
-        raise BackendError(f"{where} has no jobs of {what}. Check the name, and that the workspace is the right one.")
+        raise BackendError(
+            f"{where} has no jobs of {what}. Check the name, and that the workspace is the right "
+            "one."
+        )
     return in_order(jobs)
 
 
@@ -84,7 +91,9 @@ def _tag(view: View) -> str | None:
 def _name(jobs: Sequence[Found]) -> str:
     names = sorted({experiment_of(job.view) for job in jobs})
     if len(names) > 1:
-        raise UsageError(f"the workspace holds {len(names)} experiments: name one of them ({', '.join(names)}).")
+        raise UsageError(
+            f"the workspace holds {len(names)} experiments: name one of them ({', '.join(names)})."
+        )
     return names[0]
 
 
@@ -99,14 +108,18 @@ def _record(ledger: Ledger, client: Client, jobs: Sequence[Found]) -> int:
         events = [
             _intent(job, losses),
             submitted(seen.job, at=job.created, url=seen.url),
-            observed(seen, at=seen.ended or job.created, outcomes=fetched.outcomes if fetched else ()),
+            observed(
+                seen, at=seen.ended or job.created, outcomes=fetched.outcomes if fetched else ()
+            ),
         ]
         ledger.append(events, fetched.metrics if fetched else (), job=seen.job)
     return len(new)
 
 
 def _losses(attempts: Iterable[Attempt], job: Found) -> int:
-    return sum(a.id == job.id and a.number < job.number and a.latest.infrastructure for a in attempts)
+    return sum(
+        a.id == job.id and a.number < job.number and a.latest.infrastructure for a in attempts
+    )
 
 
 def _intent(job: Found, losses: int) -> Event:
@@ -123,7 +136,7 @@ def _intent(job: Found, losses: int) -> Event:
 
 
 def _rebuild(folders: Folders, jobs: Sequence[Found], workspace: Workspace) -> None:
-    """Write the build folder: the last attempt of each job, as the workspace has it; the manifest comes last."""
+    """Write the build folder: each job's last attempt as the workspace has it, manifest last."""
     header = header_of(max(jobs, key=lambda job: job.created), workspace)
     folder = folders.build / slug(header.experiment)
     (folder / "jobs").mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Read metrics from the workspace's MLflow, a thousand runs a call; a run has the name of its job.
 
-The runner's tag tells which of them are its own, and what is the final result of a trial: see its docstring.
+The runner's tag tells which of them are its own, and what is the final result of a trial: see its
+docstring.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a trial reported through the runner. final: its final result, if any; at `step` if that holds numbers.
+    """What a trial reported. final: its final result, if any; at `step` if that holds numbers.
 
-    names: of the metrics that are the runner's. integers: those that are, which MLflow makes floats of. whole: whether
-    they hold every report, not only some of its numbers.
+    names: of the metrics that are the runner's. integers: those that are, which MLflow makes floats
+    of. whole: whether they hold every report, not only some of its numbers.
     """
 
     final: tuple[Any, ...] = ()
@@ -46,9 +47,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One MLflow run: when it was at work (seconds since the epoch), and the last value of each metric.
+    """One MLflow run: when it was at work (seconds since the epoch), and each metric's last value.
 
-    reports: by trial, for those that reported; None when the runner did not get to say, or it was too much for a tag.
+    reports: by trial, for those that reported; None when the runner did not get to say, or it was
+    too much for a tag.
     """
 
     job: str
@@ -60,12 +62,18 @@ class Run:
 
 def experiment_id(client: Client, experiment: str) -> str | None:
     """Return MLflow's id of an AML experiment, or None while nothing ran in it."""
-    found = _call(client, "GET", "experiments/get-by-name", params={"experiment_name": experiment}, missing=True)
+    found = _call(
+        client,
+        "GET",
+        "experiments/get-by-name",
+        params={"experiment_name": experiment},
+        missing=True,
+    )
     return None if found is None else str(found["experiment"]["experiment_id"])
 
 
 def search(client: Client, experiment: str, jobs: Collection[str]) -> dict[str, Run]:
-    """Return the runs of jobs of an experiment, given by its id: a call for each thousand, to the last of them."""
+    """Return the runs of jobs of an experiment (its id): a call a thousand, to the last of them."""
     body: dict[str, Any] = {"experiment_ids": [experiment], "max_results": _PAGE}
     runs: dict[str, Run] = {}
     while True:
@@ -98,7 +106,7 @@ def history(client: Client, job: str, key: str) -> list[Point]:
 
 
 def final_metrics(run: Run, trials: Sequence[Trial]) -> Iterator[Metric]:
-    """Yield each trial's final result; the last values of what it logs with MLflow by itself stand beside it."""
+    """Yield each trial's final result, and beside it the last values that it logged by itself."""
     for trial in trials:
         report = (run.reports or {}).get(trial.id, Report())
         last = dict(_of(trial, run.last, packed=len(trials) > 1))
@@ -130,15 +138,21 @@ def intermediate_metrics(
             }
             value: Any = values["default"] if values.keys() == {"default"} else values
             at = max(point.at for point in steps[step].values())
-            yield Metric(trial=trial.id, kind=MetricKind.INTERMEDIATE, sequence=step, value=value, at=at)
+            yield Metric(
+                trial=trial.id, kind=MetricKind.INTERMEDIATE, sequence=step, value=value, at=at
+            )
 
 
 def _of(trial: Trial, values: Mapping[str, Any], *, packed: bool) -> Iterable[tuple[str, Any]]:
-    """Return the trial's part of the values by metric name: in a packed job, its id stands before its names."""
+    """Return the trial's part of the values by metric; in a pack its id stands before them."""
     if not packed:
         return values.items()
     prefix = f"{trial.id}/"
-    return [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]
+    return [
+        (name.removeprefix(prefix), value)
+        for name, value in values.items()
+        if name.startswith(prefix)
+    ]
 
 
 def _run(raw: Mapping[str, Any]) -> Run:
@@ -153,7 +167,11 @@ def _reports(tag: str | None) -> dict[str, Report] | None:
     try:
         return {
             trial: Report(
-                tuple(told["final"]), told["step"], frozenset(told["names"]), frozenset(told["integers"]), told["whole"]
+                tuple(told["final"]),
+                told["step"],
+                frozenset(told["names"]),
+                frozenset(told["integers"]),
+                told["whole"],
             )
             for trial, told in json.loads(tag or "").items()
         }
@@ -162,7 +180,9 @@ def _reports(tag: str | None) -> dict[str, Report] | None:
 
 
 def _point(raw: Mapping[str, Any]) -> Point:
-    return Point(float(raw["value"]), int(raw.get("step") or 0), int(raw.get("timestamp") or 0) / 1000)
+    return Point(
+        float(raw["value"]), int(raw.get("step") or 0), int(raw.get("timestamp") or 0) / 1000
+    )
 
 
 def _seconds(milliseconds: object) -> float | None:
@@ -180,6 +200,8 @@ def _call(
 ) -> Any:
     url = f"/mlflow/v2.0{client.scope}/api/2.0/mlflow/{quote(name)}"
     try:
-        return client.api.call(method, url, doing="MLflow", params=params, body=body, missing=missing)
+        return client.api.call(
+            method, url, doing="MLflow", params=params, body=body, missing=missing
+        )
     except (KeyError, TypeError) as err:
         raise BackendError(f"MLflow: an answer to {name} without {err}.") from err

@@ -1,4 +1,4 @@
-"""Sign in to Azure as the user or the machine is signed in already, with one token for all calls."""
+"""Sign in to Azure as user or machine are signed in already, with one token for all calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
 CREDENTIAL: Final = "AMLC_CREDENTIAL"
-"""The environment variable that names the one way to sign in, where not the first that works is wanted."""
+"""The environment variable that names the one way to sign in, not the first that works."""
 
 _CLI_TIMEOUT_S = 60
 _SPENT = 0.8  # the part of its life after which a token is replaced
@@ -30,7 +30,7 @@ _SECRETS = ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDER
 
 @dataclass(slots=True)
 class _Known:
-    """The last token for some scopes, None once it was refused; when to ask for the next; since when that fails."""
+    """The last token for some scopes, None if refused; when to ask again; since when that fails."""
 
     token: AccessToken | None
     renewal: float
@@ -39,9 +39,10 @@ class _Known:
 
 
 class OneToken:
-    """A credential that asks another one only when a token is spent, and keeps it while that has no new one.
+    """A credential that asks another only when a token is spent, and keeps that until then.
 
-    The Azure CLI's credential starts a process for every token, and the client asks once for every job it returns.
+    The Azure CLI's credential starts a process for every token, and the client asks once for every
+    job it returns.
     """
 
     def __init__(self, source: TokenCredential) -> None:
@@ -52,8 +53,8 @@ class OneToken:
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return the token for `scopes`.
 
-        Raises azure.core's ClientAuthenticationError when there never was one, or no new one for a quarter of an hour;
-        TransientError until then.
+        Raises azure.core's ClientAuthenticationError when there never was one, or no new one for a
+        quarter of an hour; TransientError until then.
         """
         from azure.core.exceptions import ClientAuthenticationError
 
@@ -63,8 +64,16 @@ class OneToken:
                 return _usable(known, now)
             try:
                 token = self._source.get_token(*scopes, **options)
-            except (ClientAuthenticationError, OSError, ValueError) as err:  # a token file is not there, a bad tenant
-                error = err if isinstance(err, ClientAuthenticationError) else ClientAuthenticationError(str(err))
+            except (
+                ClientAuthenticationError,
+                OSError,
+                ValueError,
+            ) as err:  # a token file is not there, a bad tenant
+                error = (
+                    err
+                    if isinstance(err, ClientAuthenticationError)
+                    else ClientAuthenticationError(str(err))
+                )
                 if known is None or options.get("claims"):
                     raise error from err
                 return _kept(known, error, now)
@@ -99,12 +108,15 @@ def _usable(known: _Known, now: float) -> AccessToken:
     return known.token
 
 
-def sign_in(environ: Mapping[str, str], subscription: str, authority: str | None = None) -> OneToken:
+def sign_in(
+    environ: Mapping[str, str], subscription: str, authority: str | None = None
+) -> OneToken:
     """Return the way to sign in that CREDENTIAL names, or the first that works.
 
-    That is what the variables describe, if they do: a service principal or a federated token; then `az login`, for the
-    subscription where it can, then a managed identity. authority: of another cloud than the public one. Nothing is
-    asked of Azure yet. Raises BackendError for a name that is none.
+    That is what the variables describe, if they do: a service principal or a federated token; then
+    `az login`, for the subscription where it can, then a managed identity. authority: of another
+    cloud than the public one. Nothing is asked of Azure yet. Raises BackendError for a name that is
+    none.
     """
     from azure.identity import ChainedTokenCredential
 
@@ -115,16 +127,24 @@ def sign_in(environ: Mapping[str, str], subscription: str, authority: str | None
     }
     name = environ.get(CREDENTIAL)
     if name and name not in ways:
-        raise BackendError(f"{CREDENTIAL}={name}: there is no such way to sign in. Use one of {', '.join(ways)}.")
-    described = all(environ.get(key) for key in _PRINCIPAL) and any(environ.get(key) for key in _SECRETS)
+        raise BackendError(
+            f"{CREDENTIAL}={name}: there is no such way to sign in. Use one of {', '.join(ways)}."
+        )
+    described = all(environ.get(key) for key in _PRINCIPAL) and any(
+        environ.get(key) for key in _SECRETS
+    )
     try:
         if name:
             return OneToken(ways[name]())
-        machine = _machine("environment", "workload_identity", "managed_identity", authority=authority)
+        machine = _machine(
+            "environment", "workload_identity", "managed_identity", authority=authority
+        )
         first = [ways["variables"]()] if described else []
         return OneToken(ChainedTokenCredential(*first, ways["az"](), machine))
     except (OSError, ValueError) as err:  # a certificate that is not there, a tenant that is none
-        raise BackendError(f"sign-in: {first_line(str(err))} Check the variables that begin with AZURE_.") from err
+        raise BackendError(
+            f"sign-in: {first_line(str(err))} Check the variables that begin with AZURE_."
+        ) from err
 
 
 def _machine(*ways: str, authority: str | None) -> TokenCredential:
@@ -132,7 +152,14 @@ def _machine(*ways: str, authority: str | None) -> TokenCredential:
     from azure.identity import DefaultAzureCredential
 
     all_ways = (
-        *("environment", "workload_identity", "managed_identity", "cli", "developer_cli", "interactive_browser"),
+        *(
+            "environment",
+            "workload_identity",
+            "managed_identity",
+            "cli",
+            "developer_cli",
+            "interactive_browser",
+        ),
         *("powershell", "shared_token_cache", "visual_studio_code", "broker"),
     )
     options: dict[str, Any] = {f"exclude_{way}_credential": way not in ways for way in all_ways}
@@ -146,8 +173,8 @@ def _az(subscription: str) -> TokenCredential:
     class AzureCliOrDefaultCredential(AzureCliCredential):
         """The token of `az` for the subscription, or else the one that `az` gives by itself.
 
-        The first is of the right tenant where there are several; an account that has a role on the workspace alone may
-        not see the subscription.
+        The first is of the right tenant where there are several; an account that has a role on the
+        workspace alone may not see the subscription.
         """
 
         def get_token(self, *scopes: str, **options: Any) -> AccessToken:
@@ -155,17 +182,21 @@ def _az(subscription: str) -> TokenCredential:
             try:
                 token = super().get_token(*scopes, **options)
             except ClientAuthenticationError:
-                token = AzureCliCredential(process_timeout=_CLI_TIMEOUT_S).get_token(*scopes, **options)
+                token = AzureCliCredential(process_timeout=_CLI_TIMEOUT_S).get_token(
+                    *scopes, **options
+                )
             return token
 
     try:
-        return AzureCliOrDefaultCredential(subscription=subscription, process_timeout=_CLI_TIMEOUT_S)
+        return AzureCliOrDefaultCredential(
+            subscription=subscription, process_timeout=_CLI_TIMEOUT_S
+        )
     except ValueError:  # it is no subscription's id, which Azure itself will say better
         return AzureCliCredential(process_timeout=_CLI_TIMEOUT_S)
 
 
 def tenant(token: str) -> str | None:
-    """Return the tenant that a token is for, or None when it does not say. The token is not verified."""
+    """Return the tenant that a token, which is not verified, is for; None if it does not say."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

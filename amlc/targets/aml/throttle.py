@@ -1,4 +1,4 @@
-"""Keep to the speed that the service allows: a shared pause after 429, spaced creations, patient retries."""
+"""Keep to the service's speed: a shared pause after 429, spaced creations, patient retries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_FAILURES = 7  # of the service in a row; half a minute
 
 
 class Notice:
-    """Says that the service keeps calls waiting: once when it has done so for a while, and then how many by now."""
+    """Says that the service keeps calls waiting: once after a while, and then how many by now."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,7 +36,7 @@ class Notice:
         self._count = 0
 
     def note(self, why: str, *, wait_s: float = 0.0) -> None:
-        """Take note of a call that has to wait, `wait_s` from now if that is known, and say so if it is time."""
+        """Take note of a call that waits, for `wait_s` if that is known; say so if it is time."""
         with self._lock:
             now = time.monotonic()
             if now - self._last > _OVER_S:
@@ -45,17 +45,23 @@ class Notice:
             if now + wait_s < self._next:
                 return
             self._next = now + _SAID_EVERY_S
-            waited = f"{self._count} calls in {now - self._since:.0f} s" if self._count > 1 else "one call"
+            waited = (
+                f"{self._count} calls in {now - self._since:.0f} s"
+                if self._count > 1
+                else "one call"
+            )
         warnings.warn(
-            f"Azure {why}: {waited} put off so far. amlc waits; nothing is lost.", RuntimeWarning, stacklevel=2
+            f"Azure {why}: {waited} put off so far. amlc waits; nothing is lost.",
+            RuntimeWarning,
+            stacklevel=2,
         )
 
 
 class Pace:
     """The speed of all threads together.
 
-    Creations start at 200 a second at most. Each 429 halves that, each creation that succeeds adds one a second; with
-    a Retry-After, nothing at all is sent until then.
+    Creations start at 200 a second at most. Each 429 halves that, each creation that succeeds adds
+    one a second; with a Retry-After, nothing at all is sent until then.
     """
 
     def __init__(self) -> None:
@@ -118,7 +124,10 @@ class PacedTransport(RequestsTransport):  # type: ignore[misc]
     def send(self, request: Any, **options: Any) -> Any:
         creates = request.method == "PUT"
         if creates:
-            self._sent.put = (request.url, getattr(request, "content", None) or getattr(request, "body", None) or "")
+            self._sent.put = (
+                request.url,
+                getattr(request, "content", None) or getattr(request, "body", None) or "",
+            )
         self._pace.enter(creates=creates)
         began = time.monotonic()
         response = super().send(request, **options)
@@ -129,7 +138,9 @@ class PacedTransport(RequestsTransport):  # type: ignore[misc]
         elif response.status_code >= 500:
             self._notice.note(f"answers {response.status_code}")
         elif time.monotonic() - began > _SLOW_S:
-            self._notice.note(f"took {time.monotonic() - began:.0f} s for an answer", wait_s=_SLOW_S)
+            self._notice.note(
+                f"took {time.monotonic() - began:.0f} s for an answer", wait_s=_SLOW_S
+            )
         if creates and response.status_code < 300:
             self._pace.accepted()
         return response
@@ -143,7 +154,7 @@ def _seconds(header: str | None) -> float | None:
 
 
 class Patience(RetryPolicy[Any, Any]):
-    """Retries for a real 429 storm, about a quarter of an hour; jittered; a refused token is fetched anew, once.
+    """Retries for a 429 storm, a quarter of an hour; a refused token is fetched anew, once.
 
     POST is retried too: every POST that amlc sends has the same effect when it is sent twice.
     """
@@ -162,7 +173,9 @@ class Patience(RetryPolicy[Any, Any]):
 
     def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
         status = response.http_response.status_code
-        past = [call.http_response.status_code for call in settings["history"] if call.http_response]
+        past = [
+            call.http_response.status_code for call in settings["history"] if call.http_response
+        ]
         if status == 401:
             self._credential.forget()
             return 401 not in past

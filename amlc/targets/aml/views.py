@@ -1,4 +1,4 @@
-"""Read what the service says of a job: its status in amlc's words, its trials, its page, why it ended."""
+"""Read what the service says of a job: its status in amlc's words, trials, page, why it ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIAL = "amlc.trial"
 REVISION = "amlc.revision"
 DIGEST = "amlc.digest"
 HEADER = "amlc.header"
-"""Tags, and properties of the same names, that a job carries; the digest is that of its compiled file."""
+"""A job's tags, and properties of the same names; the digest is that of its compiled file."""
 
 _STATUSES = {
     "NotStarted": Status.WAITING,
@@ -31,10 +31,12 @@ _STATUSES = {
     "Failed": Status.FAILED,
     "Canceled": Status.CANCELED,
 }
-# NotResponding and Paused are not here on purpose: a job can go on after both, and would then run twice.
+# NotResponding and Paused are not here on purpose: a job can go on after both, and would then run
+# twice.
 
-# Codes after which a job is run again: the service's own (azure.ai.ml.exceptions.ErrorCategory, and what its
-# dispatcher says), the reasons for which Kubernetes ends or does not start a pod, and what becomes of spot nodes.
+# Codes after which a job is run again: the service's own (azure.ai.ml.exceptions.ErrorCategory, and
+# what its dispatcher says), the reasons for which Kubernetes ends or does not start a pod, and what
+# becomes of spot nodes.
 _FAULTS = frozenset(
     {"serviceerror", "systemerror", "internalerror", "internalservererror"}
     | {"imagepullbackoff", "errimagepull"}
@@ -42,10 +44,14 @@ _FAULTS = frozenset(
 )
 _FOLLOWED = ("status", "experimentName", "limits", "distribution", "resources")
 _LIMITS = frozenset({"jobtimeout", "deadlineexceeded"})
-# How a compute target says why: its own code begins the second sentence. The service may call the same the user's
-# error (MLOpsPython#346).
-_COMPUTE = re.compile(r"(?:AzureMLCompute|Azure Machine Learning Kubernetes|AzureML Kubernetes) job failed\.\s+(\w+):")
-_EXITED = re.compile(r"Execution failed\. User process (?:'[^']*' )?exited with status code ([0-9]{1,3})\b")
+# How a compute target says why: its own code begins the second sentence. The service may call the
+# same the user's error (MLOpsPython#346).
+_COMPUTE = re.compile(
+    r"(?:AzureMLCompute|Azure Machine Learning Kubernetes|AzureML Kubernetes) job failed\.\s+(\w+):"
+)
+_EXITED = re.compile(
+    r"Execution failed\. User process (?:'[^']*' )?exited with status code ([0-9]{1,3})\b"
+)
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 _UNITS_S = (86_400, 3_600, 60, 1)
 
@@ -95,12 +101,16 @@ class View:
 
     @property
     def slim(self) -> View:
-        """The same without what nobody asks who follows jobs: there may be thousands. Its trials only once it ended."""
+        """The same with what followers need alone: there may be thousands. Trials once it ended."""
         kept = {name: self.properties[name] for name in _FOLLOWED if name in self.properties}
         studio = (self.properties.get("services") or {}).get("Studio")
         kept["services"] = {"Studio": studio}
         if self.status.ended:
-            trials = {name: text for name, text in self.variables.items() if name.startswith("AMLC_TRIAL_")}
+            trials = {
+                name: text
+                for name, text in self.variables.items()
+                if name.startswith("AMLC_TRIAL_")
+            }
             kept["environmentVariables"] = trials
         return View(self.name, kept, self.created)
 
@@ -134,16 +144,18 @@ def trials_of(job: View) -> tuple[Trial, ...]:
 
 
 def seconds_in(duration: object) -> float | None:
-    """Return the seconds of an ISO 8601 duration of days, hours, minutes and seconds; None for anything else."""
+    """Return the seconds of an ISO 8601 duration of days, hours, minutes, seconds; else None."""
     match = _DURATION.fullmatch(str(duration or ""))
     if match is None:
         return None
-    return sum(float(amount or 0) * unit for amount, unit in zip(match.groups(), _UNITS_S, strict=True))
+    return sum(
+        float(amount or 0) * unit for amount, unit in zip(match.groups(), _UNITS_S, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a job ended badly. infrastructure: not through the user's code. limit: its codes name a time limit.
+    """Why a job ended badly. infrastructure: not by the user's code. limit: its codes name a limit.
 
     code: the exit code of its command, if that is said.
     """
@@ -155,10 +167,11 @@ class Cause:
 
 
 def cause(details: Mapping[str, Any]) -> Cause | None:
-    """Return why a job failed or was canceled, from the run history's details, or None if they do not say.
+    """Return why a job ended badly by the run history's details; None if they do not say.
 
-    Codes decide, never words: the message is the user's program's too. Of it only two forms of the service's own
-    count, at its very beginning: the exit code of the user's process, and the code of the compute target.
+    Codes decide, never words: the message is the user's program's too. Of it only two forms of the
+    service's own count, at its very beginning: the exit code of the user's process, and the code of
+    the compute target.
     """
     outer = details.get("error") or {}
     error = outer.get("error") or outer
@@ -173,7 +186,8 @@ def cause(details: Mapping[str, Any]) -> Cause | None:
         return None
     compute, code = _compute(said), _exit_code(said)
     users = codes[0].lower() == "usererror"
-    # The exit code of a container on Kubernetes is the user's, unless a signal ended it: `ends` decides.
+    # The exit code of a container on Kubernetes is the user's, unless a signal ended it: `ends`
+    # decides.
     found = {compute} if users else {compute, *(each.lower() for each in codes)}
     return Cause(
         (f"{codes[0]}: {message}" if codes[0] else message)[:1000],
@@ -184,10 +198,10 @@ def cause(details: Mapping[str, Any]) -> Cause | None:
 
 
 def is_late(job: View, why: Cause | None, ran_s: float | None) -> bool:
-    """Tell whether a job that failed or was canceled ran into its own time limit. ran_s: None if it never began.
+    """Tell whether a job that ended badly ran into its own limit. ran_s: None if it never began.
 
-    What the service calls that is not written down anywhere. So a job that was canceled counts as late too when it ran
-    for as long as it was allowed to.
+    What the service calls that is not written down anywhere. So a job that was canceled counts as
+    late too when it ran for as long as it was allowed to.
     """
     limit_s = job.limit_s
     if limit_s is None or ran_s is None:
