@@ -145,9 +145,13 @@ class IncompleteError(AmlcError):
 
 
 class BackendError(AmlcError):
-    """The back end, the sign-in or the network refused or failed."""
+    """The back end, the sign-in or the network refused or failed.
+
+    status_code: that of the answer, for who has to tell answers apart.
+    """
 
     exit_code = 5
+    status_code: int | None = None
 
 
 class TransientError(BackendError):

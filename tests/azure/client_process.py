@@ -127,6 +127,36 @@ class AzureProject:
             return list(fold(ledger.events()).values())
 
 
+class Forked:
+    """What makes things by the client, forked off a process that has imported it; as `maker.start` makes one."""
+
+    def __init__(self):
+        asked, ask = os.pipe()
+        answer, answered = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(ask)
+            os.close(answer)
+            os.dup2(asked, 0)
+            os.dup2(answered, 1)
+            from amlc.targets.aml import making
+
+            sys.stdin = os.fdopen(0, encoding="utf-8")
+            try:
+                making.main()
+            finally:
+                os._exit(1)
+        os.close(asked)
+        os.close(answered)
+        self.stdin, self.stdout = os.fdopen(ask, "w", encoding="utf-8"), os.fdopen(answer, encoding="utf-8")
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self):
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
 def _child(arguments, env, folder, out, err):
     os.environ.clear()
     os.environ.update(env)
@@ -136,6 +166,9 @@ def _child(arguments, env, folder, out, err):
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = ["amlc", *arguments]
     from amlc.cli import entry_point
+    from amlc.targets.aml import maker
+
+    maker.start = Forked
 
     try:
         entry_point()
@@ -156,7 +189,8 @@ def main():
     import azure.identity
     import azure.storage.blob  # noqa: F401
 
-    import amlc.cli  # noqa: F401
+    import amlc.cli
+    import amlc.targets.aml.making  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:

@@ -22,6 +22,7 @@ from amlc.targets.aml.signin import OneToken, sign_in, tenant
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
+    from amlc.targets.aml.maker import Maker
     from amlc.targets.aml.throttle import Patience
 
 _CLOUD_VARIABLES = ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD", "AZUREML_DEV_URL_MFE")
@@ -121,6 +122,17 @@ class Client:
                 enable_telemetry=False,
                 show_progress=False,
             )
+
+    @cached_property
+    def maker(self) -> Maker:
+        """What makes things by the Azure ML client, in another process."""
+        from amlc.targets.aml.maker import Maker
+
+        return Maker(self.workspace, lambda: self.credential)
+
+    def make(self, what: str, **given: Any) -> Any:
+        """Return what `making.make` makes of it there. Raises BackendError."""
+        return self.maker.make(what, given)
 
     def get(self, path: str, *, doing: str, version: str, missing: bool = False) -> Any:
         """Return the JSON of a thing in the workspace; with `missing`, None if it is not there."""

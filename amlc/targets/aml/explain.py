@@ -31,6 +31,17 @@ class ForbiddenError(BackendError):
     """Who is signed in may not do this."""
 
 
+class NotAcceptedError(BackendError):
+    """The service, or its client, has something against a job file."""
+
+    def __init__(self, job: str, said: str) -> None:
+        super().__init__(
+            f"job '{job}': Azure ML does not accept the job file: {said} See amlc.job and your "
+            "templates."
+        )
+        self.job, self.said = job, said
+
+
 def explained(err: Exception, doing: str) -> BackendError:
     """Return the error for the user. `doing`: what was tried, such as `workspace 'ws'`."""
     from azure.core import exceptions as azure

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,10 @@ from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.names import JOB_NAME, job_id
 from amlc.render.scalars import from_yaml, to_yaml
-from amlc.targets.aml import assets, storage_of
+from amlc.targets.aml import Storage, assets, storage_of
 from amlc.targets.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
-from amlc.targets.aml.explain import explained, field_errors, reason
+from amlc.targets.aml.explain import NotAcceptedError, explained
+from amlc.targets.aml.making import classified
 from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, trials_of, view
 
 # What differs from job to job; the client checks the rest once for all jobs that have it in common.
@@ -59,7 +60,10 @@ class Submitter:
         """
         failures: list[BackendError] = []
         refused: list[Submitted] = []
-        with ThreadPoolExecutor(parallel, thread_name_prefix="submit") as pool:
+        with (
+            closing(self._client.maker),
+            ThreadPoolExecutor(parallel, thread_name_prefix="submit") as pool,
+        ):
             for future in in_flight(
                 pool,
                 self._calls(batch),
@@ -69,7 +73,7 @@ class Submitter:
                 try:
                     yield future.result()
                     self._accepts = True
-                except _NotAcceptedError as err:
+                except NotAcceptedError as err:
                     refused.append(Submitted(err.job, refused=str(err)))
                 except BackendError as err:
                     failures.append(err)
@@ -101,10 +105,7 @@ class Submitter:
         self._once("compute", compute, lambda: check(assets.compute_problem, client, compute))
         storage = self._storage
         if storage is not None:
-            ensure = assets.ensure_datastore
-            self._once(
-                "storage", storage.datastore, lambda: ensure(self._client, storage, self._environ)
-            )
+            self._once("storage", storage.datastore, lambda: self._store(storage))
         for name in assets.datastores_of(values):
             if storage is None or name != storage.datastore:
                 self._once(
@@ -114,18 +115,28 @@ class Submitter:
         if isinstance(code, str) and not code.startswith(("azureml:", "/subscriptions/")):
             snapshot = (folder / code).resolve()  # the same, seen from another folder of job files
             values["code"] = self._once(
-                "code", str(snapshot), lambda: assets.code_id(self._client, snapshot)
+                "code", str(snapshot), lambda: self._make("code", folder=str(snapshot))
             )
         self._once(
             "known", environment, lambda: check(assets.environment_problem, client, environment)
         )
-        seen_from = str(folder) if assets.names_files(environment) else None
-        values["environment"] = self._once(
-            "environment",
-            [environment, seen_from],
-            lambda: assets.environment_id(self._client, environment, folder),
-        )
+        if not isinstance(environment, str):
+            seen_from = str(folder) if assets.names_files(environment) else None
+            values["environment"] = self._once(
+                "environment",
+                [environment, seen_from],
+                lambda: self._make("environment", environment=environment, base=str(folder)),
+            )
         return self._marked(values, submission)
+
+    def _make(self, what: str, **given: Any) -> str:
+        made: str = self._client.make(what, **given)
+        return made
+
+    def _store(self, storage: Storage) -> str:
+        variable = storage.key_variable
+        environ = {variable: self._environ.get(variable)} if variable else {}
+        return self._make("datastore", storage=asdict(storage), environ=environ)
 
     def _once(self, kind: str, key: object, find: Callable[[], str]) -> str:
         known = (kind, json.dumps(key, sort_keys=True))
@@ -148,15 +159,6 @@ class Submitter:
             "environment_variables": _texts(values.get("environment_variables") or {}),
         }
 
-    def _load(self, values: Mapping[str, Any], base: Path) -> Any:
-        _ = self._client.ml  # so that the client is quiet
-        from azure.ai.ml import load_job
-
-        try:
-            return load_job(io.StringIO(to_yaml(values)), relative_origin=str(base / "job.yml"))
-        except Exception as err:  # the client's errors have no common root
-            raise _NotAcceptedError(values["name"], field_errors(str(err))) from err
-
     def _put(self, values: Mapping[str, Any], base: Path) -> str | None:
         """Create one job and return its page.
 
@@ -169,15 +171,12 @@ class Submitter:
         shape = self._shapes.setdefault(key, _Shape())
         with shape.lock:
             if shape.pattern is None:
-                made = self._client.ml.jobs.create_or_update(
-                    self._load(values, base), skip_validation=True
-                )
-                url, body = self._client.last_put
-                shape.pattern = _Pattern(
-                    url.replace(f"/{values['name']}?", "/{name}?"), json.loads(body), values
-                )
-                studio: str | None = made.studio_url
-                return studio
+                name, content = values["name"], to_yaml(values)
+                made = self._client.make("job", name=name, content=content, base=str(base))
+                url = made["url"].replace(f"/{name}?", "/{name}?")
+                shape.pattern = _Pattern(url, made["sent"], values)
+                page: str | None = made["page"]
+                return page
         url = shape.pattern.url.format(name=values["name"])
         headers = self._client.user_headers() if shape.pattern.as_user else {}
         response = self._client.arm.send(
@@ -192,7 +191,8 @@ class Submitter:
             try:
                 return Submitted(submission.job, url=self._put(values, submission.folder))
             except Exception as err:  # the client's errors have no common root
-                error, status = _classified(err, submission.job), getattr(err, "status_code", None)
+                error = classified(err, submission.job)
+                status = error.status_code
                 again = isinstance(error, TransientError) or status == 409
                 if not again and status != 400:
                     raise error from err
@@ -243,35 +243,6 @@ class _Pattern:
             }
             properties[field] = {**added, **mine}
         return {**self.sent, "properties": properties}
-
-
-class _NotAcceptedError(BackendError):
-    """The service, or its client, has something against the job file."""
-
-    def __init__(self, job: str, said: str) -> None:
-        super().__init__(
-            f"job '{job}': Azure ML does not accept the job file: {said} See amlc.job and your "
-            "templates."
-        )
-        self.job = job
-
-
-def _classified(err: Exception, job: str) -> BackendError:
-    from azure.ai.ml.exceptions import ValidationException
-    from azure.core.exceptions import HttpResponseError
-
-    if isinstance(err, BackendError):
-        return err
-    if isinstance(err, ValidationException):
-        return _NotAcceptedError(job, field_errors(str(err)))
-    cut_short = assets.unreadable(err)
-    if cut_short is not None:
-        return cut_short
-    if isinstance(err, HttpResponseError) and err.status_code == 400:
-        return _NotAcceptedError(job, reason(err)[1])
-    if isinstance(err, HttpResponseError) or type(err).__module__ != "builtins":
-        return explained(err, f"job '{job}'")
-    raise err
 
 
 def adopted(

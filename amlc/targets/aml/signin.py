@@ -45,8 +45,11 @@ class OneToken:
     job it returns.
     """
 
-    def __init__(self, source: TokenCredential) -> None:
+    def __init__(
+        self, source: TokenCredential, forgotten: Callable[[], None] = lambda: None
+    ) -> None:
         self._source = source
+        self._forgotten = forgotten  # told when a token is refused, which the source may keep too
         self._lock = threading.Lock()
         self._tokens: dict[tuple[str, ...], _Known] = {}
 
@@ -83,6 +86,7 @@ class OneToken:
 
     def forget(self) -> None:
         """Ask again next time: the service refused the token."""
+        self._forgotten()
         with self._lock:
             for known in self._tokens.values():
                 known.token, known.renewal = None, 0.0

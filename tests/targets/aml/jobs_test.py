@@ -16,8 +16,8 @@ from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.model import Algorithm
 from amlc.names import job_id
-from amlc.render.scalars import to_yaml
-from amlc.targets.aml import Storage, assets
+from amlc.render.scalars import from_yaml, to_yaml
+from amlc.targets.aml import Storage, assets, making
 from amlc.targets.aml.explain import ForbiddenError
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, in_flight, list_jobs
 from amlc.targets.aml.views import view
@@ -64,6 +64,7 @@ class Service(Client):
         }
         self.bodies = {}
         self.ml = SimpleNamespace(jobs=self)
+        self.maker = SimpleNamespace(close=lambda: None)
         self.arm.send = self.send
         self.by_client = []
         self.headers = []
@@ -82,6 +83,10 @@ class Service(Client):
         }
         self.last_put = f"https://arm{SCOPE}/jobs/{name}?api-version=1", json.dumps({"properties": sent})
         return self._create(name, sent)
+
+    def make(self, what, **given):
+        """In this process, with all that is said on the way as JSON."""
+        return making.make(self, what, json.loads(json.dumps(given)))
 
     def user_headers(self):
         return {"x-azureml-token": "user"}
@@ -105,7 +110,7 @@ class Service(Client):
 def _no_client(monkeypatch):
     """Loads job files as plain values: the schema of azure-ai-ml takes long to import, and the emulator's tests have it."""
 
-    monkeypatch.setattr(Submitter, "_load", lambda self, values, base: values)
+    monkeypatch.setattr(making, "_load", lambda client, name, content, base: from_yaml(content))
     monkeypatch.setitem(sys.modules, "azure.ai.ml.exceptions", SimpleNamespace(ValidationException=Invalid))
 
 
