@@ -191,6 +191,8 @@ class Runs:
         most = min(most, self.most_results)
         newest_first = reversed(self._runs.values())
         found = [run for run in newest_first if run.experiment in wanted and all(_holds(run, c) for c in clauses)]
+        for order in reversed(arguments.get("order_by") or []):
+            found = _ordered(found, order)
         reply: dict[str, Any] = {"runs": [self._view(run) for run in found[start : start + most]]}
         if start + most < len(found):
             reply["next_page_token"] = base64.b64encode(str(start + most).encode()).decode()
@@ -313,6 +315,20 @@ def _set_tag(run: Run, key: str, value: str) -> None:
 
 def _number(value: Any) -> float:
     return float(value)
+
+
+def _ordered(runs: list[Run], order: str) -> list[Run]:
+    """Return the runs by one of their times, which Azure ML can; those that have none come last."""
+    key, _, direction = order.removeprefix("attributes.").partition(" ")
+    if key not in ("start_time", "end_time"):
+        raise Bad(400, "INVALID_PARAMETER_VALUE", f"Ordering by {key!r} is not supported.")
+
+    def at(run: Run) -> float | None:
+        start, end = (run.job.started, run.job.ended) if run.job else (run.started, run.ended)
+        return start if key == "start_time" else end
+
+    timed = sorted((run for run in runs if at(run)), key=lambda run: at(run) or 0.0, reverse=direction.upper() == "DESC")
+    return [*timed, *(run for run in runs if not at(run))]
 
 
 def _clauses(text: str) -> list[tuple[str, str, str, Any]]:

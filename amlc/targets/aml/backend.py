@@ -29,6 +29,9 @@ _SHORTEST_S, _LONGEST_S = (
 _SHARE = 10  # a look may take a tenth of the time
 _WORTH = 20  # jobs that should have ended for each call of a look that takes more than a few
 _FEW, _EACH_S = 2, 0.1
+_MANY = 8  # calls of a look, beyond which what ended lately is asked for between two of them,
+_WHOLE = 4.0  # which are then as many seconds apart for each call
+_GLANCE_S = 5.0
 _SMALL_PAGE = 30  # jobs, of the list
 _FOLLOW_S = 2.0
 _LOGS = ("user_logs/", "azureml-logs/70_driver_log")
@@ -63,6 +66,8 @@ class AmlBackend:
         self._pause_s = _SHORTEST_S
         self._outage: TransientError | None = None
         self._unanswered: set[str] = set()
+        self._canceled: set[str] = set()
+        self._whole = 0.0  # when all jobs are looked at again; until then at what ended lately
 
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
         _ = self.client.facts  # a workspace that is not there is found out before anything is made
@@ -103,6 +108,7 @@ class AmlBackend:
 
     def cancel(self, jobs: Collection[str]) -> None:
         cancel_jobs(self.client, jobs, parallel=self._parallel)
+        self._canceled |= set(jobs)
         self._soon()
 
     def fetch(self, job: str) -> Fetched:
@@ -150,8 +156,20 @@ class AmlBackend:
 
     def _look(self, jobs: Collection[str]) -> list[Observation]:
         start = time.monotonic()
+        self.observer.keep(jobs)
+        self._seen = {job: seen for job, seen in self._seen.items() if job in jobs}
+        known = {job: self._seen[job] for job in jobs if job in self._seen}
+        glance = None
+        if start < self._whole and len(known) == len(jobs):
+            glance = self.observer.glance(jobs, self._canceled.intersection(jobs))
+        if glance is not None:
+            found = list({**known, **{seen.job: seen for seen in glance}}.values())
+            self._looked_at(found, start)
+            return found
         found = self.observer.look(jobs)
         found += self._deleted(set(jobs) - {seen.job for seen in found} - self._unanswered)
+        calls = self.observer.calls
+        self._whole = start + _WHOLE * calls if calls > _MANY else 0.0
         unread = self.observer.unread
         if found and all(
             seen.job in unread and unread[seen.job].tries > PATIENCE for seen in found
@@ -162,13 +180,26 @@ class AmlBackend:
         is_news = any(self._seen.get(seen.job) != seen for seen in found) or len(found) < len(jobs)
         longest = max(_LONGEST_S, float(self.observer.calls))  # one call a second at the most
         longer = _SHORTEST_S if is_news else min(self._pause_s * 1.5, longest)
-        if self.observer.calls > _FEW:
+        if self._whole and self.observer.can_glance:
+            longer = _GLANCE_S
+        elif self.observer.calls > _FEW:
             longer = max(longer, min(self._until_worth_it(found, now), longest))
         self._looked = now
         self._pause_s = max(longer, _SHARE * (now - start))
         self._due = now + self._pause_s
         self._seen.update((seen.job, seen) for seen in found)
         return found
+
+    def _looked_at(self, found: Sequence[Observation], start: float) -> None:
+        """Take note of a look at what ended lately."""
+        now = time.monotonic()
+        self._outage = None
+        is_news = any(self._seen[seen.job] != seen for seen in found)
+        self._looked = now
+        longer = _GLANCE_S if is_news else min(max(self._pause_s, _GLANCE_S) * 1.5, _LONGEST_S)
+        self._pause_s = max(longer, _SHARE * (now - start))
+        self._due = now + self._pause_s
+        self._seen.update((seen.job, seen) for seen in found)
 
     def _until_worth_it(self, found: Sequence[Observation], now: float) -> float:
         """Return after how many seconds a look is worth its calls: by how many jobs ended."""

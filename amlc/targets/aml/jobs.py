@@ -315,19 +315,32 @@ def get_job(client: Client, job: str) -> View | None:
 
 def list_jobs(client: Client, *, experiment: str | None = None) -> Iterator[View]:
     """Yield the workspace's jobs that amlc made, of one experiment or of all."""
-    for page in job_pages(client, experiment=experiment):
+    for _, page in job_pages(client, experiment=experiment):
         yield from page
 
 
-def job_pages(client: Client, *, experiment: str | None = None) -> Iterator[list[View]]:
-    """Yield the same page by page, mostly the newest first; each is asked for when drawn."""
+def job_pages(client: Client, *, experiment: str | None = None) -> Iterator[tuple[str, list[View]]]:
+    """Yield the same page by page, mostly the newest first; each is asked for when drawn.
+
+    With each comes the link that `page_views` reads again.
+    """
     # The service compares a tag by its key only, a property by its value too.
     params = {"api-version": JOBS_VERSION, "listViewType": "All", "tag": EXPERIMENT}
     if experiment is not None:
         params["properties"] = f"{EXPERIMENT}={experiment}"
-    for page in client.arm.pages(f"{client.scope}/jobs", doing="list of jobs", params=params):
+    url = f"{client.scope}/jobs"
+    for link, page in client.arm.linked_pages(url, doing="list of jobs", params=params):
         found = [view(resource) for resource in page]
-        yield [job for job in found if experiment is None or job.tags.get(EXPERIMENT) == experiment]
+        yield (
+            link,
+            [job for job in found if experiment is None or job.tags.get(EXPERIMENT) == experiment],
+        )
+
+
+def page_views(client: Client, link: str) -> list[View]:
+    """Return the jobs of one page."""
+    page = client.arm.call("GET", link, doing="list of jobs") or {}
+    return [view(resource) for resource in page.get("value") or ()]
 
 
 def cancel_jobs(client: Client, jobs: Collection[str], *, parallel: int) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -83,10 +84,7 @@ class Maker:
             process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
+            _ended(process)
 
     def _asked(self, process: Process, request: Mapping[str, Any] | None) -> Any:
         assert process.stdin is not None and process.stdout is not None  # noqa: PT018
@@ -98,8 +96,7 @@ class Maker:
         except BrokenPipeError:
             line = ""
         if not line:
-            self._process = None
-            code = process.wait()
+            self._process, code = None, _ended(process)
             raise BackendError(f"the Azure ML client ended without an answer (exit code {code}).")
         return json.loads(line)
 
@@ -119,6 +116,16 @@ class Maker:
         except (BackendError, ClientAuthenticationError) as err:
             return {"error": str(err), "transient": isinstance(err, TransientError)}
         return {"token": token.token, "expires_on": token.expires_on}
+
+
+def _ended(process: Process) -> int:
+    """Wait for the end of the process, and return its exit code."""
+    code = process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(BrokenPipeError):  # what it did not read any more
+                stream.close()
+    return code
 
 
 def _error(told: Mapping[str, Any]) -> BackendError:

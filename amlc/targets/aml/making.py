@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -100,27 +100,27 @@ def _error(err: Exception, job: str) -> BackendError:
     raise err
 
 
-def serve(requests: IO[str], answers: IO[str]) -> None:
-    """Answer one request after the other, until there are no more."""
-    _Serving(requests, answers).serve()
+def serve(requests: IO[str], answers: IO[str], end: Callable[[], None]) -> None:
+    """Answer one request after the other; `end` is called when there are no more, in any case."""
+    _Serving(requests, answers, end).serve()
 
 
 class _Serving:
     """Reads in a thread of its own, so that it ends with its parent whatever it is doing."""
 
-    def __init__(self, requests: IO[str], answers: IO[str]) -> None:
+    def __init__(self, requests: IO[str], answers: IO[str], end: Callable[[], None]) -> None:
         self._answers = answers
         self._lines: queue.Queue[str] = queue.Queue()
         self._lock = threading.Lock()
-        threading.Thread(target=self._read, args=(requests,), daemon=True).start()
+        threading.Thread(target=self._read, args=(requests, end), daemon=True).start()
         self._client: Client | None = None
         self._writing = threading.Lock()
         warnings.showwarning = self._warn
 
-    def _read(self, requests: IO[str]) -> None:
+    def _read(self, requests: IO[str], end: Callable[[], None]) -> None:
         for line in requests:
             self._lines.put(line)
-        os._exit(0)
+        end()
 
     def serve(self) -> None:
         while True:
@@ -189,4 +189,4 @@ def main() -> None:
     os.dup2(nowhere, 1)
     logging.disable(logging.CRITICAL)
     with suppress(BrokenPipeError):
-        serve(sys.stdin, answers)
+        serve(sys.stdin, answers, lambda: os._exit(0))

@@ -17,6 +17,7 @@ from amlc.targets.aml.artifacts import Artifacts, Records, records
 from amlc.targets.aml.assets import waiting_reason
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.jobs import get_job, job_pages
+from amlc.targets.aml.lately import Lately
 from amlc.targets.aml.views import Cause, View, cause, is_late, trials_of
 
 PATIENCE: Final = 5
@@ -43,6 +44,7 @@ class Observer:
         self._artifacts = artifacts
         self._experiment = experiment
         self._parallel = parallel
+        self._lately = Lately(client)
         self._lists_by_experiment = True
         self._experiments: dict[str, str] = {}
         self.calls = 0  # for the last look at all jobs, without those for what ended
@@ -52,6 +54,25 @@ class Observer:
     def look(self, jobs: Collection[str]) -> list[Observation]:
         """Return what the service says of `jobs` now; those that it surely lacks are left out."""
         return self.tell(self.views(jobs, slim=True))
+
+    def keep(self, jobs: Collection[str]) -> None:
+        """Forget the results of all other jobs: who follows thousands has recorded them."""
+        self.ended = {job: told for job, told in self.ended.items() if job in jobs}
+        self.unread = {job: unread for job, unread in self.unread.items() if job in jobs}
+        self._lately.keep(jobs)
+
+    @property
+    def can_glance(self) -> bool:
+        """Whether what ended lately can be told for few calls, for all that is known."""
+        return self._lately.works
+
+    def glance(self, jobs: Collection[str], also: Collection[str]) -> list[Observation] | None:
+        """Return what is new of `jobs` for few calls, None where that cannot be told.
+
+        also: those that are looked up in any case, as are those that could not be read.
+        """
+        found = self._lately.views(jobs, {*also, *self.unread})
+        return None if found is None else self.tell(found)
 
     def tell(self, views: Iterable[View]) -> list[Observation]:
         """Return what there is to say of listed jobs; of those newly ended with their results."""
@@ -106,10 +127,12 @@ class Observer:
         known = self._experiment if self._lists_by_experiment else None
         listed: dict[str, View] = {}
         useless = 0
-        for page in job_pages(self._client, experiment=known):
+        for link, page in job_pages(self._client, experiment=known):
             self.calls += 1
             found = {job.name: job.slim if slim else job for job in page if job.name in wanted}
             listed |= found
+            if slim:
+                self._lately.note(found.values(), link)
             useless += not found
             if page and useless >= len(wanted) - len(listed):
                 return listed, False
@@ -225,13 +248,14 @@ class Observer:
 
     def _runs(self, ended: Sequence[View]) -> dict[str, runs.Run]:
         """Return the runs of ended jobs: few one by one, many by a search in their experiment."""
-        found: dict[str, runs.Run] = {}
-        if len(ended) > 2:
-            for name in {job.experiment for job in ended}:
+        found = self._lately.taken(job.name for job in ended)
+        unknown = [job for job in ended if job.name not in found]
+        if len(unknown) > 2:
+            for name in {job.experiment for job in unknown}:
                 if name not in self._experiments:
                     self._experiments[name] = runs.experiment_id(self._client, name) or ""
                 if self._experiments[name]:
-                    names = {job.name for job in ended if job.experiment == name}
+                    names = {job.name for job in unknown if job.experiment == name}
                     found |= runs.search(self._client, self._experiments[name], names)
         bare = [
             job.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from amlc import __version__
 from amlc.targets.aml.explain import explained
@@ -98,15 +99,17 @@ class Rest:
         self, url: str, *, doing: str, params: Mapping[str, str]
     ) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Yield the values of a list page by page; only what is drawn is asked for."""
-        following: str | None = url
+        for _, page in self.linked_pages(url, doing=doing, params=params):
+            yield page
+
+    def linked_pages(
+        self, url: str, *, doing: str, params: Mapping[str, str]
+    ) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
+        """Yield the same, each page with the whole URL that asks for it again."""
+        following: str | None = f"{self.base}{url}?{urlencode(params)}"
         while following:
-            page = (
-                self.call(
-                    "GET", following, doing=doing, params=params if following == url else None
-                )
-                or {}
-            )
-            yield page.get("value") or ()
+            page = self.call("GET", following, doing=doing) or {}
+            yield following, page.get("value") or ()
             following = page.get("nextLink")
 
 

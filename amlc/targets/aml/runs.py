@@ -87,6 +87,34 @@ def search(client: Client, experiment: str, jobs: Collection[str]) -> dict[str, 
         body["page_token"] = page["next_page_token"]
 
 
+def ended(client: Client, experiments: Sequence[str], since: float) -> list[Run] | None:
+    """Return the runs of experiments (their ids) that ended after `since`, the latest first.
+
+    None: the answers are not in that order. Azure ML does not filter runs by their fields, but
+    orders them (learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow).
+    """
+    body: dict[str, Any] = {
+        "experiment_ids": list(experiments),
+        "max_results": _PAGE,
+        "order_by": ["end_time DESC"],
+    }
+    found: list[Run] = []
+    while True:
+        page = _call(client, "POST", "runs/search", body=body) or {}
+        raws = page.get("runs") or ()
+        times = [_seconds(raw["info"].get("end_time")) for raw in raws]
+        known = [at for at in times if at is not None]
+        if times[: len(known)] != sorted(known, reverse=True):
+            return None
+        late = [at for at in known if at > since]
+        found += [_run(raw) for raw in raws[: len(late)]]
+        if len(late) < len(raws):
+            return found
+        if not page.get("next_page_token"):
+            return found
+        body["page_token"] = page["next_page_token"]
+
+
 def get(client: Client, job: str) -> Run | None:
     """Return the run of one job, or None if it has none yet."""
     found = _call(client, "GET", "runs/get", params={"run_id": job}, missing=True)

@@ -24,6 +24,14 @@ class Observer:
         self.says = [Observation(job="a", status=Status.WAITING)]
         self.unread = {}
         self.calls = 1
+        self.can_glance, self.glances = False, []
+
+    def keep(self, jobs):
+        pass
+
+    def glance(self, jobs, also):
+        self.glances.append((self.clock.now, set(also)))
+        return self.news if self.can_glance else None
 
     def look(self, jobs):
         self.looks.append(self.clock.now)
@@ -244,3 +252,54 @@ def after_a_look(backend, *, calls, ended, of, after_s=10.0):
 )
 def test_a_look_of_many_calls_waits_until_it_is_worth_them(backend, calls, ended, of, pause_s):
     assert after_a_look(backend, calls=calls, ended=ended, of=of) == pause_s
+
+
+@pytest.fixture
+def many(backend):
+    """A back end that follows so many jobs that a look at all of them takes many calls."""
+    names = [f"job-{n}" for n in range(3000)]
+    backend.observer.calls, backend.observer.can_glance, backend.observer.news = 100, True, []
+    backend.observer.says = [Observation(job=name, status=Status.RUNNING) for name in names]
+    assert backend.poll(names, timeout_s=100) == backend.observer.says
+    return backend, names
+
+
+def test_of_many_jobs_those_that_ended_lately_are_asked_for_between_two_looks(many):
+    backend, names = many
+    ended = Observation(job="job-7", status=Status.SUCCEEDED)
+    backend.observer.news = [ended]
+    seen = backend.poll(names, timeout_s=100)
+    assert len(seen) == 3000
+    assert [one for one in seen if one.status.ended] == [ended]
+    assert len(backend.observer.looks) == 1
+    rest = [name for name in names if name != "job-7"]
+    backend.observer.news = []
+    while backend.clock.now < backend.observer.looks[0] + 370:
+        backend.poll(rest, timeout_s=100)
+    assert len(backend.observer.looks) == 1
+    times = [at for at, _ in backend.observer.glances]
+    assert all(5 <= after - before <= 20 for before, after in pairwise(times))
+    while backend.clock.now < backend.observer.looks[0] + 430:
+        backend.poll(rest, timeout_s=100)
+    assert len(backend.observer.looks) == 2, "deleted jobs, and those that began, are seen at last"
+
+
+def test_what_was_canceled_is_looked_up_whatever_mlflow_says(many, monkeypatch):
+    backend, names = many
+    monkeypatch.setattr(module, "cancel_jobs", lambda client, jobs, parallel: None)
+    backend.cancel(["job-1", "gone"])
+    backend.poll(names, timeout_s=100)
+    assert backend.observer.glances[-1][1] == {"job-1"}
+
+
+def test_a_job_that_was_not_seen_yet_needs_a_whole_look(many):
+    backend, names = many
+    backend.poll([*names, "new"], timeout_s=100)
+    assert (len(backend.observer.looks), backend.observer.glances) == (2, [])
+
+
+def test_where_mlflow_cannot_be_asked_all_jobs_are_looked_at(many):
+    backend, names = many
+    backend.observer.can_glance = False
+    backend.poll(names, timeout_s=100)
+    assert len(backend.observer.looks) == 2
