@@ -39,6 +39,21 @@ def literal(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+def data(job: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each input of `amlc.job` is, by name: its place, with its type, or its value.
+
+    How it comes into the job (`mode`) is left out, since the trial sees the same.
+    """
+    inputs = job.get("inputs")
+    found = {}
+    for name, value in sorted(inputs.items()) if isinstance(inputs, Mapping) else ():
+        if isinstance(value, Mapping) and literal(value) is None:
+            found[name] = f"{value.get('path')} ({value.get('type', 'uri_folder')})"
+        elif value is not None:
+            found[name] = str(literal(value))
+    return found
+
+
 def is_local(path: str) -> bool:
     """Tell whether a path in a job file is one of this machine's."""
     return path != "" and not _ELSEWHERE.match(path) and "${{" not in path

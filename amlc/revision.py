@@ -1,14 +1,15 @@
 """What a revision is made of.
 
-The command, the environment and every file of the trial code, to say what changed.
+The command, the environment, the inputs and every file of the trial code, to say what changed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from amlc import files
 from amlc.errors import UsageError, printable
@@ -23,11 +24,13 @@ class Contents:
 
     environment: an environment's name, an image, or None. files: by name, `/` between folders, the
     first 16 hex digits of the content's SHA-256, and `+x` behind them if the file is executable.
+    inputs: the data inputs of the jobs by name (`bindings.data`); what lies there is not looked at.
     """
 
     command: str
     environment: str | None
     files: Mapping[str, str]
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 def file_mark(digest: str, *, executable: bool) -> str:
@@ -40,11 +43,13 @@ def contents_text(contents: Contents) -> str:
 
     One key a line, sorted, so that a diff of two can be read.
     """
-    value = {
+    value: dict[str, Any] = {
         "command": contents.command,
         "environment": contents.environment,
         "files": dict(contents.files),
     }
+    if contents.inputs:
+        value["inputs"] = dict(contents.inputs)
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -53,7 +58,10 @@ def parse_contents(text: str | bytes) -> Contents:
     try:
         value = json.loads(text)
         return Contents(
-            command=value["command"], environment=value["environment"], files=dict(value["files"])
+            command=value["command"],
+            environment=value["environment"],
+            files=dict(value["files"]),
+            inputs=dict(value.get("inputs") or {}),
         )
     except (KeyError, TypeError) as err:
         raise ValueError(f"it lacks something: {err}") from err
@@ -97,3 +105,7 @@ def _differences(old: Contents, new: Contents) -> Iterator[str]:
         yield "trialCommand changed"
     if old.environment != new.environment:
         yield "environment changed"
+    for name in sorted(old.inputs.keys() | new.inputs.keys()):
+        before, after = old.inputs.get(name, "none"), new.inputs.get(name, "none")
+        if before != after:
+            yield f"input {printable(f'{name}: {before} -> {after}')}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from amlc import files
+from amlc import bindings, files
 from amlc.cost import price
 from amlc.experience import Past
 from amlc.folders import Folders
@@ -142,10 +142,20 @@ def revision_of(experiment: Experiment, code: Sequence[SnapshotFile]) -> tuple[s
     """Return the revision (64 hex digits) of an experiment with this code, and its contents."""
     environment = experiment.environment or experiment.target.job.image
     files_ = counted(code, without=experiment.inputs)
-    identity = {"code": digest(files_), "command": experiment.command, "environment": environment}
+    identity: dict[str, object] = {
+        "code": digest(files_),
+        "command": experiment.command,
+        "environment": environment,
+    }
+    inputs = bindings.data(experiment.job)
+    if inputs:  # without any it is what it was before they counted
+        identity["inputs"] = inputs
     revision = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     marks = {file.name: file_mark(content, executable=file.executable) for file, content in files_}
-    return revision, Contents(command=experiment.command, environment=environment, files=marks)
+    contents = Contents(
+        command=experiment.command, environment=environment, files=marks, inputs=inputs
+    )
+    return revision, contents
 
 
 def _search(experiment: Experiment) -> str | None:

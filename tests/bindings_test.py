@@ -2,7 +2,7 @@
 
 import pytest
 
-from amlc.bindings import bound, is_local, literal, local_paths, variable, with_paths
+from amlc.bindings import bound, data, is_local, literal, local_paths, variable, with_paths
 
 
 def test_a_command_names_each_once_and_in_order():
@@ -60,3 +60,21 @@ def test_all_paths_of_a_job_are_found_and_changed():
     assert changed["environment"]["build"]["dockerfile_path"] == "Dockerfile"
     assert job["inputs"]["a"]["path"] == "x"
     assert list(local_paths({"inputs": [1], "environment": "azureml:e:1"})) == []
+
+
+def test_an_input_is_its_place_and_type_or_its_value():
+    inputs = {
+        "b": {"type": "uri_file", "path": "azureml:d:1", "mode": "download"},
+        "a": {"path": "data"},
+        "n": 3,
+        "v": {"type": "integer", "value": 3},
+        "gone": None,
+    }
+    found = data({"inputs": inputs})
+    assert found == {"a": "data (uri_folder)", "b": "azureml:d:1 (uri_file)", "n": "3", "v": "3"}
+    assert list(found) == sorted(found)
+
+
+@pytest.mark.parametrize("job", [{}, {"inputs": None}, {"inputs": {}}, {"inputs": "a typo"}])
+def test_a_job_may_have_no_inputs(job):
+    assert data(job) == {}

@@ -17,7 +17,8 @@ CONTENTS = Contents(
 
 
 def test_the_text_is_read_back_as_it_was() -> None:
-    for contents in (CONTENTS, Contents(command="x", environment=None, files={})):
+    bare = Contents(command="x", environment=None, files={})
+    for contents in (CONTENTS, bare, replace(CONTENTS, inputs={"data": "azureml:d:1 (uri_folder)"})):
         assert parse_contents(contents_text(contents)) == contents
         assert parse_contents(contents_text(contents).encode()) == contents
 
@@ -75,3 +76,18 @@ def test_what_amlc_did_not_write_is_a_clear_error(tmp_path, text) -> None:
 def test_a_build_without_it_is_a_clear_error(tmp_path) -> None:
     with pytest.raises(UsageError, match=r"revision\.json: there is no such file\. Compile"):
         read_contents(tmp_path)
+
+
+def test_inputs_are_listed_one_by_one() -> None:
+    old = replace(CONTENTS, inputs={"a": "1", "b": "azureml:d:1 (uri_folder)"})
+    new = replace(CONTENTS, inputs={"b": "azureml:d:2 (uri_folder)", "c\n": "x"})
+    assert differences(old, new) == [
+        "input a: 1 -> none",
+        "input b: azureml:d:1 (uri_folder) -> azureml:d:2 (uri_folder)",
+        "input c\\n: none -> x",
+    ]
+    assert differences(old, old) == []
+
+
+def test_without_inputs_the_text_is_as_it_was_before_they_counted() -> None:
+    assert "inputs" not in contents_text(CONTENTS)

@@ -234,12 +234,14 @@ def test_the_build_folder_is_never_part_of_the_code(project) -> None:
         pytest.param({"searchSpace": {"x": {"_type": "choice", "_value": [7]}}}, None, False, id="space"),
         pytest.param({"trialCommand": "python3 trial.py -v"}, None, True, id="command"),
         pytest.param({"amlc": {"environment": "azureml:e:1"}}, None, True, id="environment"),
+        pytest.param({"amlc": {"job": {"inputs": {"d": {"path": "azureml:d:1"}}}}}, None, True, id="input"),
+        pytest.param({"amlc": {"job": {"outputs": {"m": {"type": "uri_folder"}}}}}, None, False, id="output"),
         pytest.param({}, "code/trial.py", True, id="code"),
         pytest.param({}, "code/new.py", True, id="a new file"),
         pytest.param({}, "outside.py", False, id="a file outside of the code"),
     ],
 )
-def test_the_revision_is_that_of_code_command_and_environment(project, changes, edit, revised) -> None:
+def test_the_revision_is_that_of_code_command_environment_and_inputs(project, changes, edit, revised) -> None:
     before = project.write().revision
     if edit:
         project.put(edit, "changed")

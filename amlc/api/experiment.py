@@ -52,7 +52,7 @@ class Build:
     """What a compile did.
 
     jobs: the job files, in order. changes: how many files of the build folder changed.
-    revision: 64 hex digits, of code, command and environment.
+    revision: 64 hex digits, of code, command, environment and inputs.
     """
 
     folder: Path
