@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from amlc.bindings import EXPRESSION, NAME, is_local, literal, local_paths
 from amlc.config.spelling import Config
 from amlc.config.wording import show, wrong_type
-from amlc.errors import Problem, did_you_mean, shorten
+from amlc.errors import Problem, Severity, did_you_mean, shorten
 from amlc.model import JsonPath
 
 _JOB: JsonPath = ("amlc", "job")
@@ -32,6 +33,7 @@ _EXAMPLES = {
     "inputs": "{type: uri_folder, path: azureml:mnist:1}",
     "outputs": "{type: uri_folder}",
 }
+_JOB_NAME = re.compile(r"\$\{\{\s*name\s*\}\}")
 _LONGEST_KEY = 1_000  # YAML readers refuse keys beyond 1,024
 
 
@@ -100,9 +102,16 @@ def _check_bindings(config: Config, section: str, given: Any) -> Iterator[Proble
         if section == "outputs" and isinstance(where, str) and is_local(where):
             text = (
                 f"the output '{shorten(name)}' cannot lie on this machine. Leave out its path, or "
-                "write for example `azureml://datastores/workspaceblobstore/paths/models/`."
+                "write for example `azureml://datastores/workspaceblobstore/paths/models/${{name}}/`."
             )
             yield config.problem((*path, name, "path"), "E-job", text)
+        elif section == "outputs" and isinstance(where, str) and not _JOB_NAME.search(where):
+            text = (
+                f"all jobs write the output '{shorten(name)}' to the same place, each over what "
+                f"others wrote. Put the job's name into it: `{where.rstrip('/')}/${{{{name}}}}/`."
+            )
+            place = (*path, name, "path")
+            yield config.problem(place, "W-output", text, severity=Severity.WARNING)
 
 
 def _check_local_paths(config: Config, job: Mapping[str, Any]) -> Iterator[Problem]:

@@ -34,7 +34,9 @@ WORKSPACE_KEYS: Final = {
     "workspaceName": "workspace_name",
 }
 """The keys that say which workspace, and how a workspace's `config.json` spells them."""
-_REQUIRED = (*WORKSPACE_KEYS, "computeTarget", "dockerImage")
+_REQUIRED = (*WORKSPACE_KEYS, "computeTarget")
+_IMAGE = "msranni/nni:latest"
+"""The default of NNI 3.0 (`AmlConfig.docker_image`)."""
 STORAGE_OUTPUT: Final = "amlc_storage"
 """The output of each job that is the shared storage."""
 
@@ -156,7 +158,26 @@ def read(
             if needed:
                 instead = "put the workspace's config.json beside the experiment"
                 config = config.noted(unset(config, path, open_names(value, environ), instead))
-    return config, () if file is None else (file,)
+    return _with_image(config) if needed else config, () if file is None else (file,)
+
+
+def _with_image(config: Config) -> Config:
+    """Return the config with an image where none is given: what `amlc.job` has, or else NNI's.
+
+    Jobs do not run in that which `amlc.job` overrides; but it counts into the revision.
+    """
+    path, own = (_SERVICE, "dockerImage"), config.get("amlc", "job", "environment")
+    given = config.get(*path) is not None or config.get("amlc", "environment") is not None
+    if given or config.broken & {path, (_SERVICE,)}:
+        return config
+    if own is not None:
+        text = own if isinstance(own, str) else json.dumps(own, sort_keys=True)
+        return config.with_value(path, text)
+    said = (
+        f"there is no 'dockerImage', so trials run in NNI's default, {_IMAGE}. Name an image that "
+        "has what they import."
+    )
+    return config.noted(config.note((_SERVICE,), "N-image", said)).with_value(path, _IMAGE)
 
 
 def _workspace_file(folder: Path) -> tuple[Path | None, Mapping[str, str]]:
@@ -176,6 +197,10 @@ def _workspace_file(folder: Path) -> tuple[Path | None, Mapping[str, str]]:
     return None, {}
 
 
+def _has(value: Any, key: str) -> bool:
+    return isinstance(value, Mapping) and key in value
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
@@ -185,10 +210,11 @@ def check(config: Config, *, needed: bool) -> Iterator[Problem]:
     for name in _REQUIRED if needed else ():
         path = (_SERVICE, name)
         if config.get(*path) is None and path not in config.broken:
-            example = "msranni/nni" if name == "dockerImage" else "…"
+            if name == "computeTarget" and _has(config.get("amlc", "job"), "compute"):
+                continue
             other = " or in 'config.json' beside the experiment" if name in WORKSPACE_KEYS else ""
             text = (
-                f"platform aml needs '{name}'. Write '{name}: {example}' here{other}, or run with "
+                f"platform aml needs '{name}'. Write '{name}: …' here{other}, or run with "
                 "--backend local."
             )
             yield config.problem((_SERVICE,), "E-required", text, key=True)

@@ -21,6 +21,10 @@ def filled(read, text, *, needed=True, **environ):
     return aml.read(read(text), environ, needed=needed)
 
 
+def filled_of(given):
+    return aml.read(given, {}, needed=True)
+
+
 def space_in(given):
     return tuple(given.get("trainingService", name) for name in ("subscriptionId", "resourceGroup", "workspaceName"))
 
@@ -55,7 +59,7 @@ def test_what_the_experiment_says_wins_over_the_file(read, tmp_path, say):
     text = "trainingService: {platform: aml, subscriptionId: s, resourceGroup: '${NOPE}', workspaceName: '${A}'}"
     given, (found,) = filled(read, text, A="w")
     assert space_in(given) == ("s", "R", "${A}")
-    assert say(given.problems) == ["N-workspace /trainingService/resourceGroup"]
+    assert say(given.problems) == ["N-workspace /trainingService/resourceGroup", "N-image /trainingService"]
     assert found.name == "config.json"
     assert filled(read, AML % "dockerImage: i")[1] == ()
 
@@ -75,13 +79,13 @@ def test_a_placeholder_of_the_workspace_is_filled_in_where_it_is_set(tmp_path):
 
 @pytest.mark.parametrize(
     ("needed", "said"),
-    [(True, ["E-placeholder /trainingService/workspaceName"]), (False, [])],
+    [(True, ["E-placeholder /trainingService/workspaceName", "N-image /trainingService"]), (False, [])],
     ids=["needed", "not needed"],
 )
 def test_without_a_file_a_placeholder_that_is_not_set_is_an_error_where_jobs_run_there(read, say, needed, said):
     given, files = filled(read, "trainingService: {platform: aml, workspaceName: '${NOPE}'}", needed=needed)
     assert (given.get("trainingService", "workspaceName"), say(given.problems), files) == (None, said, ())
-    assert all("put the workspace's config.json beside the experiment" in one.message for one in given.problems)
+    assert all("put the workspace's config.json beside the experiment" in one.message for one in given.problems[:1])
     assert say(aml.check(given, needed=False)) == []
 
 
@@ -96,15 +100,18 @@ def test_what_was_refused_is_not_taken_from_the_file(read, tmp_path):
     ("text", "missing"),
     [
         (AML % WHOLE, []),
-        (AML % "computeTarget: c", ["dockerImage"]),
+        (AML % "computeTarget: c", []),
+        (AML % "maxTrialNumberPerGpu: 1" + "amlc: {job: {compute: null}}", []),
+        (AML % "maxTrialNumberPerGpu: 1" + "amlc: {job: {compute: azureml:x}}", []),
+        (AML % "maxTrialNumberPerGpu: 1" + "amlc: {job: [compute]}", ["computeTarget"]),
         (AML % "dockerImage: i", ["computeTarget"]),
         (
             "trainingService: {platform: aml}",
-            ["subscriptionId", "resourceGroup", "workspaceName", "computeTarget", "dockerImage"],
+            ["subscriptionId", "resourceGroup", "workspaceName", "computeTarget"],
         ),
     ],
 )
-def test_azure_needs_a_place_and_an_image(read, text, missing):
+def test_azure_needs_a_place(read, text, missing):
     problems = list(aml.check(read(text), needed=True))
     assert [problem.code for problem in problems] == ["E-required"] * len(missing)
     assert [problem.message.split("'")[1] for problem in problems] == missing
@@ -116,8 +123,38 @@ def test_azure_needs_a_place_and_an_image(read, text, missing):
 
 
 def test_what_was_refused_is_not_missing_too(read):
-    given = read(AML % "computeTarget: c").without(("trainingService", "dockerImage"))
+    given = read(AML % "dockerImage: i").without(("trainingService", "computeTarget"))
     assert not list(aml.check(given, needed=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "said"),
+    [
+        ("", "msranni/nni:latest", ["N-image /trainingService"]),
+        ("amlc: {environment: 'azureml:e:1'}", None, []),
+        ("amlc: {job: {environment: 'azureml:e:1'}}", "azureml:e:1", []),
+        ("amlc: {job: {environment: {image: i}}}", '{"image": "i"}', []),
+        ("amlc: {job: {environment: null}}", "msranni/nni:latest", ["N-image /trainingService"]),
+    ],
+)
+def test_without_an_image_or_an_environment_it_is_nnis_default(read, say, text, image, said):
+    given, _ = filled(read, AML % "computeTarget: c" + text)
+    assert (given.get("trainingService", "dockerImage"), say(given.problems)) == (image, said)
+    assert say(filled(read, AML % "computeTarget: c" + text, needed=False)[0].problems) == []
+
+
+def test_an_image_that_was_refused_has_no_other_in_its_place(read, say):
+    given, _ = filled_of(read(AML % "computeTarget: c").without(("trainingService", "dockerImage")))
+    assert (given.get("trainingService", "dockerImage"), say(given.problems)) == (None, [])
+
+
+def test_the_default_is_that_of_nni(read):
+    from nni.experiment.config import AmlConfig
+
+    given, _ = filled(read, AML % "computeTarget: c")
+    assert given.get("trainingService", "dockerImage") == AmlConfig(
+        subscription_id="s", resource_group="r", workspace_name="w", compute_target="c"
+    ).docker_image
 
 
 @pytest.mark.parametrize(
