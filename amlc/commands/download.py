@@ -31,13 +31,17 @@ _OWN = "nnioutput"
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """What was fetched: of which trial, into which folder, how many files of how many bytes."""
+    """What was fetched: of which trial, into which folder, how many files of how many bytes.
+
+    shared: how many of them are from what all trials of a packed job write to, the last one last.
+    """
 
     trial: Trial
     job: str
     folder: Path
     files: int
     size: int
+    shared: int = 0
 
 
 def trial_named(manifest: Manifest, name: str, *, folders: Folders) -> Row:
@@ -68,7 +72,10 @@ def download(
         for count in _fetch(backend, attempt.job, source, path, size):
             watch(name, done + count, total)
         done += size
-    return Downloaded(row.trial, attempt.job, folder, len(sizes), total)
+    shared = 0
+    if len(attempt.trials) > 1:
+        shared = sum(f"/{row.trial.id}/" not in source for source, _ in sizes.values())
+    return Downloaded(row.trial, attempt.job, folder, len(sizes), total, shared)
 
 
 def _ended(row: Row) -> Attempt:

@@ -45,3 +45,8 @@ def show(found: Downloaded, console: Console) -> None:
     files = f"{found.files} file{'' if found.files == 1 else 's'}"
     of = f"trial {found.trial.id} (#{found.trial.sequence})"
     console.note(f"{of}: {files}, {found.size:,} bytes")
+    if found.shared:
+        console.note(
+            f"{found.shared} of them from 'outputs/', which the trials of its job share: what has "
+            "one name there is the last one's. Named outputs and NNI_OUTPUT_DIR are each one's own."
+        )

@@ -36,3 +36,5 @@ def test_the_folder_is_data_and_the_rest_is_said(monkeypatch):
     downloading.show(Downloaded(trial, "job", Path("a b"), 2, 1234), Console(out, err, False))
     assert raw.getvalue() == b"a b\n"
     assert err.getvalue() == "trial 0123 (#7): 2 files, 1,234 bytes\n"
+    downloading.show(Downloaded(trial, "job", Path("a b"), 2, 1234, 1), Console(out, err, False))
+    assert "1 of them from 'outputs/', which the trials of its job share" in err.getvalue()
