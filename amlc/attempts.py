@@ -65,6 +65,9 @@ class Attempt:
             return _OWN_ENDS[outcome.end] or (
                 Status.SUCCEEDED if outcome.exit_code == 0 else Status.FAILED
             )
+        begun = self.latest.begun
+        if job is Status.RUNNING and begun is not None and trial not in begun:
+            return Status.WAITING  # for the others of its job
         if not job.ended or job in (Status.CANCELED, Status.EARLY_STOPPED):
             return job
         # The job ended and the trial did not, unless nobody wrote down how any of its trials ended.

@@ -173,6 +173,8 @@ def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome]
             data[name] = getattr(observation, name)
     if observation.infrastructure:
         data["infrastructure"] = True
+    if observation.begun is not None:
+        data["begun"] = list(observation.begun)
     rows = [_outcome_row(outcome) for outcome in outcomes]
     if rows:
         data["outcomes"] = rows
@@ -196,6 +198,8 @@ def observation_of(event: Event) -> tuple[Observation, dict[str, Outcome]]:
     data = dict(event.data)
     outcomes = {row["trial"]: _outcome(row) for row in data.pop("outcomes", ())}
     data["status"] = Status(data["status"])
+    if "begun" in data:
+        data["begun"] = tuple(data["begun"])
     return Observation(job=event.job, **data), outcomes
 
 

@@ -354,7 +354,7 @@ class Observation:
     """What a back end says of one job now. Times are seconds since the epoch.
 
     infrastructure: it ended through no fault of the user's (the machine went away), so that it may
-    be tried again.
+    be tried again. begun: those trials of a running pack that began, where that is known.
     """
 
     job: str
@@ -365,6 +365,7 @@ class Observation:
     error: str | None = None
     url: str | None = None
     infrastructure: bool = False
+    begun: tuple[str, ...] | None = None
 
 
 class End(str, Enum):

@@ -77,6 +77,8 @@ def record(
     """
     for observation in [*seen, *_gone(live, seen)]:
         attempt = live[observation.job]
+        if observation.begun is not None and len(attempt.trials) == 1:
+            observation = replace(observation, begun=None)  # noqa: PLW2901 - its job says it
         # A back end need not repeat the job's page.
         if replace(observation, url=observation.url or attempt.latest.url) == attempt.latest:
             continue

@@ -25,6 +25,7 @@ EVENTS = st.one_of(
     st.builds(intent, st.sampled_from(JOBS), st.floats(0, 1e9)),
     st.builds(seen, st.sampled_from(JOBS), st.sampled_from(Status), st.floats(0, 1e9),
               exit_code=st.none() | st.integers(0, 255), error=st.none() | st.text(), infrastructure=st.booleans(),
+              begun=st.none() | st.tuples(st.sampled_from(["t0", "t1"])),
               outcomes=st.lists(st.builds(Outcome, trial=st.just("t1"), exit_code=st.integers(), started=st.none(), ended=st.floats(0, 1)), max_size=1)),
     st.builds(lambda kind, job, at: Event(kind=kind, at=at, job=job), st.sampled_from(["submitted", "void", "cancel"]),
               st.sampled_from(JOBS), st.floats(0, 1e9)),
@@ -52,6 +53,17 @@ def test_an_intent_alone_waits_and_a_void_one_is_forgotten():
     assert attempts["p-1"].latest.status is Status.WAITING
     assert attempts["p-1"].submitted is None
     assert fold([intent(), Event(kind="void", at=2, job="p-1")]) == {}
+
+
+def test_a_trial_of_a_running_pack_waits_until_it_begins():
+    def status(trial, **fields):
+        return fold([intent(), seen(**fields)])["p-1"].status(trial)
+
+    assert status("t1", begun=("t0", "t1")) is Status.RUNNING
+    assert status("t1", begun=("t0",)) is Status.WAITING
+    assert status("t1", begun=()) is Status.WAITING
+    assert status("t1") is Status.RUNNING, "nobody knows"
+    assert status("t1", begun=("t0",), status=Status.FAILED) is Status.FAILED
 
 
 def test_what_was_observed_counts_as_submitted():

@@ -130,3 +130,20 @@ def test_retry_failed_runs_the_failed_trial_of_a_pack_alone(packs):
     assert packs.amlc("submit", "--retry", "failed").stderr.startswith("1 submitted, 64 of 64 trials done")
     assert [(number, what) for number, _, what in uses(packs)[before:]] == [("5", "start"), ("5", "end")]
     assert len(rows(packs, code=0)) == 64
+
+
+def test_the_trials_of_a_pack_wait_for_each_other_without_gpus(project, wait_until):
+    hold = 'until [ -e "$PROBE/go-$NNI_TRIAL_SEQ_ID" ]; do sleep 0.02; done'
+    project.write(hold, values=range(4), trialConcurrency=4, amlc={"trialsPerJob": 3}).compile()
+    project.amlc("submit", "--no-wait")
+    for number, statuses in enumerate(["rww r", "rrw r", "rrr r"]):
+        expected = [{"r": "running", "w": "waiting"}[letter] for letter in statuses.replace(" ", "")]
+        wait_until(lambda: len(project.starts) == number + 2)  # noqa: B023 - it is called at once
+        project.amlc("status")
+        assert project.statuses() == expected
+        (project.root / f"go-{number}").touch()
+    (project.root / "go-3").touch()
+    project.amlc("submit")
+    assert project.statuses() == ["succeeded"] * 4
+    alone = [event for event in project.events() if "begun" in event.data and event.job != project.attempts()[0].job]
+    assert alone == [], "of a job with one trial its own status says it"

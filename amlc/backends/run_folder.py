@@ -166,7 +166,7 @@ def how_it_ended(run: Path, *, canceled: bool) -> Observation | None:
     if began_at is None and not outcomes:
         return None
     code = exit_code(run)
-    began = bool(_reporting(run))
+    began = bool(begun(run))
     known = Known(
         code=code,
         canceled=canceled or _is_there(run / "canceled"),
@@ -242,11 +242,11 @@ def _trials(run: Path) -> tuple[str, ...]:
         job = from_yaml((run / "job.yml").read_bytes())
         return tuple(trial.id for trial in trials_in(job.get("environment_variables") or {}))
     except (OSError, yaml.YAMLError, AttributeError):
-        return _reporting(run)
+        return begun(run)
 
 
-def _reporting(run: Path) -> tuple[str, ...]:
-    """Return the ids of the trials that the job's runner began with, ordered by name."""
+def begun(run: Path) -> tuple[str, ...]:
+    """Return the ids of the trials with which the job's runner began, ordered by name."""
     try:
         return tuple(sorted(path.name for path in (run / _RECORDS).iterdir() if path.is_dir()))
     except OSError:

@@ -338,8 +338,10 @@ class LocalBackend:
         works = self._works(job)  # asked first: the lock falls after the exit code is written
         if works:
             started = run_folder.started(run)
-            status = Status.WAITING if started is None else Status.RUNNING
-            return Observation(job=job, status=status, started=started)
+            if started is None:
+                return Observation(job=job, status=Status.WAITING)
+            begun = run_folder.begun(run)
+            return Observation(job=job, status=Status.RUNNING, started=started, begun=begun)
         for name in _BEING_WRITTEN:
             with suppress(OSError):
                 (run / name).unlink(missing_ok=True)
