@@ -6,11 +6,14 @@ import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import yaml
 
+from tests.azure.client_process import ROOT, TIMEOUT_S
 from tests.azure.faults import Fault, KillAt, expired_token, garbage, throttle
 
 
@@ -71,6 +74,25 @@ def test_every_job_is_sent_as_the_client_sends_the_first(make_azure, make_projec
         assert job.tags.keys() == first.tags.keys()
         assert job.properties["environmentVariables"].keys() == first.properties["environmentVariables"].keys()
     assert len({attempt.latest.url.replace(attempt.job, "") for attempt in project.attempts()}) == 1
+
+
+def test_the_azure_ml_client_is_never_in_the_process_that_stays(make_azure, make_project):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = make_project(azure).write(values=range(3))
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('azure.ai.ml' in sys.modules, 'azure.core' in sys.modules))\n"
+        "sys.argv = ['amlc', 'submit']\n"
+        "from amlc.cli import entry_point\n"
+        "entry_point()"
+    )
+    environ = {**project.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.root, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "False True\n"), done.stderr
+    assert len(azure.identity.az_calls) == 1, "it signs in by the one token"
+    assert_complete(project, azure)
 
 
 def test_following_a_thousand_jobs_costs_list_pages_only(make_azure, make_project):
