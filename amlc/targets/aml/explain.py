@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Final
 
 from amlc.errors import BackendError, TransientError, shorten
 
@@ -29,6 +29,10 @@ _NOT_FOUND = {
 
 class ForbiddenError(BackendError):
     """Who is signed in may not do this."""
+
+
+KINDS: Final = {"": BackendError, "transient": TransientError, "forbidden": ForbiddenError}
+"""The errors between which callers tell, as they are named on the way from another process."""
 
 
 class NotAcceptedError(BackendError):

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from amlc.errors import BackendError, TransientError
 from amlc.targets.aml import Workspace
-from amlc.targets.aml.explain import NotAcceptedError
+from amlc.targets.aml.explain import KINDS, NotAcceptedError
 
 if TYPE_CHECKING:
     from amlc.targets.aml.signin import OneToken
@@ -129,8 +129,6 @@ def _ended(process: Process) -> int:
 
 
 def _error(told: Mapping[str, Any]) -> BackendError:
-    from amlc.targets.aml.making import KINDS
-
     if told["kind"] == "job":
         error: BackendError = NotAcceptedError(told["job"], told["said"])
     else:

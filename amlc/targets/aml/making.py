@@ -24,7 +24,7 @@ from amlc.errors import BackendError, TransientError
 from amlc.targets.aml import Storage, Workspace, assets, missing_azure
 from amlc.targets.aml.client import Client
 from amlc.targets.aml.explain import (
-    ForbiddenError,
+    KINDS,
     NotAcceptedError,
     explained,
     field_errors,
@@ -34,9 +34,6 @@ from amlc.targets.aml.signin import OneToken
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
-
-KINDS = {"": BackendError, "transient": TransientError, "forbidden": ForbiddenError}
-"""The errors by which the parent tells what to do, as they are named on the way."""
 
 
 def make(client: Client, what: str, given: Mapping[str, Any]) -> Any:
