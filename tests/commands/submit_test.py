@@ -47,6 +47,21 @@ def test_retry_missing_runs_those_without_a_final_result(project):
     assert project.amlc("submit", "--retry", "missing").stderr == "1 submitted, 3 of 3 trials done\n"
 
 
+def test_retry_changed_runs_what_was_done_with_other_data(project):
+    def with_data(name):
+        (project.root / name).write_text(name)
+        job = {"inputs": {"data": {"type": "uri_file", "path": name}}}
+        keys = {"trialCommand": "sh trial.sh ${{inputs.data}}", "amlc": {"job": job}}
+        return project.write(values=range(2), **keys).compile()
+
+    with_data("one").amlc("submit")
+    with_data("two")
+    said = b"input data: one (uri_file) -> two (uri_file) (--retry changed runs them again)\n"
+    assert said in project.amlc("plan").stdout
+    project.amlc("submit", "--retry", "changed")
+    assert sorted(project.starts) == sorted(project.trials * 2)
+
+
 def test_retry_changed_runs_what_was_done_with_other_code(project):
     project.write(values=range(2)).compile()
     project.amlc("submit")
