@@ -59,6 +59,10 @@ class Filled(dict[str, str]):
         return self[name]
 
 
+MOSTLY = {"aml": ["computeTarget"]}
+"""What a target requires where nothing else says it, so that no schema can."""
+
+
 def part(name: str) -> dict[str, Any]:
     return load_schema(name)["$defs"][name]
 
@@ -66,7 +70,7 @@ def part(name: str) -> dict[str, Any]:
 def service(name: str, *, everything: bool = False) -> dict[str, Any]:
     """The `trainingService` of a target: what it requires, or everything, each with its first example."""
     schema = part(name)
-    keys = schema["properties"] if everything else schema["required"]
+    keys = schema["properties"] if everything else [*schema["required"], *MOSTLY.get(name, ())]
     return {key: schema["properties"][key]["examples"][0] for key in keys}
 
 
@@ -167,7 +171,7 @@ def test_a_key_that_it_does_not_have_is_refused(name, tmp_path) -> None:
 
 @each
 def test_what_it_requires_is_missed(name, tmp_path) -> None:
-    required = [key for key in part(name)["required"] if key != "platform"]
+    required = [key for key in service(name) if key != "platform"]
     for key in required:
         given = {one: value for one, value in service(name).items() if one != key}
         with pytest.raises(ConfigError, match=f"'{key}'"):
@@ -176,7 +180,7 @@ def test_what_it_requires_is_missed(name, tmp_path) -> None:
 
 @each
 def test_a_placeholder_that_nothing_fills_is_an_error(name, tmp_path) -> None:
-    given = {key: "${NOPE}" for key in part(name)["required"] if key != "platform"}
+    given = {key: "${NOPE}" for key in service(name) if key != "platform"}
     if given:
         with pytest.raises(ConfigError, match=r"'\$\{NOPE\}' is not set"):
             load(tmp_path, {"platform": name, **given}, environ={})
@@ -184,7 +188,7 @@ def test_a_placeholder_that_nothing_fills_is_an_error(name, tmp_path) -> None:
 
 @others
 def test_a_target_that_runs_any_needs_nothing_of_the_others_keys(name, backend, tmp_path) -> None:
-    given = {key: "${NOPE}" for key in part(name)["required"] if key != "platform"}
+    given = {key: "${NOPE}" for key in service(name) if key != "platform"}
     experiment, problems = load(tmp_path, {"platform": name, **given}, backend=backend, environ={})
     assert experiment.target.platform == name
     assert not [problem for problem in problems if problem.code.startswith("E-")]

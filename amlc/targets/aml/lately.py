@@ -20,6 +20,7 @@ from amlc.targets.aml.views import View
 _OVERLAP_S: Final = 15.0  # of two questions: MLflow may be a moment behind
 _PER_SECOND, _PER_JOB = 0.5, 0.06  # calls to look jobs up: as time goes by, and for each that ended
 _MOST_SPARE = 60.0
+_PATIENCE_S = 20.0  # a job that waits for so long is worth two
 
 
 class Lately:
@@ -79,13 +80,13 @@ class Lately:
         return found
 
     def _looked_up(self, wanted: Collection[str], due: Collection[str]) -> list[View]:
-        """Look the due jobs up, where there are most of them first, as far as there are calls."""
+        """Look the due jobs up as far as there are calls, first where many are, or wait long."""
         groups: defaultdict[str, list[str]] = defaultdict(list)
         for job in due:
             groups[self.places.get(job, "")].append(job)
         alone = groups.pop("", [])
         found: dict[str, View] = {}
-        for link, jobs in sorted(groups.items(), key=lambda group: -len(group[1])):
+        for link, jobs in sorted(groups.items(), key=lambda group: -self._weight(group[1])):
             if self._spare < 1:
                 break
             self._spare -= 1
@@ -102,6 +103,11 @@ class Lately:
             if not found[job].status.ended:
                 del self.runs[job]  # its trial ended the run, or it will be there again
         return list(found.values())
+
+    def _weight(self, jobs: Iterable[str]) -> float:
+        """Return how much a call is worth that tells of these jobs."""
+        ends = (self.runs[job].ended or self._since if job in self.runs else 0.0 for job in jobs)
+        return sum(1 + (self._since + _OVERLAP_S - end) / _PATIENCE_S for end in ends)
 
     def _page(self, link: str) -> list[View]:
         try:

@@ -69,6 +69,13 @@ def test_calls_are_kept_for_the_pages_with_most_endings_and_the_rest_waits():
     assert {job.name for job in [*first, *second]} == set(wanted)
 
 
+def test_what_waits_long_comes_before_what_is_many():
+    made, client, _ = lately(runs(("b", 100_000), ("c", 100_000), ("d", 40_000)))
+    client.arm.answers |= {"GET /jobs?def": page("d"), "GET /jobs?abc": page("a", "b", "c")}
+    made.views("abcd", ())
+    assert [call for call in client.asked if "/jobs" in call] == ["GET /jobs?def", "GET /jobs?abc"]
+
+
 def test_a_trial_that_ends_its_run_by_itself_is_not_asked_for_again_and_again():
     made, client, _ = lately(runs(("a", 2000)))
     client.arm.answers["GET /jobs?abc"] = page("a", status="Running")
