@@ -43,7 +43,9 @@ LONG = (
     "metamorphic_test.py", "output_test.py", "packs_test.py", "parallel_test.py", "pbt_example_test.py", "readme_test.py",
     "render/form_test.py", "runner/ends_test.py", "runner/front_test.py", "runner_test.py", "targets/toy_test.py",
     "tuners/kernels_blas_test.py", "tuners/model_based_test.py", "tuners/zoo_test.py", "warm_start_test.py",
-    "azure/data_matrix_test.py::test_each_trial_has_its_data_and_gives_its_model[replicates", "azure/data_matrix_test.py::test_each_trial_has_its_data_and_gives_its_model[retry", "azure/data_matrix_test.py::test_each_trial_has_its_data_and_gives_its_model[learns",
+    "azure/data_matrix_test.py::test_each_trial_has_its_data_and_gives_its_model[replicates",
+    "azure/data_matrix_test.py::test_each_trial_has_its_data_and_gives_its_model[retry",
+    "azure/data_matrix_test.py::test_each_trial_has_its_data_and_gives_its_model[learns",
     "azure/walk_test.py::test_refresh", "azure/walk_test.py::test_results_are_those", "cli/compiling_test.py::test_init",
     "tuners/gridsearch_test.py::test_any_space", "tuners/random_test.py::test_any_space",
 )  # fmt: skip
