@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -133,7 +134,9 @@ class Forked:
     def __init__(self):
         asked, ask = os.pipe()
         answer, answered = os.pipe()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, from Python 3.12 on
+            self.pid = os.fork()
         if self.pid == 0:
             os.close(ask)
             os.close(answer)
