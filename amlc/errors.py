@@ -145,13 +145,10 @@ class IncompleteError(AmlcError):
 
 
 class BackendError(AmlcError):
-    """The back end, the sign-in or the network refused or failed.
-
-    status_code: that of the answer, for who has to tell answers apart.
-    """
+    """The back end, the sign-in or the network refused or failed."""
 
     exit_code = 5
-    status_code: int | None = None
+    status_code: int | None = None  # of the answer, for back ends that have to tell them apart
 
 
 class TransientError(BackendError):
