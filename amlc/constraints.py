@@ -19,7 +19,6 @@ from amlc.space.points import axes
 # With constraints that nothing satisfies, an endless space would be searched for ever.
 _MOST_REJECTED = 100_000
 _LONGEST_SHOWN = 300
-_MOST_BITS = 100_000
 _PATH: JsonPath = ("amlc", "constraints")
 _DRAWS = 200
 _FAILURES = (
@@ -156,23 +155,10 @@ def _condition(text: str, path: JsonPath) -> _Condition:
     A Jinja expression, which can compute but reach nothing outside the parameters.
     """
     import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    class Bounded(ImmutableSandboxedEnvironment):
-        """Refuses a power that would take hours; what takes memory instead fails by itself."""
+    from amlc.sandbox import BoundedSandbox
 
-        intercepted_binops = frozenset({"**"})
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            if (
-                isinstance(left, int)
-                and isinstance(right, int)
-                and left.bit_length() * right > _MOST_BITS
-            ):
-                raise OverflowError("the power has too many digits")
-            return super().call_binop(context, operator, left, right)
-
-    environment = Bounded(undefined=jinja2.StrictUndefined)
+    environment = BoundedSandbox(undefined=jinja2.StrictUndefined)
     where = f"amlc.constraints: {text!r}"
     try:
         evaluate = environment.compile_expression(text, undefined_to_none=False)
@@ -187,6 +173,7 @@ def _condition(text: str, path: JsonPath) -> _Condition:
 
     def holds(parameters: Mapping[str, Any]) -> bool:
         try:
+            environment.begin()
             return bool(evaluate({**parameters, "parameters": parameters}))
         except (jinja2.TemplateError, *_FAILURES) as err:
             advice = "Write it so that it can be told for such values too."

@@ -231,11 +231,13 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
 
 def _variables(expression: str) -> set[str]:
     """Return the names that a Jinja expression reads; raises jinja2's TemplateSyntaxError."""
-    from jinja2 import Environment, TemplateSyntaxError, meta, nodes
+    from jinja2 import TemplateSyntaxError, meta, nodes
     from jinja2.parser import Parser
 
+    from amlc.sandbox import BoundedSandbox
+
     # As `Environment.compile_expression` begins: what it returns does not tell the names.
-    environment = Environment(autoescape=True)
+    environment = BoundedSandbox()  # in which the compiler computes nothing of it
     parser = Parser(environment, expression, state="variable")
     tree = parser.parse_expression()
     if not parser.stream.eos:

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import jinja2
 import yaml
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from amlc.errors import TemplateError
 from amlc.model import Experiment, Trial
@@ -18,6 +17,7 @@ from amlc.render.form import Blank, filled
 from amlc.render.readback import read_job
 from amlc.render.scalars import to_yaml
 from amlc.resources import templates_dir
+from amlc.sandbox import MOST_SIZE, BoundedSandbox
 
 TEMPLATE = "command-job.yml.j2"
 
@@ -33,12 +33,14 @@ def renderer(experiment: Experiment, *, revision: str, folder: Path | None = Non
     YAML mapping, or when that does not carry the job's name, tags and environment variables
     unchanged.
     """
-    template = _load(experiment.templates)
+    environment = _environment(experiment.templates)
+    template = _load(environment, experiment.templates)
     mapped = mapper(experiment, revision=revision, folder=folder)
 
     def printed(mapping: Mapping[str, Any], trials: Sequence[Trial] = ()) -> str:
         more = {key: value for key, value in mapping.items() if key not in STANDARD_KEYS}
         try:
+            environment.begin()
             return template.render(
                 job=mapping, experiment=experiment, trials=trials, revision=revision, more=more
             )
@@ -69,8 +71,8 @@ def template_files(folder: Path | None) -> tuple[Path, ...]:
     return tuple(sorted(path for root in folders for path in root.rglob("*") if path.is_file()))
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which paths are names to print, not files to read or remove."""
+class _Sandbox(BoundedSandbox):
+    """The sandbox, in which paths are names to print, not files to read or remove."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         # The sandbox looks for an attribute first, which takes long: `job.name` is a key.
@@ -89,7 +91,7 @@ def _yaml(value: Any) -> str:
     return str(value) if isinstance(value, (jinja2.Undefined, Blank)) else to_yaml(value)
 
 
-def _load(folder: Path | None) -> jinja2.Template:
+def _environment(folder: Path | None) -> BoundedSandbox:
     own = jinja2.FileSystemLoader(templates_dir())
     users = [jinja2.FileSystemLoader(folder)] if folder else []
     environment = _Sandbox(
@@ -99,7 +101,11 @@ def _load(folder: Path | None) -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["yaml"] = _yaml
+    environment.filters["yaml"] = environment.counted("yaml", _yaml)
+    return environment
+
+
+def _load(environment: BoundedSandbox, folder: Path | None) -> jinja2.Template:
     try:
         return environment.get_template(TEMPLATE)
     except jinja2.TemplateSyntaxError as err:
@@ -133,6 +139,11 @@ def _failure(template: jinja2.Template, err: Exception) -> TemplateError:
 
 def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
     """Raise TemplateError unless `text` reads back as a job that carries what the plan says."""
+    if len(text) > MOST_SIZE:
+        raise TemplateError(
+            f"{where}: the output has {len(text):,} characters, and a job file {MOST_SIZE:,} at "
+            "the most. Print less."
+        )
     try:
         job = read_job(text)
     except yaml.YAMLError as err:

@@ -222,7 +222,7 @@ def test_output_that_is_not_the_planned_job_is_refused(templates, text, message)
         "(job | attr('__class__'))",
         "'{0.__class__}'.format(job)",
         "self.__init__.__globals__",
-        "lipsum.__globals__['os'].getcwd()",
+        "cycler.__init__.__globals__['os'].getcwd()",
         "job.update({'name': 'x'})",
         "job.tags.clear()",
         "experiment.source.read_text()",
