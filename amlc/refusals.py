@@ -10,11 +10,11 @@ from pathlib import Path
 
 from amlc import constraints
 from amlc.config import locate
-from amlc.errors import ConfigError, PlanError, Problem, RefusedError
+from amlc.errors import ConfigError, PlanError, Problem, RefusedError, TemplateError
 from amlc.model import Budget, Choice, Experiment, Space, Trial
 from amlc.plan import Job, adaptive, check_budget, packed, plan, trial_id
 from amlc.render.context import MOST_BYTES, mapper
-from amlc.render.snapshot import local_inputs, snapshot
+from amlc.render.snapshot import local_inputs, refuse_links_out, snapshot
 from amlc.space.draws import sample
 from amlc.space.points import may_overflow
 
@@ -24,13 +24,15 @@ _TRIAL_BYTES = 1_000  # its id, and what tuners add to its parameters
 _DRAWS = 200
 
 
-def problems(experiment: Experiment, *, leave_out: Sequence[Path]) -> tuple[Problem, ...]:
+def problems(
+    experiment: Experiment, *, leave_out: Sequence[Path], within: Path | None = None
+) -> tuple[Problem, ...]:
     """Return what compile refuses in an experiment, each with its position.
 
-    Nothing when it compiles. leave_out: as for `snapshot`. A class of the user's own is not run:
-    what that raises, compile alone finds.
+    Nothing when it compiles. leave_out, within: as for `snapshot`. A class of the user's own is
+    not run: what that raises, compile alone finds.
     """
-    found = _refusals(experiment, leave_out)
+    found = _refusals(experiment, leave_out, within)
     return _located(experiment, found) if found else ()
 
 
@@ -60,19 +62,25 @@ def check_ahead(experiment: Experiment) -> None:
         raise error
 
 
-def _refusals(experiment: Experiment, leave_out: Sequence[Path]) -> list[RefusedError]:
+def _refusals(
+    experiment: Experiment, leave_out: Sequence[Path], within: Path | None = None
+) -> list[RefusedError]:
     found: list[RefusedError] = []
     revision = _NO_REVISION
     try:
         without = [*leave_out, *local_inputs(experiment)]
         limited = experiment.target.job.uploads
-        files = snapshot(experiment.code, leave_out=without, limited=limited).files
+        if experiment.templates and within:
+            refuse_links_out(experiment.templates, within)
+        files = snapshot(experiment.code, leave_out=without, limited=limited, within=within).files
         if experiment.templates:
             from amlc.write import revision_of  # here: it brings jinja2, which few need
 
             revision, _ = revision_of(experiment, files)
     except RefusedError as err:
         found.append(err)
+        if err.path == TemplateError.path:
+            return found  # they are not rendered
     ahead = _ahead(experiment, revision)
     return found + (ahead or _planned(experiment, revision))
 

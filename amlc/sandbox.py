@@ -32,27 +32,11 @@ _BUILT_IN: Final = _PLAIN | {str, bytes, list, tuple, dict, range}
 _COUNTED, _WEIGHED = "amlc counted", "amlc weighed"  # no template can name what has a space
 # What can make much out of little: of a text, a number, or a number of digits.
 _GROWING: Final = frozenset(
-    [
-        "batch",
-        "center",
-        "format",
-        "indent",
-        "join",
-        "pprint",
-        "replace",
-        "round",
-        "slice",
-        "tojson",
-        "truncate",
-        "wordwrap",
-        "ljust",
-        "rjust",
-        "zfill",
-        "expandtabs",
-        "format_map",
-        "to_bytes",
-        "translate",
-    ]
+    {
+        *("batch", "center", "format", "indent", "join", "pprint", "replace", "round"),
+        *("slice", "tojson", "truncate", "wordwrap", "ljust", "rjust", "zfill", "expandtabs"),
+        *("format_map", "to_bytes", "translate"),
+    }
 )
 _DIGITS: Final = re.compile(r"\d+")
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import string
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -46,6 +47,7 @@ from amlc.revision import FILE_NAME as REVISION_FILE
 from amlc.revision import Contents, contents_text, file_mark
 
 _NO_PAST = Past()
+_MOST_NAMED = 3
 _MAKE_PLAIN = frozenset(string.ascii_letters + string.digits + "_./+,@-")
 
 OnChange: TypeAlias = "Callable[[Path, bytes | None, bytes | None], None]"
@@ -87,6 +89,7 @@ def write(
     limited = experiment.target.job.uploads
     without = [folders.state, folders.build, *local_inputs(experiment)]
     code = snapshot(experiment.code, leave_out=without, limited=limited)
+    _tell_of_secrets(experiment, code)
     revision, contents = revision_of(experiment, code.files)
     tree = _Tree(folder, preview)
     with tempfile.TemporaryFile() as manifest:
@@ -180,6 +183,18 @@ def _search(experiment: Experiment) -> str | None:
         ours = ()  # with the defaults it is as it was before there were these
     text = repr((*what, experiment.seed, experiment.replicates, *ours))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _tell_of_secrets(experiment: Experiment, code: Snapshot) -> None:
+    """Warn of what the jobs will not have; a trial that runs where the code lies has it."""
+    if not code.secrets or experiment.working_directory == "trialCodeDirectory":
+        return
+    names = ", ".join(code.secrets[:_MOST_NAMED])
+    more = len(code.secrets) - _MOST_NAMED
+    named = f"{names} and {more} more" if more > 0 else names
+    text = f"{experiment.code}: left out of the snapshot, since they look like secrets: {named}. "
+    text += "If a trial needs one, say so in .amlignore: !NAME."
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:

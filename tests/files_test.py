@@ -131,3 +131,23 @@ def test_a_lock_has_one_holder_and_says_who(tmp_path) -> None:
         holder.wait()
     with files.lock(path):
         pass
+
+
+def test_a_file_within_the_limit_is_read_whole_and_another_not(tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert files.read_bounded(tmp_path / "a", 5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        files.read_bounded(tmp_path / "a", 4)
+
+
+def test_what_says_that_it_is_empty_and_is_not_has_the_limit_too() -> None:
+    with pytest.raises(OSError, match="more than 10 bytes"):
+        files.read_bounded(Path("/proc/self/maps"), 10)
+
+
+@pytest.mark.parametrize("name", ["fifo", "folder", "/dev/zero", "a\0b", "gone"])
+def test_what_is_no_regular_file_is_neither_waited_for_nor_read(tmp_path, name) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r"no regular file|directory|NUL|No such file"):
+        files.open_regular(tmp_path / name)

@@ -439,3 +439,21 @@ def jobs_are_whole_or_refused(project: Project) -> None:
             assert entry.name.encode() in job_text(project.folder, entry)
         except CutShortError:
             continue
+
+
+def test_a_secret_among_the_code_is_told_and_not_taken_along(project) -> None:
+    before = project.write(amlc={"workingDirectory": "copy"}).revision
+    for name in (".env", "a.pem", "b.pem", "c.pem", "d.pem"):
+        project.put(f"code/{name}", "secret")
+    with pytest.warns(RuntimeWarning, match=r"look like secrets: \.env, a\.pem, b\.pem and 2 more\. .*!NAME") as told:
+        build = project.write()
+    assert build.revision == before
+    assert len(told) == 1
+    assert "\n" not in str(told[0].message)
+    assert not list((build.folder / "code").glob("*.pem"))
+
+
+def test_a_secret_is_no_matter_where_trials_run_in_the_folder_of_the_code(project, recwarn) -> None:
+    project.put("code/.env", "secret")
+    project.write()
+    assert not recwarn

@@ -17,7 +17,7 @@ from amlc.config.load import load_document
 from amlc.config.placeholders import key_variable
 from amlc.config.rewrite import rewrite
 from amlc.config.rules import without_effect
-from amlc.config.spelling import fold
+from amlc.config.spelling import expanded, fold
 from amlc.config.tree import secret
 from amlc.errors import ConfigError, Position, Severity, UsageError
 from amlc.model import Document, JsonPath
@@ -163,7 +163,7 @@ def _without_annotations(
         ),
         ".",
     )
-    folder = file.parent / Path(str(code)).expanduser()
+    folder = file.parent / expanded(str(code))
     translated = translate({path: _read(path) for path in _sources(folder)})
     if not translated.space:
         where = next(move.old for move in found if fold(str(move.old[-1])) == fold(_ANNOTATED))

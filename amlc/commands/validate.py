@@ -30,13 +30,24 @@ class Checked:
         return any(problem.severity is Severity.ERROR for problem in self.problems)
 
 
-def validate(files: Iterable[Path], *, backend: str | None, folders: Folders) -> Iterator[Checked]:
-    """Check one file after the other. folders: whose folders are no trial code."""
+def validate(
+    files: Iterable[Path], *, backend: str | None, folders: Folders, untrusted: bool = False
+) -> Iterator[Checked]:
+    """Check one file after the other.
+
+    folders: whose folders are no trial code. untrusted: the files are a stranger's: nothing outside
+    of each one's folder is read, and nothing of the environment.
+    """
     for file in files:
         try:
-            experiment, found = load_experiment(file, backend=backend, environ=os.environ)
+            experiment, found = load_experiment(
+                file, backend=backend, environ=os.environ, untrusted=untrusted
+            )
+            within = file.absolute().parent.resolve() if untrusted else None
             # What would stop a compile, found without writing anything.
-            refused = refusals.problems(experiment, leave_out=[folders.state, folders.build])
+            refused = refusals.problems(
+                experiment, leave_out=[folders.state, folders.build], within=within
+            )
             yield Checked(file, None if refused else experiment.name, (*found, *refused))
         except ConfigError as error:
             yield Checked(file, None, error.problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from amlc.config.algorithms import (
     check_types,
     is_own_class,
 )
+from amlc.config.hostile import refuse_outside, within_folder, without_odd_values
 from amlc.config.initial import check_initial
 from amlc.config.legacy import in_words_of_v1, modern
 from amlc.config.load import load_document
@@ -21,7 +23,7 @@ from amlc.config.placeholders import fill_placeholders
 from amlc.config.rules import check_constraints, check_endless, check_rules
 from amlc.config.schema import check_schema, load_schema
 from amlc.config.service import check_service, read_service
-from amlc.config.spelling import Config, read_keys
+from amlc.config.spelling import Config, expanded, read_keys
 from amlc.cost import machines, price
 from amlc.errors import ConfigError, Problem, RefusedError, Severity, UsageError
 from amlc.model import Document, Experiment, JsonPath, Space
@@ -30,22 +32,30 @@ from amlc.targets import target
 
 
 def load_experiment(
-    file: Path, *, backend: str | None = None, environ: Mapping[str, str]
+    file: Path, *, backend: str | None = None, environ: Mapping[str, str], untrusted: bool = False
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of an NNI file, and the warnings and notes about it.
 
     backend: the target that was asked for, None for the file's. One that runs any leaves the file's
-    no key to need. environ: where `${NAME}` comes from. Raises ConfigError with all problems of the
-    file and its search space, UsageError if the file cannot be read.
+    no key to need. environ: where `${NAME}` comes from. untrusted: nothing outside of the file's
+    folder is read, and nothing of the environment. Raises ConfigError with all problems of the file
+    and its search space, UsageError if the file cannot be read.
     """
-    return experiment_of(load_document(file), backend=backend, environ=environ)
+    if untrusted:
+        refuse_outside(file)
+    document = load_document(file)
+    return experiment_of(document, backend=backend, environ=environ, untrusted=untrusted)
 
 
 def experiment_of(
-    document: Document, *, backend: str | None = None, environ: Mapping[str, str]
+    document: Document,
+    *,
+    backend: str | None = None,
+    environ: Mapping[str, str],
+    untrusted: bool = False,
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of a document, as `load_experiment` does of a file."""
-    config, read = _checked(modern(document), environ, backend=backend)
+    config, read = _checked(modern(document), environ, backend=backend, untrusted=untrusted)
     config, space, raw, space_file = _with_space(config)
     found = ConfigError(_worded(config.document, config.problems))
     if config.failed:
@@ -87,21 +97,24 @@ def _located(config: Config, refusal: RefusedError) -> Problem:
 
 
 def _checked(
-    document: Document, environ: Mapping[str, str], *, backend: str | None
+    document: Document, environ: Mapping[str, str], *, backend: str | None, untrusted: bool
 ) -> tuple[Config, tuple[Path, ...]]:
     """Return the config after the checks that need no space, and what the target read beside."""
     _refuse_other_shapes(document)
     config = read_keys(document, load_schema()).noted(*document.remarks)
+    config = within_folder(replace(without_odd_values(config), untrusted=untrusted))
     config = adopt_advisor(read_service(config, backend=backend))
     name = config.get("trainingService", "platform")
     platform = target(name) if name else None
-    needed = backend is None or not target(backend).RUNS_ANY
+    needed = not untrusted and (backend is None or not target(backend).RUNS_ANY)
     read: tuple[Path, ...] = ()
-    if platform is not None:
+    if platform is not None and not untrusted:
         config, read = platform.read(config, environ, needed=needed)
-    config = check_schema(fill_placeholders(config, environ, needed=needed))
+    filling = {} if untrusted else environ
+    config = check_schema(fill_placeholders(config, filling, needed=needed))
     if platform is not None:
-        config = config.noted(*platform.check(config, needed=needed or backend == name))
+        needed = needed or (backend == name and not untrusted)
+        config = config.noted(*platform.check(config, needed=needed))
     return config.noted(
         *check_service(config), *check_algorithms(config), *check_rules(config)
     ), read
@@ -171,7 +184,7 @@ def _load_space_file(
             "Remove one of them."
         )
         config = config.noted(config.warning(("searchSpace",), "W-twice", text))
-    file = config.document.file.parent / Path(name).expanduser()
+    file = config.document.file.parent / expanded(name)
     try:
         document = load_document(file)
     except UsageError as error:

@@ -10,8 +10,12 @@ import yaml
 
 from amlc.config.syntax import explain
 from amlc.config.tree import build_document
-from amlc.errors import ConfigError, Position, Problem, UsageError
+from amlc.errors import ConfigError, Position, Problem, UsageError, printable
+from amlc.files import read_bounded
 from amlc.model import Document
+
+MOST_BYTES = 10_000_000
+"""Of an experiment file, or that of a search space: reading them takes memory, a hundred times."""
 
 UNPRINTABLE = re.compile(
     "[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -37,10 +41,11 @@ def load_document(file: Path) -> Document:
     cannot be read, ConfigError if its text cannot.
     """
     try:
-        raw = file.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"{file}: cannot be read: {reason}. Check the path.") from error
+        raw = read_bounded(file, MOST_BYTES)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        text = printable(f"{file}: cannot be read: {reason}. Check the path.")
+        raise UsageError(text) from error
     return parse_document(_decode(raw, file), file)
 
 

@@ -14,7 +14,7 @@ from amlc.catalogue import find
 from amlc.config.durations import parse_time
 from amlc.config.job import check_bound, check_job
 from amlc.config.spelling import Config
-from amlc.errors import Problem, Severity, did_you_mean
+from amlc.errors import Problem, Severity, did_you_mean, shorten
 from amlc.model import Choice, JsonPath, Space
 from amlc.space.points import inexhaustible
 
@@ -98,7 +98,7 @@ def _check_durations(config: Config) -> Iterator[Problem]:
             parse_time(value)  # the schema knows the form of it, and not how long it is
         except ValueError:
             text = (
-                f"'{name}' must be above zero, got '{value}'. "
+                f"'{name}' must be above zero and below 300 years, got '{shorten(str(value))}'. "
                 "Write for example '30m', or remove it for no limit."
             )
             yield config.problem((name,), "E-duration", text)

@@ -19,7 +19,8 @@ class Config:
 
     Every stage returns a new one. data: canonical keys at config level, `null` left out. spelling:
     where a canonical path stands in the file, if elsewhere. broken: canonical paths that were
-    refused, so that they are not also reported as missing.
+    refused, so that they are not also reported as missing. untrusted: the file is a stranger's, and
+    nothing outside its folder is read.
     """
 
     document: Document
@@ -27,6 +28,7 @@ class Config:
     spelling: Mapping[JsonPath, JsonPath]
     problems: tuple[Problem, ...] = ()
     broken: frozenset[JsonPath] = frozenset()
+    untrusted: bool = False
 
     def get(self, *path: str) -> Any:
         """Return the value at a canonical path, None if it is not set."""
@@ -40,7 +42,12 @@ class Config:
 
         Relative ones count from the file's folder.
         """
-        return (self.document.file.absolute().parent / Path(value).expanduser()).resolve()
+        return (self.folder / expanded(value)).resolve()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the experiment's file."""
+        return self.document.file.absolute().parent
 
     def original(self, path: JsonPath) -> JsonPath:
         """Return the path as the file spells it."""
@@ -83,6 +90,15 @@ class Config:
     def failed(self) -> bool:
         """Whether any problem is an error."""
         return any(p.severity is Severity.ERROR for p in self.problems)
+
+
+def expanded(value: str) -> Path:
+    """Return a path with `~` filled in; that of a user whom nobody knows stays, as in a shell."""
+    path = Path(value)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _set(data: Mapping[str, Any], path: JsonPath, value: Any) -> dict[str, Any]:

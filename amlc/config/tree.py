@@ -26,6 +26,9 @@ recursion limit."""
 MAX_REPEATED = 100_000
 """Values that aliases may repeat in all."""
 
+MAX_VALUES = 1_000_000
+"""Values of a file in all, for memory's sake: half a kilobyte each."""
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 _COLLECTIONS = {None, "!", _CORE + "map", _CORE + "seq"}
@@ -71,6 +74,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.anchors: dict[str, _Node] = {}
         self.repeated = 0
+        self.values = 0
 
     def read(self, events: Iterable[Any]) -> _Node | None:
         """Return the root of the only document, or None when there is none."""
@@ -103,6 +107,10 @@ class _Reader:
         if len(stack) > MAX_DEPTH:
             message = f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it."
             self.stop(event, "E-depth", message)
+        self.values += 1
+        if self.values > MAX_VALUES:
+            message = f"the file has more than {MAX_VALUES:,} values. Split or shorten it."
+            self.stop(event, "E-file", message)
         mark = event.start_mark
         line, column = mark.line + 1, mark.column + 1
         if isinstance(event, yaml.AliasEvent):

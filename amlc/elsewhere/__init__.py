@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from amlc.errors import UsageError
+from amlc.files import open_regular, read_bounded
 from amlc.ledger import FILE_NAME
 from amlc.model import Parameters, Space, Status
 from amlc.space.points import axes
@@ -21,6 +22,9 @@ EXPECTED: Final = (
     "Expected NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite, "
     "a table of Weights & Biases, or a results.csv or ledger of amlc's"
 )
+
+MOST_BYTES: Final = 200_000_000
+"""Of a table or an export, which is read as a whole."""
 
 _SQLITE = b"SQLite format 3\0"
 _NNI = Path("db", "nni.sqlite")
@@ -55,12 +59,15 @@ def read(path: Path, space: Space, *, name: str = "", metric: str | None = None)
     file = _file(path)
     text = None
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             is_database = stream.read(len(_SQLITE)) == _SQLITE
         if not is_database:
-            text = file.read_text(encoding="utf-8-sig")
+            raw = read_bounded(file, MOST_BYTES).decode("utf-8-sig")
+            text = raw.replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError as err:
         raise UsageError(f"{path}: there is no {file.name}. {EXPECTED}.") from err
+    except OSError as err:
+        raise UsageError(f"{file}: cannot be read: {err.strerror}. {EXPECTED}.") from err
     except UnicodeDecodeError as err:
         raise UsageError(f"{path}: not text in UTF-8, and no database. {EXPECTED}.") from err
     if text is not None and not text.lstrip().startswith(("[", "{")):

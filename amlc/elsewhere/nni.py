@@ -142,7 +142,7 @@ def read_export(path: Path, text: str) -> Iterator[Ended]:
     """Yield the trials of a JSON export, whose values are JSON within JSON."""
     try:
         rows = json.loads(text)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise UsageError(
             f"{path}: not JSON ({err}). Export it again: nnictl experiment export --type json."
         ) from err
@@ -176,6 +176,6 @@ def unpacked(value: Any) -> Any:
     while isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value

@@ -7,8 +7,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +16,7 @@ from amlc.elsewhere import EXPECTED, Ended, not_asked
 from amlc.elsewhere.nni import history_of, unpacked
 from amlc.errors import UsageError
 from amlc.model import Choice, Integer, Parameters, Status
+from amlc.numbers import number
 from amlc.report.tables import cell
 from amlc.space.points import Axis, Key, flattened
 from amlc.tuners.shared.brackets import ADDED, BUDGET
@@ -45,7 +46,8 @@ def read_table(
     nobody's, or a W&B table does not say which of its columns is the result.
     """
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = [column for column in reader.fieldnames or () if column]
+    with _refusals(path, reader):
+        columns = [column for column in reader.fieldnames or () if column]
     is_wandb = {"Name", "State"} <= set(columns)
     if metric is not None and not is_wandb:
         raise not_asked(path, metric)
@@ -55,7 +57,7 @@ def read_table(
         return _ended(path, reader, lambda cells: _of_nni(cells, space_axes))
     if not is_wandb:
         raise UsageError(f"{path}: it has no column 'metric.default'. {EXPECTED}.")
-    rows = [(reader.line_num, _cells(row)) for row in reader]
+    rows = [(reader.line_num, cells) for cells in _lines(path, reader)]
     result = metric or _result(path, [cells for _, cells in rows], columns, space_axes)
     if result not in columns:
         raise UsageError(f"--metric {result}: {path} has no such column. It has: {_list(columns)}.")
@@ -65,10 +67,28 @@ def read_table(
 def _ended(
     path: Path, reader: csv.DictReader[str], of: Callable[[Cells], Mapping[str, Any]]
 ) -> Iterator[Ended]:
-    for row in reader:
-        fields = dict(of(_cells(row)))
+    for cells in _lines(path, reader):
+        fields = dict(of(cells))
         strange = fields.pop("strange", "")
         yield Ended(where=f"{path}:{reader.line_num}{strange}", **fields)
+
+
+def _lines(path: Path, reader: csv.DictReader[str]) -> Iterator[Cells]:
+    """Yield the cells of each line but the first. Raises UsageError for what is no CSV."""
+    with _refusals(path, reader):
+        for row in reader:
+            yield _cells(row)
+
+
+@contextmanager
+def _refusals(path: Path, reader: csv.DictReader[str]) -> Iterator[None]:
+    try:
+        yield
+    except csv.Error as err:
+        raise UsageError(
+            f"{path}:{reader.reader.line_num + 1}: no line of a CSV file, such as one with a cell "
+            f"of more than {csv.field_size_limit():,} characters. {EXPECTED}."
+        ) from err
 
 
 def _cells(row: Mapping[str | None, Any]) -> dict[str, str]:
@@ -119,7 +139,7 @@ def _status(text: str) -> Status:
 
 def _time(text: str) -> float | None:
     """Return a time in ISO 8601 as seconds since the epoch."""
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):  # the year 1 has no seconds
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
     return None
 
@@ -165,7 +185,7 @@ def _parameters(cells: Cells, space_axes: Sequence[Axis]) -> Parameters | None:
     filled = {name for name, text in cells.items() if text != "" and name not in ADDED}
     if filled - used:
         return None
-    budget = _number(cells.get(BUDGET, ""))
+    budget = number(_number(cells.get(BUDGET, "")))
     return {**parameters, BUDGET: int(budget)} if budget else parameters
 
 
@@ -280,7 +300,7 @@ def _of_wandb(where: str, cells: Cells, result: str, space_axes: Sequence[Axis])
     value = _number(cells[result])
     ended = None
     if started is not None and seconds is not None:
-        ended = started + timedelta(seconds=seconds).total_seconds()
+        ended = number(started + seconds)
     return Ended(
         where=where,
         parameters=parameters,

@@ -10,11 +10,14 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amlc.bindings import local_paths
-from amlc.errors import RefusedError
+from amlc.config.spelling import expanded
+from amlc.errors import RefusedError, TemplateError
+from amlc.files import read_bounded
 from amlc.model import Experiment
 from amlc.render.written import output_finder
 from amlc.resources import runner_dir
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 # know.
 MOST_FILES = 2_000
 MOST_BYTES = 300_000_000
+_MOST_IGNORE_BYTES = 1_000_000
 _IGNORE_FILES = (".gitignore", ".amlignore", ".nniignore")
 _DEFAULT_IGNORES = (
     *(
@@ -48,6 +52,14 @@ _DEFAULT_IGNORES = (
         ".DS_Store",
         "/results.csv",
     ),
+)
+
+
+# Keys, and what programs keep their passwords and tokens in.
+_SECRETS = (
+    *(".env", ".env.local", ".env.*.local", "*.pem", "*.key", "*.p12", "*.pfx", "*.ppk"),
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc", "_netrc", ".pypirc"),
+    *(".git-credentials", ".azure/", ".aws/", ".ssh/", ".gnupg/", ".kube/", ".docker/"),
 )
 
 
@@ -77,20 +89,30 @@ class Snapshot:
 
     files: tuple[SnapshotFile, ...]
     folders: tuple[Path, ...]
+    secrets: tuple[str, ...] = ()
 
 
-def snapshot(code: Path, *, leave_out: Sequence[Path] = (), limited: bool = True) -> Snapshot:
+def snapshot(
+    code: Path,
+    *,
+    leave_out: Sequence[Path] = (),
+    limited: bool = True,
+    within: Path | None = None,
+) -> Snapshot:
     """Return the trial code below `code`, less what is ignored or in `leave_out`, and the runner.
 
     `.gitignore`, `.amlignore` and `.nniignore` work as git's do, in every folder; a later one of
     the three wins, and all of them win over the defaults, of which one is that amlc's own output is
-    no trial code. Links are followed. Raises SnapshotError beyond NNI's limits, for a broken link,
-    and for a file in the runner's place.
+    no trial code, and another that secrets are none. Links are followed, but none that leads out of
+    `within`. Raises SnapshotError beyond NNI's limits, for a broken link, and for a file in the
+    runner's place.
     """
     folders: list[Path] = []
     excluded = frozenset(os.path.realpath(path) for path in leave_out)
     own = _runner_files()
-    found = _walk(code, "", [_spec(_DEFAULT_IGNORES)], excluded, output_finder(), folders, ())
+    secrets: list[str] = []
+    walk = _Walk(excluded, output_finder(), folders, secrets, within)
+    found = _walk(walk, code, "", [_spec(_DEFAULT_IGNORES)], ())
     files = {file.name: file for file in found}
     tops = {name.partition("/")[0] for name in own}
     clash = next((name for name in files if name.partition("/")[0] in tops), None)
@@ -101,16 +123,14 @@ def snapshot(code: Path, *, leave_out: Sequence[Path] = (), limited: bool = True
     if limited:
         _check_limits(code, list(files.values()))
     everything = sorted((files | own).values(), key=lambda file: file.name)
-    return Snapshot(tuple(everything), tuple(folders))
+    return Snapshot(tuple(everything), tuple(folders), tuple(secrets))
 
 
 def local_inputs(experiment: Experiment) -> list[Path]:
     """Return the data of this machine that the jobs get as inputs, so never with the code too."""
     base = experiment.source.parent
     return [
-        base / Path(path).expanduser()
-        for place, path in local_paths(experiment.job)
-        if place[0] == "inputs"
+        base / expanded(path) for place, path in local_paths(experiment.job) if place[0] == "inputs"
     ]
 
 
@@ -160,17 +180,29 @@ def _runner_files() -> dict[str, SnapshotFile]:
     return {file.name: file for file in files}
 
 
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """What holds for all folders of a snapshot.
+
+    folders: those that were looked into, so far. secrets: what was left out as one, so far.
+    """
+
+    excluded: frozenset[str]
+    is_output: Callable[[os.DirEntry[str]], bool]
+    folders: list[Path]
+    secrets: list[str]
+    within: Path | None
+
+
 def _walk(
+    walk: _Walk,
     folder: Path,
     prefix: str,
     specs: list[tuple[str, GitIgnoreSpec]],
-    excluded: frozenset[str],
-    is_output: Callable[[os.DirEntry[str]], bool],
-    folders: list[Path],
     above: tuple[str, ...],
 ) -> Iterator[SnapshotFile]:
-    folders.append(folder)
-    here = [*specs, *_specs_of(folder, prefix)]
+    walk.folders.append(folder)
+    here = [*specs, *_specs_of(folder, prefix, walk.within)]
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as err:
@@ -178,23 +210,42 @@ def _walk(
     for entry in entries:
         name = prefix + entry.name
         is_folder = os.path.isdir(entry.path)  # entry.is_dir() raises for a link to itself
-        ignored = _verdict(here, name + "/" if is_folder else name)
-        if ignored or os.path.realpath(entry.path) in excluded:
+        path = name + "/" if is_folder else name
+        ignored = _verdict(here, path)
+        if ignored or os.path.realpath(entry.path) in walk.excluded:
             continue
+        if ignored is None and _verdict([_secret_spec()], path):
+            walk.secrets.append(path)
+            continue
+        _refuse_link_out(entry.path, walk.within)
         if is_folder:
             if not _is_environment(entry.path):
                 real = _real_folder(entry.path, above)
-                yield from _walk(
-                    Path(entry.path), name + "/", here, excluded, is_output, folders, (*above, real)
-                )
+                yield from _walk(walk, Path(entry.path), name + "/", here, (*above, real))
         elif os.path.isfile(entry.path):
             # An ignore file that says so brings back even what looks like our own output.
-            if ignored is not None or not is_output(entry):
+            if ignored is not None or not walk.is_output(entry):
                 yield _file(Path(entry.path), name)
         elif entry.is_symlink():
             raise SnapshotError(
                 f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore."
             )
+
+
+def refuse_links_out(folder: Path, within: Path) -> None:
+    """Raise TemplateError if a template file, or a folder of them, is a link out of `within`."""
+    for root, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = os.path.join(root, name)
+            if not Path(os.path.realpath(path)).is_relative_to(within):
+                raise TemplateError(f"{path}: this link leads out of the experiment's folder.")
+
+
+def _refuse_link_out(path: str | Path, within: Path | None) -> None:
+    if within is not None and not Path(os.path.realpath(path)).is_relative_to(within):
+        raise SnapshotError(
+            f"{path}: this link leads out of the experiment's folder. List it in .amlignore."
+        )
 
 
 def _is_environment(folder: str) -> bool:
@@ -223,14 +274,17 @@ def _file(path: Path, name: str) -> SnapshotFile:
     return SnapshotFile(name, path, status.st_size, bool(status.st_mode & 0o100))
 
 
-def _specs_of(folder: Path, prefix: str) -> list[tuple[str, GitIgnoreSpec]]:
+def _specs_of(folder: Path, prefix: str, within: Path | None) -> list[tuple[str, GitIgnoreSpec]]:
     specs = []
     for name in _IGNORE_FILES:
         path = folder / name
         if path.is_file():
-            specs.append(
-                _spec(path.read_text(encoding="utf-8", errors="replace").splitlines(), prefix)
-            )
+            _refuse_link_out(path, within)
+            try:
+                text = read_bounded(path, _MOST_IGNORE_BYTES).decode("utf-8", "replace")
+            except OSError as err:
+                raise _unreadable(path, err.strerror) from err
+            specs.append(_spec(text.splitlines(), prefix))
     return specs
 
 
@@ -238,6 +292,11 @@ def _spec(lines: Sequence[str], prefix: str = "") -> tuple[str, GitIgnoreSpec]:
     from pathspec import GitIgnoreSpec
 
     return prefix, GitIgnoreSpec.from_lines(lines)
+
+
+@cache
+def _secret_spec() -> tuple[str, GitIgnoreSpec]:
+    return _spec(_SECRETS)
 
 
 def _verdict(specs: Sequence[tuple[str, GitIgnoreSpec]], name: str) -> bool | None:

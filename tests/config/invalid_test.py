@@ -22,9 +22,10 @@ def expected_file(case: Path) -> Path:
 
 
 def problems(case: Path) -> str:
-    backend = "local" if case.read_bytes().startswith(b"# backend: local") else None
+    head = case.read_bytes().split(b"\n")[0]
+    backend = "local" if head == b"# backend: local" else None
     try:
-        _, found = load_experiment(case, backend=backend, environ={})
+        _, found = load_experiment(case, backend=backend, environ={}, untrusted=head == b"# untrusted")
     except AmlcError as error:
         return f"{error}\n"
     return "".join(f"{problem}\n" for problem in found)

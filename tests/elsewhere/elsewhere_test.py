@@ -1,11 +1,13 @@
 """Which kind of file it is, the file itself says."""
 
+import json
+import os
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from amlc.elsewhere import read
+from amlc.elsewhere import MOST_BYTES, read
 from amlc.errors import UsageError
 
 
@@ -41,3 +43,37 @@ def test_a_metric_is_for_tables_alone(tmp_path, space):
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(UsageError, match=r"--metric acc: .* says itself"):
         list(read(tmp_path / "x.json", space, metric="acc"))
+
+
+NESTED = "[" * 100_000
+HOSTILE = {
+    "long.csv": "sequence,param.x,metric.default\n0,1,1\n1," + "9" * 200_000 + ",1\n",
+    "long-header.csv": "metric.default," + "9" * 200_000 + "\n",
+    "deep.json": NESTED,
+    "deep-value.json": json.dumps([{"parameter": "[" * 100_000, "value": "[" * 100_000}]),
+    "year.csv": "param.x,metric.default,started,budget\n1,2,0001-01-01T00:00:00,inf\n",
+    "nothing.csv": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_one_sentence_or_no_trial(tmp_path, name) -> None:
+    path = tmp_path / name
+    path.write_text(HOSTILE[name])
+    said = ""
+    try:
+        assert all(one.where.startswith(str(path)) for one in read(path, ()))
+    except UsageError as error:
+        said = str(error)
+    assert not said or said.startswith(str(path))
+    assert "\n" not in said
+    assert len(said) < 1_000
+
+
+@pytest.mark.parametrize("name", ["fifo", "/dev/zero", "large"])
+def test_what_is_no_file_or_too_large_is_not_read(tmp_path, name) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(UsageError, match=r"cannot be read: it (is no regular file|has more than)"):
+        list(read(tmp_path / name, ()))

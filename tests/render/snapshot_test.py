@@ -273,3 +273,41 @@ def test_the_digest_changes_with_names_modes_and_contents_only(code, tmp_path) -
     put(code / "empty")
     digests.add(digest(counted(snapshot(code).files, without=without)))
     assert len(digests) == 5
+
+
+SECRETS = [".env", "id_rsa", "id_rsa.pub", "sub/id_ed25519_work", "tls/server.pem", "private.key", ".azure/msal.json"]
+SECRETS += [".aws/credentials", ".ssh/config", ".netrc", ".git-credentials", "cert.pfx"]
+
+
+def test_what_looks_like_a_secret_is_left_out_and_named(code) -> None:
+    for name in (*SECRETS, "train.py", ".env.example", "keys.py", "environment"):
+        put(code / name)
+    found = snapshot(code)
+    assert {file.name for file in found.files} - RUNNER == {"train.py", ".env.example", "keys.py", "environment"}
+    left_out = {name if not name.startswith((".azure", ".aws", ".ssh")) else name.split("/")[0] + "/" for name in SECRETS}
+    assert set(found.secrets) == left_out
+
+
+@pytest.mark.parametrize("file", [".gitignore", ".amlignore", ".nniignore"])
+def test_an_ignore_file_brings_a_secret_back(code, file) -> None:
+    put(code / ".env")
+    put(code / "ca" / "root.pem")
+    put(code / "other.pem")
+    put(code / file, "!.env\n!ca/*.pem\n")
+    found = snapshot(code)
+    assert {file.name for file in found.files} - RUNNER == {".env", "ca/root.pem", file}
+    assert found.secrets == ("other.pem",)
+
+
+def test_what_an_ignore_file_leaves_out_is_not_named_again(code) -> None:
+    put(code / ".env")
+    put(code / ".gitignore", ".env\n")
+    assert snapshot(code).secrets == ()
+
+
+def test_a_link_out_of_the_folder_is_refused_where_none_may_be(code, tmp_path) -> None:
+    put(tmp_path / "outside.py")
+    (code / "link.py").symlink_to("../outside.py")
+    assert names(code) == {"link.py"}
+    with pytest.raises(SnapshotError, match=r"link\.py: this link leads out"):
+        snapshot(code, within=code)
