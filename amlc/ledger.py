@@ -6,15 +6,19 @@ An append-only record of what was asked of the back ends and what became of it, 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from amlc.attempts import Attempt, by_trial, fold
 from amlc.errors import AmlcError
 from amlc.events import Event, EventKind
+from amlc.files import open_regular
 from amlc.model import Metric, MetricKind, Status
 
 FILE_NAME = "ledger.db"
@@ -249,17 +253,58 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
 
 @contextmanager
 def read_ledger(path: Path) -> Iterator[Ledger]:
-    """Open the ledger at `path` for reading.
+    """Open the ledger at `path` for reading only; nothing of it is changed.
 
-    where there is none, an empty one in memory: nothing is made on disk.
+    It may lie where nobody can write, and another process may be appending to it. Where there is
+    none it is an empty one in memory. Raises LedgerError when it cannot be read.
     """
-    if path.exists():
-        with open_ledger(path) as ledger:
-            yield ledger
+    if not path.exists():
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            _prepare(connection)
+            yield Ledger(connection, path)
         return
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    _prepare(connection)
-    try:
+    with ExitStack() as stack:
+        try:
+            connection = _reading(path, stack)
+        except (OSError, sqlite3.Error) as err:
+            raise LedgerError(f"{path}: {_reason(err)}. Is it a ledger of amlc?") from err
         yield Ledger(connection, path)
-    finally:
-        connection.close()
+
+
+def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
+    """Return a connection that only reads, closed by `stack`.
+
+    A reader of a WAL takes part in its index, the `-shm` file, or makes it (wal.html, "Read-Only
+    Databases"). Where it can do neither, nobody has the ledger open on this machine: then it is
+    read from a copy, for a WAL that a killed process left has facts too.
+    """
+    with open_regular(path):
+        pass  # SQLite would wait for a FIFO
+    connection = _opened(f"{path.absolute().as_uri()}?mode=ro", stack)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError:
+        if os.access(path.parent, os.W_OK) or path.with_name(f"{path.name}-shm").exists():
+            raise
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for name in (path.name, f"{path.name}-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(path.with_name(name), folder / name)
+        connection = _opened((folder / path.name).as_uri(), stack)
+        version = connection.execute("PRAGMA user_version").fetchone()
+    if version != (0,):
+        return connection
+    # Of a version before there was an index, or killed before it was whole.
+    copy = _opened(":memory:", stack)
+    connection.backup(copy)
+    _prepare(copy)
+    return copy
+
+
+def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, isolation_level=None, timeout=30, uri=True)
+    return stack.enter_context(closing(connection))
+
+
+def _reason(err: Exception) -> str:
+    return getattr(err, "strerror", None) or str(err)

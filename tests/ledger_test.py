@@ -272,3 +272,104 @@ def test_the_ledger_is_plain_sqlite_with_json(path):
     assert row == ("p-1", "t1", "intermediate", 0, 1.5, '{"default": 0.5}')
     connection.close()
     assert os.listdir(path.parent) == ["ledger.db"]
+
+
+# --- where nobody can write --------------------------------------------------------------------------------------------
+
+READ = """
+import sys
+from pathlib import Path
+from amlc.ledger import read_ledger
+with read_ledger(Path(sys.argv[1])) as ledger:
+    print([event.kind.value for event in ledger.events()])
+"""
+
+
+def read_elsewhere(path, *, how):
+    """Read a ledger in a process of its own that cannot write beside it; return what it printed."""
+    script = {
+        "mount": 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$2" -c "$3" "$1/ledger.db"',
+        "user": 'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$2" -c "$3" "$1/ledger.db"',
+    }[how]
+    words = ["sh", "-c", script, "sh", str(path.parent), sys.executable, READ]
+    done = subprocess.run(["unshare", "-m", *words] if how == "mount" else words, capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr or "setpriv" in done.stderr:
+        pytest.skip(f"this machine allows no such thing: {done.stderr.strip()}")
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def readable(path, tmp_path):
+    """The path of a ledger that another user can read and not write."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount, or become another user")
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        if folder.owner() == "root" and folder != folder.parent and str(folder) != "/tmp":
+            folder.chmod(0o755)
+    path.parent.mkdir(parents=True)
+    for folder in (path.parent, path.parents[1]):
+        folder.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("how", ["mount", "user"])
+def test_a_ledger_is_read_where_nobody_can_write(readable, how):
+    with open_ledger(readable) as ledger:
+        ledger.append([intent(), seen()])
+    assert read_elsewhere(readable, how=how) == "['intent', 'observed']"
+
+
+@pytest.mark.parametrize("how", ["mount", "user"])
+def test_what_a_killed_process_left_in_the_wal_is_read_too(readable, how):
+    with open_ledger(readable) as ledger:
+        ledger.append([intent()])
+    kept = readable.read_bytes()
+    with open_ledger(readable) as ledger:
+        ledger.append([seen()])
+        wal = readable.with_name("ledger.db-wal").read_bytes()
+        during = readable.read_bytes()
+    assert during == kept
+    readable.write_bytes(kept)
+    readable.with_name("ledger.db-wal").write_bytes(wal)
+    assert not readable.with_name("ledger.db-shm").exists()
+    assert read_elsewhere(readable, how=how) == "['intent', 'observed']"
+
+
+@pytest.mark.parametrize("how", ["mount", "user"])
+def test_another_may_append_meanwhile(readable, how):
+    with open_ledger(readable) as ledger:
+        ledger.append([intent()])
+        assert read_elsewhere(readable, how=how) == "['intent']"
+        ledger.append([seen()])
+        assert read_elsewhere(readable, how=how) == "['intent', 'observed']"
+
+
+def test_a_reader_changes_nothing_of_the_ledger(path):
+    with open_ledger(path) as ledger:
+        ledger.append([intent()])
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    with read_ledger(path) as ledger:
+        assert len(list(ledger.events())) == 1
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.append([seen()])
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_a_ledger_of_an_older_version_is_read_as_it_is(path):
+    with open_ledger(path) as ledger:
+        ledger.append([intent()])
+    with sqlite3.connect(path) as connection:
+        connection.executescript("DROP TABLE trials; DROP INDEX events_by_job; PRAGMA user_version = 0;")
+    connection.close()
+    before = path.read_bytes()
+    with read_ledger(path) as ledger:
+        assert list(ledger.attempts(["t1", "t2"]))
+    assert path.read_bytes() == before
+
+
+def test_a_fifo_in_the_place_of_a_ledger_is_not_waited_for(path):
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with pytest.raises(LedgerError, match="no regular file"), read_ledger(path):
+        pass

@@ -59,6 +59,10 @@ def schema(_: Invocation, /) -> None:
 @command(
     Argument(["files"], nargs=-1, required=True, type=EXISTING),
     BACKEND,
+    flag(
+        "--untrusted",
+        help="The files are a stranger's: read nothing outside of their folder, nor the environment.",
+    ),
     format_(
         click.Choice(["text", "json", "github", "azure"]),
         "text",
@@ -66,13 +70,14 @@ def schema(_: Invocation, /) -> None:
     ),
 )
 def validate(
-    call: Invocation, /, files: tuple[Path, ...], backend: str | None, format_: str
+    call: Invocation, /, files: tuple[Path, ...], backend: str | None, untrusted: bool, format_: str
 ) -> Any:
     """Say what is wrong with experiment files, all of it at once."""
     from amlc.commands.validate import validate as run
     from amlc.display import problems
 
-    return problems.show(run(files, backend=backend, folders=call.folders), call.console, format_)
+    checked = run(files, backend=backend, folders=call.folders, untrusted=untrusted)
+    return problems.show(checked, call.console, format_)
 
 
 @command(

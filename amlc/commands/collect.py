@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -113,7 +114,7 @@ def fetch_history(manifest: Manifest, folders: Folders) -> None:
         jobs = dict.fromkeys(_ended(results, header.backend))
     for job in known:  # what they reported is on record; asking again costs calls
         jobs.pop(job, None)
-    if jobs:
+    if jobs and os.access(folders.ledger(header.experiment), os.W_OK):
         with open_ledger(folders.ledger(header.experiment)) as ledger:
             for job, metrics in backend.history(jobs):
                 ledger.append([history_fetched(job, at=time.time())], metrics, job=job)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -46,3 +48,8 @@ def _observe(manifest: Manifest, folders: Folders) -> None:
                 )
     except LockedError:
         return  # a submit is at work, and records what it sees
+    except OSError as err:
+        if err.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        text = f"{folders.state}: {err.strerror}. What is shown is what was recorded last."
+        warnings.warn(text, RuntimeWarning, stacklevel=2)

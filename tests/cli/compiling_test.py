@@ -57,3 +57,13 @@ def test_a_preview_writes_nothing(project, call, capsys, option, shown):
 def test_the_schema_is_the_one_that_files_are_checked_by(call, capsys):
     call(compiling.schema)
     assert capsys.readouterr().out == schema_text()
+
+
+def test_validate_of_an_untrusted_file_reads_nothing_beyond_its_folder(project, cli):
+    (project.root / "secret.json").write_text('{"hunter2": "hunter2"}')
+    file = project.root / "code" / "experiment.yml"
+    project.write(searchSpace=None, searchSpaceFile="../secret.json", trialCodeDirectory=".")
+    (project.root / "experiment.yml").rename(file)
+    _, out, err = cli("validate", "--untrusted", file, code=1)
+    assert "[E-outside]" in err
+    assert "hunter2" not in out + err

@@ -1,5 +1,10 @@
 """Before a command reads, the ledger is brought up to date, unless somebody else does so."""
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
 import pytest
 
 from amlc.backends import Fetched
@@ -72,3 +77,34 @@ def test_a_submit_that_is_at_work_records_what_it_sees_itself(story, backends):
 def test_an_attempt_is_looked_after_by_the_back_end_that_runs_it(story):
     found = observe.backend_named("local", story.project.manifest, story.folders)
     assert isinstance(found, LocalBackend)
+
+
+EVERY_READER = """
+import sys
+from amlc.cli.process import entry_point
+for words in (["status"], ["collect"], ["report"], ["best"], ["list"], ["logs", "0"], ["plan"], ["collect", "--history"]):
+    sys.argv = ["amlc", *words]
+    try:
+        entry_point()
+    except SystemExit as end:
+        print(words[0], end.code, file=sys.stderr)
+"""
+
+
+def test_every_reader_works_where_nothing_can_be_written(project):
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    project.write("intermediate 1", values=range(2)).compile()
+    project.amlc("-q", "submit")
+    with project.ledger() as ledger:  # one is at work, as far as is known: nobody can record that it is not
+        ledger.append([replace(event, data={**event.data, "id": "x"}) for event in ledger.events(kind="intent")][:1])
+    script = 'mount --bind . . && mount -o remount,ro,bind "$PWD" && cd "$PWD" && exec "$0" -c "$1"'
+    words = ["unshare", "-m", "sh", "-c", script, sys.executable, EVERY_READER]
+    done = subprocess.run(words, cwd=project.root, env=project.environ, capture_output=True, text=True)
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"this machine allows no such thing: {done.stderr.strip()}")
+    codes = dict(line.split() for line in done.stderr.splitlines() if len(line.split()) == 2)
+    assert codes == {"status": "0", "collect": "4", "report": "0", "best": "0", "list": "0", "logs": "0", "plan": "0"}
+    assert "Traceback" not in done.stderr
+    assert "Read-only file system" in done.stderr
+    assert "What is shown is what was recorded last" in done.stderr
