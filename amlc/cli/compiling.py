@@ -61,7 +61,7 @@ def schema(_: Invocation, /) -> None:
     BACKEND,
     flag(
         "--untrusted",
-        help="The files are a stranger's: read nothing outside of their folder, nor the environment.",
+        help="The files are a stranger's: read nothing beyond their folder, nor the environment.",
     ),
     format_(
         click.Choice(["text", "json", "github", "azure"]),
