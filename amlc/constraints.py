@@ -26,6 +26,7 @@ _FAILURES = (
     AttributeError,
     LookupError,
     MemoryError,
+    NameError,  # 1e999, of which Jinja makes a name
     RecursionError,
     TypeError,
     ValueError,
@@ -77,8 +78,8 @@ class Gate:
             if self._rejected == 1:
                 every = "the search space's only parameter set is"
             raise PlanError(
-                f"amlc.constraints: {every} excluded, the last by {self._last!r}. Loosen the "
-                "constraint, or widen the search space.",
+                f"amlc.constraints: {every} excluded, the last by {_clipped(repr(self._last))}. "
+                "Loosen the constraint, or widen the search space.",
                 path=self._blamed,
                 code="E-constraint",
             )
@@ -90,7 +91,8 @@ class Gate:
         if self._rejected == _MOST_REJECTED:
             raise PlanError(
                 f"amlc.constraints: {self._rejected} parameter sets in a row were excluded, the "
-                f"last by {self._last!r}. Loosen the constraint, or set a smaller maxTrialNumber.",
+                f"last by {_clipped(repr(self._last))}. "
+                "Loosen the constraint, or set a smaller maxTrialNumber.",
                 path=self._blamed,
                 code="E-constraint",
             )
@@ -159,14 +161,15 @@ def _condition(text: str, path: JsonPath) -> _Condition:
     from amlc.sandbox import BoundedSandbox
 
     environment = BoundedSandbox(undefined=jinja2.StrictUndefined)
-    where = f"amlc.constraints: {text!r}"
+    where = f"amlc.constraints: {_clipped(repr(text))}"
     try:
         evaluate = environment.compile_expression(text, undefined_to_none=False)
     # The last three: it is nested too deep.
     except (jinja2.TemplateSyntaxError, SyntaxError, MemoryError, RecursionError) as err:
         why = getattr(err, "message", None) or "it is nested too deep"
         raise PlanError(
-            f"{where} is not an expression: {why.rstrip('.')}. Example: 'lr * batch_size <= 3.2'.",
+            f"{where} is not an expression: {_clipped(why).rstrip('.')}. "
+            "Example: 'lr * batch_size <= 3.2'.",
             path=path,
             code="E-constraint",
         ) from err
@@ -182,12 +185,16 @@ def _condition(text: str, path: JsonPath) -> _Condition:
                     "Names are those of the search space; "
                     "guard a nested parameter with 'NAME is defined'."
                 )
-            why = f"{where} failed for {_shown(parameters)}: {str(err).rstrip('.')}. {advice}"
+            said = _clipped(str(err)).rstrip(".")
+            why = f"{where} failed for {_shown(parameters)}: {said}. {advice}"
             raise PlanError(why, path=path, code="E-constraint") from err
 
     return _Condition(text, path, holds)
 
 
 def _shown(parameters: Parameters) -> str:
-    text = json.dumps(parameters)
+    return _clipped(json.dumps(parameters))
+
+
+def _clipped(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

@@ -134,6 +134,10 @@ class TemplateError(RefusedError):
     path = ("amlc", "templates")
 
 
+class DamageWarning(RuntimeWarning):
+    """A record that was shown to be damaged was left out of what is shown."""
+
+
 class LockedError(AmlcError):
     """Another process works on this experiment; the text says which."""
 

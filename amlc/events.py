@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from amlc.model import End, Observation, Outcome, Parameters, Status, Trial
 
@@ -52,6 +52,97 @@ class Event:
     job: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     number: int = field(default=0, compare=False)
+
+
+_Number = (int, float)
+_Nothing = type(None)
+_OF_INTENT = {
+    "id": str,
+    "attempt": int,
+    "trials": list,
+    "revision": str,
+    "backend": str,
+    "losses": int,
+}
+# What `data` has to have, by kind, of which types; of other kinds it is any mapping.
+_SHAPES: Mapping[str, Mapping[str, Any]] = {
+    EventKind.INTENT: _OF_INTENT,
+    EventKind.BROUGHT: _OF_INTENT,
+    EventKind.OBSERVED: {"status": str},
+    EventKind.IMPORT: {"digest": str, "results": list},
+    EventKind.REVISION: {"revision": str, "contents": Mapping},
+}
+_OPTIONAL: Mapping[str, Any] = {
+    "url": (str, _Nothing),
+    "started": _Number,
+    "ended": _Number,
+    "exit_code": int,
+    "error": str,
+    "infrastructure": bool,
+    "outcomes": list,
+    "sha256": str,
+}
+
+
+def _is_trial(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and type(value.get("id")) is str
+        and type(value.get("sequence")) is int
+        and isinstance(value.get("parameters"), Mapping)
+    )
+
+
+def _is_result(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("parameters"), Mapping)
+        and type(value.get("value")) in _Number
+    )
+
+
+def _is_observed(data: Mapping[str, Any]) -> bool:
+    if not all(name == "status" or name in _OPTIONAL for name in data):
+        return False
+    if not all(isinstance(value, _OPTIONAL.get(name, str)) for name, value in data.items()):
+        return False
+    rows = data.get("outcomes", [])
+    try:
+        Status(data["status"])
+        for row in rows:
+            _outcome(row)
+    except (ValueError, KeyError, TypeError):
+        return False
+    return all(map(_is_outcome, rows))
+
+
+def _is_outcome(row: Mapping[str, Any]) -> bool:
+    return (
+        type(row["trial"]) is str
+        and isinstance(row["exit_code"], (int, _Nothing))
+        and all(isinstance(row[name], (*_Number, _Nothing)) for name in ("started", "ended"))
+        and isinstance(row.get("error"), (str, _Nothing))
+    )
+
+
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    EventKind.INTENT: lambda data: all(map(_is_trial, data["trials"])),
+    EventKind.BROUGHT: lambda data: all(map(_is_trial, data["trials"])),
+    EventKind.OBSERVED: _is_observed,
+    EventKind.REPORTED: lambda data: all(isinstance(values, list) for values in data.values()),
+    EventKind.IMPORT: lambda data: all(map(_is_result, data["results"])),
+}
+
+
+def is_sound(event: Event) -> bool:
+    """Tell whether an event from a ledger has what the functions below put into one of its kind."""
+    at, job, data = cast("tuple[Any, Any, Any]", (event.at, event.job, event.data))
+    if not (isinstance(data, Mapping) and type(at) in _Number and type(job) is str):
+        return False
+    shape, check = _SHAPES.get(event.kind, {}), _CHECKS.get(event.kind)
+    if not all(isinstance(data.get(name), kind) for name, kind in shape.items()):
+        return False
+    return check is None or check(data)
 
 
 def session(*, at: float) -> Event:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from amlc.attempts import Attempt, by_trial, fold
-from amlc.errors import AmlcError
-from amlc.events import Event, EventKind
+from amlc.errors import AmlcError, printable
+from amlc.events import Event, EventKind, is_sound
 from amlc.files import open_regular
 from amlc.model import Metric, MetricKind, Status
 
@@ -48,8 +48,11 @@ SELECT DISTINCT job FROM events AS intent WHERE kind = 'intent' AND NOT EXISTS (
     SELECT 1 FROM events AS later
     WHERE later.job = intent.job AND later.number > intent.number AND (
         later.kind = 'void'
-        OR (later.kind = 'observed' AND json_extract(later.data, '$.status') IN ({_ENDS}))))
+        OR (later.kind = 'observed' AND CASE WHEN json_valid(later.data)
+            THEN json_extract(later.data, '$.status') END IN ({_ENDS}))))
 """  # noqa: S608 - no input
+_MOST_CHECKED = 20_000  # events
+_MOST_NOTED = 20  # damaged records
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _KINDS = {kind.value: kind for kind in EventKind}
 
@@ -64,9 +67,30 @@ class Ledger:
     Every `append` is on disk when it returns; readers and a writer can work side by side.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, *, tolerant: bool = False
+    ) -> None:
         self._connection = connection
         self._path = path
+        self._tolerant = tolerant
+        self._damage: dict[str, None] = {}
+        # What is no UTF-8 is damaged, which its own check finds; it must not end all reading.
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What a tolerant reader met and left out so far, in a sentence for each record."""
+        return tuple(self._damage)
+
+    def check(self) -> None:
+        """Read all events, unless they are so many that it would take seconds; see `damage`."""
+        ((count,),) = list(self._read("SELECT count(*) FROM events", ())) or [(0,)]
+        if count <= _MOST_CHECKED:
+            for _ in self.events():
+                pass
+            for kind in MetricKind:
+                for _ in self.metrics(kind):
+                    pass
 
     def append(
         self, events: Iterable[Event], metrics: Iterable[Metric] = (), *, job: str = ""
@@ -132,8 +156,11 @@ class Ledger:
         query = """
             SELECT job, trial, value FROM metrics
             WHERE kind = 'final' AND job IN (SELECT value FROM json_each(?)) ORDER BY rowid"""
-        rows = self._read(query, (json.dumps(list(jobs)),))
-        return {(job, trial): json.loads(value) for job, trial, value in rows}
+        found = {}
+        for job, trial, text in self._read(query, (json.dumps(list(jobs)),)):
+            with self._sound(f"the final result of trial {trial} in job {job}"):
+                found[job, trial] = json.loads(text)
+        return found
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -159,17 +186,51 @@ class Ledger:
             query += " AND job = ?"
             values = (kind, job)
         for name, trial, sequence, at, text in self._read(f"{query} ORDER BY rowid", values):
-            value = json.loads(text)
-            yield name, Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=at)
+            metric = None
+            with self._sound(f"a report of trial {trial} in job {name}"):
+                value = json.loads(text)
+                if type(sequence) is not int or type(at) not in (int, float):
+                    raise ValueError(sequence, at)
+                metric = Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=at)
+            if metric is not None:
+                yield name, metric
 
     def _events(self, which: str, *values: Any) -> Iterator[Event]:
         """Yield the events for which a condition in SQL holds, in order."""
         query = f"SELECT number, at, kind, job, data FROM events WHERE {which} ORDER BY number"  # noqa: S608 - ours
-        return map(_event, self._read(query, values))
+        for row in self._read(query, values):
+            event = None
+            with self._sound(f"event {row[0]} of job {row[3]}" if row[3] else f"event {row[0]}"):
+                event = _event(row)
+            if event is not None:
+                yield event
 
     def _read(self, query: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-        with self._errors():
-            yield from self._connection.execute(query, values)
+        try:
+            with self._errors():
+                yield from self._connection.execute(query, values)
+        except LedgerError as err:
+            is_whole = isinstance(err.__cause__, sqlite3.OperationalError)
+            if is_whole or not self._tolerant:
+                raise
+            self._note(f"it cannot be read to its end ({printable(str(err.__cause__))})")
+
+    @contextmanager
+    def _sound(self, what: str) -> Iterator[None]:
+        """Note that a record cannot be read, or raise that."""
+        try:
+            yield
+        except (ValueError, TypeError, RecursionError) as err:
+            if not self._tolerant:
+                raise LedgerError(self._sentence(f"{what} is damaged")) from err
+            self._note(f"{what} is damaged")
+
+    def _note(self, what: str) -> None:
+        if len(self._damage) < _MOST_NOTED:
+            self._damage[self._sentence(what)] = None
+
+    def _sentence(self, what: str) -> str:
+        return printable(f"{self._path}: {what}. Put a backup in its place, or remove the record.")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -187,10 +248,10 @@ class Ledger:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as err:
-            raise LedgerError(
-                f"{self._path}: {err}. What was recorded is kept; mend the cause and go on."
-            ) from err
+        except (sqlite3.Error, UnicodeDecodeError) as err:  # its message may be no UTF-8
+            text = f"{self._path}: {printable(str(err))}. "
+            text += "What was recorded is kept; mend the cause and go on."
+            raise LedgerError(text) from err
 
 
 def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
@@ -216,7 +277,10 @@ def _replace_metrics(connection: sqlite3.Connection, job: str, metrics: Iterable
 
 def _event(row: tuple[Any, ...]) -> Event:
     number, at, kind, job, data = row
-    return Event(kind=_KINDS.get(kind, kind), at=at, job=job, data=json.loads(data), number=number)
+    event = Event(kind=_KINDS.get(kind, kind), at=at, job=job, data=json.loads(data), number=number)
+    if not is_sound(event):
+        raise ValueError(number)
+    return event
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -242,9 +306,9 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
             # FULL: an intent has to outlive a power cut, or a job could be paid for twice.
             connection.execute("PRAGMA synchronous = FULL")
             _prepare(connection)
-        except sqlite3.Error as err:
+        except (sqlite3.Error, UnicodeDecodeError) as err:
             raise LedgerError(
-                f"{path}: {err}. Is it a ledger of amlc, on a disk that can be written?"
+                f"{path}: {_reason(err)}. Is it a ledger of amlc, on a disk that can be written?"
             ) from err
         yield Ledger(connection, path)
     finally:
@@ -252,8 +316,10 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
 
 
 @contextmanager
-def read_ledger(path: Path) -> Iterator[Ledger]:
+def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
     """Open the ledger at `path` for reading only; nothing of it is changed.
+
+    tolerant: a damaged record is noted and left out, rather than an error.
 
     It may lie where nobody can write, and another process may be appending to it. Where there is
     none it is an empty one in memory. Raises LedgerError when it cannot be read.
@@ -266,9 +332,9 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
     with ExitStack() as stack:
         try:
             connection = _reading(path, stack)
-        except (OSError, sqlite3.Error) as err:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as err:
             raise LedgerError(f"{path}: {_reason(err)}. Is it a ledger of amlc?") from err
-        yield Ledger(connection, path)
+        yield Ledger(connection, path, tolerant=tolerant)
 
 
 def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
@@ -307,4 +373,4 @@ def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
 
 
 def _reason(err: Exception) -> str:
-    return getattr(err, "strerror", None) or str(err)
+    return printable(getattr(err, "strerror", None) or str(err))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from amlc import files
-from amlc.errors import AmlcError, UsageError
+from amlc.errors import AmlcError, UsageError, printable
 from amlc.model import Algorithm, Trial
 
 FILE_NAME = "manifest.json"
 _FORMAT = 3
 _OPEN = '"jobs": ['
 _CLOSE = "],"
+_COUNT = re.compile(rb'"counts": \{"jobs": (\d{1,18}),')
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("assessor", "source", "search", "code", "price")
 
@@ -58,6 +60,16 @@ class Header:
     code: str | None = None
     price: float | None = None
     assessor: Algorithm | None = None
+
+
+_TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("experiment", "backend", "revision", "optimize_mode"), str),
+    **dict.fromkeys(("search", "source", "code"), (str, type(None))),
+    **dict.fromkeys(("concurrency", "retries", "trials_per_gpu", "replicates"), int),
+    **dict.fromkeys(("max_seconds", "max_trials", "gpus_per_trial"), (int, type(None))),
+    "price": (int, float, type(None)),
+    "target": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +145,43 @@ class Manifest:
         file = (self.folder / name).resolve()
         return file if file.is_file() else None
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the jobs in order, reading the file line by line."""
-        with (self.folder / FILE_NAME).open(encoding="utf-8") as lines:
-            for line in lines:
-                if line == _OPEN + "\n":
+    def entries(self, *, damage: dict[str, None] | None = None) -> Iterator[Entry]:
+        """Yield the jobs in order, reading the file line by line.
+
+        damage: takes a sentence for each line that is none, which is left out then. Without it,
+        such a line raises UsageError.
+        """
+        for number, line in self._lines():
+            try:
+                entry = None if number is None else _entry(json.loads(line.removeprefix(b",")))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                entry = None
+            if entry is not None:
+                yield entry
+                continue
+            where = f":{number}: this job" if number else ": its end, or one of its jobs,"
+            text = f"{self.folder / FILE_NAME}{where} is damaged. Compile again."
+            if damage is None:
+                raise UsageError(text)
+            damage[text] = None
+
+    def _lines(self) -> Iterator[tuple[int | None, bytes]]:
+        """Yield the lines of the jobs, each with its number; one without when some are missing."""
+        with (self.folder / FILE_NAME).open("rb") as lines:
+            numbered = enumerate(lines, start=1)
+            for _, line in numbered:
+                if line == _OPEN.encode() + b"\n":
                     break
-            for line in lines:
-                if line == _CLOSE + "\n":
-                    return
-                yield _entry(json.loads(line.removeprefix(",")))
+            count = 0
+            for number, line in numbered:
+                if line == _CLOSE.encode() + b"\n":
+                    break
+                count += 1
+                yield number, line
+            # As it is now: while a submit is at work, jobs are added.
+            found = _COUNT.search(lines.read())
+            if found is None or int(found[1]) != count:
+                yield None, b""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -157,19 +196,31 @@ def read_manifest(folder: Path) -> Manifest:
             raise UsageError(f"{path}: written by another version of amlc. Compile again.")
         counts = value.pop("counts")
         value.pop("jobs")
-        return Manifest(folder, _header(value), counts["jobs"], counts["trials"])
+        return Manifest(folder, _header(value), _whole(counts["jobs"]), _whole(counts["trials"]))
     except FileNotFoundError as err:
         raise UsageError(
             f"{path}: there is no such file. Compile the experiment first: amlc compile FILE."
         ) from err
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
+    except OSError as err:
+        raise UsageError(f"{path}: cannot be read: {err.strerror}.") from err
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise UsageError(
-            f"{path}: not a manifest of amlc's ({err}). Delete the folder and compile again."
+            f"{path}: not a manifest of amlc's ({printable(str(err))}). Delete the folder and "
+            "compile again."
         ) from err
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"a count is {value!r}")
+    return value
 
 
 def _header(value: dict[str, Any]) -> Header:
     assessor = value.pop("assessor", None)
+    for name, found in value.items():
+        if not isinstance(found, _TYPES[name]) or isinstance(found, bool):
+            raise TypeError(f"{name!r} is {type(found).__name__}")
     return Header(**value, assessor=_algorithm(assessor) if assessor else None)
 
 
@@ -214,6 +265,12 @@ def _without_jobs(path: Path) -> str:
 
 def _entry(value: dict[str, Any]) -> Entry:
     trials = tuple(map(Trial.of, value["trials"]))
+    texts = [value[name] for name in ("id", "name", "file", "sha256")]
+    texts += [trial.id for trial in trials]
+    if not trials or not all(type(text) is str for text in texts):
+        raise ValueError(texts)
+    if not all(type(one.sequence) is int and type(one.parameters) is dict for one in trials):
+        raise ValueError(trials)
     return Entry(value["id"], value["name"], value["file"], value["sha256"], trials)
 
 

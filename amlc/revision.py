@@ -63,7 +63,7 @@ def parse_contents(text: str | bytes) -> Contents:
             files=dict(value["files"]),
             inputs=dict(value.get("inputs") or {}),
         )
-    except (KeyError, TypeError) as err:
+    except (KeyError, TypeError, RecursionError) as err:
         raise ValueError(f"it lacks something: {err}") from err
 
 

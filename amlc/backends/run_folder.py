@@ -28,6 +28,7 @@ from amlc.backends.ends import Known, code_text, ended
 from amlc.backends.trials import trials_in
 from amlc.bindings import EXPRESSION, is_local, literal, variable
 from amlc.errors import BackendError
+from amlc.files import open_regular, read_bounded
 from amlc.model import Metric, Observation, Outcome, Status
 from amlc.render.scalars import from_yaml
 from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
@@ -38,6 +39,7 @@ _RECORDS = Path("outputs", "amlc")
 # In double quotes of its own, or not.
 _EXPRESSION = re.compile(rf'("?)({EXPRESSION.pattern})\1')
 _GONE = "its processes are gone without a word: killed, or the machine went down"
+_MOST_BYTES = 10_000_000  # of a job's file
 _LONGEST_ERROR = 300  # characters
 _TAIL = 4096  # bytes of a log, in which its last line is looked for
 
@@ -239,9 +241,9 @@ def _trials(run: Path) -> tuple[str, ...]:
     Where its file cannot be read, of those that its runner began.
     """
     try:
-        job = from_yaml((run / "job.yml").read_bytes())
+        job = from_yaml(read_bounded(run / "job.yml", _MOST_BYTES))
         return tuple(trial.id for trial in trials_in(job.get("environment_variables") or {}))
-    except (OSError, yaml.YAMLError, AttributeError):
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError, AttributeError):
         return begun(run)
 
 
@@ -265,7 +267,7 @@ def _outcome(run: Path, trial: str) -> Outcome | None:
 def _metrics(run: Path, trial: str) -> Iterator[Metric]:
     path = run / _RECORDS / trial / "metrics.jsonl"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             yield from read_metrics(trial, lines_of(file))
     except FileNotFoundError:
         return
@@ -288,7 +290,7 @@ def _said(run: Path, code: int) -> str:
 def _read(path: Path, most: int, *, last: bool = False) -> bytes:
     """Return the first bytes of a file, or the last ones; of one that cannot be read, nothing."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if last:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - most))
             return file.read(most)

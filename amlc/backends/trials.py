@@ -22,6 +22,6 @@ def trials_in(variables: Mapping[str, Any]) -> tuple[Trial, ...]:
         try:
             value = json.loads(text)
             trials.append(Trial.of(value))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             break
     return tuple(trials)

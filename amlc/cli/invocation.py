@@ -28,6 +28,7 @@ class Invocation:
         self.quiet = False
         self.command = ""
         self.given: str | None = None  # the experiment, as the user named it
+        self.damaged = False  # a record could not be read, so that what is shown is not all
         self.held: list[str] = []  # warnings, for the case that all does not go well
 
     def place(self, build: Path, state: Path) -> None:

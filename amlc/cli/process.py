@@ -14,7 +14,7 @@ import click
 
 from amlc.cli.command import main
 from amlc.cli.invocation import Invocation, say
-from amlc.errors import AmlcError
+from amlc.errors import AmlcError, DamageWarning, IncompleteError, printable
 
 
 def entry_point() -> NoReturn:
@@ -22,8 +22,13 @@ def entry_point() -> NoReturn:
     _open_missing_streams()
     _let_streams_take_anything()
     call = Invocation()
-    warnings.showwarning = lambda message, *_: call.warn(f"warning: {message}")
+    warnings.showwarning = lambda message, category, *_: _warn(call, message, category)
     sys.exit(_guarded(call))
+
+
+def _warn(call: Invocation, message: Warning | str, category: type[Warning]) -> None:
+    call.damaged |= issubclass(category, DamageWarning)
+    call.warn(f"warning: {message}")
 
 
 def _guarded(call: Invocation) -> int:
@@ -51,6 +56,8 @@ def _run(call: Invocation) -> int:
     # Without a command it was `--help` or `--version`, of which click returns the exit code itself.
     code = _code(call.command, answer) if call.command else int(answer or 0)
     sys.stdout.flush()
+    if call.damaged and not code:
+        code = IncompleteError.exit_code
     if code:
         call.say_held()
     return code
@@ -74,6 +81,7 @@ def _interrupted(call: Invocation) -> str:
 
 
 def _complain(text: str, code: int) -> int:
+    text = "\n".join(map(printable, text.split("\n")))  # a terminal obeys what a file may hold
     if "\n" not in text:  # else it is a list of problems, each with its own position
         red = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         text = f"\x1b[31merror:\x1b[0m {text}" if red else f"error: {text}"

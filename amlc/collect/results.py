@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from amlc.attempts import Attempt, elapsed_s
@@ -11,7 +11,7 @@ from amlc.collect.rows import Row
 from amlc.events import EventKind
 from amlc.ledger import Ledger
 from amlc.manifest import Entry, Manifest
-from amlc.model import Trial
+from amlc.model import Status, Trial
 
 _PIECE = 500  # trials
 
@@ -20,15 +20,17 @@ _PIECE = 500  # trials
 class Results:
     """What is known of an experiment.
 
-    Nothing is held: each call reads the manifest and the ledger anew, in pieces.
+    Nothing is held: each call reads the manifest and the ledger anew, in pieces. damage: what of
+    the manifest could not be read, in a sentence each.
     """
 
     manifest: Manifest
     ledger: Ledger
+    damage: dict[str, None] = field(default_factory=dict, compare=False)
 
     def jobs(self) -> Iterator[tuple[Entry, tuple[Row, ...]]]:
         """Yield every compiled job with the rows of its trials, in order."""
-        entries = self.manifest.entries()
+        entries = self.manifest.entries(damage=self.damage)
         while piece := _piece(entries):
             known: dict[str, list[Attempt]] = {}
             ids = (trial.id for entry in piece for trial in entry.trials)
@@ -39,8 +41,21 @@ class Results:
             for entry in piece:
                 yield (
                     entry,
-                    tuple(_row(trial, known.get(trial.id, ()), final) for trial in entry.trials),
+                    tuple(
+                        self._row(trial, known.get(trial.id, ()), final) for trial in entry.trials
+                    ),
                 )
+
+    def _row(
+        self, trial: Trial, attempts: Sequence[Attempt], final: Mapping[tuple[str, str], Any]
+    ) -> Row:
+        if not attempts:
+            # In a damaged ledger, that nothing is there says nothing.
+            return Row(trial, status=Status.UNKNOWN if self.ledger.damage else Status.PENDING)
+        last = attempts[-1]
+        key = last.job, trial.id
+        result = (final[key],) if key in final else ()
+        return Row(trial, last, result, last.status(trial.id), tuple(attempts))
 
     def rows(self) -> Iterator[Row]:
         """Yield every compiled trial, in order."""
@@ -75,12 +90,3 @@ def _piece(entries: Iterator[Entry]) -> list[Entry]:
         piece.append(entry)
         left -= len(entry.trials)
     return piece
-
-
-def _row(trial: Trial, attempts: Sequence[Attempt], final: Mapping[tuple[str, str], Any]) -> Row:
-    if not attempts:
-        return Row(trial)
-    last = attempts[-1]
-    key = last.job, trial.id
-    result = (final[key],) if key in final else ()
-    return Row(trial, last, result, last.status(trial.id), tuple(attempts))

@@ -307,7 +307,7 @@ def _head(path: Path, archive: tarfile.TarFile, members: Iterable[tarfile.TarInf
     try:
         head = json.loads(stream.read()) if stream is not None else {}
         is_ours = head["format"] == _FORMAT and isinstance(head["experiment"], str)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         is_ours = False
     if not is_ours:
         raise UsageError(f"{path}: no archive of amlc's. Expected what amlc save wrote.")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from amlc.collect.results import Results
 from amlc.collect.verdict import Verdict, verdict
-from amlc.errors import UsageError
+from amlc.errors import DamageWarning, UsageError
 from amlc.folders import Folders
-from amlc.ledger import FILE_NAME, read_ledger
+from amlc.ledger import FILE_NAME, LedgerError, read_ledger
 from amlc.manifest import Manifest, read_manifest
 
 
@@ -38,7 +39,16 @@ def experiments(folders: Folders) -> Iterator[Listed]:
 
 
 def _listed(build: Path, ledger_file: Path) -> Listed:
-    with read_ledger(ledger_file) as ledger:
+    try:
+        return _standing(build, ledger_file)
+    except LedgerError as err:
+        warnings.warn(str(err), DamageWarning, stacklevel=2)
+        return Listed(build.name, 0, problem=str(err))
+
+
+def _standing(build: Path, ledger_file: Path) -> Listed:
+    with read_ledger(ledger_file, tolerant=True) as ledger:
+        ledger.check()
         working = len(ledger.working())
         if not build.is_dir():
             return Listed(build.name, working)
@@ -47,5 +57,8 @@ def _listed(build: Path, ledger_file: Path) -> Listed:
         except UsageError as err:
             return Listed(build.name, working, problem=str(err))
         with ledger.snapshot():
-            end = verdict(Results(manifest, ledger))
+            results = Results(manifest, ledger)
+            end = verdict(results)
+    for text in (*ledger.damage, *results.damage):
+        warnings.warn(text, DamageWarning, stacklevel=2)
     return Listed(manifest.header.experiment, working, manifest, end)

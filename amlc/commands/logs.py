@@ -47,6 +47,6 @@ def _check_is_ours(attempt: Attempt, row: Row) -> None:
 
 
 def _row(manifest: Manifest, trial: str, folders: Folders) -> Row:
-    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
+    with read_ledger(folders.ledger(manifest.header.experiment), tolerant=True) as ledger:
         (row,) = chosen(Results(manifest, ledger), [trial])
     return row

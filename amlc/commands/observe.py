@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from amlc.backends import Backend
 from amlc.collect.results import Results
-from amlc.errors import LockedError
+from amlc.errors import DamageWarning, LockedError
 from amlc.files import lock
 from amlc.folders import Folders
 from amlc.ledger import open_ledger, read_ledger
@@ -23,11 +23,15 @@ from amlc.targets import open_backend
 @contextmanager
 def up_to_date(manifest: Manifest, folders: Folders) -> Iterator[Results]:
     """Give the results as they are at one moment: now."""
-    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
-        if ledger.working():
+    with read_ledger(folders.ledger(manifest.header.experiment), tolerant=True) as ledger:
+        ledger.check()
+        if ledger.working() and not ledger.damage:
             _observe(manifest, folders)
+        results = Results(manifest, ledger)
         with ledger.snapshot():
-            yield Results(manifest, ledger)
+            yield results
+        for text in (*ledger.damage, *results.damage):
+            warnings.warn(text, DamageWarning, stacklevel=2)
 
 
 def backend_named(name: str, manifest: Manifest, folders: Folders) -> Backend:

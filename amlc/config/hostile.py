@@ -26,6 +26,7 @@ _PATHS: Final = (
     ("assessor", "codeDirectory"),
     ("advisor", "codeDirectory"),
 )
+_LONGEST_NAME, _LONGEST_PATH = 255, 4_000  # bytes, on Linux; a path has a folder before it
 _JOB: Final = ("amlc", "job")
 _ADVICE: Final = "Put it into the folder, or leave out --untrusted for a file of your own."
 
@@ -43,6 +44,9 @@ def without_odd_values(config: Config) -> Config:
         if isinstance(value, str) and "\0" in value:
             text = "U+0000 is a character that no path, name or command has. Remove it."
             config = _refused(config, path, "E-text", text)
+        elif isinstance(value, str) and path in _PATHS and _is_too_long(value):
+            text = f"'{shorten(value)}' is too long for a path. Shorten it."
+            config = _refused(config, path, "E-file", text)
         elif isinstance(value, float) and not math.isfinite(value):
             text = f"a number is expected, and {value} is none. Write a number."
             config = _refused(config, path, "E-number", text)
@@ -63,6 +67,11 @@ def within_folder(config: Config) -> Config:
             problem = config.problem((*_JOB, *place), "E-outside", _leads_out(value))
             config = config.without(_JOB).noted(problem)
     return config
+
+
+def _is_too_long(value: str) -> bool:
+    sizes = [len(part.encode("utf-8", "replace")) for part in value.split("/")]
+    return max(sizes) > _LONGEST_NAME or sum(sizes) + len(sizes) > _LONGEST_PATH
 
 
 def _leads_out(value: str) -> str:

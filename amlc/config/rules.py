@@ -218,7 +218,7 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
             used = _variables(text)
         except (TemplateSyntaxError, RecursionError) as error:
             advice = "Write for example 'lr * batch_size <= 3.2'."
-            why = str(getattr(error, "message", "it is nested too deep")).rstrip(".")
+            why = shorten(str(getattr(error, "message", "it is nested too deep"))).rstrip(".")
             yield config.problem(path, "E-constraint", f"not an expression: {why}. {advice}")
             continue
         # `parameters` has all of them, for names that are no identifiers.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from amlc.errors import UsageError
+from amlc.errors import UsageError, printable
 from amlc.files import open_regular, read_bounded
 from amlc.ledger import FILE_NAME
 from amlc.model import Parameters, Space, Status
@@ -120,10 +120,13 @@ def _tables(path: Path) -> frozenset[str]:
         with closing(read_only(path)) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             return frozenset(name for (name,) in rows)
-    except sqlite3.Error as err:
-        raise UsageError(f"{path}: {err}. {EXPECTED}.") from err
+    # SQLite's own message may have bytes of the file.
+    except (sqlite3.Error, UnicodeDecodeError) as err:
+        raise UsageError(printable(f"{path}: {err}. {EXPECTED}.")) from err
 
 
 def read_only(path: Path) -> sqlite3.Connection:
     """Open a database of someone else's, in which nothing is changed."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return connection

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from amlc.elsewhere import Ended, read_only
-from amlc.errors import UsageError
+from amlc.errors import UsageError, printable
 from amlc.model import Parameters, Status
 
 _STATUSES: Final = {
@@ -86,8 +86,9 @@ def read_database(path: Path) -> Iterator[Ended]:
                 if trial in told:
                     told[trial].had = str(parameters)
                     _take_metric(told[trial], kind, sequence, unpacked(data))
-    except sqlite3.Error as err:
-        raise UsageError(f"{path}: {err}. Is it whole? Copy it while NNI is stopped.") from err
+    except (sqlite3.Error, UnicodeDecodeError) as err:
+        text = printable(f"{path}: {err}. Is it whole? Copy it while NNI is stopped.")
+        raise UsageError(text) from err
     _pair(told.values(), sets)
     for trial, one in told.items():
         one.history.sort(key=lambda report: report[0])

@@ -44,7 +44,14 @@ def _trials(path: Path, name: str) -> Sequence[FrozenTrial]:
             finally:
                 storage.remove_session()
                 storage.engine.dispose()
-        except (RuntimeError, SQLAlchemyError, sqlite3.Error) as err:
+        except (
+            RuntimeError,
+            SQLAlchemyError,
+            sqlite3.Error,
+            ValueError,
+            LookupError,
+            TypeError,
+        ) as err:
             reason = str(err).partition("\n")[0]
             raise UsageError(
                 f"{path}: no study that this version of Optuna reads ({reason}). For one of an "

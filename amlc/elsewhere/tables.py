@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from amlc.elsewhere import EXPECTED, Ended, not_asked
 from amlc.elsewhere.nni import history_of, unpacked
-from amlc.errors import UsageError
+from amlc.errors import UsageError, printable, shorten
 from amlc.model import Choice, Integer, Parameters, Status
 from amlc.numbers import number
 from amlc.report.tables import cell
@@ -100,7 +100,7 @@ def _cells(row: Mapping[str | None, Any]) -> dict[str, str]:
 
 
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(names)
+    return ", ".join(shorten(printable(name)) for name in names)
 
 
 # --- what amlc collect writes ---------------------------------------------------------------------

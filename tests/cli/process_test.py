@@ -383,3 +383,14 @@ def _read(descriptor):
         return os.read(descriptor, 65536)
     except OSError:  # the other end is closed
         return b""
+
+
+def test_a_message_cannot_give_orders_to_a_terminal(project, cli):
+    (project.root / "a\x1b]0;owned\x07.yml").write_text("trialCommand: [\n")
+    (project.root / "table.csv").write_text("Name,State,\x1b[2J\x1b]0;owned\x07a,b\nx,finished,1,2\n")
+    project.write(values=range(2))
+    for words in (["validate", "a\x1b]0;owned\x07.yml"], ["import", "table.csv", "experiment.yml"], ["status", "\x1b[2J"]):
+        _, out, err = cli(*words)
+        assert err
+        assert "\x1b" not in out + err
+        assert "\x07" not in out + err

@@ -17,6 +17,7 @@ from amlc.config.rules import check_expression
 from amlc.config.spelling import Config
 from amlc.errors import BackendError, Problem, Severity
 from amlc.extras import install
+from amlc.files import read_bounded
 from amlc.model import JobPart
 
 if TYPE_CHECKING:  # reading a file needs no back end
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # reading a file needs no back end
 
 SCHEMA: Final = None
 RUNS_ANY: Final = False
+_MOST_BYTES = 1_000_000  # of a config.json
 _SERVICE = "trainingService"
 _STORAGE = "sharedStorage"
 WORKSPACE_KEYS: Final = {
@@ -187,8 +189,8 @@ def _workspace_file(folder: Path) -> tuple[Path | None, Mapping[str, str]]:
         *(above / ".azureml" / "config.json" for above in (folder, *folder.parents)),
     ):
         try:
-            values = json.loads(file.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError):
+            values = json.loads(read_bounded(file, _MOST_BYTES).decode("utf-8-sig"))
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(values, dict) and all(
             _is_text(values.get(key)) for key in WORKSPACE_KEYS.values()

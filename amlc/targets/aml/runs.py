@@ -203,7 +203,7 @@ def _reports(tag: str | None) -> dict[str, Report] | None:
             )
             for trial, told in json.loads(tag or "").items()
         }
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
