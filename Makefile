@@ -4,6 +4,7 @@ BACKEND ?= local
 BUILD ?= build
 RESULTS ?= results.csv
 REPORT ?= report.html
+MINUTES ?= 10
 PYTHON ?= python3
 PYTEST_ARGS ?= -n auto --dist worksteal
 
@@ -18,7 +19,7 @@ KEEP_RESULTS = if [ -s $(RESULTS).tmp ]; then mv $(RESULTS).tmp $(RESULTS); else
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden bench quality lock clean
+.PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden fuzz bench quality lock clean
 
 help: ## List the targets
 	@echo 'Variables: EXPERIMENT=$(EXPERIMENT) BACKEND=$(BACKEND) BUILD=$(BUILD)'
@@ -120,6 +121,9 @@ check: $(VENV)/.test ## Check style and types
 
 golden: $(VENV)/.test ## Write the golden files anew; review the difference before you commit it
 	AMLC_GOLDEN=1 $(VENV)/bin/python -m pytest $(PYTEST_ARGS) -m golden
+
+fuzz: $(VENV)/.test ## Read mutated files of all kinds for MINUTES; findings go to tests/fuzz/corpus
+	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES)
 
 bench: $(VENV)/.test ## Measure speed beside the machine's own floor
 	$(VENV)/bin/python tests/bench.py > .bench.tmp || { rm .bench.tmp; exit 1; }

@@ -164,3 +164,11 @@ def test_a_number_that_is_none_is_refused(folder, keys, value) -> None:
 def test_the_values_of_the_space_may_be_anything() -> None:
     free = {"searchSpace": {"x": ["\0", float("nan")]}, "tuner": {"classArgs": {"x": "\0"}}}
     assert list(hostile._values(free, ())) == []
+
+
+def test_validate_runs_no_class_and_writes_nothing(folder) -> None:
+    (folder / "own.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass Own:\n    pass\n")
+    before = sorted(folder.rglob("*"))
+    for untrusted in (True, False):
+        assert messages(tuner={"codeDirectory": ".", "className": "own.Own"}, maxTrialNumber=2, untrusted=untrusted) == []
+    assert sorted(path for path in folder.rglob("*") if path.name != "experiment.yml") == before
