@@ -12,11 +12,13 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from amlc.attempts import Attempt, by_trial, fold
-from amlc.errors import AmlcError, printable
+from amlc.errors import AmlcError, printable, shorten
 from amlc.events import Event, EventKind, is_sound
 from amlc.files import open_regular
 from amlc.model import Metric, MetricKind, Status
@@ -25,10 +27,10 @@ FILE_NAME = "ledger.db"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, job TEXT NOT NULL,
-    data TEXT NOT NULL);
+    data TEXT NOT NULL, sum INTEGER);
 CREATE TABLE IF NOT EXISTS metrics (
     job TEXT NOT NULL, trial TEXT NOT NULL, kind TEXT NOT NULL, sequence INTEGER NOT NULL,
-    at REAL NOT NULL, value TEXT NOT NULL);
+    at REAL NOT NULL, value TEXT NOT NULL, sum INTEGER);
 CREATE INDEX IF NOT EXISTS metrics_by_kind ON metrics (kind, job);
 """
 # So that readers find what they need of a million trials; made of the events, also for a ledger
@@ -41,6 +43,12 @@ INSERT OR IGNORE INTO trials SELECT json_extract(one.value, '$.id'), events.job
     FROM events, json_each(events.data, '$.trials') AS one WHERE events.kind = 'intent';
 PRAGMA user_version = 1;
 """
+# Of a row's other columns: SQLite itself sees no bit that is flipped in a value. Older rows have
+# none.
+_SUMS = """
+ALTER TABLE events ADD COLUMN sum INTEGER;
+ALTER TABLE metrics ADD COLUMN sum INTEGER;
+"""
 _ENDS = ", ".join(f"'{status.value}'" for status in Status if status.ended)
 # An intent after which neither an end nor that it was void is recorded.
 _WORKING = f"""
@@ -51,6 +59,7 @@ SELECT DISTINCT job FROM events AS intent WHERE kind = 'intent' AND NOT EXISTS (
         OR (later.kind = 'observed' AND CASE WHEN json_valid(later.data)
             THEN json_extract(later.data, '$.status') END IN ({_ENDS}))))
 """  # noqa: S608 - no input
+_OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT)
 _MOST_CHECKED = 20_000  # events
 _MOST_NOTED = 20  # damaged records
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -74,6 +83,10 @@ class Ledger:
         self._path = path
         self._tolerant = tolerant
         self._damage: dict[str, None] = {}
+        self._sum = "NULL"  # of an older version
+        with suppress(sqlite3.Error, UnicodeDecodeError):  # which the next query says
+            if "sum" in _columns(connection):
+                self._sum = "sum"
         # What is no UTF-8 is damaged, which its own check finds; it must not end all reading.
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
 
@@ -86,8 +99,15 @@ class Ledger:
         """Read all events, unless they are so many that it would take seconds; see `damage`."""
         ((count,),) = list(self._read("SELECT count(*) FROM events", ())) or [(0,)]
         if count <= _MOST_CHECKED:
-            for _ in self.events():
-                pass
+            for (found,) in self._read("PRAGMA integrity_check(3)", ()):
+                if found != "ok":
+                    self.note(f"{shorten(str(found))}")
+            indexed = set(self._read("SELECT trial, job FROM trials", ()))
+            for event in self.events():
+                if event.kind in _OF_TRIALS:
+                    for trial in event.data["trials"]:
+                        if (trial["id"], event.job) not in indexed:
+                            self.note(f"its index lacks trial {trial['id']}")
             for kind in MetricKind:
                 for _ in self.metrics(kind):
                     pass
@@ -153,12 +173,15 @@ class Ledger:
 
         That of each trial's last report.
         """
-        query = """
-            SELECT job, trial, value FROM metrics
-            WHERE kind = 'final' AND job IN (SELECT value FROM json_each(?)) ORDER BY rowid"""
+        query = f"""
+            SELECT job, trial, kind, sequence, at, value, {self._sum} FROM metrics
+            WHERE kind = 'final' AND job IN (SELECT value FROM json_each(?)) ORDER BY rowid
+        """  # noqa: S608 - ours
         found = {}
-        for job, trial, text in self._read(query, (json.dumps(list(jobs)),)):
+        for *row, total in self._read(query, (json.dumps(list(jobs)),)):
+            job, trial, *_, text = row
             with self._sound(f"the final result of trial {trial} in job {job}"):
+                _compare(row, total)
                 found[job, trial] = json.loads(text)
         return found
 
@@ -180,14 +203,17 @@ class Ledger:
 
         Those of a job in order.
         """
-        query = "SELECT job, trial, sequence, at, value FROM metrics WHERE kind = ?"
+        columns = f"job, trial, kind, sequence, at, value, {self._sum}"
+        query = f"SELECT {columns} FROM metrics WHERE kind = ?"  # noqa: S608 - ours
         values: tuple[Any, ...] = (kind,)
         if job is not None:
             query += " AND job = ?"
             values = (kind, job)
-        for name, trial, sequence, at, text in self._read(f"{query} ORDER BY rowid", values):
+        for *row, total in self._read(f"{query} ORDER BY rowid", values):
+            name, trial, _, sequence, at, text = row
             metric = None
             with self._sound(f"a report of trial {trial} in job {name}"):
+                _compare(row, total)
                 value = json.loads(text)
                 if type(sequence) is not int or type(at) not in (int, float):
                     raise ValueError(sequence, at)
@@ -197,10 +223,12 @@ class Ledger:
 
     def _events(self, which: str, *values: Any) -> Iterator[Event]:
         """Yield the events for which a condition in SQL holds, in order."""
-        query = f"SELECT number, at, kind, job, data FROM events WHERE {which} ORDER BY number"  # noqa: S608 - ours
-        for row in self._read(query, values):
+        columns = f"number, at, kind, job, data, {self._sum}"
+        query = f"SELECT {columns} FROM events WHERE {which} ORDER BY number"  # noqa: S608 - ours
+        for *row, total in self._read(query, values):
             event = None
             with self._sound(f"event {row[0]} of job {row[3]}" if row[3] else f"event {row[0]}"):
+                _compare(row[1:], total)
                 event = _event(row)
             if event is not None:
                 yield event
@@ -213,7 +241,7 @@ class Ledger:
             is_whole = isinstance(err.__cause__, sqlite3.OperationalError)
             if is_whole or not self._tolerant:
                 raise
-            self._note(f"it cannot be read to its end ({printable(str(err.__cause__))})")
+            self.note(f"it cannot be read to its end ({printable(str(err.__cause__))})")
 
     @contextmanager
     def _sound(self, what: str) -> Iterator[None]:
@@ -223,9 +251,10 @@ class Ledger:
         except (ValueError, TypeError, RecursionError) as err:
             if not self._tolerant:
                 raise LedgerError(self._sentence(f"{what} is damaged")) from err
-            self._note(f"{what} is damaged")
+            self.note(f"{what} is damaged")
 
-    def _note(self, what: str) -> None:
+    def note(self, what: str) -> None:
+        """Add to `damage` what is wrong with this ledger."""
         if len(self._damage) < _MOST_NOTED:
             self._damage[self._sentence(what)] = None
 
@@ -257,11 +286,12 @@ class Ledger:
 def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
     trials = []
     for event in events:
-        if event.kind in (EventKind.INTENT, EventKind.BROUGHT):
+        if event.kind in _OF_TRIALS:
             trials += [(trial["id"], event.job) for trial in event.data["trials"]]
+    rows = ((float(one.at), one.kind, one.job, _compact(one.data)) for one in events)
     connection.executemany(
-        "INSERT INTO events (at, kind, job, data) VALUES (?, ?, ?, ?)",
-        [(event.at, event.kind, event.job, _compact(event.data)) for event in events],
+        "INSERT INTO events (at, kind, job, data, sum) VALUES (?, ?, ?, ?, ?)",
+        [(*row, _sum_of(row)) for row in rows],
     )
     # Once more in a later attempt: the index says in which jobs a trial is.
     connection.executemany("INSERT OR IGNORE INTO trials VALUES (?, ?)", trials)
@@ -269,13 +299,27 @@ def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
 
 def _replace_metrics(connection: sqlite3.Connection, job: str, metrics: Iterable[Metric]) -> None:
     connection.execute("DELETE FROM metrics WHERE job = ?", (job,))
+    rows = ((job, m.trial, m.kind, m.sequence, float(m.at), json.dumps(m.value)) for m in metrics)
     connection.executemany(
-        "INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)",
-        ((job, m.trial, m.kind, m.sequence, m.at, json.dumps(m.value)) for m in metrics),
+        "INSERT INTO metrics (job, trial, kind, sequence, at, value, sum) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((*row, _sum_of(row)) for row in rows),
     )
 
 
-def _event(row: tuple[Any, ...]) -> Event:
+def _sum_of(row: Iterable[Any]) -> int:
+    """Return the checksum of a row: of its columns, each as text."""
+    texts = [one.value if isinstance(one, Enum) else one for one in row]
+    return crc32("\0".join(map(str, texts)).encode("utf-8", "replace"))
+
+
+def _compare(row: Iterable[Any], total: int | None) -> None:
+    """Raise ValueError for a row that is not as it was written."""
+    if total is not None and _sum_of(row) != total:
+        raise ValueError(total)
+
+
+def _event(row: Sequence[Any]) -> Event:
     number, at, kind, job, data = row
     event = Event(kind=_KINDS.get(kind, kind), at=at, job=job, data=json.loads(data), number=number)
     if not is_sound(event):
@@ -283,10 +327,19 @@ def _event(row: tuple[Any, ...]) -> Event:
     return event
 
 
+def _columns(connection: sqlite3.Connection) -> list[str]:
+    return [name for _, name, *_ in connection.execute("PRAGMA table_info(events)")]
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.executescript(_SCHEMA)
     if connection.execute("PRAGMA user_version").fetchone() == (0,):
         connection.executescript(f"BEGIN IMMEDIATE;{_INDEXES}COMMIT;")
+    if "sum" not in _columns(connection):
+        with suppress(sqlite3.OperationalError):  # another process was first
+            connection.executescript(f"BEGIN IMMEDIATE;{_SUMS}COMMIT;")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 @contextmanager
@@ -334,7 +387,10 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
             connection = _reading(path, stack)
         except (OSError, sqlite3.Error, UnicodeDecodeError) as err:
             raise LedgerError(f"{path}: {_reason(err)}. Is it a ledger of amlc?") from err
-        yield Ledger(connection, path, tolerant=tolerant)
+        ledger = Ledger(connection, path, tolerant=tolerant)
+        if tolerant and path.stat().st_size == 0:
+            ledger.note("it is empty, as after a kill when it was made, or a damage")
+        yield ledger
 
 
 def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
@@ -360,7 +416,7 @@ def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()
     if version != (0,):
         return connection
-    # Of a version before there was an index, or killed before it was whole.
+    # Of a version before there was an index, or of a writer that was killed before it was whole.
     copy = _opened(":memory:", stack)
     connection.backup(copy)
     _prepare(copy)

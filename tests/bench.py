@@ -411,7 +411,7 @@ def pretend_all_ran() -> None:
         for m in [result(entry)]
     )
     with sqlite3.connect(path) as connection:
-        connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO metrics (job, trial, kind, sequence, at, value) VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.close()
 
 

@@ -109,7 +109,7 @@ def ledger_rows(data: bytes) -> None:
         for number, line in enumerate(data.decode("utf-8", "replace").splitlines()[:20]):
             kind, _, text = line.partition(" ")
             if kind in ("final", "intermediate"):
-                connection.execute("INSERT INTO metrics VALUES ('j', ?, ?, ?, 1.0, ?)", (TRIALS[0], kind, number, text))
+                connection.execute("INSERT INTO metrics VALUES ('j', ?, ?, ?, 1.0, ?, NULL)", (TRIALS[0], kind, number, text))
             else:
                 connection.execute("INSERT INTO events (at, kind, job, data) VALUES (1.0, ?, 'j', ?)", (kind, text))
     _read_all(path)

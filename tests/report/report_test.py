@@ -59,7 +59,7 @@ def experiment(root, trials, *, name="tiny", mode="maximize", replicates=1):
         ledger.append([event for one, given in zip(entries, trials, strict=True) for event in events(one, given)])
     with sqlite3.connect(path) as connection:  # all at once: thousands of small transactions take long
         rows = [row for one, given in zip(entries, trials, strict=True) for row in metrics(one, given)]
-        connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO metrics (job, trial, kind, sequence, at, value) VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.close()
     return folders
 
