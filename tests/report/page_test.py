@@ -1,5 +1,7 @@
 """The table of trials on the report's page: bounded, and each cell as it sorts."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -89,7 +91,8 @@ def test_what_it_cost_is_a_fact_where_it_costs(tmp_path):
     with read_ledger(folders.ledger("tiny")) as ledger:
         here = read_overview(Results(folders.manifest(None), ledger))
         assert "cost" not in dict(page._facts(here))
-        ledger._connection.execute("UPDATE events SET data = replace(data, '\"local\"', '\"aml\"'), sum = NULL")
+        with closing(sqlite3.connect(folders.ledger("tiny"))) as writing, writing:
+            writing.execute("UPDATE events SET data = replace(data, '\"local\"', '\"aml\"'), sum = NULL")
         manifest = folders.manifest(None)
         there = replace(manifest, header=replace(manifest.header, backend="aml", price=3.0))
         overview = read_overview(Results(there, ledger))
