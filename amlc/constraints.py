@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from amlc.errors import PlanError
+from amlc.errors import PlanError, printable
 from amlc.model import Experiment, JsonPath, Parameters
 from amlc.space.draws import distinct, draws, sample
 from amlc.space.points import axes
@@ -197,4 +197,6 @@ def _shown(parameters: Parameters) -> str:
 
 
 def _clipped(text: str) -> str:
+    """Return a text as a message shows it: on one line, and not longer than that."""
+    text = printable(text)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

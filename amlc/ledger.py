@@ -12,7 +12,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from enum import Enum
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -62,8 +61,11 @@ SELECT DISTINCT job FROM events AS intent WHERE kind = 'intent' AND NOT EXISTS (
 _OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT)
 _MOST_CHECKED = 20_000  # events
 _MOST_NOTED = 20  # damaged records
+_text = json.dumps
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _KINDS = {kind.value: kind for kind in EventKind}
+_KINDS_TEXT: dict[str, str] = {kind: kind.value for kind in EventKind}
+_UNREADABLE = (ValueError, TypeError, RecursionError)
 
 
 class LedgerError(AmlcError):
@@ -87,8 +89,9 @@ class Ledger:
         with suppress(sqlite3.Error, UnicodeDecodeError):  # which the next query says
             if "sum" in _columns(connection):
                 self._sum = "sum"
-        # What is no UTF-8 is damaged, which its own check finds; it must not end all reading.
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        if tolerant:
+            # What is no UTF-8 is damaged, which its row's check finds; it must not end all reading.
+            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -178,11 +181,11 @@ class Ledger:
             WHERE kind = 'final' AND job IN (SELECT value FROM json_each(?)) ORDER BY rowid
         """  # noqa: S608 - ours
         found = {}
-        for *row, total in self._read(query, (json.dumps(list(jobs)),)):
-            job, trial, *_, text = row
-            with self._sound(f"the final result of trial {trial} in job {job}"):
-                _compare(row, total)
-                found[job, trial] = json.loads(text)
+        for row in self._read(query, (json.dumps(list(jobs)),)):
+            try:
+                found[row[0], row[1]] = _metric(row).value
+            except _UNREADABLE as err:
+                self._met(f"the final result of trial {row[1]} in job {row[0]}", err)
         return found
 
     @contextmanager
@@ -209,28 +212,24 @@ class Ledger:
         if job is not None:
             query += " AND job = ?"
             values = (kind, job)
-        for *row, total in self._read(f"{query} ORDER BY rowid", values):
-            name, trial, _, sequence, at, text = row
-            metric = None
-            with self._sound(f"a report of trial {trial} in job {name}"):
-                _compare(row, total)
-                value = json.loads(text)
-                if type(sequence) is not int or type(at) not in (int, float):
-                    raise ValueError(sequence, at)
-                metric = Metric(trial=trial, kind=kind, sequence=sequence, value=value, at=at)
-            if metric is not None:
-                yield name, metric
+        for row in self._read(f"{query} ORDER BY rowid", values):
+            try:
+                metric = _metric(row)
+            except _UNREADABLE as err:
+                self._met(f"a report of trial {row[1]} in job {row[0]}", err)
+            else:
+                yield row[0], metric
 
     def _events(self, which: str, *values: Any) -> Iterator[Event]:
         """Yield the events for which a condition in SQL holds, in order."""
         columns = f"number, at, kind, job, data, {self._sum}"
         query = f"SELECT {columns} FROM events WHERE {which} ORDER BY number"  # noqa: S608 - ours
-        for *row, total in self._read(query, values):
-            event = None
-            with self._sound(f"event {row[0]} of job {row[3]}" if row[3] else f"event {row[0]}"):
-                _compare(row[1:], total)
+        for row in self._read(query, values):
+            try:
                 event = _event(row)
-            if event is not None:
+            except _UNREADABLE as err:
+                self._met(f"event {row[0]} of job {row[3]}" if row[3] else f"event {row[0]}", err)
+            else:
                 yield event
 
     def _read(self, query: str, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -243,15 +242,11 @@ class Ledger:
                 raise
             self.note(f"it cannot be read to its end ({printable(str(err.__cause__))})")
 
-    @contextmanager
-    def _sound(self, what: str) -> Iterator[None]:
+    def _met(self, what: str, err: Exception) -> None:
         """Note that a record cannot be read, or raise that."""
-        try:
-            yield
-        except (ValueError, TypeError, RecursionError) as err:
-            if not self._tolerant:
-                raise LedgerError(self._sentence(f"{what} is damaged")) from err
-            self.note(f"{what} is damaged")
+        if not self._tolerant:
+            raise LedgerError(self._sentence(f"{what} is damaged")) from err
+        self.note(f"{what} is damaged")
 
     def note(self, what: str) -> None:
         """Add to `damage` what is wrong with this ledger."""
@@ -288,7 +283,10 @@ def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
     for event in events:
         if event.kind in _OF_TRIALS:
             trials += [(trial["id"], event.job) for trial in event.data["trials"]]
-    rows = ((float(one.at), one.kind, one.job, _compact(one.data)) for one in events)
+    rows = (
+        (float(one.at), _KINDS_TEXT.get(one.kind, one.kind), one.job, _compact(one.data))
+        for one in events
+    )
     connection.executemany(
         "INSERT INTO events (at, kind, job, data, sum) VALUES (?, ?, ?, ?, ?)",
         [(*row, _sum_of(row)) for row in rows],
@@ -299,7 +297,10 @@ def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
 
 def _replace_metrics(connection: sqlite3.Connection, job: str, metrics: Iterable[Metric]) -> None:
     connection.execute("DELETE FROM metrics WHERE job = ?", (job,))
-    rows = ((job, m.trial, m.kind, m.sequence, float(m.at), json.dumps(m.value)) for m in metrics)
+    rows = (
+        (job, m.trial, MetricKind(m.kind).value, m.sequence, float(m.at), json.dumps(m.value))
+        for m in metrics
+    )
     connection.executemany(
         "INSERT INTO metrics (job, trial, kind, sequence, at, value, sum) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -307,24 +308,30 @@ def _replace_metrics(connection: sqlite3.Connection, job: str, metrics: Iterable
     )
 
 
-def _sum_of(row: Iterable[Any]) -> int:
+def _sum_of(row: Sequence[Any]) -> int:
     """Return the checksum of a row: of its columns, each as text."""
-    texts = [one.value if isinstance(one, Enum) else one for one in row]
-    return crc32("\0".join(map(str, texts)).encode("utf-8", "replace"))
+    return crc32("\0".join(map(str, row)).encode("utf-8", "replace"))
 
 
-def _compare(row: Iterable[Any], total: int | None) -> None:
-    """Raise ValueError for a row that is not as it was written."""
-    if total is not None and _sum_of(row) != total:
-        raise ValueError(total)
-
-
-def _event(row: Sequence[Any]) -> Event:
-    number, at, kind, job, data = row
+def _event(row: tuple[Any, ...]) -> Event:
+    number, at, kind, job, data, total = row
+    if total is not None and crc32(f"{at}\0{kind}\0{job}\0{data}".encode()) != total:
+        raise ValueError(number)
     event = Event(kind=_KINDS.get(kind, kind), at=at, job=job, data=json.loads(data), number=number)
-    if not is_sound(event):
+    if total is None and not is_sound(event):
         raise ValueError(number)
     return event
+
+
+def _metric(row: tuple[Any, ...]) -> Metric:
+    *columns, total = row
+    _, trial, kind, sequence, at, text = columns
+    if total is not None and _sum_of(columns) != total:
+        raise ValueError(trial)
+    if type(sequence) is not int or type(at) not in (int, float):
+        raise TypeError(trial)
+    value = json.loads(text)
+    return Metric(trial=trial, kind=MetricKind(kind), sequence=sequence, value=value, at=at)
 
 
 def _columns(connection: sqlite3.Connection) -> list[str]:
