@@ -12,9 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from amlc.errors import LockedError, printable
+from amlc.errors import LockedError, UsageError, printable
+
+NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system without locks answers."""
 
 
 def write_if_changed(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
@@ -124,11 +127,18 @@ def open_regular(path: Path) -> BinaryIO:
     raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int, path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as err:
+        if err.errno not in NO_LOCKS:
+            raise OSError(err.errno, err.strerror, str(path)) from err
+        raise UsageError(
+            f"{path}: this file system has no locks ({err.strerror}), without which two processes "
+            "would run the same trials. Put the folders on another one: --build, --state."
+        ) from err
     return True
 
 
@@ -157,7 +167,7 @@ def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
     _locks.add(descriptor)
     try:
         deadline = time.monotonic() + patience_s
-        while not _locked(descriptor):
+        while not _locked(descriptor, path):
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
                 raise LockedError(

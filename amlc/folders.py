@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from amlc import files
 from amlc.errors import UsageError
 from amlc.manifest import FILE_NAME, Manifest, read_manifest
 from amlc.names import slug
@@ -30,6 +31,13 @@ class Folders:
     def lock(self, experiment: str) -> Path:
         """Return the lock that one submit holds."""
         return self.state / slug(experiment) / "lock"
+
+    def build_lock(self, experiment: str) -> Path:
+        """Return the lock that one compile holds.
+
+        It says who holds it, so that it lies beside the build folder, which is the same everywhere.
+        """
+        return self.build / f".{slug(experiment)}.lock"
 
     def runs(self, experiment: str) -> Path:
         """Return where the local back end keeps its run folders."""
@@ -61,7 +69,7 @@ class Folders:
         self.state.mkdir(parents=True, exist_ok=True)
         ignore = self.state / ".gitignore"
         if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+            files.replace(ignore, b"*\n")
 
     def manifest(self, target: str | None) -> Manifest:
         """Return the compiled experiment that `target` names.

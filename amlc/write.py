@@ -330,7 +330,8 @@ class _Tree:
 
     def keep_only(self, top: str, wanted: AbstractSet[str]) -> None:
         """Remove every file below the folder `top` whose name is not `wanted`."""
-        for root, folders, names in os.walk(self.folder / top, topdown=False):
+        walk = os.walk(self.folder / top, topdown=False, onerror=_unless_gone)
+        for root, folders, names in walk:
             prefix = Path(root).relative_to(self.folder).as_posix()
             links = {name for name in folders if os.path.islink(os.path.join(root, name))}
             for name in (*names, *links):
@@ -379,6 +380,12 @@ class _Tree:
         self.changes += 1
         if self.preview is not None:
             self.preview(self.folder / name, old, new)
+
+
+def _unless_gone(err: OSError) -> None:
+    """Stop where a folder cannot be listed: what is stale in it would stay."""
+    if not isinstance(err, (FileNotFoundError, NotADirectoryError)):
+        raise err
 
 
 def _same(path: Path, stream: IO[bytes]) -> bool:

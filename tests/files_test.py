@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from amlc import files
-from amlc.errors import LockedError
+from amlc.errors import LockedError, UsageError
 
 
 def test_content_is_written_only_if_it_changes(tmp_path) -> None:
@@ -151,3 +151,14 @@ def test_what_is_no_regular_file_is_neither_waited_for_nor_read(tmp_path, name) 
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match=r"no regular file|directory|NUL|No such file"):
         files.open_regular(tmp_path / name)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_refused_in_a_sentence(tmp_path, monkeypatch, number) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    says = r"lock: this file system has no locks \(.*\), .*: --build, --state\."
+    with pytest.raises(UsageError, match=says), files.lock(tmp_path / "lock"):
+        pass

@@ -128,7 +128,7 @@ def compiled(
     return {
         path.relative_to(root / "build").as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("depend.mk", ".lock")
+        if path.is_file() and path.name != "depend.mk"
     }
 
 

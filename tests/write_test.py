@@ -8,7 +8,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,23 @@ def test_files_that_fell_out_are_removed_and_empty_folders_too(project) -> None:
     write(project.experiment, Folders(project.build), backend="local", room=0)
     assert not (project.folder / "jobs").exists()
     assert list(read_manifest(project.folder).entries()) == []
+
+
+@pytest.mark.parametrize("top", ["jobs", "code"])
+def test_a_folder_that_cannot_be_listed_is_no_folder_without_stale_files(project, monkeypatch, top) -> None:
+    """A stale job file that stays is one that somebody submits by hand."""
+    project.write()
+    unlistable = project.folder / top
+    scandir = os.scandir
+
+    def strict(path: str | Path) -> Iterator[os.DirEntry[str]]:
+        if Path(path) == unlistable:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", strict)
+    with pytest.raises(PermissionError, match=top):
+        project.write(searchSpace={"x": {"_type": "choice", "_value": [1]}})
 
 
 def test_a_file_may_become_a_folder_and_back(project) -> None:

@@ -16,7 +16,6 @@ from amlc.folders import PATIENCE_S, Folders
 from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment, Trial
-from amlc.names import slug
 from amlc.plan import adaptive, plan
 from amlc.proposals import note_exhausted
 from amlc.refusals import check_ahead, located
@@ -92,7 +91,7 @@ def compile_alone(
     with located(experiment, leave_out=[folders.state, folders.build]):
         check_ahead(experiment)
         past, is_at_work = _past(experiment, folders, is_dry=preview is not None)
-        with nullcontext() if preview else lock(folders.build / slug(experiment.name) / ".lock"):
+        with nullcontext() if preview else lock(folders.build_lock(experiment.name)):
             backend = backend or experiment.target.platform
             build = write(experiment, folders, past, backend=backend, room=room, preview=preview)
         if adaptive(experiment) and preview is None and room is None and not is_at_work:
