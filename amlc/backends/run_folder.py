@@ -1,8 +1,9 @@
 """A job's run folder, for back ends that run jobs on a disk which this machine sees.
 
 How it is made, and what it says. It holds `work/` (a fresh copy of the code snapshot, the job's
-working directory, or of the runner alone where the trials run elsewhere; of a job that ended well,
-what its trials wrote there), `outputs/` and `user_logs/std_log.txt` as on AML, and `job.yml`. What
+working directory, or of the runner alone where the trials run elsewhere; of a job that ended, other
+than by a failure of its own, what its trials wrote there), `copied` (what the copy had at first,
+until it is removed), `outputs/` and `user_logs/std_log.txt` as on AML, and `job.yml`. What
 runs the job adds `started` (empty, made when it begins), `exit_code`, `canceled` (its end was asked
 for) and `timed_out` (at the job's own limit). Nothing here depends on who runs it, and a file that
 cannot be read counts as one that is not there.
@@ -10,6 +11,7 @@ cannot be read counts as one that is not there.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -19,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -36,6 +38,7 @@ from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outco
 RUNNER = ("amlc_runner", "amlc_standin")
 LOG = Path("user_logs", "std_log.txt")
 _RECORDS = Path("outputs", "amlc")
+_COPIED = "copied"
 # In double quotes of its own, or not.
 _EXPRESSION = re.compile(rf'("?)({EXPRESSION.pattern})\1')
 _GONE = "its processes are gone without a word: killed, or the machine went down"
@@ -71,6 +74,7 @@ def prepare(run: Path, submission: Submission, *, bare: bool = False) -> dict[st
     # Of the snapshot: an old result must not speak for this run.
     shutil.rmtree(run / _RECORDS, ignore_errors=True)
     (run / "job.yml").write_bytes(submission.content)
+    _note_copies(run)
     return job
 
 
@@ -79,10 +83,16 @@ def _all_but_the_runner(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if "amlc_runner.py" in names and not name.startswith(RUNNER)]
 
 
-def tidy(run: Path, snapshot: Path) -> None:
-    """Remove from the working directory what came from the snapshot, unless it was changed."""
+def tidy(run: Path) -> None:
+    """Remove from the working directory what was copied into it, unless it was changed.
+
+    Killed half way, it can be called again. Raises OSError.
+    """
+    copied = _copies(run)
+    if copied is None:
+        return
     work = run / "work"
-    for root, folders, names in os.walk(work, topdown=False):
+    for root, folders, names in os.walk(work, topdown=False, onerror=_failed):
         for name in (*names, *folders):
             path = Path(root, name)
             if path.is_symlink() and path.parent == work and name in ("outputs", "user_logs"):
@@ -92,18 +102,50 @@ def tidy(run: Path, snapshot: Path) -> None:
             elif path.is_dir() and not path.is_symlink():
                 with suppress(OSError):  # it is not empty
                     path.rmdir()
-            elif _is_copy(path, snapshot / path.relative_to(work)):
+            elif _state(path) == copied.get(path.relative_to(work).as_posix()):
                 path.unlink()
     with suppress(OSError):
         work.rmdir()
+    (run / _COPIED).unlink(missing_ok=True)
 
 
-def _is_copy(path: Path, original: Path) -> bool:
+def abandon(run: Path) -> None:
+    """Remove the working directory of a job that never began."""
     try:
-        one, other = path.stat(), original.stat()
+        (run / "started").lstat()
+    except FileNotFoundError:
+        shutil.rmtree(run / "work", ignore_errors=True)
     except OSError:
-        return False
-    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+        return  # nobody knows whether it began
+
+
+def _note_copies(run: Path) -> None:
+    """Write down what the working directory has at first; `tidy` removes that later."""
+    work = run / "work"
+    copied = {
+        path.relative_to(work).as_posix(): _state(path)
+        for path in work.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+    (run / _COPIED).write_text(json.dumps(copied), encoding="ascii")
+
+
+def _copies(run: Path) -> Mapping[str, list[int]] | None:
+    try:
+        copied = json.loads((run / _COPIED).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return copied if isinstance(copied, dict) else None
+
+
+def _state(path: Path) -> list[int]:
+    """Return what tells a file from one that was changed."""
+    found = path.lstat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _failed(err: OSError) -> NoReturn:
+    raise err
 
 
 def resolved(

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -28,14 +29,18 @@ from amlc.backends import Check, Fetched, Submission, Submitted, run_folder
 from amlc.backends.printed import shown
 from amlc.backends.trials import trials_in
 from amlc.errors import BackendError
+from amlc.files import NO_LOCKS
 from amlc.manifest import Header
 from amlc.model import Observation, Status
 from amlc.render.scalars import from_yaml
-from amlc.targets.local import gpus
+from amlc.targets.local import gpus, origin, processes
 
 _SUPERVISOR = Path(__file__).with_name("supervise.sh")
 _BEING_WRITTEN = ("supervisor.tmp", "exit_code.tmp")  # a supervisor that was killed leaves them
 _ADOPTED_INTERVAL_S = 0.25  # how often to look at jobs that are not our children
+_COPY = (
+    "it was at work when its run folder was copied; the original, made on {host}, may go on there"
+)
 _GRACE_S = 10.0  # between asking a job to end and killing it; the runner itself takes 5 s
 # What every other job would meet too; anything else is the damage of one run folder.
 _SHARED_TROUBLE = frozenset(
@@ -47,6 +52,7 @@ _SHARED_TROUBLE = frozenset(
         errno.ENFILE,
         errno.ENOMEM,
         errno.EAGAIN,
+        *NO_LOCKS,
         None,
     }
 )
@@ -70,6 +76,7 @@ class LocalBackend:
         self._canceled: set[str] = set()
         self._unstarted: dict[str, str] = {}
         self._seen: dict[str, Observation] = {}
+        self._cleared: set[str] = set()
 
     @cached_property
     def slots(self) -> int | None:
@@ -135,20 +142,26 @@ class LocalBackend:
                 )
 
     def cancel(self, jobs: Collection[str]) -> None:
-        supervisors = {}
+        supervisors, elsewhere = {}, []
         for job in jobs:
-            if pid := self._supervisor(job):
+            pid = self._supervisor(job)
+            if pid and not self._is_here(job, pid):
+                elsewhere.append(job)
+            elif pid:
                 self._canceled.add(job)
                 # Then only this process knows; the end of the job is what matters.
                 with suppress(OSError):
                     (self._runs / job / "canceled").touch()
                 supervisors[job] = pid
-                _signal(pid, signal.SIGTERM)
+                processes.signal_group(pid, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_S
         while any(map(self._alive, supervisors)) and time.monotonic() < deadline:
             time.sleep(0.02)
-        for pid in supervisors.values():
-            _kill_session(pid)
+        for job, pid in supervisors.items():
+            is_there = self._is_here(job, pid)
+            processes.end(self._mark(job), session=pid if is_there else None)
+        if elsewhere := [job for job in elsewhere if self._alive(job)]:
+            raise BackendError(_runs_elsewhere(self._runs / elsewhere[0]))
 
     def fetch(self, job: str) -> Fetched:
         return run_folder.fetched(self._runs / job)
@@ -202,6 +215,7 @@ class LocalBackend:
         snapshot = submission.folder / str(job["code"])
         code = self._code(snapshot)
         run_folder.prepare(run, submission, bare=code is not None)
+        mark = origin.note(run)
         shell = shutil.which("bash", path=self._environ.get("PATH")) or "/bin/sh"
         command = str(job["command"])
         command = run_folder.resolved(command, job, submission.folder, self._environ)
@@ -213,12 +227,13 @@ class LocalBackend:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=run,
-                env=self._environment(job, run, code),
+                env=self._environment(job, run, code, mark),
                 start_new_session=True,
             )
         self._children[submission.job] = child.pid
+        self._cleared.discard(submission.job)
         try:
-            waiter = (submission.job, child, snapshot)
+            waiter = (submission.job, child, mark)
             threading.Thread(target=self._wait, args=waiter, daemon=True).start()
         # No more threads; the lock tells its end, as it does to every other process.
         except RuntimeError:
@@ -232,7 +247,7 @@ class LocalBackend:
         return code if code is None or code.is_dir() else None
 
     def _environment(
-        self, job: Mapping[str, Any], run: Path, code: Path | None
+        self, job: Mapping[str, Any], run: Path, code: Path | None, mark: str
     ) -> dict[bytes, bytes]:
         # What the job file says is UTF-8 for the runner and on Azure, whatever the locale is here.
         environment = {
@@ -241,6 +256,9 @@ class LocalBackend:
         variables = job.get("environment_variables") or {}
         for name, value in variables.items():
             environment[name.encode()] = str(value).encode()
+        # What runs inside a trial ends with that.
+        around = self._environ.get(processes.MARK)
+        environment[processes.MARK.encode()] = (f"{around}:{mark}" if around else mark).encode()
         if code is not None:
             # Whatever the locale makes of it here, the runner takes it for UTF-8.
             environment[b"AMLC_WORKDIR"] = json.dumps(
@@ -287,17 +305,18 @@ class LocalBackend:
         files = (path for path in self._runs.glob("*/gpus") if self._alive(path.parent.name))
         return {path.parent.name: run_folder.numbers(path) for path in files}
 
-    def _wait(self, job: str, child: subprocess.Popen[bytes], snapshot: Path) -> None:
+    def _wait(self, job: str, child: subprocess.Popen[bytes], mark: str) -> None:
         try:
             # Not reaped yet, so that its number, which is the session's, cannot be another's when
             # the rest is killed.
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
             with suppress(OSError):
-                _kill_session(child.pid)
+                processes.end(mark, session=child.pid)
             child.wait()
+            self._cleared.add(job)
             if run_folder.exit_code(self._runs / job) == 0:
                 with suppress(OSError):
-                    run_folder.tidy(self._runs / job, snapshot)
+                    run_folder.tidy(self._runs / job)
         finally:
             self._children.pop(job, None)
             self._ended.put(job)
@@ -311,18 +330,39 @@ class LocalBackend:
             descriptor = os.open(self._runs / job / "lock", os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
             return False
-        except OSError:  # a damaged run folder: its process can still be looked for
-            pid = run_folder.number(self._runs / job / "supervisor")
-            return pid is not None and _exists(pid)
+        except OSError:
+            return self._seems_alive(job)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:
-            return False
+            return self._seems_alive(job)
         finally:
             os.close(descriptor)
         return False
+
+    def _seems_alive(self, job: str) -> bool:
+        """Tell whether a job whose lock cannot be asked has a supervisor."""
+        pid = run_folder.number(self._runs / job / "supervisor")
+        return pid is not None and _exists(pid) and self._is_here(job, pid)
+
+    def _mark(self, job: str) -> str | None:
+        """Return the mark of a job's processes; None if they are another folder's, or unknown."""
+        made = origin.read(self._runs / job)
+        return None if made is None or made.is_copy else made.mark
+
+    def _is_here(self, job: str, pid: int) -> bool:
+        """Tell whether a process, as its number says, is the job's.
+
+        A run folder may be a copy, or another machine's on a shared disk.
+        """
+        if job in self._children:
+            return True
+        made = origin.read(self._runs / job)
+        if made is None:
+            return True
+        return not made.is_copy and processes.is_marked(pid, made.mark) is not False
 
     def _supervisor(self, job: str) -> int | None:
         deadline = time.monotonic() + _GRACE_S
@@ -342,12 +382,31 @@ class LocalBackend:
                 return Observation(job=job, status=Status.WAITING)
             begun = run_folder.begun(run)
             return Observation(job=job, status=Status.RUNNING, started=started, begun=begun)
+        self._clear(job)
         for name in _BEING_WRITTEN:
             with suppress(OSError):
                 (run / name).unlink(missing_ok=True)
-        return run_folder.how_it_ended(run, canceled=job in self._canceled) or self._never_started(
-            job
-        )
+        seen = run_folder.how_it_ended(run, canceled=job in self._canceled)
+        if seen is None:
+            run_folder.abandon(run)
+            return self._never_started(job)
+        if seen.status is not Status.FAILED or seen.infrastructure:  # else it is to be looked into
+            with suppress(OSError):
+                run_folder.tidy(run)
+        if seen.infrastructure and (made := origin.read(run)) and made.is_copy:
+            return replace(seen, error=_COPY.format(host=made.host))
+        return seen
+
+    def _clear(self, job: str) -> None:
+        """End what is left of a job that is over, before anybody says how it ended.
+
+        Without its supervisor a trial goes on, beside its own next attempt if nobody ends it.
+        """
+        if job in self._cleared:
+            return
+        self._cleared.add(job)
+        if mark := self._mark(job):
+            processes.end(mark)
 
     def _never_started(self, job: str) -> Observation | None:
         if job not in self._unstarted:
@@ -367,26 +426,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _signal(group: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _kill_session(leader: int) -> None:
-    """Kill every process of the session.
-
-    A trial has a process group of its own, but not a session.
-    """
-    for pid in _processes():
-        with suppress(ProcessLookupError, PermissionError):
-            if os.getsid(pid) == leader:
-                os.kill(pid, signal.SIGKILL)
-
-
-def _processes() -> list[int]:
-    if os.path.isdir("/proc/self"):
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    listing = subprocess.run(
-        ["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=False
-    ).stdout
-    return [int(word) for word in listing.split()]
+def _runs_elsewhere(run: Path) -> str:
+    made = origin.read(run)
+    where = made.host if made else "another machine"
+    return f"{run}: its job runs on {where}, or in another container. Cancel it there."

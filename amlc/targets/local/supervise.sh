@@ -57,14 +57,25 @@ done
 [ -z "$watchdog" ] || kill -TERM "$watchdog" 2> /dev/null
 [ ! -e timed_out ] || kill -KILL "$watchdog" 2> /dev/null
 
-again write exit_code.tmp "$code" && again mv -f exit_code.tmp exit_code
+if again write exit_code.tmp "$code"; then
+    sync exit_code.tmp 2> /dev/null # or a power cut could leave the name without the number
+    again mv -f exit_code.tmp exit_code
+fi
 
-# What the job left behind in process groups of its own is ended by who started it or, if that is gone, here.
+# What the job left behind in process groups and sessions of its own is ended by who started it or, if that is gone,
+# here. Its processes are marked; grep shall not be, so that it does not find itself.
 if ! kill -0 "$PPID" 2> /dev/null; then
+    mark=$_AMLC_RUN
+    unset _AMLC_RUN
     for stat in /proc/[0-9]*/stat; do
         pid=${stat#/proc/} pid=${pid%/stat}
         read -r line 2> /dev/null < "$stat" || continue
         set -- ${line##*) } # state, parent, process group, session
         [ "$4" != $$ ] || [ "$pid" = $$ ] || kill -s KILL "$pid" 2> /dev/null
+    done
+    [ -n "$mark" ] || exit 0
+    for stat in $(grep -l -s -F -e "$mark" /proc/[0-9]*/environ); do
+        pid=${stat#/proc/} pid=${pid%/environ}
+        [ "$pid" = $$ ] || kill -s KILL "$pid" 2> /dev/null
     done
 fi

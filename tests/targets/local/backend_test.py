@@ -1,6 +1,7 @@
 """The local back end, with real processes: what a job gets, how it ends, and that nothing of it is left."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from amlc.backends import Submission
 from amlc.errors import BackendError
 from amlc.manifest import job_text
 from amlc.model import Status
+from amlc.targets.local import processes
 from amlc.targets.local.backend import LocalBackend
 
 GATE = 'while [ ! -e "$PROBE/go" ]; do sleep 0.02; done'
@@ -352,6 +354,148 @@ def test_cancel_by_another_process_right_after_the_start_works(here, project, wa
     wait_until(lambda: not project.processes(), 5)
 
 
+SETSID = "python3 -S -c 'import os, time; os.setsid(); time.sleep(600)' &"
+
+
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "submit killed"])
+def test_a_session_of_its_own_is_no_way_out(project, wait_until, is_watched):
+    project.write(f"{SETSID}\nsleep 0.2\n{GATE}", values=[1]).compile()
+    with project.start("submit", stderr=subprocess.DEVNULL) as submit:
+        wait_until(lambda: project.starts)
+        if not is_watched:
+            submit.kill()
+            submit.wait()
+        (project.root / "go").touch()
+    wait_until(lambda: not project.processes(), 10)
+    assert project.amlc("status").returncode == 0
+    assert project.statuses() == ["succeeded"]
+
+
+def test_a_trial_without_its_supervisor_is_ended_before_anybody_says_how_it_ended(project, wait_until):
+    """Or it would go on beside its own next attempt, in the same folder."""
+    project.write(f"{SETSID}\n{GATE}", values=[1]).compile()
+    with project.start("submit", stderr=subprocess.DEVNULL) as submit:
+        wait_until(lambda: project.starts)
+        submit.kill()
+    here = Here(project)
+    job = here.entries[0].name
+    os.kill(int((here.folder(job) / "supervisor").read_text()), signal.SIGKILL)
+    wait_until(lambda: not here.backend._alive(job))
+    assert project.processes(), "they go on"
+    (seen,) = here.backend.poll([job], timeout_s=0)
+    assert not project.processes()
+    assert (seen.status, seen.infrastructure) == (Status.FAILED, True)
+    (project.root / "go").touch()
+    project.amlc("submit")
+    assert project.statuses() == ["succeeded"]
+    assert len(project.starts) == 2
+
+
+def test_a_job_inside_a_trial_ends_with_that(project, wait_until):
+    project.write("sleep 600", values=[1]).compile()
+    here = Here(project, **{processes.MARK: "0" * 32})
+    here.submit()
+    wait_until(lambda: project.starts)
+    processes.end("0" * 32)
+    assert not project.processes()
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_of_a_run_folder_is_not_taken_for_the_original(project, make_project, wait_until):
+    here = Here(project.write(GATE, values=[1]).compile())
+    (job,) = here.submit()
+    wait_until(lambda: project.starts and (here.folder(job) / "supervisor").exists())
+    other = make_project("copy")
+    shutil.copytree(project.root, other.root, dirs_exist_ok=True)
+    copy = Here(other)
+    copy.backend.cancel([job])
+    (seen,) = copy.backend.poll([job], timeout_s=0)
+    assert (seen.status, seen.infrastructure) == (Status.FAILED, True)
+    assert f"the original, made on {os.uname().nodename}, may go on there" in seen.error
+    assert here.backend.poll([job], timeout_s=0)[0].status is Status.RUNNING, "nobody ended it"
+    (project.root / "go").touch()
+    assert here.follow(job)[0].status is Status.SUCCEEDED
+
+
+def test_a_folder_that_was_renamed_is_the_same_still(project, wait_until):
+    here = Here(project.write(f"exec 3< /dev/null; {GATE}", values=[1]).compile())
+    (job,) = here.submit()
+    wait_until(lambda: project.starts and (here.folder(job) / "supervisor").exists())
+    runs = project.folders.runs("probe")
+    runs.rename(runs.with_name("renamed"))
+    moved = LocalBackend(runs.with_name("renamed"), here.manifest.header, here.environ)
+    assert moved.poll([job], timeout_s=0)[0].status is Status.RUNNING
+    moved.cancel([job])
+    assert moved.poll([job], timeout_s=0)[0].status is Status.CANCELED
+    wait_until(lambda: not project.processes(), 5)
+
+
+def test_a_job_of_another_machine_is_not_canceled_by_a_number_that_means_another_process_here(
+    project, wait_until, monkeypatch
+):
+    """On a shared disk the lock is held from there, and the process id is that machine's."""
+    monkeypatch.setattr("amlc.targets.local.backend._GRACE_S", 0.5)
+    here = Here(project.write(GATE, values=[1]).compile())
+    (job,) = here.submit()
+    wait_until(lambda: project.starts and (here.folder(job) / "supervisor").exists())
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        (here.folder(job) / "supervisor").write_text(f"{stranger.pid}\n")
+        origin = here.folder(job) / "origin"
+        origin.write_text(origin.read_text().replace(os.uname().nodename, "there"))
+        with pytest.raises(BackendError, match=r"its job runs on there, or in another container\. Cancel it there"):
+            here.again().cancel([job])
+        assert stranger.poll() is None
+        stranger.kill()
+    (project.root / "go").touch()
+    here.follow(job)
+
+
+# --- working copies --------------------------------------------------------------------------------------------------
+
+COPIES = {"workingDirectory": "copy"}
+
+
+@pytest.mark.parametrize("how", ["submit --no-wait", "submit killed", "all killed", "canceled"])
+def test_whoever_looks_next_removes_the_working_copy_that_nobody_needs(project, wait_until, how):
+    project.write(f"echo mine > notes; {GATE}", values=[1], amlc=COPIES).compile()
+    with project.start("submit", *how.split()[1:] if "wait" in how else [], stderr=subprocess.DEVNULL) as submit:
+        wait_until(lambda: project.starts)
+        run = project.run_folder(project.trials[0])
+        wait_until((run / "work" / "notes").exists)
+        if "killed" in how:
+            submit.kill()
+            submit.wait()
+        if how == "canceled":
+            project.amlc("cancel", "--all")
+    if how == "all killed":
+        project.kill_all()
+    (project.root / "go").touch()
+    wait_until(lambda: not project.processes())
+    project.amlc("status")
+    assert [path.name for path in (run / "work").iterdir()] == ["notes"], "what the trial wrote is kept"
+
+
+def test_what_the_trial_changed_is_kept_whatever_became_of_the_snapshot(project):
+    project.write("echo more >> data; rm other", values=[1], amlc=COPIES)
+    for name in ("data", "other", "same"):
+        (project.root / "code" / name).write_text(name)
+    here = Here(project.compile())
+    job = here.run().job
+    assert (here.folder(job) / "work" / "data").read_text() == "datamore\n"
+    assert [path.name for path in (here.folder(job) / "work").iterdir()] == ["data"]
+
+
+def test_a_start_that_was_cut_short_leaves_no_working_copy(here):
+    h = here()
+    run = h.folder(h.entries[0].name)
+    (run / "work" / "half").mkdir(parents=True)
+    (run / "lock").touch()
+    assert h.backend.poll([h.entries[0].name], timeout_s=0) == []
+    assert not (run / "work").exists()
+
+
 # --- across processes ------------------------------------------------------------------------------------------------
 
 
@@ -387,8 +531,6 @@ def test_a_job_that_vanished_without_a_word_is_an_infrastructure_failure(here, p
 
 
 def test_a_run_folder_that_was_deleted_is_not_there_any_more(here, project):
-    import shutil
-
     h = here()
     job = h.run().job
     shutil.rmtree(h.folder(job))

@@ -1,0 +1,72 @@
+"""The processes of a job on this machine: found by their session and by a mark, and ended.
+
+A trial may leave the session (`setsid`), and its supervisor may be killed: the mark, a variable in
+the environment, is then all that says whose process it is. Only Linux shows it to others.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+MARK: Final = "_AMLC_RUN"
+"""The variable that holds the mark of a job and, in front of it, of the job that it runs inside."""
+
+_PATIENCE_S = 5.0  # how long a killed process may take to be gone
+
+
+def is_marked(pid: int, mark: str) -> bool | None:
+    """Tell whether a process belongs to the job with that mark; None where nobody can know."""
+    if not os.path.isdir("/proc/self"):
+        return None
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            return mark.encode() in stream.read()
+    except OSError:  # gone, or another user's
+        return False
+
+
+def signal_group(group: int, number: int) -> None:
+    """Send a signal to a process group, if it is there and ours."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def end(mark: str | None, *, session: int | None = None) -> None:
+    """Kill every process of a job, and wait until those that are marked are gone.
+
+    mark: None for a job that has none. session: its number, which is sure to be the job's still;
+    None: processes are known by their mark alone.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while found := set(_of_job(mark, session)):
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if mark is None or time.monotonic() > deadline:
+            return
+        session = None  # its members may be there, dead, for as long as nobody asks for their end
+        time.sleep(0.002)
+
+
+def _of_job(mark: str | None, session: int | None) -> Iterator[int]:
+    for pid in _processes():
+        with suppress(ProcessLookupError, PermissionError):
+            if session is not None and os.getsid(pid) == session:
+                yield pid
+        if mark and is_marked(pid, mark):
+            yield pid
+
+
+def _processes() -> list[int]:
+    if os.path.isdir("/proc/self"):
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    listing = subprocess.run(
+        ["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=False
+    ).stdout
+    return [int(word) for word in listing.split()]
