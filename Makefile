@@ -19,7 +19,8 @@ KEEP_RESULTS = if [ -s $(RESULTS).tmp ]; then mv $(RESULTS).tmp $(RESULTS); else
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden fuzz bench quality lock clean
+.PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden fuzz bench
+.PHONY: quality faults lock clean
 
 help: ## List the targets
 	@echo 'Variables: EXPERIMENT=$(EXPERIMENT) BACKEND=$(BACKEND) BUILD=$(BUILD)'
@@ -133,6 +134,13 @@ bench: $(VENV)/.test ## Measure speed beside the machine's own floor
 quality: $(VENV)/.test ## Measure what the tuners find, beside Random, Optuna and NNI
 	$(VENV)/bin/python tests/bench_quality.py --keep .quality.jsonl > .quality.tmp || { rm .quality.tmp; exit 1; }
 	cat .quality.tmp && mv .quality.tmp docs/quality.md
+
+# Hours; less of it, for example: make faults FAULTS='--each 2 --short 5 --seed 7 --soak 500'
+FAULTS ?=
+
+faults: $(VENV)/.test ## Strike system calls of every process, soak, and write down what was lost; FAULTS= says how much
+	$(VENV)/bin/python -m tests.faults.table $(FAULTS) > .faults.tmp; code=$$?; \
+		if [ -s .faults.tmp ]; then cat .faults.tmp; mv .faults.tmp docs/reliability.md; else rm .faults.tmp; fi; exit $$code
 
 # test.txt has everything; what run and azure share with it has the same versions there.
 LOCK_ARGS ?= --upgrade

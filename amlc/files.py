@@ -127,9 +127,9 @@ def open_regular(path: Path) -> BinaryIO:
     raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
-def _locked(descriptor: int, path: Path) -> bool:
+def _locked(descriptor: int, path: Path, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as err:
@@ -140,6 +140,21 @@ def _locked(descriptor: int, path: Path) -> bool:
             "would run the same trials. Put the folders on another one: --build, --state."
         ) from err
     return True
+
+
+def check_locks(path: Path) -> None:
+    """Raise UsageError if the lock file `path` is there, on a file system that has no locks.
+
+    SQLite would take that for a lock of somebody else's, and wait.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        _locked(descriptor, path, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 _locks: set[int] = set()

@@ -35,7 +35,7 @@ settings.load_profile("amlc")
 
 LONG = (
     "adaptive_test.py", "architecture_test.py", "azure/adaptive_test.py", "azure/emulator_test.py",
-    "azure/endings_test.py", "azure/matrix_test.py", "azure/submit_test.py", "targets/local/endings_test.py",
+    "azure/endings_test.py", "azure/matrix_test.py", "azure/spoiled_test.py", "azure/submit_test.py", "targets/local/endings_test.py",
     "targets/local/faults_test.py", "targets/local/backend_test.py", "commands/cancel_test.py", "commands/submit_test.py",
     "compatibility/local_mode_test.py", "compatibility/nni_experiment_test.py", "compatibility/nnictl_test.py",
     "compatibility/old_experiments_test.py", "compatibility/own_class_test.py",

@@ -12,6 +12,7 @@ from amlc.commands.steps import NOBODY, Canceling, Listener
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
 from amlc.events import cancel_asked, stop
+from amlc.files import check_locks
 from amlc.folders import Folders
 from amlc.ledger import Ledger, open_ledger
 from amlc.manifest import Manifest
@@ -33,6 +34,7 @@ def cancel(
     path = folders.ledger(experiment)
     if not path.exists():
         raise UsageError(f"{experiment}: nothing was submitted yet.")
+    check_locks(folders.lock(experiment))
     with open_ledger(path) as ledger:
         if trials is None:
             # First, so that a submit that runs sees it after each job that is not in the list.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from amlc.backends import Backend
 from amlc.collect.results import Results
 from amlc.errors import DamageWarning, LockedError
-from amlc.files import lock
+from amlc.files import check_locks, lock
 from amlc.folders import Folders
 from amlc.ledger import open_ledger, read_ledger
 from amlc.manifest import Manifest
@@ -23,6 +23,7 @@ from amlc.targets import open_backend
 @contextmanager
 def up_to_date(manifest: Manifest, folders: Folders) -> Iterator[Results]:
     """Give the results as they are at one moment: now."""
+    check_locks(folders.lock(manifest.header.experiment))
     with read_ledger(folders.ledger(manifest.header.experiment), tolerant=True) as ledger:
         ledger.check()
         if ledger.working() and not ledger.damage:

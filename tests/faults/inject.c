@@ -1,11 +1,13 @@
 /* Makes one system call of one process fail, or kills the process at it: loaded into each process by LD_PRELOAD.
 
    FAULT_ROLE   which process: amlc, worker (a fork of amlc's), supervisor or runner
-   FAULT_KIND   ENOSPC, EIO, EMFILE, EACCES, SHORT (half of what was to be written), KILL, GROUP (all of its group)
+   FAULT_KIND   ENOSPC, EIO, EMFILE, EACCES, SHORT (half of what was to be written), KILL, GROUP (all of its group),
+                STOP (it is suspended; whoever reads FAULT_LOG lets it go on), and, from that call on for all that
+                follow, CLOCK (the wall clock is an hour behind) and NOLOCK (the file system has no locks)
    FAULT_AT     at which of the calls that this kind can strike, from 1; 0: at none, they are only counted
-   FAULT_ROOT   calls that have to do with a file count below this folder only
-   FAULT_COUNT  a file of 8 bytes that all processes of the role count in
-   FAULT_LOG    what was struck is written there
+   FAULT_ROOT   calls that have to do with a file count below this folder only; but a worker's, which has pipes, all
+   FAULT_COUNT  a file of 8 bytes for each kind, in the order of `kind`, that all processes of the role count in
+   FAULT_LOG    what was struck is written there, and in a second line the process id
 
    A call that is not interposed here is not struck; what libc calls by itself (stdio's own writes) is not seen. */
 #define _GNU_SOURCE
@@ -25,16 +27,18 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-enum kind { NONE, NOSPC, IO, MFILE, ACCES, SHORT, KILL, GROUP };
+enum kind { NONE, NOSPC, IO, MFILE, ACCES, SHORT, KILL, GROUP, STOP, CLOCK, NOLOCK, KINDS };
 
 /* What a call does, so that no kind is asked of a call that cannot fail in that way. */
 enum call { OPEN, CREATE, LIST, WRITE, NAME, SYNC, LOCK, FORK, EXEC, MAP };
 
 static const char *const call_names[] = {"open", "create", "list", "write", "name", "sync", "lock", "fork", "exec", "map"};
-static const int errors[] = {0, ENOSPC, EIO, EMFILE, EACCES, 0, 0, 0};
+static const int errors[] = {0, ENOSPC, EIO, EMFILE, EACCES, 0, 0, 0, 0, 0, ENOLCK};
 static const unsigned strikes[] = {
     [NONE] = 0,
     [NOSPC] = 1u << CREATE | 1u << WRITE | 1u << NAME | 1u << SYNC | 1u << MAP,
@@ -44,13 +48,16 @@ static const unsigned strikes[] = {
     [SHORT] = 1u << WRITE,
     [KILL] = ~0u,
     [GROUP] = ~0u,
+    [STOP] = ~0u,
+    [CLOCK] = ~0u,
+    [NOLOCK] = 1u << LOCK,
 };
 
 static enum kind kind;
 static unsigned long at;
 static char root[4096];
 static size_t root_length;
-static _Atomic unsigned long *counter;
+static _Atomic unsigned long *counters;
 static int is_role, is_amlc, is_worker, wants_worker;
 
 static ssize_t raw_write(int fd, const void *data, size_t size) { return syscall(SYS_write, fd, data, size); }
@@ -65,7 +72,8 @@ static const char *role(void) {
     const char *word = line;
     for (int number = 0; number < 3 && word < line + size; number++, word += strlen(word) + 1) words[number] = word;
     if (!strcmp(words[1], "-m") && !strcmp(words[2], "amlc")) return "amlc";
-    if (strstr(words[1], "supervise.sh") || !strcmp(words[0], "mv")) return "supervisor";
+    if (strstr(words[1], "supervise.sh") || !strcmp(words[0], "mv") || !strcmp(words[0], "sync"))
+        return "supervisor";
     return strstr(words[1], "amlc_runner.py") ? "runner" : "other";
 }
 
@@ -74,9 +82,10 @@ static void became_worker(void) { is_worker = is_amlc; }
 __attribute__((constructor)) static void begin(void) {
     const char *wanted = getenv("FAULT_ROLE"), *name = getenv("FAULT_KIND"), *folder = getenv("FAULT_ROOT");
     const char *count = getenv("FAULT_COUNT");
-    static const char *const names[] = {"", "ENOSPC", "EIO", "EMFILE", "EACCES", "SHORT", "KILL", "GROUP"};
+    static const char *const names[] = {"", "ENOSPC", "EIO", "EMFILE", "EACCES", "SHORT", "KILL", "GROUP",
+                                         "STOP", "CLOCK", "NOLOCK"};
     if (!wanted || !name || !folder || !count) return;
-    for (enum kind one = NOSPC; one <= GROUP; one++)
+    for (enum kind one = NOSPC; one <= NOLOCK; one++)
         if (!strcmp(names[one], name)) kind = one;
     at = strtoul(getenv("FAULT_AT") ? getenv("FAULT_AT") : "0", NULL, 10);
     snprintf(root, sizeof root, "%s", folder);
@@ -86,10 +95,10 @@ __attribute__((constructor)) static void begin(void) {
     is_role = !strcmp(role(), wants_worker ? "amlc" : wanted);
     if (!is_role) return;
     int fd = (int)syscall(SYS_openat, AT_FDCWD, count, O_RDWR);
-    void *shared = fd < 0 ? MAP_FAILED : (void *)syscall(SYS_mmap, NULL, 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *shared = fd < 0 ? MAP_FAILED : (void *)syscall(SYS_mmap, NULL, 8 * KINDS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0) syscall(SYS_close, fd);
     is_role = shared != MAP_FAILED;
-    counter = shared;
+    counters = shared;
     pthread_atfork(NULL, NULL, became_worker);
 }
 
@@ -98,6 +107,7 @@ static int is_below(const char *path) {
 }
 
 static int fd_is_below(int fd) {
+    if (wants_worker) return 1; /* it has no files, only pipes */
     char link[64], target[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t size = syscall(SYS_readlinkat, AT_FDCWD, link, target, sizeof target - 1);
@@ -118,17 +128,26 @@ static int path_is_below(int folder, const char *path) {
 
 /* Says whether the call is to fail now, with errno set; or does not return. */
 static int strikes_now(enum call call, const char *what) {
-    if (!(strikes[kind] >> call & 1)) return 0;
-    if (atomic_fetch_add(counter, 1) + 1 != at) return 0;
+    unsigned long number = 0;
+    for (enum kind one = NOSPC; one < KINDS; one++)
+        if (strikes[one] >> call & 1) {
+            unsigned long found = atomic_fetch_add(&counters[one], 1) + 1;
+            if (one == kind) number = found;
+        }
+    if (!number) return 0;
+    errno = errors[kind];
+    if (kind == NOLOCK && at && number > at) return 1;
+    if (number != at) return 0;
     const char *log = getenv("FAULT_LOG");
     char text[512];
     int fd = log ? (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND, 0644) : -1;
-    int size = snprintf(text, sizeof text, "%s %.400s\n", call_names[call], what ? what : "");
+    int size = snprintf(text, sizeof text, "%s %.400s\n%d\n", call_names[call], what ? what : "", getpid());
     if (fd >= 0) raw_write(fd, text, (size_t)size), syscall(SYS_close, fd);
     if (kind == KILL) kill(getpid(), SIGKILL);
     if (kind == GROUP) kill(0, SIGKILL);
+    if (kind == STOP) kill(getpid(), SIGSTOP);
     errno = call == FORK ? EAGAIN : errors[kind];
-    return 1;
+    return kind != STOP && kind != CLOCK;
 }
 
 static int counts(void) { return is_role && wants_worker == is_worker; }
@@ -257,7 +276,35 @@ pid_t fork(void) {
     return counts() && strikes_now(FORK, NULL) ? -1 : real();
 }
 
+/* A function cannot return twice from vfork, so that it is a fork, which whoever may call vfork cannot tell from it. */
+pid_t vfork(void) {
+    if (counts() && strikes_now(FORK, NULL)) return -1;
+    return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *how,
+                char *const arguments[], char *const environment[]) {
+    REAL(posix_spawn);
+    return counts() && strikes_now(FORK, path) ? errno : real(pid, path, actions, how, arguments, environment);
+}
+
 int execve(const char *path, char *const arguments[], char *const environment[]) {
     REAL(execve);
     return is_role && strikes_now(EXEC, path) ? -1 : real(path, arguments, environment);
+}
+
+static int is_late(void) { return is_role && kind == CLOCK && at && atomic_load(&counters[CLOCK]) >= at; }
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    REAL(clock_gettime);
+    int answer = real(clock, now);
+    if ((clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) && is_late()) now->tv_sec -= 3600;
+    return answer;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    REAL(gettimeofday);
+    int answer = real(now, zone);
+    if (is_late()) now->tv_sec -= 3600;
+    return answer;
 }

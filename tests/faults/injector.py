@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
+import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,8 +24,12 @@ from amlc.backends import run_folder
 from amlc.model import Status
 from tests.conftest import Project
 
-KINDS = ("ENOSPC", "EIO", "EMFILE", "EACCES", "SHORT", "KILL", "GROUP")
-_ENDS_WITHIN_S = 60
+KINDS = ("ENOSPC", "EIO", "EMFILE", "EACCES", "SHORT", "KILL", "GROUP", "STOP", "CLOCK", "NOLOCK")
+COLUMNS = ("lost", "doubled", "wrong exit", "traceback", "leftovers")
+"""What can be wrong."""
+_ENDS_WITHIN_S = 120
+STOPPED_S = 2.0
+"""How long a suspended process stays so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +46,34 @@ class Command:
 
 @dataclass(slots=True)
 class Finding:
-    """What came of one strike. at: the number of the call; struck: which it was, empty when there was no such call."""
+    """What came of one strike. at: the number of the call; struck: which it was, empty when there was no such call.
+
+    wrong: what was, each with its column.
+    """
 
     command: str
     role: str
     kind: str
     at: int
     struck: str = ""
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+
+    def note(self, column: str, text: str) -> None:
+        """Write down what is wrong."""
+        assert column in COLUMNS
+        self.wrong.append((column, text))
 
 
-_ONCE = '[ -e "$PROBE/again" ] || [ "$(wc -l < "$STARTS")" -gt 2 ] || exit 3'
+_BESIDE = """
+mine="$PROBE/at-work.$NNI_TRIAL_JOB_ID"
+if [ -e "$mine" ] && kill -0 "$(cat "$mine")" 2> /dev/null; then echo "$NNI_TRIAL_JOB_ID" >> "$PROBE/beside"; fi
+echo $$ > "$mine"
+"""
+"""Shell: notes when an earlier attempt of the same trial is at work still."""
 
 
 def _grid(project: Project, script: str = "", count: int = 4, **keys: object) -> Project:
-    return project.write(script, values=range(count), **keys)
+    return project.write(f"{_BESIDE}{script}", values=range(count), **keys)
 
 
 def _submitted(project: Project) -> None:
@@ -74,7 +96,7 @@ def _many(project: Project) -> None:
 def _tuned(project: Project) -> None:
     space = {"x": {"_type": "uniform", "_value": [0, 1]}}
     tuner = {"name": "TPE", "classArgs": {"optimize_mode": "minimize"}}
-    project.write(searchSpace=space, tuner=tuner, maxTrialNumber=5)
+    project.write(_BESIDE, searchSpace=space, tuner=tuner, maxTrialNumber=5)
 
 
 def _packed(project: Project) -> None:
@@ -103,6 +125,7 @@ SHORT = ("compile", "cancel", "collect", "report")
 def library() -> Path:
     """Build the library that is loaded into the processes. Raises FileNotFoundError without a C compiler."""
     folder = Path(tempfile.mkdtemp(prefix="amlc-faults-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     made, source = folder / "inject.so", Path(__file__).with_name("inject.c")
     compiler = shutil.which("cc")
     if compiler is None:
@@ -115,41 +138,79 @@ def inject(folder: Path, command: str, role: str, kind: str, at: int) -> Finding
     """Run a command in `folder`, which is new, with one call struck, then the clean one; return what was wrong."""
     finding = Finding(command, role, kind, at)
     what = COMMANDS[command]
-    project = Project(folder)
-    what.prepare(project)
+    project = _prepared(folder, what)
     try:
         code, out = _struck(project, what, finding)
         if not finding.struck:
             return finding
-        _settled(project, finding)
-        promised = code == 0
-        if promised and what.words != COMPILE:
-            finding.wrong += [f"exit 0, and {text}" for text in _missing(project, what, out)]
+        promised = code == 0 and what.words != COMPILE
+        if promised:
+            _settle(project, what)
+            for _, text in _missing(project, what, out):
+                finding.note("wrong exit", f"exit 0, and {text}")
         for words in what.again:
-            done = project.start(*words)
-            out, err = done.communicate(timeout=_ENDS_WITHIN_S)
-            if done.returncode != 0 or b"Traceback" in err:
-                finding.wrong.append(f"amlc {' '.join(words)} afterwards: exit {done.returncode}: {err.decode()}")
-        finding.wrong += _missing(project, what, out)
-        finding.wrong += _left(project)
+            out = _clean(project, words, finding)
+        for column, text in (*_missing(project, what, out), *_doubled(project, what), *_left(project)):
+            finding.note(column, text)
         return finding
     finally:
         project.kill_all()
 
 
-def calls(folder: Path, command: str, role: str, kind: str) -> int:
-    """Return how many calls of a command a kind can strike."""
-    finding = Finding(command, role, kind, 0)
+def calls(folder: Path, command: str, role: str) -> Mapping[str, int]:
+    """Return how many calls of a process of a command each kind can strike."""
+    finding = Finding(command, role, "KILL", 0)
     what = COMMANDS[command]
-    project = Project(folder)
-    what.prepare(project)
+    project = _prepared(folder, what)
     _struck(project, what, finding)
     project.kill_all()
-    return struct.unpack("L", (folder / "count").read_bytes())[0]
+    _, *counts = struct.unpack(f"{1 + len(KINDS)}L", (folder / "count").read_bytes())
+    return dict(zip(KINDS, counts, strict=True))
+
+
+def _prepared(folder: Path, what: Command) -> Project:
+    """Return a project as it is before the command; what has no process at work is made once, and copied."""
+    project = Project(folder)
+    if what.prepare is _at_work:
+        what.prepare(project)
+    else:
+        shutil.copytree(_template(what.prepare), folder, dirs_exist_ok=True)
+    return project
+
+
+_templates = threading.Lock()
+
+
+def _template(prepare: Callable[[Project], object]) -> Path:
+    with _templates:
+        return _made_template(prepare)
+
+
+@cache
+def _made_template(prepare: Callable[[Project], object]) -> Path:
+    folder = library().parent / f"template{prepare.__name__}"
+    prepare(Project(folder))
+    return folder
+
+
+@cache
+def _build(prepare: Callable[[Project], object], words: tuple[str, ...]) -> Mapping[str, bytes]:
+    """Return the build folder of a command that nothing struck."""
+    project = Project(library().parent / f"clean{prepare.__name__}")
+    shutil.copytree(_template(prepare), project.root, dirs_exist_ok=True)
+    project.amlc(*words)
+    return _tree(project)
+
+
+def _tree(project: Project) -> Mapping[str, bytes]:
+    """Return the files of the build folder but the one for make, whose paths are this folder's."""
+    folder = project.folders.build / "probe"
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "depend.mk")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def _struck(project: Project, what: Command, finding: Finding) -> tuple[int | None, bytes]:
-    (project.root / "count").write_bytes(bytes(8))
+    (project.root / "count").write_bytes(bytes(8 * (1 + len(KINDS))))
     log = project.root / "struck"
     environ = {
         "LD_PRELOAD": str(library()),
@@ -162,57 +223,98 @@ def _struck(project: Project, what: Command, finding: Finding) -> tuple[int | No
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     process = project.start(*what.words, env=environ, start_new_session=True)
+    if finding.kind == "STOP":
+        threading.Thread(target=_resume, args=(process, log), daemon=True).start()
     try:
         out, err = process.communicate(timeout=_ENDS_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        finding.wrong.append("it hangs")
+        finding.note("wrong exit", "it hangs")
     if log.exists():
-        finding.struck = log.read_text().replace(str(project.root), "").strip()
-    if b"Traceback" in err and finding.role in ("amlc", "worker"):
-        finding.wrong.append("a traceback: " + err.decode().strip().splitlines()[-1])
+        finding.struck = log.read_text().replace(str(project.root), "").splitlines()[0].strip()
+    if b"Traceback" in err:
+        finding.note("traceback", err.decode().strip().splitlines()[-1])
     if process.returncode == 0 and b"amlc: error" in err:
-        finding.wrong.append("exit 0 with an error")
+        finding.note("wrong exit", "exit 0 with an error")
+    if finding.kind == "NOLOCK" and finding.at == 1 and (finding.struck and process.returncode != 2):
+        finding.note("wrong exit", f"exit {process.returncode} without locks")
     return process.returncode, out
 
 
-def _settled(project: Project, finding: Finding) -> None:
-    """Wait for the jobs that nobody waits for: they end by themselves."""
-    if COMMANDS[finding.command].ends != Status.SUCCEEDED.value:
-        return
-    deadline = time.monotonic() + _ENDS_WITHIN_S
-    while project.processes():
-        if time.monotonic() > deadline:
-            finding.wrong.append("processes go on for ever")
+def _resume(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Let the process that was suspended go on after a while."""
+    while process.poll() is None or log.exists():
+        if log.exists() and len(lines := log.read_text().splitlines()) == 2:
+            time.sleep(STOPPED_S)
+            with suppress(ProcessLookupError):
+                os.kill(int(lines[1]), signal.SIGCONT)
             return
+        time.sleep(0.05)
+
+
+def _clean(project: Project, words: Sequence[str], finding: Finding) -> bytes:
+    """Run a command that nothing strikes, and that has to set all right; return what it prints."""
+    process = project.start(*words)
+    try:
+        out, err = process.communicate(timeout=_ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+    if process.returncode != 0:
+        finding.note("wrong exit", f"amlc {' '.join(words)} afterwards: exit {process.returncode}: {err.decode()}")
+    if b"Traceback" in err:
+        finding.note("traceback", f"amlc {' '.join(words)} afterwards: {err.decode()}")
+    return out
+
+
+def _settle(project: Project, what: Command) -> None:
+    """Wait for jobs that nobody waits for: they end by themselves."""
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while what.ends == Status.SUCCEEDED.value and project.processes() and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
-def _missing(project: Project, what: Command, out: bytes) -> Iterator[str]:
-    """Yield what is not as it has to be once all is done."""
+def _missing(project: Project, what: Command, out: bytes) -> Iterator[tuple[str, str]]:
+    """Yield what is not there that has to be once all is done."""
     if not any(project.folders.build.glob("*/manifest.json")):
-        yield "nothing is compiled"
+        yield "lost", "nothing is compiled"
         return
     statuses = project.statuses()
     if statuses != [what.ends] * what.trials:
-        yield f"the trials stand {statuses}"
+        yield "lost", f"the trials stand {statuses}"
     if len(set(project.trials)) != what.trials:
-        yield f"there are {len(set(project.trials))} trials"
+        yield "lost", f"there are {len(set(project.trials))} trials"
     if what.words == COLLECT:
         rows = list(csv.DictReader(io.StringIO(out.decode())))
         if [row["metric.default"] for row in rows] != ["1.5"] * what.trials:
-            yield f"{len(rows)} rows were written"
+            yield "lost", f"{len(rows)} rows were written"
     if what.words == ("report",) and b"</html>" not in out:
-        yield "the report has no end"
-    if what.ends == Status.SUCCEEDED.value:
-        yield from _doubled(project)
+        yield "lost", "the report has no end"
+    if what.words in (COMPILE, RUN) and what.prepare is not _tuned:  # what that tuner proposes depends on the results
+        found, clean = _tree(project), _build_of(what)
+        if found != clean:
+            differ = sorted(name for name in {*found, *clean} if found.get(name) != clean.get(name))
+            yield "lost", f"build/ has other bytes: {differ}"
 
 
-def _doubled(project: Project) -> Iterator[str]:
+def _build_of(what: Command) -> Mapping[str, bytes]:
+    with _builds:
+        return _build(what.prepare, what.words)
+
+
+_builds = threading.Lock()
+
+
+def _doubled(project: Project, what: Command) -> Iterator[tuple[str, str]]:
+    if what.ends != Status.SUCCEEDED.value:
+        return
     for trial in project.trials:
         if (ended := _ends(project, trial)) > 1:
-            yield f"trial {trial} ran {ended} times to its end"
+            yield "doubled", f"trial {trial} ran {ended} times to its end"
+    beside = project.root / "beside"
+    if beside.exists():
+        yield "doubled", f"beside an attempt of its own ran {beside.read_text().split()}"
 
 
 def _ends(project: Project, trial: str) -> int:
@@ -224,11 +326,21 @@ def _ends(project: Project, trial: str) -> int:
     return found
 
 
-def _left(project: Project) -> Iterator[str]:
+def _left(project: Project) -> Iterator[tuple[str, str]]:
     """Yield what nobody would ever remove: processes, temporary files, working copies of what ended well."""
     if pids := project.processes():
-        yield f"{len(pids)} processes are there still"
+        yield "leftovers", f"{len(pids)} processes are there still: {list(map(_words, pids))}"
     for path in sorted(project.root.glob("**/*")):
         inside = path.relative_to(project.root).as_posix()
         if re.search(r"\.tmp$|~$", inside):
-            yield f"{inside} is left"
+            yield "leftovers", f"{inside} is left"
+    for code in project.folders.runs("probe").glob("*/work/amlc_runner.py"):
+        run = code.parents[1]
+        if run_folder.exit_code(run) != 3:  # of a trial that failed by itself, it is kept
+            yield "leftovers", f"{run.name}/work is left"
+
+
+def _words(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return "gone"

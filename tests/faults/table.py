@@ -1,80 +1,140 @@
 """What `make faults` does: strike calls of every process of every command, and write down what came of it.
 
-    python -m tests.faults.table [--each N] [--seed S] [--only COMMAND] [--markdown]
+    python -m tests.faults.table [--each N] [--short N] [--seed S] [--only COMMAND] [--kinds KIND ...] [--soak N]
 
 Of each command, process and kind of fault, N calls are struck, drawn at random by the seed; 0: each one.
+The page goes to standard output, what was wrong to standard error.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import random
+import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-from tests.faults.injector import COMMANDS, KINDS, Finding, calls, inject
+from tests.faults import service, soak
+from tests.faults.injector import COLUMNS, COMMANDS, KINDS, SHORT, Finding, calls, inject
+
+_PAGE = Path(__file__).with_name("reliability.md")
+_COUNTED = ("injected", "effective", *COLUMNS)
+Case = tuple[str, str, str, int]
 
 
-def cases(folder: Path, only: str | None, each: int, rng: random.Random) -> Iterator[tuple[str, str, str, int]]:
-    """Yield what is to be struck: command, process, kind, number of the call."""
-    for name, command in COMMANDS.items():
-        if only not in (None, name):
-            continue
-        for role in command.roles:
-            for kind in KINDS:
-                count = calls(folder / f"{name}-{role}-{kind}", name, role, kind)
+def cases(
+    folder: Path, names: Sequence[str], kinds: Sequence[str], each: Callable[[str], int], rng: random.Random
+) -> Iterator[Case]:
+    """Yield what is to be struck: command, process, kind, number of the call. each: how many of a command; 0: all."""
+    for name in names:
+        for role in COMMANDS[name].roles:
+            place = folder / f"{name}-{role}"
+            counts = calls(place, name, role)
+            shutil.rmtree(place)
+            for kind in kinds:
+                count = counts[kind]
                 every = range(1, count + 1)
-                for at in sorted(rng.sample(every, each)) if 0 < each < count else every:
+                # All calls from that one on: the first is the interesting one.
+                first = [1] if kind == "NOLOCK" and count else []
+                some = rng.sample(every, each(name)) if 0 < each(name) < count else every
+                for at in sorted({*first, *some}):
                     yield name, role, kind, at
 
 
-def struck(folder: Path, chosen: Iterable[tuple[str, str, str, int]], workers: int) -> Iterator[Finding]:
-    """Yield what came of each case, side by side."""
+def struck(folder: Path, chosen: Iterable[Case], workers: int) -> Iterator[Finding]:
+    """Yield what came of each case, side by side; what is all right leaves nothing on the disk."""
     with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(lambda case: inject(folder / "-".join(map(str, case)), *case), chosen)
+        yield from pool.map(partial(_one, folder), chosen)
 
 
-def table(found: Iterable[Finding]) -> str:
-    """Return a table in markdown: a line for each command and process."""
-    counts: dict[tuple[str, str], Counter[str]] = {}
+def _one(folder: Path, case: Case) -> Finding:
+    place = folder / "-".join(map(str, case))
+    found = inject(place, *case)
+    shutil.rmtree(place, ignore_errors=True)
+    return found
+
+
+def table(found: Iterable[Finding], first: Callable[[Finding], tuple[str, str]], heads: tuple[str, str]) -> str:
+    """Return a table in markdown, a line for each of what `first` says of the findings."""
+    rows: dict[tuple[str, str], Counter[str]] = {}
     for one in found:
-        row = counts.setdefault((one.command, one.role), Counter())
-        row["injected"] += 1
-        row["effective"] += bool(one.struck)
-        row["wrong"] += bool(one.wrong)
-    lines = ["| command | process | injected | effective | wrong afterwards |", "|---|---|---|---|---|"]
-    for (command, role), row in counts.items():
-        lines.append(f"| {command} | {role} | {row['injected']} | {row['effective']} | {row['wrong']} |")
+        row = rows.setdefault(first(one), Counter())
+        row.update({"injected": 1, "effective": int(bool(one.struck))})
+        row.update({column for column, _ in one.wrong})
+    lines = [f"| {' | '.join((*heads, *_COUNTED))} |", "|---" * (2 + len(_COUNTED)) + "|"]
+    for names, row in rows.items():
+        lines.append(f"| {' | '.join((*names, *(str(row[column]) for column in _COUNTED)))} |")
     return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    """Return in a line where this was measured."""
+    system = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    return f"{system}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def page(found: Sequence[Finding], seed: int, soaked: str) -> str:
+    """Return docs/reliability.md."""
+    here = [one for one in found if one.role != service.ROLE]
+    by_kind = sorted(here, key=lambda one: KINDS.index(one.kind))
+    return _PAGE.read_text(encoding="utf-8").format(
+        machine=machine(),
+        seed=seed,
+        strikes=sum(bool(one.struck) for one in found),
+        by_command=table(found, lambda one: (one.command, one.role), ("command", "process")),
+        by_kind=table(by_kind, lambda one: (one.kind, one.role), ("fault", "process")),
+        soak=soaked,
+    )
 
 
 def main() -> int:
     """Return 1 if an answer was wrong, 2 if nothing was struck at all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--each", type=int, default=5)
+    parser.add_argument("--each", type=int, default=20, help="strikes of each kind on each process of a long command")
+    parser.add_argument("--short", type=int, default=0, help="the same, of a short command")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--only", choices=COMMANDS)
+    parser.add_argument("--only", choices=[*COMMANDS, service.ROLE, "soak"], nargs="+", default=())
+    parser.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS)
+    parser.add_argument("--soak", type=int, default=10_000, help="trials of the soak; 0: none")
     parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
     given = parser.parse_args()
     print(f"seed {given.seed}", file=sys.stderr)
-    found = []
-    with tempfile.TemporaryDirectory(prefix="amlc-faults-") as folder:
-        chosen = cases(Path(folder), given.only, given.each, random.Random(given.seed))
-        for one in struck(Path(folder), chosen, given.workers):
+    rng, found = random.Random(given.seed), []
+    names = [name for name in COMMANDS if name in given.only or not given.only]
+    with tempfile.TemporaryDirectory(prefix="amlc-faults-") as root:
+        folder = Path(root)
+        chosen = cases(folder, names, given.kinds, lambda name: given.short if name in SHORT else given.each, rng)
+        results = struck(folder, chosen, given.workers)
+        for one in results:
             found.append(one)
-            if one.wrong:
-                print(f"{one.command}, {one.role}, {one.kind} at {one.at} ({one.struck}):", file=sys.stderr)
-                print(*(f"  {text}" for text in one.wrong), sep="\n", file=sys.stderr, flush=True)
-    print(table(found), end="")
-    if not any(one.struck for one in found):
+            tell(one)
+        if not given.only or service.ROLE in given.only:
+            for one in service.struck(folder / "service", given.each, rng):
+                found.append(one)
+                tell(one)
+        soaked = soak.Soak()
+        if given.soak and (not given.only or "soak" in given.only):
+            soaked = soak.soak(folder / "soak", given.soak, rng)
+            print(*soaked.wrong, sep="\n", file=sys.stderr)
+    print(page(found, given.seed, str(soaked)), end="")
+    if not any(one.struck for one in found) and not soaked.trials:
         print("nothing was struck: that says nothing", file=sys.stderr)
         return 2
-    return 1 if any(one.wrong for one in found) else 0
+    return 1 if soaked.wrong or any(one.wrong for one in found) else 0
+
+
+def tell(one: Finding) -> None:
+    """Say what was wrong."""
+    if one.wrong:
+        print(f"{one.command}, {one.role}, {one.kind} at {one.at} ({one.struck}):", file=sys.stderr)
+        print(*(f"  {column}: {text}" for column, text in one.wrong), sep="\n", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
