@@ -86,6 +86,25 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed left of replacing `path`."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        pid = left.name.split(".")[-2]
+        with suppress(OSError):
+            if pid.isdigit() and not _is_there(int(pid)):
+                left.unlink()
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
 def read_or_none(path: Path) -> bytes | None:
     """Return the content of `path`, or None if there is no such file."""
     try:

@@ -70,6 +70,7 @@ class Folders:
         ignore = self.state / ".gitignore"
         if not ignore.exists():
             files.replace(ignore, b"*\n")
+            files.remove_leftovers(ignore)
 
     def manifest(self, target: str | None) -> Manifest:
         """Return the compiled experiment that `target` names.

@@ -12,6 +12,7 @@ import pytest
 
 from amlc import files
 from amlc.errors import LockedError, UsageError
+from amlc.folders import Folders
 
 
 def test_content_is_written_only_if_it_changes(tmp_path) -> None:
@@ -151,6 +152,44 @@ def test_what_is_no_regular_file_is_neither_waited_for_nor_read(tmp_path, name) 
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match=r"no regular file|directory|NUL|No such file"):
         files.open_regular(tmp_path / name)
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(tmp_path) -> None:
+    path = tmp_path / "file"
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    left, beside, other = (tmp_path / f".{name}.tmp" for name in (f"file.{gone.pid}", f"file.{os.getpid()}", "other.1"))
+    for one in (left, beside, other):
+        one.touch()
+    files.remove_leftovers(path)
+    assert sorted(tmp_path.iterdir()) == sorted([beside, other])
+
+
+def test_a_state_folder_is_made_with_its_ignore_file_at_once_or_not(tmp_path, monkeypatch) -> None:
+    def fail(one: Path, other: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    folders = Folders(state=tmp_path / ".amlc")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(OSError, match="gitignore"):
+            folders.prepare_state()
+    assert list(folders.state.iterdir()) == []
+    folders.prepare_state()
+    assert (folders.state / ".gitignore").read_text() == "*\n"
+
+
+def test_a_lock_is_asked_for_without_being_taken(tmp_path, monkeypatch) -> None:
+    files.check_locks(tmp_path / "missing")
+    with files.lock(tmp_path / "lock"):
+        files.check_locks(tmp_path / "lock")
+    monkeypatch.setattr(files.fcntl, "flock", _no_locks)
+    with pytest.raises(UsageError, match="has no locks"):
+        files.check_locks(tmp_path / "lock")
+
+
+def _no_locks(descriptor: int, operation: int) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])

@@ -25,6 +25,8 @@ from amlc.model import Status
 from tests.conftest import Project
 
 KINDS = ("ENOSPC", "EIO", "EMFILE", "EACCES", "SHORT", "KILL", "GROUP", "STOP", "CLOCK", "NOLOCK")
+WORKERS_KINDS = ("KILL", "GROUP", "STOP")
+"""A compile worker has no files, only pipes, and those do not fail."""
 COLUMNS = ("lost", "doubled", "wrong exit", "traceback", "leftovers")
 """What can be wrong."""
 _ENDS_WITHIN_S = 120

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults import service, soak
-from tests.faults.injector import COLUMNS, COMMANDS, KINDS, SHORT, Finding, calls, inject
+from tests.faults.injector import COLUMNS, COMMANDS, KINDS, SHORT, WORKERS_KINDS, Finding, calls, inject
 
 _PAGE = Path(__file__).with_name("reliability.md")
 _COUNTED = ("injected", "effective", *COLUMNS)
@@ -38,7 +38,7 @@ def cases(
             place = folder / f"{name}-{role}"
             counts = calls(place, name, role)
             shutil.rmtree(place)
-            for kind in kinds:
+            for kind in (one for one in kinds if role != "worker" or one in WORKERS_KINDS):
                 count = counts[kind]
                 every = range(1, count + 1)
                 # All calls from that one on: the first is the interesting one.

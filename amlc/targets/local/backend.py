@@ -345,7 +345,10 @@ class LocalBackend:
     def _seems_alive(self, job: str) -> bool:
         """Tell whether a job whose lock cannot be asked has a supervisor."""
         pid = run_folder.number(self._runs / job / "supervisor")
-        return pid is not None and _exists(pid) and self._is_here(job, pid)
+        if pid is None or not _exists(pid):
+            return False
+        made = origin.read(self._runs / job)
+        return self._is_here(job, pid) and not (made and made.is_copy)
 
     def _mark(self, job: str) -> str | None:
         """Return the mark of a job's processes; None if they are another folder's, or unknown."""
@@ -353,16 +356,11 @@ class LocalBackend:
         return None if made is None or made.is_copy else made.mark
 
     def _is_here(self, job: str, pid: int) -> bool:
-        """Tell whether a process, as its number says, is the job's.
-
-        A run folder may be a copy, or another machine's on a shared disk.
-        """
+        """Tell whether a process is the job's: the number may be another machine's."""
         if job in self._children:
             return True
         made = origin.read(self._runs / job)
-        if made is None:
-            return True
-        return not made.is_copy and processes.is_marked(pid, made.mark) is not False
+        return made is None or processes.is_marked(pid, made.mark) is not False
 
     def _supervisor(self, job: str) -> int | None:
         deadline = time.monotonic() + _GRACE_S
