@@ -6,22 +6,23 @@ than by a failure of its own, what its trials wrote there), `copied` (what the c
 until it is removed), `outputs/` and `user_logs/std_log.txt` as on AML, and `job.yml`. What
 runs the job adds `started` (empty, made when it begins), `exit_code`, `canceled` (its end was asked
 for) and `timed_out` (at the job's own limit). Nothing here depends on who runs it, and a file that
-cannot be read counts as one that is not there.
+cannot be read, now or in a moment, counts as one that is not there.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shlex
 import shutil
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import yaml
 
@@ -37,12 +38,18 @@ from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outco
 
 RUNNER = ("amlc_runner", "amlc_standin")
 LOG = Path("user_logs", "std_log.txt")
+Content = TypeVar("Content")
 _RECORDS = Path("outputs", "amlc")
 _COPIED = "copied"
 # In double quotes of its own, or not.
 _EXPRESSION = re.compile(rf'("?)({EXPRESSION.pattern})\1')
 _GONE = "its processes are gone without a word: killed, or the machine went down"
 _MOST_BYTES = 10_000_000  # of a job's file
+_FOR_GOOD = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.EFBIG}
+)
+_OUR_TROUBLE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_PAUSES_S = (0.01, 0.1)
 _LONGEST_ERROR = 300  # characters
 _TAIL = 4096  # bytes of a log, in which its last line is looked for
 
@@ -89,24 +96,33 @@ def tidy(run: Path) -> None:
     Killed half way, it can be called again. Raises OSError.
     """
     copied = _copies(run)
-    if copied is None:
-        return
+    if copied is not None:
+        _patiently(lambda: _remove(run, copied))
+
+
+def _remove(run: Path, copied: Mapping[str, list[int]]) -> None:
     work = run / "work"
-    for root, folders, names in os.walk(work, topdown=False, onerror=_failed):
+    for root, folders, names in os.walk(work, topdown=False, onerror=_unless_gone):
         for name in (*names, *folders):
             path = Path(root, name)
             if path.is_symlink() and path.parent == work and name in ("outputs", "user_logs"):
                 path.unlink()
             elif name == "__pycache__":
-                shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(path)
             elif path.is_dir() and not path.is_symlink():
-                with suppress(OSError):  # it is not empty
-                    path.rmdir()
+                _remove_if_empty(path)
             elif _state(path) == copied.get(path.relative_to(work).as_posix()):
                 path.unlink()
-    with suppress(OSError):
-        work.rmdir()
+    _remove_if_empty(work)
     (run / _COPIED).unlink(missing_ok=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError as err:
+        if err.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise
 
 
 def abandon(run: Path) -> None:
@@ -132,7 +148,7 @@ def _note_copies(run: Path) -> None:
 
 def _copies(run: Path) -> Mapping[str, list[int]] | None:
     try:
-        copied = json.loads((run / _COPIED).read_bytes())
+        copied = json.loads(_patiently((run / _COPIED).read_bytes))
     except (OSError, ValueError, RecursionError):
         return None
     return copied if isinstance(copied, dict) else None
@@ -144,8 +160,9 @@ def _state(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns]
 
 
-def _failed(err: OSError) -> NoReturn:
-    raise err
+def _unless_gone(err: OSError) -> None:
+    if not isinstance(err, FileNotFoundError):
+        raise err
 
 
 def resolved(
@@ -261,19 +278,19 @@ def output(run: Path, name: str, *, start: int) -> Iterator[bytes]:
 
 def exit_code(run: Path) -> int | None:
     """Return the exit code of the job's command, None while it is not known."""
-    content = _read(run / "exit_code", 5).removesuffix(b"\n")
-    return int(content) if len(content) <= 3 and content.isdigit() else None
+    text = content(run / "exit_code", 5).removesuffix(b"\n")
+    return int(text) if len(text) <= 3 and text.isdigit() else None
 
 
 def number(path: Path) -> int | None:
     """Return the number that a file holds; None if that is anything else."""
-    content = _read(path, 20).strip()
-    return int(content) if content.isdigit() else None
+    text = content(path, 20).strip()
+    return int(text) if text.isdigit() else None
 
 
 def numbers(path: Path) -> tuple[int, ...]:
     """Return the numbers of a file such as `0,1,1`; what is none is left out."""
-    words = _read(path, _TAIL).decode("ascii", "replace").split(",")
+    words = content(path, _TAIL).decode("ascii", "replace").split(",")
     return tuple(int(word) for word in words if word.isdecimal())
 
 
@@ -283,7 +300,7 @@ def _trials(run: Path) -> tuple[str, ...]:
     Where its file cannot be read, of those that its runner began.
     """
     try:
-        job = from_yaml(read_bounded(run / "job.yml", _MOST_BYTES))
+        job = from_yaml(_patiently(lambda: read_bounded(run / "job.yml", _MOST_BYTES)))
         return tuple(trial.id for trial in trials_in(job.get("environment_variables") or {}))
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError, AttributeError):
         return begun(run)
@@ -292,7 +309,8 @@ def _trials(run: Path) -> tuple[str, ...]:
 def begun(run: Path) -> tuple[str, ...]:
     """Return the ids of the trials with which the job's runner began, ordered by name."""
     try:
-        return tuple(sorted(path.name for path in (run / _RECORDS).iterdir() if path.is_dir()))
+        found = _patiently(lambda: list((run / _RECORDS).iterdir()))
+        return tuple(sorted(path.name for path in found if path.is_dir()))
     except OSError:
         return ()
 
@@ -302,21 +320,26 @@ def _outcomes(run: Path, trials: Sequence[str]) -> list[Outcome]:
 
 
 def _outcome(run: Path, trial: str) -> Outcome | None:
-    content = _read(run / _RECORDS / trial / "result.json", LONGEST_RESULT)
-    return read_outcome(trial, content.decode("utf-8", "replace"))
+    text = content(run / _RECORDS / trial / "result.json", LONGEST_RESULT)
+    return read_outcome(trial, text.decode("utf-8", "replace"))
 
 
-def _metrics(run: Path, trial: str) -> Iterator[Metric]:
+def _metrics(run: Path, trial: str) -> list[Metric]:
     path = run / _RECORDS / trial / "metrics.jsonl"
-    try:
+
+    def read() -> list[Metric]:
         with open_regular(path) as file:
-            yield from read_metrics(trial, lines_of(file))
+            return list(read_metrics(trial, lines_of(file)))
+
+    try:
+        return _patiently(read)
     except FileNotFoundError:
-        return
+        return []
     except OSError as err:
         warnings.warn(
             f"{path}: {err.strerror}; its reports are left out.", RuntimeWarning, stacklevel=2
         )
+        return []
 
 
 def _said(run: Path, code: int) -> str:
@@ -324,20 +347,45 @@ def _said(run: Path, code: int) -> str:
 
     The last that it printed.
     """
-    lines = _read(run / LOG, _TAIL, last=True).decode("utf-8", "replace").splitlines()
+    lines = content(run / LOG, _TAIL, last=True).decode("utf-8", "replace").splitlines()
     words = [line.strip() for line in lines if line.strip()]
     return f"{code_text(code)}: {words[-1][:_LONGEST_ERROR]}" if words else str(code_text(code))
 
 
-def _read(path: Path, most: int, *, last: bool = False) -> bytes:
+def content(path: Path, most: int, *, last: bool = False) -> bytes:
     """Return the first bytes of a file, or the last ones; of one that cannot be read, nothing."""
-    try:
+
+    def read() -> bytes:
         with open_regular(path) as file:
             if last:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - most))
             return file.read(most)
+
+    try:
+        return _patiently(read)
     except OSError:
         return b""
+
+
+def _patiently(read: Callable[[], Content]) -> Content:
+    """Return what `read` returns; if it fails, which may be for a moment only, try again.
+
+    Or a trial that ended would be run again, a result left out, a copy never removed. Raises
+    OSError; BackendError when not the file is to blame.
+    """
+    for pause_s in _PAUSES_S:
+        try:
+            return read()
+        except OSError as err:
+            if err.errno in _FOR_GOOD:
+                raise
+            time.sleep(pause_s)
+    try:
+        return read()
+    except OSError as err:
+        if err.errno in _OUR_TROUBLE:
+            raise BackendError(f"{err.filename}: {err.strerror}. Do it again later.") from err
+        raise
 
 
 def _is_there(path: Path) -> bool:

@@ -1,11 +1,16 @@
 """A run folder is made as AML has it, and says how its job ended, whoever ran it."""
 
+import errno
 import json
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 
 from amlc.backends import Submission
 from amlc.backends.run_folder import (
+    abandon,
     exit_code,
     fetched,
     how_it_ended,
@@ -82,24 +87,115 @@ def test_where_the_trials_run_elsewhere_it_has_the_runner_alone(run, tmp_path) -
     assert (run / "work" / "amlc_standin" / "nni" / "trial.py").exists()
 
 
-def test_of_a_copy_what_the_trials_wrote_is_left(run, tmp_path) -> None:
-    snapshot, work = tmp_path / "build" / "code", run / "work"
+def test_of_a_copy_what_the_trials_wrote_is_left(run) -> None:
+    work = run / "work"
     (work / "__pycache__").mkdir()
     (work / "__pycache__" / "trial.pyc").touch()
     (work / "empty").mkdir()
     (work / "deep").mkdir()
     leave(work / "deep", new="1")
     (work / "link").symlink_to("deep")
-    tidy(run, snapshot)
+    tidy(run)
     assert {path.name for path in work.iterdir()} == {"deep", "link"}
     assert (run / "outputs" / "kept").exists()
-    (work / "trial.py").write_text("print(1)")
-    tidy(run, snapshot)
-    assert (work / "trial.py").exists(), "it was changed"
-    for name in ("link", "trial.py", "deep/new"):
-        (work / name).unlink()
-    tidy(run, snapshot)
-    assert not work.exists()
+    tidy(run)
+    assert (work / "link").exists()
+
+
+def test_of_a_copy_what_the_trials_changed_is_left_and_of_one_that_is_not_known_all(run) -> None:
+    (run / "work" / "trial.py").write_text("print(1)")
+    tidy(run)
+    assert (run / "work" / "trial.py").exists()
+    (run / "copied").write_text("{")
+    (run / "work" / "trial.py").write_text("print()")
+    tidy(run)
+    assert (run / "work" / "trial.py").exists()
+
+
+def test_a_copy_that_nobody_changed_is_gone_even_if_it_was_removed_in_part_before(run) -> None:
+    (run / "work" / "outputs").unlink()
+    tidy(run)
+    assert not (run / "work").exists()
+    assert not (run / "copied").exists()
+
+
+@pytest.mark.parametrize("name", ["unlink", "rmdir", "rmtree"])
+def test_a_copy_that_cannot_be_removed_for_a_moment_is_removed_a_moment_later(run, monkeypatch, name) -> None:
+    """Once its end is recorded nobody looks at a job again."""
+    (run / "work" / "__pycache__").mkdir()
+    place = shutil if name == "rmtree" else os
+    really, failed = getattr(place, name), []
+
+    def strict(path, *arguments, **options):
+        if not failed:
+            failed.append(path)
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really(path, *arguments, **options)
+
+    monkeypatch.setattr(place, name, strict)
+    tidy(run)
+    assert failed
+    assert not (run / "work").exists()
+
+
+def test_of_a_job_that_never_began_the_copy_goes(run) -> None:
+    (run / "started").touch()
+    abandon(run)
+    assert (run / "work" / "trial.py").exists()
+    (run / "started").unlink()
+    abandon(run)
+    assert not (run / "work").exists()
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the next opens of files fail: `failing(number, times)`; nobody waits."""
+    left = []
+    really = Path.open
+
+    def strict(path, *arguments, **options):
+        if left and path.suffix in (".json", ".jsonl", ".yml"):
+            number = left.pop()
+            raise OSError(number, os.strerror(number), str(path))
+        return really(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", strict)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    return lambda number, times: left.extend([number] * times)
+
+
+@pytest.fixture
+def ended(run):
+    """A run folder whose trial reported 1.5 and ended well."""
+    records = run / "outputs" / "amlc" / TRIAL
+    records.mkdir(parents=True)
+    report = json.dumps({"type": "final", "sequence": 0, "value": 1.5, "at": 1.0})
+    (records / "result.json").write_text(OWN_END)
+    (records / "metrics.jsonl").write_text(report + "\n")
+    return run
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_cannot_be_read_for_a_moment_is_no_loss(ended, failing, number, times) -> None:
+    """Of an unread end a trial would run again, and of unread reports it would have no result."""
+    whole = fetched(ended)
+    assert (len(whole.metrics), len(whole.outcomes)) == (1, 1)
+    failing(number, times)
+    assert fetched(ended) == whole
+
+
+def test_what_this_process_has_no_room_to_read_is_not_taken_for_missing(ended, failing) -> None:
+    failing(errno.EMFILE, 99)
+    with pytest.raises(BackendError, match=r"Too many open files\. Do it again later\."):
+        fetched(ended)
+
+
+def test_what_can_never_be_read_is_taken_for_missing(ended, failing) -> None:
+    failing(errno.EIO, 99)
+    with pytest.warns(RuntimeWarning, match="its reports are left out"):
+        found = fetched(ended)
+    assert (list(found.metrics), list(found.outcomes)) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -314,8 +314,8 @@ class LocalBackend:
                 processes.end(mark, session=child.pid)
             child.wait()
             self._cleared.add(job)
-            if run_folder.exit_code(self._runs / job) == 0:
-                with suppress(OSError):
+            with suppress(OSError, BackendError):  # whoever looks next does it
+                if run_folder.exit_code(self._runs / job) == 0:
                     run_folder.tidy(self._runs / job)
         finally:
             self._children.pop(job, None)

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from amlc.backends.run_folder import content
+
 FILE_NAME: Final = "origin"
+_LONGEST: Final = 1000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def note(run: Path) -> str:
 def read(run: Path) -> Origin | None:
     """Return what a run folder says of its making, None if it does not."""
     try:
-        record = json.loads((run / FILE_NAME).read_bytes())
+        record = json.loads(content(run / FILE_NAME, _LONGEST))
         mark, host, inode = record["mark"], record["host"], record["inode"]
         # An empty mark is in every environment.
         if not (isinstance(mark, str) and len(mark) == 32 and isinstance(host, str)):
