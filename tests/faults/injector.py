@@ -88,7 +88,7 @@ def _failed(project: Project) -> None:
 
 
 def _at_work(project: Project) -> None:
-    _grid(project, "sleep 60", trialConcurrency=4).compile().amlc("submit", "--no-wait")
+    _grid(project, "sleep 600", trialConcurrency=4).compile().amlc("submit", "--no-wait")
 
 
 def _many(project: Project) -> None:

@@ -25,25 +25,27 @@ from tests.faults import service, soak
 from tests.faults.injector import COLUMNS, COMMANDS, KINDS, SHORT, WORKERS_KINDS, Finding, calls, inject
 
 _PAGE = Path(__file__).with_name("reliability.md")
+ROLES = ("amlc", "worker", "supervisor", "runner")
 _COUNTED = ("injected", "effective", *COLUMNS)
 Case = tuple[str, str, str, int]
 
 
 def cases(
-    folder: Path, names: Sequence[str], kinds: Sequence[str], each: Callable[[str], int], rng: random.Random
+    folder: Path, names: Sequence[str], given: argparse.Namespace, rng: random.Random
 ) -> Iterator[Case]:
-    """Yield what is to be struck: command, process, kind, number of the call. each: how many of a command; 0: all."""
+    """Yield what is to be struck: command, process, kind, number of the call."""
     for name in names:
-        for role in COMMANDS[name].roles:
+        each = given.short if name in SHORT else given.each
+        for role in filter(given.roles.__contains__, COMMANDS[name].roles):
             place = folder / f"{name}-{role}"
             counts = calls(place, name, role)
             shutil.rmtree(place)
-            for kind in (one for one in kinds if role != "worker" or one in WORKERS_KINDS):
+            for kind in (one for one in given.kinds if role != "worker" or one in WORKERS_KINDS):
                 count = counts[kind]
                 every = range(1, count + 1)
                 # All calls from that one on: the first is the interesting one.
                 first = [1] if kind == "NOLOCK" and count else []
-                some = rng.sample(every, each(name)) if 0 < each(name) < count else every
+                some = rng.sample(every, each) if 0 < each < count else every
                 for at in sorted({*first, *some}):
                     yield name, role, kind, at
 
@@ -80,13 +82,13 @@ def machine() -> str:
     return f"{system}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def page(found: Sequence[Finding], seed: int, soaked: str) -> str:
-    """Return docs/reliability.md."""
+def page(found: Sequence[Finding], how_much: str, soaked: str) -> str:
+    """Return docs/reliability.md. how_much: was struck, and by which seed."""
     here = [one for one in found if one.role != service.ROLE]
     by_kind = sorted(here, key=lambda one: KINDS.index(one.kind))
     return _PAGE.read_text(encoding="utf-8").format(
         machine=machine(),
-        seed=seed,
+        how_much=how_much,
         strikes=sum(bool(one.struck) for one in found),
         by_command=table(found, lambda one: (one.command, one.role), ("command", "process")),
         by_kind=table(by_kind, lambda one: (one.kind, one.role), ("fault", "process")),
@@ -102,6 +104,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--only", choices=[*COMMANDS, service.ROLE, "soak"], nargs="+", default=())
     parser.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS)
+    parser.add_argument("--roles", choices=ROLES, nargs="+", default=ROLES)
     parser.add_argument("--soak", type=int, default=10_000, help="trials of the soak; 0: none")
     parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
     given = parser.parse_args()
@@ -110,9 +113,7 @@ def main() -> int:
     names = [name for name in COMMANDS if name in given.only or not given.only]
     with tempfile.TemporaryDirectory(prefix="amlc-faults-") as root:
         folder = Path(root)
-        chosen = cases(folder, names, given.kinds, lambda name: given.short if name in SHORT else given.each, rng)
-        results = struck(folder, chosen, given.workers)
-        for one in results:
+        for one in struck(folder, cases(folder, names, given, rng), given.workers):
             found.append(one)
             tell(one)
         if not given.only or service.ROLE in given.only:
@@ -123,7 +124,8 @@ def main() -> int:
         if given.soak and (not given.only or "soak" in given.only):
             soaked = soak.soak(folder / "soak", given.soak, rng)
             print(*soaked.wrong, sep="\n", file=sys.stderr)
-    print(page(found, given.seed, str(soaked)), end="")
+    how_much = f"--each {given.each} --short {given.short} --seed {given.seed}"
+    print(page(found, how_much, str(soaked)), end="")
     if not any(one.struck for one in found) and not soaked.trials:
         print("nothing was struck: that says nothing", file=sys.stderr)
         return 2
