@@ -44,14 +44,19 @@ def end(mark: str | None, *, session: int | None = None) -> None:
     None: processes are known by their mark alone.
     """
     deadline = time.monotonic() + _PATIENCE_S
-    while found := set(_of_job(mark, session)):
+    looks = 1  # that have to find nothing
+    while looks and time.monotonic() < deadline:
+        found = set(_of_job(mark, session))
         for pid in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if mark is None or time.monotonic() > deadline:
+        if mark is None:
             return
+        # While the list was made, one of them may have begun another and ended.
+        looks = 3 if found else looks - 1
         session = None  # its members may be there, dead, for as long as nobody asks for their end
-        time.sleep(0.002)
+        if looks:
+            time.sleep(0.002)
 
 
 def _of_job(mark: str | None, session: int | None) -> Iterator[int]:
