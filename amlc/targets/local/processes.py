@@ -22,13 +22,15 @@ _PATIENCE_S = 5.0  # how long a killed process may take to be gone
 
 def is_marked(pid: int, mark: str) -> bool | None:
     """Tell whether a process belongs to the job with that mark; None where nobody can know."""
-    if not os.path.isdir("/proc/self"):
-        return None
     try:
         with open(f"/proc/{pid}/environ", "rb") as stream:
             return mark.encode() in stream.read()
-    except OSError:  # gone, or another user's
+    except ProcessLookupError:  # gone while it was read
         return False
+    except FileNotFoundError:
+        return None if os.path.isdir(f"/proc/{pid}") or not os.path.isdir("/proc/self") else False
+    except OSError:  # another user's
+        return None
 
 
 def signal_group(group: int, number: int) -> None:

@@ -1,5 +1,6 @@
 """Which processes are a job's, and that none of them is left."""
 
+import errno
 import os
 import subprocess
 
@@ -60,3 +61,11 @@ def test_a_process_that_is_gone_has_no_mark(start):
     ours.kill()
     ours.wait()
     assert processes.is_marked(ours.pid, OURS) is False
+
+
+def test_a_process_that_nobody_may_ask_is_neither(monkeypatch):
+    def closed(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", closed)
+    assert processes.is_marked(os.getpid(), OURS) is None
