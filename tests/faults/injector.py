@@ -198,9 +198,11 @@ def _made_template(prepare: Callable[[Project], object]) -> Path:
 @cache
 def _build(prepare: Callable[[Project], object], words: tuple[str, ...]) -> Mapping[str, bytes]:
     """Return the build folder of a command that nothing struck."""
-    project = Project(library().parent / f"clean{prepare.__name__}")
+    project = Project(Path(tempfile.mkdtemp(dir=library().parent)) / "clean")
     shutil.copytree(_template(prepare), project.root, dirs_exist_ok=True)
-    project.amlc(*words)
+    process = project.start(*words)
+    process.communicate(timeout=10 * _ENDS_WITHIN_S)
+    assert process.returncode == 0, words
     return _tree(project)
 
 
