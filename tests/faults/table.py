@@ -1,6 +1,6 @@
 """What `make faults` does: strike calls of every process of every command, and write down what came of it.
 
-    python -m tests.faults.table [--each N] [--short N] [--seed S] [--only COMMAND] [--kinds KIND ...] [--soak N]
+    python -m tests.faults.table [--each N] [--short N] [--seed S] [--only COMMAND] [--kinds KIND ...] [--minutes N] [--soak N]
 
 Of each command, process and kind of fault, N calls are struck, drawn at random by the seed; 0: each one.
 The page goes to standard output, what was wrong to standard error.
@@ -15,6 +15,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,13 +51,16 @@ def cases(
                     yield name, role, kind, at
 
 
-def struck(folder: Path, chosen: Iterable[Case], workers: int) -> Iterator[Finding]:
-    """Yield what came of each case, side by side; what is all right leaves nothing on the disk."""
+def struck(folder: Path, chosen: Iterable[Case], workers: int, until: float) -> Iterator[Finding]:
+    """Yield what came of each case that began before the clock says `until`, side by side."""
     with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(partial(_one, folder), chosen)
+        yield from filter(None, pool.map(partial(_one, folder, until), chosen))
 
 
-def _one(folder: Path, case: Case) -> Finding:
+def _one(folder: Path, until: float, case: Case) -> Finding | None:
+    """Strike once; what is all right leaves nothing on the disk."""
+    if time.monotonic() > until:
+        return None
     place = folder / "-".join(map(str, case))
     found = inject(place, *case)
     shutil.rmtree(place, ignore_errors=True)
@@ -71,9 +75,14 @@ def table(found: Iterable[Finding], first: Callable[[Finding], tuple[str, str]],
         row.update({"injected": 1, "effective": int(bool(one.struck))})
         row.update({column for column, _ in one.wrong})
     lines = [f"| {' | '.join((*heads, *_COUNTED))} |", "|---" * (2 + len(_COUNTED)) + "|"]
-    for names, row in rows.items():
+    for names, row in sorted(rows.items(), key=lambda row: _place(*row[0])):
         lines.append(f"| {' | '.join((*names, *(str(row[column]) for column in _COUNTED)))} |")
     return "\n".join(lines) + "\n"
+
+
+def _place(name: str, role: str) -> tuple[int, ...]:
+    """Return where a row belongs."""
+    return tuple((*COMMANDS, *KINDS, *ROLES, service.ROLE).index(word) for word in (name, role))
 
 
 def machine() -> str:
@@ -85,13 +94,13 @@ def machine() -> str:
 def page(found: Sequence[Finding], how_much: str, soaked: str) -> str:
     """Return docs/reliability.md. how_much: was struck, and by which seed."""
     here = [one for one in found if one.role != service.ROLE]
-    by_kind = sorted(here, key=lambda one: KINDS.index(one.kind))
+    by_kind = table(here, lambda one: (one.kind, one.role), ("fault", "process"))
     return _PAGE.read_text(encoding="utf-8").format(
         machine=machine(),
         how_much=how_much,
         strikes=sum(bool(one.struck) for one in found),
         by_command=table(found, lambda one: (one.command, one.role), ("command", "process")),
-        by_kind=table(by_kind, lambda one: (one.kind, one.role), ("fault", "process")),
+        by_kind=by_kind,
         soak=soaked,
     )
 
@@ -106,6 +115,7 @@ def main() -> int:
     parser.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS)
     parser.add_argument("--roles", choices=ROLES, nargs="+", default=ROLES)
     parser.add_argument("--soak", type=int, default=10_000, help="trials of the soak; 0: none")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="strike no more after that")
     parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
     given = parser.parse_args()
     print(f"seed {given.seed}", file=sys.stderr)
@@ -113,7 +123,10 @@ def main() -> int:
     names = [name for name in COMMANDS if name in given.only or not given.only]
     with tempfile.TemporaryDirectory(prefix="amlc-faults-") as root:
         folder = Path(root)
-        for one in struck(folder, cases(folder, names, given, rng), given.workers):
+        until = time.monotonic() + 60 * given.minutes
+        chosen = list(cases(folder, names, given, rng))
+        rng.shuffle(chosen)  # so that something of each is struck, however early it stops
+        for one in struck(folder, chosen, given.workers, until):
             found.append(one)
             tell(one)
         if not given.only or service.ROLE in given.only:
