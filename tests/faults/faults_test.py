@@ -69,8 +69,8 @@ def test_a_table_counts_each_column_once_for_a_strike():
 
 def test_the_page_has_what_was_found():
     found = [Finding("submit", "amlc", "KILL", 1, "open x"), Finding("submit", service.ROLE, "429", 2, "call 2")]
-    text = page(found, "--seed 7", "Soaked.")
-    assert "`--seed 7`; 2 strikes." in text
+    text = page(found, "seed 7", "Soaked.")
+    assert "seed 7; 2 strikes." in text
     assert "| submit | Azure ML | 1 | 1 |" in text
     assert "| KILL | amlc | 1 | 1 |" in text
     assert "{" not in text

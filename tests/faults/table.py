@@ -137,7 +137,9 @@ def main() -> int:
         if given.soak and (not given.only or "soak" in given.only):
             soaked = soak.soak(folder / "soak", given.soak, rng)
             print(*soaked.wrong, sep="\n", file=sys.stderr)
-    how_much = f"--each {given.each} --short {given.short} --seed {given.seed}"
+    how_much = f"each {given.each}, short {given.short}, seed {given.seed}"
+    if given.minutes != float("inf"):
+        how_much += f", ended after {given.minutes:g} minutes"
     print(page(found, how_much, str(soaked)), end="")
     if not any(one.struck for one in found) and not soaked.trials:
         print("nothing was struck: that says nothing", file=sys.stderr)
