@@ -25,7 +25,7 @@ _OPEN = '"jobs": ['
 _CLOSE = "],"
 _COUNT = re.compile(rb'"counts": \{"jobs": (\d{1,18}),')
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_OPTIONAL = ("assessor", "source", "search", "code", "price")
+_OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Header:
     concurrency: int
     retries: int
     max_seconds: int | None
-    optimize_mode: str | None
+    optimize_mode: str | None = None
     gpus_per_trial: int | None
     trials_per_gpu: int
     target: Mapping[str, Any]
@@ -63,8 +63,8 @@ class Header:
 
 
 _TYPES: Mapping[str, Any] = {
-    **dict.fromkeys(("experiment", "backend", "revision", "optimize_mode"), str),
-    **dict.fromkeys(("search", "source", "code"), (str, type(None))),
+    **dict.fromkeys(("experiment", "backend", "revision"), str),
+    **dict.fromkeys(("optimize_mode", "search", "source", "code"), (str, type(None))),
     **dict.fromkeys(("concurrency", "retries", "trials_per_gpu", "replicates"), int),
     **dict.fromkeys(("max_seconds", "max_trials", "gpus_per_trial"), (int, type(None))),
     "price": (int, float, type(None)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -78,7 +79,15 @@ def submit_locked(
             break
         manifest = _compiled(experiment, manifest, options, folders)
         run = _run(replace(manifest, header=header), experiment, options, folders, listener)
+    if options.rounds and not run.progress.submitted and run.verdict.to_propose != 0:
+        text = f"a round submits what is compiled, and all of it was. {_next_round(manifest)}"
+        listener.tell(Warned(text, matters=True))
     return run
+
+
+def _next_round(manifest: Manifest) -> str:
+    file = manifest.source or Path("FILE")
+    return f"Compile what follows: {shlex.join(['amlc', 'compile', _short(file)])}."
 
 
 def _run(

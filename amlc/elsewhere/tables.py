@@ -199,18 +199,21 @@ def _put(parameters: dict[str, Any], names: Sequence[str], value: Any) -> None:
 def _option(axis: Axis, names: Sequence[str], cells: Cells) -> tuple[int, Any, set[str]] | None:
     """Return the option that is written as these cells: first as amlc writes it, then as others do.
 
-    Of several, that which fills most of them. A table cannot tell 1 from "1", nor null from
-    nothing; then it is the first of them.
+    Of several, that which fills most of them. A table cannot tell 1 from "1": then it is none of
+    them, for a wrong one would pass for a result. Nor can it tell null from nothing, which is the
+    first of them.
     """
     own = _written(axis, names, cells, lambda value: (cell(value),))
-    return own or _written(axis, names, cells, _spellings)
+    found = own or _written(axis, names, cells, _spellings)
+    return None if found is None or found[3] else found[:3]
 
 
 def _written(
     axis: Axis, names: Sequence[str], cells: Cells, spellings: Callable[[Any], Sequence[str]]
-) -> tuple[int, Any, set[str]] | None:
+) -> tuple[int, Any, set[str], bool] | None:
+    """Return the same, and whether another option is written so too."""
     assert isinstance(axis.dimension, Choice)  # the caller has seen to that
-    best: tuple[int, Any, set[str]] | None = None
+    best: tuple[int, Any, set[str], bool] | None = None
     for index, option in enumerate(axis.dimension.options):
         value = {"_name": option} if axis.dimension.branches else option
         items = flattened({".".join(names): value})
@@ -218,7 +221,9 @@ def _written(
             continue
         filled = {name for name in items if cells[name]}
         if best is None or best[2] < filled:
-            best = index, value, filled
+            best = index, value, filled, False
+        elif filled and filled == best[2]:
+            best = (*best[:3], True)
     return best
 
 
@@ -274,10 +279,13 @@ def _of_nni(cells: Cells, space_axes: Sequence[Axis]) -> Mapping[str, Any]:
 def _value(axis: Axis, text: str) -> Any:
     """Return the value of a parameter: the option that is written like that, or what it means."""
     if isinstance(axis.dimension, Choice) and not axis.dimension.branches:
-        for option in axis.dimension.options:
-            if text in _spellings(option):
-                return option
+        options = [one for one in axis.dimension.options if text in _spellings(one)]
+        if options:
+            return options[0] if len(options) == 1 else _AMBIGUOUS
     return _printed(text)
+
+
+_AMBIGUOUS = "two options are written so"  # and this is none of them
 
 
 def _printed(text: str) -> Any:

@@ -38,8 +38,9 @@ _SHORTEST = 20
 # and what save writes.
 _BEGINNING = re.compile(
     rb"""
-    sequence,trial,(?:status|attempt),
+    sequence,(?:trial,(?:status|attempt)|trials),
     | (?:\[\n)? \{"sequence":\ \d+,\ "trial":\ "[0-9a-f]{16}",\ "(?:status|attempt)":
+    | (?:\[\n)? \{"sequence":\ \d+,\ "trials":\ \d+,
     | <!DOCTYPE\ html>\n<!--\ written\ by\ amlc\ report\ -->
     | [^\n]{0,250}? \d\ of\ [\d,]+\ trials\ done
     | [^\n]{1,250}? :\ [\d,]+\ trials?\ in\ [\d,]+\ jobs?,\ revision\ [0-9a-f]{6},
@@ -50,7 +51,7 @@ _BEGINNING = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PARQUET = b"PAR1"
-_PARQUET_COLUMNS = re.compile(rb"sequence.{1,40}trial.{1,40}(?:status|attempt)", re.DOTALL)
+_PARQUET_COLUMNS = re.compile(rb"sequence.{1,40}trial(?:s|.{1,40}(?:status|attempt))", re.DOTALL)
 
 
 def output_finder() -> Callable[[os.DirEntry[str]], bool]:

@@ -311,9 +311,19 @@ def _draw_of(dimension: Real, value: float) -> float | None:
         dimension.normal or dimension.a <= value <= dimension.b
     ):
         return None
+    if not _is_delivered(dimension, value):
+        return None
     x = math.log(value) if dimension.log else float(value)
     low, high = (-math.inf, math.inf) if dimension.normal else coordinates(dimension)
     return min(max(x, low), high)  # the logarithm of a bound may lie a rounding error beyond it
+
+
+def _is_delivered(dimension: Real, value: float) -> bool:
+    """Return whether the grid of a rounded dimension has a value, but for its last digits."""
+    if dimension.q is None or value in (dimension.a, dimension.b):
+        return True
+    nearest = round(value / dimension.q) * dimension.q
+    return math.isclose(value, nearest, rel_tol=1e-9, abs_tol=dimension.q * 1e-9)
 
 
 def _same(a: Any, b: Any) -> bool:

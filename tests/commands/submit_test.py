@@ -229,6 +229,15 @@ def test_rounds_compile_in_between(learning):
     ]
 
 
+def test_a_round_of_nothing_names_what_is_to_be_done_before(learning):
+    learning.amlc("submit", "--rounds", "1")
+    said = learning.amlc("submit", "--rounds", "1").stderr
+    assert "0 submitted" in said
+    assert "a round submits what is compiled, and all of it was. Compile what follows: amlc compile experiment.yml." in said
+    learning.amlc("compile", "experiment.yml")
+    assert "a round submits" not in learning.amlc("submit", "--rounds", "1").stderr
+
+
 def test_the_plan_says_what_is_to_be_proposed_and_what_changed(learning):
     assert learning.amlc("plan").stdout.decode().endswith("3 to be proposed by the tuner, from the results\n")
     learning.amlc("submit")

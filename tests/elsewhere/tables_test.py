@@ -104,3 +104,22 @@ def test_of_two_equal_options_that_which_is_written_is_meant(tmp_path):
     both = axes((Choice("o", (1.0, 1, "x")),))
     found = read_table(tmp_path / "t.csv", "param.o,metric.default\n1,0\n1.0,0\n", both)
     assert [repr(one.parameters["o"]) for one in found] == ["1", "1.0"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "meant"),
+    [
+        ((1, "1", "x"), "1", None),  # the wrong one would pass for a result, and the right one run again
+        ((True, "true"), "true", None),
+        ((0.5, "0.5"), "0.5", None),
+        (("None", None), "None", "None"),  # null is an empty cell
+        ((None, "x"), "", {"o": None}),
+        ((True, "yes"), "true", {"o": True}),
+    ],
+)
+def test_a_cell_that_two_options_are_written_as_is_neither(tmp_path, options, text, meant):
+    space = axes((Choice("o", options), Choice("other", (1, 2))))
+    (found,) = read_table(tmp_path / "t.csv", f"param.o,param.other,metric.default\n{text},1,5\n", space)
+    if isinstance(meant, str):
+        meant = {"o": meant}
+    assert found.parameters == (None if meant is None else {**meant, "other": 1})

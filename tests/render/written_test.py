@@ -20,6 +20,7 @@ ROWS = [
     {"sequence": 0, "trial": "3f9c1a2b4d5e6f70", "status": "succeeded", "attempt": 1, "param.x": 1, "metric.default": 2.5},
     {"sequence": 1, "trial": "4f9c1a2b4d5e6f70", "status": "pending", "param.x": 2},
 ]  # fmt: skip
+SETS = [{"sequence": 0, "trials": 2, "param.x": 1, "metric.default.mean": 2.5}]
 STEPS = [{"sequence": 0, "trial": "3f9c1a2b4d5e6f70", "attempt": 1, "job": "x", "step": 0, "at": 0.0}]
 
 
@@ -42,7 +43,7 @@ def table(rows: list[dict[str, Any]], format_: str) -> bytes:
 
 
 @pytest.mark.parametrize("format_", WRITERS)
-@pytest.mark.parametrize("rows", [ROWS, STEPS, ROWS * 500], ids=["trials", "history", "many trials"])
+@pytest.mark.parametrize("rows", [ROWS, STEPS, SETS, ROWS * 500], ids=["trials", "history", "sets", "many trials"])
 @pytest.mark.parametrize("name", ["out.{}", "sub/all.results.{}", "results", "results.{}.tmp", "OUT.TXT"])
 def test_tables_that_amlc_wrote_are_left_out(code, format_, rows, name) -> None:
     path = code / name.format(format_)

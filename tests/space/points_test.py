@@ -175,3 +175,19 @@ def test_parameters_from_elsewhere_get_the_types_of_the_space(parameters, expect
 def test_an_option_may_be_another_spelling_of_a_number() -> None:
     found = as_delivered(axes((Choice("o", (0.5, 1.0)),)), {"o": 1})
     assert repr(found) == "{'o': 1.0}"
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "is_one"),
+    [
+        (Real("x", 0.0, 10.0, q=0.5), 2.5, True),
+        (Real("x", 0.0, 10.0, q=0.5), 2.25, False),
+        (Real("x", 0.0, 1.0, q=0.1), 0.3, True),  # NNI delivers 0.30000000000000004
+        (Real("x", 0.0, 1.0, q=0.3), 1.0, True),  # a bound
+        (Real("x", 1.0, 100.0, q=2.0, log=True), 8.05, False),
+        (Real("x", 0.0, 5.0, q=1.0, normal=True), -3.0, True),
+        (Real("x", 0.0, 5.0, q=1.0, normal=True), -3.2, False),
+    ],
+)
+def test_what_lies_beside_the_grid_is_no_value(dimension, value, is_one) -> None:
+    assert (coordinate_of(dimension, value) is not None) is is_one
