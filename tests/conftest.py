@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from amlc.attempts import fold
 from amlc.collect.results import Results
@@ -30,7 +30,10 @@ FINAL += FINAL.replace("final()", "intermediate()").replace("FINAL", "PERIODICAL
 """Shell: `final 1.5` reports a final result, as nni does when a trial reports one; `intermediate 1` another one."""
 
 # Wall time is the machine's: a test that waits for its turn behind others is not a slow one.
-settings.register_profile("amlc")
+# In CI the same examples come each time; elsewhere others do, which is how they find something.
+settings.register_profile(
+    "amlc", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("amlc")
 
 LONG = (
