@@ -86,8 +86,11 @@ def submit_locked(
 
 
 def _next_round(manifest: Manifest) -> str:
-    file = manifest.source or Path("FILE")
-    return f"Compile what follows: {shlex.join(['amlc', 'compile', _short(file)])}."
+    return f"Compile what follows: {_compile(manifest.source or Path('FILE'))}."
+
+
+def _compile(file: Path) -> str:
+    return shlex.join(["amlc", "compile", _short(file)])
 
 
 def _run(
@@ -231,7 +234,7 @@ def _source(manifest: Manifest, options: Options, listener: Listener) -> Experim
     if experiment.name != header.experiment:
         raise UsageError(
             f"{_short(file)}: its experimentName is now '{experiment.name}', and "
-            f"'{header.experiment}' is compiled. Compile it: amlc compile {_short(file)}."
+            f"'{header.experiment}' is compiled. Compile it: {_compile(file)}."
         )
     for problem in problems:
         listener.tell(problem)

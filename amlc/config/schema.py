@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -146,7 +147,7 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
     if _is_annotated(path, error.instance):
         return (
             "NNI 3.0 dropped annotations, and amlc reads none. To turn them into a search space "
-            f"and calls of NNI's: amlc migrate {config.document.file.name} --in-place."
+            f"and calls of NNI's: amlc migrate {shlex.quote(config.document.file.name)} --in-place."
         )
     expected = _definition(config, path).get("$comment", "")
     match error.validator:

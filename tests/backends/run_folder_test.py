@@ -151,15 +151,15 @@ def test_of_a_job_that_never_began_the_copy_goes(run) -> None:
 def failing(monkeypatch):
     """Let the next opens of files fail: `failing(number, times)`; nobody waits."""
     left = []
-    really = Path.open
+    really = os.open
 
     def strict(path, *arguments, **options):
-        if left and path.suffix in (".json", ".jsonl", ".yml"):
+        if left and Path(path).suffix in (".json", ".jsonl", ".yml"):
             number = left.pop()
             raise OSError(number, os.strerror(number), str(path))
         return really(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", strict)
+    monkeypatch.setattr(os, "open", strict)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     return lambda number, times: left.extend([number] * times)
 

@@ -64,7 +64,7 @@ def test_defaults_are_filled_in(load: Load, tmp_path: Path) -> None:
     assert experiment.inputs == (experiment.source,)
     assert experiment.code == tmp_path
     assert experiment.space == (Real("lr", 0.1, 1.0),)
-    assert experiment.tuner == Algorithm(name="Random", class_args={"optimize_mode": "minimize", "seed": None})
+    assert experiment.tuner == Algorithm(name="Random", class_args={"optimize_mode": None, "seed": None})
     assert experiment.target == LocalTarget()
     assert (experiment.gpus_per_trial, experiment.max_seconds, experiment.trial_seconds) == (None, None, None)
     assert (experiment.trials_per_job, experiment.replicates, experiment.retries) == (1, 1, 2)

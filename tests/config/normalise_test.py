@@ -137,7 +137,7 @@ def algorithms(read, text, service=LOCAL):
 
 def test_an_algorithm_has_nnis_spelling_and_every_argument(read):
     tuner, assessor = algorithms(read, "tuner: {name: random, classArgs: {seed: 3}}\nassessor: {name: MEDIANSTOP}\n")
-    assert tuner == Algorithm(name="Random", class_args={"optimize_mode": "minimize", "seed": 3})
+    assert tuner == Algorithm(name="Random", class_args={"optimize_mode": None, "seed": 3})
     assert assessor == Algorithm(name="Medianstop", class_args={"optimize_mode": "maximize", "start_step": 0})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -49,7 +50,7 @@ def remarks(document: Document, found: Sequence[Move]) -> Iterator[Problem]:
     """Yield what to say about the keys of a v1 file. found: what becomes of them."""
     data = document.data
     first = next(key for key in data if key in SIGNS)
-    name = document.file.name
+    name = shlex.quote(document.file.name)
     text = "NNI's v1 format, read as NNI 3.0 converts it. To have it in today's keys: "
     text += f"amlc migrate {name} --in-place."
     yield document.problem((first,), "N-legacy", printable(text), key=True, severity=Severity.NOTE)

@@ -161,7 +161,7 @@ def test_storage_and_assessor_come_back_as_they_were():
 )
 def test_what_a_header_does_not_say_has_its_default(told):
     back = header(told)
-    assert (back.concurrency, back.retries, back.max_seconds, back.optimize_mode) == (1, 2, None, "minimize")
+    assert (back.concurrency, back.retries, back.max_seconds, back.optimize_mode) == (1, 2, None, None)
     assert (back.gpus_per_trial, back.trials_per_gpu, back.replicates, back.max_trials) == (None, 1, 1, None)
     assert (back.backend, back.target) == ("aml", PLACE)
     assert (workspace_of(back), storage_of(back), back.assessor) == (WORKSPACE, None, None)
