@@ -13,6 +13,7 @@ from amlc.config import load_experiment
 from amlc.errors import LockedError, UsageError
 from amlc.files import lock
 from amlc.folders import Folders
+from tests.conftest import need_data_filter
 
 
 @pytest.fixture
@@ -36,7 +37,8 @@ def saved(project, name="a.tar.gz"):
 
 @pytest.fixture
 def elsewhere(make_project, monkeypatch):
-    """A folder on another machine."""
+    """A folder on another machine, which can unpack."""
+    need_data_filter()
     project = make_project("elsewhere")
     monkeypatch.chdir(project.root)
     return project
@@ -196,6 +198,7 @@ def test_one_that_is_too_large_is_not_unpacked(done, elsewhere, monkeypatch):
 
 
 def test_what_is_there_is_not_replaced(done):
+    need_data_filter()
     saved(done)
     with pytest.raises(UsageError, match=r"build/probe/ is there already"):
         load(done.root / "a.tar.gz", folders=done.folders)
@@ -217,3 +220,11 @@ def test_nothing_is_put_through_a_link_in_the_folder(done, elsewhere, monkeypatc
     with pytest.raises(UsageError, match="leads out of this folder"):
         load(done.root / "a.tar.gz", folders=elsewhere.folders)
     assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_python_that_cannot_unpack_safely_is_told_apart(done, make_project, monkeypatch):
+    saved(done)
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    monkeypatch.chdir(make_project("there").root)
+    with pytest.raises(UsageError, match=r"this Python cannot unpack archives safely\. Use 3\.10\.12, 3\.11\.4"):
+        load(done.root / "a.tar.gz", folders=Folders())

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conftest import need_data_filter
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "from-nni.md"
 SAME = "the same"
@@ -235,6 +237,7 @@ def export(fresh, done):
 
 
 def save_and_load(fresh, done):
+    need_data_filter()
     assert "moved, " in done.do("experiment save")
     other = done.root.parent / "other"
     other.mkdir()
