@@ -103,24 +103,20 @@ class BoundedSandbox(ImmutableSandboxedEnvironment):
 
     def counted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a filter or test that counts what it is given, and looks at it before."""
-        # What Jinja hands to it first: the context, the environment, or the context of evaluation.
-        kind = getattr(getattr(function, "jinja_pass_arg", None), "name", None)
+        # What Jinja hands to it first (the context, the environment) is no value; `wraps` keeps the
+        # mark that it is wanted.
+        first = 1 if hasattr(function, "jinja_pass_arg") else 0
 
         @wraps(function)
-        def bounded(context: Context, *given: Any, **named: Any) -> Any:
-            given = _taken(name, given)
+        def bounded(*everything: Any, **named: Any) -> Any:
+            given = _taken(name, everything[first:])
             self._meter.charge(_CALL)
             for value in (*given, *named.values()):
                 self._meter.weigh(value)
             self._look(name, given, named)
-            first: dict[str, tuple[Any, ...]] = {
-                "context": (context,),
-                "eval_context": (context.eval_ctx,),
-                "environment": (context.environment,),
-            }
-            return self._sized(function(*first.get(kind or "", ()), *given, **named))
+            return self._sized(function(*everything[:first], *given, **named))
 
-        return pass_context(bounded)
+        return bounded
 
     def call(self, context: Context, called: Any, *given: Any, **named: Any) -> Any:
         # Jinja wraps `str.format`; what it wraps is the method.
