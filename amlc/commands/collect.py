@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -114,8 +115,12 @@ def fetch_history(manifest: Manifest, folders: Folders) -> None:
         jobs = dict.fromkeys(_ended(results, header.backend))
     for job in known:  # what they reported is on record; asking again costs calls
         jobs.pop(job, None)
-    if jobs and os.access(folders.ledger(header.experiment), os.W_OK):
-        with open_ledger(folders.ledger(header.experiment)) as ledger:
+    path = folders.ledger(header.experiment)
+    if jobs and not os.access(path, os.W_OK):
+        text = f"{path} cannot be written, so that the intermediate results of {len(jobs)} jobs "
+        warnings.warn(f"{text}are not fetched, and not shown.", RuntimeWarning, stacklevel=2)
+    elif jobs:
+        with open_ledger(path) as ledger:
             for job, metrics in backend.history(jobs):
                 ledger.append([history_fetched(job, at=time.time())], metrics, job=job)
 

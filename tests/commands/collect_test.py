@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 import pytest
 
@@ -31,7 +32,9 @@ def written(story):
 
 def test_incomplete_results_are_written_all_the_same(story, written):
     story.end(0, final=1.5)
-    with pytest.raises(IncompleteError, match=r"probe: 1 of 4 trials done.*The rows are written all the same\."):
+    with pytest.raises(
+        IncompleteError, match=r"probe: 1 of 4 trials done.*The rows are written all the same\."
+    ):
         written()
     assert [row["metric.default"] for row in story.rows] == ["1.5", "", "", ""]
 
@@ -61,7 +64,9 @@ AML = {
 @pytest.mark.parametrize("prices", [{}, {"c": 3.0}])
 def test_what_each_trial_cost_stands_in_columns_of_its_own(story, written, prices):
     job = {"resources": {"instance_count": 2}}
-    story.project.write(values=range(2), trainingService=AML, amlc={"prices": prices, "job": job}).compile()
+    story.project.write(
+        values=range(2), trainingService=AML, amlc={"prices": prices, "job": job}
+    ).compile()
     lost = {"status": Status.FAILED, "infrastructure": True}
     story.end(0, started=0.0, ended=1800.0, backend="aml", **lost)
     story.end(0, attempt=2, final=1, started=0.0, ended=3600.0, backend="aml")
@@ -95,7 +100,14 @@ class Elsewhere:
     def history(self, jobs):
         self.asked += jobs
         for job in jobs:
-            yield job, [Metric(trial=self.trials[job], kind="intermediate", sequence=0, value=0.5, at=1.0)]
+            yield (
+                job,
+                [
+                    Metric(
+                        trial=self.trials[job], kind="intermediate", sequence=0, value=0.5, at=1.0
+                    )
+                ],
+            )
 
     def _unused(self, *args, **kwargs):
         raise AssertionError
@@ -107,7 +119,9 @@ def test_the_history_of_ended_jobs_is_fetched_once(story, written, monkeypatch):
     elsewhere = Elsewhere()
     monkeypatch.setattr(module, "open_backend", lambda header, runs: elsewhere)
     jobs = [story.end(number, final=1.0) for number in range(3)]
-    elsewhere.trials = {job: entry.trials[0].id for job, entry in zip(jobs, story.entries, strict=False)}
+    elsewhere.trials = {
+        job: entry.trials[0].id for job, entry in zip(jobs, story.entries, strict=False)
+    }
     with story.project.ledger() as ledger:
         ledger.append([Event(kind="history", at=1.0, job=jobs[0])])
     for _ in range(2):
@@ -115,6 +129,18 @@ def test_the_history_of_ended_jobs_is_fetched_once(story, written, monkeypatch):
             written(history=True)
     assert elsewhere.asked == jobs[1:]
     assert [row["metric.default"] for row in story.rows] == ["0.5", "0.5"]
+
+
+def test_a_history_that_cannot_be_recorded_is_said_to_be_missing(story, written, monkeypatch):
+    """Otherwise an empty table would say that the trials reported nothing."""
+    elsewhere = Elsewhere()
+    monkeypatch.setattr(module, "open_backend", lambda header, runs: elsewhere)
+    story.end(0, final=1.0)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    said = r"the intermediate results of 1 jobs are not fetched, and not shown"
+    with pytest.raises(IncompleteError), pytest.warns(RuntimeWarning, match=said):
+        written(history=True)
+    assert elsewhere.asked == []
 
 
 def test_without_a_number_there_is_no_best_trial(story):
