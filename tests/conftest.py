@@ -69,6 +69,23 @@ def need_data_filter():
         pytest.skip("this Python's tarfile cannot unpack safely (3.10.12, 3.11.4 and later can)")
 
 
+def work(function) -> int:
+    """Return how many calls `function` makes: what it costs, on any machine and however busy that is."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
 def _wait_until(condition, timeout_s=20):
     """Return what `condition` returns as soon as that is true; fail when it takes too long."""
     deadline = time.monotonic() + timeout_s

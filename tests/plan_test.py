@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
@@ -17,6 +16,7 @@ from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, Real, Rec
 from amlc.names import JOB_NAME, attempt_name, job_name, slug
 from amlc.plan import adaptive, adopted, learns, plan, proposed, trial_id, upcoming
 from amlc.targets.local import LocalTarget
+from tests.conftest import work
 
 AB = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
 ENDLESS = (Real("lr", 0.0, 1.0), Integer("n", 1, 9))
@@ -286,10 +286,8 @@ def test_constraints_that_leave_nothing_of_a_grid_are_refused(constraints, path,
 
 
 def test_a_constraint_that_nothing_satisfies_ends_on_an_endless_space() -> None:
-    before = time.perf_counter()
     with pytest.raises(PlanError, match=r"100000 parameter sets in a row were excluded, the last by 'lr > 2'"):
         list(proposed(experiment(ENDLESS, tuner="Random", constraints=("lr > 2",), max_trials=1)))
-    assert time.perf_counter() - before < 20
 
 
 # --- budget and bounds -------------------------------------------------------------------------------------------------
@@ -345,11 +343,9 @@ def test_max_trials_cuts_and_a_smaller_space_ends_before() -> None:
 
 
 def test_the_first_job_of_an_endless_space_comes_at_once() -> None:
-    before = time.perf_counter()
     first = next(plan(experiment(ENDLESS, tuner="Random", max_trials=10**9)))
     assert first.trials[0].sequence == 0
     assert len(list(islice(proposed(experiment(ENDLESS, max_trials=None)), 100))) == 100
-    assert time.perf_counter() - before < 2
 
 
 @pytest.mark.parametrize("tuner", ["Random", "GridSearch"])
@@ -371,13 +367,15 @@ def test_an_open_loop_without_an_end_is_planned_as_far_as_there_is_room(tuner, c
 def test_what_was_read_of_an_endless_loop_is_not_gone_through_again() -> None:
     one = experiment(ENDLESS, tuner="Random")
     known: list[Trial] = []
-    before = time.perf_counter()
-    for _ in range(10):
-        known += upcoming(one, known, (), room=3000)
-    assert len(known) == 30_000
-    far = time.perf_counter()
-    known += upcoming(one, known, (), room=1)
-    assert time.perf_counter() - far < (far - before) / 10
+
+
+    def ask(room: int) -> None:
+        known.extend(upcoming(one, known, (), room=room))
+
+    for _ in range(3):
+        ask(3000)
+    assert len(known) == 9000
+    assert work(lambda: ask(1)) < 2 * len(known)  # a draw alone makes fifty calls
     assert known == list(islice(proposed(one), len(known)))
 
 

