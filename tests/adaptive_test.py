@@ -195,6 +195,20 @@ def test_replicates_are_one_parameter_set_for_the_tuner(learning):
     assert len({json.dumps(one) for one in found}) == 6
 
 
+@pytest.mark.parametrize("shape", [{}, {"trialsPerJob": 2}, {"replicates": 3}], ids=str)
+@pytest.mark.parametrize("tuner", [EVOLUTION, TPE], ids=lambda tuner: tuner["name"])
+def test_all_of_a_widened_space_is_run(learning, tuner, shape):
+    project = learning()
+    for values in ([1, 2], [0, 1, 2]):
+        space = {"x": {"_type": "choice", "_value": values}}
+        project.write(
+            PARABOLA, searchSpace=space, tuner=tuner, maxTrialNumber=30, trialConcurrency=4, amlc=shape
+        )
+        table = project.amlc("run", "experiment.yml").stdout
+        times = Counter(row["param.x"] for row in csv.DictReader(io.StringIO(table.decode())))
+        assert times == dict.fromkeys(map(str, values), shape.get("replicates", 1))
+
+
 def test_promotions_come_before_new_first_rungs(learning):
     hyperband = {"name": "Hyperband", "classArgs": {"optimize_mode": "minimize", "R": 9, "eta": 3}}
     project = learning(hyperband, trials=16)

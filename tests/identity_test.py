@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -143,6 +144,33 @@ def test_a_kill_changes_no_id(one, count, data) -> None:
     for sequence in again.keys() & lost.keys():
         if again[sequence].parameters == lost[sequence].parameters:
             assert again[sequence].id == lost[sequence].id
+
+
+@pytest.mark.parametrize("name", ["TPE", "Evolution", "ASHA", "Anneal"])
+@given(st.data())
+def test_after_an_edit_of_the_space_each_of_its_sets_is_run_once(name, data) -> None:
+    options = st.lists(st.integers(0, 4), min_size=1, unique=True)
+    one = experiment(
+        "two values",
+        name,
+        replicates=data.draw(st.integers(1, 3), "replicates"),
+        trials_per_job=data.draw(st.integers(1, 3), "trials per job"),
+        max_trials=99,
+    )
+    story = Story(one)
+    for _ in range(3):
+        values = tuple(data.draw(options, "values"))
+        story.one = replace(one, space=(Choice("x", values),))
+        for _ in range(data.draw(st.integers(0, 6), "rounds")):
+            story.jobs += story.follow(2)
+            story.results |= dict.fromkeys((trial.id for trial in story.known), 0.5)
+    while fresh := story.follow(2):
+        story.check([*story.jobs, *fresh])
+        story.jobs += fresh
+        story.results |= dict.fromkeys((trial.id for trial in story.known), 0.5)
+    runs = Counter(trial.parameters["x"] for trial in story.known)
+    assert set(values) <= set(runs)
+    assert set(runs.values()) == {one.replicates}
 
 
 @pytest.mark.parametrize("missing", [{1, 2}, {0, 2}, {0, 1}, {1}, {2}], ids=str)

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from amlc.model import Parameters, Record, Space
+from amlc.tuners import random
 from amlc.tuners.shared.random_sequence import sequence
 
 
@@ -26,9 +27,8 @@ def propose(
 
     Source: Li et al. 2020, "A system for massively parallel hyperparameter tuning".
     """
-    done = sum(not record.imported for record in history)
     drawn = filter(allowed, (parameters for _, parameters in sequence(space, seed)))
-    return islice(drawn, done, done + count)
+    return islice(random.behind(space, history, drawn), count)
 
 
 def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from amlc.model import Parameters, Record, Space
+from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
-from amlc.space.points import axes
+from amlc.space.points import axes, endless
 
 
 def propose(
@@ -22,14 +23,31 @@ def propose(
 ) -> Iterator[Parameters]:
     """Yield draws from `numpy.random.default_rng(seed)`, one number for each active axis.
 
-    Axes are drawn in depth-first order. Of `history` only its length counts: the sequence goes on
-    behind as many of its own parameter sets. `args` change nothing: the tuner's own `seed` is in
-    `seed` already.
+    Axes are drawn in depth-first order. The sequence goes on behind as many of its own parameter
+    sets as `history` has (see `behind`). `args` change nothing: the tuner's own `seed` is in `seed`
+    already.
     """
     # Here, because importing numpy takes as long as validating a file.
     from numpy.random import default_rng
 
-    space_axes = axes(space)
-    sequence = distinct(space, draws(default_rng(seed), space_axes))
+    drawn = distinct(space, draws(default_rng(seed), axes(space)))
+    return islice(behind(space, history, filter(allowed, drawn)), count)
+
+
+def behind(
+    space: Space, history: Sequence[Record], sequence: Iterator[Parameters]
+) -> Iterator[Parameters]:
+    """Yield what follows in the tuner's `sequence` behind its own trials of `history`.
+
+    A finite one has no parameter set of `history` again, imported ones included, and leaves none
+    out for ever: after an edit of the space, what it has passed over comes at its end.
+    """
     done = sum(not record.imported for record in history)
-    return islice(islice(filter(allowed, sequence), done, None), count)
+    if endless(space):
+        yield from islice(sequence, done, None)
+        return
+    tried = {canonical(record.parameters) for record in history}
+    passed_over = list(islice(sequence, done))  # and tried, unless the space was edited
+    for parameters in chain(sequence, passed_over):
+        if canonical(parameters) not in tried:
+            yield parameters

@@ -25,6 +25,7 @@ from amlc.space.points import (
     endless,
     locate,
 )
+from amlc.tuners import random
 from amlc.tuners.shared.failures import elsewhere
 from amlc.tuners.shared.feasibility import feasible
 
@@ -108,11 +109,13 @@ def propose(
     """
     settings = Settings.of(args)
     records = list(history)
-    startup = _startup(space, history, settings.n_startup_jobs, seed, allowed)
-    for parameters in islice(startup, count):
+    left = min(count, max(settings.n_startup_jobs - len(history), 0))
+    for parameters in random.propose(
+        space, history, count=left, seed=seed, args={}, allowed=allowed
+    ):
         yield parameters
         records.append(Record(parameters=parameters))
-    if len(records) < settings.n_startup_jobs:
+    if len(records) < len(history) + left:
         return
     for _ in range(len(history) + count - len(records)):
         following = _following(space, records, settings, seed, allowed)
@@ -172,27 +175,6 @@ class Settings:
 
         flat = min(self.linear_forgetting, count)
         return np.concatenate([np.linspace(1 / max(count, 1), 1, count - flat), np.ones(flat)])
-
-
-def _startup(
-    space: Space,
-    history: Sequence[Record],
-    jobs: int,
-    seed: int,
-    allowed: Callable[[Parameters], bool],
-) -> Iterator[Parameters]:
-    """Yield what is left of the start-up: the Random tuner's sequence.
-
-    In a finite space, what was imported is left out.
-    """
-    if len(history) >= jobs:
-        return iter(())
-    from numpy.random import default_rng
-
-    imported = [record.parameters for record in history if record.imported]
-    sequence = distinct(space, draws(default_rng(seed), axes(space)), imported)
-    done = len(history) - len(imported)
-    return islice(filter(allowed, sequence), done, jobs - len(imported))
 
 
 def _following(

@@ -363,6 +363,34 @@ def test_a_finite_space_is_exhausted_without_a_repetition(name, tuner, concurren
     assert len(set(map(canonical, seen))) == SIZE
 
 
+EDITS = {
+    "a value in front": ([1, 2], [0, 1, 2]),
+    "more of them": ([3, 1], [1, 2, 3, 4, 5, 6, 7]),
+    "another order": ([1, 2, 3], [3, 2, 1]),
+    "one for another": ([1, 2, 3], [2, 3, 4]),
+    "another type": ([1, 2, 3], [1.0, 2, "3"]),
+}
+
+
+@pytest.mark.parametrize("name", [n for n in TUNERS if n not in REPEAT and built_in(n).ahead is not None])
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("done", [1, None], ids=["one done", "all done"])
+def test_an_edited_space_is_exhausted_without_a_repetition(name, tuner, edit, concurrency, done) -> None:
+    def space(values: Sequence[Any]) -> Space:
+        other = {"_type": "choice", "_value": ["a", "b"]}
+        return parse({"other": other, "x": {"_type": "choice", "_value": values}})
+
+    before, after = EDITS[edit]
+    history = simulated(tuner, name, space(before), trials=done or 9, concurrency=concurrency)
+    if done is None:
+        assert len(history) == 2 * len(before)
+    seen = sets_of(simulated(tuner, name, space(after), trials=99, concurrency=concurrency, history=history))
+    assert len(set(map(canonical, seen))) == len(seen)
+    tried = {canonical(parameters) for parameters in seen}
+    assert tried >= {canonical({"other": other, "x": x}) for other in "ab" for x in after}
+
+
 @searching
 def test_constraints_make_a_finite_space_smaller(name, tuner) -> None:
     seen = sets_of(simulated(tuner, name, small(name), allowed=lambda p: p["choice"] != 2))

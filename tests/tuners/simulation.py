@@ -44,16 +44,17 @@ def simulate(
     finish: bool = True,
     failed: str | float = "worst",
     order: int | None = None,
+    history: Sequence[Record] = (),
 ) -> list[Record]:
     """Return the records of an experiment of at most `trials` trials, which end in an order of chance.
 
     As in `amlc run`, the tuner is asked for as many as there is room for whenever a trial ended. objective: None for a
-    trial that failed. finish: wait for the last ones, too. failed: `amlc.failedValue`. order: the seed of that chance, if it is
+    trial that failed. history: what ended before, of which none runs. finish: wait for the last ones, too. failed: `amlc.failedValue`. order: the seed of that chance, if it is
     not to be `seed`.
     """
     chance = random.Random(seed if order is None else order)
-    history: list[Record] = []
-    clock = 0
+    history = list(history)
+    clock = max((record.told or 0 for record in history), default=0)
     while True:
         running = [number for number, record in enumerate(history) if not record.status.ended]
         if room := min(concurrency - len(running), trials - len(history)):
