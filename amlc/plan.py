@@ -21,7 +21,6 @@ from amlc.names import job_id
 from amlc.space.canonical import canonical, canonical_json, digest_of, in_sets
 from amlc.space.points import inexhaustible
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.shared.failures import lessons
 
 # A folder with a million entries could not be removed in ten minutes.
 _FOLDER = 10_000
@@ -419,6 +418,8 @@ def _taught(experiment: Experiment, tuner: Tuner, records: Sequence[Record]) -> 
     """Return the records, with a value for what ended without one if tuner or user asks for it."""
     if not (tuner.by_value or experiment.include_intermediate_results):
         return records
+    from amlc.tuners.shared.failures import lessons  # for those that learn alone
+
     return lessons(
         records,
         maximize=experiment.tuner.class_args.get("optimize_mode") == "maximize",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from amlc.config.accepts import accepts
 from amlc.config.spelling import Config
 from amlc.config.wording import flow, show, wrong_type
 from amlc.errors import Problem, did_you_mean
@@ -18,6 +19,7 @@ from amlc.targets import names, target
 _CODES = {
     "type": "E-type",
     "minimum": "E-range",
+    "maximum": "E-range",
     "exclusiveMinimum": "E-range",
     "uniqueItems": "E-duplicate-item",
 }
@@ -54,22 +56,16 @@ def check_schema(config: Config) -> Config:
 
     The search space is left to `parse_space`; keys that depend on the target, to its `check`.
     """
-    from jsonschema import Draft202012Validator, validators
-
-    extend: Any = validators.extend
-    whole = Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: type(value) is int
-    )
-    validator = extend(Draft202012Validator, type_checker=whole)(_schema_of(config))
     data = config.data
     is_own_class = config.get("tuner", "className") is not None
     if isinstance(config.get("searchSpace"), Mapping) or is_own_class:
         data = {**data, "searchSpace": {}}
+    schema = _schema_of(config)
+    if accepts(schema, data):
+        return config
     checked = config
     incomplete: set[JsonPath] = set(_OWN_RULES)
-    errors = list(validator.iter_errors(data))
-    errors.sort(key=lambda error: [str(part) for part in error.absolute_path])
-    for error in errors:
+    for error in schema_errors(schema, data):
         path: JsonPath = tuple(error.absolute_path)
         if error.validator == "required":
             if path not in incomplete:
@@ -85,6 +81,22 @@ def check_schema(config: Config) -> Config:
             problem = config.problem(path, code, _sentence(config, path, error))
             checked = checked.without(_whole(path)).noted(problem)
     return checked
+
+
+def schema_errors(schema: Mapping[str, Any], data: object) -> list[Any]:
+    """Return jsonschema's errors (its `ValidationError`), sorted by their paths.
+
+    1.0 is no integer here, as in NNI.
+    """
+    from jsonschema import Draft202012Validator, validators
+
+    extend: Any = validators.extend
+    whole = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: type(value) is int
+    )
+    errors = list(extend(Draft202012Validator, type_checker=whole)(schema).iter_errors(data))
+    errors.sort(key=lambda error: [str(part) for part in error.absolute_path])
+    return errors
 
 
 def _is_annotated(path: JsonPath, value: object) -> bool:
@@ -165,6 +177,8 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
             example = hint or example
         case "minimum":
             expected = f"at least {limit}"
+        case "maximum":
+            expected = f"at most {limit}"
         case "exclusiveMinimum":
             expected = f"above {limit}"
     return f"{name} must be {expected or 'something else'}, got {found}.{example}"
