@@ -60,16 +60,19 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the nearest of `known`, or nothing when none is near.
-
-    Case does not count.
-    """
+def nearest(found: str, known: Iterable[str]) -> str | None:
+    """Return the one of `known` that may be meant, None when none is near; case does not count."""
     from difflib import get_close_matches
 
     by_fold = {name.lower(): name for name in known}
     near = get_close_matches(found.lower(), by_fold, n=1, cutoff=0.6)
-    return f" Did you mean '{by_fold[near[0]]}'?" if near else ""
+    return by_fold[near[0]] if near else None
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the nearest of `known`, or nothing when none is near."""
+    near = nearest(found, known)
+    return f" Did you mean '{near}'?" if near else ""
 
 
 def shorten(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from amlc.errors import Problem, Severity, did_you_mean, shorten
+from amlc.errors import Problem, Severity, nearest, shorten
 from amlc.model import Document, JsonPath, relocated
 
 Schema = Mapping[str, Any]
@@ -146,10 +146,15 @@ def _named(
     here = config.original(path)
     data: dict[str, Any] = {}
     spelling, problems = dict(config.spelling), []
+    meant: set[JsonPath] = set()
     for key, value in found.items():
         name = names.get(fold(key))
         if name is None:
-            problems.append(_unknown(config.document, here, key, level, schema))
+            elsewhere = _elsewhere(key, level, schema)
+            near = None if elsewhere else nearest(fold(key.replace("-", "")), level["properties"])
+            problems.append(_unknown(config.document, (*here, key), level, elsewhere, near))
+            if near is not None:
+                meant.add((*path, near))
             continue
         place = (*path, name)
         if place in spelling:
@@ -158,8 +163,10 @@ def _named(
         spelling[place] = (*here, key)
         if value is not None:  # as in NNI, null is not given
             data[name] = value
-    config = replace(config, spelling=spelling, problems=(*config.problems, *problems))
-    return config, data
+    # A name that is misspelled is not missing, too: one mistake, one problem.
+    broken = config.broken | (meant - spelling.keys())
+    problems = [*config.problems, *problems]
+    return replace(config, spelling=spelling, problems=tuple(problems), broken=broken), data
 
 
 def object_schema(node: Schema, schema: Schema) -> Schema | None:
@@ -181,17 +188,18 @@ def _two_spellings(document: Document, path: JsonPath, first: JsonPath) -> Probl
 
 
 def _unknown(
-    document: Document, here: JsonPath, key: str, level: Schema, schema: Schema
+    document: Document, path: JsonPath, level: Schema, elsewhere: str, near: str | None
 ) -> Problem:
-    """Return the error for a key that the schema does not know here, with the likeliest reason."""
+    """Return the error for a key that the schema does not know here, with the likeliest reason.
+
+    elsewhere: the hint that the key belongs to another object. near: the key that may be meant.
+    """
+    *here, key = path
     where = f"in '{here[-1]}'" if here else "at the top level"
-    hint = _elsewhere(key, level, schema) or did_you_mean(
-        key.replace("-", "").replace("_", ""), level["properties"]
-    )
+    hint = elsewhere or (f" Did you mean '{near}'?" if near else "")
     hint = hint or f" Allowed here: {', '.join(level['properties'])}."
-    return document.problem(
-        (*here, key), "E-unknown-key", f"unknown key '{shorten(key)}' {where}.{hint}", key=True
-    )
+    text = f"unknown key '{shorten(str(key))}' {where}.{hint}"
+    return document.problem(path, "E-unknown-key", text, key=True)
 
 
 def _elsewhere(key: str, level: Schema, schema: Schema) -> str:

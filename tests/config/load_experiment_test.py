@@ -400,6 +400,24 @@ def test_json_says_the_same_as_yaml(load: Load) -> None:
     assert load(text=json.dumps(yaml.safe_load(BASE), indent="\t"))[0] == plain
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["searchSpace", "trialCommand", "trialConcurrency", "maxTrialNumber", "tuner", "trainingService", "name"],
+)
+def test_a_name_that_is_misspelled_is_one_problem(load: Load, name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text=BASE.replace(f"{name}:", f"{name[:2]}x{name[2:]}:"))
+    (problem,) = caught.value.problems
+    assert problem.code == "E-unknown-key"
+    assert f"Did you mean '{name}'?" in problem.message
+
+
+def test_a_name_that_is_there_and_misspelled_beside_is_not_taken_away(load: Load) -> None:
+    with pytest.raises(ConfigError, match="unknown key 'tunerx'") as caught:
+        load("tunerx: {}", "tuner: {name: Randm}")
+    assert [problem.code for problem in caught.value.problems] == ["E-tuner-unknown", "E-unknown-key"]
+
+
 def test_relative_and_absolute_paths_give_the_same_experiment(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
