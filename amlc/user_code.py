@@ -10,14 +10,15 @@ import copy
 import importlib
 import importlib.util
 import inspect
+import os
 import random
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from amlc.errors import AmlcError, did_you_mean
 from amlc.model import Algorithm
@@ -26,6 +27,16 @@ _AMLC = Path(__file__).parent
 _PYTHON = (contextlib.__file__, importlib.__file__)
 _imported: dict[str, set[str]] = {}
 """The modules in each code directory that were imported for a class of it."""
+
+_ENVIRONMENT: Final = {
+    "NNI_MODE": "create",
+    "NNI_LOG_LEVEL": "info",
+    "NNI_INCLUDE_INTERMEDIATE_RESULTS": "false",
+    "NNI_TUNER_COMMAND_CHANNEL": "ws://amlc",
+}
+"""What NNI 3.0's manager sets for the process that runs such classes. Not SDK_PROCESS, which takes
+the trial's half from every `import nni`; and not its two folders, since a path of this machine
+could become part of parameters, and so of trial ids."""
 
 
 class UserCodeError(AmlcError):
@@ -37,9 +48,9 @@ class UserCodeError(AmlcError):
 class Stage:
     """Where the code of one object runs.
 
-    Its import path, its random numbers, and standard error for what it prints. `random`,
-    `numpy.random` and the generators of numpy that are made without a seed give the object the same
-    numbers in every process, and nothing that runs elsewhere notices.
+    Its import path, its environment, its random numbers, and standard error for what it prints.
+    `random`, `numpy.random` and the generators of numpy that are made without a seed give the
+    object the same numbers in every process, and nothing that runs elsewhere notices.
     """
 
     def __init__(self, algorithm: Algorithm, kind: str, *, seed: int) -> None:
@@ -78,7 +89,7 @@ class Stage:
         if self._is_open:
             yield
             return
-        with self._path(), self._random_numbers(), redirect_stdout(sys.stderr):
+        with self._path(), _environment(), self._random_numbers(), redirect_stdout(sys.stderr):
             self._is_open = True
             try:
                 yield
@@ -114,6 +125,25 @@ class Stage:
                 f"{self.where}: '{module_name}' has no class '{name}'.{did_you_mean(name, classes)}"
             )
         return found
+
+    def need_keywords(self, instance: Any, calls: Mapping[str, tuple[int, Sequence[str]]]) -> None:
+        """Refuse methods that take all of NNI's call but its keyword arguments.
+
+        So do those that were written for an NNI which had none.
+        calls: how many arguments, and which keywords, by the method's name. Raises UserCodeError
+        that names all of them.
+        """
+        old = []
+        for name, (count, keywords) in calls.items():
+            method: Any = getattr(instance, name, None)
+            if _takes(method, count) and not _takes(method, count, keywords):
+                taken = f"{name}{inspect.signature(method)}"
+                old.append(f"{taken} does not take {' and '.join(keywords)}")
+        if old:
+            raise UserCodeError(
+                f"{self.where}: it is written for an older NNI: {', '.join(old)}. "
+                "Add **kwargs to the parameters."
+            )
 
     def need_nni(self) -> None:
         """Import NNI, without what it writes to standard output.
@@ -151,8 +181,10 @@ class Stage:
                 warnings.simplefilter("ignore")
                 return importlib.import_module(name)
         except ModuleNotFoundError as err:
-            if err.name is None or not f"{name}.".startswith(f"{err.name}."):
-                raise  # of something that the user's module imports
+            if err.name is None:
+                raise
+            if not f"{name}.".startswith(f"{err.name}."):
+                raise UserCodeError(f"{self.where}: {_missing(err.name, err)}") from err
             raise UserCodeError(f"{self.where}: codeDirectory has no module '{err.name}'.") from err
         finally:
             new = {key for key in set(sys.modules) - before if _lies_in(key, directory)}
@@ -198,6 +230,56 @@ class Stage:
         finally:
             self._random, self._numpy = random.getstate(), np_random.get_state()  # noqa: NPY002
             _set(*outer)
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ.update(_ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _takes(method: Any, count: int, keywords: Sequence[str] = ()) -> bool:
+    try:
+        inspect.signature(method).bind(*range(count), **dict.fromkeys(keywords))
+    except ValueError:  # a callable that cannot be inspected
+        return True
+    except TypeError:
+        return False
+    return True
+
+
+def _missing(module: str, err: BaseException) -> str:
+    """Say in a line which module the user's code lacks, where it asks for it, and what to do."""
+    last = next(
+        frame
+        for frame in reversed(traceback.extract_tb(err.__traceback__))
+        if not (frame.filename.startswith("<frozen importlib") or frame.filename in _PYTHON)
+    )
+    place = f"{Path(last.filename).name}:{last.lineno} imports '{module}'"
+    if not module.startswith("nni."):
+        return f"{place}, which is not in codeDirectory, nor installed here."
+    return f"{place}, which NNI 3.0 does not have. {_moved(module)}"
+
+
+def _moved(module: str) -> str:
+    """Return where a module of older versions of NNI is now."""
+    if module in ("nni.protocol", "nni.runtime.protocol"):
+        return (
+            "CommandType is in nni.runtime.tuner_command_channel, and send(…) is self.send(…) now."
+        )
+    name = module.split(".")[1]
+    for package in ("nni.runtime", "nni.algorithms.hpo"):
+        if importlib.util.find_spec(f"{package}.{name}") is not None:
+            return f"It is {package}.{name} now."
+    return "The class needs a change."
 
 
 def _set(of_random: Any, of_numpy: Any) -> None:

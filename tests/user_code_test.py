@@ -1,5 +1,6 @@
 """The stage on which classes of the user's run; with tuners and assessors on it in their own custom_test.py."""
 
+import os
 import random
 import sys
 import textwrap
@@ -64,6 +65,16 @@ def test_its_folder_is_on_the_path_only_while_the_stage_is_open(stage, tmp_path)
     with one.kept_open(), one.kept_open():
         assert sys.path == [*before, str(tmp_path)]
     assert sys.path == before
+
+
+def test_it_finds_the_environment_of_nnis_dispatcher_while_the_stage_is_open(stage, monkeypatch):
+    monkeypatch.setenv("NNI_LOG_LEVEL", "mine")
+    before = dict(os.environ)
+    with stage().kept_open():
+        assert os.environ["NNI_TUNER_COMMAND_CHANNEL"].startswith("ws://")
+        assert os.environ["NNI_MODE"] == "create"  # nothing is ever resumed here
+        assert os.environ["NNI_LOG_LEVEL"] == "info"
+    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize(("method", "said"), [("fail", "KeyError: 'mine'"), ("leave", "SystemExit: 3")])

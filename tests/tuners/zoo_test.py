@@ -24,6 +24,7 @@ exit 0
 """
 
 CLASSES = '''
+    import os
     import random
 
     import nni
@@ -71,7 +72,7 @@ CLASSES = '''
         """An Advisor that ends a trial at the first report that is worse than all results, and steps from the best."""
 
         def __init__(self, spread=0.4):
-            super().__init__()
+            super().__init__(os.environ["NNI_TUNER_COMMAND_CHANNEL"])
             self.spread, self.best, self.count, self.heard = spread, None, 0, {}
 
         def handle_initialize(self, data):

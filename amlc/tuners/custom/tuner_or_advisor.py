@@ -51,7 +51,7 @@ def constructed(stage: Stage, space: Any) -> Side:
     """Return an instance of the user's class that knows the space, to be called on the open stage.
 
     What NNI would send over a web socket comes to the `Side` instead. Raises UserCodeError for a
-    class of no kind.
+    class of no kind, and for one that does not take NNI's arguments.
     """
     stage.need_nni()
     from nni.runtime import msg_dispatcher_base as base
@@ -80,7 +80,19 @@ def constructed(stage: Stage, space: Any) -> Side:
         raise UserCodeError(
             f"{stage.where} is neither a Tuner (nni.tuner.Tuner) nor an Advisor of NNI."
         )
+    stage.need_keywords(instance, _calls(instance))
     return _Tuner(instance, space, sent)
+
+
+def _calls(instance: Any) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Return NNI's calls of a Tuner that have keyword arguments, as `Stage.need_keywords` wants."""
+    from nni.tuner import Tuner
+
+    asked, several = (1, ("st_callback",)), "generate_multiple_parameters"
+    calls = {several: asked, "receive_trial_result": (3, ("customized", "trial_job_id"))}
+    if getattr(type(instance), several) is getattr(Tuner, several):
+        calls["generate_parameters"] = asked  # it hands on what it is called with
+    return calls
 
 
 def _receive(sent: _Sent, command: str, data: str) -> None:

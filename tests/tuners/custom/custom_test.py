@@ -583,12 +583,53 @@ def test_an_error_loses_nothing(project, space):
 
 
 def test_a_module_that_fails_to_import_shows_where(project, space):
-    project.write("import json\nimport not_there_at_all\n")
+    project.write("import json\nimport broken\n").write("import json\n1 / 0\n", "broken")
     with pytest.raises(UserCodeError) as caught:
         propose(project.tuner("mine.T"), space, [])
     assert "mine.py" in str(caught.value)
-    assert str(caught.value).endswith("ModuleNotFoundError: No module named 'not_there_at_all'")
+    assert str(caught.value).endswith("ZeroDivisionError: division by zero")
     assert "importlib" not in str(caught.value)
+
+
+# Third-party classes are written for what their author had installed, often an NNI of years ago.
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param(
+            "import not_there.at_all",
+            "imports 'not_there', which is not in codeDirectory, nor installed here.",
+            id="anything",
+        ),
+        pytest.param(
+            "from nni.msg_dispatcher_base import MsgDispatcherBase",
+            "imports 'nni.msg_dispatcher_base', which NNI 3.0 does not have. "
+            "It is nni.runtime.msg_dispatcher_base now.",
+            id="NNI 1's Advisor",
+        ),
+        pytest.param(
+            "from nni.protocol import CommandType, send",
+            "imports 'nni.protocol', which NNI 3.0 does not have. "
+            "CommandType is in nni.runtime.tuner_command_channel, and send(…) is self.send(…) now.",
+            id="NNI 1's channel",
+        ),
+        pytest.param(
+            "from nni.evolution_tuner.evolution_tuner import EvolutionTuner",
+            "imports 'nni.evolution_tuner', which NNI 3.0 does not have. "
+            "It is nni.algorithms.hpo.evolution_tuner now.",
+            id="NNI 1's tuner",
+        ),
+        pytest.param(
+            "from nni.multi_phase.multi_phase_tuner import MultiPhaseTuner",
+            "imports 'nni.multi_phase', which NNI 3.0 does not have. The class needs a change.",
+            id="what is gone",
+        ),
+    ],
+)
+def test_a_module_that_is_not_there_is_said_in_a_line(project, space, line, message):
+    project.write("import deeper\n").write(f"import json\n{line}\n", "deeper")
+    with pytest.raises(UserCodeError) as caught:
+        propose(project.tuner("mine.T"), space, [])
+    assert str(caught.value) == f"tuner mine.T ({project.folder}): deeper.py:2 {message}"
 
 
 @pytest.mark.parametrize(
@@ -604,6 +645,8 @@ def test_a_module_that_fails_to_import_shows_where(project, space):
         pytest.param("mine.Deep", {}, "it proposed 'n' = {'a': [inf]} in trial 0, which is no JSON value.", id="deep"),
         pytest.param("mine.Object", {}, "it proposed 'x' = {1} in trial 0, which is no JSON value.", id="no JSON"),
         pytest.param("mine.Quits", {}, "SystemExit: 3", id="exit"),
+        pytest.param("mine.Old", {}, "it is written for an older NNI: receive_trial_result(parameter_id, parameters, reward) does not take customized and trial_job_id, generate_parameters(parameter_id) does not take st_callback. Add **kwargs to the parameters.", id="NNI 1's arguments"),
+        pytest.param("mine.OldMany", {}, "it is written for an older NNI: generate_multiple_parameters(parameter_id_list) does not take st_callback.", id="NNI 1's arguments, several"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_said(project, space, name, arguments, message):
@@ -619,6 +662,12 @@ def test_what_cannot_be_used_is_said(project, space, name, arguments, message):
         def generate_parameters(self, *args, **kwargs): return {"x": {1}}
     class Quits(Hill):
         def generate_parameters(self, *args, **kwargs): raise SystemExit(3)
+    class Old(Hill):
+        def generate_parameters(self, parameter_id): return {"x": 0.5}
+        def receive_trial_result(self, parameter_id, parameters, reward): pass
+    class OldMany(Hill):
+        def generate_parameters(self, parameter_id): return {"x": 0.5}
+        def generate_multiple_parameters(self, parameter_id_list): return [self.generate_parameters(parameter_id_list[0])]
     """
     project.write(textwrap.dedent(CLASSES) + textwrap.dedent(more))
     with pytest.raises(UserCodeError) as caught:
