@@ -14,7 +14,7 @@ from amlc.user_code import Stage, UserCodeError
 _KEPT: Final = 256
 
 
-def assessor(algorithm: Algorithm) -> Assess:
+def assessor(algorithm: Algorithm, *, at_once: bool = False) -> Assess:
     """Return the user's class as an assessor: `class_name` in `code_directory`, an Assessor of NNI.
 
     For each answer an instance sees the trials one after another: of each completed one all results
@@ -22,11 +22,15 @@ def assessor(algorithm: Algorithm) -> Assess:
     running trial the first result, the first two, and so on to the last, whose answer it is. Trials
     that failed or were stopped it does not see. Results may be whatever the trial reported, not
     only numbers. `random` and numpy are seeded.
+    at_once: construct it now, so that one that cannot be used is known before any trial runs, and
+    the first trials need not wait for NNI's import.
 
     Raises UserCodeError with the class's own traceback when it fails, or answers neither
     AssessResult nor bool. Source: NNI 3.0, `runtime/msg_dispatcher.py`.
     """
     judge = _Judge(algorithm)
+    if at_once:
+        judge.see(())
 
     def assess(
         curve: Sequence[Any], completed: Sequence[Sequence[Any]], *, args: Mapping[str, Any]
@@ -49,7 +53,7 @@ class _Judge:
         self._running: dict[str, tuple[_Instance, bool]] = {}
 
     def stops(self, curve: Sequence[Any], completed: Sequence[Sequence[Any]]) -> bool:
-        self._see(completed)
+        self.see(completed)
         known = self._running.get(_text(curve))
         if known is not None:
             return known[1]
@@ -64,7 +68,7 @@ class _Judge:
         self._running[_text(curve)] = instance, stop
         return stop
 
-    def _see(self, completed: Sequence[Sequence[Any]]) -> None:
+    def see(self, completed: Sequence[Sequence[Any]]) -> None:
         """Let the base see what completed since the last time.
 
         A new one, if that was not all of it.

@@ -154,7 +154,7 @@ def _guides(
 
     experiment: one whose tuner proposes further jobs, None: there is none.
     """
-    assessor = _assessor(manifest)
+    assessor = _assessor(manifest, at_work=_is_at_work(manifest, ledger))
     if experiment is None:
         return Guides(assessor=assessor)
     experience = Experience(ledger, replicates=experiment.replicates)
@@ -257,7 +257,7 @@ def _compiled(
     return read_manifest(build.folder)
 
 
-def _assessor(manifest: Manifest) -> Assessor | None:
+def _assessor(manifest: Manifest, *, at_work: bool) -> Assessor | None:
     algorithm = manifest.header.assessor
     if algorithm is None:
         return None
@@ -267,7 +267,8 @@ def _assessor(manifest: Manifest) -> Assessor | None:
             return Assessor(assess, shown=_number, among_all=True)
         return Assessor(assess)
     folder = (manifest.folder / (algorithm.code_directory or "")).resolve()
-    own = custom.assessor(replace(algorithm, code_directory=folder))
+    # What is done needs no class that can be imported.
+    own = custom.assessor(replace(algorithm, code_directory=folder), at_once=at_work)
     return Assessor(partial(own, args=algorithm.class_args), shown=lambda value: value)
 
 

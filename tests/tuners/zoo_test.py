@@ -210,6 +210,22 @@ def test_an_error_of_a_class_names_the_trial_and_loses_nothing(make_project):
     assert project.starts == calm.starts
 
 
+def test_an_assessor_that_cannot_be_used_is_refused_before_any_trial_runs_and_not_after_the_last(make_project):
+    project = make_project("project")
+    (project.root / "classes").mkdir()
+    source = project.root / "classes" / "zoo.py"
+    source.write_text("import of_its_author\n" + textwrap.dedent(CLASSES))
+    project.write(TRIAL.format(stuck="0"), searchSpace={"x": {"_type": "choice", "_value": [0.9]}}, assessor=own("zoo.Patience"))
+    said = project.amlc("run", "experiment.yml", code=1).stderr
+    assert "zoo.py:1 imports 'of_its_author', which is not in codeDirectory, nor installed here." in said
+    assert project.starts == []
+    source.write_text(textwrap.dedent(CLASSES))
+    project.amlc("run", "experiment.yml")
+    source.unlink()
+    project.amlc("run", "experiment.yml")
+    assert len(project.starts) == 1
+
+
 @pytest.mark.parametrize(
     ("keys", "options", "line"),
     [
