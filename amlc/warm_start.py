@@ -42,17 +42,19 @@ class ImportedResults:
 
 
 def read_results_from(
-    path: Path, space: Space, *, name: str = "", metric: str | None = None
+    path: Path, space: Space | None, *, name: str = "", metric: str | None = None
 ) -> ImportedResults:
     """Read finished trials from a file or a folder; name, metric: as for `elsewhere.read`.
 
-    Those without a number as result are left out. Raises UsageError when it is neither, or when
-    none of its trials can be used.
+    space: None for one that only the user's class understands: all is taken then, as in NNI, but
+    of tables, whose cells are read by a space. Those without a number as result are left out.
+    Raises UsageError when it is neither, or when none of its trials can be used.
     """
     rows: list[tuple[Parameters, float]] = []
     unfit: list[str] = []
     numberless: list[str] = []
-    for one in fitting(read(path, space, name=name, metric=metric), space):
+    trials = read(path, space or (), name=name, metric=metric)
+    for one in trials if space is None else fitting(trials, space):
         value = scalar(one.final[0]) if one.final and one.status is Status.SUCCEEDED else None
         if value is None:
             numberless.append(one.where)

@@ -55,7 +55,9 @@ def _learn(experiment: Experiment, path: Path, metric: str | None, folders: Fold
             f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. "
             "Leave it out."
         )
-    results = read_results_from(path, experiment.space, name=experiment.name, metric=metric)
+    is_known = experiment.space or experiment.tuner.name is not None
+    space = experiment.space if is_known else None
+    results = read_results_from(path, space, name=experiment.name, metric=metric)
     with open_ledger(folders.ledger(experiment.name)) as ledger:
         is_new = record_results(ledger, results, at=time.time())
     return Learnt(path, len(results.rows), is_new, results.left_out)
