@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TIMEOUT_S
+
 FAULTS = Path(__file__).with_name("crash") / "faults.py"
 
 
@@ -71,7 +73,7 @@ def test_killing_a_part_of_a_job_is_seen_and_leaves_no_process(project, victim, 
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 if any(part.decode().endswith(victim) for part in command[:3]):
                     os.kill(pid, signal.SIGKILL)
-        submit.communicate(timeout=30)
+        submit.communicate(timeout=TIMEOUT_S)
     first = project.attempts()[0].latest
     assert first.exit_code == {"trial.sh": 137, "amlc_runner.py": 137, "supervise.sh": None}[victim]
     if victim == "trial.sh":
@@ -81,7 +83,7 @@ def test_killing_a_part_of_a_job_is_seen_and_leaves_no_process(project, victim, 
         assert first.infrastructure
         assert project.statuses() == ["succeeded", "succeeded"]
         assert submit.returncode == 0
-    wait_until(lambda: not project.processes(), 10)
+    wait_until(lambda: not project.processes())
 
 
 def test_killing_everything_at_random_moments_ends_in_a_complete_table(project, wait_until):
@@ -98,17 +100,17 @@ def test_killing_everything_at_random_moments_ends_in_a_complete_table(project, 
                     continue
             submit.kill()
     with project.start("submit", "--retry", "failed,missing") as submit:
-        submit.communicate(timeout=60)
+        submit.communicate(timeout=TIMEOUT_S)
     collected = rows(project, code=0 if submit.returncode == 0 else 4)
     if any(row["status"] == "unfinished" for row in collected):  # its kill was found only now, and was one too many
         assert submit.returncode == 1
         with project.start("submit", "--retry", "failed,unfinished") as submit:
-            submit.communicate(timeout=60)
+            submit.communicate(timeout=TIMEOUT_S)
         collected = rows(project, code=0 if submit.returncode == 0 else 4)
     assert [row["trial"] for row in collected] == project.trials
     assert all(row["status"] in ("succeeded", "failed") for row in collected)
     assert {row["trial"] for row in collected if row["status"] == "succeeded"} <= set(project.starts)
-    wait_until(lambda: not project.processes(), 10)
+    wait_until(lambda: not project.processes())
 
 
 def test_interrupt_says_so_leaves_the_jobs_alone_and_the_next_submit_takes_them_up(project, wait_until):
@@ -116,7 +118,7 @@ def test_interrupt_says_so_leaves_the_jobs_alone_and_the_next_submit_takes_them_
     with project.start("submit", start_new_session=True) as submit:
         wait_until(lambda: len(project.starts) == 2)
         os.killpg(submit.pid, signal.SIGINT)
-        _, err = submit.communicate(timeout=10)
+        _, err = submit.communicate(timeout=TIMEOUT_S)
     assert submit.returncode == 130
     assert err.decode().strip().startswith("error: interrupted. Jobs that were submitted go on")
     assert "Traceback" not in err.decode()
@@ -134,7 +136,7 @@ def test_interrupting_more_than_once_is_as_good_as_once(project, signals, wait_u
         for _ in range(signals):
             os.killpg(submit.pid, signal.SIGINT)
             time.sleep(0.002)
-        submit.communicate(timeout=10)
+        submit.communicate(timeout=TIMEOUT_S)
     assert submit.returncode in (130, -signal.SIGINT)
     project.amlc("submit")
     assert_complete(project)
@@ -143,7 +145,7 @@ def test_interrupting_more_than_once_is_as_good_as_once(project, signals, wait_u
 def test_two_submits_at_once_one_works_and_the_other_names_it(project):
     project.write("sleep 2", values=range(4)).compile()
     with project.start("submit") as one, project.start("submit") as other:
-        ended = {process.pid: (process.communicate(timeout=30)[1].decode(), process.returncode)
+        ended = {process.pid: (process.communicate(timeout=TIMEOUT_S)[1].decode(), process.returncode)
                  for process in (one, other)}  # fmt: skip
     (winner,) = [pid for pid, (_, code) in ended.items() if code == 0]
     (loser,) = [pid for pid, (_, code) in ended.items() if code != 0]

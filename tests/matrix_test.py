@@ -79,7 +79,7 @@ def run(project) -> None:
 def killed(project) -> None:
     count = random.Random(str(project.root)).randrange(1, COUNT)
     with project.start("run", "experiment.yml") as process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while process.poll() is None and len(project.starts) < count:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -61,17 +61,23 @@ def test_the_seeds_experiment_on_the_digits_runs_on_azure_as_on_this_machine(mak
     # One at a time: with more, what a proposal knows of the others depends on which of them ends first.
     text = config.read_text(encoding="utf-8").replace("trialConcurrency: 2", "trialConcurrency: 1")
     config.write_text(
-        text.replace("train.py", "train.py --epochs 4").replace("Number: 12", "Number: 8"), encoding="utf-8"
+        text.replace("train.py", "train.py --epochs 4").replace("Number: 12", "Number: 5"), encoding="utf-8"
     )
     there = project.amlc("run", "experiment.aml.yml")
-    assert "8 submitted, 8 of 8 trials done" in there.stderr
-    assert len(azure.jobs) == azure.job_puts == 8
+    assert "5 submitted, 5 of 5 trials done" in there.stderr
+    assert len(azure.jobs) == azure.job_puts == 5
     for folder in (".amlc", "build"):
         shutil.rmtree(project.root / folder)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where python3 has what the trials need
     here = project.amlc("run", "experiment.aml.yml", "--backend", "local", env={"PATH": path})
-    assert found(there) == found(here)
-    assert len({row["param.lr"] for row in found(here)}) == 8
+    assert len({row["param.lr"] for row in found(here)}) == 5
+    for one, other in zip(found(there), found(here), strict=True):
+        assert one.keys() == other.keys()
+        for name, text in one.items():
+            if name.startswith("metric."):  # a training of its own: the last digits are the processor's and its load's
+                assert float(text) == pytest.approx(float(other[name]), rel=1e-9)
+            else:
+                assert text == other[name]
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])

@@ -48,7 +48,7 @@ def test_jobs_that_were_made_by_hand_are_adopted(by_hand, together):
 def test_an_intent_is_answered_by_a_job_made_by_hand(make_azure, make_project):
     azure = make_azure()
     project = make_project(azure).write(values=range(2))
-    fault = azure.spoil(KillAt(1, after=False, method="PUT", path="/jobs/"))
+    fault = azure.spoil(KillAt(1, after=False, whole=True, method="PUT", path="/jobs/"))
     fault.pid, wait = project.start("submit")
     assert wait().returncode < 0
     run_sdk(azure, project.root, CREATE, "proxy")

@@ -15,6 +15,7 @@ from amlc.attempts import fold
 from amlc.folders import Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import read_manifest
+from tests.forking import load
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 240  # the machine may be busy
@@ -188,13 +189,7 @@ def _child(arguments, env, folder, out, err):
 
 
 def main():
-    import azure.ai.ml
-    import azure.identity
-    import azure.storage.blob  # noqa: F401
-
-    import amlc.cli
-    import amlc.targets.aml.making  # noqa: F401
-
+    load("azure.ai.ml", "azure.identity", "azure.storage.blob", "amlc.targets.aml.making", "amlc.targets.aml.backend")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
         arguments, env, folder = json.loads(line)

@@ -4,7 +4,9 @@ import os
 import re
 import signal
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 GARBAGE = b'{"value": [{"name": "cut off in the mid'
 
@@ -63,17 +65,31 @@ class Fault:
 
 
 class KillAt(Fault):
-    """No fault of the service: at the k-th call the client, whose process id is `pid`, is killed."""
+    """No fault of the service: at the k-th call the client, whose process id is `pid`, is killed.
 
-    def __init__(self, at, *, after, **rule):
+    whole: its child processes first; what makes the first job would try again, if the machine is busy and it lives on.
+    """
+
+    def __init__(self, at, *, after, whole=False, **rule):
         super().__init__(at=at, after=after, reset=True, **rule)
-        self.pid = None
+        self.pid, self.whole = None, whole
 
     def picks(self, method, target):
         if not super().picks(method, target):
             return False
-        os.kill(self.pid, signal.SIGKILL)
+        for pid in [*(_children(self.pid) if self.whole else ()), self.pid]:
+            os.kill(pid, signal.SIGKILL)
         return True
+
+
+def _children(parent):
+    """Return the ids of a process's child processes."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it is gone
+            if int(file.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(file.parent.name))
+    return found
 
 
 def throttle(**rule) -> Fault:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amlc.cli import process
+from tests.conftest import TIMEOUT_S
 
 COMMANDS = [
     "init",
@@ -243,7 +244,7 @@ def test_a_closed_pipe_is_no_traceback(project):
         ["collect", "--history"],
         ["report"],
     ):
-        with project.start(*command) as process:
+        with project.start(*command, pipesize=4096) as process:  # less than it writes, so that it finds it closed
             process.stdout.readline()
             process.stdout.close()
             err = process.stderr.read().decode()
@@ -268,7 +269,7 @@ def test_a_closed_pipe_is_no_traceback(project):
 )
 def test_a_full_disk_behind_stdout_is_a_clear_error(done, command):
     with open("/dev/full", "wb") as full, done.start(*command, stdout=full) as process:
-        err = process.communicate(timeout=30)[1].decode()
+        err = process.communicate(timeout=TIMEOUT_S)[1].decode()
     assert err.splitlines()[-1] == "error: input or output: No space left on device."
     assert process.returncode == 2
 
@@ -279,7 +280,7 @@ def test_a_full_disk_behind_stdout_is_a_clear_error(done, command):
 def test_without_stdout_there_is_no_traceback(done, command):
     words = [sys.executable, "-m", "amlc", *command]
     process = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *words], cwd=done.root, env=done.environ,
-                             stderr=subprocess.PIPE, text=True, timeout=30, check=False)  # fmt: skip
+                             stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S, check=False)  # fmt: skip
     assert "Traceback" not in process.stderr
     assert "Exception ignored" not in process.stderr
     assert process.returncode in (0, 1, 2, 4)

@@ -27,7 +27,7 @@ def test_cancel_ends_everything_and_the_submit_that_runs_submits_no_more(project
         in err.decode()
     )
     assert project.statuses() == ["canceled"] * 2 + ["pending"] * 4
-    wait_until(lambda: not project.processes(), 5)
+    wait_until(lambda: not project.processes())
 
 
 def test_cancel_without_a_submit_records_the_end_itself(project, wait_until):
@@ -36,7 +36,7 @@ def test_cancel_without_a_submit_records_the_end_itself(project, wait_until):
     wait_until(lambda: len(project.starts) == 2)
     project.amlc("cancel", "--all")
     assert project.statuses() == ["canceled", "canceled", "pending"]
-    wait_until(lambda: not project.processes(), 5)
+    wait_until(lambda: not project.processes())
 
 
 def test_cancel_of_one_trial_leaves_the_others_and_the_submit(project, wait_until):
@@ -75,7 +75,7 @@ def test_cancel_at_any_moment_of_a_submit_leaves_no_process_and_no_open_job(proj
             wait_until(lambda: len(project.starts) > started)  # noqa: B023
             project.amlc("cancel", "--all")
             submit.communicate(timeout=20)
-        wait_until(lambda: not project.processes(), 5)
+        wait_until(lambda: not project.processes())
         assert not [attempt for attempt in project.attempts() if attempt.working]
     assert {attempt.latest.status.value for attempt in project.attempts()} == {"canceled"}
 

@@ -163,7 +163,7 @@ def test_killed_and_gone_on_with_it_is_what_the_calm_run_is(make_project, wait_u
     assert ("early_stopped" in {status for _, status, _ in found}) == (stuck != "0")
     project = made("killed")
     with project.start("run", "experiment.yml") as run:
-        wait_until(lambda: len(project.starts) > keys["maxTrialNumber"] // 2, 60)
+        wait_until(lambda: len(project.starts) > keys["maxTrialNumber"] // 2)
         run.kill()
     assert len(project.starts) < keys["maxTrialNumber"]
     assert "does not propose the same" not in project.amlc("run", "experiment.yml").stderr

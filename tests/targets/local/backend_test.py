@@ -329,8 +329,7 @@ def test_cancel_ends_the_whole_tree_of_a_job_that_does_not_listen(here, project,
     h = here(f"{STUBBORN}sh -c 'trap \"\" TERM; sleep 600' &\n{DETACHED}\nwhile true; do sleep 1; done")
     (job,) = h.submit()
     wait_until(lambda: project.starts)
-    time.sleep(0.2)  # for the grandchildren to be there; their number is checked
-    assert len(project.processes()) > 5
+    wait_until(lambda: len(project.processes()) > 5)  # the grandchildren too
     h.backend.cancel([job])
     (seen,) = h.follow(job)
     assert (seen.status, seen.infrastructure) == (Status.CANCELED, False)

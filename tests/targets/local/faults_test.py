@@ -207,7 +207,7 @@ def strike(monkeypatch):
 def go_through(here, jobs, backend):
     """Submit both jobs and follow them to their end, as submit does; return the last that was said of each."""
     list(backend.submit([here.submission(0), here.submission(1)]))
-    seen, deadline = {}, time.monotonic() + 20
+    seen, deadline = {}, time.monotonic() + 60
     while any(job not in seen or not seen[job].status.ended for job in jobs):
         assert time.monotonic() < deadline, seen
         found = {one.job: one for one in backend.poll(jobs, timeout_s=1)}
