@@ -209,6 +209,7 @@ def test_every_module_imports_alone() -> None:
         "import os, sys, importlib\n"
         "import click, jinja2, jinja2.sandbox, numpy, pathspec, rich.console, sqlite3, yaml\n"
         "import azure.core.pipeline.transport, jsonschema\n"
+        "import concurrent.futures.process, difflib, multiprocessing.context, requests, statistics\n"
         "for name in sys.argv[1:]:\n"
         "    pid = os.fork()\n"
         "    if not pid:\n"

@@ -48,7 +48,7 @@ class Here:
 
     def follow(self, *jobs, backend=None):
         """Wait for the end of the jobs; return their observations in order."""
-        backend, seen, deadline = backend or self.backend, {}, time.monotonic() + 30
+        backend, seen, deadline = backend or self.backend, {}, time.monotonic() + 60
         while not all(job in seen and seen[job].status.ended for job in jobs):
             assert time.monotonic() < deadline, seen
             seen = {one.job: one for one in backend.poll(jobs, timeout_s=1)}
@@ -56,7 +56,7 @@ class Here:
 
     def follow_or_lose(self, job):
         """Wait for the end of a job; return its observation, or None if it turns out that it never began."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             assert time.monotonic() < deadline
             found = self.backend.poll([job], timeout_s=1)
