@@ -23,10 +23,9 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-_OURS = ("amlc.cli.command", "amlc.cli.process", "amlc.commands", "amlc.drive", "amlc.proposals", "amlc.targets.local.backend")
-# numpy's floor, and what `import nni` waits for; nni itself amlc has to load, as a user's class makes it.
-_THEIRS = ("jinja2.sandbox", "jsonschema", "rich.progress", "optuna", "pandas", "scipy.stats", "scipy.optimize", "json_tricks",
-           "requests", "typeguard", "cloudpickle", "sklearn.ensemble", "hyperopt")  # fmt: skip
+# What amlc loads when it is needed, and what `import nni` waits for; that itself is part of what amlc does.
+_THEIRS = ("jinja2.sandbox", "jsonschema", "rich.progress", "optuna", "pandas", "scipy.stats", "scipy.optimize",
+           "json_tricks", "requests", "typeguard", "cloudpickle")  # fmt: skip
 _AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "LD_")
 _LONGEST = 1 << 20
 
@@ -139,11 +138,17 @@ def _fork(arguments, environ, folder, out, err, status):
     return folder, arguments
 
 
+def _modules():
+    """Return the names of amlc's own modules; the runner is none, and Azure's client is for whoever asks for it."""
+    names = [path.relative_to(ROOT).with_suffix("").parts for path in sorted((ROOT / "amlc").rglob("*.py"))]
+    return [".".join(name) for name in names if name[1] not in ("runner", "__main__") and "aml" not in name]
+
+
 def load(*more):
     """Import what commands need, and `more`, once for all forks."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in (*_OURS, *_THEIRS, *more):
+        for name in (*_modules(), *_THEIRS, *more):
             with suppress(ImportError):  # of a library, which whoever needs it will say
                 importlib.import_module(name)
     gc.collect()
