@@ -113,7 +113,9 @@ def test_every_way_ends_with_every_trial(make_project, tuner, way, shape):
     if tuner == "own":
         (project.root / "tuner").mkdir()
         (project.root / "tuner" / "mine.py").write_text(OWN)
-    project.write(TRIAL, searchSpace=SPACE, tuner=TUNERS[tuner], maxTrialNumber=COUNT, amlc=SHAPES[shape])
+    abreast = 4 if way == "rounds in a loop" else 2  # each round costs three processes
+    keys = {"tuner": TUNERS[tuner], "maxTrialNumber": COUNT, "trialConcurrency": abreast, "amlc": SHAPES[shape]}
+    project.write(TRIAL, searchSpace=SPACE, **keys)
     if (tuner, shape) == ("PBT", "replicates"):
         assert (
             "replicates would overwrite each other's PBT checkpoints"
