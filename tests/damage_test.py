@@ -137,6 +137,46 @@ def test_a_manifest_that_lost_a_line_says_so(copy):
     assert any("its end, or one of its jobs, is damaged" in text for text in said)
 
 
+def test_each_bit_that_is_flipped_in_the_manifest_is_found(copy):
+    """Read alone: a manifest has thousands of bits."""
+    path = copy.folders.build / "probe" / "manifest.json"
+    whole = path.read_bytes()
+    entries = list(read_manifest(path.parent).entries())
+    lines = whole.splitlines(keepends=True)
+    first = lines.index(b'"jobs": [\n') + 1
+    of_jobs = range(len(b"".join(lines[:first])), len(b"".join(lines[: first + TRIALS])))
+    kept = []
+    for place in range(len(whole)):
+        bit = 1 << place % 8 if place in of_jobs else 1 << (place * 5 + 3) % 8
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        damage: dict[str, None] = {}
+        try:
+            left = list(read_manifest(path.parent).entries(damage=damage))
+        except AmlcError as err:
+            assert str(err).endswith(("ompile again.", "Compile the experiment first: amlc compile FILE."))
+            continue
+        assert damage, (place, bit)
+        assert all(entry in entries for entry in left)
+        kept.append(place)
+    # All other jobs are shown, but for the line end behind which the end begins.
+    assert [place for place in of_jobs if place not in kept] == [of_jobs[-1]]
+
+
+@pytest.mark.parametrize("part", ["header", "job", "end"])
+def test_compile_mends_a_flipped_bit_in_the_manifest(copy, part):
+    path = copy.folders.build / "probe" / "manifest.json"
+    whole = path.read_bytes()
+    place = {"header": whole.index(b"probe"), "job": whole.index(b'"sequence":1'), "end": whole.index(b'"counts": {') + 19}[part]
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    done = copy.amlc("status", code=4 if part == "job" else 2)
+    what = {"header": ": its header is damaged", "job": "this job is damaged", "end": ": its end is damaged"}[part]
+    assert f"{what}. Compile again." in done.stderr
+    assert bool(done.stdout) == (part == "job")
+    copy.amlc("compile", "experiment.yml")
+    assert path.read_bytes() == whole
+    copy.amlc("status")
+
+
 @pytest.mark.parametrize("column", ["kind", "job", "data"])
 def test_a_bit_that_is_flipped_in_a_value_is_found(copy, column):
     path = copy.folders.ledger("probe")
