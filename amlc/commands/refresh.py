@@ -5,12 +5,16 @@ Rebuild the ledger, and a build folder that is gone, from what the target rememb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from amlc.errors import BackendError, UsageError
-from amlc.folders import Folders
+from amlc.files import lock
+from amlc.folders import PATIENCE_S, Folders
 from amlc.manifest import FILE_NAME, Manifest
+from amlc.salvage import is_damaged, mended, put_in_place
 from amlc.targets import Rebuild, names
 from amlc.targets import target as target_named
 
@@ -20,11 +24,35 @@ def refresh(
 ) -> str:
     """Record every job that the target has and the ledger does not, with its results.
 
+    A damaged ledger is mended: what is whole in it stays, and the damaged file is kept beside it.
     Return in one line what that was. name: the experiment, as for `Folders.manifest`; it need not
     be compiled. backend: the target to ask, None for the experiment's. where: see `Rebuild`.
     """
     manifest = _compiled(folders, name)
-    return _rebuild(backend, manifest).refresh(manifest, name, where, folders)
+    rebuild = _rebuild(backend, manifest)
+    experiment = manifest.header.experiment if manifest else name
+    if experiment is None or not is_damaged(folders.ledger(experiment)):
+        return rebuild.refresh(manifest, name, where, folders)
+    with (
+        lock(folders.lock(experiment), patience_s=PATIENCE_S),
+        _apart(folders, experiment) as apart,
+    ):
+        said = rebuild.refresh(manifest, name, where, apart)
+        path, rebuilt = folders.ledger(experiment), apart.ledger(experiment)
+        new = rebuilt.with_name("mended.db")
+        mended(path, rebuilt, new)
+        kept = put_in_place(path, new)
+    return f"{said}; the ledger was damaged and is mended, {kept} is what it was"
+
+
+@contextmanager
+def _apart(folders: Folders, experiment: str) -> Iterator[Folders]:
+    """Give folders with a ledger of their own, and the same build folder and runs."""
+    with TemporaryDirectory(prefix=".refresh-", dir=folders.state) as state:
+        apart = Folders(folders.build, Path(state))
+        apart.ledger(experiment).parent.mkdir()
+        apart.runs(experiment).symlink_to(folders.runs(experiment).absolute())
+        yield apart
 
 
 def _compiled(folders: Folders, target: str | None) -> Manifest | None:
