@@ -90,6 +90,7 @@ class Ledger:
         self._tolerant = tolerant
         self._damage: dict[str, None] = {}
         self._damaged: set[str] = set()
+        self._is_torn = False
         self._sum = "NULL"  # of an older version
         with suppress(sqlite3.Error, UnicodeDecodeError):  # which the next query says
             if "sum" in _columns(connection):
@@ -104,9 +105,12 @@ class Ledger:
         return tuple(self._damage)
 
     @property
-    def damaged_jobs(self) -> frozenset[str]:
-        """The jobs of the records that a tolerant reader left out so far."""
-        return frozenset(self._damaged)
+    def damaged_jobs(self) -> frozenset[str] | None:
+        """The jobs of the records that a tolerant reader left out so far.
+
+        None: of any job some may be missing.
+        """
+        return None if self._is_torn else frozenset(self._damaged)
 
     def check(self, *, whole: bool = False) -> None:
         """Read all events, unless they are so many that it would take seconds; see `damage`.
@@ -265,10 +269,14 @@ class Ledger:
         if not self._tolerant:
             raise LedgerError(self._sentence(f"{what} is damaged")) from err
         self._damaged.add(str(job))
-        self.note(f"{what} is damaged")
+        self._note(f"{what} is damaged")
 
     def note(self, what: str) -> None:
-        """Add to `damage` what is wrong with this ledger."""
+        """Add to `damage` what is wrong with this ledger, beyond single records."""
+        self._is_torn = True
+        self._note(what)
+
+    def _note(self, what: str) -> None:
         if len(self._damage) < _MOST_NOTED:
             self._damage[self._sentence(what)] = None
 

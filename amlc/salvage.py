@@ -9,11 +9,13 @@ from heapq import merge
 from itertools import islice
 from pathlib import Path
 
+from amlc.events import EventKind
 from amlc.ledger import OF_TRIALS, Ledger, LedgerError, is_damage, open_ledger, read_ledger
 from amlc.model import MetricKind
 from amlc.names import JOB_NAME
 
 _PIECE = 1000  # events
+_OURS_ALONE = (EventKind.EARLY_STOP, EventKind.REPORTED)  # no target remembers them
 
 
 def is_damaged(path: Path) -> bool:
@@ -31,20 +33,18 @@ def mended(path: Path, rebuilt: Path, new: Path) -> None:
     """Write a ledger at `new` from the damaged one at `path` and the one at `rebuilt`.
 
     All attempts of a job come from `rebuilt` if that has one which is damaged or missing in the
-    other, and everything else is kept, as far as it can be read.
+    other, and everything else is kept, as far as it can be read. So is, of each job, what only the
+    ledger knew.
     """
     with _whole(path) as old, read_ledger(rebuilt) as fresh, open_ledger(new) as ledger:
-        remembered = fresh.jobs()
-        # Of what ended meanwhile, or whose end is what is damaged, the target knows the end.
-        known = _intended(old) - (old.working().keys() - fresh.working().keys()) if old else set()
-        damaged = old.damaged_jobs if old else frozenset()
-        again = {_identity(job) for job in remembered if job in damaged or job not in known}
+        again = {_identity(job) for job in fresh.jobs() - _sound(old, fresh)}
         # Nothing tells how a trial ended that was imported; it can be imported again.
-        lost = {job for job in damaged if JOB_NAME.fullmatch(job) is None}
+        lost = {job for job in _damaged(old) if JOB_NAME.fullmatch(job) is None}
         kept = (
             event
             for event in (old.events() if old else ())
-            if event.job not in lost and _identity(event.job) not in again
+            if event.job not in lost
+            and (event.kind in _OURS_ALONE or _identity(event.job) not in again)
         )
         anew = (event for event in fresh.events() if _identity(event.job) in again)
         events = merge(kept, anew, key=lambda event: event.at)
@@ -54,6 +54,20 @@ def mended(path: Path, rebuilt: Path, new: Path) -> None:
             source = fresh if _identity(job) in again else old
             if source is not None:
                 _copy_metrics(source, ledger, job)
+
+
+def _sound(old: Ledger | None, fresh: Ledger) -> set[str]:
+    """Return the jobs of which all is whole in the old ledger."""
+    if old is None or old.damaged_jobs is None:
+        return set()
+    # Not those of the index, which may have one whose intent is damaged.
+    jobs = {event.job for kind in OF_TRIALS for event in old.events(kind=kind)}
+    # Of what ended meanwhile, or whose end is what is damaged, the target knows the end.
+    return jobs - old.damaged_jobs - (old.working().keys() - fresh.working().keys())
+
+
+def _damaged(old: Ledger | None) -> frozenset[str]:
+    return (old.damaged_jobs if old else None) or frozenset()
 
 
 def put_in_place(path: Path, new: Path) -> Path:
@@ -82,11 +96,6 @@ def _whole(path: Path) -> Iterator[Ledger | None]:
         if ledger is not None:
             ledger.check(whole=True)
         yield ledger
-
-
-def _intended(ledger: Ledger) -> set[str]:
-    """Return the jobs whose intents are whole; the index may have others."""
-    return {event.job for kind in OF_TRIALS for event in ledger.events(kind=kind)}
 
 
 def _identity(job: str) -> str:
