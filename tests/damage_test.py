@@ -278,7 +278,9 @@ def test_a_ledger_of_which_a_job_is_damaged_keeps_all_that_is_whole(copy) -> Non
     rows_of(path, "UPDATE events SET data = 'x' WHERE kind = 'observed' AND job LIKE ?", f"%{copy.trials[1]}%")
     with read_ledger(path, tolerant=True) as ledger:
         sessions = list(ledger.events(kind="session"))
+    (path.parent / ".refresh" / "probe").mkdir(parents=True)  # of one that was killed
     assert "damaged-1.db is what it was" in copy.amlc("refresh").stderr
+    assert not (path.parent / ".refresh").exists()
     assert shown(copy.folders) == (before, [])
     with open_ledger(path) as ledger:
         assert list(ledger.events(kind="session")) == sessions

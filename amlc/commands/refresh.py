@@ -1,14 +1,15 @@
 """`amlc refresh`.
 
-Rebuild the ledger, and a build folder that is gone, from what the target remembers.
+Rebuild a ledger that is lost or damaged, and a build folder that is gone, from what the target
+remembers.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from amlc.errors import BackendError, UsageError
 from amlc.files import lock
@@ -48,11 +49,14 @@ def refresh(
 @contextmanager
 def _apart(folders: Folders, experiment: str) -> Iterator[Folders]:
     """Give folders with a ledger of their own, and the same build folder and runs."""
-    with TemporaryDirectory(prefix=".refresh-", dir=folders.state) as state:
-        apart = Folders(folders.build, Path(state))
-        apart.ledger(experiment).parent.mkdir()
+    apart = Folders(folders.build, folders.ledger(experiment).with_name(".refresh"))
+    shutil.rmtree(apart.state, ignore_errors=True)  # of one that was killed; the lock is held
+    try:
+        apart.ledger(experiment).parent.mkdir(parents=True)
         apart.runs(experiment).symlink_to(folders.runs(experiment).absolute())
         yield apart
+    finally:
+        shutil.rmtree(apart.state, ignore_errors=True)
 
 
 def _compiled(folders: Folders, target: str | None) -> Manifest | None:
