@@ -49,18 +49,22 @@ ALTER TABLE events ADD COLUMN sum INTEGER;
 ALTER TABLE metrics ADD COLUMN sum INTEGER;
 """
 _ENDS = ", ".join(f"'{status.value}'" for status in Status if status.ended)
-# An intent after which neither an end nor that it was void is recorded.
+_OTHERS = ", ".join(f"'{kind.value}'" for kind in EventKind if kind is not EventKind.INTENT)
+# An intent after which neither an end nor that it was void is recorded. What is of no kind that we
+# know may be one that is damaged, which must not hide a job at work.
 _WORKING = f"""
-SELECT DISTINCT job FROM events AS intent WHERE kind = 'intent' AND NOT EXISTS (
+SELECT DISTINCT job FROM events AS intent WHERE kind NOT IN ({_OTHERS}) AND NOT EXISTS (
     SELECT 1 FROM events AS later
     WHERE later.job = intent.job AND later.number > intent.number AND (
         later.kind = 'void'
         OR (later.kind = 'observed' AND CASE WHEN json_valid(later.data)
             THEN json_extract(later.data, '$.status') END IN ({_ENDS}))))
 """  # noqa: S608 - no input
-_OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT)
+OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT)
 _MOST_CHECKED = 20_000  # events
 _MOST_NOTED = 20  # damaged records
+_MEND = "Mend it: amlc refresh; or put a backup in its place."
+_GO_ON = "What was recorded is kept; mend the cause and go on."
 _text = json.dumps
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _KINDS = {kind.value: kind for kind in EventKind}
@@ -85,6 +89,8 @@ class Ledger:
         self._path = path
         self._tolerant = tolerant
         self._damage: dict[str, None] = {}
+        self._damaged: set[str] = set()
+        self._is_torn = False
         self._sum = "NULL"  # of an older version
         with suppress(sqlite3.Error, UnicodeDecodeError):  # which the next query says
             if "sum" in _columns(connection):
@@ -98,22 +104,37 @@ class Ledger:
         """What a tolerant reader met and left out so far, in a sentence for each record."""
         return tuple(self._damage)
 
-    def check(self) -> None:
-        """Read all events, unless they are so many that it would take seconds; see `damage`."""
+    @property
+    def damaged_jobs(self) -> frozenset[str] | None:
+        """The jobs of the records that a tolerant reader left out so far.
+
+        None: of any job some may be missing.
+        """
+        return None if self._is_torn else frozenset(self._damaged)
+
+    def check(self, *, whole: bool = False) -> None:
+        """Read all events, unless they are so many that it would take seconds; see `damage`.
+
+        whole: however many they are.
+        """
         ((count,),) = list(self._read("SELECT count(*) FROM events", ())) or [(0,)]
-        if count <= _MOST_CHECKED:
+        if whole or count <= _MOST_CHECKED:
             for (found,) in self._read("PRAGMA integrity_check(3)", ()):
                 if found != "ok":
                     self.note(f"{shorten(str(found))}")
             indexed = set(self._read("SELECT trial, job FROM trials", ()))
             for event in self.events():
-                if event.kind in _OF_TRIALS:
+                if event.kind in OF_TRIALS:
                     for trial in event.data["trials"]:
                         if (trial["id"], event.job) not in indexed:
                             self.note(f"its index lacks trial {trial['id']}")
             for kind in MetricKind:
                 for _ in self.metrics(kind):
                     pass
+
+    def jobs(self) -> set[str]:
+        """Return the names of all jobs that ever were to be submitted."""
+        return {job for (job,) in self._read("SELECT DISTINCT job FROM trials", ())}
 
     def append(
         self, events: Iterable[Event], metrics: Iterable[Metric] = (), *, job: str = ""
@@ -185,7 +206,7 @@ class Ledger:
             try:
                 found[row[0], row[1]] = _metric(row).value
             except _UNREADABLE as err:
-                self._met(f"the final result of trial {row[1]} in job {row[0]}", err)
+                self._met(f"the final result of trial {row[1]} in job {row[0]}", row[0], err)
         return found
 
     @contextmanager
@@ -216,7 +237,7 @@ class Ledger:
             try:
                 metric = _metric(row)
             except _UNREADABLE as err:
-                self._met(f"a report of trial {row[1]} in job {row[0]}", err)
+                self._met(f"a report of trial {row[1]} in job {row[0]}", row[0], err)
             else:
                 yield row[0], metric
 
@@ -228,7 +249,8 @@ class Ledger:
             try:
                 event = _event(row)
             except _UNREADABLE as err:
-                self._met(f"event {row[0]} of job {row[3]}" if row[3] else f"event {row[0]}", err)
+                what = f"event {row[0]} of job {row[3]}" if row[3] else f"event {row[0]}"
+                self._met(what, row[3], err)
             else:
                 yield event
 
@@ -242,19 +264,24 @@ class Ledger:
                 raise
             self.note(f"it cannot be read to its end ({printable(str(err.__cause__))})")
 
-    def _met(self, what: str, err: Exception) -> None:
-        """Note that a record cannot be read, or raise that."""
+    def _met(self, what: str, job: object, err: Exception) -> None:
+        """Note that a record of a job cannot be read, or raise that."""
         if not self._tolerant:
             raise LedgerError(self._sentence(f"{what} is damaged")) from err
-        self.note(f"{what} is damaged")
+        self._damaged.add(str(job))
+        self._note(f"{what} is damaged")
 
     def note(self, what: str) -> None:
-        """Add to `damage` what is wrong with this ledger."""
+        """Add to `damage` what is wrong with this ledger, beyond single records."""
+        self._is_torn = True
+        self._note(what)
+
+    def _note(self, what: str) -> None:
         if len(self._damage) < _MOST_NOTED:
             self._damage[self._sentence(what)] = None
 
     def _sentence(self, what: str) -> str:
-        return printable(f"{self._path}: {what}. Put a backup in its place, or remove the record.")
+        return printable(f"{self._path}: {what}. {_MEND}")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -274,14 +301,14 @@ class Ledger:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as err:  # its message may be no UTF-8
             text = f"{self._path}: {printable(str(err))}. "
-            text += "What was recorded is kept; mend the cause and go on."
+            text += _MEND if is_damage(err) else _GO_ON
             raise LedgerError(text) from err
 
 
 def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
     trials = []
     for event in events:
-        if event.kind in _OF_TRIALS:
+        if event.kind in OF_TRIALS:
             trials += [(trial["id"], event.job) for trial in event.data["trials"]]
     rows = (
         (float(one.at), _KINDS_TEXT.get(one.kind, one.kind), one.job, _compact(one.data))
@@ -393,7 +420,10 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
         try:
             connection = _reading(path, stack)
         except (OSError, sqlite3.Error, UnicodeDecodeError) as err:
-            raise LedgerError(f"{path}: {_reason(err)}. Is it a ledger of amlc?") from err
+            what = (
+                f"{path}: {_reason(err)}. Is it a ledger of amlc? {_MEND if is_damage(err) else ''}"
+            )
+            raise LedgerError(what.rstrip()) from err
         ledger = Ledger(connection, path, tolerant=tolerant)
         if tolerant and path.stat().st_size == 0:
             ledger.note("it is empty, as after a kill when it was made, or a damage")
@@ -433,6 +463,15 @@ def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
 def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
     connection = sqlite3.connect(name, isolation_level=None, timeout=30, uri=True)
     return stack.enter_context(closing(connection))
+
+
+def is_damage(err: BaseException | None) -> bool:
+    """Tell whether an error of SQLite's says that the file is no database, or not a whole one.
+
+    Others (a lock, a full disk, no permission) pass.
+    """
+    operational = isinstance(err, sqlite3.OperationalError)
+    return isinstance(err, (sqlite3.DatabaseError, UnicodeDecodeError)) and not operational
 
 
 def _reason(err: Exception) -> str:

@@ -1,6 +1,8 @@
 """The manifest.
 
-What a build folder holds, one job a line, so that it can be read and reviewed in any size.
+What a build folder holds, one job a line, so that it can be read and reviewed in any size. Each
+line of a job, the header and the end have a checksum, `sum`, of their bytes: a bit that a disk
+flipped is found, and costs the job of its line at the most.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from amlc import files
 from amlc.errors import AmlcError, UsageError, printable
 from amlc.model import Algorithm, Trial
 
 FILE_NAME = "manifest.json"
-_FORMAT = 3
+_FORMAT = 4
 _OPEN = '"jobs": ['
 _CLOSE = "],"
-_COUNT = re.compile(rb'"counts": \{"jobs": (\d{1,18}),')
+_COUNTS = re.compile(rb'"counts": \{"jobs": (\d{1,18}), "trials": (\d{1,18}), ')
+_SUM_OF_LINE = re.compile(rb',"sum":"([0-9a-f]{8})"\}\n')
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price")
 
@@ -94,7 +98,8 @@ def head_lines(header: Header) -> str:
             del values[name]
     values.get("assessor", {}).pop("search_space", None)  # which only tuners have
     text = json.dumps({"format": _FORMAT, **values}, indent=1, ensure_ascii=False, default=str)
-    return text.removesuffix("\n}") + f",\n{_OPEN}\n"
+    text = text.removesuffix("\n}") + ",\n"
+    return f'{text}"sum": "{_sum(text)}",\n{_OPEN}\n'
 
 
 def entry_line(entry: Entry, *, first: bool) -> str:
@@ -110,12 +115,18 @@ def entry_line(entry: Entry, *, first: bool) -> str:
         "sha256": entry.sha256,
         "trials": trials,
     }
-    return ("" if first else ",") + _compact(value) + "\n"
+    text = _compact(value).removesuffix("}")
+    return f'{"" if first else ","}{text},"sum":"{_sum(text)}"}}\n'
 
 
 def tail_lines(*, jobs: int, trials: int) -> str:
     """Return the manifest's text after the last job."""
-    return f'{_CLOSE}\n"counts": {{"jobs": {jobs}, "trials": {trials}}}\n}}\n'
+    counts = f'"counts": {{"jobs": {jobs}, "trials": {trials}, '
+    return f'{_CLOSE}\n{counts}"sum": "{_sum(counts)}"}}\n}}\n'
+
+
+def _sum(text: str) -> str:
+    return f"{crc32(text.encode()):08x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +164,7 @@ class Manifest:
         """
         for number, line in self._lines():
             try:
-                entry = None if number is None else _entry(json.loads(line.removeprefix(b",")))
+                entry = None if number is None else _entry(json.loads(_whole_line(line)))
             except (ValueError, KeyError, TypeError, RecursionError):
                 entry = None
             if entry is not None:
@@ -179,8 +190,8 @@ class Manifest:
                 count += 1
                 yield number, line
             # As it is now: while a submit is at work, jobs are added.
-            found = _COUNT.search(lines.read())
-            if found is None or int(found[1]) != count:
+            counted = _counts(lines.read())
+            if counted is None or counted[0] != count:
                 yield None, b""
 
 
@@ -191,12 +202,17 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / FILE_NAME
     try:
-        value = json.loads(_without_jobs(path))
+        head, tail = _without_jobs(path)
+        value = json.loads(head + tail)
         if value.pop("format") != _FORMAT:
             raise UsageError(f"{path}: written by another version of amlc. Compile again.")
-        counts = value.pop("counts")
-        value.pop("jobs")
-        return Manifest(folder, _header(value), _whole(counts["jobs"]), _whole(counts["trials"]))
+        counts = _counts(tail)
+        if counts is None or not _is_whole_head(head):
+            what = "its header" if counts else "its end"
+            raise UsageError(f"{path}: {what} is damaged. Compile again.")
+        for name in ("counts", "jobs", "sum"):
+            value.pop(name)
+        return Manifest(folder, _header(value), *counts)
     except FileNotFoundError as err:
         raise UsageError(
             f"{path}: there is no such file. Compile the experiment first: amlc compile FILE."
@@ -210,10 +226,33 @@ def read_manifest(folder: Path) -> Manifest:
         ) from err
 
 
-def _whole(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"a count is {value!r}")
-    return value
+def _whole_line(line: bytes) -> bytes:
+    """Return the JSON of a job's line. Raises ValueError when it is not as it was written."""
+    text = line.removeprefix(b",")
+    end = text.rfind(b',"sum":')
+    found = _SUM_OF_LINE.fullmatch(text, max(end, 0))
+    if found is None or int(found[1], 16) != crc32(text[:end]):
+        raise ValueError(line)
+    return text
+
+
+def _is_whole_head(head: bytes) -> bool:
+    """Tell whether the manifest's text before the first job is as it was written."""
+    text = head[: head.rfind(b'"sum": ')]
+    return head == text + f'"sum": "{crc32(text):08x}",\n{_OPEN}\n'.encode()
+
+
+def _counts(tail: bytes) -> tuple[int, int] | None:
+    """Return how many jobs and trials the end of a manifest counts.
+
+    None when it is not as it was written. tail: with or without the line that ends the jobs.
+    """
+    found = _COUNTS.search(tail)
+    if found is None:
+        return None
+    jobs, trials = map(int, found.groups())
+    whole = tail_lines(jobs=jobs, trials=trials).encode()
+    return (jobs, trials) if tail in (whole, whole.removeprefix(f"{_CLOSE}\n".encode())) else None
 
 
 def _header(value: dict[str, Any]) -> Header:
@@ -249,18 +288,19 @@ def add_entries(manifest: Manifest, entries: Sequence[Entry]) -> Manifest:
     return replace(manifest, jobs=jobs, trials=trials)
 
 
-def _without_jobs(path: Path) -> str:
-    kept: list[str] = []
-    inside = False
-    with path.open(encoding="utf-8") as lines:
+def _without_jobs(path: Path) -> tuple[bytes, bytes]:
+    """Return what stands before the first job, and what stands behind the last one."""
+    head: list[bytes] = []
+    tail: list[bytes] = []
+    with path.open("rb") as lines:
         for line in lines:
-            if line == _CLOSE + "\n":
-                inside = False
-            if not inside:
-                kept.append(line)
-            if line == _OPEN + "\n":
-                inside = True
-    return "".join(kept)
+            head.append(line)
+            if line == f"{_OPEN}\n".encode():
+                break
+        for line in lines:
+            if tail or line == f"{_CLOSE}\n".encode():
+                tail.append(line)
+    return b"".join(head), b"".join(tail)
 
 
 def _entry(value: dict[str, Any]) -> Entry:

@@ -137,6 +137,47 @@ def test_a_manifest_that_lost_a_line_says_so(copy):
     assert any("its end, or one of its jobs, is damaged" in text for text in said)
 
 
+def test_each_bit_that_is_flipped_in_the_manifest_is_found(copy):
+    """Read alone: a manifest has thousands of bits."""
+    path = copy.folders.build / "probe" / "manifest.json"
+    whole = path.read_bytes()
+    entries = list(read_manifest(path.parent).entries())
+    lines = whole.splitlines(keepends=True)
+    first = lines.index(b'"jobs": [\n') + 1
+    of_jobs = range(len(b"".join(lines[:first])), len(b"".join(lines[: first + TRIALS])))
+    kept, said = [], set()
+    for place in range(len(whole)):
+        bit = 1 << place % 8 if place in of_jobs else 1 << (place * 5 + 3) % 8
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        damage: dict[str, None] = {}
+        try:
+            left = list(read_manifest(path.parent).entries(damage=damage))
+        except AmlcError as err:
+            said.add(str(err).rpartition(". ")[2])
+            continue
+        assert damage, (place, bit)
+        assert all(entry in entries for entry in left)
+        kept.append(place)
+    assert said == {"Compile again.", "Delete the folder and compile again."}
+    # All other jobs are shown, but for the line end behind which the end begins.
+    assert [place for place in of_jobs if place not in kept] == [of_jobs[-1]]
+
+
+@pytest.mark.parametrize("part", ["header", "job", "end"])
+def test_compile_mends_a_flipped_bit_in_the_manifest(copy, part):
+    path = copy.folders.build / "probe" / "manifest.json"
+    whole = path.read_bytes()
+    place = {"header": whole.index(b"probe"), "job": whole.index(b'"sequence":1'), "end": whole.index(b'"counts": {') + 19}[part]
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    done = copy.amlc("status", code=4 if part == "job" else 2)
+    what = {"header": ": its header is damaged", "job": "this job is damaged", "end": ": its end is damaged"}[part]
+    assert f"{what}. Compile again." in done.stderr
+    assert bool(done.stdout) == (part == "job")
+    copy.amlc("compile", "experiment.yml")
+    assert path.read_bytes() == whole
+    copy.amlc("status")
+
+
 @pytest.mark.parametrize("column", ["kind", "job", "data"])
 def test_a_bit_that_is_flipped_in_a_value_is_found(copy, column):
     path = copy.folders.ledger("probe")
@@ -154,6 +195,96 @@ def test_a_result_in_which_a_digit_is_another_is_found(copy):
     rows, said = shown(copy.folders)
     assert any(f"the final result of trial {copy.trials[0]}" in text for text in said)
     assert rows[copy.trials[0]] == ("succeeded", {})
+
+
+@pytest.fixture
+def at_work(make_project, wait_until) -> Project:
+    """An experiment of which one trial has ended and two are at work."""
+    made = make_project("p")
+    made.write("[ $NNI_TRIAL_SEQ_ID = 0 ] || exec sleep 600", values=range(3), trialConcurrency=3).compile()
+    made.amlc("submit", "--no-wait")
+    wait_until(lambda: len(made.starts) == 3)
+    wait_until(lambda: b"succeeded" in made.amlc("status").stdout)
+    with closing(sqlite3.connect(made.folders.ledger("probe"))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return made
+
+
+def flipped(project: Project, kind: str, column: str, place: int) -> None:
+    """Flip a bit in a column of an event of that kind, of the last trial's job or, observed, of the first one's."""
+    trial = project.trials[0 if kind == "observed" else -1]
+    path = project.folders.ledger("probe")
+    with closing(sqlite3.connect(path)) as connection:
+        query = f"SELECT number, {column} FROM events WHERE kind = ? AND job LIKE ? ORDER BY number DESC"
+        (number, text), *_ = connection.execute(query, (kind, f"%{trial}%"))
+    text = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
+    rows_of(path, f"UPDATE events SET {column} = ? WHERE number = ?", text, number)
+
+
+def cut(project: Project, share: float) -> None:
+    path = project.folders.ledger("probe")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+
+
+def older(project: Project) -> None:
+    """A backup in its place, from before the last two jobs."""
+    path = project.folders.ledger("probe")
+    for trial in project.trials[1:]:
+        rows_of(path, "DELETE FROM events WHERE job LIKE ?", f"%{trial}%")
+        rows_of(path, "DELETE FROM trials WHERE trial = ?", trial)
+
+
+def lost(project: Project) -> None:
+    for path in project.folders.ledger("probe").parent.glob("ledger.db*"):
+        path.unlink()
+
+
+DAMAGES = {
+    **{f"intent, {column}": (lambda p, c=column: flipped(p, "intent", c, 3)) for column in ("kind", "job", "data")},
+    **{f"observed, {column}": (lambda p, c=column: flipped(p, "observed", c, 3)) for column in ("kind", "job", "data")},
+    "an id": lambda project: flipped(project, "intent", "data", 10),
+    **{f"cut at {share}": (lambda p, s=share: cut(p, s)) for share in (0, 0.01, 0.3, 0.7, 0.95)},
+    "lost": lost,
+    "an older one": older,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_cancel_on_a_damaged_ledger_says_so_and_works_after_refresh(at_work, wait_until, damage) -> None:
+    """It never says that it canceled while a job is at work: not a word of that, until the ledger is mended."""
+    DAMAGES[damage](at_work)
+    said = at_work.amlc("cancel", "--all", code=2).stderr
+    assert said.startswith("error: nothing was canceled")
+    assert said.count("\n") == 1
+    assert "ledger.db" in said
+    assert "amlc refresh" in said
+    assert "canceling" not in said
+    at_work.amlc("refresh")
+    assert "canceling 2 jobs with trials 1, 2" in at_work.amlc("cancel", "--all").stderr
+    wait_until(lambda: not at_work.processes(), 5)
+    assert at_work.statuses() == ["succeeded", "canceled", "canceled"]
+    starts = sorted(at_work.starts)
+    assert "0 submitted" in at_work.amlc("submit").stderr
+    assert sorted(at_work.starts) == starts
+
+
+def test_a_ledger_of_which_a_job_is_damaged_keeps_all_that_is_whole(copy) -> None:
+    """A trial whose run folder was removed too keeps its result, if not that is what is damaged."""
+    path = copy.folders.ledger("probe")
+    before, _ = shown(copy.folders)
+    shutil.rmtree(copy.run_folder(copy.trials[3]))
+    rows_of(path, "UPDATE metrics SET value = '1.4' WHERE trial = ?", copy.trials[0])
+    rows_of(path, "UPDATE events SET data = 'x' WHERE kind = 'observed' AND job LIKE ?", f"%{copy.trials[1]}%")
+    with read_ledger(path, tolerant=True) as ledger:
+        sessions = list(ledger.events(kind="session"))
+    (path.parent / ".refresh" / "probe").mkdir(parents=True)  # of one that was killed
+    assert "damaged-1.db is what it was" in copy.amlc("refresh").stderr
+    assert not (path.parent / ".refresh").exists()
+    assert shown(copy.folders) == (before, [])
+    with open_ledger(path) as ledger:
+        assert list(ledger.events(kind="session")) == sessions
+    assert "0 submitted" in copy.amlc("submit").stderr
 
 
 def mutated(content: bytes, chance: random.Random) -> bytes:

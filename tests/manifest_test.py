@@ -100,7 +100,7 @@ def test_no_manifest_is_a_clear_error(tmp_path) -> None:
         pytest.param(lambda text: "", id="empty"),
         pytest.param(lambda text: text[: len(text) // 2], id="cut short"),
         pytest.param(lambda text: "[]", id="another file"),
-        pytest.param(lambda text: text.replace('"format": 3', '"format": 2'), id="another version"),
+        pytest.param(lambda text: text.replace('"format": 4', '"format": 3'), id="another version"),
         pytest.param(lambda text: text.replace('"retries"', '"tries"'), id="an unknown key"),
         pytest.param(lambda text: text.replace('"jobs": [', '"nothing": ['), id="no jobs"),
         pytest.param(lambda text: text.encode() + b"\xff", id="not UTF-8"),

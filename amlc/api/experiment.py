@@ -285,7 +285,7 @@ class Experiment(NniNames):
         return len(cancel(self._manifest, named, folders=self.folders).attempts)
 
     def refresh(self, *, backend: str | None = None, **where: str) -> str:
-        """Take up all jobs that the service has of this experiment.
+        """Take up all jobs that the target has of this experiment; mend a damaged ledger by them.
 
         Returns in one line what that was.
         where: `subscription`, `resource_group` and `workspace`, if nothing else says where that is.

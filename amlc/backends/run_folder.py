@@ -230,7 +230,7 @@ def how_it_ended(run: Path, *, canceled: bool) -> Observation | None:
     began = bool(begun(run))
     known = Known(
         code=code,
-        canceled=canceled or _is_there(run / "canceled"),
+        canceled=canceled or is_canceled(run),
         late=_is_there(run / "timed_out"),
         began=began,
         gone=_GONE if code is None else None,
@@ -240,6 +240,11 @@ def how_it_ended(run: Path, *, canceled: bool) -> Observation | None:
     end = _time_of(run / "exit_code") or max(times, default=None) or _time_of(run / LOG)
     seen = Observation(job=run.name, status=Status.FAILED, started=began_at, ended=end)
     return ended(seen, trials, outcomes, known)
+
+
+def is_canceled(run: Path) -> bool:
+    """Return whether somebody asked for the job's end."""
+    return _is_there(run / "canceled")
 
 
 def fetched(run: Path) -> Fetched:

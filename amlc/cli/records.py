@@ -67,7 +67,9 @@ def refresh(
     config: Path | None,
     **where: Any,
 ) -> None:
-    """Rebuild the ledger from the Azure ML workspace, and the build folder too when it is gone."""
+    """Rebuild a lost or damaged ledger from the Azure ML workspace, and the build folder too
+    when it is gone; that of an experiment on this machine from its run folders.
+    """
     from amlc.commands.refresh import refresh as run
 
     where["config"] = str(config) if config else None  # the other options go by their own names

@@ -14,8 +14,10 @@ from amlc.errors import UsageError
 from amlc.events import cancel_asked, stop
 from amlc.files import check_locks
 from amlc.folders import Folders
-from amlc.ledger import Ledger, open_ledger
+from amlc.ledger import Ledger, LedgerError, open_ledger, read_ledger
 from amlc.manifest import Manifest
+
+_OF_RUNS = "local"  # the target whose jobs have run folders
 
 
 def cancel(
@@ -28,14 +30,13 @@ def cancel(
     """Cancel the jobs of `trials` or, with None, all; then a submit that runs submits no more.
 
     Needs no lock, so that it works beside a submit, which sees the jobs end and records that.
-    Raises UsageError if nothing was submitted, or for a trial that is not there.
+    Raises UsageError if nothing was submitted, or for a trial that is not there; LedgerError, with
+    nothing canceled, when the ledger is lost or damaged: a job that it does not name would go on.
     """
     experiment = manifest.header.experiment
-    path = folders.ledger(experiment)
-    if not path.exists():
-        raise UsageError(f"{experiment}: nothing was submitted yet.")
     check_locks(folders.lock(experiment))
-    with open_ledger(path) as ledger:
+    _check_whole(manifest, folders, everything=trials is None)
+    with open_ledger(folders.ledger(experiment)) as ledger:
         if trials is None:
             # First, so that a submit that runs sees it after each job that is not in the list.
             ledger.append([stop(at=time.time())])
@@ -49,6 +50,47 @@ def cancel(
     with up_to_date(manifest, folders):
         pass  # records the end where no submit is there to do so
     return canceling
+
+
+def _check_whole(manifest: Manifest, folders: Folders, *, everything: bool) -> None:
+    """Raise LedgerError when the ledger may lack a job that is at work; UsageError without any.
+
+    everything: whether jobs of any trial count that only a run folder knows.
+    """
+    experiment = manifest.header.experiment
+    path = folders.ledger(experiment)
+    runs = {run.name for run in folders.runs(experiment).glob("*/")}
+    if not path.exists() or path.stat().st_size == 0:
+        if runs:
+            raise LedgerError(
+                _refused(
+                    f"{path} is lost, and {len(runs)} jobs were submitted", folders, experiment
+                )
+            )
+        lost = folders.advice("refresh", experiment)
+        raise UsageError(
+            f"{experiment}: nothing was submitted yet. If its ledger was lost: {lost}."
+        )
+    try:
+        with read_ledger(path, tolerant=True) as ledger:
+            ledger.check()
+            ledger.working()
+            damage = ledger.damage
+            unknown = runs - ledger.jobs() if everything else set()
+    except LedgerError as err:
+        raise LedgerError(f"nothing was canceled, and jobs may be at work: {err}") from err
+    if damage:
+        raise LedgerError(f"nothing was canceled, and jobs may be at work: {damage[0]}")
+    seen = backend_named(_OF_RUNS, manifest, folders).poll(unknown, timeout_s=0) if unknown else ()
+    if at_work := sorted(one.job for one in seen if not one.status.ended):
+        what = f"{at_work[0]} is at work, and {path} lacks it"
+        raise LedgerError(_refused(what, folders, experiment))
+
+
+def _refused(what: str, folders: Folders, experiment: str) -> str:
+    return (
+        f"nothing was canceled: {what}. Rebuild it first: {folders.advice('refresh', experiment)}."
+    )
 
 
 def _working(

@@ -1,16 +1,21 @@
 """`amlc refresh`.
 
-Rebuild the ledger, and a build folder that is gone, from what the target remembers.
+Rebuild a ledger that is lost or damaged, and a build folder that is gone, from what the target
+remembers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from amlc.errors import BackendError, UsageError
-from amlc.folders import Folders
+from amlc.files import lock
+from amlc.folders import PATIENCE_S, Folders
 from amlc.manifest import FILE_NAME, Manifest
+from amlc.salvage import is_damaged, mended, put_in_place
 from amlc.targets import Rebuild, names
 from amlc.targets import target as target_named
 
@@ -20,11 +25,38 @@ def refresh(
 ) -> str:
     """Record every job that the target has and the ledger does not, with its results.
 
+    A damaged ledger is mended: what is whole in it stays, and the damaged file is kept beside it.
     Return in one line what that was. name: the experiment, as for `Folders.manifest`; it need not
     be compiled. backend: the target to ask, None for the experiment's. where: see `Rebuild`.
     """
     manifest = _compiled(folders, name)
-    return _rebuild(backend, manifest).refresh(manifest, name, where, folders)
+    rebuild = _rebuild(backend, manifest)
+    experiment = manifest.header.experiment if manifest else name
+    if experiment is None or not is_damaged(folders.ledger(experiment)):
+        return rebuild.refresh(manifest, name, where, folders)
+    with (
+        lock(folders.lock(experiment), patience_s=PATIENCE_S),
+        _apart(folders, experiment) as apart,
+    ):
+        said = rebuild.refresh(manifest, name, where, apart)
+        path, rebuilt = folders.ledger(experiment), apart.ledger(experiment)
+        new = rebuilt.with_name("mended.db")
+        mended(path, rebuilt, new)
+        kept = put_in_place(path, new)
+    return f"{said}; the ledger was damaged and is mended, {kept} is what it was"
+
+
+@contextmanager
+def _apart(folders: Folders, experiment: str) -> Iterator[Folders]:
+    """Give folders with a ledger of their own, and the same build folder and runs."""
+    apart = Folders(folders.build, folders.ledger(experiment).with_name(".refresh"))
+    shutil.rmtree(apart.state, ignore_errors=True)  # of one that was killed; the lock is held
+    try:
+        apart.ledger(experiment).parent.mkdir(parents=True)
+        apart.runs(experiment).symlink_to(folders.runs(experiment).absolute())
+        yield apart
+    finally:
+        shutil.rmtree(apart.state, ignore_errors=True)
 
 
 def _compiled(folders: Folders, target: str | None) -> Manifest | None:

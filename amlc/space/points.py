@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -295,10 +296,13 @@ def coordinate_of(dimension: Dimension, value: Any) -> int | float | None:
         if dimension.branches:
             value = value.get("_name", _ABSENT) if isinstance(value, Mapping) else _ABSENT
         return next((i for i, option in enumerate(dimension.options) if _same(option, value)), None)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     if isinstance(dimension, Integer):
-        return int(value) - dimension.low if value in range(dimension.low, dimension.high) else None
+        is_one = value in range(dimension.low, dimension.high)  # never true of NaN
+        return int(value) - dimension.low if is_one else None
+    if not -sys.float_info.max <= value <= sys.float_info.max:  # an int may be beyond all floats
+        return None
     if dimension.constant:
         return 0 if value == dimension.a else None
     return _draw_of(dimension, value)

@@ -78,7 +78,8 @@ class Rebuild(Protocol):
     ) -> str:
         """Record what the target knows and the ledger does not; return in one line what that was.
 
-        manifest: what is compiled; None: nothing is, and the build folder is made again too. name:
+        manifest: what is compiled; None: nothing is, and the build folder is made again too, where
+        the target knows enough for that. name:
         the experiment's, if the user gave one. where: options of the command line that say where to
         look if nothing is compiled. Raises UsageError when they do not.
         """

@@ -263,3 +263,17 @@ def test_shared_storage_is_mounted_and_its_key_goes_nowhere_else(make_azure, mak
     for path in (project.root).rglob("*"):
         assert not path.is_file() or secret.encode() not in path.read_bytes(), path
     assert all(secret not in json.dumps(job.properties) for job in azure.jobs)
+
+
+def test_a_job_gets_of_the_environment_what_its_file_says(make_azure, make_project):
+    """As SECURITY.md says; the job file says what it gets, and nothing of amlc's own environment travels."""
+    azure = make_azure()
+    job = {"environment_variables": {"SAID": "in the file"}}
+    project = make_project(azure).write(values=range(1), script="env\nfinal 1.5", amlc={"job": job})
+    project.amlc("submit", env={"MY_TOKEN": "hunter2"})
+    logged = project.amlc("logs", "0").stdout
+    assert "SAID=in the file" in logged
+    assert "hunter2" not in logged
+    assert all("hunter2" not in repr(job.properties) for job in azure.jobs)
+    written = [path for folder in (project.folders.build, project.folders.state) for path in folder.rglob("*")]
+    assert [path for path in written if path.is_file() and b"hunter2" in path.read_bytes()] == []

@@ -29,6 +29,7 @@ WORKERS_KINDS = ("KILL", "GROUP", "STOP")
 """A compile worker has no files, only pipes, and those do not fail."""
 COLUMNS = ("lost", "doubled", "wrong exit", "traceback", "leftovers")
 """What can be wrong."""
+_PACKAGE = Path(run_folder.__file__).parents[1]
 _ENDS_WITHIN_S = 300  # of a busy machine
 STOPPED_S = 2.0
 """How long a suspended process stays so."""
@@ -238,7 +239,8 @@ def _struck(project: Project, what: Command, finding: Finding) -> tuple[int | No
         finding.note("wrong exit", "it hangs")
     if log.exists():
         finding.struck = log.read_text().replace(str(project.root), "").splitlines()[0].strip()
-    if b"Traceback" in err:
+    # `python -m` looks for amlc in the current folder first, and fails before there is any amlc; the command does not.
+    if b"Traceback" in err and str(_PACKAGE).encode() in err:
         finding.note("traceback", err.decode().strip().splitlines()[-1])
     if process.returncode == 0 and b"amlc: error" in err:
         finding.note("wrong exit", "exit 0 with an error")

@@ -187,6 +187,10 @@ def test_an_option_may_be_another_spelling_of_a_number() -> None:
         (Real("x", 1.0, 100.0, q=2.0, log=True), 8.05, False),
         (Real("x", 0.0, 5.0, q=1.0, normal=True), -3.0, True),
         (Real("x", 0.0, 5.0, q=1.0, normal=True), -3.2, False),
+        (Real("x", 0.0, 10.0), 10**400, False),  # beyond all floats
+        (Real("x", 0.0, 10.0), math.nan, False),
+        (Integer("x", 0, 5), math.nan, False),
+        (Integer("x", 0, 5), 4.0, True),
     ],
 )
 def test_what_lies_beside_the_grid_is_no_value(dimension, value, is_one) -> None:

@@ -19,7 +19,8 @@ from amlc.model import JobPart
 
 if TYPE_CHECKING:  # reading a file needs no back end
     from amlc.backends import Backend
-    from amlc.manifest import Header
+    from amlc.folders import Folders
+    from amlc.manifest import Header, Manifest
 
 SCHEMA: Final = None
 RUNS_ANY: Final = True
@@ -112,3 +113,12 @@ def open_backend(header: Header, runs: Path, *, parallel: int) -> Backend:
     from amlc.targets.local.backend import LocalBackend
 
     return LocalBackend(runs, header, os.environ)
+
+
+def refresh(
+    manifest: Manifest | None, name: str | None, where: Mapping[str, str | None], folders: Folders
+) -> str:
+    """Record every job of the experiment that only its run folder knows, with its results."""
+    from amlc.targets.local.rebuild import rebuild
+
+    return rebuild(manifest, name, folders)

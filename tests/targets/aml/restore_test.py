@@ -139,5 +139,5 @@ def test_without_a_word_of_where_to_look_it_asks(refreshed, tmp_path):
 
 def test_what_is_compiled_for_this_machine_names_no_workspace(project):
     project.write().compile()
-    err = project.amlc("refresh", code=2).stderr
+    err = project.amlc("refresh", "--backend", "aml", code=2).stderr
     assert err.startswith("error: nothing compiled here names a workspace, so say which: --subscription-id")

@@ -734,3 +734,14 @@ def test_signals_for_the_terminal_do_not_reach_the_jobs(here, project, wait_unti
     (project.root / "go").touch()
     assert h.follow(job)[0].status is Status.SUCCEEDED
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_trial_has_the_environment_of_who_started_it_and_no_other_file_gets_that(project):
+    """As SECURITY.md says: what it prints of that is its own."""
+    project.write("env", values=range(1)).compile()
+    project.amlc("submit", env={"MY_TOKEN": "hunter2"})
+    assert "MY_TOKEN=hunter2" in project.amlc("logs", "0").stdout.decode()
+    places = (project.folders.build, project.folders.state)
+    found = [path for place in places for path in place.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    log = project.run_folder(project.trials[0]) / "user_logs" / "std_log.txt"
+    assert [path for path in found if path.parent != log.parent] == []

@@ -1,0 +1,170 @@
+"""Rebuild what happened from the run folders alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from amlc.attempts import Attempt, fold
+from amlc.backends import Backend
+from amlc.backends.run_folder import is_canceled, started
+from amlc.backends.trials import trials_in
+from amlc.errors import UsageError
+from amlc.events import Event, cancel_asked, intent, observed, submitted
+from amlc.files import lock, read_bounded
+from amlc.folders import Folders
+from amlc.ledger import Ledger, open_ledger
+from amlc.manifest import Manifest
+from amlc.model import Observation, Trial
+from amlc.names import JOB_NAME
+from amlc.render.scalars import from_yaml
+from amlc.targets.local.backend import LocalBackend
+
+_MOST_BYTES = 10_000_000  # of a job's file
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A run folder: its job's name and id, which attempt it was, what it ran, and since when."""
+
+    job: str
+    id: str
+    number: int
+    revision: str
+    trials: tuple[Trial, ...]
+    sha256: str
+    at: float
+
+
+def rebuild(manifest: Manifest | None, name: str | None, folders: Folders) -> str:
+    """Do what `refresh` of `amlc.targets.Rebuild` promises.
+
+    The build folder is the compiler's to make again. What left no trace in a run folder stays lost:
+    that an assessor ended a job, which is `canceled` then, and what was imported.
+    """
+    if manifest is None:
+        what = f"'{name}'" if name else "the experiment"
+        raise UsageError(
+            f"{what} is not compiled, and run folders say nothing without that. Compile it first: "
+            "amlc compile FILE."
+        )
+    experiment = manifest.header.experiment
+    runs = folders.runs(experiment)
+    backend = LocalBackend(runs, manifest.header, os.environ)
+    folders.prepare_state()
+    with lock(folders.lock(experiment)), open_ledger(folders.ledger(experiment)) as ledger:
+        found = _in_order(_found(runs, manifest))
+        attempts = fold(ledger.events())
+        new = [one for one in found if one.job not in attempts]
+        seen = {one.job: one for one in backend.poll([one.job for one in new], timeout_s=0)}
+        new = [one for one in new if one.job in seen]  # the others never began
+        for one in new:
+            canceling = is_canceled(runs / one.job)
+            _record(ledger, backend, one, seen[one.job], attempts, is_canceled=canceling)
+    return f"{experiment}: {len(found)} run folders, {len(new)} of them new here"
+
+
+def _record(
+    ledger: Ledger,
+    backend: Backend,
+    one: _Found,
+    seen: Observation,
+    attempts: dict[str, Attempt],
+    *,
+    is_canceled: bool,
+) -> None:
+    """Append what a run folder says of its job, and take that up in `attempts`."""
+    fetched = backend.fetch(one.job) if seen.status.ended else None
+    if seen.begun is not None and len(one.trials) == 1:
+        seen = replace(seen, begun=None)  # its job says it
+    end = observed(seen, at=seen.ended or time.time(), outcomes=fetched.outcomes if fetched else ())
+    events = [
+        _intent(one, _losses(attempts.values(), one)),
+        submitted(one.job, at=one.at, url=None),
+    ]
+    if is_canceled:
+        events.append(cancel_asked(one.job, at=end.at))
+    events.append(end)
+    fold(events, attempts)
+    ledger.append(events, fetched.metrics if fetched else (), job=one.job)
+
+
+def _intent(one: _Found, losses: int) -> Event:
+    return intent(
+        one.job,
+        at=one.at,
+        identity=one.id,
+        attempt=one.number,
+        trials=one.trials,
+        revision=one.revision,
+        backend="local",
+        losses=losses,
+        sha256=one.sha256,
+    )
+
+
+def _losses(attempts: Iterable[Attempt], one: _Found) -> int:
+    return sum(
+        a.id == one.id and a.number < one.number and a.latest.infrastructure for a in attempts
+    )
+
+
+def _found(runs: Path, manifest: Manifest) -> Iterator[_Found]:
+    """Yield what each run folder of the experiment's says."""
+    compiled = {
+        entry.id: {trial.id: trial for trial in entry.trials} for entry in manifest.entries()
+    }
+    for run in sorted(runs.iterdir()) if runs.is_dir() else ():
+        match = JOB_NAME.fullmatch(run.name)
+        content = _content(run / "job.yml")
+        if match is None or content is None:
+            continue
+        trials = _trials(content)
+        # A trial could have written to its job's file, and must not speak for another one.
+        if match["id"] in compiled:
+            known = compiled[match["id"]]
+            trials = tuple(known[trial.id] for trial in trials if trial.id in known)
+        elif len(trials) == 1 and trials[0].id != match["id"]:
+            trials = ()
+        if not trials:
+            continue
+        revision = manifest.header.revision
+        yield _Found(
+            job=run.name,
+            id=match["id"],
+            number=int(match["number"] or 1),
+            revision=revision if revision.startswith(match["revision"]) else match["revision"],
+            trials=trials,
+            sha256=hashlib.sha256(content).hexdigest(),
+            at=started(run) or (run / "job.yml").stat().st_mtime,
+        )
+
+
+def _in_order(found: Iterable[_Found]) -> list[_Found]:
+    """Return the jobs as they were submitted, also where the clock was set back in between."""
+    least: dict[str, float] = {}
+    ordered = []
+    for one in sorted(found, key=lambda one: one.number):
+        at = least[one.id] = max(one.at, least.get(one.id, one.at))
+        ordered.append(replace(one, at=at))
+    return sorted(ordered, key=lambda one: (one.at, one.number))
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return read_bounded(path, _MOST_BYTES)
+    except OSError:
+        return None
+
+
+def _trials(content: bytes) -> tuple[Trial, ...]:
+    try:
+        return trials_in(from_yaml(content).get("environment_variables") or {})
+    except (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
+        return ()

@@ -1,0 +1,144 @@
+"""A lost or damaged ledger is made again from the run folders, and nothing runs twice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+
+import pytest
+
+from amlc.targets.local import rebuild
+
+GO = 'while [ ! -e "$PROBE/go" ]; do sleep 0.02; done\n'
+ODD_FAILS = '[ -e "$PROBE/again" ] || [ $((NNI_TRIAL_SEQ_ID % 2)) = 0 ] || exit 3\n'
+
+
+def rows(project, *options, code=0) -> list[dict[str, str]]:
+    table = project.amlc("collect", *options, code=code).stdout.decode()
+    return list(csv.DictReader(io.StringIO(table)))
+
+
+def lose(project) -> None:
+    for path in project.folders.ledger("probe").parent.glob("ledger.db*"):
+        path.unlink()
+
+
+def single(project, wait_until) -> None:
+    project.write("intermediate 1\n").compile().amlc("submit")
+
+
+def packed(project, wait_until) -> None:
+    project.write(ODD_FAILS, values=range(5), amlc={"trialsPerJob": 3}).compile().amlc("submit", code=1)
+    (project.root / "again").touch()
+    project.amlc("submit", "--retry", "failed")  # as parts of their packs
+
+
+def replicated(project, wait_until) -> None:
+    project.write(values=range(2), amlc={"replicates": 2}).compile().amlc("submit")
+
+
+def retried(project, wait_until) -> None:
+    project.write(ODD_FAILS).compile().amlc("submit", code=1)
+    (project.root / "again").touch()
+    project.amlc("submit", "--retry", "failed")
+
+
+def failed(project, wait_until) -> None:
+    project.write(ODD_FAILS).compile().amlc("submit", code=1)
+
+
+def canceled(project, wait_until) -> None:
+    project.write("[ $NNI_TRIAL_SEQ_ID = 0 ] || exec sleep 600", values=range(3), trialConcurrency=3).compile()
+    project.amlc("submit", "--no-wait")
+    wait_until(lambda: len(project.starts) == 3)
+    wait_until(lambda: rows(project, code=4)[0]["status"] == "succeeded")
+    project.amlc("cancel", "--all")
+
+
+def running(project, wait_until) -> None:
+    project.write(f"[ $NNI_TRIAL_SEQ_ID = 0 ] || {GO}", values=range(3), trialConcurrency=3).compile()
+    project.amlc("submit", "--no-wait")
+    wait_until(lambda: len(project.starts) == 3)
+    wait_until(lambda: rows(project, code=4)[0]["status"] == "succeeded")
+
+
+CASES = {one.__name__: one for one in (single, packed, replicated, retried, failed, canceled, running)}
+CODES = {"failed": (4, 1), "canceled": (4, 4), "running": (4, 0)}
+"""What `collect` exits with and, when the running trials may end, `run`."""
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("how", ["lost", "damaged"])
+def test_refresh_gives_the_rows_as_they_were_and_nothing_runs_twice(project, wait_until, name, how) -> None:
+    CASES[name](project, wait_until)
+    code, at_last = CODES.get(name, (0, 0))
+    before, history = rows(project, code=code), rows(project, "--history", code=code)
+    starts, ledger = sorted(project.starts), project.folders.ledger("probe")
+    if how == "lost":
+        lose(project)
+    else:
+        content = ledger.read_bytes()
+        ledger.write_bytes(content[: len(content) // 2])
+    said = project.amlc("refresh").stderr
+    assert said.startswith(f"probe: {len(list(project.folders.runs('probe').iterdir()))} run folders, ")
+    assert ("damaged and is mended" in said) == (how == "damaged")
+    assert rows(project, code=code) == before
+    assert rows(project, "--history", code=code) == history
+    assert "0 of them new here" in project.amlc("refresh").stderr
+    (project.root / "go").touch()
+    done = project.amlc("run", "experiment.yml", code=at_last)
+    assert "0 submitted" in done.stderr
+    assert sorted(project.starts) == starts
+    if name == "running":
+        assert [row["status"] for row in rows(project)] == ["succeeded"] * 3
+
+
+def test_what_is_at_work_is_canceled_after_refresh(project, wait_until) -> None:
+    running(project, wait_until)
+    lose(project)
+    project.amlc("refresh")
+    assert "canceling 2 jobs with trials 1, 2" in project.amlc("cancel", "--all").stderr
+    wait_until(lambda: not project.processes(), 5)
+    assert project.statuses() == ["succeeded", "canceled", "canceled"]
+
+
+def test_a_retry_after_refresh_is_the_next_attempt(project, wait_until) -> None:
+    failed(project, wait_until)
+    lose(project)
+    project.amlc("refresh")
+    (project.root / "again").touch()
+    assert "2 submitted" in project.amlc("submit", "--retry", "failed").stderr
+    assert sorted(attempt.number for attempt in project.attempts()) == [1, 1, 1, 1, 2, 2]
+
+
+
+def test_a_jobs_file_that_a_trial_wrote_speaks_for_no_other(project, wait_until) -> None:
+    """Nor is what is no run folder of ours read as one."""
+    project.write(values=range(2)).compile().amlc("submit")
+    first, second = project.trials
+    run = project.run_folder(first)
+    text = (run / "job.yml").read_text()
+    (run / "job.yml").write_text(text.replace(first, second))
+    shutil.copytree(run, run.with_name("a copy of mine"))
+    lose(project)
+    assert project.amlc("refresh").stderr == "probe: 1 run folders, 1 of them new here\n"
+    assert [row["status"] for row in rows(project, code=4)] == ["pending", "succeeded"]
+
+
+def test_without_a_build_folder_it_says_what_to_do(project) -> None:
+    project.write(values=range(1)).compile().amlc("submit")
+    shutil.rmtree(project.folders.build)
+    said = project.amlc("refresh", "probe", "--backend", "local", code=2).stderr
+    assert said == (
+        "error: 'probe' is not compiled, and run folders say nothing without that. "
+        "Compile it first: amlc compile FILE.\n"
+    )
+
+
+def test_attempts_are_in_order_where_the_clock_was_set_back() -> None:
+    def one(identity: str, number: int, at: float) -> rebuild._Found:
+        return rebuild._Found(f"{identity}-{number}", identity, number, "", (), "", at)
+
+    found = [one("a", 1, 50.0), one("a", 2, 10.0), one("b", 1, 20.0)]
+    assert [each.job for each in rebuild._in_order(found)] == ["b-1", "a-1", "a-2"]
