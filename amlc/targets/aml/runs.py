@@ -7,6 +7,7 @@ docstring.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -236,9 +237,10 @@ def _end(tag: str | None) -> tuple[int | None, float | None]:
     """Return the exit code in a runner's tag, and when it was said."""
     try:
         told = json.loads(tag or "")
-        return int(told["exit_code"]), float(told["at"])
+        end = int(told["exit_code"]), float(told["at"])
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None, None
+    return end if math.isfinite(end[1]) else (None, None)
 
 
 def _in_order(ended: float | None, said: float | None) -> bool:

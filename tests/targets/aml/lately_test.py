@@ -81,7 +81,10 @@ def test_the_end_may_be_in_the_same_millisecond():
     assert looked_up(client) == []
 
 
-@pytest.mark.parametrize("tag", ["", "0", "[]", "null", "{}", '{"exit_code": 0}', '{"exit_code": 0, "at": null}'])
+TAGS = ["", "0", "[]", "null", "{}", '{"exit_code": 0}', '{"exit_code": 0, "at": null}', '{"exit_code": 0, "at": NaN}']
+
+
+@pytest.mark.parametrize("tag", TAGS)
 def test_a_tag_that_cannot_be_read_says_nothing(tag):
     ended = run("a", end=None)
     ended["data"]["tags"].append({"key": "amlc.end", "value": tag})
