@@ -33,8 +33,8 @@ EXPLAINED = """\
 `amlc submit` beside the tests' control plane, which takes a share of the same cores; its list has {page} jobs a page.
 So many jobs run side by side and so many end each second, the oldest first or at random. Calls are those of `amlc` in
 all, the processor's time that of all its processes, the memory that of the largest. The last column is how many jobs
-ran, of those that could, from when all slots were first taken until the last job was created. Goals: 1.1 calls and
-5 ms a job, 150 MB.
+ran, of those that could, from when all slots were first taken until the last job was created. Goals, of 5,000 jobs: 1.1
+calls and 5 ms a job, 150 MB.
 """
 
 
@@ -70,6 +70,7 @@ def following_cost(loads: tuple[Load, ...] = LOADS) -> None:
         with tempfile.TemporaryDirectory() as folder:
             calls, cpu_ms, megabytes, running = _followed(load, Path(folder).resolve())
         verdict = "met" if calls <= 1.1 and cpu_ms <= 5 and megabytes <= 150 else "**missed**"
+        verdict = verdict if load.jobs >= 5_000 else ""  # of few, what is done once weighs too much
         print(f"| {load} | {calls:.3f} | {cpu_ms:.1f} | {megabytes:.0f} | {running:.0%} | {verdict} |", flush=True)
 
 
