@@ -117,10 +117,13 @@ def main() -> None:
             measure()
             os.chdir("/")
     sys.path.insert(0, str(ROOT))
+    from tests.bench_azure import following_cost
     from tests.bench_loop import loop_cost
 
     print()
     loop_cost()
+    print()
+    following_cost()
 
 
 def start_up() -> None:

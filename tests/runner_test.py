@@ -763,15 +763,19 @@ def test_parameters_and_metrics_go_to_mlflow(job, serve):
     }
 
 
-def results_tag(server):
-    """The value of the tag, which is sent once and last, or None."""
+def sent_tags(server):
+    """The values of the tags, which are sent once and last."""
     if not server.entries("tags"):
-        return None
-    (tag,) = server.requests[-1][2]["tags"]
-    assert server.entries("tags") == [tag]
-    assert tag["key"] == "amlc.results"
-    assert len(tag["value"]) <= 1000
-    return json.loads(tag["value"])
+        return {}
+    tags = server.requests[-1][2]["tags"]
+    assert server.entries("tags") == tags
+    assert all(len(tag["value"]) <= 1000 for tag in tags)
+    assert [tag["key"] for tag in tags] in (["amlc.results", "amlc.end"], ["amlc.results"], ["amlc.end"])
+    return {tag["key"]: json.loads(tag["value"]) for tag in tags}
+
+
+def results_tag(server):
+    return sent_tags(server).get("amlc.results")
 
 
 def told(*final, step=None, names=("default",), integers=(), whole=True):
@@ -813,6 +817,41 @@ def test_mlflow_is_told_what_is_the_final_result(job, serve, reports, expected):
     done = job.run(job.script(program), env=tracking(server), patch=FAST)
     assert (done.code, done.err) == (0, "")
     assert results_tag(server) == expected
+
+
+UNWRITABLE = 'mkdir "$NNI_SYS_DIR/result.json.part"; exit 0'
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "said"),
+    [
+        pytest.param("exit 0", {}, 0, id="well"),
+        pytest.param("exit 3", {}, 3, id="failed"),
+        pytest.param("sleep 60", {"AMLC_TRIAL_SECONDS": "1"}, 143, id="at its time limit"),
+        pytest.param(UNWRITABLE, {}, None, id="its result cannot be written"),
+        pytest.param("kill -TERM $PPID; sleep 60", {}, None, id="told to stop"),
+        pytest.param("kill -KILL $PPID", {}, None, id="killed"),
+        pytest.param("exit 0", {"AMLC_COMMAND": "1"}, None, id="refused"),
+        pytest.param("exit 0", {"RANK": "1", "WORLD_SIZE": "2"}, None, id="another rank"),
+    ],
+)
+def test_mlflow_is_told_last_with_which_code_the_runner_ends(job, serve, command, more, said):
+    server = serve(200)
+    before = time.time()
+    done = job.run(command, trials=[one_trial(parameters={"x": 1})], env={**tracking(server), **more}, patch=FAST)
+    if said is None:
+        assert "amlc.end" not in sent_tags(server)
+        assert done.code != 0 or "RANK" in more
+    else:
+        assert sent_tags(server)["amlc.end"]["exit_code"] == done.code == said
+        assert before <= sent_tags(server)["amlc.end"]["at"] <= time.time()
+
+
+@pytest.mark.parametrize(("command", "code"), [("exit 0", 0), ("exit $NNI_TRIAL_SEQ_ID", 1)])
+def test_the_code_of_a_pack_tells_of_all_of_it(job, serve, command, code):
+    server = serve(200)
+    assert job.run(command, trials=trials(2), env=tracking(server), patch=FAST).code == code
+    assert sent_tags(server)["amlc.end"]["exit_code"] == code
 
 
 def test_mlflow_batches_keep_to_the_limits(job, serve):

@@ -40,7 +40,11 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           apart: an object {trial id: {"final": [value] or [], "step": the final
                           result's step or null, "names": its metrics, "integers": those of them
                           that are, "whole": whether MLflow holds all of its reports as they were}},
-                          of trials that reported; no tag when none did, or it would be too long. On
+                          of trials that reported; no tag when none did, or it would be too long.
+                          With it, as the last of all that is sent, the tag amlc.end: an object
+                          {"exit_code": the runner's, "at": epoch seconds}; no tag when it was told
+                          to stop or could not write a result.json, or when no trial began. A run
+                          that ended earlier than `at` was ended by a trial, not with its job. On
                           Azure ML the token is renewed before it ends, by what
                           MLFLOW_EXPERIMENT_NAME or _ID say
 

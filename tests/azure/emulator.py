@@ -387,6 +387,8 @@ class Emulator:
                 return
         if self.metrics and not job.is_over:
             self.runs.log(job.name, self.metrics(job))
+        if not job.is_over:
+            self.runs.tell_end(job.name, 0)
         self.jobs.enter(job, "Completed")
 
     def hold(self, *phases: str) -> None:

@@ -37,7 +37,7 @@ _COMPARISONS = {
 
 @dataclass
 class Run:
-    """One MLflow run. A job's run takes its status and times from the job."""
+    """One MLflow run. A job's run takes its status and times from the job, once that is over; a trial may end it before."""
 
     run_id: str
     experiment: str
@@ -51,7 +51,13 @@ class Run:
     metrics: dict[str, list[dict]] = field(default_factory=dict)
 
     def current_status(self) -> str:
-        return _STATUSES.get(self.job.status, "SCHEDULED") if self.job else self.status
+        if self.job and (self.job.is_over or self.ended is None):
+            return _STATUSES.get(self.job.status, "SCHEDULED")
+        return self.status
+
+    def times(self) -> tuple[float | None, float | None]:
+        """Return when it began and ended."""
+        return (self.job.started, self.job.ended or self.ended) if self.job else (self.started, self.ended)
 
     def last(self, key: str) -> dict:
         """Return the last value of a metric: MLflow's order is step, time, value."""
@@ -71,6 +77,7 @@ class Runs:
 
     def __init__(self, *, most_results: int = 1000):
         self.most_results = most_results
+        self.forgets: set[str] = set()  # tags, as if nobody had set them
         self._runs: dict[str, Run] = {}
         self._experiments: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -104,6 +111,13 @@ class Runs:
                 entries = [_metric(key, value, now, step) for step, value in enumerate(values)]
                 self._runs[run_id].metrics.setdefault(key, []).extend(entries)
             self._tell_final(self._runs[run_id], metrics)
+
+    def tell_end(self, run_id: str, exit_code: int) -> None:
+        """Give a run of amlc's what its runner says last."""
+        with self._lock:
+            run = self._runs[run_id]
+            if (run.job.properties.get("environmentVariables") or {}).get("AMLC_TRIAL_0"):
+                _set_tag(run, "amlc.end", json.dumps({"exit_code": exit_code, "at": time.time()}))
 
     def _tell_final(self, run: Run, metrics: dict[str, list[float]]) -> None:
         trial = (run.job.properties.get("environmentVariables") or {}).get("AMLC_TRIAL_0") if run.job else None
@@ -221,6 +235,8 @@ class Runs:
         for metric in entries["metrics"]:
             _add_metric(run, metric)
         for tag in entries["tags"]:
+            if tag["key"] in self.forgets:
+                continue
             _set_tag(run, tag["key"], tag["value"])
         return {}
 
@@ -252,8 +268,7 @@ class Runs:
         return f"azureml://artifacts/ExperimentRun/dcid.{run.run_id}"
 
     def _view(self, run: Run) -> dict:
-        started = run.job.started if run.job else run.started
-        ended = run.job.ended if run.job else run.ended
+        started, ended = run.times()
         info = {
             "run_id": run.run_id,
             "run_uuid": run.run_id,
@@ -324,7 +339,7 @@ def _ordered(runs: list[Run], order: str) -> list[Run]:
         raise Bad(400, "INVALID_PARAMETER_VALUE", f"Ordering by {key!r} is not supported.")
 
     def at(run: Run) -> float | None:
-        start, end = (run.job.started, run.job.ended) if run.job else (run.started, run.ended)
+        start, end = run.times()
         return start if key == "start_time" else end
 
     timed = sorted((run for run in runs if at(run)), key=lambda run: at(run) or 0.0, reverse=direction.upper() == "DESC")
@@ -365,7 +380,7 @@ def _found(run: Run, kind: str, key: str) -> Any:
         return run.params.get(key)
     if kind == "metric":
         return float(run.last(key)["value"]) if key in run.metrics else None
-    started = (run.job.started if run.job else run.started) or 0
+    started = run.times()[0] or 0
     attributes = {"status": run.current_status(), "run_id": run.run_id, "run_name": run.name}
     attributes |= {"start_time": started * 1000}
     if key.lower() not in attributes:

@@ -184,9 +184,10 @@ def service(data: bytes) -> None:
     job = views.view({"name": "j", "properties": {"status": text, "environmentVariables": {"AMLC_TRIAL_0": text}}})
     str((job.status, job.limit_s, job.slim, views.trials_of(job), views.seconds_in(text)))
     views.cause({"error": {"error": {"code": "UserError", "message": text}}})
-    raw = {"info": {"run_id": "j"}, "data": {"tags": [{"key": runs.RESULTS_TAG, "value": text}]}}
+    raw = {"info": {"run_id": "j", "status": "FINISHED", "end_time": 1}, "data": {"tags": [{"key": key, "value": text} for key in (runs.RESULTS_TAG, runs.END_TAG)]}}
     raw["data"]["metrics"] = [{"key": text, "value": 1.0, "step": 1, "timestamp": 1}]
     run = runs._run(raw)
+    str((run.is_well, run.signs))
     trials = [Trial(name, number, {}) for number, name in enumerate(TRIALS)]
     for some in (trials, trials[:1]):
         list(runs.final_metrics(run, some))

@@ -103,7 +103,7 @@ def test_trials_of_a_pack_are_told_apart_by_name(sent):
     tracker = Tracker(sent, is_prefixed=True)
     for one in (trial("a"), trial("b")):
         tracker.log_metric(one, ("final", 0, {"loss": 1}), 0)
-    tracker.close(is_hurried=True)
+    tracker.close(None, is_hurried=True)
     assert [entry["key"] for entry in sent.of("metrics")] == ["a/loss", "b/loss"]
     (results,) = sent.results()
     assert {identifier: result["names"] for identifier, result in results.items()} == {"a": ["loss"], "b": ["loss"]}
@@ -126,7 +126,7 @@ def test_tag_says_whether_the_server_holds_everything(sent, values, integers, wh
     tracker, one = Tracker(sent, is_prefixed=False), trial()
     for sequence, value in enumerate(values):
         tracker.log_metric(one, ("intermediate", sequence, value), 0)
-    tracker.close(is_hurried=False)
+    tracker.close(None, is_hurried=False)
     (results,) = sent.results()
     assert (results["a"]["integers"], results["a"]["whole"]) == (integers, whole)
 
@@ -134,12 +134,12 @@ def test_tag_says_whether_the_server_holds_everything(sent, values, integers, wh
 def test_no_tag_is_better_than_half_a_tag(sent):
     tracker = Tracker(sent, is_prefixed=False)
     tracker.log_metric(trial(), ("final", 0, "x" * 1000), 0)
-    tracker.close(is_hurried=False)
+    tracker.close(None, is_hurried=False)
     assert sent.entries == [("closed", False)]
 
 
 def test_a_runner_that_saw_no_report_writes_no_tag(sent):
     tracker = Tracker(sent, is_prefixed=False)
     tracker.log_parameters(trial(lr=1))
-    tracker.close(is_hurried=False)
+    tracker.close(None, is_hurried=False)
     assert sent.of("tags") == []

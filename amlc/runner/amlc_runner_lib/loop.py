@@ -43,10 +43,15 @@ class Runner:
                 if process.advance(time.monotonic(), self._signals.stopped_by):
                     self._finish(process)
 
-    def close(self) -> None:
-        """Pass on what MLflow and the readers of the output were too slow for."""
+    def close(self, exit_code: int) -> None:
+        """Pass on what MLflow and the readers of the output were too slow for.
+
+        exit_code: the runner's, unless a result.json has yet to be written.
+        """
         if self._tracker:
-            self._tracker.close(is_hurried=bool(self._signals.stopped_by))
+            is_stopped = bool(self._signals.stopped_by)
+            is_certain = not is_stopped and all(trial.is_saved for trial in self._job.trials)
+            self._tracker.close(exit_code if is_certain else None, is_hurried=is_stopped)
         for echo in self._echoes:
             echo.close()
 

@@ -56,8 +56,10 @@ def _run_job(job: "Job", signals: Signals) -> int:
         raise
     for trial in job.trials:
         close_trial(trial, TERMINATED, "terminated before it started")
-    runner.close()
-    return EXIT_STOPPED if signals.stopped_by else exit_code_of(job.trials)
+    # Before the last words: what they say holds, though a signal may still come.
+    code = EXIT_STOPPED if signals.stopped_by else exit_code_of(job.trials)
+    runner.close(code)
+    return code
 
 
 def _run_what_is_asked_for(signals: Signals, trials: "list[Trial]") -> int:

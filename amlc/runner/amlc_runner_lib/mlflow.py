@@ -76,7 +76,8 @@ class Sender:
                 self._has_news.clear()
                 is_last = self._closing.wait(PAUSE_S)  # a moment for more of the same batch
                 for kind, limit in BATCH_LIMITS.items():
-                    self._send_queue(kind, limit)
+                    if kind != "tags" or is_last:  # they tell of all that was sent before
+                        self._send_queue(kind, limit)
                 if is_last:
                     return
         except Exception as error:  # noqa: BLE001 - tracking never fails a trial, whatever is wrong with it

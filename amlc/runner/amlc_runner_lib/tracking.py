@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 from .metrics import LARGEST_SEQUENCE
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 METRIC_NAMES = 50  # a run; Azure ML's limit
 RESULTS_TAG = "amlc.results"
+END_TAG = "amlc.end"
 TAG_LENGTH = 1000  # Azure ML's limit
 PARAM_LENGTH = 500
 KEY_LENGTH = 250
@@ -81,10 +83,10 @@ class Tracker:
         if kind == "final":
             result["final"], result["step"] = [value], step
 
-    def close(self, *, is_hurried: bool) -> None:
-        """Send the tag and what is left, for a few seconds at most.
+    def close(self, exit_code: "int | None", *, is_hurried: bool) -> None:
+        """Send the tags and what is left, for a few seconds at most.
 
-        is_hurried: the runner has to stop.
+        exit_code: the runner's, None while it is not certain. is_hurried: the runner has to stop.
         """
         try:
             text = json.dumps(self._results, separators=(",", ":"))
@@ -92,6 +94,9 @@ class Tracker:
             text = ""
         if self._results and 0 < len(text) <= TAG_LENGTH:
             self._sender.add("tags", {"key": RESULTS_TAG, "value": text})
+        if exit_code is not None:
+            end = json.dumps({"exit_code": exit_code, "at": time.time()})
+            self._sender.add("tags", {"key": END_TAG, "value": end})
         self._sender.close(is_hurried=is_hurried)
 
     def _key(self, trial: "Trial", name: str) -> str:

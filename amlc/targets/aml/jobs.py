@@ -41,8 +41,16 @@ _SAID = ("backend", "experiment", "revision", "target")
 class Submitter:
     """Creates the jobs of one experiment; what they share is registered with the first of them."""
 
-    def __init__(self, client: Client, header: Header, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        header: Header,
+        environ: Mapping[str, str],
+        note: Callable[[View], None] = lambda job: None,
+    ) -> None:
+        """note: told, in whatever thread, of each job as the service has it, where it says so."""
         self._client = client
+        self._note = note
         self._header = header
         self._storage = storage_of(header)
         self._environ = environ
@@ -183,7 +191,9 @@ class Submitter:
             "PUT", url, body=shape.pattern.body(values), headers=headers
         )
         response.raise_for_status()
-        return view(response.json()).url(self._client.tenant)
+        made = view(response.json())
+        self._note(made)
+        return made.url(self._client.tenant)
 
     def _create(self, submission: Submission, values: Mapping[str, Any]) -> Submitted:
         """Create one job; after an answer that says neither yes nor no, look if it is there."""
@@ -200,6 +210,7 @@ class Submitter:
                 # words it.
                 found = get_job(self._client, submission.job)
                 if found is not None:
+                    self._note(found)
                     return adopted(found, _sha256(submission.content), self._client.tenant, values)
                 if not again or attempt == _TRIES:
                     raise error from err
@@ -315,32 +326,20 @@ def get_job(client: Client, job: str) -> View | None:
 
 def list_jobs(client: Client, *, experiment: str | None = None) -> Iterator[View]:
     """Yield the workspace's jobs that amlc made, of one experiment or of all."""
-    for _, page in job_pages(client, experiment=experiment):
+    for page in job_pages(client, experiment=experiment):
         yield from page
 
 
-def job_pages(client: Client, *, experiment: str | None = None) -> Iterator[tuple[str, list[View]]]:
-    """Yield the same page by page, mostly the newest first; each is asked for when drawn.
-
-    With each comes the link that `page_views` reads again.
-    """
+def job_pages(client: Client, *, experiment: str | None = None) -> Iterator[list[View]]:
+    """Yield the same page by page, mostly the newest first; each is asked for when drawn."""
     # The service compares a tag by its key only, a property by its value too.
     params = {"api-version": JOBS_VERSION, "listViewType": "All", "tag": EXPERIMENT}
     if experiment is not None:
         params["properties"] = f"{EXPERIMENT}={experiment}"
     url = f"{client.scope}/jobs"
-    for link, page in client.arm.linked_pages(url, doing="list of jobs", params=params):
+    for page in client.arm.pages(url, doing="list of jobs", params=params):
         found = [view(resource) for resource in page]
-        yield (
-            link,
-            [job for job in found if experiment is None or job.tags.get(EXPERIMENT) == experiment],
-        )
-
-
-def page_views(client: Client, link: str) -> list[View]:
-    """Return the jobs of one page."""
-    page = client.arm.call("GET", link, doing="list of jobs") or {}
-    return [view(resource) for resource in page.get("value") or ()]
+        yield [job for job in found if experiment is None or job.tags.get(EXPERIMENT) == experiment]
 
 
 def cancel_jobs(client: Client, jobs: Collection[str], *, parallel: int) -> None:

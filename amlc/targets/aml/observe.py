@@ -44,7 +44,7 @@ class Observer:
         self._artifacts = artifacts
         self._experiment = experiment
         self._parallel = parallel
-        self._lately = Lately(client)
+        self._lately = Lately(client, parallel=parallel)
         self._lists_by_experiment = True
         self._experiments: dict[str, str] = {}
         self.calls = 0  # for the last look at all jobs, without those for what ended
@@ -53,7 +53,17 @@ class Observer:
 
     def look(self, jobs: Collection[str]) -> list[Observation]:
         """Return what the service says of `jobs` now; those that it surely lacks are left out."""
-        return self.tell(self.views(jobs, slim=True))
+        return self.tell_listed(self.views(jobs, slim=True))
+
+    def tell_listed(self, views: Sequence[View]) -> list[Observation]:
+        """Return what there is to say of jobs that are followed from now on."""
+        for job in views:
+            self._lately.note(job)
+        return self.tell(views)
+
+    def note(self, job: View) -> None:
+        """Take note of a job that was created, and is to be followed."""
+        self._lately.note(job)
 
     def keep(self, jobs: Collection[str]) -> None:
         """Forget the results of all other jobs: who follows thousands has recorded them."""
@@ -102,7 +112,8 @@ class Observer:
     def views(self, jobs: Collection[str], *, slim: bool = False) -> list[View]:
         """Return `jobs` as the service has them now; one that it surely does not have is left out.
 
-        slim: only what is told of them, since there may be thousands.
+        slim: only what is told of them, since there may be thousands. A thread may do this while
+        another one tells what there is to say.
         """
         wanted = set(jobs)
         self.calls = 0
@@ -127,12 +138,10 @@ class Observer:
         known = self._experiment if self._lists_by_experiment else None
         listed: dict[str, View] = {}
         useless = 0
-        for link, page in job_pages(self._client, experiment=known):
+        for page in job_pages(self._client, experiment=known):
             self.calls += 1
             found = {job.name: job.slim if slim else job for job in page if job.name in wanted}
             listed |= found
-            if slim:
-                self._lately.note(found.values(), link)
             useless += not found
             if page and useless >= len(wanted) - len(listed):
                 return listed, False
@@ -248,7 +257,8 @@ class Observer:
 
     def _runs(self, ended: Sequence[View]) -> dict[str, runs.Run]:
         """Return the runs of ended jobs: few one by one, many by a search in their experiment."""
-        found = self._lately.taken(job.name for job in ended)
+        known = self._lately.runs
+        found = {job.name: known[job.name] for job in ended if job.name in known}
         unknown = [job for job in ended if job.name not in found]
         if len(unknown) > 2:
             for name in {job.experiment for job in unknown}:

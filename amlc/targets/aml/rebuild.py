@@ -16,7 +16,7 @@ from amlc.names import JOB_NAME
 from amlc.plan import Job
 from amlc.render.scalars import to_yaml
 from amlc.targets.aml import Storage, Workspace
-from amlc.targets.aml.runs import RESULTS_TAG
+from amlc.targets.aml.runs import END_TAG, RESULTS_TAG
 from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, seconds_in, trials_of
 
 _MODES = {
@@ -142,7 +142,7 @@ def _job_values(job: Found) -> dict[str, Any]:
         "tags": {
             name: value
             for name, value in job.view.tags.items()
-            if name not in (DIGEST, RESULTS_TAG)
+            if name not in (DIGEST, RESULTS_TAG, END_TAG)
         },
     }
     return {name: value for name, value in values.items() if value}

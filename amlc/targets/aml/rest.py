@@ -99,17 +99,10 @@ class Rest:
         self, url: str, *, doing: str, params: Mapping[str, str]
     ) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Yield the values of a list page by page; only what is drawn is asked for."""
-        for _, page in self.linked_pages(url, doing=doing, params=params):
-            yield page
-
-    def linked_pages(
-        self, url: str, *, doing: str, params: Mapping[str, str]
-    ) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
-        """Yield the same, each page with the whole URL that asks for it again."""
         following: str | None = f"{self.base}{url}?{urlencode(params)}"
         while following:
             page = self.call("GET", following, doing=doing) or {}
-            yield following, page.get("value") or ()
+            yield page.get("value") or ()
             following = page.get("nextLink")
 
 

@@ -7,6 +7,7 @@ docstring.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,11 @@ from amlc.errors import BackendError
 from amlc.model import Metric, MetricKind, Trial
 from amlc.targets.aml.client import Client
 
-_PAGE = 1000  # the most that Azure ML is known to give
+PAGE = 1000
+"""Runs; the most that Azure ML is known to give at once."""
+_SMALLEST_PAGE = 100
 _HISTORY_PAGE = 25_000
-RESULTS_TAG = "amlc.results"
+RESULTS_TAG, END_TAG = "amlc.results", "amlc.end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Run:
     """One MLflow run: when it was at work (seconds since the epoch), and each metric's last value.
 
     reports: by trial, for those that reported; None when the runner did not get to say, or it was
-    too much for a tag.
+    too much for a tag. status: MLflow's word. exit_code: its runner's, which that said at `said`.
     """
 
     job: str
@@ -58,6 +61,20 @@ class Run:
     ended: float | None
     last: Mapping[str, Point]
     reports: Mapping[str, Report] | None = None
+    status: str = ""
+    exit_code: int | None = None
+    said: float | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it ended with its job, whose runner ended well, and not by its trial before."""
+        ends = self.ended, self.said
+        return self.status == "FINISHED" and self.exit_code == 0 and _in_order(*ends)
+
+    @property
+    def signs(self) -> tuple[object, ...]:
+        """What tells of its end, to see whether there is news of it."""
+        return self.ended, self.status, self.exit_code, self.said
 
 
 def experiment_id(client: Client, experiment: str) -> str | None:
@@ -74,7 +91,7 @@ def experiment_id(client: Client, experiment: str) -> str | None:
 
 def search(client: Client, experiment: str, jobs: Collection[str]) -> dict[str, Run]:
     """Return the runs of jobs of an experiment (its id): a call a thousand, to the last of them."""
-    body: dict[str, Any] = {"experiment_ids": [experiment], "max_results": _PAGE}
+    body: dict[str, Any] = {"experiment_ids": [experiment], "max_results": PAGE}
     runs: dict[str, Run] = {}
     while True:
         page = _call(client, "POST", "runs/search", body=body) or {}
@@ -87,18 +104,36 @@ def search(client: Client, experiment: str, jobs: Collection[str]) -> dict[str, 
         body["page_token"] = page["next_page_token"]
 
 
-def ended(client: Client, experiments: Sequence[str], since: float) -> list[Run] | None:
-    """Return the runs of experiments (their ids) that ended after `since`, the latest first.
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """What ended lately: the runs, how many were looked through for them, and the latest end."""
 
-    None: the answers are not in that order. Azure ML does not filter runs by their fields, but
-    orders them (learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow).
+    runs: Sequence[Run]
+    count: int
+    latest: float
+
+
+def ended(
+    client: Client,
+    experiments: Sequence[str],
+    jobs: Collection[str],
+    *,
+    since: float | None = None,
+    expected: int = PAGE,
+) -> Endings | None:
+    """Return the runs of jobs of experiments (their ids) that ended after `since`.
+
+    since: without it, what a page tells. expected: how many ended since, of whatever jobs. None:
+    the answers are not in that order. Azure ML does not filter runs by their fields, but orders
+    them (learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow).
     """
     body: dict[str, Any] = {
         "experiment_ids": list(experiments),
-        "max_results": _PAGE,
+        "max_results": max(_SMALLEST_PAGE, min(expected, PAGE)),
         "order_by": ["end_time DESC"],
     }
     found: list[Run] = []
+    count, latest = 0, since or 0.0
     while True:
         page = _call(client, "POST", "runs/search", body=body) or {}
         raws = page.get("runs") or ()
@@ -106,12 +141,12 @@ def ended(client: Client, experiments: Sequence[str], since: float) -> list[Run]
         known = [at for at in times if at is not None]
         if times[: len(known)] != sorted(known, reverse=True):
             return None
-        late = [at for at in known if at > since]
-        found += [_run(raw) for raw in raws[: len(late)]]
-        if len(late) < len(raws):
-            return found
-        if not page.get("next_page_token"):
-            return found
+        late = [at for at in known if since is None or at > since]
+        found += [_run(raw) for raw in raws[: len(late)] if raw["info"]["run_id"] in jobs]
+        count, latest = count + len(late), max([latest, *late[:1]])
+        is_all = since is None or len(late) < len(raws)
+        if is_all or not page.get("next_page_token"):
+            return Endings(found, count, latest)
         body["page_token"] = page["next_page_token"]
 
 
@@ -188,7 +223,29 @@ def _run(raw: Mapping[str, Any]) -> Run:
     last = {str(metric["key"]): _point(metric) for metric in data.get("metrics") or ()}
     tags = {str(tag["key"]): str(tag["value"]) for tag in data.get("tags") or ()}
     times = _seconds(info.get("start_time")), _seconds(info.get("end_time"))
-    return Run(str(info["run_id"]), *times, last, _reports(tags.get(RESULTS_TAG)))
+    return Run(
+        str(info["run_id"]),
+        *times,
+        last,
+        _reports(tags.get(RESULTS_TAG)),
+        str(info.get("status") or ""),
+        *_end(tags.get(END_TAG)),
+    )
+
+
+def _end(tag: str | None) -> tuple[int | None, float | None]:
+    """Return the exit code in a runner's tag, and when it was said."""
+    try:
+        told = json.loads(tag or "")
+        end = int(told["exit_code"]), float(told["at"])
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None, None
+    return end if math.isfinite(end[1]) else (None, None)
+
+
+def _in_order(ended: float | None, said: float | None) -> bool:
+    # Both to the millisecond, as MLflow has times.
+    return ended is not None and said is not None and ended >= int(said * 1000) / 1000
 
 
 def _reports(tag: str | None) -> dict[str, Report] | None:

@@ -101,18 +101,19 @@ class View:
 
     @property
     def slim(self) -> View:
-        """The same with what followers need alone: there may be thousands. Trials once it ended."""
+        """The same with what followers need alone: there may be thousands."""
         kept = {name: self.properties[name] for name in _FOLLOWED if name in self.properties}
         studio = (self.properties.get("services") or {}).get("Studio")
         kept["services"] = {"Studio": studio}
-        if self.status.ended:
-            trials = {
-                name: text
-                for name, text in self.variables.items()
-                if name.startswith("AMLC_TRIAL_")
-            }
-            kept["environmentVariables"] = trials
+        kept["environmentVariables"] = {
+            name: text for name, text in self.variables.items() if name.startswith("AMLC_TRIAL_")
+        }
         return View(self.name, kept, self.created)
+
+    @property
+    def completed(self) -> View:
+        """The same once it has ended well."""
+        return View(self.name, {**self.properties, "status": "Completed"}, self.created)
 
     @property
     def is_distributed(self) -> bool:

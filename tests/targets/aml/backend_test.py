@@ -1,10 +1,12 @@
 """When the back end asks, and what it says meanwhile; the clock is the test's."""
 
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
 
+from amlc.backends import Submitted
 from amlc.errors import BackendError, TransientError
 from amlc.model import Observation, Status
 from amlc.targets.aml import backend as module
@@ -13,6 +15,17 @@ from amlc.targets.aml.views import view
 from tests.targets.aml.jobs_test import HEADER
 from tests.targets.aml.throttle_test import Clock
 from tests.targets.aml.workspace import Client, resource
+
+
+@dataclass
+class Listed:
+    """A job in the list, of which is said what is `seen`."""
+
+    seen: Observation
+
+    @property
+    def name(self):
+        return self.seen.job
 
 
 class Observer:
@@ -29,9 +42,18 @@ class Observer:
     def keep(self, jobs):
         pass
 
+    def history(self, job):
+        return []
+
     def glance(self, jobs, also):
         self.glances.append((self.clock.now, set(also)))
         return self.news if self.can_glance else None
+
+    def views(self, jobs, *, slim):
+        return [Listed(seen) for seen in self.look(jobs) if seen.job in jobs]
+
+    def tell_listed(self, views):
+        return [job.seen for job in views]
 
     def look(self, jobs):
         self.looks.append(self.clock.now)
@@ -223,6 +245,16 @@ def test_when_nothing_else_is_at_work_it_is_tried_for_a_while(backend, tries, st
         assert backend.poll(["a"], timeout_s=0) == backend.observer.says
 
 
+def test_of_many_jobs_none_of_which_can_be_read_it_is_the_same(backend):
+    names = dict.fromkeys(f"job-{n}" for n in range(300))
+    backend.observer.calls, backend.observer.can_glance, backend.observer.news = 10, True, []
+    backend.observer.says = [Observation(job=name, status=Status.UNKNOWN) for name in names]
+    backend.poll(names, timeout_s=0)
+    backend.observer.unread = {name: unread(PATIENCE + 1) for name in names}
+    with pytest.raises(BackendError, match="no permission"):
+        backend.poll(names, timeout_s=0)
+
+
 def after_a_look(backend, *, calls, ended, of, after_s=10.0):
     """Return for how long nobody looks after a look of so many calls that found so many more jobs ended."""
     names = [f"job-{n}" for n in range(of)]
@@ -257,11 +289,18 @@ def test_a_look_of_many_calls_waits_until_it_is_worth_them(backend, calls, ended
 @pytest.fixture
 def many(backend):
     """A back end that follows so many jobs that a look at all of them takes many calls."""
-    names = [f"job-{n}" for n in range(3000)]
+    names = dict.fromkeys(f"job-{n}" for n in range(3000))
     backend.observer.calls, backend.observer.can_glance, backend.observer.news = 100, True, []
     backend.observer.says = [Observation(job=name, status=Status.RUNNING) for name in names]
     assert backend.poll(names, timeout_s=100) == backend.observer.says
     return backend, names
+
+
+def poll(backend, jobs):
+    """Poll once; a look at all jobs that goes on beside that takes no time."""
+    backend.poll(jobs, timeout_s=100)
+    if backend._aside:
+        backend._aside.views.exception(60)
 
 
 def test_of_many_jobs_those_that_ended_lately_are_asked_for_between_two_looks(many):
@@ -272,16 +311,121 @@ def test_of_many_jobs_those_that_ended_lately_are_asked_for_between_two_looks(ma
     assert len(seen) == 3000
     assert [one for one in seen if one.status.ended] == [ended]
     assert len(backend.observer.looks) == 1
-    rest = [name for name in names if name != "job-7"]
+    rest = dict.fromkeys(name for name in names if name != "job-7")
     backend.observer.news = []
-    while backend.clock.now < backend.observer.looks[0] + 370:
-        backend.poll(rest, timeout_s=100)
+    while backend.clock.now < backend.observer.looks[0] + 1470:
+        poll(backend, rest)
     assert len(backend.observer.looks) == 1
     times = [at for at, _ in backend.observer.glances]
     assert all(5 <= after - before <= 20 for before, after in pairwise(times))
-    while backend.clock.now < backend.observer.looks[0] + 430:
-        backend.poll(rest, timeout_s=100)
+    while backend.clock.now < backend.observer.looks[0] + 1530:
+        poll(backend, rest)
     assert len(backend.observer.looks) == 2, "deleted jobs, and those that began, are seen at last"
+
+
+def glanced(many, per_second, *, until_s):
+    """Let so many jobs end a second, and others take their place; return when MLflow was asked, and the list read."""
+    backend, _ = many
+    begun = backend.clock.now
+    ended, times = 0, []
+
+    def glance(jobs, also):
+        nonlocal ended
+        before, ended = ended, int((backend.clock.now - begun) * per_second)
+        times.append(backend.clock.now)
+        return [Observation(job=f"job-{n}", status=Status.SUCCEEDED) for n in range(before, ended)]
+
+    backend.observer.glance = glance
+    while backend.clock.now < begun + until_s:
+        backend.clock.now += 0.001  # what is due at a moment is not missed by a rounding
+        live = dict.fromkeys(f"job-{n}" for n in range(ended, ended + 200))
+        for job in live:
+            backend._seen.setdefault(job, Observation(job=job, status=Status.WAITING))
+        backend.observer.says = [Observation(job=job, status=Status.RUNNING) for job in live]
+        poll(backend, live)
+    return times, backend.observer.looks
+
+
+@pytest.mark.parametrize(
+    ("per_second", "pause_s"),
+    [pytest.param(100, 1, id="many"), pytest.param(5, 5, id="some"), pytest.param(0.5, 20, id="hardly any")],
+)
+def test_what_ended_lately_is_asked_for_when_that_is_worth_a_call(many, per_second, pause_s):
+    times, _ = glanced(many, per_second, until_s=300)
+    pauses = [after - before for before, after in pairwise(times)]
+    assert all(0.7 * pause_s <= pause <= 1.4 * pause_s for pause in pauses[-3:]), pauses
+
+
+@pytest.mark.parametrize(("per_second", "pause_s"), [(100, 400), (5, 600), (1, 1500)])
+def test_all_jobs_are_looked_at_when_that_is_worth_its_calls_and_at_last_in_any_case(many, per_second, pause_s):
+    _, looks = glanced(many, per_second, until_s=1600)
+    assert pause_s <= looks[1] - looks[0] <= pause_s + 25
+
+
+def test_all_jobs_are_looked_at_beside_what_ended_lately(many, wait_until):
+    """Job 0 ends while the list is read, of 1 the list says it first, 2 was deleted, and 3 is recorded meanwhile."""
+    backend, _ = many
+    news, go_on = Observation(job="job-1", status=Status.FAILED), threading.Event()
+    listed = {"job-0": Status.RUNNING, "job-1": Status.FAILED, "job-3": Status.RUNNING, "job-4": Status.WAITING}
+    backend.observer.says = [Observation(job=job, status=status) for job, status in listed.items()]
+    look = backend.observer.look
+    backend.observer.look = lambda jobs: go_on.wait(60) and look(jobs)
+    backend._seen = {f"job-{n}": Observation(job=f"job-{n}", status=Status.RUNNING) for n in range(5)}
+    jobs = dict.fromkeys(backend._seen)
+    backend.clock.now += 1500
+    backend.poll(jobs, timeout_s=100)
+    backend.observer.news = [Observation(job="job-0", status=Status.SUCCEEDED)]
+    backend.poll(jobs, timeout_s=100)
+    del jobs["job-3"]
+    go_on.set()
+    wait_until(backend._aside.views.done)
+    seen = {one.job: one.status for one in backend.poll(jobs, timeout_s=100)}
+    assert seen == {"job-0": "succeeded", "job-1": "failed", "job-2": "canceled", "job-4": "waiting"}
+    assert news in backend._seen.values()
+    assert backend._aside is None
+
+
+def test_an_outage_while_all_jobs_are_looked_at_is_told_and_it_is_tried_again(many, wait_until):
+    backend, names = many
+    says, backend.observer.says = backend.observer.says, TransientError("down")
+    backend.clock.now += 1500
+    backend.poll(names, timeout_s=100)
+    wait_until(backend._aside.views.done)
+    with pytest.raises(TransientError, match="down"):
+        backend.poll(names, timeout_s=100)
+    backend.observer.says = says
+    backend.poll(names, timeout_s=100)
+    wait_until(backend._aside.views.done)
+    assert len(backend.poll(names, timeout_s=100)) == len(names)
+
+
+def test_who_asks_what_trials_report_sees_sooner_which_began(many):
+    backend, names = many
+    assert list(backend.history([])) == []
+    while backend.clock.now < backend.observer.looks[0] + 420:
+        poll(backend, names)
+    assert len(backend.observer.looks) == 2
+
+
+def test_jobs_that_are_created_do_not_make_it_ask_sooner(many):
+    backend, names = many
+    due = backend._due
+    backend.client.facts = {}
+    backend._submitter = FakeSubmitter("new")
+    assert [answer.job for answer in backend.submit([])] == ["new"]
+    assert backend._due == due
+    backend.poll([*names, "new"], timeout_s=100)
+    assert (len(backend.observer.looks), len(backend.observer.glances)) == (1, 1)
+
+
+class FakeSubmitter:
+    """Creates jobs of these names."""
+
+    def __init__(self, *names):
+        self.names = names
+
+    def submit(self, batch, *, parallel):
+        return (Submitted(name) for name in self.names)
 
 
 def test_what_was_canceled_is_looked_up_whatever_mlflow_says(many, monkeypatch):

@@ -133,6 +133,13 @@ def test_the_first_job_of_a_shape_is_the_pattern_for_the_others():
     assert service.bodies["b"] == service.bodies["a"]
 
 
+def test_what_the_service_says_of_a_created_job_is_told():
+    told = []
+    batch = [submission(job) for job in "abc"]
+    list(Submitter(Service(), HEADER, {}, told.append).submit(batch, parallel=1))
+    assert [(job.name, job.raw_status) for job in told] == [("b", "Running"), ("c", "Running")]
+
+
 @pytest.mark.parametrize(
     ("identity", "headers"),
     [

@@ -229,6 +229,57 @@ def test_a_job_that_succeeded_has_its_results():
     assert [(outcome.trial, outcome.exit_code) for outcome in fetched.outcomes] == [(ONE, 0)]
 
 
+SAID = {"amlc.end": json.dumps({"exit_code": 0, "at": 8.0})}
+BOTH = {"amlc.results": json.dumps({trial: json.loads(TAG["amlc.results"])[ONE] for trial in (ONE, TWO)})}
+NOT_WHOLE = {
+    "amlc.results": json.dumps({ONE: {"final": ["x"], "step": 0, "names": [], "integers": [], "whole": False}})
+}
+SHAPES = {
+    "single": ((ONE,), {}),
+    "packed": ((ONE, TWO), {}),
+    "nodes": ((ONE,), {"resources": {"instanceCount": 2}}),
+    "processes": ((ONE, TWO), MPI),
+    "limited": ((ONE,), {"limits": {"timeout": "PT10S"}, "resources": {"instanceCount": 1}}),
+}
+DONE = {
+    "well": ({**BOTH, **SAID}, {}, 0),
+    "well, and not whole": ({**NOT_WHOLE, **SAID}, {}, 0),
+    "in the last millisecond": ({**BOTH, "amlc.end": json.dumps({"exit_code": 0, "at": 9.0})}, {}, 0),
+    "no report, or too much for a tag": (SAID, {}, 1),
+    "an older runner": (BOTH, {}, 1),
+    "no tag at all": ({}, {}, 1),
+    "its trial ended the run": ({**BOTH, "amlc.end": json.dumps({"exit_code": 0, "at": 9.5})}, {}, 1),
+    "MLflow calls it failed": ({**BOTH, **SAID}, {"status": "FAILED"}, 1),
+    "longer than it is allowed to": ({**BOTH, **SAID}, {"end_time": 99_000}, 0),
+}
+
+
+@pytest.mark.parametrize(("tags", "info", "calls"), DONE.values(), ids=DONE)
+@pytest.mark.parametrize(("trials", "properties"), SHAPES.values(), ids=SHAPES)
+def test_what_mlflow_tells_first_is_what_the_list_would(trials, properties, tags, info, calls):
+    run = run_of(metrics=[("default", 0.5, 0, 1_000), (f"{TWO}/loss", 2, 0, 1_000)], tags=tags, **info)
+    answers = {
+        f"GET {MLFLOW}/experiments/get-by-name": {"experiment": {"experiment_id": "7"}},
+        f"POST {MLFLOW}/runs/search": {"runs": [run["run"]]},
+        f"GET {MLFLOW}/runs/get": run,
+        f"GET /jobs/{JOB}": resource(JOB, *trials, status="Completed", **properties),
+    }
+    listing, following = (
+        Observer(Client(**answers), Store(**{ONE: {}}), experiment="mnist", parallel=1) for _ in range(2)
+    )
+    for observer in (listing, following):
+        text = json.dumps({"type": "final", "sequence": 0, "value": "recorded", "at": 1.0})
+        observer._artifacts.files[f"outputs/amlc/{ONE}/metrics.jsonl"] = text + "\n"
+    (listed,) = listing.tell([view(answers[f"GET /jobs/{JOB}"])])
+    following.note(view(resource(JOB, *trials, status="NotStarted", **properties)))
+    assert following.glance([JOB], ()) == [listed]
+    assert listed.status is Status.SUCCEEDED
+    assert following.fetched(JOB) == listing.fetched(JOB)
+    assert following._artifacts.looks == listing._artifacts.looks
+    asked = following._client.asked.count(f"GET /jobs/{JOB}")
+    assert asked == (1 if view(answers[f"GET /jobs/{JOB}"]).is_distributed else calls)
+
+
 def test_all_trials_of_a_job_that_succeeded_did_so():
     _, observer, _ = told("Completed", ONE, TWO)
     assert [(outcome.trial, outcome.exit_code) for outcome in observer.fetched(JOB).outcomes] == [(ONE, 0), (TWO, 0)]

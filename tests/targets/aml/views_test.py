@@ -307,5 +307,6 @@ def test_who_follows_jobs_can_do_without_most_of_them(status):
     for name in ("name", "status", "raw_status", "experiment", "limit_s", "is_distributed", "created"):
         assert getattr(slim, name) == getattr(job, name)
     assert slim.url("t") == job.url("t")
-    assert trials_of(slim) == (trials_of(job) if job.status.ended else ())
+    assert trials_of(slim) == trials_of(job)
+    assert (slim.completed.raw_status, slim.completed.url("t"), slim.completed.limit_s) == ("Completed", job.url("t"), 60)
     assert (slim.tags, slim.properties.get("inputs")) == ({}, None)

@@ -31,15 +31,11 @@ class Answers:
         return found
 
     def pages(self, url, *, doing, params):
-        for _, page in self.linked_pages(url, doing=doing, params=params):
-            yield page
-
-    def linked_pages(self, url, *, doing, params):
         page = self.call("GET", url, doing=doing, params=params) or {}
-        yield url, page.get("value") or ()
+        yield page.get("value") or ()
         while page.get("next"):
             page = self.call("GET", url, doing=doing, params=params) or {}
-            yield f"{url}?{page['next']}", page.get("value") or ()
+            yield page.get("value") or ()
 
 
 class Client:
