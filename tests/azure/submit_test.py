@@ -175,13 +175,20 @@ ASSESSORS = {
     "own": {"className": "mine.Judge", "codeDirectory": "code", "classArgs": {"words": "w" * 3000}},
 }
 
+JUDGE = """
+from nni.assessor import Assessor
+class Judge(Assessor):
+    def __init__(self, words):
+        assert len(words) == 3000
+"""
+
 
 @pytest.mark.parametrize("kind", ASSESSORS)
 def test_what_is_large_keeps_to_the_limits_and_is_the_same_after_refresh(make_azure, make_project, kind):
     azure = make_azure(mode="instant", metrics=metrics)
     project = make_project(azure)
     (project.root / "code").mkdir()
-    (project.root / "code" / "mine.py").write_text("class Judge: pass")
+    (project.root / "code" / "mine.py").write_text(JUDGE)
     space = {f"{'parameter' * 12}{number}": {"_type": "choice", "_value": [number]} for number in range(60)}
     project.write(searchSpace=space, assessor=ASSESSORS[kind], trialConcurrency=7, maxExperimentDuration="3h")
     before = project.manifest.header
