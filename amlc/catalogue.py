@@ -130,6 +130,7 @@ _TPE_LEGACY = {
 }
 _FOLDERS = ("load_checkpoint_dir", "save_checkpoint_dir")
 _CHECKPOINTS = {"all_checkpoint_dir": Argument(kinds=(str, bool, type(None)), default=None)}
+_LARGEST_BUDGET = 10**12
 _ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(3), "max_budget": _whole(None)}
 
 TUNERS: Final = (
@@ -254,7 +255,7 @@ TUNERS: Final = (
         certain="the first rungs of a cycle",
         arguments={
             **_MAXIMIZE,
-            "R": _whole(60),
+            "R": _whole(60, high=_LARGEST_BUDGET),
             "eta": _whole(3, low=2),
             "exec_mode": Argument(
                 kinds=(str,), default="parallelism", one_of=("parallelism", "serial")
@@ -273,7 +274,7 @@ TUNERS: Final = (
         arguments={
             **_MAXIMIZE,
             "min_budget": _whole(1),
-            "max_budget": _whole(3),
+            "max_budget": _whole(3, high=_LARGEST_BUDGET),
             "eta": _whole(3, low=2),
             "min_points_in_model": _whole(None),
             "top_n_percent": _whole(15, high=99),

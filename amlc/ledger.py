@@ -64,6 +64,7 @@ OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT)
 _MOST_CHECKED = 20_000  # events
 _MOST_NOTED = 20  # damaged records
 _MEND = "Mend it: amlc refresh; or put a backup in its place."
+_WRONG_QUERY = 1  # SQLITE_ERROR
 _GO_ON = "What was recorded is kept; mend the cause and go on."
 _text = json.dumps
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -394,9 +395,8 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
             connection.execute("PRAGMA synchronous = FULL")
             _prepare(connection)
         except (sqlite3.Error, UnicodeDecodeError) as err:
-            raise LedgerError(
-                f"{path}: {_reason(err)}. Is it a ledger of amlc, on a disk that can be written?"
-            ) from err
+            text = f"{path}: {_reason(err)}. Is it a ledger of amlc, on a disk that can be written?"
+            raise LedgerError(f"{text} {_MEND}" if is_damage(err) else text) from err
         yield Ledger(connection, path)
     finally:
         connection.close()
@@ -468,10 +468,12 @@ def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
 def is_damage(err: BaseException | None) -> bool:
     """Tell whether an error of SQLite's says that the file is no database, or not a whole one.
 
-    Others (a lock, a full disk, no permission) pass.
+    Others (a lock, a full disk, no permission) pass. A query of ours that is wrong there is one of
+    tables or columns whose names are damaged (Python 3.10 does not say which of the two it is).
     """
-    operational = isinstance(err, sqlite3.OperationalError)
-    return isinstance(err, (sqlite3.DatabaseError, UnicodeDecodeError)) and not operational
+    if isinstance(err, sqlite3.OperationalError):
+        return getattr(err, "sqlite_errorcode", None) == _WRONG_QUERY
+    return isinstance(err, (sqlite3.DatabaseError, UnicodeDecodeError))
 
 
 def _reason(err: Exception) -> str:

@@ -90,11 +90,11 @@ def _whole(path: Path) -> Iterator[Ledger | None]:
         ledger = None
         try:
             ledger = stack.enter_context(read_ledger(path, tolerant=True))
+            ledger.check(whole=True)
         except LedgerError as err:
             if not is_damage(err.__cause__):
                 raise
-        if ledger is not None:
-            ledger.check(whole=True)
+            ledger = None
         yield ledger
 
 

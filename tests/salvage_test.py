@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,18 @@ def test_of_what_is_no_database_nothing_is_kept(tmp_path, content) -> None:
     assert is_damaged(path)
     write(tmp_path / "rebuilt.db", intended(0), ended(0))
     mended(path, tmp_path / "rebuilt.db", tmp_path / "new.db")
+    assert read(tmp_path / "new.db") == read(tmp_path / "rebuilt.db")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not say what SQLite's error was")
+@pytest.mark.parametrize("column", ["kind", "data", "job"])
+def test_a_flipped_bit_in_the_name_of_a_column_is_a_damage(three, tmp_path, column) -> None:
+    damage(three, f"ALTER TABLE events RENAME COLUMN {column} TO {column[:-1]}x")
+    assert is_damaged(three)
+    with pytest.raises(LedgerError, match="Mend it: amlc refresh"), read_ledger(three) as ledger:
+        list(ledger.events())
+    write(tmp_path / "rebuilt.db", intended(0), ended(0))
+    mended(three, tmp_path / "rebuilt.db", tmp_path / "new.db")
     assert read(tmp_path / "new.db") == read(tmp_path / "rebuilt.db")
 
 

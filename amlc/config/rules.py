@@ -5,8 +5,8 @@ Paths, durations, names, storage, constraints, and keys without effect.
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +14,7 @@ from amlc.catalogue import find
 from amlc.config.durations import parse_time
 from amlc.config.job import check_bound, check_job
 from amlc.config.spelling import Config
+from amlc.config.wording import show
 from amlc.errors import Problem, Severity, did_you_mean, shorten
 from amlc.model import Choice, JsonPath, Space
 from amlc.space.points import inexhaustible
@@ -169,12 +170,14 @@ def check_indices(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
 
 def _check_failed_value(config: Config) -> Iterator[Problem]:
     value = config.get("amlc", "failedValue")
-    if isinstance(value, float) and not math.isfinite(value):
+    path = ("amlc", "failedValue")
+    # Neither NaN, nor a whole number beyond all floats.
+    if isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
         text = (
-            f"'failedValue' must be worst, ignore or a finite number, got {value}. "
-            "Write for example worst."
+            "'failedValue' must be worst, ignore or a finite number, got "
+            f"{show(config, path, value)}. Write for example worst."
         )
-        yield config.problem(("amlc", "failedValue"), "E-range", text)
+        yield config.problem(path, "E-range", text)
 
 
 def _check_seeds(config: Config) -> Iterator[Problem]:

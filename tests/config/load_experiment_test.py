@@ -418,6 +418,22 @@ def test_a_name_that_is_there_and_misspelled_beside_is_not_taken_away(load: Load
     assert [problem.code for problem in caught.value.problems] == ["E-tuner-unknown", "E-unknown-key"]
 
 
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("trialConcurrency: 9223372036854775808", "/trialConcurrency"),
+        ("amlc: {trialsPerJob: 9223372036854775808}", "/amlc/trialsPerJob"),
+        ("amlc: {replicates: 50000000}", "/amlc/replicates"),
+        ("tuner: {name: Hyperband, classArgs: {R: 99999999999999999999}}", "/tuner/classArgs/R"),
+        ("tuner: {name: BOHB, classArgs: {max_budget: 99999999999999999999}}", "/tuner/classArgs/max_budget"),
+    ],
+)
+def test_a_number_that_no_experiment_has_is_out_of_range(load: Load, line: str, path: str) -> None:
+    with pytest.raises(ConfigError, match="at most") as caught:
+        load(line)
+    assert [problem.path for problem in caught.value.problems] == [path]
+
+
 def test_relative_and_absolute_paths_give_the_same_experiment(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

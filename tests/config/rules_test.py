@@ -53,6 +53,7 @@ C = Choice("c", (1, 2))
         ("amlc: {failedValue: worst}", []),
         ("amlc: {failedValue: .inf}", ["E-range /amlc/failedValue"]),
         ("amlc: {failedValue: .nan}", ["E-range /amlc/failedValue"]),
+        (f"amlc: {{failedValue: 1{'0' * 320}}}", ["E-range /amlc/failedValue"]),
         ("amlc: {environment: 'azureml:e:1'}", []),
         ("amlc: {environment: '${{x}}'}", ["E-expression /amlc/environment"]),
         ("amlc: {environment: '$[[x]]'}", ["E-expression /amlc/environment"]),

@@ -52,7 +52,7 @@ def rebuild(manifest: Manifest | None, name: str | None, folders: Folders) -> st
         what = f"'{name}'" if name else "the experiment"
         raise UsageError(
             f"{what} is not compiled, and run folders say nothing without that. Compile it first: "
-            "amlc compile FILE."
+            "amlc compile FILE, if need be with a damaged ledger.db moved away."
         )
     experiment = manifest.header.experiment
     runs = folders.runs(experiment)
