@@ -414,7 +414,10 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
     if not path.exists():
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
             _prepare(connection)
-            yield Ledger(connection, path)
+            ledger = Ledger(connection, path, tolerant=tolerant)
+            if tolerant and any(path.parent.glob("runs/*/")):
+                ledger.note("it is lost, and jobs were run")
+            yield ledger
         return
     with ExitStack() as stack:
         try:

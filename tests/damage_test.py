@@ -112,6 +112,16 @@ def test_status_says_what_is_damaged_and_does_not_exit_with_0(copy):
     assert "is damaged" in copy.amlc("-q", "status", code=4).stderr
 
 
+@pytest.mark.parametrize("command", ["status", "collect", "report"])
+def test_a_ledger_that_is_lost_is_said_not_taken_for_a_beginning(copy, command):
+    lost(copy)
+    told = copy.amlc(command, code=4)
+    assert "it is lost, and jobs were run. Mend it: amlc refresh" in told.stderr
+    assert "pending" not in told.stderr
+    copy.amlc("refresh")
+    assert "lost" not in copy.amlc(command).stderr
+
+
 def test_a_damaged_job_of_the_manifest_costs_itself_alone(copy):
     path = copy.folders.build / "probe" / "manifest.json"
     lines = path.read_bytes().splitlines(keepends=True)
