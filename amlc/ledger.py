@@ -65,6 +65,7 @@ _MOST_CHECKED = 20_000  # events
 _MOST_NOTED = 20  # damaged records
 _MEND = "Mend it: amlc refresh; or put a backup in its place."
 _WRONG_QUERY = 1  # SQLITE_ERROR
+_LOST = "it is lost, and jobs were run"
 _GO_ON = "What was recorded is kept; mend the cause and go on."
 _text = json.dumps
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -415,8 +416,8 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
             _prepare(connection)
             ledger = Ledger(connection, path, tolerant=tolerant)
-            if tolerant and any(path.parent.glob("runs/*/")):
-                ledger.note("it is lost, and jobs were run")
+            if tolerant and _is_lost(path):
+                ledger.note(_LOST)
             yield ledger
         return
     with ExitStack() as stack:
@@ -466,6 +467,16 @@ def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
 def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
     connection = sqlite3.connect(name, isolation_level=None, timeout=30, uri=True)
     return stack.enter_context(closing(connection))
+
+
+def check_not_lost(path: Path) -> None:
+    """Raise LedgerError when there is no ledger at `path`, and jobs were run on this machine."""
+    if _is_lost(path):
+        raise LedgerError(f"{path}: {_LOST}. {_MEND}")
+
+
+def _is_lost(path: Path) -> bool:
+    return not path.exists() and any(path.parent.glob("runs/*/"))
 
 
 def is_damage(err: BaseException | None) -> bool:

@@ -122,6 +122,16 @@ def test_a_ledger_that_is_lost_is_said_not_taken_for_a_beginning(copy, command):
     assert "lost" not in copy.amlc(command).stderr
 
 
+@pytest.mark.parametrize("command", ["plan", "submit", "retry 0", "run experiment.yml"])
+def test_who_would_submit_refuses_a_lost_ledger_until_it_is_made_anew(copy, command):
+    lost(copy)
+    assert "it is lost, and jobs were run. Mend it: amlc refresh" in copy.amlc(*command.split(), code=2).stderr
+    copy.amlc("refresh")
+    before = len(copy.starts)
+    copy.amlc(*command.split())
+    assert len(copy.starts) == before + (command == "retry 0")
+
+
 def test_a_damaged_job_of_the_manifest_costs_itself_alone(copy):
     path = copy.folders.build / "probe" / "manifest.json"
     lines = path.read_bytes().splitlines(keepends=True)

@@ -15,7 +15,7 @@ from amlc.commands.options import Options, policy
 from amlc.errors import UsageError
 from amlc.events import EventKind
 from amlc.folders import Folders
-from amlc.ledger import Ledger, read_ledger
+from amlc.ledger import Ledger, check_not_lost, read_ledger
 from amlc.manifest import Manifest
 from amlc.reconcile import Action, Reason, decide
 from amlc.revision import differences, parse_contents, read_contents
@@ -63,7 +63,9 @@ class Plan:
 def plan(manifest: Manifest, options: Options, *, folders: Folders) -> Plan:
     """Return what submit would do, and do nothing."""
     seen = _Seen(manifest.header.revision)
-    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger, ledger.snapshot():
+    path = folders.ledger(manifest.header.experiment)
+    check_not_lost(path)
+    with read_ledger(path) as ledger, ledger.snapshot():
         results = Results(manifest, ledger)
         allowed = policy(results, options)
         tally = Tally(results)

@@ -15,7 +15,7 @@ from amlc.commands.submit import submit_locked
 from amlc.errors import UsageError
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.ledger import open_ledger
+from amlc.ledger import check_not_lost, open_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment
 from amlc.plan import learns
@@ -38,6 +38,7 @@ def run(
     """
     folders.prepare_state()
     with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
+        check_not_lost(folders.ledger(experiment.name))
         if learn_from is not None:
             listener.tell(_learn(experiment, learn_from, metric, folders))
         build = compile_ahead(

@@ -29,7 +29,7 @@ from amlc.events import EventKind, revision_made_of
 from amlc.experience import Experience
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.ledger import Ledger, open_ledger
+from amlc.ledger import Ledger, check_not_lost, open_ledger
 from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment
 from amlc.numbers import scalar
@@ -70,6 +70,7 @@ def submit_locked(
     follows.
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
+    check_not_lost(folders.ledger(header.experiment))
     with open_ledger(folders.ledger(header.experiment)) as ledger:
         for line in withheld(experiment, manifest, ledger, options):
             listener.tell(Warned(line))
