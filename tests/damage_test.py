@@ -132,6 +132,13 @@ def test_who_would_submit_refuses_a_lost_ledger_until_it_is_made_anew(copy, comm
     assert len(copy.starts) == before + (command == "retry 0")
 
 
+@pytest.mark.parametrize("command", ["plan", "submit", "retry 0", "run experiment.yml"])
+def test_so_it_is_with_a_tuner_that_learns(project, command):
+    project.write(values=range(2), tuner={"name": "TPE"}, maxTrialNumber=2).amlc("run", "experiment.yml")
+    lost(project)
+    assert "it is lost, and jobs were run. Mend it: amlc refresh" in project.amlc(*command.split(), code=2).stderr
+
+
 def test_a_damaged_job_of_the_manifest_costs_itself_alone(copy):
     path = copy.folders.build / "probe" / "manifest.json"
     lines = path.read_bytes().splitlines(keepends=True)

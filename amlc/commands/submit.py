@@ -48,6 +48,7 @@ def submit(
     """Submit what is missing and follow it to the end; with rounds, return the last of them."""
     folders.prepare_state()
     with lock(folders.lock(manifest.header.experiment), patience_s=PATIENCE_S):
+        check_not_lost(folders.ledger(manifest.header.experiment))  # before compiling makes one
         experiment = None
         if _asks_the_tuner(manifest, options):
             experiment = _source(manifest, options, listener)
@@ -70,7 +71,6 @@ def submit_locked(
     follows.
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
-    check_not_lost(folders.ledger(header.experiment))
     with open_ledger(folders.ledger(header.experiment)) as ledger:
         for line in withheld(experiment, manifest, ledger, options):
             listener.tell(Warned(line))
