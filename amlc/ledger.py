@@ -17,7 +17,7 @@ from typing import Any
 from zlib import crc32
 
 from amlc.attempts import Attempt, by_trial, fold
-from amlc.errors import AmlcError, printable, shorten
+from amlc.errors import AmlcError, IncompleteError, printable, shorten
 from amlc.events import Event, EventKind, is_sound
 from amlc.files import open_regular
 from amlc.model import Metric, MetricKind, Status
@@ -78,6 +78,12 @@ class LedgerError(AmlcError):
     """The ledger cannot be read or written; nothing that was recorded is lost."""
 
 
+class DamageError(LedgerError):
+    """The ledger is damaged, or lost: what it does not say must not be taken for what was not."""
+
+    exit_code = IncompleteError.exit_code
+
+
 class Ledger:
     """An open ledger.
 
@@ -133,6 +139,16 @@ class Ledger:
             for kind in MetricKind:
                 for _ in self.metrics(kind):
                     pass
+
+    def complete_index(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Add to the index of trials those of `pairs`, (trial, job), that it lacks.
+
+        It is made of the events, and readers go by it: what is not there would never be done.
+        """
+        indexed = set(self._read("SELECT trial, job FROM trials", ()))
+        if missing := [pair for pair in pairs if pair not in indexed]:
+            with self._transaction() as connection:
+                connection.executemany("INSERT OR IGNORE INTO trials VALUES (?, ?)", missing)
 
     def jobs(self) -> set[str]:
         """Return the names of all jobs that ever were to be submitted."""
@@ -269,7 +285,7 @@ class Ledger:
     def _met(self, what: str, job: object, err: Exception) -> None:
         """Note that a record of a job cannot be read, or raise that."""
         if not self._tolerant:
-            raise LedgerError(self._sentence(f"{what} is damaged")) from err
+            raise DamageError(self._sentence(f"{what} is damaged")) from err
         self._damaged.add(str(job))
         self._note(f"{what} is damaged")
 
@@ -302,9 +318,8 @@ class Ledger:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as err:  # its message may be no UTF-8
-            text = f"{self._path}: {printable(str(err))}. "
-            text += _MEND if is_damage(err) else _GO_ON
-            raise LedgerError(text) from err
+            text = f"{self._path}: {printable(str(err))}."
+            raise _error(text, err, otherwise=f" {_GO_ON}") from err
 
 
 def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
@@ -397,7 +412,7 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
             _prepare(connection)
         except (sqlite3.Error, UnicodeDecodeError) as err:
             text = f"{path}: {_reason(err)}. Is it a ledger of amlc, on a disk that can be written?"
-            raise LedgerError(f"{text} {_MEND}" if is_damage(err) else text) from err
+            raise _error(text, err) from err
         yield Ledger(connection, path)
     finally:
         connection.close()
@@ -424,10 +439,7 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
         try:
             connection = _reading(path, stack)
         except (OSError, sqlite3.Error, UnicodeDecodeError) as err:
-            what = (
-                f"{path}: {_reason(err)}. Is it a ledger of amlc? {_MEND if is_damage(err) else ''}"
-            )
-            raise LedgerError(what.rstrip()) from err
+            raise _error(f"{path}: {_reason(err)}. Is it a ledger of amlc?", err) from err
         ledger = Ledger(connection, path, tolerant=tolerant)
         if tolerant and path.stat().st_size == 0:
             ledger.note("it is empty, as after a kill when it was made, or a damage")
@@ -470,16 +482,21 @@ def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
 
 
 def check_not_lost(path: Path) -> None:
-    """Raise LedgerError when there is no ledger at `path`, and jobs were run on this machine."""
+    """Raise DamageError when there is no ledger at `path`, and jobs were run on this machine."""
     if _is_lost(path):
-        raise LedgerError(f"{path}: {_LOST}. {_MEND}")
+        raise DamageError(f"{path}: {_LOST}. {_MEND}")
 
 
 def _is_lost(path: Path) -> bool:
     return not path.exists() and any(path.parent.glob("runs/*/"))
 
 
-def is_damage(err: BaseException | None) -> bool:
+def _error(text: str, err: Exception, *, otherwise: str = "") -> LedgerError:
+    """Return what is to be raised because of `err`; otherwise: what to do if it is no damage."""
+    return DamageError(f"{text} {_MEND}") if _is_damage(err) else LedgerError(text + otherwise)
+
+
+def _is_damage(err: BaseException) -> bool:
     """Tell whether an error of SQLite's says that the file is no database, or not a whole one.
 
     Others (a lock, a full disk, no permission) pass. A query of ours that is wrong there is one of

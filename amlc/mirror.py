@@ -28,6 +28,9 @@ class Mirror:
             self.seen = number
             fold([event], self.attempts)
         self.news = self.seen
+        ledger.complete_index(
+            (trial.id, job) for job, one in self.attempts.items() for trial in one.trials
+        )
         self.last = by_trial(self.attempts.values())
         self.live = {job: one for job, one in self.attempts.items() if self._is_live(one)}
 

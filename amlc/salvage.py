@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from amlc.events import EventKind
-from amlc.ledger import OF_TRIALS, Ledger, LedgerError, is_damage, open_ledger, read_ledger
+from amlc.ledger import OF_TRIALS, DamageError, Ledger, open_ledger, read_ledger
 from amlc.model import MetricKind
 from amlc.names import JOB_NAME
 
@@ -87,13 +87,11 @@ def put_in_place(path: Path, new: Path) -> Path:
 def _whole(path: Path) -> Iterator[Ledger | None]:
     """Give a reader that has been through all of a ledger; None: no database is left of it."""
     with ExitStack() as stack:
-        ledger = None
+        ledger: Ledger | None
         try:
             ledger = stack.enter_context(read_ledger(path, tolerant=True))
             ledger.check(whole=True)
-        except LedgerError as err:
-            if not is_damage(err.__cause__):
-                raise
+        except DamageError:
             ledger = None
         yield ledger
 

@@ -125,7 +125,7 @@ def test_a_ledger_that_is_lost_is_said_not_taken_for_a_beginning(copy, command):
 @pytest.mark.parametrize("command", ["plan", "submit", "retry 0", "run experiment.yml"])
 def test_who_would_submit_refuses_a_lost_ledger_until_it_is_made_anew(copy, command):
     lost(copy)
-    assert "it is lost, and jobs were run. Mend it: amlc refresh" in copy.amlc(*command.split(), code=2).stderr
+    assert "it is lost, and jobs were run. Mend it: amlc refresh" in copy.amlc(*command.split(), code=4).stderr
     copy.amlc("refresh")
     before = len(copy.starts)
     copy.amlc(*command.split())
@@ -136,7 +136,41 @@ def test_who_would_submit_refuses_a_lost_ledger_until_it_is_made_anew(copy, comm
 def test_so_it_is_with_a_tuner_that_learns(project, command):
     project.write(values=range(2), tuner={"name": "TPE"}, maxTrialNumber=2).amlc("run", "experiment.yml")
     lost(project)
-    assert "it is lost, and jobs were run. Mend it: amlc refresh" in project.amlc(*command.split(), code=2).stderr
+    assert "it is lost, and jobs were run. Mend it: amlc refresh" in project.amlc(*command.split(), code=4).stderr
+
+
+@pytest.mark.parametrize("learns", [False, True])
+@pytest.mark.parametrize("damage", ["lost", "a record", "no database"])
+def test_without_a_build_folder_compile_says_what_is_wrong_and_refresh_mends_it(project, learns, damage):
+    tuner = {"tuner": {"name": "TPE"}, "maxTrialNumber": 3} if learns else {}
+    project.write(values=range(3), **tuner).amlc("run", "experiment.yml")
+    starts = sorted(project.starts)
+    if damage == "lost":
+        lost(project)
+    elif damage == "a record":
+        rows_of(project.folders.ledger("probe"), "UPDATE events SET data = '{' WHERE number = 2")
+    else:
+        project.folders.ledger("probe").write_bytes(b"no database" * 1000)
+    shutil.rmtree(project.folders.build)
+    assert "probe is not compiled, and its run folders say nothing" in project.amlc("refresh", code=2).stderr
+    told = project.amlc("compile", "experiment.yml", code=4).stderr
+    assert "Mend it: amlc refresh" in told
+    assert project.folders.ledger("probe").exists() == (damage != "lost")
+    project.amlc("submit", code=4)
+    project.amlc("refresh")
+    project.amlc("compile", "experiment.yml")
+    assert "3 of 3 trials done" in project.amlc("submit").stderr
+    assert sorted(project.starts) == starts
+    assert project.statuses() == ["succeeded"] * 3
+
+
+def test_a_row_that_the_index_lacks_is_put_back_by_who_submits(copy):
+    rows_of(copy.folders.ledger("probe"), "DELETE FROM trials WHERE trial = (SELECT min(trial) FROM trials)")
+    assert "its index lacks trial" in copy.amlc("status", code=4).stderr
+    starts = sorted(copy.starts)
+    assert "0 submitted, 4 of 4 trials done" in copy.amlc("submit").stderr
+    assert shown(copy.folders)[1] == []
+    assert sorted(copy.starts) == starts
 
 
 def test_a_damaged_job_of_the_manifest_costs_itself_alone(copy):
@@ -149,6 +183,7 @@ def test_a_damaged_job_of_the_manifest_costs_itself_alone(copy):
     assert f"{path}:{first + 2}: this job is damaged. Compile again." in said
     assert len(rows) == TRIALS - 1
     assert {status for status, _ in rows.values()} == {"succeeded"}
+    assert "this job is damaged" in copy.amlc("plan", code=4).stderr
     copy.amlc("submit", code=2)
     copy.amlc("compile", "experiment.yml")
     assert shown(copy.folders)[1] == []
@@ -281,7 +316,7 @@ DAMAGES = {
 def test_cancel_on_a_damaged_ledger_says_so_and_works_after_refresh(at_work, wait_until, damage) -> None:
     """It never says that it canceled while a job is at work: not a word of that, until the ledger is mended."""
     DAMAGES[damage](at_work)
-    said = at_work.amlc("cancel", "--all", code=2).stderr
+    said = at_work.amlc("cancel", "--all", code=4).stderr
     assert said.startswith("error: nothing was canceled")
     assert said.count("\n") == 1
     assert "ledger.db" in said

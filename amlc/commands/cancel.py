@@ -14,7 +14,7 @@ from amlc.errors import UsageError
 from amlc.events import cancel_asked, stop
 from amlc.files import check_locks
 from amlc.folders import Folders
-from amlc.ledger import Ledger, LedgerError, open_ledger, read_ledger
+from amlc.ledger import DamageError, Ledger, open_ledger, read_ledger
 from amlc.manifest import Manifest
 
 _OF_RUNS = "local"  # the target whose jobs have run folders
@@ -30,7 +30,7 @@ def cancel(
     """Cancel the jobs of `trials` or, with None, all; then a submit that runs submits no more.
 
     Needs no lock, so that it works beside a submit, which sees the jobs end and records that.
-    Raises UsageError if nothing was submitted, or for a trial that is not there; LedgerError, with
+    Raises UsageError if nothing was submitted, or for a trial that is not there; DamageError, with
     nothing canceled, when the ledger is lost or damaged: a job that it does not name would go on.
     """
     experiment = manifest.header.experiment
@@ -53,7 +53,7 @@ def cancel(
 
 
 def _check_whole(manifest: Manifest, folders: Folders, *, everything: bool) -> None:
-    """Raise LedgerError when the ledger may lack a job that is at work; UsageError without any.
+    """Raise DamageError when the ledger may lack a job that is at work; UsageError without any.
 
     everything: whether jobs of any trial count that only a run folder knows.
     """
@@ -62,7 +62,7 @@ def _check_whole(manifest: Manifest, folders: Folders, *, everything: bool) -> N
     runs = {run.name for run in folders.runs(experiment).glob("*/")}
     if not path.exists() or path.stat().st_size == 0:
         if runs:
-            raise LedgerError(
+            raise DamageError(
                 _refused(
                     f"{path} is lost, and {len(runs)} jobs were submitted", folders, experiment
                 )
@@ -77,14 +77,14 @@ def _check_whole(manifest: Manifest, folders: Folders, *, everything: bool) -> N
             ledger.working()
             damage = ledger.damage
             unknown = runs - ledger.jobs() if everything else set()
-    except LedgerError as err:
-        raise LedgerError(f"nothing was canceled, and jobs may be at work: {err}") from err
+    except DamageError as err:
+        raise DamageError(f"nothing was canceled, and jobs may be at work: {err}") from err
     if damage:
-        raise LedgerError(f"nothing was canceled, and jobs may be at work: {damage[0]}")
+        raise DamageError(f"nothing was canceled, and jobs may be at work: {damage[0]}")
     seen = backend_named(_OF_RUNS, manifest, folders).poll(unknown, timeout_s=0) if unknown else ()
     if at_work := sorted(one.job for one in seen if not one.status.ended):
         what = f"{at_work[0]} is at work, and {path} lacks it"
-        raise LedgerError(_refused(what, folders, experiment))
+        raise DamageError(_refused(what, folders, experiment))
 
 
 def _refused(what: str, folders: Folders, experiment: str) -> str:

@@ -10,10 +10,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from amlc.attempts import fold
+from amlc.errors import DamageWarning
 from amlc.experience import Experience, Past
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.ledger import open_ledger, read_ledger
+from amlc.ledger import DamageError, open_ledger, read_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment, Trial
 from amlc.plan import adaptive, plan
@@ -37,17 +38,17 @@ def compile_(
     backend: the target to compile for, None for the experiment's own. preview: nothing is written,
     and this is told what would change. Raises ConfigError with the position of all that stops it.
     """
-    if preview is not None:
-        return compile_alone(experiment, backend=backend, folders=folders, preview=preview)
-    with _alone(folders, experiment):
-        return compile_alone(experiment, backend=backend, folders=folders)
+    with nullcontext() if preview is not None else _alone(folders, experiment):
+        return compile_alone(
+            experiment, backend=backend, folders=folders, preview=preview, tolerant=True
+        )
 
 
 def certain(experiment: Experiment, *, folders: Folders) -> Iterator[Trial]:
     """Yield the trials that `compile_` would compile as things stand. Raises ConfigError."""
     with located(experiment, leave_out=[folders.state, folders.build]):
         check_ahead(experiment)
-        past, _ = _past(experiment, folders, is_dry=True)
+        past, _ = _past(experiment, folders, tolerant=True)
         for job in plan(experiment, past.groups, past.records):
             yield from job.trials
 
@@ -82,15 +83,17 @@ def compile_alone(
     folders: Folders,
     room: int | None = None,
     preview: OnChange | None = None,
+    tolerant: bool = False,
 ) -> Build:
     """Compile what the experiment and its ledger determine.
 
-    Of an adaptive one, the caller holds the lock. room: as for `plan`. Raises ConfigError with the
-    position of all that stops it.
+    Of an adaptive one, the caller holds the lock. room: as for `plan`. tolerant: a ledger that is
+    damaged or lost is warned of, for without a manifest none is mended; nothing is submitted of it.
+    Raises ConfigError with the position of all that stops it, DamageError if not tolerant.
     """
     with located(experiment, leave_out=[folders.state, folders.build]):
         check_ahead(experiment)
-        past, is_at_work = _past(experiment, folders, is_dry=preview is not None)
+        past, is_at_work = _past(experiment, folders, tolerant=tolerant)
         with nullcontext() if preview else lock(folders.build_lock(experiment.name)):
             backend = backend or experiment.target.platform
             build = write(experiment, folders, past, backend=backend, room=room, preview=preview)
@@ -99,15 +102,20 @@ def compile_alone(
         return build
 
 
-def _past(experiment: Experiment, folders: Folders, *, is_dry: bool) -> tuple[Past, bool]:
-    """Return what the ledger knows, and whether a job is at work.
-
-    is_dry: make no ledger where there is none.
-    """
+def _past(experiment: Experiment, folders: Folders, *, tolerant: bool) -> tuple[Past, bool]:
+    """Return what the ledger knows, and whether a job is at work; tolerant: see `compile_alone`."""
     path = folders.ledger(experiment.name)
-    with open_ledger(path) if adaptive(experiment) and not is_dry else read_ledger(path) as ledger:
-        past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
-        is_at_work = bool(ledger.working())
+    try:
+        with read_ledger(path, tolerant=tolerant) as ledger:
+            past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
+            is_at_work = bool(ledger.working() or ledger.damage)  # what is damaged may be
+            damage = ledger.damage
+    except DamageError as err:  # no database is left of it
+        if not tolerant:
+            raise
+        past, is_at_work, damage = Past(), True, (str(err),)
+    for text in damage:
+        warnings.warn(text, DamageWarning, stacklevel=2)
     _warn_of_other_space(experiment, past.groups)
     return past, is_at_work
 

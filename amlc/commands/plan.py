@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from amlc.attempts import Attempt
 from amlc.collect.results import Results
 from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.options import Options, policy
-from amlc.errors import UsageError
+from amlc.errors import DamageWarning, UsageError
 from amlc.events import EventKind
 from amlc.folders import Folders
 from amlc.ledger import Ledger, check_not_lost, read_ledger
@@ -76,6 +77,8 @@ def plan(manifest: Manifest, options: Options, *, folders: Folders) -> Plan:
                     last[row.trial.id] = row.attempt
             seen.take(decide(entry, last, allowed), last)
         end = tally.verdict
+        for text in results.damage:
+            warnings.warn(text, DamageWarning, stacklevel=2)
         made_of = _made_of(ledger)
     older = []
     for revision, count in seen.revisions.items():

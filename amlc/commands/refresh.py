@@ -6,6 +6,7 @@ remembers.
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ def refresh(
     be compiled. backend: the target to ask, None for the experiment's. where: see `Rebuild`.
     """
     manifest = _compiled(folders, name)
+    if manifest is None and backend is None:
+        _check_not_of_runs(folders, name)
     rebuild = _rebuild(backend, manifest)
     experiment = manifest.header.experiment if manifest else name
     if experiment is None or not is_damaged(folders.ledger(experiment)):
@@ -72,6 +75,16 @@ def _compiled(folders: Folders, target: str | None) -> Manifest | None:
         if target is None or Path(target).is_file():
             raise
         return None
+
+
+def _check_not_of_runs(folders: Folders, name: str | None) -> None:
+    """Raise UsageError if what is not compiled has run folders, so that no workspace is meant."""
+    for runs in sorted(folders.state.glob(f"{glob.escape(name) if name else '*'}/runs/")):
+        raise UsageError(
+            f"{runs.parent.name} is not compiled, and its run folders say nothing without that. "
+            "Compile it first: amlc compile FILE. Of what ran on Azure ML: amlc refresh --backend "
+            "aml."
+        )
 
 
 def _rebuild(backend: str | None, manifest: Manifest | None) -> Rebuild:

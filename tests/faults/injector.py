@@ -9,13 +9,14 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -88,6 +89,18 @@ def _failed(project: Project) -> None:
     (project.root / "again").touch()
 
 
+def _lost(project: Project) -> None:
+    _submitted(project)
+    for path in project.folders.ledger("probe").parent.glob("ledger.db*"):
+        path.unlink()
+
+
+def _damaged(project: Project) -> None:
+    _submitted(project)
+    with closing(sqlite3.connect(project.folders.ledger("probe"))) as ledger, ledger:
+        ledger.execute("UPDATE events SET data = '{' WHERE number IN (2, 7)")
+
+
 def _at_work(project: Project) -> None:
     _grid(project, "sleep 600", trialConcurrency=4).compile()
     project.start("submit", "--no-wait").communicate(timeout=_ENDS_WITHIN_S)
@@ -107,7 +120,7 @@ def _packed(project: Project) -> None:
     _grid(project, count=6, amlc={"trialsPerJob": 3})
 
 
-SUBMIT, COLLECT = ("submit",), ("collect",)
+SUBMIT, COLLECT, REFRESH = ("submit",), ("collect",), ("refresh",)
 RUN, COMPILE = ("run", "experiment.yml"), ("compile", "experiment.yml")
 _WORK = ("amlc", "supervisor", "runner")
 COMMANDS: Mapping[str, Command] = {
@@ -119,9 +132,11 @@ COMMANDS: Mapping[str, Command] = {
     "retry": Command(_failed, (*SUBMIT, "--retry", "failed"), ((*SUBMIT, "--retry", "failed"),), _WORK, 4),
     "cancel": Command(_at_work, ("cancel", "--all"), (("cancel", "--all"),), ("amlc",), 4, Status.CANCELED.value),
     "collect": Command(_submitted, COLLECT, (COLLECT,), ("amlc",), 4),
+    "refresh, lost": Command(_lost, REFRESH, (REFRESH, SUBMIT), ("amlc",), 4),
+    "refresh, damaged": Command(_damaged, REFRESH, (REFRESH, SUBMIT), ("amlc",), 4),
     "report": Command(_submitted, ("report",), (("report",),), ("amlc",), 4),
 }
-SHORT = ("compile", "cancel", "collect", "report")
+SHORT = ("compile", "cancel", "collect", "refresh, lost", "refresh, damaged", "report")
 """The commands of which every call is struck in CI."""
 
 
