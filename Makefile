@@ -51,6 +51,10 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.run
 	$(LOCKED) requirements/test.txt
 	touch $@
 
+$(VENV)/.docs: requirements/docs.txt $(VENV)/.run
+	$(LOCKED) requirements/docs.txt
+	touch $@
+
 # uv resolves for every Python at once, and fills the two environments below in seconds.
 $(VENV)/.lock: requirements/lock.txt
 	$(PYTHON) -m venv --clear $(VENV)/lock
@@ -142,7 +146,8 @@ faults: $(VENV)/.test ## Strike system calls of every process, soak, and write d
 	$(VENV)/bin/python -m tests.faults.table $(FAULTS) > .faults.tmp; code=$$?; \
 		if [ -s .faults.tmp ]; then cat .faults.tmp; mv .faults.tmp docs/reliability.md; else rm .faults.tmp; fi; exit $$code
 
-# test.txt has everything; what run and azure share with it has the same versions there.
+# test.txt has everything but docs; what the others share with it has the same versions there. The documentation's
+# generator needs Python 3.11.
 LOCK_ARGS ?= --upgrade
 RESOLVE := $(UV) compile --quiet --universal --python-version 3.10 --generate-hashes --annotation-style line
 RESOLVE += --custom-compile-command 'make lock' $(LOCK_ARGS)
@@ -154,4 +159,5 @@ lock: $(VENV)/.lock ## Renew requirements/ to the newest versions; LOCK_ARGS= ch
 	$(RESOLVE) $(RUN) --output-file requirements/run.txt
 	$(RESOLVE) $(RUN) --extra azure --output-file requirements/azure.txt
 	$(RESOLVE) $(EVERYTHING) --resolution lowest-direct --output-file requirements/lowest.txt
+	$(subst 3.10,3.11,$(RESOLVE)) $(RUN) --group docs --output-file requirements/docs.txt
 	$(RESOLVE) requirements/lock.in --output-file requirements/lock.txt

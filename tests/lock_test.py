@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -42,6 +43,7 @@ def pins(name: str) -> dict[str, set[Version]]:
     [
         pytest.param("run.txt", RUN, id="run"),
         pytest.param("azure.txt", [*RUN, *EXTRAS["azure"]], id="azure"),
+        pytest.param("docs.txt", [*RUN, *GROUPS["docs"]], id="docs"),
         pytest.param("test.txt", [*QUICK, *GROUPS["check"]], id="test"),
         pytest.param("lowest.txt", QUICK, id="lowest"),
     ],
@@ -85,3 +87,13 @@ def test_what_messages_say_to_install_is_what_the_extras_have():
         name: list(libraries) for name, libraries in told.EXTRAS.items()
     }
     assert PROJECT["name"] == "amlc-toolkit"  # that of the command is taken
+
+
+def test_every_python_that_is_promised_is_tested() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "check.yml").read_text(encoding="utf-8"))
+    quick = workflow["jobs"]["quick"]["strategy"]["matrix"]
+    promised = {kind.rpartition(" ")[2] for kind in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", kind)}
+    assert set(quick["python"]) == promised
+    assert min(promised, key=Version) == PROJECT["requires-python"].removeprefix(">=")
+    systems = {*quick["os"], *(each["os"] for each in quick["include"])}
+    assert {system.partition("-")[0] for system in systems} == {"ubuntu", "macos"}

@@ -1,4 +1,8 @@
-"""Everything in README.md and docs/ that can be typed is run as it stands, and every option that they name is there."""
+"""Everything in README.md and docs/ that can be typed is run as it stands, and every option that they name is there.
+
+README.md is followed from its first line to its last, in one shell in an empty home; of the other pages each block runs
+alone, beside the experiment of `amlc init`. A `text` block below a `sh` block is what that prints.
+"""
 
 import csv
 import os
@@ -6,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +32,10 @@ NOT_RUN = {
     "make run": ("make -n run", "installs from a package index; .ci/run runs it"),
     "make test": ("make -n test", "this is it; .ci/run runs it"),
     "pip install '.[azure]'": ("", "installs from a package index; what it installs is what these tests run with"),
+    "pip install '.[azure,tuners]'": ("", "as above"),
+    "pip install .": ("", "as above; in README.md it runs"),
+    "pip install --no-compile .": ("", "as above"),
+    "pip uninstall --yes sqlalchemy alembic mako": ("", "these tests need them; extras_test runs without them"),
     'az ml model create --name mnist --type custom_model --path "azureml://jobs/$(amlc best --job)/outputs/model/paths/"': (
         "", "the emulator's az does no more than sign in"
     ),
@@ -57,12 +66,16 @@ def blocks():
 BLOCKS = list(blocks())
 
 
-def commands(block):
-    """Yield (command with its continuation lines, expected lines of output) from a console block."""
-    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        lines = part.splitlines()
-        more = [line.removeprefix(">").removeprefix(" ") for line in lines[1:] if line.startswith(">")]
-        yield "\n".join([lines[0], *more]), [line for line in lines[1:] if not line.startswith(">")]
+ALONE = [block for block in BLOCKS if block.page.stem != "README" or block.language in ("jinja", "text")]
+WALK = [block for block in BLOCKS if block not in ALONE]
+"""What somebody types who follows README.md."""
+
+
+def printed(block):
+    """The `text` block below a `sh` block, as lines: what it prints."""
+    after = block.page.read_text(encoding="utf-8").split(f"```{block.language}\n{block.text}```\n")[1]
+    found = re.match(r"\n?```text\n(.*?)^```$", after, re.DOTALL | re.MULTILINE)
+    return found[1].splitlines() if found else []
 
 
 def bare(line):
@@ -161,30 +174,10 @@ def run_sh(block, tmp_path, request):
     folder = on_azure(tmp_path, request) if is_azure else Folder(tmp_path / "folder").prepare()
     script = as_run(block.text)
     done = folder.run("sh", "-e", "-c", re.sub(r"\bFILE\b", "experiment.yml", script))
+    assert set(printed(block)) <= {*done.stdout.splitlines(), *done.stderr.splitlines()}
     if "> results.csv" in script:
         assert statuses(folder.root / "results.csv") == ["succeeded"] * 6
         assert "6 of 6 trials done\n" in done.stderr
-    if "make -n run" in script:
-        assert "amlc --build build run examples/digits/experiment.yml" in done.stdout
-        assert "-m pytest" in done.stdout
-
-
-def run_console(block, tmp_path, request):
-    """Each command prints the lines that stand below it."""
-    folder = Folder(tmp_path / "folder")
-    parts = list(commands(block))
-    assert parts
-    script = [f"echo '=== {n}'; echo '=== {n}' >&2\n{command}" for n, (command, _) in enumerate(parts)]
-    done = folder.run("bash", "-e", "-c", "\n".join(script))
-    out, err = (
-        [part.splitlines() for part in re.split(r"^=== \d+\n", text, flags=re.MULTILINE)[1:]]
-        for text in (done.stdout, done.stderr)
-    )
-    for n, (_, expected) in enumerate(parts):
-        for line in expected:
-            assert line in out[n] + err[n]
-    for table in folder.root.glob("**/results.csv"):
-        assert set(statuses(table)) == {"succeeded"}
 
 
 def run_yaml(block, tmp_path, request):
@@ -224,7 +217,6 @@ def run_python(block, tmp_path, request):
 # A block in any other language fails: nothing that can be typed is forgotten. `text` is a drawing.
 RUN = {
     "sh": run_sh,
-    "console": run_console,
     "yaml": run_yaml,
     "jinja": run_jinja,
     "python": run_python,
@@ -232,7 +224,7 @@ RUN = {
 }
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=str)
+@pytest.mark.parametrize("block", ALONE, ids=str)
 def test_every_block_runs_as_printed(block, tmp_path, request):
     assert block.language in RUN, f"{block}: say what it is, and how it is run"
     RUN[block.language](block, tmp_path, request)
@@ -251,10 +243,94 @@ def test_what_is_not_run_is_there():
     assert all(reason for _, reason in NOT_RUN.values())
 
 
-def test_the_tour_is_short():
-    (tour,) = [block for block in BLOCKS if block.language == "console"]
-    assert sum(command.count("\n") + 1 for command, _ in commands(tour)) <= 30
-    assert len(list(commands(tour))) > 8
+def clone(folder):
+    """Copy what git has of this repository, changed or not."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, check=True, timeout=TIMEOUT_S,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "tests", "results.csv"))
+        return
+    names = [name for name in os.fsdecode(listed).split("\0") if name and not name.startswith("tests/")]
+    for name in names:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+
+
+def without_an_index(home):
+    """An environment in which pip builds and installs the clone, and nothing else comes from anywhere.
+
+    What amlc needs is found where these tests find it: `PYTHONPATH` heeds no .pth file, so amlc itself is not.
+    """
+    path = os.pathsep.join(os.get_exec_path())
+    own = {"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": sysconfig.get_path("purelib"), **own}
+
+
+def typed(block):
+    """The lines that a reader pastes into a shell; Python goes to a Python."""
+    return f"python3 - <<'PYTHON'\n{block.text}PYTHON\n" if block.language == "python" else as_run(block.text)
+
+
+def test_readme_can_be_followed_in_an_empty_home(tmp_path, monkeypatch):
+    monkeypatch.setitem(NOT_RUN, "pip install .", ("pip install --quiet .", "what is missing is no index's affair"))
+    home = tmp_path / "home"
+    clone(home / "amlc")
+    marked = [f"echo '=== {n}'; echo '=== {n}' >&2\n{typed(block)}" for n, block in enumerate(WALK)]
+    # As pasted: the shell reads what comes next from where its commands could read, too.
+    done = subprocess.run(
+        ["bash", "-e"],
+        cwd=home / "amlc",
+        env=without_an_index(home),
+        input="".join(marked),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    out, err = (re.split(r"^=== \d+\n", text, flags=re.MULTILINE)[1:] for text in (done.stdout, done.stderr))
+    assert len(out) == len(err) == len(WALK) > 4
+    for block, said in zip(WALK, map("".join, zip(out, err, strict=True)), strict=True):
+        assert set(printed(block)) <= set(said.splitlines()), block
+        if "make -n run" in typed(block):
+            assert "amlc --build build run examples/digits/experiment.yml" in said
+            assert "-m pytest" in said
+    assert statuses(home / "tour" / "results.csv") == ["succeeded"] * 4
+    assert (home / "amlc" / ".venv" / "bin" / "amlc").is_file()
+
+
+def test_the_first_thing_that_readme_types_installs_amlc():
+    assert "pip install ." in WALK[0].text
+    assert "amlc --version" in WALK[0].text
+
+
+def test_blocks_can_be_pasted_and_the_tour_is_short():
+    lines = [line for block in WALK for line in block.text.splitlines()]
+    assert [line for line in lines if line.startswith(("$ ", "> ", "% "))] == []
+    tour = [block.text for block in WALK if block.language == "sh" and "make run" not in block.text]
+    assert sum(text.count("\n") for text in tour) <= 35
+    assert sum(text.count("amlc ") for text in tour) > 8
+
+
+# Nobody may be sent to what is somebody else's on the package index.
+OURS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "pyproject.toml", "Makefile")
+
+
+def test_nothing_says_to_install_the_package_of_another_project_by_our_name():
+    files = [*(ROOT / name for name in OURS), *(ROOT / "docs").rglob("*.*"), *(ROOT / "examples").rglob("*.*")]
+    files += [path for path in (ROOT / "amlc").rglob("*") if path.suffix in (".py", ".j2", ".json", ".html")]
+    wrong = re.compile(r"\bamlc\[|(?:pipx?|uvx?)( tool| pip)? (?:install|run|add)[^|;&`\n]*?[ \t]'?\"?amlc(?![\w-])")
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.is_file()}
+    assert len(texts) > 100
+    assert [str(path) for path, text in texts.items() if wrong.search(text)] == []
+    assert wrong.search("pip install amlc")
+    assert wrong.search("pip install 'amlc[azure]'")
+    assert not wrong.search("pip install amlc-toolkit")
 
 
 def options(command):
@@ -292,7 +368,7 @@ def test_every_option_that_a_page_names_is_one_of_the_commands(page):
     fenced = [line for block in BLOCKS if block.page == page for line in block.text.splitlines()]
     spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
     for piece in [*map(bare, fenced), *spans]:
-        words = [] if piece.startswith("az ") else piece.split()  # that one's options are Azure's
+        words = [] if piece.startswith(("az ", "pip ")) else piece.split()  # those options are their own
         named = [re.sub(r"=.*", "", word) for word in words if re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word)]
         verbs = [after for before, after in zip(["amlc", *words], words, strict=False) if before == "amlc"]
         known = OPTIONS.get(verbs[0], everything) if verbs else everything
