@@ -13,7 +13,7 @@ from typing import Any
 from amlc.catalogue import names as known_names
 from amlc.model import Parameters, Record, Space, Status
 from amlc.tuners import built_in, random
-from tests.quality.problems import Problem, cube, hartmann_6
+from tests.quality.problems import Problem, bare, cube, hartmann_6
 from tests.quality.run import LIBRARY, suggested
 from tests.tuners.simulation import arguments
 
@@ -114,7 +114,7 @@ def past(name: str, problem: Problem, space: Space, size: int, args: Mapping[str
 
 
 def _ended(parameters: Parameters, problem: Problem, number: int) -> Record:
-    value = -problem.value(parameters)  # most tuners maximise
+    value = -problem.value(bare(parameters))  # most tuners maximise
     return Record(
         parameters=parameters, status=Status.SUCCEEDED, value=value, asked=2 * number + 1, told=2 * number + 2
     )
