@@ -23,6 +23,8 @@ from amlc.files import open_regular
 from amlc.model import Metric, MetricKind, Status
 
 FILE_NAME = "ledger.db"
+MENDED = "ledger-mended.db"
+"""What is to replace a damaged ledger; there for a moment alone."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, job TEXT NOT NULL,
@@ -149,6 +151,11 @@ class Ledger:
         if missing := [pair for pair in pairs if pair not in indexed]:
             with self._transaction() as connection:
                 connection.executemany("INSERT OR IGNORE INTO trials VALUES (?, ?)", missing)
+
+    def checkpoint(self) -> None:
+        """Bring all that was appended into the ledger's own file. Raises LedgerError."""
+        with self._errors():
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def jobs(self) -> set[str]:
         """Return the names of all jobs that ever were to be submitted."""
@@ -488,7 +495,9 @@ def check_not_lost(path: Path) -> None:
 
 
 def _is_lost(path: Path) -> bool:
-    return not path.exists() and any(path.parent.glob("runs/*/"))
+    if path.exists():
+        return False
+    return path.with_name(MENDED).exists() or any(path.parent.glob("runs/*/"))
 
 
 def _error(text: str, err: Exception, *, otherwise: str = "") -> LedgerError:

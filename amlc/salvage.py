@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from amlc.events import EventKind
-from amlc.ledger import OF_TRIALS, DamageError, Ledger, open_ledger, read_ledger
+from amlc.ledger import MENDED, OF_TRIALS, DamageError, Ledger, open_ledger, read_ledger
 from amlc.model import MetricKind
 from amlc.names import JOB_NAME
 
@@ -54,6 +54,7 @@ def mended(path: Path, rebuilt: Path, new: Path) -> None:
             source = fresh if _identity(job) in again else old
             if source is not None:
                 _copy_metrics(source, ledger, job)
+        ledger.checkpoint()  # what is put in its place is this one file
 
 
 def _sound(old: Ledger | None, fresh: Ledger) -> set[str]:
@@ -71,16 +72,44 @@ def _damaged(old: Ledger | None) -> frozenset[str]:
 
 
 def put_in_place(path: Path, new: Path) -> Path:
-    """Put the ledger at `new` into the place of the one at `path`; return where that is kept."""
-    number = 1
-    while (aside := path.with_name(f"{path.stem}-damaged-{number}{path.suffix}")).exists():
-        number += 1
+    """Put the ledger at `new` into the place of the one at `path`; return where that is kept.
+
+    Killed on the way it leaves no ledger, which nobody takes for a beginning, and `go_on` goes on.
+    """
+    os.replace(new, path.with_name(MENDED))
+    aside = _aside(path)
     path.rename(aside)
+    _swap(path, aside)
+    return aside
+
+
+def go_on(path: Path) -> None:
+    """Go on where a `put_in_place` was killed; one that had not begun is forgotten."""
+    ready = path.with_name(MENDED)
+    if path.exists():
+        ready.unlink(missing_ok=True)
+    elif ready.exists():
+        _swap(path, _aside(path, last=True))
+
+
+def _aside(path: Path, *, last: bool = False) -> Path:
+    """Return the first free name for a ledger that is put aside; last: the one before that."""
+    number = 1
+    while (aside := _numbered(path, number)).exists():
+        number += 1
+    return _numbered(path, max(number - 1, 1)) if last else aside
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-damaged-{number}{path.suffix}")
+
+
+def _swap(path: Path, aside: Path) -> None:
+    """Put what SQLite has beside the ledger at `path` aside too, and the mended one in place."""
     with suppress(FileNotFoundError):
         path.with_name(f"{path.name}-wal").rename(aside.with_name(f"{aside.name}-wal"))
     path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    os.replace(new, path)
-    return aside
+    os.replace(path.with_name(MENDED), path)
 
 
 @contextmanager

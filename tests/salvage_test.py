@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 import sys
@@ -11,9 +12,9 @@ import pytest
 
 from amlc import events
 from amlc.attempts import fold
-from amlc.ledger import LedgerError, open_ledger, read_ledger
+from amlc.ledger import DamageError, LedgerError, check_not_lost, open_ledger, read_ledger
 from amlc.model import Metric, MetricKind, Observation, Outcome, Status, Trial
-from amlc.salvage import is_damaged, mended, put_in_place
+from amlc.salvage import go_on, is_damaged, mended, put_in_place
 
 IDS = [f"{number:016x}" for number in range(4)]
 JOBS = [f"probe-{one}-abcdef" for one in IDS]
@@ -158,6 +159,47 @@ def test_the_damaged_one_is_kept_with_all_that_belongs_to_it(three, tmp_path) ->
         "ledger-damaged-2.db",
         "ledger.db",
     ]
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+def test_killed_on_the_way_it_is_lost_until_somebody_goes_on(three, tmp_path, monkeypatch, step) -> None:
+    class KilledError(BaseException):
+        pass
+
+    left = [step]
+
+    def struck(real):
+        def call(*given, **keys):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KilledError
+            return real(*given, **keys)
+
+        return call
+
+    (tmp_path / "made").mkdir()
+    write(tmp_path / "made" / "new.db", intended(0), ended(0))
+    three.with_name("ledger.db-wal").write_bytes(b"of the old one")
+    old = three.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", struck(os.replace))
+        patched.setattr(Path, "rename", struck(Path.rename))
+        patched.setattr(Path, "unlink", struck(Path.unlink))
+        with pytest.raises(KilledError):
+            put_in_place(three, tmp_path / "made" / "new.db")
+    if not three.exists():
+        with pytest.raises(DamageError, match="it is lost"):
+            check_not_lost(three)
+    for _ in range(2):  # the second time there is nothing to do
+        go_on(three)
+    if step <= 2:  # it had not begun
+        assert three.read_bytes() == old
+        assert not list(tmp_path.glob("ledger-*"))
+        return
+    assert [event.job for event in read(three)[0]] == [JOBS[0]] * 2
+    assert (tmp_path / "ledger-damaged-1.db").read_bytes() == old
+    assert (tmp_path / "ledger-damaged-1.db-wal").read_bytes() == b"of the old one"
+    assert not (tmp_path / "ledger-mended.db").exists()
 
 
 def test_what_cannot_be_read_for_now_is_not_damaged(tmp_path) -> None:

@@ -18,7 +18,7 @@ from amlc.events import Event, brought, early_stop, observed
 from amlc.experience import Experience
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.ledger import Ledger, open_ledger
+from amlc.ledger import Ledger, check_not_lost, open_ledger
 from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment, Metric, MetricKind, Observation, Status, Trial
 from amlc.names import imported_name
@@ -98,7 +98,9 @@ def _left_out(unfit: Sequence[str], unended: Sequence[str]) -> str:
 
 def _taken(experiment: Experiment, found: Sequence[Ended], folders: Folders) -> int:
     """Record the trials that are not on record yet; return how many those are."""
-    with open_ledger(folders.ledger(experiment.name)) as ledger:
+    path = folders.ledger(experiment.name)
+    check_not_lost(path)
+    with open_ledger(path) as ledger:
         known = _known(experiment, ledger)
         done = {trial.id for trial in known}
         planned: Iterable[Trial] = known

@@ -16,7 +16,7 @@ from amlc.errors import BackendError, UsageError
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.manifest import FILE_NAME, Manifest
-from amlc.salvage import is_damaged, mended, put_in_place
+from amlc.salvage import go_on, is_damaged, mended, put_in_place
 from amlc.targets import Rebuild, names
 from amlc.targets import target as target_named
 
@@ -35,7 +35,7 @@ def refresh(
         _check_not_of_runs(folders, name)
     rebuild = _rebuild(backend, manifest)
     experiment = manifest.header.experiment if manifest else name
-    if experiment is None or not is_damaged(folders.ledger(experiment)):
+    if experiment is None or not _has_damage(folders, experiment):
         return rebuild.refresh(manifest, name, where, folders)
     with (
         lock(folders.lock(experiment), patience_s=PATIENCE_S),
@@ -47,6 +47,15 @@ def refresh(
         mended(path, rebuilt, new)
         kept = put_in_place(path, new)
     return f"{said}; the ledger was damaged and is mended, {kept} is what it was"
+
+
+def _has_damage(folders: Folders, experiment: str) -> bool:
+    """Tell whether the experiment has a ledger that is to be mended, unless one was at it."""
+    path = folders.ledger(experiment)
+    if path.parent.is_dir():
+        with lock(folders.lock(experiment), patience_s=PATIENCE_S):
+            go_on(path)
+    return is_damaged(path)
 
 
 @contextmanager

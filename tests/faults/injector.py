@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from amlc.backends import run_folder
-from amlc.model import Status
+from amlc.model import End, Status
 from tests.conftest import Project
 
 KINDS = ("ENOSPC", "EIO", "EMFILE", "EACCES", "SHORT", "KILL", "GROUP", "STOP", "CLOCK", "NOLOCK")
@@ -340,11 +340,11 @@ def _doubled(project: Project, what: Command) -> Iterator[tuple[str, str]]:
 
 
 def _ends(project: Project, trial: str) -> int:
-    """Return how many attempts of a trial ended well by their runner's own record."""
+    """Return how many attempts of a trial ended well by their runner's own record; not those whose result was lost."""
     found = 0
     for folder in project.folders.runs("probe").iterdir():
         outcomes = run_folder.fetched(folder).outcomes
-        found += any(one.trial == trial and one.exit_code == 0 for one in outcomes)
+        found += any(one.trial == trial and one.exit_code == 0 and one.end != End.LOST for one in outcomes)
     return found
 
 

@@ -1,13 +1,15 @@
 """Which bytes of a trial's stdout are metrics, and which metrics those are; the rule itself is in runner_test.py too."""
 
+import errno
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amlc.runner.amlc_runner_lib import metric_log
 from amlc.runner.amlc_runner_lib.job import Trial
+from amlc.runner.amlc_runner_lib import metric_log
 from amlc.runner.amlc_runner_lib.metric_log import Lines, MetricLog
 from amlc.runner.amlc_runner_lib.metrics import decode_metric
 from tests.runner.harness import metric_line
@@ -92,6 +94,50 @@ BAD = {
 def test_bad_metric_is_a_value_error(payload, message):
     with pytest.raises(ValueError, match=message):
         decode_metric(payload)
+
+
+@pytest.mark.parametrize("failing", [{1}, {1, 2}, {2}, {3}, {2, 3}])
+def test_what_cannot_be_written_for_a_while_is_written_later_and_in_order(tmp_path, monkeypatch, failing):
+    monkeypatch.chdir(tmp_path)
+    trial = Trial("a", 0, {}, 0)
+    path = tmp_path / "outputs" / "amlc" / "a" / "metrics.jsonl"
+    path.parent.mkdir(parents=True)
+    told = []
+    log = MetricLog(trial, lambda _, found, at: told.append(found))
+    whole, calls = metric_log._write_all, []
+
+    def write(fd, data):
+        calls.append(data)
+        if len(calls) in failing:
+            os.write(fd, data[:5])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole(fd, data)
+
+    monkeypatch.setattr(metric_log, "_write_all", write)
+    log.feed(f"{metric_line(1)}\n{metric_line(2)}\n{metric_line(3, kind='FINAL')}".encode())
+    log.close()
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [record["value"] for record in records] == [found[2] for found in told] == [1, 2, 3]
+    assert trial.counts == {"intermediate": 2, "final": 1}
+    assert trial.loss is None
+
+
+def test_of_what_cannot_be_written_so_much_waits_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trial = Trial("a", 0, {}, 0)
+    (tmp_path / "outputs" / "amlc" / "a").mkdir(parents=True)
+    log = MetricLog(trial, lambda *given: pytest.fail("it was not recorded"))
+
+    def write(fd, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(metric_log, "_write_all", write)
+    for number in range(metric_log.MOST_WAITING):
+        log.feed(f"{metric_line(number)}\n".encode())
+    assert trial.loss is None
+    log.feed(f"{metric_line(0)}\n".encode())
+    assert "No space left on device" in trial.loss
+    assert trial.counts == {"intermediate": 0, "final": 0}
 
 
 def test_metric_is_told_once_it_is_recorded(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MARKER = b"NNISDK_MEb'"
 KEPT_OF_A_LINE = 1 << 20  # bytes, more than a metric may have
 NOTES_PER_TRIAL = 10
+MOST_WAITING = 1000  # metrics that cannot be written for a while
 
 
 class Lines:
@@ -74,8 +75,9 @@ def _payloads(text: bytes) -> "list[bytes]":
 class MetricLog:
     """Record the metrics in a trial's stdout in its metrics.jsonl.
 
-    tell: is called with the trial, the metric and its time in epoch seconds, once the metric is
-    recorded.
+    What cannot be written (the disk is full for a while) waits, and is tried again with each metric
+    and at the end. tell: is called with the trial, the metric and its time in epoch seconds, once
+    the metric is recorded.
     """
 
     def __init__(self, trial: "Trial", tell: "Callable[[Trial, Metric, float], None]") -> None:
@@ -84,6 +86,7 @@ class MetricLog:
         self._lines = Lines()
         self._notes = 0
         self._size = 0  # bytes of whole lines
+        self._waiting: list[tuple[bytes, Metric, float]] = []
         self._path = os.path.join(trial.home, "metrics.jsonl")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(self._path, flags, 0o666)
@@ -97,6 +100,8 @@ class MetricLog:
         """Record what was begun; what cannot be recorded, or was removed, is the trial's loss."""
         for payload in self._lines.close():
             self._take(payload)
+        if self._waiting:
+            self._write(last=True)
         if self._size and not os.path.exists(self._path):
             self._lose("the trial removed metrics.jsonl")
         try:
@@ -120,16 +125,26 @@ class MetricLog:
         now = time.time()
         kind, sequence, value = metric
         record = {"type": kind, "sequence": sequence, "value": value, "at": now}
-        line = (json.dumps(record) + "\n").encode()
-        try:
-            _write_all(self._file, line)
-        except OSError as error:
-            self._remove_what_is_not_whole()
-            self._lose(error)
-            return
-        self._size += len(line)
-        self._trial.counts[kind] += 1
-        self._tell(self._trial, metric, now)
+        self._waiting.append(((json.dumps(record) + "\n").encode(), metric, now))
+        self._write(last=len(self._waiting) > MOST_WAITING)
+
+    def _write(self, *, last: bool) -> None:
+        """Write what waits, in order; last: what cannot be written waits no longer, and is lost."""
+        while self._waiting:
+            line, metric, at = self._waiting[0]
+            try:
+                _write_all(self._file, line)
+            except OSError as error:
+                self._remove_what_is_not_whole()
+                if not last:
+                    return
+                del self._waiting[0]
+                self._lose(error)
+                continue
+            del self._waiting[0]
+            self._size += len(line)
+            self._trial.counts[metric[0]] += 1
+            self._tell(self._trial, metric, at)
 
     def _remove_what_is_not_whole(self) -> None:
         try:
