@@ -34,11 +34,28 @@ class Severity(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A message whose parts are known: what was found, what was expected, and what to do.
+
+    text: the whole of it; the parts stand in it in words. None: it has no such part.
+    """
+
+    text: str
+    found: str | None = None
+    expected: str | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One finding about the user's files.
 
     code: stable and short, such as `E-unknown-key`; `--format json` and CI annotations carry it.
     path: JSON pointer inside the file (`/searchSpace/lr/_value/0`), empty for the whole file.
+    found, expected, hint: the parts of the message, where they are known apart.
     """
 
     position: Position
@@ -46,6 +63,9 @@ class Problem:
     message: str
     path: str = ""
     severity: Severity = Severity.ERROR
+    found: str | None = None
+    expected: str | None = None
+    hint: str | None = None
 
     def __str__(self) -> str:
         where = f"{self.position} {self.path}".rstrip()

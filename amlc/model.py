@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from amlc.errors import Position, Problem, Severity
+from amlc.errors import Position, Problem, Sentence, Severity
 
 Parameters: TypeAlias = Mapping[str, Any]
 """What one trial receives from `nni.get_next_parameter()`: JSON values by name, in the order of the
@@ -60,7 +60,7 @@ class Document:
         self,
         path: JsonPath,
         code: str,
-        message: str,
+        message: str | Sentence,
         *,
         key: bool = False,
         severity: Severity = Severity.ERROR,
@@ -68,12 +68,16 @@ class Document:
         """Return a problem with what stands at `path`: its value or, with `key`, its key."""
         here = self.original(path)
         pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in here)
+        said = Sentence(text=message) if isinstance(message, str) else message
         return Problem(
             position=self.at(path, key=key),
             code=code,
-            message=message,
+            message=said.text,
             path=pointer,
             severity=severity,
+            found=said.found,
+            expected=said.expected,
+            hint=said.hint,
         )
 
 

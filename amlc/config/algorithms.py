@@ -11,8 +11,8 @@ from typing import Any
 
 from amlc.catalogue import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn, find, names
 from amlc.config.spelling import Config
-from amlc.config.wording import show, wrong_type
-from amlc.errors import Problem, did_you_mean
+from amlc.config.wording import expected_other, show, wrong_type
+from amlc.errors import Problem, Sentence, did_you_mean
 from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Space
 from amlc.targets import target
 
@@ -100,7 +100,7 @@ def _check(config: Config, kind: str) -> Iterator[Problem]:
         yield from _check_class(config, kind)
         return
     if name is None:
-        if (kind, "name") not in config.broken:
+        if not {(kind, "name"), (kind, "className")} & config.broken:
             text = f"'{kind}' needs 'name'. Known: {_KNOWN[kind]}."
             yield config.problem((kind,), "E-required", text, key=True)
         return
@@ -143,7 +143,7 @@ def _check_sampler(
         yield from samplers.check_construction(config, {**found, "sampler": sampler})
 
 
-def _unknown(name: str, kind: str) -> str:
+def _unknown(name: str, kind: str) -> Sentence:
     table = ASSESSORS if kind == "assessor" else TUNERS
     hint = did_you_mean(name, [known.name for known in table])
     spaces = " Remove the spaces around it." if find(name.strip(), kind) else ""
@@ -152,7 +152,12 @@ def _unknown(name: str, kind: str) -> str:
         if spaces or hint
         else " One of your own (`nnictl algo register`) is named by 'className'."
     )
-    return f"NNI has no {kind} '{name}'.{spaces or hint}{own} Known: {_KNOWN[kind]}."
+    return Sentence(
+        text=f"NNI has no {kind} '{name}'.{spaces or hint}{own} Known: {_KNOWN[kind]}.",
+        found=name,
+        expected=f"one of {_KNOWN[kind]}",
+        hint=(spaces or hint or own).strip() or None,
+    )
 
 
 def _check_class(config: Config, kind: str) -> Iterator[Problem]:
@@ -264,9 +269,11 @@ def _compare(
         argument = wanted.get(key)
         if argument is None:
             taken = [name for name, one in wanted.items() if not one.refused]
+            near = did_you_mean(str(key), taken).strip()
             allowed = f"It takes {', '.join(taken)}." if taken else "It takes none; remove it."
-            text = f"{owner} has no argument '{key}'.{did_you_mean(str(key), taken)} {allowed}"
-            yield config.problem(here, "E-argument", text, key=True)
+            text = " ".join(filter(None, (f"{owner} has no argument '{key}'.", near, allowed)))
+            said = Sentence(text=text, found=str(key), expected=allowed, hint=near or None)
+            yield config.problem(here, "E-argument", said, key=True)
         elif argument.refused:
             text = f"'{key}' cannot be given: {argument.refused}. Remove it."
             yield config.problem(here, "E-argument", text, key=True)
@@ -285,19 +292,18 @@ def _check_value(
     key = path[-1]
     if not _is_of_kind(value, argument):
         kinds = ["number"] if float in argument.kinds else [_SCHEMA_TYPES[argument.kinds[0]]]
-        text = wrong_type(f"'{key}'", show(config, path, value), value, kinds=kinds)
-        yield config.problem(path, "E-argument", text)
+        said = wrong_type(f"'{key}'", show(config, path, value), value, kinds=kinds)
+        yield config.problem(path, "E-argument", said)
     elif argument.one_of and value is not None and value not in argument.one_of:
         *most, last = argument.one_of
-        hint = did_you_mean(str(value), argument.one_of) or " Write one of them."
-        text = (
-            f"'{key}' must be {', '.join(most)} or {last}, got {show(config, path, value)}.{hint}"
-        )
-        yield config.problem(path, "E-argument", text)
+        hint = did_you_mean(str(value), argument.one_of).strip() or "Write one of them."
+        wanted = f"{', '.join(most)} or {last}"
+        said = expected_other(f"'{key}'", wanted, show(config, path, value), hint=hint)
+        yield config.problem(path, "E-argument", said)
     elif bound := _beyond(value, argument):
-        got = show(config, path, value)
-        text = f"'{key}' must be {bound}, got {got}. Write for example {_right_value(argument)}."
-        yield config.problem(path, "E-argument", text)
+        hint = f"Write for example {_right_value(argument)}."
+        said = expected_other(f"'{key}'", bound, show(config, path, value), hint=hint)
+        yield config.problem(path, "E-argument", said)
     elif argument.instead and value not in argument.exact:
         text = f"'{key}' is not what it is in NNI: {argument.instead}."
         yield config.warning(path, "W-meaning", text)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from amlc.config.spelling import Config
-from amlc.config.wording import flow, show
+from amlc.config.wording import expected_other, flow, show
 from amlc.errors import Problem, did_you_mean, shorten
 from amlc.model import Choice, Dimension, Integer, JsonPath, Space
 from amlc.space.points import coordinate_of, value_at
@@ -56,11 +56,9 @@ def _check(
             continue
         coordinate = coordinate_of(dimension, value)
         if coordinate is None or not _exact(dimension, coordinate, value):
-            text = (
-                f"'{name}' must be {_expected(dimension)}, got {show(config, here, value)}. "
-                "Correct it."
-            )
-            yield config.problem(here, "E-initial", text)
+            found = show(config, here, value)
+            said = expected_other(f"'{name}'", _expected(dimension), found, hint="Correct it.")
+            yield config.problem(here, "E-initial", said)
         elif isinstance(dimension, Choice) and dimension.branches:
             yield from _check(config, dimension.branches[int(coordinate)], value, here)
 

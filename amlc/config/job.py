@@ -167,7 +167,7 @@ def _check_resources(config: Config, resources: Any) -> Iterator[Problem]:
 def _wrong_type(config: Config, path: JsonPath, value: Any, *, kind: str, example: str) -> Problem:
     found = show(config, path, value)
     text = wrong_type(
-        f"'{path[-1]}'", found, value, kinds=[kind], example=f" For example `{example}`."
+        f"'{path[-1]}'", found, value, kinds=[kind], example=f"For example `{example}`."
     )
     return config.problem(path, "E-job", text)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from amlc.config.accepts import accepts
 from amlc.config.spelling import Config
-from amlc.config.wording import flow, show, wrong_type
-from amlc.errors import Problem, did_you_mean
+from amlc.config.wording import expected_other, flow, show, wrong_type
+from amlc.errors import Problem, Sentence, nearest
 from amlc.model import JsonPath
 from amlc.resources import schema_file
 from amlc.targets import names, target
@@ -120,8 +120,10 @@ def _missing(config: Config, path: JsonPath, error: Any) -> Iterator[Problem]:
     for name in error.validator_value:
         if name not in error.instance and (*path, name) not in config.broken:
             where = f"'{path[-1]}' needs" if path else "the experiment needs"
-            text = f"{where} '{name}'.{_example(name, _definition(config, (*path, name)))}"
-            yield config.problem(path, "E-required", text, key=bool(path))
+            hint = _example(name, _definition(config, (*path, name)))
+            text = f"{where} '{name}'. {hint}".rstrip()
+            said = Sentence(text=text, expected=f"'{name}'", hint=hint or None)
+            yield config.problem(path, "E-required", said, key=bool(path))
 
 
 def _definition(config: Config, path: JsonPath) -> Mapping[str, Any]:
@@ -145,22 +147,23 @@ def _definition(config: Config, path: JsonPath) -> Mapping[str, Any]:
 
 def _example(name: str, definition: Mapping[str, Any]) -> str:
     examples = definition.get("examples")
-    return f" For example `{name}: {flow(examples[0])}`." if examples else ""
+    return f"For example `{name}: {flow(examples[0])}`." if examples else ""
 
 
-def _sentence(config: Config, path: JsonPath, error: Any) -> str:
+def _sentence(config: Config, path: JsonPath, error: Any) -> Sentence:
     """Return what was found, what is expected and what to do, for one error of the schema."""
+    if _is_annotated(path, error.instance):
+        return Sentence(
+            text="NNI 3.0 dropped annotations, and amlc reads none. To turn them into a search "
+            "space and calls of NNI's: "
+            f"amlc migrate {shlex.quote(config.document.file.name)} --in-place."
+        )
     keys = [part for part in path if isinstance(part, str)]
     key = keys[-1] if keys else "the file"
     is_item = isinstance(path[-1], int)
     name = f"an item of '{key}'" if is_item else f"'{key}'"
     example = _example(key, _definition(config, _whole(path) if is_item else path))
     found, limit = show(config, path, error.instance), error.validator_value
-    if _is_annotated(path, error.instance):
-        return (
-            "NNI 3.0 dropped annotations, and amlc reads none. To turn them into a search space "
-            f"and calls of NNI's: amlc migrate {shlex.quote(config.document.file.name)} --in-place."
-        )
     expected = _definition(config, path).get("$comment", "")
     match error.validator:
         case "type":
@@ -169,9 +172,14 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
                 name, found, error.instance, kinds=kinds, expected=expected, example=example
             )
         case "uniqueItems":
-            return f"{name} names the same item twice: {found}. Remove one of them."
+            text = f"{name} names the same item twice: {found}."
+            hint = "Remove one of them."
+            return Sentence(text=f"{text} {hint}", found=found, hint=hint)
         case "minLength":
-            return f"{name} must not be empty.{example}"
+            text = f"{name} must not be empty. {example}".rstrip()
+            return Sentence(text=text, found=found, hint=example or None)
+        case "pattern":
+            example = _near(error.instance, limit) or example
         case "enum":
             expected, hint = _choices(error.instance, limit)
             example = hint or example
@@ -181,7 +189,19 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> str:
             expected = f"at most {limit}"
         case "exclusiveMinimum":
             expected = f"above {limit}"
-    return f"{name} must be {expected or 'something else'}, got {found}.{example}"
+    return expected_other(name, expected or "something else", found, hint=example)
+
+
+def _near(value: Any, pattern: str) -> str:
+    """Return the hint at one of the words that a pattern lists, if one is near."""
+    words = pattern.removeprefix("^(").removesuffix(")$").split("|")
+    plain = isinstance(value, str) and all(word.isalpha() for word in words)
+    return _meant(value, words) if plain else ""
+
+
+def _meant(value: str, choices: Sequence[str]) -> str:
+    near = nearest(value, choices)
+    return f"Did you mean '{near}'?" if near else ""
 
 
 def _kinds(types: str | Sequence[str]) -> list[str]:
@@ -192,5 +212,5 @@ def _kinds(types: str | Sequence[str]) -> list[str]:
 def _choices(value: Any, choices: Sequence[Any]) -> tuple[str, str]:
     """Return in words what may stand there, and which of it may be meant by `value`."""
     allowed = [str(choice) for choice in choices if choice is not None]
-    hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+    hint = _meant(value, allowed) if isinstance(value, str) else ""
     return f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0], hint

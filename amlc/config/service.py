@@ -11,7 +11,7 @@ from typing import Any
 
 from amlc.config.schema import load_schema
 from amlc.config.spelling import Config, fold, fold_keys
-from amlc.errors import Problem, did_you_mean, shorten
+from amlc.errors import Problem, Sentence, did_you_mean, nearest, shorten
 from amlc.targets import exists, listed, names, target
 
 _OTHER = (
@@ -46,13 +46,30 @@ def read_service(config: Config, *, backend: str | None) -> Config:
     keys = [key for key in found if fold(key) == "platform"]
     platform = found[keys[0]] if keys else None
     if platform is None:
-        written = " or ".join(f"`platform: {name}`" for name in names())
-        text = f"'trainingService' needs 'platform'. Write {written}."
-        missing = config.problem(_SERVICE, "E-required", text, key=True)
-        return config.without(_SERVICE).noted(missing)
+        return config.without(_SERVICE).noted(_no_platform(config, found))
     place = (*config.original(_SERVICE), keys[0])
     config = replace(config, spelling={**config.spelling, _PLATFORM: place})
     return _read_platform(config, found, platform, backend)
+
+
+def _no_platform(config: Config, found: Mapping[str, Any]) -> Problem:
+    """Return the error for a service without a platform: a misspelled key is what is wrong then."""
+    written = " or ".join(f"`platform: {name}`" for name in names())
+    known = load_schema()["$defs"]
+    others = {fold(name) for one in names() if one in known for name in known[one]["properties"]}
+    for key in found:
+        if fold(key) not in others and nearest(fold(key), ["platform"]):
+            text = f"unknown key '{shorten(key)}' in 'trainingService'."
+            hint = f"Did you mean 'platform'? Write {written}."
+            said = Sentence(
+                text=f"{text} {hint}", found=shorten(key), expected="'platform'", hint=hint
+            )
+            place = (*config.original(_SERVICE), key)
+            return config.document.problem(place, "E-unknown-key", said, key=True)
+    hint = f"Write {written}."
+    text = f"'trainingService' needs 'platform'. {hint}"
+    said = Sentence(text=text, expected="'platform'", hint=hint)
+    return config.problem(_SERVICE, "E-required", said, key=True)
 
 
 def _read_platform(
@@ -64,9 +81,14 @@ def _read_platform(
         return _check_case(_read_known(config, found, right), platform, right)
     if platform in _OTHER:
         return _keep_shared(_other_platform(config, f"the platform '{platform}'", backend), found)
-    hint = did_you_mean(str(platform), names()) or f" {_what_to_do()}"
-    text = f"unknown platform '{shorten(str(platform))}'; amlc knows {listed('and')}.{hint}"
-    return _keep_shared(config.noted(config.problem(_PLATFORM, "E-platform", text)), found)
+    hint = did_you_mean(str(platform), names()).strip() or _what_to_do()
+    said = Sentence(
+        text=f"unknown platform '{shorten(str(platform))}'; amlc knows {listed('and')}. {hint}",
+        found=shorten(str(platform)),
+        expected=listed("or"),
+        hint=hint,
+    )
+    return _keep_shared(config.noted(config.problem(_PLATFORM, "E-platform", said)), found)
 
 
 def _check_case(config: Config, platform: str, right: str) -> Config:

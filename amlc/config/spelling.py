@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from amlc.errors import Problem, Severity, nearest, shorten
+from amlc.errors import Problem, Sentence, Severity, nearest, shorten
 from amlc.model import Document, JsonPath, relocated
 
 Schema = Mapping[str, Any]
@@ -57,7 +57,7 @@ class Config:
         self,
         path: JsonPath,
         code: str,
-        message: str,
+        message: str | Sentence,
         *,
         key: bool = False,
         severity: Severity = Severity.ERROR,
@@ -151,7 +151,7 @@ def _named(
         name = names.get(fold(key))
         if name is None:
             elsewhere = _elsewhere(key, level, schema)
-            near = None if elsewhere else nearest(fold(key.replace("-", "")), level["properties"])
+            near = None if elsewhere else _meant(key, level)
             problems.append(_unknown(config.document, (*here, key), level, elsewhere, near))
             if near is not None:
                 meant.add((*path, near))
@@ -167,6 +167,23 @@ def _named(
     broken = config.broken | (meant - spelling.keys())
     problems = [*config.problems, *problems]
     return replace(config, spelling=spelling, problems=tuple(problems), broken=broken), data
+
+
+def _meant(key: str, level: Schema) -> str | None:
+    """Return the key of this object that may be meant by one that it has not."""
+    names = level["properties"]
+    if fold(key) in _OF_NNI_1 and _OF_NNI_1[fold(key)] in names:
+        return _OF_NNI_1[fold(key)]
+    return nearest(fold(key.replace("-", "")), names)
+
+
+_OF_NNI_1: Final = {
+    "builtintunername": "name",
+    "builtinassessorname": "name",
+    "builtinadvisorname": "name",
+    "codedir": "codeDirectory",
+}
+"""Keys of NNI 1's format, in which the whole file is read or nothing, and what they are today."""
 
 
 def object_schema(node: Schema, schema: Schema) -> Schema | None:
@@ -196,10 +213,11 @@ def _unknown(
     """
     *here, key = path
     where = f"in '{here[-1]}'" if here else "at the top level"
-    hint = elsewhere or (f" Did you mean '{near}'?" if near else "")
-    hint = hint or f" Allowed here: {', '.join(level['properties'])}."
-    text = f"unknown key '{shorten(str(key))}' {where}.{hint}"
-    return document.problem(path, "E-unknown-key", text, key=True)
+    found, allowed = shorten(str(key)), ", ".join(level["properties"])
+    hint = elsewhere or (f"Did you mean '{near}'?" if near else "")
+    text = f"unknown key '{found}' {where}. {hint or f'Allowed here: {allowed}.'}"
+    said = Sentence(text=text, found=found, expected=f"one of {allowed}", hint=hint or None)
+    return document.problem(path, "E-unknown-key", said, key=True)
 
 
 def _elsewhere(key: str, level: Schema, schema: Schema) -> str:
@@ -212,5 +230,5 @@ def _elsewhere(key: str, level: Schema, schema: Schema) -> str:
     places |= {f"'trainingService' with platform {name}": parts[name] for name in platforms}
     for place, other in places.items():
         if other is not level and fold(key) in {fold(name) for name in other["properties"]}:
-            return f" It belongs to {place}."
+            return f"It belongs to {place}."
     return ""

@@ -8,9 +8,10 @@ from typing import Any
 
 from amlc.config.spelling import Config
 from amlc.config.tree import secret
-from amlc.errors import shorten
+from amlc.errors import Sentence, shorten
 from amlc.model import JsonPath
 
+_LARGEST = 2**53
 _TYPES = {
     "string": "text",
     "integer": "a whole number",
@@ -29,25 +30,36 @@ def wrong_type(
     kinds: Sequence[str],
     expected: str = "",
     example: str = "",
-) -> str:
+) -> Sentence:
     """Return the sentence for a value that is none of the JSON Schema types `kinds`.
 
     name: the key, in quotes. found: the value as `show` gives it. expected: better words than the
     types'.
     """
     wanted = expected or " or ".join(_TYPES[kind] for kind in kinds)
-    advice = _mend(value, kinds) or example or " Correct it."
-    return f"{name} must be {wanted}, got {found}.{advice}"
+    return expected_other(name, wanted, found, hint=_mend(value, kinds) or example or "Correct it.")
+
+
+def expected_other(name: str, wanted: str, found: str, *, hint: str = "") -> Sentence:
+    """Return the sentence for a value that is not what is expected of it."""
+    advice = f" {hint}" if hint else ""
+    return Sentence(
+        text=f"{name} must be {wanted}, got {found}.{advice}",
+        found=found,
+        expected=wanted,
+        hint=hint or None,
+    )
 
 
 def _mend(value: Any, kinds: Sequence[str]) -> str:
     """Return what to do about a value of a wrong type that YAML's spelling explains."""
     if isinstance(value, str):
-        return " Remove the quotes." if _is_quoted(value, kinds) else ""
+        return "Remove the quotes." if _is_quoted(value, kinds) else ""
     if list(kinds) == ["string"] and isinstance(value, (bool, int, float)):
-        return " Put it in quotes."
+        return "Put it in quotes."
     if isinstance(value, float) and value.is_integer() and "integer" in kinds:
-        return f" Write {int(value)}."
+        # Beyond that, its digits are not those that were meant.
+        return f"Write {int(value)}." if abs(value) <= _LARGEST else ""
     return ""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from amlc.errors import Problem, Severity, did_you_mean, shorten
+from amlc.errors import Problem, Sentence, Severity, did_you_mean, nearest, shorten
 from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Real, Space
 
 _TYPES = (
@@ -24,6 +24,7 @@ _TYPES = (
     "qlognormal",
 )
 _ALL_TYPES = ", ".join(_TYPES)
+_KEYS = ("_type", "_value")
 _MAX_DRAW = 2**63 - 1
 _LONGEST_SHOWN_BITS = 200
 _EXAMPLES = {"choice": "[a, b]", "randint": "[0, 10]", "normal": "[0, 1]", "lognormal": "[0, 1]"}
@@ -71,7 +72,9 @@ class _Parser:
         self.document = document
         self.problems: list[Problem] = []
 
-    def error(self, path: JsonPath, code: str, message: str, *, key: bool = False) -> None:
+    def error(
+        self, path: JsonPath, code: str, message: str | Sentence, *, key: bool = False
+    ) -> None:
         """Note an error."""
         self.problems.append(self.document.problem(path, code, message, key=key))
 
@@ -122,24 +125,29 @@ class _Parser:
 
     def check_keys(self, name: str, spec: Mapping[str, Any], path: JsonPath) -> bool:
         """Report missing, unknown and misspelt keys and types; return whether `_type` is known."""
-        meant = {f"_{key.lower().lstrip('_')}" for key in spec}
+        meant = {key for key in spec if key in _KEYS}
         for key in spec:
-            if key not in ("_type", "_value"):
-                hint = did_you_mean(f"_{key.lower().lstrip('_')}", ("_type", "_value"))
-                message = (
-                    f"'{key}' is no key of a parameter; "
-                    f"'_type' and '_value' are.{hint or ' Remove it.'}"
-                )
-                self.error((*path, key), "E-space-key", message, key=True)
+            if key not in _KEYS:
+                near = nearest(f"_{key.lower().lstrip('_')}", _KEYS)
+                meant |= {near} if near else set()  # misspelled is not missing, too
+                hint = f"Did you mean '{near}'?" if near else "Remove it."
+                text = f"'{key}' is no key of a parameter; '_type' and '_value' are. {hint}"
+                said = Sentence(text=text, found=key, expected="'_type' or '_value'", hint=hint)
+                self.error((*path, key), "E-space-key", said, key=True)
         kind = spec.get("_type")
         if "_type" not in meant:
             self.error(
                 path, "E-space-type", f"'{name}' has no '_type'. Add one of {_ALL_TYPES}.", key=True
             )
         elif "_type" in spec and kind not in _TYPES:
-            hint = did_you_mean(kind, _TYPES) if isinstance(kind, str) else ""
-            message = f"unknown _type {_show(kind)}.{hint or f' NNI has {_ALL_TYPES}.'}"
-            self.error((*path, "_type"), "E-space-type", message)
+            near = did_you_mean(kind, _TYPES).strip() if isinstance(kind, str) else ""
+            said = Sentence(
+                text=f"unknown _type {_show(kind)}. {near or f'NNI has {_ALL_TYPES}.'}",
+                found=_show(kind),
+                expected=f"one of {_ALL_TYPES}",
+                hint=near or None,
+            )
+            self.error((*path, "_type"), "E-space-type", said)
         if "_value" not in meant:
             example = _EXAMPLES.get(str(kind), "[0, 1]")
             message = f"'{name}' has no '_value'. Add it, for example `_value: {example}`."

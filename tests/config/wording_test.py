@@ -21,15 +21,17 @@ from amlc.config.wording import flow, show, wrong_type
         ([7], ["string"], "Correct it."),
         (2.0, ["integer"], "Write 2."),
         (2.5, ["integer"], "Correct it."),
+        (1e30, ["integer"], "Correct it."),
         (2.0, ["boolean"], "Correct it."),
         (None, ["array"], "Correct it."),
     ],
     ids=str,
 )
 def test_what_to_do_about_a_value_of_another_type(value, kinds, advice):
-    text = wrong_type("'x'", "that", value, kinds=kinds)
-    assert text.startswith("'x' must be ")
-    assert text.endswith(f"got that. {advice}")
+    said = wrong_type("'x'", "that", value, kinds=kinds)
+    assert said.text.startswith("'x' must be ")
+    assert said.text.endswith(f"got that. {advice}")
+    assert (said.found, said.hint) == ("that", advice)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +46,14 @@ def test_what_to_do_about_a_value_of_another_type(value, kinds, advice):
     ],
 )
 def test_types_have_names_that_people_use(kinds, words):
-    assert f"'x' must be {words}, got that." in wrong_type("'x'", "that", None, kinds=kinds)
+    said = wrong_type("'x'", "that", None, kinds=kinds)
+    assert f"'x' must be {words}, got that." in said.text
+    assert said.expected == words
 
 
 def test_better_words_and_an_example_come_first():
     assert (
-        wrong_type("'x'", "that", None, kinds=[], expected="a day", example=" Say 1.")
+        str(wrong_type("'x'", "that", None, kinds=[], expected="a day", example="Say 1."))
         == "'x' must be a day, got that. Say 1."
     )
 

@@ -130,7 +130,16 @@ def in_words_of_v1(problem: Problem, document: Document) -> Problem:
 
     platform = document.data.get(SERVICE, {}).get("platform")
     block = f"{'pai' if platform == 'openpai' else platform}Config" if platform else PLATFORM
-    text = problem.message.replace("'trainingService'", f"'{block}'")
-    for new, old in _PHRASES.items():
-        text = text.replace(new, old)
-    return replace(problem, message=_NAMED.sub(renamed, text))
+
+    def worded(text: str) -> str:
+        text = text.replace("'trainingService'", f"'{block}'")
+        for new, old in _PHRASES.items():
+            text = text.replace(new, old)
+        return _NAMED.sub(renamed, text)
+
+    return replace(
+        problem,
+        message=worded(problem.message),
+        expected=problem.expected and worded(problem.expected),
+        hint=problem.hint and worded(problem.hint),
+    )
