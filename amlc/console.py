@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import BinaryIO, TextIO
 
@@ -35,3 +36,8 @@ class Console:
     def insist(self, text: object) -> None:
         """Say a line that matters even to those who asked for quiet."""
         print(text, file=self.err)
+
+
+def in_colour(stream: TextIO) -> bool:
+    """Tell whether a stream leads to a terminal whose reader does not mind colours."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"

@@ -102,9 +102,13 @@ def shorten(text: str) -> str:
 
 
 class AmlcError(Exception):
-    """The root of all errors that amlc raises on purpose; its text is for the user."""
+    """The root of all errors that amlc raises on purpose; its text is for the user.
+
+    code: as in `Problem`, for those who read what was found as data.
+    """
 
     exit_code = 2
+    code = "E-usage"
 
 
 class UsageError(AmlcError):
@@ -164,6 +168,8 @@ class DamageWarning(RuntimeWarning):
 class LockedError(AmlcError):
     """Another process works on this experiment; the text says which."""
 
+    code = "E-locked"
+
 
 class IncompleteError(AmlcError):
     """Some compiled trials have no result."""
@@ -175,6 +181,7 @@ class BackendError(AmlcError):
     """The back end, the sign-in or the network refused or failed."""
 
     exit_code = 5
+    code = "E-backend"
     status_code: int | None = None  # of the answer, for back ends that have to tell them apart
 
 

@@ -17,6 +17,11 @@ def schema_file() -> Path:
     return _data("schema") / "experiment.schema.json"
 
 
+def diagnostics_file() -> Path:
+    """Return the pages of the codes of messages."""
+    return _data("docs") / "diagnostics.md"
+
+
 def templates_dir() -> Path:
     """Return the folder of the job templates that amlc brings."""
     return _data("templates")

@@ -14,6 +14,7 @@ KNOWN = (
     *[["status", *rest] for rest in ([], ["--format", "csv"], ["--format", "json"], ["--format", "jsonl"])],
     ["report"],
     ["plan"],
+    *[["plan", "--format", name] for name in ("json", "sarif", "junit")],
     ["run", "experiment.yml"],
 )
 WHILE_OPEN = (

@@ -101,7 +101,7 @@ def found_by_compile(**options: Any) -> list[dict[str, Any]]:
         experiment, _ = load_experiment(Path("experiment.yml"), environ=os.environ)
         compile_(experiment, backend=None, folders=Folders(), **options)
     except ConfigError as error:
-        keys = ("code", "message", "path")
+        keys = ("code", "message", "path", "found", "expected", "hint")
         return [
             {"file": str(p.position.file), "line": p.position.line, "column": p.position.column}
             | {key: getattr(p, key) for key in keys}
@@ -145,9 +145,9 @@ def test_validate_finds_what_compile_refuses_at_the_same_place(name) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_problems_are_exactly_those_recorded(name, tmp_path) -> None:
     prepare(name)
-    err = io.StringIO()
-    assert run_validate("text", out=io.StringIO(), err=err) == 1
-    found = err.getvalue().replace(str(tmp_path), "FOLDER")
+    checked = list(validate([Path("experiment.yml")], backend=None, folders=Folders()))
+    assert exit_code("validate", checked) == 1
+    found = "".join(f"{problem}\n" for one in checked for problem in one.problems).replace(str(tmp_path), "FOLDER")
     expected = REFUSED / f"{name}.txt"
     if os.environ.get("AMLC_GOLDEN") == "1":
         expected.write_text(found, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`init`, `migrate`, `schema`, `validate` and `compile`: from an experiment file to job files."""
+"""`init`, `migrate`, `schema`, `explain`, `validate`, `compile`: from a file to job files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
 from click import Argument
 
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
-from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, flag, format_
+from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, REPORT, flag
 
 
 @command(Argument(["folder"], default=".", type=FOLDER))
@@ -56,6 +55,20 @@ def schema(_: Invocation, /) -> None:
     sys.stdout.write(schema_text())
 
 
+@command(Argument(["code"], required=False))
+def explain(call: Invocation, /, code: str | None) -> None:
+    """Say what the CODE of a message means, and how to mend it; without one, list the codes."""
+    from amlc.commands.explain import explain as run
+    from amlc.commands.explain import pages
+
+    if code is None:
+        for page in pages().values():
+            call.console.write(f"{page.code:22} {page.title}")
+        return
+    page = run(code)
+    call.console.write(f"{page.code}: {page.title}\n\n{page.text}")
+
+
 @command(
     Argument(["files"], nargs=-1, required=True, type=EXISTING),
     BACKEND,
@@ -63,21 +76,19 @@ def schema(_: Invocation, /) -> None:
         "--untrusted",
         help="The files are a stranger's: read nothing beyond their folder, nor the environment.",
     ),
-    format_(
-        click.Choice(["text", "json", "github", "azure"]),
-        "text",
-        "How to write the problems; all but text go to stdout.",
-    ),
+    REPORT,
 )
 def validate(
-    call: Invocation, /, files: tuple[Path, ...], backend: str | None, untrusted: bool, format_: str
+    call: Invocation, /, files: tuple[Path, ...], backend: str | None, untrusted: bool
 ) -> Any:
     """Say what is wrong with experiment files, all of it at once."""
     from amlc.commands.validate import validate as run
+    from amlc.console import Console
     from amlc.display import problems
 
-    checked = run(files, backend=backend, folders=call.folders, untrusted=untrusted)
-    return problems.show(checked, call.console, format_)
+    checked = list(run(files, backend=backend, folders=call.folders, untrusted=untrusted))
+    call.is_told = True
+    return problems.show(checked, Console(sys.stdout, sys.stderr, call.quiet), call.format)
 
 
 @command(
@@ -85,6 +96,7 @@ def validate(
     BACKEND,
     flag("--check", help="Write nothing; exit with 3 if anything would change."),
     flag("--diff", help="As --check, and show the differences."),
+    REPORT,
     name="compile",
 )
 def compile_(call: Invocation, /, file: Path, backend: str | None, check: bool, diff: bool) -> Any:
@@ -100,4 +112,5 @@ def compile_(call: Invocation, /, file: Path, backend: str | None, check: bool, 
         preview = building.changes(call.console)
     build = run(experiment, backend=backend, folders=call.folders, preview=preview)
     building.show(build, call.console)
+    call.answer["build"] = building.as_json(build)
     return build

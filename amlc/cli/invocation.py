@@ -7,13 +7,17 @@ import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:  # `amlc --version` has to answer at once
+    from collections.abc import Iterable
+
     from amlc.console import Console
+    from amlc.display.formats import Case
     from amlc.display.running import Teller
+    from amlc.errors import AmlcError, Problem
     from amlc.manifest import Manifest
     from amlc.model import Experiment
 
@@ -30,6 +34,11 @@ class Invocation:
         self.given: str | None = None  # the experiment, as the user named it
         self.damaged = False  # a record could not be read, so that what is shown is not all
         self.held: list[str] = []  # warnings, for the case that all does not go well
+        self.format = "text"  # of what is found; in all others it is data, and told at the end
+        self.found: list[Problem] = []
+        self.cases: list[Case] = []  # what was looked at beside the experiment's file
+        self.answer: dict[str, Any] = {}
+        self.is_told = False  # the command itself has written what was found
 
     def place(self, build: Path, state: Path) -> None:
         """Take up where everything is."""
@@ -42,14 +51,15 @@ class Invocation:
         """Where the command speaks."""
         from amlc.console import Console
 
-        return Console(sys.stdout, sys.stderr, self.quiet)
+        out = sys.stdout if self.format == "text" else sys.stderr
+        return Console(out, sys.stderr, self.quiet)
 
     @property
     def teller(self) -> Teller:
         """What prints the steps of a command that takes its time."""
         from amlc.display.running import Teller
 
-        return Teller(self.console, self.folders)
+        return Teller(self.console, self.folders, self.note)
 
     def manifest(self, experiment: str | None) -> Manifest:
         """Return the compiled experiment of that file or name, and say if its file is newer."""
@@ -67,8 +77,49 @@ class Invocation:
 
         experiment, problems = load_experiment(file, backend=backend, environ=os.environ)
         for problem in problems:
-            self.console.note(problem)
+            self.note(problem)
         return experiment
+
+    def note(self, problem: Problem) -> None:
+        """Say what is odd in a file, or keep it for the report."""
+        if self.format != "text":
+            self.found.append(problem)
+        elif not self.quiet:
+            self._say((problem,))
+
+    def complain(self, error: AmlcError) -> None:
+        """Say what an error of the user's files is about, or keep it for the report."""
+        from amlc.display.outcome import nowhere
+        from amlc.errors import ConfigError
+
+        if isinstance(error, ConfigError):
+            self.found += error.problems
+        else:
+            self.found.append(nowhere(self.about, error.code, str(error)))
+
+    def _say(self, problems: Iterable[Problem]) -> None:
+        from amlc.display.problems import lines
+
+        for problem in problems:
+            for line in lines(problem, sys.stderr):
+                say(line)
+
+    @property
+    def about(self) -> Path:
+        """The experiment that the command is about, as the user named it."""
+        return Path(self.given or ".")
+
+    def report(self) -> None:
+        """Write what was found in the format that was asked for, unless that is text."""
+        if self.format == "text" or not self.command:
+            return
+        from amlc.display.formats import FORMATS, Case, Findings
+
+        about = Case(group=self.command, name=str(self.about), problems=tuple(self.found))
+        findings = Findings(
+            command=self.command, cases=(about, *self.cases), answer=dict(self.answer)
+        )
+        sys.stdout.writelines(FORMATS[self.format](findings))
 
     def experiment(self, named: str | None, backend: str | None) -> tuple[Experiment, str | None]:
         """Return the experiment of a file, or the file of a compiled one, and its back end.

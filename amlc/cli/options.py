@@ -60,6 +60,21 @@ def format_(choice: click.Choice[str], default: str, help: str | None = None) ->
     )
 
 
+def _be_in(context: click.Context, _: click.Parameter, value: str) -> None:
+    call = context.find_object(Invocation)
+    if call is not None:
+        call.format = value
+
+
+REPORT = Option(
+    ["--format"],
+    type=click.Choice(["text", "json", "github", "azure", "sarif", "junit"]),
+    default="text",
+    show_default=True,
+    expose_value=False,
+    callback=_be_in,
+    help="How to write what was found; all but text go to stdout, and the rest to stderr.",
+)
 EXPERIMENT = Argument(["experiment"], required=False, metavar="[EXPERIMENT]")
 FILE = Argument(["file"], type=EXISTING)
 NAMED = option("-e", "--experiment", help="The experiment's file or name.")

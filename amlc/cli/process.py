@@ -14,7 +14,7 @@ import click
 
 from amlc.cli.command import main
 from amlc.cli.invocation import Invocation, say
-from amlc.errors import AmlcError, DamageWarning, IncompleteError, printable
+from amlc.errors import AmlcError, ConfigError, DamageWarning, IncompleteError, printable
 
 
 def entry_point() -> NoReturn:
@@ -34,10 +34,10 @@ def _warn(call: Invocation, message: Warning | str, category: type[Warning]) -> 
 def _guarded(call: Invocation) -> int:
     """Run the command; return its exit code, or that of the error that it says."""
     try:
-        return _run(call)
-    except AmlcError as err:
-        call.say_held()
-        return _complain(str(err), err.exit_code)
+        try:
+            return _run(call)
+        except AmlcError as err:
+            return _failed(call, err)
     except click.exceptions.Abort:
         return _complain(_interrupted(call), 130)
     except click.ClickException as err:
@@ -51,8 +51,37 @@ def _guarded(call: Invocation) -> int:
         return _complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2)
 
 
+def _failed(call: Invocation, err: AmlcError) -> int:
+    """Say an error, in the format that was asked for; return its exit code."""
+    call.say_held()
+    is_listed = isinstance(err, ConfigError)
+    if call.format != "text":
+        call.complain(err)
+        call.report()
+        sys.stdout.flush()
+        return err.exit_code if is_listed else _complain(str(err), err.exit_code)
+    return _list(err) if isinstance(err, ConfigError) else _complain(str(err), err.exit_code)
+
+
+def _list(err: ConfigError) -> int:
+    """Say the problems of the user's files, each with its place."""
+    from amlc.display.problems import lines
+
+    for problem in err.problems:
+        head, *shown = lines(problem, sys.stderr)
+        if len(err.problems) == 1:
+            _complain(head, err.exit_code)
+        else:
+            say(head)
+        for line in shown:
+            say(line)
+    return err.exit_code
+
+
 def _run(call: Invocation) -> int:
     answer = main.main(prog_name="amlc", standalone_mode=False, obj=call)
+    if not call.is_told:
+        call.report()
     # Without a command it was `--help` or `--version`, of which click returns the exit code itself.
     code = _code(call.command, answer) if call.command else int(answer or 0)
     sys.stdout.flush()

@@ -19,6 +19,7 @@ from amlc.cli.options import (
     IN_PARALLEL,
     METRIC,
     NAMED,
+    REPORT,
     SUBMIT,
     flag,
     format_,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from amlc.commands.options import Options
 
 
-@command(EXPERIMENT, BACKEND)
+@command(EXPERIMENT, BACKEND, REPORT)
 def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> Any:
     """Check that all is there that the experiment needs to run, and say what to do about what is
     not.
@@ -45,10 +46,15 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
         call.console.write(f"{verdict:6}  {check.name}: {check.text}")
         sys.stdout.flush()
         checks.append(check)
+    if call.format != "text":
+        from amlc.display import outcome
+
+        call.cases += outcome.checks(checks, call.about)
+        call.answer["checks"] = outcome.checks_as_json(checks)
     return checks
 
 
-@command(EXPERIMENT, *SUBMIT)
+@command(EXPERIMENT, *SUBMIT, REPORT)
 def plan(call: Invocation, /, experiment: str | None, **options: Any) -> None:
     """Print what submit would do, and do nothing."""
     _plan(call, experiment, submit_options(**options))
@@ -64,7 +70,7 @@ def _plan(call: Invocation, experiment: str | None, options: Options) -> None:
     )
 
 
-@command(EXPERIMENT, *SUBMIT, flag("--dry-run", help="The same as amlc plan."))
+@command(EXPERIMENT, *SUBMIT, flag("--dry-run", help="The same as amlc plan."), REPORT)
 def submit(call: Invocation, /, experiment: str | None, dry_run: bool, **options: Any) -> Any:
     """Run what was not run yet, and what the tuner proposes from the results; go on where an
     earlier submit stopped.
@@ -74,7 +80,13 @@ def submit(call: Invocation, /, experiment: str | None, dry_run: bool, **options
         return _plan(call, experiment, given)
     from amlc.commands.submit import submit as run
 
-    return run(call.manifest(experiment), given, folders=call.folders, listener=call.teller)
+    ran = run(call.manifest(experiment), given, folders=call.folders, listener=call.teller)
+    if call.format != "text":
+        from amlc.display import outcome
+
+        call.cases += outcome.trials(ran.manifest, call.folders, call.about)
+        call.answer["run"] = outcome.run_as_json(ran)
+    return ran
 
 
 @command(Argument(["trials"], nargs=-1, required=True), NAMED, BACKEND, IN_PARALLEL)

@@ -30,7 +30,7 @@ _JSON_ESCAPE = re.compile(
     re.DOTALL,
 )
 _LONGEST_KEY = 1_000  # YAML readers refuse keys beyond 1,024, their quotes and spaces counted
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 def load_document(file: Path) -> Document:
@@ -122,7 +122,7 @@ def _explain(error: yaml.YAMLError, text: str, file: Path, *, kind: str) -> NoRe
     """Raise the ConfigError that says in our words what the YAML reader stumbled on."""
     index, advice = explain(error, text)
     line, _ = _place(text, index)
-    lines = _BREAK.split(text)
+    lines = BREAK.split(text)
     for number in (line, line - 1):
         if number > 0 and lines[number - 1].strip() == "...":
             message = (
@@ -149,7 +149,7 @@ def _long_key(text: str, end: int) -> re.Match[str] | None:
 
 def _place(text: str, index: int) -> tuple[int, int]:
     """Return line and column, from 1, of a character."""
-    breaks = list(_BREAK.finditer(text, 0, index))
+    breaks = list(BREAK.finditer(text, 0, index))
     return len(breaks) + 1, index - (breaks[-1].end() if breaks else 0) + 1
 
 

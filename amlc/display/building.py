@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from amlc.commands.compile import difference
 from amlc.console import Console
@@ -17,6 +18,19 @@ def show(build: Build, console: Console) -> None:
     later = "" if build.trials else "; the tuner proposes trials as it runs"
     text = f"{counts}, revision {build.revision[:6]}, {changes}: {build.folder}/{later}"
     console.note(f"{build.experiment}: {text}")
+
+
+def as_json(build: Build) -> dict[str, Any]:
+    """Return what JSON says of a compile."""
+    return {
+        "experiment": build.experiment,
+        "folder": str(build.folder),
+        "revision": build.revision,
+        "trials": build.trials,
+        "jobs": build.jobs,
+        "changes": build.changes,
+        "preview": build.preview,
+    }
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,14 +1,18 @@
-"""Print the problems of experiment files, for people and for CI."""
+"""Print the problems of the user's files, for people and for CI."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, TextIO
 
 from amlc.commands.validate import Checked
-from amlc.console import Console
+from amlc.console import Console, in_colour
+from amlc.display.excerpt import excerpt
+from amlc.display.formats import FORMATS, about_files
 from amlc.errors import Problem, Severity
+
+_COLOURS: Final = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 
 
 def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Checked]:
@@ -21,68 +25,38 @@ def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Che
         if format_ == "text" and one.valid is not None:
             console.note(f"{one.file}: {one.valid} is valid")
         done.append(one)
-    problems = [problem for one in done for problem in one.problems]
     if format_ != "text":
-        console.out.writelines(FORMATS[format_](problems))
+        found: dict[Path, tuple[Problem, ...]] = {}
+        for one in done:
+            found[one.file] = found.get(one.file, ()) + one.problems
+        console.out.writelines(FORMATS[format_](about_files("validate", found)))
         return done
     # Beside an error its warnings matter, also to those who asked for quiet.
     say = console.insist if any(one.failed for one in done) else console.note
-    for problem in problems:
-        say(problem)
+    for one in done:
+        for problem in one.problems:
+            for line in lines(problem, console.err):
+                say(line)
     return done
 
 
-def _json(problems: Sequence[Problem]) -> Iterator[str]:
-    yield json.dumps(
-        {"schema_version": 1, "problems": [_object(problem) for problem in problems]}, indent=1
-    )
-    yield "\n"
+def lines(problem: Problem, stream: TextIO) -> Iterator[str]:
+    """Yield a problem as the stream is to show it: what is wrong, and the place in its file."""
+    coloured = in_colour(stream)
+    yield _painted(problem) if coloured else str(problem)
+    shown = excerpt(problem)
+    if shown is not None:
+        line, before = shown
+        number = str(problem.position.line)
+        caret = f"\x1b[{_COLOURS[problem.severity]}m^\x1b[0m" if coloured else "^"
+        yield f"  {number} | {line}"
+        yield f"  {' ' * len(number)} | {before}{caret}"
 
 
-def _object(problem: Problem) -> dict[str, Any]:
-    place = problem.position
-    return {
-        "file": str(place.file),
-        "line": place.line,
-        "column": place.column,
-        "path": problem.path,
-        "severity": problem.severity.value,
-        "code": problem.code,
-        "message": problem.message,
-    }
-
-
-def _github(problems: Sequence[Problem]) -> Iterator[str]:
-    """Yield GitHub's workflow commands: the problems show beside the lines of a pull request."""
-    for problem in problems:
-        level = "notice" if problem.severity is Severity.NOTE else problem.severity.value
-        place = problem.position
-        file = _escaped(str(place.file), ",:")
-        title = _escaped(problem.code, ",:")
-        where = f"file={file},line={place.line},col={place.column},title={title}"
-        yield f"::{level} {where}::{_escaped(problem.message)}\n"
-
-
-def _azure(problems: Sequence[Problem]) -> Iterator[str]:
-    """Yield Azure Pipelines' logging commands."""
-    for problem in problems:
-        level = "error" if problem.severity is Severity.ERROR else "warning"
-        place = problem.position
-        file = _escaped(str(place.file), ";]")
-        where = f"sourcepath={file};linenumber={place.line};columnnumber={place.column}"
-        about = f"type={level};{where};code={problem.code}"
-        yield f"##vso[task.logissue {about}]{_escaped(problem.message)}\n"
-
-
-def _escaped(text: str, more: str = "") -> str:
-    """Return `text` with what ends a command's field percent-encoded, as both services ask."""
-    for character in "%\r\n" + more:  # the percent sign first, or it would escape the escapes
-        text = text.replace(character, f"%{ord(character):02X}")
-    return text
-
-
-FORMATS: Final[dict[str, Callable[[Sequence[Problem]], Iterator[str]]]] = {
-    "json": _json,
-    "github": _github,
-    "azure": _azure,
-}
+def _painted(problem: Problem) -> str:
+    """Return the problem's text with its place in bold and its code in the severity's colour."""
+    text, colour = str(problem), _COLOURS[problem.severity]
+    end = text.index(": ", len(str(problem.position)))
+    code = len(f"[{problem.code}]")
+    place, message, last = text[:end], text[end:-code], text[-code:]
+    return f"\x1b[1m{place}\x1b[0m{message}\x1b[{colour}m{last}\x1b[0m"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from amlc.display import building
 from amlc.display.advice import about_failures, goes_on
 from amlc.display.progress import watching
 from amlc.drive import Watch
+from amlc.errors import Problem
 from amlc.folders import Folders
 from amlc.write import Build
 
@@ -21,10 +22,11 @@ _MOST_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """A listener that prints each step."""
+    """A listener that prints each step. note: says what is odd in a file, if not the console."""
 
     console: Console
     folders: Folders
+    note: Callable[[Problem], None] | None = None
 
     def tell(self, step: Step) -> None:
         """Say what was done, or is about to be."""
@@ -44,7 +46,7 @@ class Teller:
             case Run():
                 self._tell_run(step)
             case _:
-                say(step)
+                (self.note or say)(step)
 
     def watching(self, experiment: str, *, most: int | None) -> AbstractContextManager[Watch]:
         """Give what shows the progress."""

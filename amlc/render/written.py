@@ -27,6 +27,8 @@ _SUFFIXES = frozenset(
         ".out",
         ".err",
         ".tmp",
+        ".xml",
+        ".sarif",
         ".gz",
         ".tgz",
     }
@@ -34,8 +36,8 @@ _SUFFIXES = frozenset(
 _HEAD = 512
 _SHORTEST = 20
 # The tables of collect and status (a row has its columns in their order in each format), the
-# report, the first line of what status, plan, submit, run and compile say, what NNI would export,
-# and what save writes.
+# report, the first line of what status, plan, submit, run and compile say, findings as JSON, SARIF
+# and JUnit, what NNI would export, and what save writes.
 _BEGINNING = re.compile(
     rb"""
     sequence,(?:trial,(?:status|attempt)|trials),
@@ -45,6 +47,9 @@ _BEGINNING = re.compile(
     | [^\n]{0,250}? \d\ of\ [\d,]+\ trials\ done
     | [^\n]{1,250}? :\ [\d,]+\ trials?\ in\ [\d,]+\ jobs?,\ revision\ [0-9a-f]{6},
     | \[\{"parameter":\ \{[^\n]{0,480}"trialJobId":\ "[0-9a-f]{16}"
+    | \{\n\ "schema_version":\ 1,\n\ "command":\ "[a-z]+",\n
+    | \{\n\ "\$schema":\ "[^"\n]{0,99}sarif[^"\n]{0,99}",[^"]{0,99}"version".{0,99}"name":\ "amlc",
+    | <\?xml[^\n]{0,99}\n<testsuites\ name="amlc[ ]
     | trialJobId,[^\n]{0,480}\r\n[0-9a-f]{16},
     | \x1f\x8b\x08\x08.{6}amlc-experiment\0
     """,

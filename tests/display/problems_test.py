@@ -1,30 +1,39 @@
-"""Each service gets the problems in its own words."""
+"""A problem shows with its line, in colour where a person on a terminal wants it."""
 
+import io
 from pathlib import Path
 
 import pytest
 
-from amlc.display.problems import FORMATS
+from amlc.display.problems import lines
 from amlc.errors import Position, Problem, Severity
 
 
-def shown(format_, severity=Severity.ERROR, file="a.yml", code="E-x", message="it is wrong"):
-    problem = Problem(position=Position(Path(file), 3, 7), code=code, message=message, severity=severity)
-    return "".join(FORMATS[format_]([problem]))
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
-@pytest.mark.parametrize(
-    ("format_", "changes", "line"),
-    [
-        ("github", {}, "::error file=a.yml,line=3,col=7,title=E-x::it is wrong\n"),
-        ("github", {"severity": Severity.WARNING}, "::warning file=a.yml,line=3,col=7,title=E-x::it is wrong\n"),
-        ("github", {"severity": Severity.NOTE}, "::notice file=a.yml,line=3,col=7,title=E-x::it is wrong\n"),
-        ("github", {"file": "a,b:c%.yml"}, "::error file=a%2Cb%3Ac%25.yml,line=3,col=7,title=E-x::it is wrong\n"),
-        ("github", {"message": "50%\r\nof: it, all"}, "::error file=a.yml,line=3,col=7,title=E-x::50%25%0D%0Aof: it, all\n"),
-        ("azure", {}, "##vso[task.logissue type=error;sourcepath=a.yml;linenumber=3;columnnumber=7;code=E-x]it is wrong\n"),
-        ("azure", {"severity": Severity.NOTE}, "##vso[task.logissue type=warning;sourcepath=a.yml;linenumber=3;columnnumber=7;code=E-x]it is wrong\n"),
-        ("azure", {"file": "a;b].yml"}, "##vso[task.logissue type=error;sourcepath=a%3Bb%5D.yml;linenumber=3;columnnumber=7;code=E-x]it is wrong\n"),
-    ],
-)  # fmt: skip
-def test_each_ci_gets_the_problem_beside_its_line(format_, changes, line):
-    assert shown(format_, **changes) == line
+@pytest.fixture
+def problem(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    Path("a.yml").write_text("x: 1\nlr: 3\n")
+    return Problem(position=Position(Path("a.yml"), 2, 5), code="W-x", message="odd", path="/lr", severity=Severity.WARNING)
+
+
+def test_the_line_stands_below_its_problem(problem):
+    assert list(lines(problem, io.StringIO())) == ["a.yml:2:5 /lr: warning: odd [W-x]", "  2 | lr: 3", "    |     ^"]
+
+
+def test_a_terminal_has_colours_unless_the_reader_minds(problem, monkeypatch):
+    plain = list(lines(problem, io.StringIO()))
+    coloured = "\n".join(lines(problem, Terminal()))
+    assert "\x1b[1ma.yml:2:5 /lr\x1b[0m" in coloured
+    assert "\x1b[33m^\x1b[0m" in coloured
+    for escape in ("\x1b[1m", "\x1b[33m", "\x1b[0m"):
+        coloured = coloured.replace(escape, "")
+    assert coloured.splitlines() == plain
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert list(lines(problem, Terminal())) == plain
