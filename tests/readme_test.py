@@ -5,6 +5,7 @@ alone, beside the experiment of `amlc init`. A `text` block below a `sh` block i
 """
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -221,6 +222,7 @@ RUN = {
     "jinja": run_jinja,
     "python": run_python,
     "text": lambda *_: None,
+    "json": lambda block, *_: json.loads(block.text),
 }
 
 
@@ -368,7 +370,7 @@ def test_every_option_that_a_page_names_is_one_of_the_commands(page):
     fenced = [line for block in BLOCKS if block.page == page for line in block.text.splitlines()]
     spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
     for piece in [*map(bare, fenced), *spans]:
-        words = [] if piece.startswith(("az ", "pip ")) else piece.split()  # those options are their own
+        words = [] if piece.startswith(("az ", "pip ", "check-jsonschema ")) else piece.split()  # those options are their own
         named = [re.sub(r"=.*", "", word) for word in words if re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word)]
         verbs = [after for before, after in zip(["amlc", *words], words, strict=False) if before == "amlc"]
         known = OPTIONS.get(verbs[0], everything) if verbs else everything

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-from click import Argument
+from click import Argument, Option
 
+from amlc.cli import questions
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
 from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, REPORT, flag
 
 
-@command(Argument(["folder"], default=".", type=FOLDER))
-def init(call: Invocation, /, folder: Path) -> None:
-    """Write a first experiment into FOLDER, to be changed into your own."""
+@command(
+    Argument(["folder"], required=False, type=FOLDER),
+    Option(
+        ["--from", "source"],
+        type=EXISTING,
+        metavar="FILE",
+        help="Make it of a trial script, a search space, or an experiment of NNI's.",
+    ),
+)
+def init(call: Invocation, /, folder: Path | None, source: Path | None) -> None:
+    """Write a first experiment into FOLDER, and what stands beside one: a Makefile, a workflow for
+    CI, ignore files, and what an editor needs.
+
+    Without --from it is an example, or on a terminal what you answer. Nothing that is there is
+    replaced. Default FOLDER: that of FILE, or this one.
+    """
     from amlc.commands.init import init as run
 
-    file = run(folder)
-    call.console.note(f"{file} and trial.py are yours. Next: amlc run {file}")
+    folder = folder or (source.parent if source else Path())
+    wishes = None
+    if source is None and not call.quiet and sys.stdin.isatty() and sys.stderr.isatty():
+        source, wishes = questions.ask(folder)
+    begun = run(folder, source, wishes)
+    for remark in begun.remarks:
+        call.console.note(remark)
+    call.console.note(f"{begun.file}: written, with {', '.join(begun.written[1:])}")
+    if begun.kept:
+        call.console.note(f"there already, and left as they are: {', '.join(begun.kept)}")
+    call.console.note(f"Next: amlc run {shlex.quote(str(begun.file))}")
 
 
 @command(

@@ -43,12 +43,10 @@ def load_schema(*platforms: str) -> Mapping[str, Any]:
 
 
 def schema_text() -> str:
-    """Return the JSON Schema of experiment files for every platform that there is here, as text."""
-    text = schema_file().read_text(encoding="utf-8")
-    whole = load_schema(*names())
-    if whole == json.loads(text):
-        return text
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    """Return the JSON Schema for editors, with every platform that there is here, as text."""
+    from amlc.config.published import published
+
+    return json.dumps(published(load_schema(*names())), indent=2, ensure_ascii=False) + "\n"
 
 
 def check_schema(config: Config) -> Config:

@@ -54,7 +54,7 @@ def test_a_preview_writes_nothing(project, call, capsys, option, shown):
     assert shown in "".join(capsys.readouterr())
 
 
-def test_the_schema_is_the_one_that_files_are_checked_by(call, capsys):
+def test_the_schema_is_the_one_for_editors(call, capsys):
     call(compiling.schema)
     assert capsys.readouterr().out == schema_text()
 

@@ -150,7 +150,7 @@ def test_it_is_listed(project) -> None:
     schema = json.loads(project.amlc("schema").stdout)
     service = schema["properties"]["trainingService"]
     assert service["properties"]["platform"]["enum"] == ["aml", "local", "toy"]
-    assert schema["$defs"]["toy"]["properties"]["lane"]["enum"] == ["fast", "slow"]
+    assert schema["definitions"]["toy"]["properties"]["lane"]["enum"] == ["fast", "slow"]
     said = project.amlc("compile", "experiment.yml", "--backend", "toi", code=2).stderr
     assert "'toi' is not one of 'aml', 'local', 'toy'" in said
 
