@@ -36,6 +36,9 @@ FOUND = {"E-type", "E-range", "E-value", "E-unknown-key", "E-tuner-unknown", "E-
 NOT_TODAY = {"N-legacy", "E-annotation"}
 
 
+WHOLE = {"one-count-too-large.yml"}  # 1e30 is no whole number to amlc, and one to JSON Schema
+
+
 def verdicts() -> tuple[list[Path], list[Path]]:
     """The files of today's format that amlc takes, and those that it refuses for no more than `FOUND`."""
     taken, refused = [], []
@@ -46,7 +49,7 @@ def verdicts() -> tuple[list[Path], list[Path]]:
                 _, problems = load_experiment(file, environ=ENVIRON)
         except ConfigError as err:
             codes = {problem.code for problem in err.problems if problem.severity is Severity.ERROR}
-            if codes <= FOUND and not NOT_TODAY & {problem.code for problem in err.problems}:
+            if file.name not in WHOLE and codes <= FOUND and not NOT_TODAY & {problem.code for problem in err.problems}:
                 refused.append(file)
         except (AmlcError, OSError):
             continue
