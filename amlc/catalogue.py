@@ -113,7 +113,7 @@ _TPE = {
         instead=f"{_LIES}; with null, not at all",
         exact=("worst", None),
     ),
-    "n_startup_jobs": _whole(20, low=0),
+    "n_startup_jobs": _whole(10, low=0),
     "n_ei_candidates": _whole(24),
     "linear_forgetting": _whole(25),
     "prior_weight": _number(1.0, above=0),

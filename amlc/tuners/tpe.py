@@ -89,6 +89,7 @@ def propose(
     nothing.
 
     `args`, where they mean something else than in NNI:
+    - n_startup_jobs: 10 by default; NNI's 20 leave a short experiment little to learn with.
     - n_ei_candidates: of points, for the parameters of one branch are modelled together; NNI's are
       of single values.
     - gamma: 0.4 gamma N of N results are the good ones, at most `linear_forgetting`; NNI takes
@@ -132,7 +133,7 @@ def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """NNI's arguments, with its defaults for `tpe_args`.
+    """NNI's arguments, with TPE_legacy's defaults.
 
     lie: whether running trials count as bad ones.
     """

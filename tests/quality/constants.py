@@ -60,7 +60,7 @@ def shares(found: Mapping[Task, Found]) -> Shares:
         for length in LENGTHS:
             values.setdefault((task.tuner, task.constants, task.problem, length), []).append(result.best[length])
     return {
-        (name, problem.name, length): _won(
+        (name, problem.name, length): share_won(
             values["TPE", json.dumps(constants), problem.name, length], values[LIBRARY, "{}", problem.name, length]
         )
         for name, constants in CANDIDATES.items()
@@ -69,7 +69,7 @@ def shares(found: Mapping[Task, Found]) -> Shares:
     }
 
 
-def _won(mine: Sequence[float], others: Sequence[float]) -> float:
+def share_won(mine: Sequence[float], others: Sequence[float]) -> float:
     return mean((a < b) + 0.5 * (a == b) for a in mine for b in others)
 
 
@@ -168,7 +168,7 @@ def failing_table(seeds: int, *, keep: Path | None, processes: int | None) -> It
         plain = [found[Failing(name, problem.name, seed, ways["nothing"])].best for seed in range(seeds)]
         for way, constants in ways.items():
             results = [found[Failing(name, problem.name, seed, constants)] for seed in range(seeds)]
-            won[way].append(_won([result.best for result in results], plain))
+            won[way].append(share_won([result.best for result in results], plain))
             lost[way].append(mean(result.lost for result in results))
             cells.append(f"{won[way][-1]:.0%}; {lost[way][-1]:.0%}")
         yield f"| {name} | {problem.name} | {' | '.join(cells)} |"

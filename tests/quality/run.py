@@ -58,7 +58,7 @@ FULL_EFFORT = Effort(1000, 30, 200, 30)
 
 @dataclass(frozen=True)
 class Task:
-    """One experiment. constants: what stands in place of TPE's own ones, as JSON."""
+    """One experiment. constants: what stands in place of TPE's own ones; args: of the tuner's, beside NNI's; as JSON."""
 
     tuner: str
     family: str
@@ -67,6 +67,7 @@ class Task:
     trials: int
     abreast: int
     constants: str = "{}"
+    args: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def experiment(task: Task) -> Found:
                 trials=task.trials,
                 concurrency=task.abreast,
                 seed=task.seed,
-                args=arguments(task.tuner, optimize_mode="minimize"),
+                args=arguments(task.tuner, optimize_mode="minimize", **json.loads(task.args)),
             )
     took = time.perf_counter() - start
     return Found({n: min(seen[:n])[1] for n in LENGTHS if n <= task.trials}, took)
