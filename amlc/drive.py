@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from amlc.advising import Advising, GivenUp
@@ -16,6 +16,7 @@ from amlc.backlog import Backlog, More
 from amlc.early_stopping import Assessing, Assessor, Ending
 from amlc.errors import TransientError
 from amlc.events import Event, session, tick
+from amlc.leader import Ended, Leader
 from amlc.manifest import Manifest
 from amlc.mirror import Mirror
 from amlc.model import Trial
@@ -65,7 +66,8 @@ class Progress:
 
     submitted, ended, failed: in this run. before: those that had ended before it and are not run
     again. total: all that are compiled. outage: why nothing is heard of the running jobs now, or
-    None.
+    None. news: the trials that ended since the last look. best: the best of all that ended, where
+    it is known which result is better and no two trials are replicates.
     """
 
     submitted: int = 0
@@ -75,6 +77,8 @@ class Progress:
     before: int = 0
     total: int = 0
     outage: str | None = None
+    news: list[Ended] = field(default_factory=list)
+    best: Ended | None = None
 
 
 Watch = Callable[[Progress], None]
@@ -120,6 +124,7 @@ def drive(
         stopped = CANCELED if mirror.stopped else _exhausted(limits, run.progress, at_work_s)
         submitted = not stopped and run.submit(backlog, limits)
         watch(run.progress)
+        run.progress.news.clear()
         if not limits.wait or not (mirror.live or submitted):
             run.note(tick)
             return run.progress, stopped
@@ -168,6 +173,7 @@ class _Run:
         self._outbox = Outbox(manifest, recorder)
         self._pause_s = 0.0
         self._noted = 0.0
+        self._leader: Leader | None = None
 
     def begin(self, policy: Callable[[], Policy], limits: Limits, more: More) -> Backlog:
         """Settle what was never confirmed, or found its name taken; return what is missing then."""
@@ -279,6 +285,7 @@ class _Run:
 
         backlog: None at the beginning, where nothing can have been cut short.
         """
+        news = []
         for attempt in self._mirror.catch_up():
             again = backlog.retry(attempt) if backlog is not None else set()
             # Its status may have been unknown for so long that the user retried it.
@@ -287,5 +294,38 @@ class _Run:
             }
             self.progress.ended += len(trials - again)
             self.progress.failed += len({trial.id for trial in failed(attempt)} & trials - again)
+            news += [(attempt, one) for one in attempt.trials if one.id in trials - again]
         self.progress.submitted = self._outbox.submitted
         self.progress.running = sum(len(attempt.trials) for attempt in self._mirror.live.values())
+        if news:
+            self._tell(news)
+
+    def _tell(self, news: Sequence[tuple[Attempt, Trial]]) -> None:
+        """Note what ended for who watches, and the best so far."""
+        self.progress.news += self._with_results(news)
+        header = self._manifest.header
+        if header.optimize_mode is None or header.replicates > 1:
+            return
+        told = self.progress.news[-len(news) :]
+        if self._leader is None:
+            self._leader = Leader(maximize=header.optimize_mode == "maximize")
+            compiled = {one.id for entry in self._manifest.entries() for one in entry.trials}
+            last = [(self._mirror.last[one], one) for one in compiled & self._mirror.last.keys()]
+            told = self._with_results(
+                (attempt, trial)
+                for attempt, one in last
+                for trial in attempt.trials
+                if trial.id == one
+            )
+        for one in told:
+            self._leader.take(one)
+        self.progress.best = self._leader.best
+
+    def _with_results(self, ended: Iterable[tuple[Attempt, Trial]]) -> list[Ended]:
+        trials = list(ended)
+        finals = self._recorder.ledger.finals({attempt.job for attempt, _ in trials})
+        found = []
+        for attempt, trial in trials:
+            key = attempt.job, trial.id
+            found.append(Ended(trial, attempt, (finals[key],) if key in finals else ()))
+        return found

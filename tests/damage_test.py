@@ -16,7 +16,7 @@ import pytest
 from amlc.collect.results import Results
 from amlc.commands.collect import collected
 from amlc.commands.list_ import experiments
-from amlc.commands.status import status
+from amlc.commands.status import Chosen, status
 from amlc.errors import AmlcError, DamageWarning
 from amlc.folders import Folders
 from amlc.ledger import open_ledger, read_ledger
@@ -53,7 +53,7 @@ def shown(folders: Folders) -> tuple[dict[str, tuple[str, object]], list[str]]:
         warnings.simplefilter("always")
         try:
             manifest = read_manifest(folders.build / "probe")
-            standing = status(manifest, folders=folders, everything=True)
+            standing = status(manifest, folders=folders, chosen=Chosen.ALL)
             rows = {row.trial.id: (row.status.value, dict(row.result)) for row in standing.rows}
             str(standing.verdict)
             with collected(manifest, folders=folders) as table:

@@ -31,7 +31,7 @@ from amlc.commands.plan import Plan, plan
 from amlc.commands.refresh import refresh
 from amlc.commands.report import report
 from amlc.commands.run import run
-from amlc.commands.status import Standing, status
+from amlc.commands.status import Chosen, Standing, status
 from amlc.commands.steps import Run, Step, Warned
 from amlc.config import experiment_of
 from amlc.config.load import load_document
@@ -296,7 +296,7 @@ class Experiment(NniNames):
 
     def status(self) -> Standing:
         """Return how the trials stand, after a look at those that are at work."""
-        return status(self._manifest, folders=self.folders, everything=True)
+        return status(self._manifest, folders=self.folders, chosen=Chosen.ALL)
 
     def results(self) -> Results:
         """Return a row for each compiled trial, after a look at those that are at work."""

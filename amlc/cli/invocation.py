@@ -33,6 +33,8 @@ class Invocation:
         self.command = ""
         self.given: str | None = None  # the experiment, as the user named it
         self.damaged = False  # a record could not be read, so that what is shown is not all
+        self.on_end: str | None = None  # a command to be run then
+        self.message = ""  # in a line, how it ended
         self.held: list[str] = []  # warnings, for the case that all does not go well
         self.format = "text"  # of what is found; in all others it is data, and told at the end
         self.found: list[Problem] = []

@@ -38,6 +38,12 @@ def _be_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
         call.quiet = True
 
 
+def _note_hook(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    call = context.find_object(Invocation)
+    if call is not None:
+        call.on_end = value
+
+
 FORMATS = click.Choice(["csv", "json", "jsonl", "parquet"])
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -99,6 +105,13 @@ METRIC = option(
     "--metric",
     metavar="COLUMN",
     help="Which column of a Weights & Biases table is the result.",
+)
+ON_END = option(
+    "--on-end",
+    metavar="COMMAND",
+    expose_value=False,
+    callback=_note_hook,
+    help="Run this in the shell at the end, however it ends; see AMLC_MESSAGE in the README.",
 )
 SUBMIT = (
     BACKEND,

@@ -32,15 +32,28 @@ def _warn(call: Invocation, message: Warning | str, category: type[Warning]) -> 
 
 
 def _guarded(call: Invocation) -> int:
+    """Run the command, and what the user wants to be run at its end; return its exit code."""
+    code = _ended(call)
+    if call.on_end is not None:
+        from amlc.cli.hook import run_hook
+
+        run_hook(call, code=code)
+    return code
+
+
+def _ended(call: Invocation) -> int:
     """Run the command; return its exit code, or that of the error that it says."""
     try:
         try:
             return _run(call)
         except AmlcError as err:
+            call.message = str(err).partition("\n")[0]
             return _failed(call, err)
     except click.exceptions.Abort:
-        return _complain(_interrupted(call), 130)
+        call.message = _interrupted(call)
+        return _complain(call.message, 130)
     except click.ClickException as err:
+        call.message = err.format_message()
         err.show()
         return err.exit_code
     except BrokenPipeError:
@@ -48,7 +61,8 @@ def _guarded(call: Invocation) -> int:
         return 1
     except OSError as err:
         _flush_or_drop()
-        return _complain(f"{err.filename or 'input or output'}: {err.strerror or err}.", 2)
+        call.message = f"{err.filename or 'input or output'}: {err.strerror or err}."
+        return _complain(call.message, 2)
 
 
 def _failed(call: Invocation, err: AmlcError) -> int:
@@ -89,6 +103,7 @@ def _run(call: Invocation) -> int:
         code = IncompleteError.exit_code
     if code:
         call.say_held()
+    call.message = str(getattr(answer, "verdict", ""))
     return code
 
 

@@ -19,6 +19,7 @@ from amlc.cli.options import (
     IN_PARALLEL,
     METRIC,
     NAMED,
+    ON_END,
     REPORT,
     SUBMIT,
     flag,
@@ -70,7 +71,7 @@ def _plan(call: Invocation, experiment: str | None, options: Options) -> None:
     )
 
 
-@command(EXPERIMENT, *SUBMIT, flag("--dry-run", help="The same as amlc plan."), REPORT)
+@command(EXPERIMENT, *SUBMIT, ON_END, flag("--dry-run", help="The same as amlc plan."), REPORT)
 def submit(call: Invocation, /, experiment: str | None, dry_run: bool, **options: Any) -> Any:
     """Run what was not run yet, and what the tuner proposes from the results; go on where an
     earlier submit stopped.
@@ -89,7 +90,7 @@ def submit(call: Invocation, /, experiment: str | None, dry_run: bool, **options
     return ran
 
 
-@command(Argument(["trials"], nargs=-1, required=True), NAMED, BACKEND, IN_PARALLEL)
+@command(Argument(["trials"], nargs=-1, required=True), NAMED, BACKEND, IN_PARALLEL, ON_END)
 def retry(
     call: Invocation,
     /,
@@ -109,6 +110,7 @@ def retry(
 @command(
     FILE,
     *SUBMIT,
+    ON_END,
     option(
         "--from",
         "learn_from",

@@ -8,6 +8,7 @@ from click import Argument
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
 from amlc.cli.options import EXPERIMENT, NAMED, flag, format_
+from amlc.errors import UsageError
 
 
 @command(
@@ -30,18 +31,32 @@ def list_(call: Invocation, /, format_: str) -> None:
     EXPERIMENT,
     format_(click.Choice(["text", "csv", "json", "jsonl"]), "text"),
     flag("--all", "everything", help="Show every trial."),
+    flag("--failed", help="Show only the trials that failed or were cut short, every one."),
+    flag("--watch", help="Show it again every two seconds, until nothing is at work any more."),
 )
-def status(call: Invocation, /, experiment: str | None, format_: str, everything: bool) -> None:
+def status(
+    call: Invocation,
+    /,
+    experiment: str | None,
+    format_: str,
+    everything: bool,
+    failed: bool,
+    watch: bool,
+) -> None:
     """Show how the trials stand."""
-    from amlc.commands.status import status as run
+    from amlc.commands.status import Chosen, standings
     from amlc.display import status as display
 
     manifest = call.manifest(experiment)
+    chosen = Chosen.FAILED if failed else Chosen.ALL if everything else Chosen.FIRST
     if format_ != "text":
-        display.show_table(manifest, call.console, call.folders, format_)
+        if watch:
+            raise UsageError("--watch is for people: leave out --format.")
+        display.show_table(manifest, call.console, call.folders, format_, chosen)
         return
-    standing = run(manifest, folders=call.folders, everything=everything)
-    display.show(standing, manifest, call.console, call.folders)
+    with display.screen(call.console, again=watch) as show:
+        for standing in standings(manifest, folders=call.folders, chosen=chosen, again=watch):
+            show(standing, manifest, call.folders)
 
 
 @command(Argument(["trial"]), NAMED, flag("-f", "--follow", help="Go on until the job ends."))

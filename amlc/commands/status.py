@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 
 from amlc.backends import Reasons
 from amlc.collect.causes import Causes
@@ -14,19 +16,32 @@ from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.observe import up_to_date
 from amlc.cost import Cost
 from amlc.folders import Folders
-from amlc.manifest import Manifest
+from amlc.manifest import Manifest, read_manifest
 from amlc.model import Status
 from amlc.targets import open_backend
 
 _MOST_ROWS = 40
+_PAUSE_S = 2.0
+
+
+class Chosen(Enum):
+    """Which trials are shown: the first 40, all, or those that failed or were cut short."""
+
+    FIRST = "first"
+    ALL = "all"
+    FAILED = "failed"
+
+    def takes(self, row: Row) -> bool:
+        """Tell whether a trial is one of those, however many there are."""
+        return self is not Chosen.FAILED or row.status in (Status.FAILED, Status.UNFINISHED)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How the trials stand.
 
-    rows: the first, or all. causes: why trials failed. reasons: why jobs wait, by name. cost: of
-    all trials, None where they cost nothing.
+    rows: those that are chosen. causes: why trials failed. reasons: why jobs wait, by name. cost:
+    of all trials, None where they cost nothing. is_at_work: a back end may be, on some job.
     """
 
     rows: Sequence[Row]
@@ -34,29 +49,59 @@ class Standing:
     causes: Causes
     reasons: Mapping[str, str]
     cost: Cost | None = None
+    chosen: Chosen = Chosen.FIRST
+    is_at_work: bool = False
 
 
-def status(manifest: Manifest, *, folders: Folders, everything: bool = False) -> Standing:
-    """Return how the trials stand; the rows of the first 40, or with `everything` of all."""
+def status(manifest: Manifest, *, folders: Folders, chosen: Chosen = Chosen.FIRST) -> Standing:
+    """Return how the trials stand, with the rows that are chosen."""
     causes = Causes()
     shown: list[Row] = []
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
         for row in tally.counted(results.rows()):
             causes.count(row)
-            if everything or len(shown) < _MOST_ROWS:
+            if chosen.takes(row) and (chosen is not Chosen.FIRST or len(shown) < _MOST_ROWS):
                 shown.append(row)
         end = tally.verdict
-    return Standing(shown, end, causes, _reasons(manifest, shown, folders), tally.cost)
+        is_at_work = bool(results.ledger.working())
+    reasons = _reasons(manifest, shown, folders)
+    return Standing(shown, end, causes, reasons, tally.cost, chosen, is_at_work)
+
+
+def standings(
+    manifest: Manifest,
+    *,
+    folders: Folders,
+    chosen: Chosen,
+    again: bool,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Standing]:
+    """Yield how the trials stand; again: every two seconds, until nothing is at work any more.
+
+    What a submit compiles meanwhile counts too.
+    """
+    while True:
+        standing = status(manifest, folders=folders, chosen=chosen)
+        yield standing
+        if not again or not standing.is_at_work:
+            return
+        pause(_PAUSE_S)
+        manifest = read_manifest(manifest.folder)
 
 
 @contextmanager
-def status_table(manifest: Manifest, *, folders: Folders) -> Iterator[Table]:
-    """Give what is known of each trial but its parameters and results.
+def status_table(
+    manifest: Manifest, *, folders: Folders, chosen: Chosen = Chosen.ALL
+) -> Iterator[Table]:
+    """Give what is known of each trial, of all or of the failed, but its parameters and results.
 
     Its rows can be gone through once.
     """
-    with up_to_date(manifest, folders) as results, trials_table(results.rows()) as table:
+    with (
+        up_to_date(manifest, folders) as results,
+        trials_table(filter(chosen.takes, results.rows())) as table,
+    ):
         columns = tuple(
             name for name in table.columns if not name.startswith(("param.", "metric."))
         )

@@ -2,47 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from amlc.console import Console
 from amlc.drive import Progress, Watch
+from amlc.errors import printable, shorten
+from amlc.leader import Ended
+from amlc.model import Status
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+_SILENT_S: Final = 300.0
+"""How long nothing is said where no trial ends: some CI services end what is silent for longer."""
+
+_WORTH_SAYING_S: Final = 60.0
+"""How long has to be left to be said."""
+
 
 @contextmanager
-def watching(experiment: str, console: Console, *, most: int | None) -> Iterator[Watch]:
-    """Give what shows the progress: a bar on a terminal.
+def watching(
+    experiment: str,
+    console: Console,
+    *,
+    most: int | None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Watch]:
+    """Give what shows the progress.
 
-    Elsewhere, and quietly, only that nothing is heard. most: how many trials the experiment is
-    going to have, if that is known.
+    A bar on a terminal, elsewhere a line for each trial that ends, and quietly only that nothing is
+    heard. most: how many trials the experiment is going to have, if that is known. clock: in
+    seconds.
     """
-    if console.quiet or not console.err.isatty():
+    if console.quiet:
         yield _outages(console.insist)
-        return
-    with _bar(console) as bar:
-        task = bar.add_task(experiment, total=most, running=0, failed=0, pace="")
-        say = partial(bar.console.print, markup=False, highlight=False, soft_wrap=True)
-        warn = _outages(say)
+    elif console.err.isatty():
+        with _bar(console) as bar:
+            yield _on(bar, experiment, most)
+    else:
+        yield _lines(console.note, most, clock)
 
-        def show(progress: Progress) -> None:
-            warn(progress)
-            done = progress.before + progress.ended
+
+def _on(bar: Bar, experiment: str, most: int | None) -> Watch:
+    """Return what shows the progress on a bar."""
+    task = bar.add_task(experiment, total=most, running=0, failed=0, pace="")
+    warn = _outages(partial(bar.console.print, markup=False, highlight=False, soft_wrap=True))
+
+    def show(progress: Progress) -> None:
+        warn(progress)
+        done = progress.before + progress.ended
+        left = None if most is None else most - done
+        pace = [_pace(progress.ended, left, bar.tasks[0].elapsed or 0.0), _best(progress)]
+        bar.update(
+            task,
+            total=most,
+            completed=done,
+            running=progress.running,
+            failed=progress.failed,
+            pace=", ".join(filter(None, pace)),
+        )
+
+    return show
+
+
+def _lines(say: Callable[[str], None], most: int | None, clock: Callable[[], float]) -> Watch:
+    """Return what says a line for each trial that ended, and now and then that all are at work."""
+    warn = _outages(say)
+    began = spoken = clock()
+
+    def show(progress: Progress) -> None:
+        nonlocal spoken
+        warn(progress)
+        done = progress.before + progress.ended
+        if progress.news:
             left = None if most is None else most - done
-            bar.update(
-                task,
-                total=most,
-                completed=done,
-                running=progress.running,
-                failed=progress.failed,
-                pace=_pace(progress.ended, left, bar.tasks[0].elapsed or 0.0),
-            )
+            rest_s = (left or 0) * (clock() - began) / max(progress.ended, 1)
+            rest = f", {_clock(rest_s)} left" if rest_s >= _WORTH_SAYING_S else ""
+            # Of several that ended since the last look, the last one makes the count full.
+            for count, one in enumerate(progress.news, start=done - len(progress.news) + 1):
+                whole = "" if most is None else f" of {most}"
+                say(f"{_ended(one)}; {count}{whole} done{_best(progress, before='; ')}{rest}")
+            spoken = clock()
+        elif clock() - spoken >= _SILENT_S:
+            say(f"{progress.running} running, {done} done, {progress.failed} failed")
+            spoken = clock()
 
-        yield show
+    return show
+
+
+def _ended(one: Ended) -> str:
+    """Return how a trial ended, and what it reported or why it did not."""
+    if one.status is Status.SUCCEEDED:
+        result = one.value[0] if one.value else "no final result"
+        values = result.items() if isinstance(result, Mapping) else [(None, result)]
+        what = " ".join(
+            f"{name}={_short(value)}" if name else _short(value) for name, value in values
+        )
+    else:
+        what = one.attempt.error(one.trial.id) or ""
+    text = printable(shorten(what)) if what else ""
+    return f"#{one.trial.sequence} {one.status.value}{': ' if text else ''}{text}"
+
+
+def _best(progress: Progress, *, before: str = "") -> str:
+    best = progress.best
+    if best is None or best.score is None:
+        return ""
+    return f"{before}best {_short(best.score)} (#{best.trial.sequence})"
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _bar(console: Console) -> Bar:

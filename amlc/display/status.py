@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
 
 from amlc.collect.rows import Row
-from amlc.commands.status import Standing, status_table
+from amlc.commands.status import Chosen, Standing, status_table
 from amlc.console import Console
 from amlc.display.advice import goes_on
 from amlc.folders import Folders
@@ -16,8 +18,11 @@ from amlc.model import Status
 from amlc.report.tables import WRITERS
 
 if TYPE_CHECKING:
+    from rich.console import Console as Terminal
     from rich.console import JustifyMethod
     from rich.table import Table as Grid
+
+Show: TypeAlias = "Callable[[Standing, Manifest, Folders], None]"
 
 _FIXED_WIDTH = 48
 _STYLES = {
@@ -29,19 +34,45 @@ _STYLES = {
 }
 
 
-def show_table(manifest: Manifest, console: Console, folders: Folders, format_: str) -> None:
+def show_table(
+    manifest: Manifest, console: Console, folders: Folders, format_: str, chosen: Chosen
+) -> None:
     """Write it as data."""
-    with status_table(manifest, folders=folders) as table:
+    with status_table(manifest, folders=folders, chosen=chosen) as table:
         WRITERS[format_](table, console.binary)
 
 
-def show(standing: Standing, manifest: Manifest, console: Console, folders: Folders) -> None:
-    """Print it for people: the verdict, the trials, and why some failed."""
+@contextmanager
+def screen(console: Console, *, again: bool) -> Iterator[Show]:
+    """Give what prints it for people: the verdict, the trials, and why some failed.
+
+    again: each time in the place of the last, on a terminal; elsewhere below it, if it changed.
+    """
     from rich.console import Console as Terminal  # here: as data it needs none of this
 
     stream = io.TextIOWrapper(console.binary, encoding="utf-8", errors="replace")
     terminal = Terminal(file=stream, highlight=False)
+    last: object = None
 
+    def show(standing: Standing, manifest: Manifest, folders: Folders) -> None:
+        nonlocal last
+        # Not the durations, which change all the time.
+        now = str(standing.verdict), [(row.status, row.final) for row in standing.rows]
+        if again and terminal.is_terminal:
+            terminal.clear()
+        elif now == last:
+            return
+        last = now
+        _print(standing, manifest, folders, terminal)
+        stream.flush()
+
+    try:
+        yield show
+    finally:
+        stream.detach()  # or it would close what lies under it
+
+
+def _print(standing: Standing, manifest: Manifest, folders: Folders, terminal: Terminal) -> None:
     def say(text: str, style: str | None = None) -> None:
         terminal.print(text, style=style, markup=False, soft_wrap=True)
 
@@ -49,14 +80,12 @@ def show(standing: Standing, manifest: Manifest, console: Console, folders: Fold
     say(f"{manifest.header.experiment}: {end}{goes_on(end, manifest, folders)}")
     # A long remark must not squeeze the columns before it.
     terminal.print(_grid(standing, room=max(terminal.width - _FIXED_WIDTH, 20)))
-    if end.trials > len(rows):
+    if standing.chosen is Chosen.FIRST and end.trials > len(rows):
         terminal.print(f"… and {end.trials - len(rows)} more: amlc status --all", markup=False)
     if standing.cost is not None:
         say(f"cost: {standing.cost}")
     for line in standing.causes.lines():
         say(line, style="red")
-    stream.flush()
-    stream.detach()  # or it would close what lies under it
 
 
 def _grid(standing: Standing, *, room: int) -> Grid:

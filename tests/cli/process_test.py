@@ -181,7 +181,7 @@ def test_a_ledger_that_is_none_is_said(project, cli):
     project.folders.ledger("probe").parent.mkdir(parents=True)
     project.folders.ledger("probe").write_text("hello" * 1000)
     for command in (["submit"], ["collect"], ["status"], ["cancel", "--all"], ["plan"]):
-        _, _, err = cli(*command, code=2)
+        _, _, err = cli(*command, code=4)
         assert "ledger.db: file is not a database" in err
 
 

@@ -1,6 +1,6 @@
 """How trials stand, as values."""
 
-from amlc.commands.status import status, status_table
+from amlc.commands.status import Chosen, standings, status, status_table
 from amlc.model import Status
 
 
@@ -26,6 +26,21 @@ def test_what_it_cost_is_said_where_it_costs(story):
     story.project.write(trainingService=AML, amlc={"prices": {"c": 3}, "job": job}).compile()
     story.end(1, final=1.0, started=0.0, ended=1800.0, backend="aml")
     assert str(status(story.manifest, folders=story.folders).cost) == "1.00 node-hours, 3.00 at amlc.prices"
+
+
+def test_again_and_again_until_nothing_is_at_work(story, monkeypatch):
+    story.end(0, Status.RUNNING)
+    monkeypatch.setattr("amlc.commands.observe._observe", lambda *_: None)  # no job of these tells how it is
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            story.end(0, final=1.0)
+
+    found = standings(story.manifest, folders=story.folders, chosen=Chosen.FIRST, again=True, pause=pause)
+    assert [standing.is_at_work for standing in found] == [True, True, False]
+    assert len(pauses) == 2
 
 
 def test_as_data_it_says_why_a_trial_failed(story):

@@ -4,19 +4,19 @@ import json
 
 import pytest
 
-from amlc.commands.status import status
-from amlc.display.status import show, show_table
+from amlc.commands.status import Chosen, status
+from amlc.display.status import screen, show_table
 from amlc.model import Status
 from tests.commands.conftest import Story
 
 
-def printed(story, format_="text", *, everything=False):
+def printed(story, format_="text", *, chosen=Chosen.FIRST):
     before = len(story.raw.getvalue())
     if format_ == "text":
-        standing = status(story.manifest, folders=story.folders, everything=everything)
-        show(standing, story.manifest, story.console(), story.folders)
+        with screen(story.console(), again=False) as show:
+            show(status(story.manifest, folders=story.folders, chosen=chosen), story.manifest, story.folders)
     else:
-        show_table(story.manifest, story.console(), story.folders, format_)
+        show_table(story.manifest, story.console(), story.folders, format_, chosen)
     assert not story.raw.closed
     return story.raw.getvalue()[before:].decode()
 
@@ -25,8 +25,8 @@ def printed(story, format_="text", *, everything=False):
 def shown(story, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
 
-    def run(format_="text", *, everything=False):
-        return printed(story, format_, everything=everything)
+    def run(format_="text", *, chosen=Chosen.FIRST):
+        return printed(story, format_, chosen=chosen)
 
     return run
 
@@ -64,9 +64,29 @@ def test_a_long_remark_does_not_squeeze_the_other_columns(story, shown, monkeypa
 @pytest.mark.parametrize("everything", [False, True])
 def test_at_most_forty_rows_are_shown_unless_all_are_wanted(make_project, everything):
     project = make_project("many").write(values=range(43)).compile()
-    text = printed(Story(project), everything=everything)
+    text = printed(Story(project), chosen=Chosen.ALL if everything else Chosen.FIRST)
     assert text.count("pending") - ("pending" in text.splitlines()[0]) == (43 if everything else 40)
     assert ("… and 3 more: amlc status --all" in text) is not everything
+
+
+def test_of_the_failed_each_is_shown_and_nothing_else(story, shown):
+    story.end(0, final=1.0)
+    story.end(1, Status.FAILED, error="KeyError: lr")
+    story.end(2, Status.FAILED, error="Gone.", infrastructure=True)
+    lines = shown(chosen=Chosen.FAILED).splitlines()
+    assert [line.split()[2] for line in lines[2:4]] == ["failed", "unfinished"]
+    assert "more: amlc status --all" not in "".join(lines)
+    rows = [json.loads(line) for line in shown("jsonl", chosen=Chosen.FAILED).splitlines()]
+    assert [row["status"] for row in rows] == ["failed", "unfinished"]
+
+
+def test_again_it_is_shown_only_when_something_changed(story, monkeypatch):
+    with screen(story.console(), again=True) as show:
+        for number in (0, 0, 1):
+            if number:
+                story.end(0, final=1.0)
+            show(status(story.manifest, folders=story.folders), story.manifest, story.folders)
+    assert story.raw.getvalue().decode().count("probe: ") == 2
 
 
 def test_as_data_it_has_what_is_known_of_trials_without_their_values(story, shown):
