@@ -8,9 +8,11 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from amlc.errors import AmlcError
@@ -19,7 +21,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _CHUNK = 250
-_function: Callable[[Any], Any]
 
 
 class WorkerError(AmlcError):
@@ -45,24 +46,58 @@ def in_chunks(
             yield chunk, function(chunk)
             chunk = tuple(islice(remaining, _CHUNK))
         return
+    # A thread for each worker, so that each finds its next chunk however busy the reader is.
+    with _workers(function, processors) as ask, ThreadPoolExecutor(processors) as threads:
+        waiting: deque[tuple[Sequence[Item], Future[Result]]] = deque()
+        while chunk or waiting:
+            if chunk:
+                waiting.append((chunk, threads.submit(ask, chunk)))
+                chunk = tuple(islice(remaining, _CHUNK))
+            if len(waiting) > 2 * processors or not chunk:
+                done, future = waiting.popleft()
+                yield done, future.result()
+
+
+@contextmanager
+def _workers(function: Callable[[Any], Any], count: int) -> Iterator[Callable[[Any], Any]]:
+    """Start so many processes and give what has one of them call the function.
+
+    Each has a pipe of its own, which ends with it. In the one that all workers of a
+    ProcessPoolExecutor share, the rest of a message that one was killed at is waited for, for ever.
+    """
     context = multiprocessing.get_context("fork")
+    free: SimpleQueue[Connection] = SimpleQueue()
+    processes = []
+
+    def ask(chunk: Any) -> Any:
+        connection = free.get()
+        try:
+            connection.send(chunk)
+            result, error = connection.recv()
+        except (EOFError, OSError) as err:
+            raise WorkerError(
+                "a worker process was killed, by the system perhaps, for want of memory. "
+                "Nothing is lost: do it again."
+            ) from err
+        finally:
+            free.put(connection)
+        if error is not None:
+            raise error
+        return result
+
     try:
-        with ProcessPoolExecutor(
-            processors, context, initializer=_begin, initargs=(function,)
-        ) as pool:
-            waiting: deque[tuple[Sequence[Item], Future[Result]]] = deque()
-            while chunk or waiting:
-                if chunk:
-                    waiting.append((chunk, pool.submit(_call, chunk)))
-                    chunk = tuple(islice(remaining, _CHUNK))
-                if len(waiting) > 2 * processors or not chunk:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-    except BrokenProcessPool as err:
-        raise WorkerError(
-            "a worker process was killed, by the system perhaps, for want of memory. "
-            "Nothing is lost: do it again."
-        ) from err
+        for _ in range(count):
+            here, there = context.Pipe()
+            process = context.Process(target=_work, args=(there, function), daemon=True)
+            process.start()
+            there.close()  # before the next one is forked, which would keep it open
+            processes.append(process)
+            free.put(here)
+        yield ask
+    finally:
+        for process in processes:
+            process.kill()  # it has nothing to lose
+            process.join()
 
 
 def _processors() -> int:
@@ -71,11 +106,18 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(function: Callable[[Any], Any]) -> None:
-    global _function  # noqa: PLW0603 - the only way to hand a function over without pickling it
-    _function = function
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is for the parent, which ends the pool
+def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
+    """Do in a worker what is asked of it, until it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is for the parent, which ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        chunk = connection.recv()
+        answer: tuple[Any, Exception | None]
+        try:
+            answer = function(chunk), None
+        except Exception as err:  # noqa: BLE001 - it is raised where the chunk comes from
+            answer = None, err
+        connection.send(answer)
 
 
 def _end_with_parent() -> None:
@@ -87,7 +129,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _call(chunk: Sequence[Any]) -> Any:
-    return _function(chunk)

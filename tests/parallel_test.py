@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,22 @@ def test_an_error_in_a_worker_is_that_of_its_chunk():
     with pytest.raises(KeyError):
         seen.extend(done for _, done in in_chunks(fail, range(1_000)))
     assert seen == [250, 250]
+
+
+def test_a_worker_that_is_killed_amid_its_answer_is_said_and_not_waited_for():
+    """Another worker still has all that it inherited open, so that only a pipe of its own ends with it."""
+
+    def cut_short(chunk):
+        if 0 in chunk:
+            Connection._send = cut
+        return bytes(100_000)
+
+    def cut(connection, content, write=os.write):
+        write(connection.fileno(), bytes(content)[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(WorkerError, match="a worker process was killed"):
+        list(in_chunks(cut_short, range(2_000)))
 
 
 def test_a_worker_that_is_killed_is_said():

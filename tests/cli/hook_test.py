@@ -2,6 +2,9 @@
 
 import pytest
 
+from amlc.cli.hook import run_hook
+from amlc.cli.invocation import Invocation
+
 TELL = """printf '%s|%s|%s' "$AMLC_EXPERIMENT" "$AMLC_EXIT_CODE" "$AMLC_MESSAGE" > told; echo heard"""
 
 
@@ -38,3 +41,8 @@ def test_a_plan_of_what_would_be_has_no_end(project, cli):
     project.write(values=range(1)).compile()
     assert "--on-end" in cli("plan", "--on-end", "touch told", code=2)[2]
     assert not (project.root / "told").exists()
+
+
+def test_without_a_command_nothing_is_run(monkeypatch):
+    monkeypatch.setattr("subprocess.run", lambda *given, **keys: pytest.fail("it ran something"))
+    run_hook(Invocation(), code=0)
