@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, TextIO
 
@@ -23,6 +24,11 @@ class Console:
     def write(self, line: object) -> None:
         """Write a line of data."""
         print(line, file=self.out)
+
+    def print(self, lines: Iterable[object]) -> None:
+        """Write lines of data to stdout."""
+        for line in lines:
+            self.write(line)
 
     def note(self, text: object) -> None:
         """Say a line to people, unless they asked for quiet."""

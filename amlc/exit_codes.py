@@ -13,6 +13,7 @@ from amlc.errors import BackendError, ConfigError, IncompleteError
 
 if TYPE_CHECKING:  # what another command returns would take long to import
     from amlc.backends import Check
+    from amlc.commands.plan import Plan
     from amlc.commands.steps import Run
     from amlc.commands.validate import Checked
     from amlc.write import Build
@@ -34,10 +35,16 @@ def _of_compile(answer: Build) -> int:
     return DIFFERENT if answer.preview and answer.changes else OK
 
 
+def _of_plan(answer: Plan) -> int:
+    return ConfigError.exit_code if answer.expense.exceeded else OK
+
+
 def _of_submit(answer: Run) -> int:
     from amlc.drive import CANCELED
 
-    if answer.verdict.failed or answer.progress.failed or answer.stopped == CANCELED:
+    if answer.canary or answer.stopped == CANCELED:
+        return 1
+    if answer.verdict.failed or answer.progress.failed:
         return 1
     if answer.partial or answer.verdict.submitted:
         return OK
@@ -51,6 +58,7 @@ def _of_doctor(answer: Sequence[Check]) -> int:
 _CODES: Final[dict[str, Callable[[Any], int]]] = {
     "validate": _of_validate,
     "compile": _of_compile,
+    "plan": _of_plan,
     "submit": _of_submit,
     "retry": _of_submit,
     "run": _of_submit,

@@ -196,6 +196,12 @@ class Ledger:
         for event in events:
             yield event.number, event
 
+    @property
+    def last_number(self) -> int:
+        """The number of the last event, 0 where there is none."""
+        found = self._read("SELECT max(number) FROM events", ())
+        return next((number or 0 for (number,) in found), 0)
+
     def times(self) -> Iterator[tuple[str, float]]:
         """Yield the kind and the time of every event in order, as `elapsed_s` wants them."""
         yield from self._read("SELECT kind, at FROM events ORDER BY number", ())

@@ -30,6 +30,7 @@ _COUNTS = re.compile(rb'"counts": \{"jobs": (\d{1,18}), "trials": (\d{1,18}), ')
 _SUM_OF_LINE = re.compile(rb',"sum":"([0-9a-f]{8})"\}\n')
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price")
+_OF_COST = ("trial_seconds", "nodes", "budget_trials", "budget_node_hours")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class Header:
     nothing says so: smaller is taken for better then. source: the experiment file. code: the folder
     that trials run in on this machine, None for a copy of the snapshot. Both, and the folder of an
     assessor class of the user's own, are relative to the build folder. price: of a node-hour, None
-    if nobody says.
+    if nobody says. trial_seconds: a trial's time limit, None without one. nodes: of each job, None
+    for one. budget_*: `amlc.budget`.
     """
 
     experiment: str
@@ -63,6 +65,10 @@ class Header:
     source: str | None = None
     code: str | None = None
     price: float | None = None
+    trial_seconds: int | None = None
+    nodes: int | None = None
+    budget_trials: int | None = None
+    budget_node_hours: float | None = None
     assessor: Algorithm | None = None
 
 
@@ -71,7 +77,8 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("optimize_mode", "search", "source", "code"), (str, type(None))),
     **dict.fromkeys(("concurrency", "retries", "trials_per_gpu", "replicates"), int),
     **dict.fromkeys(("max_seconds", "max_trials", "gpus_per_trial"), (int, type(None))),
-    "price": (int, float, type(None)),
+    **dict.fromkeys(("trial_seconds", "nodes", "budget_trials"), (int, type(None))),
+    **dict.fromkeys(("price", "budget_node_hours"), (int, float, type(None))),
     "target": dict,
 }
 
@@ -93,7 +100,7 @@ class Entry:
 def head_lines(header: Header) -> str:
     """Return the manifest's text before the first job."""
     values = asdict(header)
-    for name in _OPTIONAL:
+    for name in (*_OPTIONAL, *_OF_COST):
         if values[name] is None:
             del values[name]
     values.get("assessor", {}).pop("search_space", None)  # which only tuners have

@@ -460,7 +460,7 @@ def check_budget(experiment: Experiment, count: int) -> None:
             "upper bound. Set maxTrialDuration.",
             "nodeHours",
         )
-    hours = count * experiment.trial_seconds * _nodes(experiment) / 3600
+    hours = count * experiment.trial_seconds * node_count(experiment) / 3600
     if hours > budget.node_hours:
         raise _over(
             f"{count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is "
@@ -474,7 +474,8 @@ def _over(message: str, key: str) -> PlanError:
     return PlanError(message, path=("amlc", "budget", key), code="E-budget")
 
 
-def _nodes(experiment: Experiment) -> int:
+def node_count(experiment: Experiment) -> int:
+    """Return on how many nodes each job runs, by `amlc.job`. Raises PlanError."""
     resources = experiment.job.get("resources")
     count = resources.get("instance_count") if isinstance(resources, Mapping) else resources
     if count is None:

@@ -33,7 +33,7 @@ from amlc.manifest import (
 from amlc.model import Algorithm, Experiment
 from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
-from amlc.plan import Job, adaptive, plan
+from amlc.plan import Job, adaptive, node_count, plan
 from amlc.render.engine import renderer, template_files
 from amlc.render.snapshot import (
     Snapshot,
@@ -197,6 +197,15 @@ def _tell_of_secrets(experiment: Experiment, code: Snapshot) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
+def header_now(experiment: Experiment, folders: Folders, *, backend: str) -> Header:
+    """Return the header that a manifest would have if the experiment were compiled now."""
+    limited = experiment.target.job.uploads
+    without = [folders.state, folders.build, *local_inputs(experiment)]
+    code = snapshot(experiment.code, leave_out=without, limited=limited)
+    revision, _ = revision_of(experiment, code.files)
+    return _header(experiment, backend, revision, folders.build / slug(experiment.name))
+
+
 def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:
     is_paid = backend == experiment.target.platform  # and no other's machines
     return Header(
@@ -218,6 +227,10 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         if experiment.working_directory == "copy"
         else os.path.relpath(experiment.code, folder.resolve()),
         price=price(experiment) if is_paid else None,
+        trial_seconds=experiment.trial_seconds,
+        nodes=nodes if is_paid and (nodes := node_count(experiment)) > 1 else None,
+        budget_trials=experiment.budget.trials,
+        budget_node_hours=experiment.budget.node_hours,
         assessor=_assessor(experiment, folder),
     )
 

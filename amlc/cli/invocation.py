@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:  # `amlc --version` has to answer at once
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from amlc.console import Console
     from amlc.display.formats import Case
@@ -53,7 +53,7 @@ class Invocation:
         """Where the command speaks."""
         from amlc.console import Console
 
-        out = sys.stdout if self.format == "text" else sys.stderr
+        out = sys.stdout if self.format in ("text", "markdown") else sys.stderr
         return Console(out, sys.stderr, self.quiet)
 
     @property
@@ -84,7 +84,7 @@ class Invocation:
 
     def note(self, problem: Problem) -> None:
         """Say what is odd in a file, or keep it for the report."""
-        if self.format != "text":
+        if self.format not in ("text", "markdown"):
             self.found.append(problem)
         elif not self.quiet:
             self._say((problem,))
@@ -113,15 +113,17 @@ class Invocation:
 
     def report(self) -> None:
         """Write what was found in the format that was asked for, unless that is text."""
-        if self.format == "text" or not self.command:
-            return
+        if self.command and self.format not in ("text", "markdown"):
+            sys.stdout.writelines(self.written(self.format))
+
+    def written(self, format_: str) -> Iterator[str]:
+        """Return what was found, as that format has it."""
         from amlc.display.formats import FORMATS, Case, Findings
 
         about = Case(group=self.command, name=str(self.about), problems=tuple(self.found))
-        findings = Findings(
-            command=self.command, cases=(about, *self.cases), answer=dict(self.answer)
+        return FORMATS[format_](
+            Findings(command=self.command, cases=(about, *self.cases), answer=self.answer)
         )
-        sys.stdout.writelines(FORMATS[self.format](findings))
 
     def experiment(self, named: str | None, backend: str | None) -> tuple[Experiment, str | None]:
         """Return the experiment of a file, or the file of a compiled one, and its back end.

@@ -72,14 +72,24 @@ def _be_in(context: click.Context, _: click.Parameter, value: str) -> None:
         call.format = value
 
 
-REPORT = Option(
-    ["--format"],
-    type=click.Choice(["text", "json", "github", "azure", "sarif", "junit"]),
-    default="text",
-    show_default=True,
-    expose_value=False,
-    callback=_be_in,
-    help="How to write what was found; all but text go to stdout, and the rest to stderr.",
+def _report(*more: str) -> Option:
+    """Return the option that chooses how to write what was found."""
+    return Option(
+        ["--format"],
+        type=click.Choice(["text", "json", "github", "azure", "sarif", "junit", *more]),
+        default="text",
+        show_default=True,
+        expose_value=False,
+        callback=_be_in,
+        help="How to write what was found; all but text go to stdout, and the rest to stderr.",
+    )
+
+
+REPORT = _report()
+PLAN_REPORT = _report("markdown")
+CANARY = flag(
+    "--canary",
+    help="Run a few trials first that cover the values of all; nothing follows if one fails.",
 )
 EXPERIMENT = Argument(["experiment"], required=False, metavar="[EXPERIMENT]")
 FILE = Argument(["file"], type=EXISTING)
@@ -150,6 +160,7 @@ def submit_options(
     rounds: int | None,
     no_wait: bool,
     parallel: int,
+    canary: bool = False,
 ) -> Options:
     """Return what the options of `SUBMIT` ask for."""
     from amlc.commands.options import Options
@@ -160,5 +171,6 @@ def submit_options(
         max_failures="1" if fail_fast else max_failures,
         rounds=rounds,
         wait=not no_wait,
+        canary=canary,
         parallel=parallel,
     )

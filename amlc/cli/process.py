@@ -69,7 +69,7 @@ def _failed(call: Invocation, err: AmlcError) -> int:
     """Say an error, in the format that was asked for; return its exit code."""
     call.say_held()
     is_listed = isinstance(err, ConfigError)
-    if call.format != "text":
+    if call.format not in ("text", "markdown"):
         call.complain(err)
         call.report()
         sys.stdout.flush()

@@ -13,6 +13,8 @@ from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
 from amlc.cli.options import (
     BACKEND,
+    CANARY,
+    EXISTING,
     EXPERIMENT,
     FILE,
     FORMATS,
@@ -20,6 +22,7 @@ from amlc.cli.options import (
     METRIC,
     NAMED,
     ON_END,
+    PLAN_REPORT,
     REPORT,
     SUBMIT,
     flag,
@@ -31,6 +34,7 @@ from amlc.errors import UsageError
 
 if TYPE_CHECKING:
     from amlc.commands.options import Options
+    from amlc.commands.seal import Seal
 
 
 @command(EXPERIMENT, BACKEND, REPORT)
@@ -55,39 +59,146 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
     return checks
 
 
-@command(EXPERIMENT, *SUBMIT, REPORT)
-def plan(call: Invocation, /, experiment: str | None, **options: Any) -> None:
-    """Print what submit would do, and do nothing."""
-    _plan(call, experiment, submit_options(**options))
+@command(
+    EXPERIMENT,
+    *SUBMIT,
+    CANARY,
+    option(
+        "--against",
+        metavar="REV",
+        help="How the files make other trials than those of this git revision.",
+    ),
+    option(
+        "--price",
+        type=click.FloatRange(0),
+        metavar="PRICE",
+        help="What a node-hour costs. Default: amlc.prices.",
+    ),
+    option(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Seal the plan: amlc submit --plan FILE does exactly this, or refuses.",
+    ),
+    PLAN_REPORT,
+)
+def plan(
+    call: Invocation,
+    /,
+    experiment: str | None,
+    against: str | None,
+    price: float | None,
+    output: Path | None,
+    **options: Any,
+) -> Any:
+    """Print what submit would do, what it may cost, and do nothing."""
+    given = submit_options(**options)
+    if against is None:
+        return _plan(call, experiment, given, price=price, output=output)
+    if output is not None:
+        raise UsageError("--against compares, and makes no plan that could be sealed. Drop -o.")
+    return _against(call, experiment, against, given)
 
 
-def _plan(call: Invocation, experiment: str | None, options: Options) -> None:
+def _plan(
+    call: Invocation,
+    experiment: str | None,
+    options: Options,
+    *,
+    price: float | None = None,
+    output: Path | None = None,
+) -> Any:
     from amlc.commands.plan import plan as run
+    from amlc.display import outcome
     from amlc.display import plan as display
 
     manifest = call.manifest(experiment)
-    display.show(
-        run(manifest, options, folders=call.folders), manifest.header, call.console, call.folders
-    )
+    seal = output is not None
+    found = run(manifest, options, folders=call.folders, price=price, seal=seal)
+    call.answer |= display.whole(found, None)
+    if call.format == "markdown":
+        call.console.print(display.markdown(found, None, found.header.experiment))
+    elif call.format in ("text", "github", "azure"):
+        display.show(found, call.console, call.folders)
+    for text in found.expense.exceeded:
+        call.found.append(outcome.nowhere(call.about, "E-budget", text))
+    if output is not None:
+        from amlc import files
+
+        files.replace(output, "".join(call.written("json")).encode())
+    return found
 
 
-@command(EXPERIMENT, *SUBMIT, ON_END, flag("--dry-run", help="The same as amlc plan."), REPORT)
-def submit(call: Invocation, /, experiment: str | None, dry_run: bool, **options: Any) -> Any:
+def _against(call: Invocation, named: str | None, revision: str, options: Options) -> None:
+    from amlc.commands.against import against as run
+    from amlc.commands.against import as_json
+    from amlc.display import plan as display
+
+    experiment, _ = call.experiment(named, options.backend)
+    found = run(experiment, revision, folders=call.folders)
+    call.answer["against"] = as_json(found)
+    if call.format == "markdown":
+        call.console.print(display.markdown(None, found, experiment.name))
+    elif call.format in ("text", "github", "azure"):
+        display.show_against(found, experiment.name, call.console)
+
+
+@command(
+    EXPERIMENT,
+    *SUBMIT,
+    CANARY,
+    ON_END,
+    option(
+        "--plan",
+        "sealed",
+        type=EXISTING,
+        metavar="FILE",
+        help="Do exactly what this plan of amlc plan -o says, or nothing.",
+    ),
+    flag("--dry-run", help="The same as amlc plan."),
+    REPORT,
+)
+def submit(
+    call: Invocation,
+    /,
+    experiment: str | None,
+    sealed: Path | None,
+    dry_run: bool,
+    **options: Any,
+) -> Any:
     """Run what was not run yet, and what the tuner proposes from the results; go on where an
     earlier submit stopped.
     """
     given = submit_options(**options)
     if dry_run:
+        call.command = "plan"
         return _plan(call, experiment, given)
     from amlc.commands.submit import submit as run
 
-    ran = run(call.manifest(experiment), given, folders=call.folders, listener=call.teller)
+    seal = None
+    if sealed is not None:
+        seal, given = _unsealed(sealed, given)
+        experiment = experiment or seal.experiment
+    manifest = call.manifest(experiment)
+    ran = run(manifest, given, folders=call.folders, listener=call.teller, seal=seal)
     if call.format != "text":
         from amlc.display import outcome
 
         call.cases += outcome.trials(ran.manifest, call.folders, call.about)
         call.answer["run"] = outcome.run_as_json(ran)
     return ran
+
+
+def _unsealed(file: Path, given: Options) -> tuple[Seal, Options]:
+    """Return the seal of a plan, and the options that it was made with."""
+    from amlc.commands.options import Options
+    from amlc.commands.seal import options_of, read_seal
+
+    if given != Options(parallel=given.parallel):
+        raise UsageError("--plan: the plan says how to submit. Leave out the other options.")
+    seal = read_seal(file)
+    return seal, options_of(seal, parallel=given.parallel)
 
 
 @command(Argument(["trials"], nargs=-1, required=True), NAMED, BACKEND, IN_PARALLEL, ON_END)

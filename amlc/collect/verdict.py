@@ -131,6 +131,11 @@ class Tally:
         return Cost(hours, None if price is None else hours * price)
 
     @property
+    def node_hours(self) -> float:
+        """For how long nodes worked, on this machine too."""
+        return self._node_hours
+
+    @property
     def without_number(self) -> str | None:
         """How many trials ended well and reported no number for a tuner, in a line; None: none."""
         if not self._without_number:

@@ -24,8 +24,9 @@ class Options:
 
     retry: statuses, see RETRYABLE. only: trials to retry and nothing else. rounds: how often to
     submit what is compiled and follow it to its end, the tuner asked in between; None: without
-    rounds, to the experiment's end. wait: for it. Raises UsageError for a status that is none of
-    RETRYABLE.
+    rounds, to the experiment's end. wait: for it. canary: a small set that covers what trials may
+    be comes first, and nothing follows if one of it fails. among: ids of the only trials that are
+    submitted, None: all. Raises UsageError for a status that is none of RETRYABLE.
     """
 
     backend: str | None = None
@@ -34,12 +35,16 @@ class Options:
     max_failures: str | None = None
     rounds: int | None = None
     wait: bool = True
+    canary: bool = False
+    among: Collection[str] | None = None
     parallel: int = PARALLEL
 
     def __post_init__(self) -> None:
         for name, value in (("rounds", self.rounds), ("parallel", self.parallel)):
             if value is not None and (type(value) is not int or value < 1):
                 raise UsageError(f"{name} {value!r}: expected a whole number of at least 1.")
+        if self.canary and not self.wait:
+            raise UsageError("--canary waits for what it runs first. Leave out --no-wait.")
         unknown = next((word for word in self.retry if word not in RETRYABLE), None)
         if unknown is not None:
             raise UsageError(f"--retry {unknown}: not one of {', '.join(RETRYABLE)}.")
@@ -57,8 +62,11 @@ def policy(results: Results, options: Options) -> Policy:
             continue
         if is_retried(trial, last, statuses, has_result=bool(row.final), revision=header.revision):
             retry.add((last.job, trial.id))
+    among = options.among if options.among is not None else only or None
     return Policy(
-        losses=header.retries, retry=frozenset(retry), only=frozenset(only) if only else None
+        losses=header.retries,
+        retry=frozenset(retry),
+        only=None if among is None else frozenset(among),
     )
 
 

@@ -1,41 +1,64 @@
-"""`amlc plan`: what submit would do."""
+"""`amlc plan`: what submit would do, and what it may cost."""
 
 from __future__ import annotations
 
 import json
-import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from amlc.attempts import Attempt
+from amlc.collect.nodes import nodes
 from amlc.collect.results import Results
+from amlc.collect.rows import Row
 from amlc.collect.verdict import Tally, Verdict
+from amlc.commands.canary import covered
 from amlc.commands.options import Options, policy
-from amlc.errors import DamageWarning, UsageError
+from amlc.commands.seal import Seal, sealed
+from amlc.errors import UsageError
 from amlc.events import EventKind
 from amlc.folders import Folders
 from amlc.ledger import Ledger, check_not_lost, read_ledger
-from amlc.manifest import Manifest
+from amlc.manifest import Header, Manifest
+from amlc.model import Status
 from amlc.reconcile import Action, Reason, decide
 from amlc.revision import differences, parse_contents, read_contents
 
 _MOST_SHOWN = 20
+_HOUR_S = 3600
+
+
+class State(str, Enum):
+    """How a compiled trial stands, seen from a submit that is to come."""
+
+    NEW = "new"
+    AGAIN = "again"  # it was submitted before, and is to be once more
+    RUNNING = "running"
+    ELSEWHERE = "running_elsewhere"  # on a back end that is not the one of this submit
+    DONE = "done"
+    OLDER = "done_at_older_revision"
+    FAILED = "failed"  # or canceled, or left unfinished: it stays so unless the user asks for it
 
 
 @dataclass(slots=True)
 class Due:
-    """The submissions for one reason: how many there are, and the first of them."""
+    """The submissions for one reason: how many there are, and the first of them.
+
+    largest: trials of the largest job.
+    """
 
     jobs: int = 0
     trials: int = 0
+    largest: int = 0
     first: list[Action] = field(default_factory=list)
 
     def count(self, action: Action) -> None:
         """Count one submission."""
         self.jobs += 1
         self.trials += len(action.trials)
+        self.largest = max(self.largest, len(action.trials))
         if len(self.first) < _MOST_SHOWN:
             self.first.append(action)
 
@@ -49,58 +72,165 @@ class Older:
     changes: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expense:
+    """What it may cost, in node-hours: each trial at its time limit, on all nodes of its job.
+
+    spent: by all trials so far. worst: by those to come, None where nothing bounds them. price: of
+    a node-hour, None if nobody says. budget_trials, budget: what the experiment allows itself.
+    trials: compiled and to be proposed, None: nobody knows.
+    """
+
+    spent: float
+    worst: float | None
+    price: float | None
+    trials: int | None
+    budget_trials: int | None
+    budget: float | None
+
+    @property
+    def exceeded(self) -> tuple[str, ...]:
+        """What is above the budget, a sentence each."""
+        found = []
+        if self.budget_trials is not None and (self.trials or 0) > self.budget_trials:
+            found.append(
+                f"{self.trials:,} trials are more than amlc.budget.trials, {self.budget_trials:,}."
+            )
+        if self.budget is not None:
+            hours = self.spent + (self.worst or 0)
+            if hours > self.budget * (1 + 1e-9):
+                found.append(
+                    f"{self.spent:,.4g} node-hours are spent and {self.worst or 0:,.4g} may follow,"
+                    f" more than amlc.budget.nodeHours, {self.budget:,g}. Lower maxTrialDuration or"
+                    " maxTrialNumber, or raise the budget."
+                )
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What submit would do, as things stand.
 
-    due: of each reason for which there is something to submit.
+    due: of each reason for which there is something to submit. states: how many compiled trials
+    stand how. canary: the numbers of the trials that come first, with --canary. seal: what it takes
+    to do exactly this later; None: it was not asked for.
     """
 
+    header: Header
     verdict: Verdict
     older: Sequence[Older]
     due: Mapping[Reason, Due]
+    states: Mapping[State, int]
+    expense: Expense
+    canary: Sequence[int] = ()
+    seal: Seal | None = None
 
 
-def plan(manifest: Manifest, options: Options, *, folders: Folders) -> Plan:
-    """Return what submit would do, and do nothing."""
-    seen = _Seen(manifest.header.revision)
+def plan(
+    manifest: Manifest,
+    options: Options,
+    *,
+    folders: Folders,
+    price: float | None = None,
+    seal: bool = False,
+) -> Plan:
+    """Return what submit would do, and do nothing.
+
+    price: of a node-hour, instead of what `amlc.prices` says.
+    """
+    backend = options.backend or manifest.header.backend
+    seen = _Seen(manifest.header.revision, backend, keep=seal)
     path = folders.ledger(manifest.header.experiment)
     check_not_lost(path)
     with read_ledger(path) as ledger, ledger.snapshot():
         results = Results(manifest, ledger)
         allowed = policy(results, options)
         tally = Tally(results)
-        for entry, rows in results.jobs():
-            last = {}
-            for row in tally.counted(rows):
-                if row.attempt is not None:
-                    last[row.trial.id] = row.attempt
-            seen.take(decide(entry, last, allowed), last)
+        for entry, found in results.jobs():
+            rows = tuple(tally.counted(found))
+            last = {row.trial.id: row.attempt for row in rows if row.attempt is not None}
+            seen.take(decide(entry, last, allowed), last, rows)
         end = tally.verdict
-        for text in results.damage:
-            warnings.warn(text, DamageWarning, stacklevel=2)
         made_of = _made_of(ledger)
+        chosen = covered(results, allowed) if options.canary else None
+        mark = sealed(manifest, ledger, options, seen.submissions) if seal else None
     older = []
     for revision, count in seen.revisions.items():
         older.append(Older(revision, count, _changes(made_of.get(revision), manifest)))
-    return Plan(end, older, {reason: due for reason, due in seen.due.items() if due.jobs})
+    return Plan(
+        header=manifest.header,
+        verdict=end,
+        older=older,
+        due={reason: due for reason, due in seen.due.items() if due.jobs},
+        states={state: seen.states[state] for state in State},
+        expense=_expense(manifest, end, seen, spent=tally.node_hours, price=price),
+        canary=chosen.numbers if chosen else (),
+        seal=mark,
+    )
+
+
+def _expense(
+    manifest: Manifest, end: Verdict, seen: _Seen, *, spent: float, price: float | None
+) -> Expense:
+    header = manifest.header
+    due = sum(due.trials for due in seen.due.values())
+    worst = None
+    if header.trial_seconds is not None and end.to_propose is not None:
+        width = nodes(manifest) if manifest.jobs else header.nodes or 1
+        running = seen.states[State.RUNNING]  # what they have used counts as spent, too
+        count = due + end.to_propose + running
+        worst = count * header.trial_seconds * width / _HOUR_S
+    return Expense(
+        spent=spent,
+        worst=worst,
+        price=header.price if price is None else price,
+        trials=None if end.to_propose is None else end.trials + end.to_propose,
+        budget_trials=header.budget_trials,
+        budget=header.budget_node_hours,
+    )
 
 
 class _Seen:
-    """What is counted on the way. revisions: the others at which trials ended, and how many did."""
+    """What is counted on the way.
 
-    def __init__(self, revision: str) -> None:
+    revisions: the others at which trials ended, and how many did. keep: all submissions are wanted.
+    """
+
+    def __init__(self, revision: str, backend: str, *, keep: bool) -> None:
         self.due = {reason: Due() for reason in Reason}
         self.revisions: Counter[str] = Counter()
+        self.states: Counter[State] = Counter()
+        self.submissions: list[Action] = []
         self._revision = revision
+        self._backend = backend
+        self._keep = keep
 
-    def take(self, action: Action | None, last: Mapping[str, Attempt]) -> None:
-        """Count what is to be done about a job, and the last attempts of its trials, by id."""
+    def take(self, action: Action | None, last: Mapping[str, Attempt], rows: Sequence[Row]) -> None:
+        """Count what is to be done about a job, and how its trials stand."""
+        due: Collection[str] = ()
         if action is not None:
             self.due[action.reason].count(action)
+            due = {trial.id for trial in action.trials}
+            if self._keep:
+                self.submissions.append(action)
         for trial, attempt in last.items():
             if attempt.status(trial).ended and attempt.revision != self._revision:
                 self.revisions[attempt.revision] += 1
+        self.states.update(self._states(rows, due))
+
+    def _states(self, rows: Sequence[Row], due: Collection[str]) -> Iterator[State]:
+        for row in rows:
+            attempt = row.attempt
+            if attempt is None:
+                yield State.NEW
+            elif row.trial.id in due:
+                yield State.AGAIN
+            elif row.status in (Status.SUCCEEDED, Status.EARLY_STOPPED):
+                yield State.DONE if attempt.revision == self._revision else State.OLDER
+            elif not row.status.ended:
+                yield State.RUNNING if attempt.backend == self._backend else State.ELSEWHERE
+            else:
+                yield State.FAILED
 
 
 def _made_of(ledger: Ledger) -> Mapping[str, Mapping[str, Any]]:

@@ -38,6 +38,14 @@ class Learnt:
 
 
 @dataclass(frozen=True, slots=True)
+class First:
+    """The numbers of the trials that are run before all others, and how many trials there are."""
+
+    numbers: Sequence[int]
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
 class Canceling:
     """The attempts, of the experiment of that name, whose end is about to be asked for."""
 
@@ -51,6 +59,7 @@ class Run:
 
     manifest: as it is now. progress: the counts of this run. stopped: why it stopped early, or
     None. verdict: on the whole experiment. partial: whether it was asked to leave something to do.
+    canary: why nothing followed those that came first, or None.
     """
 
     manifest: Manifest
@@ -58,9 +67,10 @@ class Run:
     stopped: str | None
     verdict: Verdict
     partial: bool
+    canary: str | None = None
 
 
-Step: TypeAlias = "Problem | Warned | Learnt | Build | Canceling | Run"
+Step: TypeAlias = "Problem | Warned | Learnt | Build | First | Canceling | Run"
 
 Tell: TypeAlias = "Callable[[Step], None]"
 

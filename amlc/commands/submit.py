@@ -18,9 +18,11 @@ from amlc.assessors import among_all, built_in, custom
 from amlc.attempts import fold
 from amlc.collect.results import Results
 from amlc.collect.verdict import verdict
+from amlc.commands.canary import covered, what_failed
 from amlc.commands.compile import compile_ahead
 from amlc.commands.options import Options, expected, limits, policy
-from amlc.commands.steps import NOBODY, Listener, Run, Warned
+from amlc.commands.seal import Seal, StaleError, check_seal
+from amlc.commands.steps import NOBODY, First, Listener, Run, Warned
 from amlc.config import load_experiment
 from amlc.drive import Guides, drive
 from amlc.early_stopping import Assessor
@@ -29,7 +31,7 @@ from amlc.events import EventKind, revision_made_of
 from amlc.experience import Experience
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.ledger import Ledger, check_not_lost, open_ledger
+from amlc.ledger import Ledger, check_not_lost, open_ledger, read_ledger
 from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment
 from amlc.numbers import scalar
@@ -40,18 +42,30 @@ from amlc.proposals import advised, following, note_exhausted
 from amlc.refusals import located
 from amlc.revision import contents_text, read_contents
 from amlc.targets import open_backend
+from amlc.write import header_now
 
 
 def submit(
-    manifest: Manifest, options: Options, *, folders: Folders, listener: Listener = NOBODY
+    manifest: Manifest,
+    options: Options,
+    *,
+    folders: Folders,
+    listener: Listener = NOBODY,
+    seal: Seal | None = None,
 ) -> Run:
-    """Submit what is missing and follow it to the end; with rounds, return the last of them."""
+    """Submit what is missing and follow it to the end; with rounds, return the last of them.
+
+    seal: of the plan that this is to carry out. Raises StaleError when it is not one of what is
+    compiled and recorded now.
+    """
     folders.prepare_state()
     with lock(folders.lock(manifest.header.experiment), patience_s=PATIENCE_S):
         check_not_lost(folders.ledger(manifest.header.experiment))  # before compiling makes one
         experiment = None
         if _asks_the_tuner(manifest, options):
             experiment = _source(manifest, options, listener)
+        if seal is not None:
+            _check(seal, manifest, experiment, options, folders)
         if experiment is not None and options.rounds is None:
             manifest = _compiled(experiment, manifest, options, folders)
         return submit_locked(manifest, experiment, options, folders=folders, listener=listener)
@@ -74,6 +88,12 @@ def submit_locked(
     with open_ledger(folders.ledger(header.experiment)) as ledger:
         for line in withheld(experiment, manifest, ledger, options):
             listener.tell(Warned(line))
+    if options.canary:
+        failed = _first(replace(manifest, header=header), experiment, options, folders, listener)
+        if failed is not None:
+            return failed
+        if experiment is not None and options.rounds is None:
+            manifest = _compiled(experiment, manifest, options, folders)
     run = _run(replace(manifest, header=header), experiment, options, folders, listener)
     for _ in range((options.rounds or 1) - 1):
         if experiment is None:
@@ -83,6 +103,59 @@ def submit_locked(
     if options.rounds and not run.progress.submitted and run.verdict.to_propose != 0:
         text = f"a round submits what is compiled, and all of it was. {_next_round(manifest)}"
         listener.tell(Warned(text, matters=True))
+    return run
+
+
+def _check(
+    seal: Seal,
+    manifest: Manifest,
+    experiment: Experiment | None,
+    options: Options,
+    folders: Folders,
+) -> None:
+    """Raise StaleError unless the plan is of what is compiled and recorded, and would be."""
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
+        check_seal(seal, manifest, ledger)
+    if experiment is not None:  # it is compiled anew before its tuner is asked
+        backend = options.backend or manifest.header.backend
+        if header_now(experiment, folders, backend=backend) != replace(
+            manifest.header, backend=backend
+        ):
+            raise StaleError(
+                "the plan is stale: the experiment's files have changed since they were compiled. "
+                f"{_next_round(manifest)} Then make it again: amlc plan -o FILE."
+            )
+
+
+def _first(
+    manifest: Manifest,
+    experiment: Experiment | None,
+    options: Options,
+    folders: Folders,
+    listener: Listener,
+) -> Run | None:
+    """Run a set that covers what trials may be, to its end; return what came of it if it failed.
+
+    Of a tuner that learns, among what it proposes first.
+    """
+    header = manifest.header
+    if experiment is not None and options.rounds is None:
+        ahead = _compiled(experiment, manifest, replace(options, rounds=1), folders)
+        manifest = replace(ahead, header=replace(ahead.header, backend=header.backend))
+    with read_ledger(folders.ledger(header.experiment)) as ledger:
+        results = Results(manifest, ledger)
+        chosen = covered(results, policy(results, options))
+    if not chosen.trials:
+        return None
+    listener.tell(First(chosen.numbers, manifest.trials))
+    among = replace(options, among=chosen.trials, canary=False)
+    run = _run(manifest, None, among, folders, listener)
+    with read_ledger(folders.ledger(header.experiment)) as ledger:
+        why = what_failed(Results(manifest, ledger), chosen)
+    if why is None and run.stopped is None:
+        return None
+    run = replace(run, canary=why or f"stopped: {run.stopped}")
+    listener.tell(run)
     return run
 
 
@@ -141,7 +214,11 @@ def _run(
             note_exhausted(now, ledger, at=time.time())
         end = verdict(Results(now, ledger))
     is_part = (
-        not options.wait or options.rounds is not None or bool(options.only) or stopped is not None
+        not options.wait
+        or options.rounds is not None
+        or bool(options.only)
+        or options.among is not None
+        or stopped is not None
     )
     run = Run(manifest=now, progress=progress, stopped=stopped, verdict=end, partial=is_part)
     listener.tell(run)

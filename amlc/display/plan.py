@@ -1,41 +1,74 @@
-"""Print what a submit would do."""
+"""Print what a submit would do: for people, in Markdown for a pull request, and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
 
-from amlc.commands.plan import Due, Plan
+from amlc.commands.against import Against
+from amlc.commands.plan import Due, Expense, Plan, State
 from amlc.console import Console
 from amlc.display.advice import about_failures
 from amlc.folders import Folders
-from amlc.manifest import Header
+from amlc.model import Parameters
 from amlc.reconcile import Reason
 
-_MOST_CHANGES = 5
+_MOST_CHANGES: Final = 5
+_MOST_ROWS: Final = 20
+_MINUS: Final = "\u2212"
+_BEGINNING: Final = "<!-- written by amlc plan -->"
+_WORDS: Final = {
+    State.NEW: "new",
+    State.AGAIN: "to run again",
+    State.RUNNING: "running",
+    State.ELSEWHERE: "running elsewhere",
+    State.DONE: "done",
+    State.OLDER: "done at an older revision",
+    State.FAILED: "failed or canceled",
+}
 
 
-def show(plan: Plan, header: Header, console: Console, folders: Folders) -> None:
+def show(plan: Plan, console: Console, folders: Folders) -> None:
     """Print it, for people: to stdout all the same, since nothing else is asked for."""
     end, say = plan.verdict, console.write
-    say(f"{header.experiment}: {end}")
-    for older in plan.older:
-        if not older.revision:
-            say(f"{older.trials} imported (--retry changed runs them again)")
-            continue
-        since = (
-            f"{older.trials} ended at revision {older.revision[:6]}, current {header.revision[:6]}"
-        )
-        say(f"{since}{_changes(older.changes)} (--retry changed runs them again)")
+    say(f"{plan.header.experiment}: {end}")
+    for line in _about_older(plan):
+        say(line)
     for reason, due in plan.due.items():
         _show_due(reason, due, console)
-    if end.to_propose is None:
-        say("more to be proposed by the tuner, from the results")
-    elif end.to_propose:
-        say(f"{end.to_propose} to be proposed by the tuner, from the results")
-    elif not plan.due:
-        say("nothing to submit")
+    for line in (*_about_rest(plan), *_about_cost(plan.expense)):
+        say(line)
     if end.failed:
-        say(about_failures(end, header, folders))
+        say(about_failures(end, plan.header, folders))
+    for text in plan.expense.exceeded:
+        console.insist(f"error: {text}")
+
+
+def _about_rest(plan: Plan) -> Iterator[str]:
+    """Yield what else is at work or to come, and what comes first."""
+    elsewhere, to_propose = plan.states[State.ELSEWHERE], plan.verdict.to_propose
+    if elsewhere:
+        yield f"{elsewhere} at work elsewhere, on another back end"
+    if to_propose is None:
+        yield "more to be proposed by the tuner, from the results"
+    elif to_propose:
+        yield f"{to_propose} to be proposed by the tuner, from the results"
+    elif not plan.due:
+        yield "nothing to submit"
+    if plan.canary:
+        yield f"first, with --canary: trials {', '.join(map(str, plan.canary))}"
+
+
+def _about_older(plan: Plan) -> Iterator[str]:
+    for older in plan.older:
+        if not older.revision:
+            yield f"{older.trials} imported (--retry changed runs them again)"
+            continue
+        current = plan.header.revision[:6]
+        since = f"{older.trials} ended at revision {older.revision[:6]}, current {current}"
+        yield f"{since}{_changes(older.changes)} (--retry changed runs them again)"
 
 
 def _show_due(reason: Reason, due: Due, console: Console) -> None:
@@ -50,9 +83,170 @@ def _show_due(reason: Reason, due: Due, console: Console) -> None:
         console.write(f"  … and {due.jobs - len(due.first)} more")
 
 
+def _about_cost(expense: Expense) -> Iterator[str]:
+    """Yield what is spent and may follow; nothing where nobody bounds or pays it."""
+    if expense.worst:
+        text = f"at most {_hours(expense.worst, expense.price)}"
+        yield f"{text}, if each trial takes maxTrialDuration"
+    elif expense.worst is None and expense.price is not None:
+        yield "without maxTrialDuration, or an end, nothing bounds what it costs"
+    if expense.spent and expense.price is not None:
+        yield f"spent so far: {_hours(expense.spent, expense.price)}"
+
+
+def _hours(hours: float, price: float | None) -> str:
+    text = f"{hours:,.4g} node-hours" if hours < 10_000 else f"{hours:,.0f} node-hours"
+    return text if price is None else f"{text}, {hours * price:,.2f} at {price:g} each"
+
+
 def _changes(changes: Sequence[str]) -> str:
     """Return the first of the changes behind a colon, if there are any."""
     if not changes:
         return ""
     more = f", and {len(changes) - _MOST_CHANGES} more" if len(changes) > _MOST_CHANGES else ""
     return f": {', '.join(changes[:_MOST_CHANGES])}{more}"
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """Return what JSON says of a plan."""
+    expense = plan.expense
+    return {
+        "experiment": plan.header.experiment,
+        "revision": plan.header.revision,
+        "trials": {state.value: count for state, count in plan.states.items()},
+        "to_propose": plan.verdict.to_propose,
+        "due": [
+            {"reason": reason.value, "jobs": due.jobs, "trials": due.trials, "largest": due.largest}
+            for reason, due in plan.due.items()
+        ],
+        "older": [
+            {"revision": one.revision, "trials": one.trials, "changes": list(one.changes)}
+            for one in plan.older
+        ],
+        "canary": list(plan.canary),
+        "cost": {
+            "spent_node_hours": expense.spent,
+            "worst_node_hours": expense.worst,
+            "price": expense.price,
+            "worst_money": _money(expense.worst, expense.price),
+            "budget_trials": expense.budget_trials,
+            "budget_node_hours": expense.budget,
+            "exceeded": list(expense.exceeded),
+        },
+    }
+
+
+def seal_as_json(plan: Plan) -> dict[str, Any] | None:
+    """Return the seal as a file of `amlc plan -o` has it."""
+    return None if plan.seal is None else asdict(plan.seal)
+
+
+def _money(hours: float | None, price: float | None) -> float | None:
+    return None if hours is None or price is None else round(hours * price, 2)
+
+
+def show_against(found: Against, name: str, console: Console) -> None:
+    """Print how an edit changes the trials."""
+    console.write(f"{name} against {found.revision} ({found.commit[:7]}): {summary(found)}")
+    for line in _remarks(found):
+        console.write(line)
+    for sign, rows in (("+", found.added), ("-", found.removed)):
+        for number, parameters in list(rows.items())[:_MOST_ROWS]:
+            console.write(f"{sign} {number}  {json.dumps(parameters, ensure_ascii=False)}")
+        if len(rows) > _MOST_ROWS:
+            console.write(f"{sign} … and {len(rows) - _MOST_ROWS} more")
+
+
+def summary(found: Against) -> str:
+    """Return in a line what becomes of the trials."""
+    kept = f"{found.kept:,} stay"
+    if found.with_results:
+        kept = f"{found.with_results:,} keep their results"
+        if found.kept > found.with_results:
+            kept += f", {found.kept - found.with_results:,} more stay"
+    return f"+{len(found.added):,} trials, {_MINUS}{len(found.removed):,}, {kept}"
+
+
+def _remarks(found: Against) -> Iterator[str]:
+    if found.changes:
+        yield f"the code is another{_changes(found.changes)}"
+    if found.more_hours:
+        sign = "more" if found.more_hours > 0 else "less"
+        yield f"at most {abs(found.more_hours):,.4g} node-hours {sign} than before"
+    if found.is_partial:
+        yield "what the tuner proposes from results is not compared"
+
+
+def markdown(plan: Plan | None, found: Against | None, name: str) -> Iterator[str]:
+    """Yield the lines of a comment for a pull request."""
+    yield _BEGINNING
+    yield f"### {_cell(name)}"
+    if found is not None:
+        yield ""
+        yield f"**{summary(found)}** against `{_cell(found.revision)}` ({found.commit[:7]})"
+        for line in _remarks(found):
+            yield f"- {_cell(line)}"
+        yield from _table(found)
+    if plan is not None:
+        yield from _standing(plan)
+
+
+def _standing(plan: Plan) -> Iterator[str]:
+    """Yield how the trials stand, as a table, and what they may cost."""
+    yield ""
+    yield "| trials | |"
+    yield "|---|--:|"
+    for state, count in plan.states.items():
+        if count:
+            yield f"| {_WORDS[state]} | {count:,} |"
+    if plan.verdict.to_propose != 0:
+        yield f"| to be proposed by the tuner | {plan.verdict.to_propose or 'more'} |"
+    yield ""
+    for reason, due in plan.due.items():
+        yield f"- {due.trials:,} to submit in {due.jobs:,} jobs ({reason.value})"
+    for line in (*_about_older(plan), *_about_cost(plan.expense)):
+        yield f"- {_cell(line)}"
+    for text in plan.expense.exceeded:
+        yield f"- **over budget**: {_cell(text)}"
+
+
+def _table(found: Against) -> Iterator[str]:
+    rows = [("+", number, one) for number, one in found.added.items()]
+    rows += [(_MINUS, number, one) for number, one in found.removed.items()]
+    if not rows:
+        return
+    names = list(dict.fromkeys(name for _, _, one in rows for name in one))
+    yield ""
+    yield f"| | trial | {' | '.join(map(_cell, names))} |"
+    yield f"|---|--:|{'---|' * len(names)}"
+    for sign, number, parameters in rows[:_MOST_ROWS]:
+        yield f"| {sign} | {number} | {' | '.join(_values(parameters, names))} |"
+    if len(rows) > _MOST_ROWS:
+        yield f"\n… and {len(rows) - _MOST_ROWS:,} more"
+
+
+def _values(parameters: Parameters, names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        value = parameters.get(name, "")
+        yield _cell(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _cell(text: str) -> str:
+    """Return a text of the user's as a cell of a table shows it."""
+    plain = " ".join(text.split())
+    for character in "\\|`*_<>[]":
+        plain = plain.replace(character, f"\\{character}")
+    return plain
+
+
+def whole(plan: Plan | None, found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the parts of the JSON document."""
+    document: dict[str, Any] = {}
+    if plan is not None:
+        document["plan"] = as_json(plan)
+        seal = seal_as_json(plan)
+        if seal is not None:
+            document["seal"] = seal
+    if found is not None:
+        document["against"] = dict(found)
+    return document

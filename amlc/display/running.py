@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from amlc.attempts import Attempt
-from amlc.commands.steps import Canceling, Learnt, Run, Step, Warned
+from amlc.commands.steps import Canceling, First, Learnt, Run, Step, Warned
 from amlc.console import Console
 from amlc.display import building
 from amlc.display.advice import about_failures, goes_on
@@ -41,6 +41,8 @@ class Teller:
                 learnt = "learnt from" if step.is_new else "known already"
                 left_out = f", left out: {step.left_out}" if step.left_out else ""
                 say(f"{step.path}: {step.results} results {learnt}{left_out}")
+            case First():
+                say(f"{_numbers(step.numbers)} of {step.trials} first: they cover the others")
             case Canceling():
                 say(f"{step.experiment}: {_canceled(step.attempts)}")
             case Run():
@@ -56,6 +58,8 @@ class Teller:
         say, end = self.console.note, run.verdict
         if run.stopped is not None:
             say(f"stopped: {run.stopped}")
+        if run.canary is not None:
+            self.console.insist(f"nothing more is submitted: {run.canary}")
         hint = goes_on(end, run.manifest, self.folders, stopped=run.stopped)
         say(f"{run.progress.submitted} submitted, {end}{hint}")
         if end.failed:
@@ -67,8 +71,11 @@ def _canceled(attempts: Sequence[Attempt]) -> str:
     numbers = sorted(trial.sequence for attempt in attempts for trial in attempt.trials)
     if not numbers:
         return "nothing is at work, so nothing is canceled"
+    jobs = f"{len(attempts)} job{'s' if len(attempts) > 1 else ''}"
+    return f"canceling {jobs} with {_numbers(numbers)}"
+
+
+def _numbers(numbers: Sequence[int]) -> str:
     shown = ", ".join(map(str, numbers[:_MOST_SHOWN]))
     more = ", …" if len(numbers) > _MOST_SHOWN else ""
-    jobs = f"{len(attempts)} job{'s' if len(attempts) > 1 else ''}"
-    trials = f"trial{'s' if len(numbers) > 1 else ''}"
-    return f"canceling {jobs} with {trials} {shown}{more}"
+    return f"trial{'s' if len(numbers) > 1 else ''} {shown}{more}"

@@ -27,6 +27,7 @@ _SUFFIXES = frozenset(
         ".out",
         ".err",
         ".tmp",
+        ".md",
         ".xml",
         ".sarif",
         ".gz",
@@ -49,6 +50,8 @@ _BEGINNING = re.compile(
     | \[\{"parameter":\ \{[^\n]{0,480}"trialJobId":\ "[0-9a-f]{16}"
     | \{\n\ "schema_version":\ 1,\n\ "command":\ "[a-z]+",\n
     | \{\n\ "\$schema":\ "[^"\n]{0,99}sarif[^"\n]{0,99}",[^"]{0,99}"version".{0,99}"name":\ "amlc",
+    | <!--\ written\ by\ amlc\ plan\ -->
+    | [^\n]{1,250}?\ against\ [^\n]{1,99}?\ \([0-9a-f]{7}\):\ \+\d
     | <\?xml[^\n]{0,99}\n<testsuites\ name="amlc[ ]
     | trialJobId,[^\n]{0,480}\r\n[0-9a-f]{16},
     | \x1f\x8b\x08\x08.{6}amlc-experiment\0

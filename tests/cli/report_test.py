@@ -139,3 +139,60 @@ def test_explain_lists_the_codes_and_prints_a_page(cli):
     assert "To mend it" in out
     _, _, err = cli("explain", "E-placeholdr", code=2)
     assert "Did you mean 'E-placeholder'?" in err
+
+
+@pytest.mark.golden
+def test_a_sealed_plan_is_done_once_and_then_stale(project, asked, cli):
+    cli("compile", "experiment.yml", code=0)
+    code, document = asked("plan", "-o", "plan.json", "--price", "2")
+    sealed = json.loads((project.root / "plan.json").read_text())
+    jsonschema.Draft202012Validator(SCHEMA).validate(sealed)
+    assert (code, sealed) == (0, document)
+    assert [len(one["trials"]) for one in sealed["seal"]["submissions"]] == [1, 1, 1]
+    _, _, err = cli("submit", "--plan", "plan.json", "--fail-fast", code=2)
+    assert "Leave out the other options" in err
+    cli("submit", "--plan", "plan.json", code=1)
+    assert len(project.starts) == 3
+    code, document = asked("submit", "--plan", "plan.json")
+    assert code == 1
+    record("stale", document)
+
+
+def test_a_plan_of_a_tuner_that_learns_is_stale_when_its_files_change(project, cli):
+    keys = {"tuner": {"name": "TPE"}, "maxTrialNumber": 3}
+    project.write(values=range(9), **keys)
+    cli("compile", "experiment.yml", code=0)
+    cli("plan", "-o", "plan.json", code=0)
+    project.write("true", values=range(9), **keys)
+    _, _, err = cli("submit", "--plan", "plan.json", code=1)
+    assert "the experiment's files have changed" in err
+    assert project.starts == []
+    project.write(values=range(9), **keys)
+    cli("submit", "--plan", "plan.json", code=0)
+    assert len(project.starts) == 3
+
+
+def test_a_plan_above_its_budget_ends_with_1(project, asked, cli):
+    project.write("exit 3", values=range(3), maxTrialDuration="1h", amlc={"budget": {"nodeHours": 3}})
+    cli("compile", "experiment.yml", code=0)
+    _, out, _ = cli("plan", code=0)
+    assert "at most 3 node-hours" in out
+    cli("submit", code=1)
+    _, _, err = cli("-q", "plan", "--retry", "failed", code=1)  # what was spent, and all of it again
+    assert err.startswith("error: ")
+    code, document = asked("plan", "--retry", "failed")
+    assert (code, document["plan"]["cost"]["worst_node_hours"]) == (1, 3)
+    assert [problem["code"] for problem in document["problems"]] == ["E-budget"]
+
+
+def test_a_plan_is_a_comment_for_a_pull_request(project, cli):
+    cli("compile", project.write().root / "experiment.yml", code=0)
+    _, out, _ = cli("plan", "--format", "markdown", code=0)
+    assert out.startswith("<!-- written by amlc plan -->\n### probe\n")
+    assert "| new | 4 |" in out
+    _, out, _ = cli("-q", "plan", "--format", "github", code=0)
+    assert out == ""
+    _, _, err = cli("plan", "--format", "markdown", "nowhere", code=2)
+    assert "neither a file nor a compiled experiment" in err
+    _, _, err = cli("plan", "--against", "HEAD", "-o", "x", code=2)
+    assert "makes no plan that could be sealed" in err

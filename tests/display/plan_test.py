@@ -6,7 +6,8 @@ import pytest
 
 from amlc.commands.options import Options
 from amlc.commands.plan import plan
-from amlc.display.plan import show
+from amlc.commands.against import Against
+from amlc.display.plan import markdown, show, show_against
 from amlc.events import Event
 from amlc.model import Status
 from tests.commands.conftest import Story
@@ -14,7 +15,7 @@ from tests.commands.conftest import Story
 
 def planned(story, **options):
     found = plan(story.manifest, Options(**options), folders=story.folders)
-    show(found, story.manifest.header, story.console(), story.folders)
+    show(found, story.console(), story.folders)
     return story.lines()[0]
 
 
@@ -91,3 +92,31 @@ def test_at_most_twenty_jobs_of_a_reason_are_listed(make_project):
 def test_of_a_pack_the_trials_are_counted(make_project):
     story = Story(make_project().write(amlc={"trialsPerJob": 2}).compile())
     assert planned(story)[1] == "4 to submit in 2 jobs (new):"
+
+
+def difference(**changes):
+    values = {
+        "revision": "main", "commit": "ab" * 20, "added": {4: {"x": "a|b", "y": 1}}, "removed": {}, "kept": 3, "with_results": 2,
+        "changes": ["changed: trial.sh"], "more_hours": 1.5, "is_partial": False, **changes,
+    }  # fmt: skip
+    return Against(**values)
+
+
+def test_an_edit_is_said_in_a_line_and_its_trials_below(story):
+    show_against(difference(), "probe", story.console())
+    assert story.lines()[0] == [
+        "probe against main (abababa): +1 trials, \u22120, 2 keep their results, 1 more stay",
+        "the code is another: changed: trial.sh",
+        "at most 1.5 node-hours more than before",
+        '+ 4  {"x": "a|b", "y": 1}',
+    ]
+
+
+def test_markdown_has_tables_and_nothing_of_the_users_breaks_them(story):
+    story.end(0, final=1.0)
+    found = plan(story.manifest, Options(), folders=story.folders)
+    lines = list(markdown(found, difference(), "a|b"))
+    assert lines[:2] == ["<!-- written by amlc plan -->", "### a\\|b"]
+    assert "| + | 4 | a\\|b | 1 |" in lines
+    assert "| new | 3 |" in lines
+    assert "| done | 1 |" in lines
