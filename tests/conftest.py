@@ -48,7 +48,7 @@ LONG = (
     "commands/download_test.py", "commands/import__test.py", "commands/submit_test.py",
     "compatibility/local_mode_test.py", "compatibility/nni_experiment_test.py", "compatibility/nnictl_test.py",
     "compatibility/old_experiments_test.py", "compatibility/own_class_test.py", "config/fuzz_test.py", "crash_test.py",
-    "damage_test.py", "drive_test.py", "editors/", "faults/faults_test.py", "fuzz/fuzz_test.py",
+    "ci_test.py", "damage_test.py", "drive_test.py", "editors/", "faults/faults_test.py", "fuzz/fuzz_test.py",
     "ledger_test.py", "make_test.py", "matrix_test.py", "metamorphic_test.py", "output_test.py", "packs_test.py",
     "parallel_test.py", "pbt_example_test.py", "readme_test.py", "render/form_test.py",
     "runner/ends_test.py", "runner/front_test.py", "runner_test.py", "targets/local/backend_test.py",

@@ -1,4 +1,4 @@
-"""`list`, `status`, `logs` and `open`: how experiments and their trials stand."""
+"""`list`, `status`, `summary`, `logs` and `open`: how experiments and their trials stand."""
 
 from __future__ import annotations
 
@@ -57,6 +57,15 @@ def status(
     with display.screen(call.console, again=watch) as show:
         for standing in standings(manifest, folders=call.folders, chosen=chosen, again=watch):
             show(standing, manifest, call.folders)
+
+
+@command(EXPERIMENT)
+def summary(call: Invocation, /, experiment: str | None) -> None:
+    """Write how the trials stand as Markdown: amlc summary >> "$GITHUB_STEP_SUMMARY"."""
+    from amlc.commands.summary import summary as run
+    from amlc.display import summary as display
+
+    display.show(run(call.manifest(experiment), folders=call.folders), call.console)
 
 
 @command(Argument(["trial"]), NAMED, flag("-f", "--follow", help="Go on until the job ends."))
