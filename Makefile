@@ -152,7 +152,7 @@ LOCK_ARGS ?= --upgrade
 RESOLVE := $(UV) compile --quiet --universal --python-version 3.10 --generate-hashes --annotation-style line
 RESOLVE += --custom-compile-command 'make lock' $(LOCK_ARGS)
 EVERYTHING := pyproject.toml --all-extras --group build --group example --group test
-RUN := pyproject.toml --extra report --group build --group example --constraints requirements/test.txt
+RUN := pyproject.toml --group build --group example --constraints requirements/test.txt
 
 lock: $(VENV)/.lock ## Renew requirements/ to the newest versions; LOCK_ARGS= changes only what pyproject.toml asks for
 	$(RESOLVE) $(EVERYTHING) --group check --output-file requirements/test.txt

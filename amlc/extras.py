@@ -10,7 +10,6 @@ from amlc.errors import AmlcError
 EXTRAS: Final = {
     "azure": ("azure-ai-ml", "azure-identity", "six"),
     "parquet": ("pyarrow",),
-    "report": ("plotly",),
     "tuners": ("cmaes", "hyperopt", "scikit-learn", "scipy"),
 }
 """What each extra of amlc installs, as in pyproject.toml.

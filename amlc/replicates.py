@@ -90,11 +90,11 @@ def aggregate_table(
         for group in by_set(rows, replicates):
             values = flattened(group[0].trial.parameters)
             parameters |= dict.fromkeys(values)
-            numbers = _numbers(group)
-            metrics |= numbers.keys()
+            by_name = numbers(group)
+            metrics |= by_name.keys()
             cells: dict[str, Any] = {"sequence": group[0].trial.sequence, "trials": len(group)}
             cells |= {f"param.{name}": value for name, value in values.items()}
-            for name, column in numbers.items():
+            for name, column in by_name.items():
                 cells |= {f"metric.{name}.{f}": AGGREGATES[f](column) for f in functions}
             spool.put(cells)
         columns = ["sequence", "trials", *(f"param.{name}" for name in parameters)]
@@ -103,7 +103,8 @@ def aggregate_table(
         yield Table(tuple(columns), spool.rows())
 
 
-def _numbers(rows: Sequence[Row]) -> dict[str, list[float]]:
+def numbers(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """Return the results of a parameter set that are finite numbers, by metric."""
     found: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.result.items():

@@ -40,7 +40,7 @@ LAYERS = {
 UNTESTED = {
     "amlc.__main__": "it is run, as `python -m amlc`, by every test that starts a process",
 }
-SLOW = ("azure", "numpy", "optuna", "mlflow", "jinja2", "pyarrow", "plotly", "nni")
+SLOW = ("azure", "numpy", "optuna", "mlflow", "jinja2", "pyarrow", "nni")
 
 
 def name_of(path: Path) -> str:

@@ -25,7 +25,7 @@ _PIN = re.compile(r"([A-Za-z0-9._-]+)==([^ ;]+)(?: ; [^\\]+)? \\")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
 EXTRAS = PROJECT["optional-dependencies"]
-RUN = [*PROJECT["dependencies"], *EXTRAS["report"], *GROUPS["build"], *GROUPS["example"]]
+RUN = [*PROJECT["dependencies"], *GROUPS["build"], *GROUPS["example"]]
 QUICK = [*PROJECT["dependencies"], *(found for extra in EXTRAS.values() for found in extra)]
 QUICK += [*GROUPS["build"], *GROUPS["example"], *GROUPS["test"]]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from amlc.collect.verdict import Verdict, verdict
 from amlc.commands.observe import up_to_date
+from amlc.errors import AmlcError
 from amlc.folders import Folders
 from amlc.manifest import Manifest
+from amlc.model import Experiment
 from amlc.report.page import report_page
 
 
@@ -22,5 +25,20 @@ class Report:
 def report(manifest: Manifest, *, folders: Folders) -> Report:
     """Return the report of an experiment, complete or not."""
     with up_to_date(manifest, folders) as results:
-        page = report_page(results, results.ledger)
+        page = report_page(results, results.ledger, experiment_of(manifest))
         return Report(page, verdict(results))
+
+
+def experiment_of(manifest: Manifest) -> Experiment | None:
+    """Return what the experiment's file says now, None where it cannot be read."""
+    from amlc.config import load_experiment  # slow to import
+
+    if manifest.source is None:
+        return None
+    try:
+        experiment, _ = load_experiment(
+            manifest.source, backend=manifest.header.backend, environ=os.environ
+        )
+    except (AmlcError, OSError):
+        return None
+    return experiment

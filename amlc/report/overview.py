@@ -1,6 +1,6 @@
 """What the report shows of an experiment, as frozen values.
 
-Totals of all trials, some of them, and their curves.
+Totals of all trials, and some of them.
 """
 
 from __future__ import annotations
@@ -9,24 +9,23 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from amlc import replicates
 from amlc.collect.causes import Cause, Causes
 from amlc.collect.results import Results
-from amlc.collect.rows import Row, named
+from amlc.collect.rows import Row
 from amlc.collect.verdict import Tally
-from amlc.ledger import Ledger
-from amlc.model import MetricKind, Status
+from amlc.model import Status
 from amlc.numbers import number
 from amlc.report.sample import Sampler, Steps
 from amlc.space.points import flattened
 
-MOST_STEPS = 500
-MOST_POINTS = 5_000
-_MOST_BEST = MOST_POINTS // 2
+MOST_ROWS = 10_000
+MOST_STEPS = 5_000  # of the best so far
+MOST_REVISIONS = 20
 _MOST_NAMED = 8  # trials of one parameter set
 _encoded = json.JSONEncoder(sort_keys=True).encode
 
@@ -36,9 +35,10 @@ class OverviewRow:
     """One trial and what became of it. Times are seconds since the epoch; absent ones are None.
 
     parameters: flattened, nested names joined with dots. score: the `default` metric, if it is a
-    finite number. A replicated parameter set is a row too, at the number of its first trial: score
-    is the mean of its `trials` that have one, `replicates` is how many trials it has, and what is
-    known of single trials only is not set.
+    finite number. page: the address of its job's own page, if the back end has one. A replicated
+    parameter set is a row too, at the number of its first trial: score is the mean of its `trials`
+    that have one, metrics are means too, `members` are all its trials, and what is known of single
+    trials only is not set.
     """
 
     sequence: int
@@ -54,13 +54,14 @@ class OverviewRow:
     ended: float | None = None
     duration_s: float | None = None
     error: str = ""
+    page: str = ""
     trials: tuple[int, ...] = ()
-    replicates: int = 1
+    members: tuple[int, ...] = ()
 
     @property
     def origin(self) -> str:
         """Of which trials a parameter set's score is the mean, as people read it."""
-        count, every = len(self.trials), self.replicates
+        count, every = len(self.trials), len(self.members)
         of = f"{count}" if count == every else f"{count} of {every}"
         numbers = ", ".join(f"#{trial}" for trial in self.trials[:_MOST_NAMED])
         return f"mean of {of} trials: {numbers}{', …' if count > _MOST_NAMED else ''}"
@@ -87,13 +88,14 @@ class Sample:
 class Totals:
     """What holds of all trials.
 
-    odd: how many report something and no score. timed: how many have a duration.
+    odd: how many report something and no score. revisions: how many trials have which status, by
+    revision, the first MOST_REVISIONS of them.
     """
 
     attempted: int
     odd: int
     other_revisions: int
-    timed: int
+    revisions: Mapping[str, Mapping[Status, int]]
     started: float | None
     ended: float | None
     seconds: float
@@ -108,7 +110,7 @@ class Overview:
     score, or of the parameter sets if each is tried more than once. is_said: whether the experiment
     says which results are better. steps: of the best so far, by
     sequence, up to `last`, the last that has a score. cost: of all trials, "" where they cost
-    nothing.
+    nothing. paths: where a parameter stands in what a trial receives, by its flattened name.
     """
 
     experiment: str
@@ -123,6 +125,7 @@ class Overview:
     causes: tuple[Cause, ...]
     other_causes: str
     parameters: tuple[str, ...]
+    paths: Mapping[str, tuple[str, ...]]
     varying: tuple[str, ...]
     metrics: tuple[str, ...]
     sample: Sample
@@ -143,18 +146,6 @@ class Overview:
         if row.score is None:
             return not is_best, math.inf, row.sequence
         return not is_best, -row.score if self.maximize else row.score, row.sequence
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """The intermediate results of one trial.
-
-    (step, value) by step, at most MOST_STEPS of `reported`.
-    """
-
-    row: OverviewRow
-    points: tuple[tuple[int, float], ...]
-    reported: int
 
 
 def read_overview(results: Results) -> Overview:
@@ -180,6 +171,7 @@ def read_overview(results: Results) -> Overview:
         causes=reading.causes.found,
         other_causes=reading.causes.rest,
         parameters=tuple(names.parameters),
+        paths=names.parameters,
         varying=names.varying,
         metrics=tuple(sorted(names.metrics, key=lambda name: (name != "default", name))),
         sample=trials.sample,
@@ -228,7 +220,7 @@ class _Reading:
         self.tally.count(known)
         self.causes.count(known)
         self.totals.count(row)
-        self.names.count(row)
+        self.names.count(row, known.trial.parameters)
         self.trials.offer(row, row.score)
         return row
 
@@ -244,21 +236,6 @@ class _Reading:
                 is_final = all(known.status.ended for known in group)
                 self.scored.offer(_set(group, score), score, is_step=is_final)
             yield group
-
-
-def read_curves(ledger: Ledger, rows: Iterable[OverviewRow]) -> tuple[Curve, ...]:
-    """Read the intermediate `default` results of `rows`.
-
-    A trial that reported no finite number is left out.
-    """
-    by_job: dict[str, dict[str, OverviewRow]] = {}
-    for row in rows:
-        by_job.setdefault(row.job, {})[row.trial] = row
-    by_job.pop("", None)  # of trials that were never submitted
-    curves: list[Curve] = []
-    for job, wanted in by_job.items():
-        curves += _curves(ledger, job, wanted)
-    return tuple(sorted(curves, key=lambda curve: curve.row.sequence))
 
 
 def shown(value: Any, most: int) -> str:
@@ -300,28 +277,13 @@ def evenly(items: Sequence[Any], most: int) -> tuple[Any, ...]:
     return tuple(items[index * (len(items) - 1) // (most - 1)] for index in range(most))
 
 
-def thinned(points: Sequence[tuple[int, float]], most: int) -> tuple[tuple[int, float], ...]:
-    """Return at most `most` of `points`.
-
-    The lowest and the highest of equal spans, so that no spike is lost.
-    """
-    if len(points) <= most:
-        return tuple(points)
-    spans = (most - 2) // 2
-    kept = {points[0], points[-1]}
-    for span in range(spans):
-        part = points[len(points) * span // spans : len(points) * (span + 1) // spans]
-        kept |= {min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])}
-    return tuple(sorted(kept))
-
-
 class _Rows:
     """Some of the rows that were offered, and the steps of the best score."""
 
     def __init__(self, *, maximize: bool) -> None:
         self._sign = -1.0 if maximize else 1.0
-        self._sampler: Sampler[OverviewRow] = Sampler(even=MOST_POINTS, best=_MOST_BEST)
-        self._steps = Steps(MOST_POINTS)
+        self._sampler: Sampler[OverviewRow] = Sampler(even=MOST_ROWS, best=MOST_ROWS // 2)
+        self._steps = Steps(MOST_STEPS)
         self._added: dict[int, OverviewRow] = {}
         self._best: tuple[tuple[float, int], OverviewRow] | None = None
         self.last = 0
@@ -365,7 +327,8 @@ class _Totals:
 
     def __init__(self, revision: str) -> None:
         self._revision = revision
-        self._attempted = self._odd = self._others = self._timed = 0
+        self._attempted = self._odd = self._others = 0
+        self._revisions: dict[str, Counter[Status]] = {}
         self._started: float | None = None
         self._ended: float | None = None
         self._seconds = 0.0
@@ -374,6 +337,8 @@ class _Totals:
         self._attempted += bool(row.job)
         self._odd += bool(row.metrics) and row.score is None
         self._others += row.revision not in ("", self._revision)
+        if row.revision in self._revisions or len(self._revisions) < MOST_REVISIONS:
+            self._revisions.setdefault(row.revision, Counter())[row.status] += 1
         if row.started is not None:
             self._started = (
                 row.started if self._started is None else min(self._started, row.started)
@@ -381,7 +346,6 @@ class _Totals:
         if row.ended is not None:
             self._ended = row.ended if self._ended is None else max(self._ended, row.ended)
         if row.duration_s is not None:
-            self._timed += 1
             self._seconds += row.duration_s
 
     @property
@@ -390,7 +354,7 @@ class _Totals:
             attempted=self._attempted,
             odd=self._odd,
             other_revisions=self._others,
-            timed=self._timed,
+            revisions=self._revisions,
             started=self._started,
             ended=self._ended,
             seconds=self._seconds,
@@ -398,23 +362,28 @@ class _Totals:
 
 
 class _Names:
-    """Gathers the names of parameters and metrics, and which parameters vary."""
+    """Gathers the names of parameters and metrics, and which parameters vary.
+
+    parameters: where each stands in what a trial receives.
+    """
 
     def __init__(self) -> None:
-        self.parameters: dict[str, None] = {}
+        self.parameters: dict[str, tuple[str, ...]] = {}
         self.metrics: set[str] = set()
         # The first value of each parameter that did not vary so far.
         self._first: dict[str, str] = {}
         self._present: Counter[str] = Counter()
         self._rows = 0
 
-    def count(self, row: OverviewRow) -> None:
+    def count(self, row: OverviewRow, nested: Mapping[str, Any]) -> None:
+        """Count a trial. nested: its parameters as it receives them."""
         self._rows += 1
         self.metrics.update(row.metrics)
         self._present.update(row.parameters.keys())
+        paths = None if row.parameters.keys() <= self.parameters.keys() else dict(_paths(nested))
         for name, value in row.parameters.items():
-            if name not in self.parameters:
-                self.parameters[name] = None
+            if paths and name not in self.parameters:
+                self.parameters[name] = paths[name]
                 self._first[name] = _encoded(value)
             elif name in self._first and _encoded(value) != self._first[name]:
                 del self._first[name]
@@ -426,6 +395,17 @@ class _Names:
 
     def _varies(self, name: str) -> bool:
         return name not in self._first or self._present[name] < self._rows
+
+
+def _paths(
+    nested: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the flattened name of each parameter, and the names on the way to it."""
+    for name, value in nested.items():
+        if isinstance(value, dict) and value:
+            yield from _paths(value, (*above, name))
+        else:
+            yield ".".join((*above, name)), (*above, name)
 
 
 def _row(known: Row, parameters: Mapping[str, Any]) -> OverviewRow:
@@ -446,6 +426,7 @@ def _row(known: Row, parameters: Mapping[str, Any]) -> OverviewRow:
         metrics={sys.intern(name): value for name, value in known.result.items()},
         score=number(known.result.get("default")),
         error=known.error or "",
+        page=(attempt.latest.url or "") if attempt else "",
     )
 
 
@@ -459,21 +440,8 @@ def _set(group: Sequence[Row], score: float) -> OverviewRow:
     return OverviewRow(
         sequence=first.sequence,
         parameters=parameters,
-        metrics={},
+        metrics={name: replicates.mean(found) for name, found in replicates.numbers(group).items()},
         score=score,
         trials=trials,
-        replicates=len(group),
+        members=tuple(known.trial.sequence for known in group),
     )
-
-
-def _curves(ledger: Ledger, job: str, wanted: Mapping[str, OverviewRow]) -> list[Curve]:
-    points: dict[str, list[tuple[int, float]]] = {trial: [] for trial in wanted}
-    for _, metric in ledger.metrics(MetricKind.INTERMEDIATE, job=job):
-        value = number(named(metric.value).get("default"))
-        if metric.trial in points and value is not None:
-            points[metric.trial].append((metric.sequence, value))
-    curves = []
-    for trial, some in points.items():
-        if some:
-            curves.append(Curve(wanted[trial], thinned(some, MOST_STEPS), len(some)))
-    return curves

@@ -4,100 +4,77 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 from markupsafe import Markup
 
 from amlc import __version__
 from amlc.collect.results import Results
-from amlc.errors import UsageError
-from amlc.extras import install
 from amlc.ledger import Ledger
-from amlc.numbers import number
-from amlc.report.figures import MOST_CURVES, STATUS_COLOURS, as_json, figures
-from amlc.report.overview import Overview, OverviewRow, chosen, read_curves, read_overview, shown
+from amlc.model import Experiment, Status
+from amlc.report.columns import as_json
+from amlc.report.curves import MOST_CURVES, read_curves
+from amlc.report.importance import importances
+from amlc.report.overview import Overview, chosen, evenly, read_overview, shown
+from amlc.report.payload import MOST_PARAMETERS, left_out, payload
+from amlc.report.settings import settings_of
 
-MOST_ROWS = 2_000
-_FIXED = ("#", "trial", "status", "attempt", "started", "duration")
-_NUMBERS = ("#", "attempt", "duration")
-_MOST_METRICS = 30
-_MOST_PARAMETERS = 40
+SCRIPTS: Final = ("frame", "search", "scale", "charts", "view", "table", "compare", "page")
+"""The page's own scripts, in their order: each may use what stands before it."""
+
 _FOLDER = Path(__file__).resolve().parent
+_START = 'start(JSON.parse(document.getElementById("data").textContent));'
+_MOST_LEARNT = 2_000  # trials that importance is computed of
 _SECONDS = {"d": 86_400, "h": 3600, "min": 60}
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the trial table. kind: its CSS classes; `first` begins a new group of columns."""
+class Drawn:
+    """What a page shows of an experiment at one moment. data: what its script is given."""
 
-    name: str
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell. value: what it sorts by, if it is a number.
-
-    kind: its CSS classes. colour: of the dot before it.
-    """
-
-    text: str
-    value: float | None = None
-    kind: str = ""
-    colour: str = ""
+    overview: Overview
+    data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the trial table."""
-
-    sequence: int
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialTable:
-    """The trial table.
-
-    groups: a heading and the number of columns below it. rows can be gone through once.
-    """
-
-    groups: tuple[tuple[str, int], ...]
-    columns: tuple[Column, ...]
-    rows: Iterator[Line] | None
-    note: str
-
-
-def report_page(results: Results, ledger: Ledger) -> bytes:
+def report_page(results: Results, ledger: Ledger, experiment: Experiment | None = None) -> bytes:
     """Return the report as HTML in UTF-8; the same ledger gives the same bytes.
 
     Its size is bounded, whatever the number of trials: what is left out is said on the page.
-    Raises UsageError when plotly is not installed.
+    experiment: what its file says, None where that cannot be read.
     """
-    plotly = _plotly()
+    return whole_page(drawn(results, ledger), experiment, start=_START)
+
+
+def drawn(results: Results, ledger: Ledger) -> Drawn:
+    """Return what a page shows of `results`."""
     overview = read_overview(results)
     attempted = [row for row in overview.rows if row.job]
     curves = read_curves(ledger, chosen(overview, overview.sample, attempted, MOST_CURVES))
-    charts = figures(overview, curves, candidates=overview.totals.attempted)
-    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
-    best = overview.best
-    parts = _template().generate(
-        overview=overview,
-        facts=tuple(_facts(overview)),
-        best=best,
-        best_parameters=tuple(best.parameters.items())[:_MOST_PARAMETERS] if best else (),
-        charts=charts,
-        table=trial_table(overview),
-        colours=STATUS_COLOURS,
-        policy=_policy(plotly, script),
-        data=Markup(as_json(charts)),  # noqa: S704 - as_json leaves no character that could end the element
-        plotly=Markup(plotly),  # noqa: S704 - a library's own script
+    learnt = evenly(overview.scored.rows, _MOST_LEARNT)
+    found = importances(learnt, overview.varying, overview.metrics, maximize=overview.maximize)
+    return Drawn(overview, payload(overview, curves, found))
+
+
+def whole_page(found: Drawn, experiment: Experiment | None, *, start: str) -> bytes:
+    """Return the page as HTML in UTF-8. start: the script's last words, which begin it all."""
+    overview = found.overview
+    script = f'"use strict";\n(() => {{\n{_scripts()}\n{start}\n}})();'
+    parts = _template("page.html.j2").generate(
+        **_summary(overview),
+        note=left_out(overview),
+        revisions=tuple(_revisions(overview)),
+        settings=settings_of(experiment) if experiment is not None else None,
+        policy=policy(_library(), script, style=_style()),
+        style=Markup(_style()),  # noqa: S704 - our own style
+        data=Markup(as_json(found.data)),  # noqa: S704 - as_json leaves no character that could end the element
+        library=Markup(_library()),  # noqa: S704 - a library's own script
         script=Markup(script),  # noqa: S704 - our own script
         version=__version__,
     )
@@ -109,63 +86,57 @@ def report_page(results: Results, ledger: Ledger) -> bytes:
     return page.getvalue()
 
 
-def trial_table(overview: Overview) -> TrialTable:
-    """Return the table of trials, bounded in rows and columns."""
-    metrics, parameters = overview.metrics[:_MOST_METRICS], overview.parameters[:_MOST_PARAMETERS]
-    rows = chosen(overview, overview.sample, overview.rows, MOST_ROWS)
-    groups = (
-        ("", len(_FIXED)),
-        ("metrics", len(metrics)),
-        ("parameters", len(parameters)),
-        ("", 1),
-    )
-    columns = (
-        *(Column(name, "number" if name in _NUMBERS else "") for name in _FIXED),
-        *_columns(metrics, [row.metrics for row in rows]),
-        *_columns(parameters, [row.parameters for row in rows]),
-        Column("error", "first"),
-    )
-    left_out = len(overview.metrics) + len(overview.parameters) - len(metrics) - len(parameters)
-    notes = []
-    if len(rows) < overview.sample.every:
-        some = f"{len(rows):,} of {overview.sample.every:,} trials"
-        notes.append(f"{some}: half of them the best, the others evenly spaced.")
-    if left_out:
-        notes.append(f"{left_out:,} more columns are in amlc collect.")
-    lines = (Line(row.sequence, tuple(_cells(row, metrics, parameters))) for row in rows)
-    return TrialTable(
-        groups=tuple(group for group in groups if group[1]),
-        columns=columns,
-        rows=lines if rows else None,
-        note=" ".join(notes),
+def summary(overview: Overview) -> str:
+    """Return the part of the page above its charts as HTML."""
+    return _template("summary.html.j2").render(**_summary(overview))
+
+
+def policy(*scripts: str, style: str, connect: str = "'none'") -> str:
+    """Return the rule by which browsers load nothing, and take these scripts and this style only.
+
+    connect: where the page may ask for news.
+    """
+    allowed = " ".join(map(_digest, scripts))
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src {_digest(style)}; "
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
 
 
-def _cells(row: OverviewRow, metrics: Sequence[str], parameters: Sequence[str]) -> Iterator[Cell]:
-    yield Cell(f"#{row.sequence}", row.sequence)
-    yield Cell(row.trial[:8])
-    yield Cell(row.status.value.replace("_", " "), colour=STATUS_COLOURS[row.status])
-    yield Cell("", None) if row.attempt is None else Cell(str(row.attempt), row.attempt)
-    yield Cell(_time(row.started))
-    yield Cell(_duration(row.duration_s), row.duration_s)
-    yield from _group(row.metrics, metrics)
-    yield from _group(row.parameters, parameters)
-    yield Cell(shown(row.error, 400), kind="first text" if row.error else "first")
+def _digest(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
-    for index, name in enumerate(names):
-        numeric = any(number(row.get(name)) is not None for row in rows)
-        yield Column(shown(name, 60), " ".join(("first",) * (index == 0) + ("number",) * numeric))
+def _summary(overview: Overview) -> dict[str, Any]:
+    best = overview.best
+    return {
+        "overview": overview,
+        "bar": tuple(_bar(overview)),
+        "facts": tuple(_facts(overview)),
+        "best": best,
+        "best_parameters": tuple(best.parameters.items())[:MOST_PARAMETERS] if best else (),
+    }
 
 
-def _group(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[Cell]:
-    for index, name in enumerate(names):
-        kind = "" if index else "first"
-        if name in values:
-            yield Cell(shown(values[name], 80), number(values[name]), kind)
-        else:
-            yield Cell("", kind=kind)
+def _bar(overview: Overview) -> Iterator[tuple[int, int, str]]:
+    """Yield where the part of each status begins, how many trials it has, and its name."""
+    at = 0
+    for status, count in overview.statuses.items():
+        if count:
+            yield at, count, _readable(status)
+            at += count
+
+
+def _revisions(overview: Overview) -> Iterator[tuple[str, str]]:
+    """Yield each revision with how its trials stand; nothing where there is only one."""
+    revisions = overview.totals.revisions
+    if len(revisions) > 1:
+        for name, counts in revisions.items():
+            yield name, ", ".join(f"{n:,} {_readable(status)}" for status, n in counts.items())
+
+
+def _readable(status: Status) -> str:
+    return status.value.replace("_", " ")
 
 
 def _facts(overview: Overview) -> Iterator[tuple[str, str]]:
@@ -185,48 +156,41 @@ def _facts(overview: Overview) -> Iterator[tuple[str, str]]:
         yield "cost", overview.cost
 
 
-def _time(at: float | None) -> str:
-    return (
-        "" if at is None else datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
-    )
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
+def _duration(seconds: float) -> str:
     for unit, size in _SECONDS.items():
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.1f} s"
 
 
-def _plotly() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as err:
-        raise UsageError(f"amlc report needs plotly: {install('report')}.") from err
-    return str(get_plotlyjs())
+@cache
+def _library() -> str:
+    return (_FOLDER / "vendor" / "charts.js").read_text(encoding="utf-8")
 
 
-def _policy(*scripts: str) -> str:
-    """Return the rule by which browsers load nothing and run these scripts only."""
-    digests = (b64encode(sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    # plotly's parallel coordinates compile their WebGL programs, and its styles are set from
-    # scripts.
-    return (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
+@cache
+def _scripts() -> str:
+    files = (_FOLDER / "web" / f"{name}.js" for name in SCRIPTS)
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
-def _template() -> jinja2.Template:
+@cache
+def _style() -> str:
+    return (_FOLDER / "web" / "page.css").read_text(encoding="utf-8")
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
+        loader=jinja2.FileSystemLoader(_FOLDER / "web"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)

@@ -1,0 +1,201 @@
+// The selected trials side by side: what they are made of, what they reported, and where the rest is.
+
+const PALETTE = ["#4f8fbf", "#d1495b", "#2a9d8f", "#e9a03b", "#8e6bbf", "#b08968", "#7a8794", "#c2679d", "#6b8e23", "#2f6690"];
+
+class Compare {
+  constructor(actions) {
+    this.actions = actions;
+    this.place = document.getElementById("selected");
+    this.note = document.getElementById("note-selected");
+    this.table = document.getElementById("compare");
+    this.chart = new Chart("selected", (view, colours) => this.curves(view, colours), () => {});
+    this.chart.near(true);
+    document.getElementById("select-none").addEventListener("click", () => actions.selectNone());
+    this.table.addEventListener("click", (event) => this.clicked(event.target.closest("button")));
+  }
+
+  clicked(button) {
+    if (!button) {
+      return;
+    }
+    const sequence = Number(button.dataset.trial);
+    if (button.dataset.copy) {
+      const text = parametersText(this.view.trials, this.view.trials.rowOf.get(sequence), button.dataset.copy === "python");
+      if (text === null || this.view.data.partial) {
+        this.actions.say("Not all of its parameters are on this page: amlc collect has them.");
+        return;
+      }
+      copy(text).then((done) => this.actions.say(done ? `The parameters of trial ${sequence} are copied.` : "The browser refuses to copy."));
+    } else {
+      this.actions.select(sequence, false);
+    }
+  }
+
+  get rows() {
+    const { trials, state } = this.view;
+    return state.selected.map((sequence) => trials.rowOf.get(sequence)).filter((row) => row !== undefined);
+  }
+
+  update(view) {
+    this.view = view;
+    const { rows } = this;
+    this.place.hidden = rows.length === 0;
+    if (!rows.length) {
+      return;
+    }
+    this.chart.stale(view);
+    this.note.textContent = rows.length === 1 ? "Select up to nine more in the table to compare them." : "Where they differ is marked with ≠.";
+    const head = document.createElement("tr");
+    head.append(cell("td", ""), ...rows.map((row, index) => this.headOf(row, index)));
+    const groups = [this.group("", ["status", "attempt", "started", "duration", "revision", "job", "error"].map((key) => view.trials.column(key)).filter(Boolean)), this.group("metrics", view.trials.metrics), this.group("parameters", view.trials.parameters)];
+    const links = this.links();
+    this.table.replaceChildren(thead(head), ...groups.filter(Boolean), ...(links ? [links] : []));
+  }
+
+  headOf(row, index) {
+    const sequence = this.view.trials.sequence[row];
+    const head = cell("th", "");
+    head.scope = "col";
+    const dot = document.createElement("span");
+    dot.className = "dot";
+    dot.style.background = PALETTE[index];
+    const buttons = document.createElement("div");
+    buttons.className = "buttons";
+    for (const [text, copied, label] of [["Python", "python", `copy the parameters of trial ${sequence} as Python`], ["JSON", "json", `copy the parameters of trial ${sequence} as JSON`], ["✕", "", `remove trial ${sequence}`]]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = text;
+      button.dataset.trial = sequence;
+      button.dataset.copy = copied;
+      button.setAttribute("aria-label", label);
+      buttons.append(button);
+    }
+    head.append(dot, trialLink(sequence), buttons);
+    return head;
+  }
+
+  group(name, columns) {
+    const { rows } = this;
+    const lines = columns.filter((column) => rows.some((row) => column.has(row))).map((column) => {
+      const line = document.createElement("tr");
+      const differs = rows.length > 1 && new Set(rows.map((row) => column.identity(row))).size > 1;
+      const head = cell("th", (differs ? "≠ " : "") + shortText(column.name, 60));
+      head.scope = "row";
+      line.className = differs ? "differs" : "";
+      line.append(head, ...rows.map((row) => cell("td", shortText(column.text(row), 400))));
+      return line;
+    });
+    if (!lines.length) {
+      return null;
+    }
+    const body = document.createElement("tbody");
+    if (name) {
+      const line = document.createElement("tr");
+      const head = cell("th", name);
+      Object.assign(head, { colSpan: rows.length + 1, scope: "rowgroup", className: "group" });
+      line.append(head);
+      body.append(line);
+    }
+    body.append(...lines);
+    return body;
+  }
+
+  links() {
+    const { view, rows } = this;
+    const lines = [];
+    const add = (name, made) => {
+      const cells = rows.map(made);
+      if (cells.some((one) => one.childNodes.length)) {
+        const line = document.createElement("tr");
+        const head = cell("th", name);
+        head.scope = "row";
+        line.append(head, ...cells);
+        lines.push(line);
+      }
+    };
+    add("log", (row) => this.logOf(row));
+    add("outputs", (row) => (view.trials.column("job").has(row) ? code(`amlc download ${view.trials.sequence[row]}`) : cell("td", "")));
+    add("page", (row) => pageOf(view.trials, row));
+    if (!lines.length) {
+      return null;
+    }
+    const body = document.createElement("tbody");
+    body.append(...lines);
+    return body;
+  }
+
+  logOf(row) {
+    const { view } = this;
+    if (!view.trials.column("job").has(row)) {
+      return cell("td", "");
+    }
+    const sequence = view.trials.sequence[row];
+    if (!view.data.live) {
+      return code(`amlc logs ${sequence}`);
+    }
+    const found = cell("td", "");
+    const link = document.createElement("a");
+    link.href = view.data.live.log + sequence;
+    link.textContent = "follow the log";
+    link.target = "_blank";
+    link.rel = "noreferrer";
+    found.append(link);
+    return found;
+  }
+
+  curves(view, colours) {
+    const metric = view.curveMetric();
+    const found = metric === null ? [] : view.curves(metric, this.rows);
+    if (!found.length) {
+      return { note: this.note.textContent };
+    }
+    const places = found.map(({ row }) => this.rows.indexOf(row));
+    return {
+      note: this.note.textContent, height: 300,
+      label: `Intermediate results of ${found.map(({ row }) => "trial #" + view.trials.sequence[row]).join(", ")}: ${shortText(metric, 40)} by step.`,
+      option: curvesOption(view, colours, metric, found, (index) => PALETTE[places[index]]),
+    };
+  }
+}
+
+function thead(line) {
+  const head = document.createElement("thead");
+  head.append(line);
+  return head;
+}
+
+function code(text) {
+  const found = cell("td", "");
+  const inner = document.createElement("code");
+  inner.textContent = text;
+  found.append(inner);
+  return found;
+}
+
+// The address of a job's own page: a web page, or nothing.
+function pageOf(trials, row) {
+  const found = cell("td", "");
+  const column = trials.column("page");
+  const address = column && column.has(row) ? column.text(row).replace("{job}", trials.column("job").text(row)) : "";
+  if (address.startsWith("https://")) {
+    const link = document.createElement("a");
+    Object.assign(link, { href: address, textContent: "studio", target: "_blank", rel: "noreferrer" });
+    found.append(link);
+  }
+  return found;
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = document.createElement("textarea");
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
