@@ -20,7 +20,7 @@ KEEP_RESULTS = if [ -s $(RESULTS).tmp ]; then mv $(RESULTS).tmp $(RESULTS); else
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden fuzz bench
-.PHONY: quality faults lock clean
+.PHONY: quality faults docs lock clean
 
 help: ## List the targets
 	@echo 'Variables: EXPERIMENT=$(EXPERIMENT) BACKEND=$(BACKEND) BUILD=$(BUILD)'
@@ -118,6 +118,9 @@ test-newest: $(VENV)/.lock ## Run the quick tests with the newest versions that 
 		--group build --group test --group example
 	$(UV) install --quiet --python $(VENV)/newest --no-deps --no-build-isolation --editable .
 	PATH="$(CURDIR)/$(VENV)/newest/bin:$$PATH" $(VENV)/newest/bin/python -m pytest $(PYTEST_ARGS) -m 'not long'
+
+docs: $(VENV)/.docs ## Build the documentation as a site, site/index.html; a dead link is an error
+	$(VENV)/bin/python -m sphinx -W --keep-going -q -b html docs site
 
 check: $(VENV)/.test ## Check style and types
 	$(VENV)/bin/ruff check .

@@ -1,7 +1,7 @@
 """Everything in README.md and docs/ that can be typed is run as it stands, and every option that they name is there.
 
-README.md is followed from its first line to its last, in one shell in an empty home; of the other pages each block runs
-alone, beside the experiment of `amlc init`. A `text` block below a `sh` block is what that prints.
+README.md and the tutorial are followed from their first line to their last, in one shell in an empty home; of the other
+pages each block runs alone, beside the experiment of `amlc init`. A `text` block below a `sh` block is what that prints.
 """
 
 import csv
@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that `tests.azure` is found however pytest is started
 
 from amlc.cli import main  # noqa: E402
+from docs import generate  # noqa: E402
 from tests.azure.conftest import missing  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,7 +60,7 @@ class Block:
 
 def blocks():
     for page in PAGES:
-        found = re.findall(r"^```(.*?)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        found = re.findall(r"^```(\S*).*?\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
         for number, (language, text) in enumerate(found, start=1):
             yield Block(page, number, language.strip(), text)
 
@@ -67,9 +68,13 @@ def blocks():
 BLOCKS = list(blocks())
 
 
-ALONE = [block for block in BLOCKS if block.page.stem != "README" or block.language in ("jinja", "text")]
-WALK = [block for block in BLOCKS if block not in ALONE]
-"""What somebody types who follows README.md."""
+FOLLOWED = ("README", "tutorial")
+ALONE = [block for block in BLOCKS if block.page.stem not in FOLLOWED or block.language in ("jinja", "text")]
+
+
+def walk(stem):
+    """What somebody types who follows a page."""
+    return [block for block in BLOCKS if block not in ALONE and block.page.stem == stem]
 
 
 def printed(block):
@@ -217,6 +222,13 @@ def run_python(block, tmp_path, request):
         assert {row["status"] for row in csv.DictReader(done.stdout.splitlines())} == {"succeeded"}
 
 
+def run_toctree(block, *_):
+    """Each page that it names is there, or made by docs/generate.py."""
+    names = [line for line in block.text.splitlines() if line and not line.startswith(":")]
+    made = {f"reference/{name}" for name in generate.pages()}
+    assert [name for name in names if name not in made and not (ROOT / "docs" / f"{name}.md").is_file()] == []
+
+
 # A block in any other language fails: nothing that can be typed is forgotten. `text` is a drawing.
 RUN = {
     "sh": run_sh,
@@ -224,6 +236,8 @@ RUN = {
     "jinja": run_jinja,
     "python": run_python,
     "text": lambda *_: None,
+    "{toctree}": run_toctree,
+    "{include}": lambda block, *_: None,
     "json": lambda block, *_: json.loads(block.text),
 }
 
@@ -279,16 +293,14 @@ def typed(block):
     return f"python3 - <<'PYTHON'\n{block.text}PYTHON\n" if block.language == "python" else as_run(block.text)
 
 
-def test_readme_can_be_followed_in_an_empty_home(tmp_path, monkeypatch):
-    monkeypatch.setitem(NOT_RUN, "pip install .", ("pip install --quiet .", "what is missing is no index's affair"))
-    home = tmp_path / "home"
-    clone(home / "amlc")
-    marked = [f"echo '=== {n}'; echo '=== {n}' >&2\n{typed(block)}" for n, block in enumerate(WALK)]
+def follow(blocks, folder, environ):
+    """Paste the blocks into one shell; return what each of them said, once it is all that stands below it."""
+    marked = [f"echo '=== {n}'; echo '=== {n}' >&2\n{typed(block)}" for n, block in enumerate(blocks)]
     # As pasted: the shell reads what comes next from where its commands could read, too.
     done = subprocess.run(
         ["bash", "-e"],
-        cwd=home / "amlc",
-        env=without_an_index(home),
+        cwd=folder,
+        env=environ,
         input="".join(marked),
         capture_output=True,
         text=True,
@@ -298,25 +310,42 @@ def test_readme_can_be_followed_in_an_empty_home(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     out, err = (re.split(r"^=== \d+\n", text, flags=re.MULTILINE)[1:] for text in (done.stdout, done.stderr))
-    assert len(out) == len(err) == len(WALK) > 4
-    for block, said in zip(WALK, map("".join, zip(out, err, strict=True)), strict=True):
-        assert set(printed(block)) <= set(said.splitlines()), block
-        if "make -n run" in typed(block):
-            assert "amlc --build build run examples/digits/experiment.yml" in said
-            assert "-m pytest" in said
+    assert len(out) == len(err) == len(blocks) > 4
+    said = ["".join(both) for both in zip(out, err, strict=True)]
+    for block, text in zip(blocks, said, strict=True):
+        assert set(printed(block)) <= {line.strip() for line in text.splitlines()} | set(text.splitlines()), block
+    return said
+
+
+def test_readme_can_be_followed_in_an_empty_home(tmp_path, monkeypatch):
+    monkeypatch.setitem(NOT_RUN, "pip install .", ("pip install --quiet .", "what is missing is no index's affair"))
+    home = tmp_path / "home"
+    clone(home / "amlc")
+    said = follow(walk("README"), home / "amlc", without_an_index(home))
+    (made,) = [text for text in said if "-m pytest" in text]
+    assert "amlc --build build run examples/digits/experiment.yml" in made
     assert statuses(home / "tour" / "results.csv") == ["succeeded"] * 4
     assert (home / "amlc" / ".venv" / "bin" / "amlc").is_file()
 
 
+def test_the_tutorial_can_be_followed_in_a_clone(tmp_path):
+    clone(tmp_path / "clone")
+    folder = Folder(tmp_path / "folder")
+    said = follow(walk("tutorial"), tmp_path / "clone", folder.environ)
+    assert "train.py" in said[-1]
+    assert "ended at revision" in said[-1]
+    assert statuses(tmp_path / "clone" / "examples" / "digits" / "results.csv") == ["succeeded"] * 6
+
+
 def test_the_first_thing_that_readme_types_installs_amlc():
-    assert "pip install ." in WALK[0].text
-    assert "amlc --version" in WALK[0].text
+    assert "pip install ." in walk("README")[0].text
+    assert "amlc --version" in walk("README")[0].text
 
 
 def test_blocks_can_be_pasted_and_the_tour_is_short():
-    lines = [line for block in WALK for line in block.text.splitlines()]
+    lines = [line for block in BLOCKS if block.language == "sh" for line in block.text.splitlines()]
     assert [line for line in lines if line.startswith(("$ ", "> ", "% "))] == []
-    tour = [block.text for block in WALK if block.language == "sh" and "make run" not in block.text]
+    tour = [block.text for block in walk("README") if block.language == "sh" and "make run" not in block.text]
     assert sum(text.count("\n") for text in tour) <= 35
     assert sum(text.count("amlc ") for text in tour) > 8
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from click import Argument, Option
 
-from amlc.cli import questions
+from amlc.cli import completion, questions
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
 from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, REPORT, flag
@@ -79,7 +79,7 @@ def schema(_: Invocation, /) -> None:
     sys.stdout.write(schema_text())
 
 
-@command(Argument(["code"], required=False))
+@command(Argument(["code"], required=False, shell_complete=completion.codes))
 def explain(call: Invocation, /, code: str | None) -> None:
     """Say what the CODE of a message means, and how to mend it; without one, list the codes."""
     from amlc.commands.explain import explain as run

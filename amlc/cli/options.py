@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click import Argument, Option
 
+from amlc.cli import completion
 from amlc.cli.invocation import Invocation
 from amlc.targets import PARALLEL, TARGETS, names
 
@@ -91,9 +92,20 @@ CANARY = flag(
     "--canary",
     help="Run a few trials first that cover the values of all; nothing follows if one fails.",
 )
-EXPERIMENT = Argument(["experiment"], required=False, metavar="[EXPERIMENT]")
+EXPERIMENT = Argument(
+    ["experiment"],
+    required=False,
+    metavar="[EXPERIMENT]",
+    shell_complete=completion.experiments,
+)
 FILE = Argument(["file"], type=EXISTING)
-NAMED = option("-e", "--experiment", help="The experiment's file or name.")
+TRIAL = Argument(["trial"], shell_complete=completion.trials)
+NAMED = option(
+    "-e",
+    "--experiment",
+    help="The experiment's file or name.",
+    shell_complete=completion.experiments,
+)
 QUIET = flag(
     "-q", "--quiet", expose_value=False, callback=_be_quiet, help="Say nothing but errors and data."
 )
@@ -147,6 +159,7 @@ SUBMIT = (
         default="",
         metavar="STATUS,…",
         help="Run these again: failed, unfinished, canceled, early_stopped, missing, changed.",
+        shell_complete=completion.retried,
     ),
 )
 

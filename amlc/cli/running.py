@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click import Argument
 
+from amlc.cli import completion
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
 from amlc.cli.options import (
@@ -201,7 +202,13 @@ def _unsealed(file: Path, given: Options) -> tuple[Seal, Options]:
     return seal, options_of(seal, parallel=given.parallel)
 
 
-@command(Argument(["trials"], nargs=-1, required=True), NAMED, BACKEND, IN_PARALLEL, ON_END)
+@command(
+    Argument(["trials"], nargs=-1, required=True, shell_complete=completion.trials),
+    NAMED,
+    BACKEND,
+    IN_PARALLEL,
+    ON_END,
+)
 def retry(
     call: Invocation,
     /,
@@ -269,7 +276,7 @@ def run(
 
 
 @command(
-    Argument(["trials"], nargs=-1),
+    Argument(["trials"], nargs=-1, shell_complete=completion.trials),
     NAMED,
     flag("--all", "everything", help="All jobs, and what a running submit has not submitted yet."),
 )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import click
-from click import Argument
 
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
-from amlc.cli.options import EXPERIMENT, NAMED, flag, format_
+from amlc.cli.options import EXPERIMENT, NAMED, TRIAL, flag, format_
 from amlc.errors import UsageError
 
 
@@ -68,7 +67,7 @@ def summary(call: Invocation, /, experiment: str | None) -> None:
     display.show(run(call.manifest(experiment), folders=call.folders), call.console)
 
 
-@command(Argument(["trial"]), NAMED, flag("-f", "--follow", help="Go on until the job ends."))
+@command(TRIAL, NAMED, flag("-f", "--follow", help="Go on until the job ends."))
 def logs(call: Invocation, /, trial: str, experiment: str | None, follow: bool) -> None:
     """Show what a trial printed. TRIAL is its number, or the start of its id."""
     from amlc.commands.logs import log
@@ -79,7 +78,7 @@ def logs(call: Invocation, /, trial: str, experiment: str | None, follow: bool) 
         out.flush()
 
 
-@command(Argument(["trial"]), NAMED, name="open")
+@command(TRIAL, NAMED, name="open")
 def open_(call: Invocation, /, trial: str, experiment: str | None) -> None:
     """Print the address of a trial's page in Azure ML's studio. TRIAL is its number, or the
     start of its id.

@@ -60,15 +60,15 @@ def one_class(kind):
     yield f"## `amlc.{kind.__name__}`\n"
     yield docstring(kind)
     if "__init__" in vars(kind) and not dataclasses.is_dataclass(kind):
-        yield f"#### `{kind.__name__}{signature(kind.__init__)}`\n"
+        yield f"### `{kind.__name__}{signature(kind.__init__)}`\n"
         yield docstring(kind.__init__)
     yield from fields(kind)
     for name, member in members(kind):
         if isinstance(member, property):
-            yield f"#### `.{name}`\n"
+            yield f"### `.{name}`\n"
             yield docstring(member)
         else:
-            yield f"#### `.{name}{signature(member)}`\n"
+            yield f"### `.{name}{signature(member)}`\n"
             yield docstring(member)
 
 
