@@ -464,10 +464,14 @@ def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
 
     A reader of a WAL takes part in its index, the `-shm` file, or makes it (wal.html, "Read-Only
     Databases"). Where it can do neither, nobody has the ledger open on this machine: then it is
-    read from a copy, for a WAL that a killed process left has facts too.
+    read from a copy, for a WAL that a killed process left has facts too. What was killed while it
+    made the ledger is rolled back here, since nobody can read it before.
     """
     with open_regular(path):
         pass  # SQLite would wait for a FIFO
+    if path.with_name(f"{path.name}-journal").exists() and os.access(path, os.W_OK):
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
+            connection.execute("PRAGMA user_version").fetchone()
     connection = _opened(f"{path.absolute().as_uri()}?mode=ro", stack)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()
@@ -475,7 +479,7 @@ def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
         if os.access(path.parent, os.W_OK) or path.with_name(f"{path.name}-shm").exists():
             raise
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for name in (path.name, f"{path.name}-wal"):
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-journal"):
             with suppress(FileNotFoundError):
                 shutil.copyfile(path.with_name(name), folder / name)
         connection = _opened((folder / path.name).as_uri(), stack)

@@ -2,17 +2,20 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amlc import events
 from amlc.attempts import fold
 from amlc.ledger import LedgerError, open_ledger, read_ledger
 from amlc.model import Metric, Status
@@ -369,3 +372,30 @@ def test_a_fifo_in_the_place_of_a_ledger_is_not_waited_for(path):
     os.mkfifo(path)
     with pytest.raises(LedgerError, match="no regular file"), read_ledger(path):
         pass
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_ledger_of_which_the_last_change_was_cut_short_is_read_as_it_was_before(tmp_path, monkeypatch, writable):
+    """Before it has a WAL, the journal that a killed writer left has to be rolled back by whoever reads."""
+    made, path = tmp_path / "made.db", tmp_path / "cut" / "ledger.db"
+    with open_ledger(made) as ledger:
+        ledger.append([events.session(at=1.0)])
+    path.parent.mkdir()
+    with closing(sqlite3.connect(made, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        for number in range(2, 500):
+            connection.execute("INSERT INTO events VALUES (?, 2.0, 'tick', '', ?, NULL)", (number, "x" * 500))
+        for suffix in ("", "-journal"):
+            shutil.copyfile(f"{made}{suffix}", f"{path}{suffix}")
+        connection.execute("ROLLBACK")
+    before = path.read_bytes()
+    if not writable:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        path.parent.chmod(0o555)
+        path.chmod(0o444)
+    with read_ledger(path) as ledger:
+        assert [event.kind for event in ledger.events()] == ["session"]
+    assert (path.read_bytes() == before) is not writable
+    path.parent.chmod(0o755)
