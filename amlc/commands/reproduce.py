@@ -1,0 +1,190 @@
+"""`amlc reproduce`: run one row of the results again, as it was, and compare what it reports."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from amlc.collect.results import Results
+from amlc.collect.rows import Row
+from amlc.commands.code import Revision, revision_of_row
+from amlc.commands.observe import up_to_date
+from amlc.commands.options import Options
+from amlc.commands.steps import NOBODY, Listener
+from amlc.commands.submit import submit_locked
+from amlc.commands.trials import chosen
+from amlc.errors import UsageError
+from amlc.experience import Past
+from amlc.files import lock
+from amlc.folders import Folders
+from amlc.ledger import read_ledger
+from amlc.manifest import Manifest, read_manifest
+from amlc.model import Algorithm, Budget, Experiment, Trial
+from amlc.numbers import number
+from amlc.plan import replicate_of, trial_id
+from amlc.revision import Contents, differences, read_contents
+from amlc.write import write
+
+FOLDER: Final = "again"
+"""Where reproductions are, beside the ledger."""
+
+TOLERANCE: Final = 1e-6
+"""By how much of the larger one two numbers may differ, and still count as the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A metric then and again; None: it was not reported. agrees: within the tolerance."""
+
+    name: str
+    then: Any
+    again: Any
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduced:
+    """What came of running a row again.
+
+    changes: what is not as it was, as `revision.differences` has it: that of the experiment which
+    no revision brings back. folder: where all of it is.
+    """
+
+    then: Row
+    again: Row
+    revision: str
+    metrics: Sequence[Compared]
+    changes: Sequence[str]
+    folder: Path
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it ended as it did then, and each metric agrees."""
+        return self.then.status is self.again.status and all(one.agrees for one in self.metrics)
+
+
+def reproduce(
+    manifest: Manifest,
+    experiment: Experiment,
+    name: str,
+    *,
+    backend: str | None,
+    tolerance: float = TOLERANCE,
+    folders: Folders,
+    listener: Listener = NOBODY,
+) -> Reproduced:
+    """Run the trial that `name` stands for again, by itself, in a folder of its own.
+
+    Its parameters, number, replicate, code, command and environment are those of its last attempt;
+    all else is as the experiment's file says today. Nothing is recorded of it in the experiment's
+    own ledger. Raises UsageError when it has not ended, or its code is not kept.
+    """
+    with up_to_date(manifest, folders) as results:
+        (then,) = chosen(results, [name])
+    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
+        revision = revision_of_row(then, ledger, folders, manifest.header.experiment)
+    if not then.status.ended:
+        raise UsageError(f"#{then.trial.sequence} has not ended, so there is nothing to compare.")
+    own = _own_folders(folders, manifest.header.experiment, then.trial)
+    place = own.build.parent
+    code = place / "code"
+    revision.kept.check_out(revision.contents.files, code)
+    alone = _alone(experiment, revision.contents, code, name=f"{experiment.name} {place.name}")
+    trial = _trial(experiment, alone, then.trial)
+    backend = backend or manifest.header.backend
+    own.prepare_state()
+    with lock(own.lock(alone.name)):
+        build = write(alone, own, Past(groups=((trial,),)), backend=backend, room=0)
+        made = read_manifest(build.folder)
+        submit_locked(made, None, Options(backend=backend), folders=own, listener=listener)
+    with read_ledger(own.ledger(alone.name)) as ledger:
+        (again,) = Results(made, ledger).rows()
+    changes = differences(revision.contents, read_contents(build.folder))
+    compared = list(_compared(then.result, again.result, tolerance))
+    return Reproduced(
+        then=then,
+        again=again,
+        revision=revision.name,
+        metrics=compared,
+        changes=changes,
+        folder=place,
+    )
+
+
+def _own_folders(folders: Folders, experiment: str, trial: Trial) -> Folders:
+    """Return new folders for one more reproduction of a trial."""
+    above = folders.ledger(experiment).parent / FOLDER
+    count = 1
+    while True:
+        place = above / f"{trial.sequence}-{count}"
+        try:
+            place.mkdir(parents=True)
+        except FileExistsError:
+            count += 1
+        else:
+            return Folders(place / "build", place / "state")
+
+
+def _alone(experiment: Experiment, contents: Contents, code: Path, *, name: str) -> Experiment:
+    """Return the experiment of which a revision's code is all there is, and no trial but one."""
+    _bring_own_files(experiment, code)
+    job = experiment.job
+    environment = experiment.environment
+    if (contents.environment or "").startswith("azureml:"):
+        environment = contents.environment
+    elif contents.environment not in (None, environment or experiment.target.job.image):
+        environment, job = None, {**job, "environment": {"image": contents.environment}}
+    return replace(
+        experiment,
+        name=name,
+        # One that is asked for nothing: then an experiment has the trials that are on record.
+        tuner=Algorithm(name="TPE", class_args={"optimize_mode": "minimize", "seed": None}),
+        assessor=None,
+        command=contents.command,
+        code=code.resolve(),
+        environment=environment,
+        job=job,
+        max_trials=1,
+        max_seconds=None,
+        trials_per_job=1,
+        constraints=(),
+        initial=(),
+        budget=Budget(),
+        working_directory="copy",
+    )
+
+
+def _bring_own_files(experiment: Experiment, code: Path) -> None:
+    """Put the experiment's own files among the code, where they lay; no revision has them."""
+    for path in experiment.inputs:
+        if path.is_relative_to(experiment.code) and path.is_file():
+            place = code / path.relative_to(experiment.code)
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, place)
+
+
+def _trial(experiment: Experiment, alone: Experiment, trial: Trial) -> Trial:
+    """Return the trial as the other experiment has it, which is the same replicate."""
+    replicate = replicate_of(experiment, trial)
+    return replace(trial, id=trial_id(alone, trial.parameters, replicate))
+
+
+def _compared(
+    then: Mapping[str, Any], again: Mapping[str, Any], tolerance: float
+) -> Iterator[Compared]:
+    for name in [*then, *(name for name in again if name not in then)]:
+        old, new = then.get(name), again.get(name)
+        agrees = name in then and name in again and _agree(old, new, tolerance)
+        yield Compared(name=name, then=old, again=new, agrees=agrees)
+
+
+def _agree(old: Any, new: Any, tolerance: float) -> bool:
+    one, other = number(old), number(new)
+    if one is None or other is None:
+        return repr(old) == repr(new)
+    return math.isclose(one, other, rel_tol=tolerance, abs_tol=0.0)
