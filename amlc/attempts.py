@@ -175,6 +175,9 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
 
 def _observed(attempt: Attempt, event: Event) -> Attempt:
     latest, outcomes = observation_of(event)
+    if latest.infrastructure and attempt.canceling and latest.status.ended:
+        # Its end was asked for, and must not be made up for by another attempt.
+        latest = replace(latest, status=Status.CANCELED, infrastructure=False)
     if latest.status is Status.CANCELED and attempt.stopping:
         latest = replace(latest, status=Status.EARLY_STOPPED)
     return _with(

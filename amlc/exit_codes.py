@@ -14,6 +14,7 @@ from amlc.errors import BackendError, ConfigError, IncompleteError
 if TYPE_CHECKING:  # what another command returns would take long to import
     from amlc.backends import Check
     from amlc.commands.plan import Plan
+    from amlc.commands.reproduce import Reproduced
     from amlc.commands.steps import Run
     from amlc.commands.validate import Checked
     from amlc.write import Build
@@ -55,6 +56,10 @@ def _of_doctor(answer: Sequence[Check]) -> int:
     return OK if all(check.is_well for check in answer) else BackendError.exit_code
 
 
+def _of_reproduce(answer: Reproduced) -> int:
+    return OK if answer.agrees else 1
+
+
 _CODES: Final[dict[str, Callable[[Any], int]]] = {
     "validate": _of_validate,
     "compile": _of_compile,
@@ -63,4 +68,5 @@ _CODES: Final[dict[str, Callable[[Any], int]]] = {
     "retry": _of_submit,
     "run": _of_submit,
     "doctor": _of_doctor,
+    "reproduce": _of_reproduce,
 }

@@ -43,6 +43,14 @@ class Folders:
         """Return where the local back end keeps its run folders."""
         return self.state / slug(experiment) / "runs"
 
+    def kept_code(self, experiment: str) -> Path:
+        """Return where the trial code of each revision that was run is kept."""
+        return self.state / slug(experiment) / "code"
+
+    def again(self, experiment: str) -> Path:
+        """Return where rows of the results are run again, each in a folder of its own."""
+        return self.state / slug(experiment) / "again"
+
     def downloads(self, experiment: str) -> Path:
         """Return where the outputs of trials go that the user gives no place for."""
         return self.state / slug(experiment) / "downloads"

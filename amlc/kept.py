@@ -12,9 +12,6 @@ from amlc import files
 from amlc.errors import UsageError
 from amlc.revision import file_mark
 
-FOLDER = "code"
-_PIECE = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class KeptCode:
@@ -61,7 +58,7 @@ class KeptCode:
             files.replace(path, content, mode=0o755 if mark.endswith("+x") else 0o644)
 
     def prune(self, needed: Collection[str]) -> Iterator[int]:
-        """Remove what has none of the `needed` marks; yield the size of each such file, in bytes."""
+        """Remove what has none of the `needed` marks; yield the bytes of each such file."""
         names = {self._path(mark).name for mark in needed}
         for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
             if path.name not in names:

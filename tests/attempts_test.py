@@ -91,3 +91,17 @@ def at(kind, when, job=""):
 )  # fmt: skip
 def test_pauses_between_submits_do_not_count(events, expected):
     assert elapsed_s((event.kind, event.at) for event in events) == expected
+
+
+@pytest.mark.parametrize(("asked", "expected"), [((), "unfinished"), (("cancel",), "canceled"), (("early_stop",), "early_stopped")])
+@pytest.mark.parametrize("order", ["asked first", "seen again"])
+def test_what_was_asked_to_end_is_not_unfinished_however_it_ended(asked, expected, order):
+    """Where its mark could not be written, the back end says that it was killed; and that would be submitted again."""
+    end = seen(status=Status.FAILED, infrastructure=True, at=4.0)
+    words = [Event(kind=kind, at=3.0, job="p-1") for kind in asked]
+    events = [intent(), seen(), *words, end, *([end] if order == "seen again" else [])]
+    attempt = fold(events)["p-1"]
+    assert attempt.status("t1").value == expected
+    assert attempt.latest.infrastructure == (not asked)
+    own = Outcome(trial="t1", exit_code=0, started=1.0, ended=2.0)
+    assert fold([*events, seen(status=Status.FAILED, infrastructure=True, outcomes=[own])])["p-1"].status("t1").value == "succeeded"

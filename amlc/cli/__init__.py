@@ -7,7 +7,7 @@ how they stand. `results`: what came out. `records`: what is on record, from and
 knows. `process` runs a command, prints errors and exits.
 """
 
-from amlc.cli import compiling, records, results, running, watching  # noqa: F401 - each adds its commands
+from amlc.cli import compiling, records, reproducing, results, running, watching  # noqa: F401 - each adds its commands
 from amlc.cli.command import main
 from amlc.cli.process import entry_point
 

@@ -1,15 +1,15 @@
-"""`amlc code` and `amlc gc`: the code that a row of the results was made by, and what of it goes."""
+"""`amlc code` and `amlc gc`: the code that a row was made by, and what of it goes."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from amlc.attempts import fold
+from amlc.attempts import by_trial, fold
 from amlc.collect.rows import Row
 from amlc.commands.observe import up_to_date
 from amlc.commands.trials import chosen
@@ -53,15 +53,17 @@ def revision_of_row(row: Row, ledger: Ledger, folders: Folders, experiment: str)
     if row.attempt is None:
         raise UsageError(f"#{row.trial.sequence} was not run yet.")
     name = row.attempt.revision
-    made_of = _made_of(ledger).get(name)
-    if made_of is None:
-        what = f"revision {name[:6]}" if name else "its revision: it was imported"
+    if not name:
+        raise UsageError(f"#{row.trial.sequence} was imported: nothing is known of its code.")
+    # Of a job that `amlc refresh` found, only the first digits are known.
+    found = {full: made_of for full, made_of in _made_of(ledger).items() if full.startswith(name)}
+    if len(found) != 1:
         raise UsageError(
-            f"#{row.trial.sequence}: nothing is on record of what {what} is made of."
-            if name
-            else f"#{row.trial.sequence} was imported: its code is not amlc's to know."
+            f"#{row.trial.sequence}: nothing is on record of what its revision {name[:6]} is made "
+            "of. It was run by an older amlc, or elsewhere."
         )
-    return Revision(name, made_of, _kept(folders, experiment))
+    ((full, made_of),) = found.items()
+    return Revision(full, made_of, KeptCode(folders.kept_code(experiment)))
 
 
 def changes(revision: Revision, manifest: Manifest) -> Iterator[str]:
@@ -81,34 +83,29 @@ def gc(manifest: Manifest, *, folders: Folders) -> Pruned:
     folders.prepare_state()
     with lock(folders.lock(experiment), patience_s=PATIENCE_S):
         with read_ledger(folders.ledger(experiment)) as ledger:
-            used = {attempt.revision for attempt in fold(ledger.events()).values()}
+            last = by_trial(fold(ledger.events()).values())
+            used = {attempt.revision for attempt in last.values()}
             made_of = _made_of(ledger)
-        needed = {manifest.header.revision, *used} & made_of.keys()
-        marks = {mark for name in needed for mark in made_of[name].files.values()}
-        sizes = list(_kept(folders, experiment).prune(marks))
-        again = folders.ledger(experiment).parent / "again"
-        folders_again = [path for path in again.glob("*/") if _is_done(path)]
-        for path in folders_again:
-            shutil.rmtree(path)
-    return Pruned(len(sizes), sum(sizes), len(folders_again))
-
-
-def _kept(folders: Folders, experiment: str) -> KeptCode:
-    return KeptCode(folders.kept(experiment))
+        used.add(manifest.header.revision)
+        marks = {
+            mark
+            for name, contents in made_of.items()
+            if any(one and name.startswith(one) for one in used)
+            for mark in contents.files.values()
+        }
+        sizes = list(KeptCode(folders.kept_code(experiment)).prune(marks))
+        done = [place for place in folders.again(experiment).glob("*/") if _is_done(place)]
+        for place in done:
+            shutil.rmtree(place)
+    return Pruned(len(sizes), sum(sizes), len(done))
 
 
 def _made_of(ledger: Ledger) -> Mapping[str, Contents]:
     """Return what each revision on record is made of."""
-    found = {}
-    for event in ledger.events(kind=EventKind.REVISION):
-        found[event.data["revision"]] = _contents(event.data["contents"])
-    return found
-
-
-def _contents(value: Mapping[str, Any]) -> Contents:
-    import json
-
-    return parse_contents(json.dumps(value))
+    return {
+        event.data["revision"]: parse_contents(json.dumps(event.data["contents"]))
+        for event in ledger.events(kind=EventKind.REVISION)
+    }
 
 
 def _is_done(place: Path) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
-from amlc.commands.code import Revision, revision_of_row
+from amlc.commands.code import revision_of_row
 from amlc.commands.observe import up_to_date
 from amlc.commands.options import Options
 from amlc.commands.steps import NOBODY, Listener
@@ -28,9 +30,6 @@ from amlc.numbers import number
 from amlc.plan import replicate_of, trial_id
 from amlc.revision import Contents, differences, read_contents
 from amlc.write import write
-
-FOLDER: Final = "again"
-"""Where reproductions are, beside the ledger."""
 
 TOLERANCE: Final = 1e-6
 """By how much of the larger one two numbers may differ, and still count as the same."""
@@ -117,16 +116,12 @@ def reproduce(
 
 def _own_folders(folders: Folders, experiment: str, trial: Trial) -> Folders:
     """Return new folders for one more reproduction of a trial."""
-    above = folders.ledger(experiment).parent / FOLDER
-    count = 1
-    while True:
-        place = above / f"{trial.sequence}-{count}"
-        try:
+    for count in itertools.count(1):
+        place = folders.again(experiment) / f"{trial.sequence}-{count}"
+        with suppress(FileExistsError):
             place.mkdir(parents=True)
-        except FileExistsError:
-            count += 1
-        else:
             return Folders(place / "build", place / "state")
+    raise AssertionError
 
 
 def _alone(experiment: Experiment, contents: Contents, code: Path, *, name: str) -> Experiment:

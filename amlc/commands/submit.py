@@ -8,7 +8,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from amlc.events import EventKind, revision_made_of
 from amlc.experience import Experience
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
+from amlc.kept import KeptCode
 from amlc.ledger import Ledger, check_not_lost, open_ledger, read_ledger
 from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment
@@ -184,7 +185,7 @@ def _run(
         refused = located(experiment, leave_out=[folders.state, folders.build])
     with open_ledger(folders.ledger(header.experiment)) as ledger:
         backend = open_backend(header, folders.runs(header.experiment), parallel=options.parallel)
-        _note_revision(manifest, ledger)
+        _note_revision(manifest, ledger, KeptCode(folders.kept_code(header.experiment)))
         bounds = limits(manifest, backend, options)
         follows = experiment is not None and adaptive(experiment) and options.rounds is None
         guides = _guides(experiment if follows else None, manifest, ledger, abreast=bounds.abreast)
@@ -286,13 +287,20 @@ def withheld(
         )
 
 
-def _note_revision(manifest: Manifest, ledger: Ledger) -> None:
-    """Record what the revision is made of, so that `amlc plan` can say later what changed."""
+def _note_revision(manifest: Manifest, ledger: Ledger, kept: KeptCode) -> None:
+    """Record what the revision is made of, and keep that.
+
+    So that `amlc plan` can say later what changed, and `amlc reproduce` run a row again.
+    """
+    try:
+        contents = read_contents(manifest.folder)
+    except UsageError:  # a build folder of `amlc refresh` does not say
+        return
+    kept.keep(contents.files, manifest.folder / "code")
     revision = manifest.header.revision
     if all(event.data["revision"] != revision for event in ledger.events(kind=EventKind.REVISION)):
-        with suppress(UsageError):  # a build folder of `amlc refresh` does not say
-            contents = json.loads(contents_text(read_contents(manifest.folder)))
-            ledger.append([revision_made_of(revision, contents, at=time.time())])
+        value = json.loads(contents_text(contents))
+        ledger.append([revision_made_of(revision, value, at=time.time())])
 
 
 def _source(manifest: Manifest, options: Options, listener: Listener) -> Experiment | None:
