@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -107,6 +108,15 @@ def _wait_until(condition, timeout_s=TIMEOUT_S):
     return found
 
 
+class Done(subprocess.CompletedProcess):
+    """A command that has ended."""
+
+    @property
+    def told(self):
+        """What it said, without the line of each trial that ended."""
+        return re.sub(r"^#\d+ .*; \d+( of \d+)? done.*\n", "", self.stderr, flags=re.MULTILINE)
+
+
 class Project:
     """A folder with an experiment, whose trials note their start in `starts`, outside of every run folder."""
 
@@ -166,7 +176,7 @@ class Project:
         err = (err or b"").decode(errors="replace")
         assert process.returncode == code, err
         assert "Traceback" not in err
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        return Done(arguments, process.returncode, out, err)
 
     @property
     def manifest(self):

@@ -66,7 +66,7 @@ def uses(project):
 def test_each_trial_of_a_pack_comes_to_its_own_end_and_exactly_the_unfinished_run_again(packs):
     packs.compile()
     assert "64 to submit in 4 jobs (new):" in packs.amlc("plan").stdout.decode()
-    err = packs.amlc("submit", code=1).stderr
+    err = packs.amlc("submit", code=1).told
     assert "64 submitted" not in err  # some were submitted twice
     assert "63 of 64 trials done: 1 failed, 1 early_stopped, 1 without a final result\n" in err
     found = rows(packs, code=4)
@@ -121,13 +121,13 @@ def test_retry_failed_runs_the_failed_trial_of_a_pack_alone(packs):
     packs.compile()
     packs.amlc("submit", code=1)
     before = len(uses(packs))
-    assert packs.amlc("submit", code=1).stderr.startswith(
+    assert packs.amlc("submit", code=1).told.startswith(
         "0 submitted, 63 of 64 trials done: 1 failed, 1 early_stopped"
     )
     assert "1 to submit (retry):" in packs.amlc("plan", "--retry", "failed").stdout.decode()
     assert "attempt 2, 1 of its trials" in packs.amlc("plan", "--retry", "failed").stdout.decode()
     (packs.root / "mended").touch()
-    assert packs.amlc("submit", "--retry", "failed").stderr.startswith("1 submitted, 64 of 64 trials done")
+    assert packs.amlc("submit", "--retry", "failed").told.startswith("1 submitted, 64 of 64 trials done")
     assert [(number, what) for number, _, what in uses(packs)[before:]] == [("5", "start"), ("5", "end")]
     assert len(rows(packs, code=0)) == 64
 

@@ -26,25 +26,25 @@ def failing(project):
 
 
 def test_submit_says_how_it_ended_and_what_to_do_about_failures(failing):
-    err = failing.amlc("submit", code=1).stderr
+    err = failing.amlc("submit", code=1).told
     assert err.startswith("6 submitted, 4 of 6 trials done: 2 failed\n")
     assert "amlc submit --retry failed" in err
 
 
 def test_retry_failed_runs_the_failed_ones_again_once(failing):
     failing.amlc("submit", code=1)
-    assert failing.amlc("submit", "--retry", "failed", code=1).stderr.startswith("2 submitted, 4 of 6")
+    assert failing.amlc("submit", "--retry", "failed", code=1).told.startswith("2 submitted, 4 of 6")
     (failing.root / "mended").touch()
-    assert failing.amlc("submit", "--retry", "failed").stderr == "2 submitted, 6 of 6 trials done\n"
-    assert failing.amlc("submit", "--retry", "failed").stderr == "0 submitted, 6 of 6 trials done\n"
+    assert failing.amlc("submit", "--retry", "failed").told == "2 submitted, 6 of 6 trials done\n"
+    assert failing.amlc("submit", "--retry", "failed").told == "0 submitted, 6 of 6 trials done\n"
     assert [row["attempt"] for row in rows(failing)] == ["1", "3", "1", "3", "1", "1"]
 
 
 def test_retry_missing_runs_those_without_a_final_result(project):
     project.write('[ -e "$PROBE/mended" ] || [ "$NNI_TRIAL_SEQ_ID" != 1 ] || exit 0', values=range(3)).compile()
-    assert "3 of 3 trials done: 1 without a final result" in project.amlc("submit").stderr
+    assert "3 of 3 trials done: 1 without a final result" in project.amlc("submit").told
     (project.root / "mended").touch()
-    assert project.amlc("submit", "--retry", "missing").stderr == "1 submitted, 3 of 3 trials done\n"
+    assert project.amlc("submit", "--retry", "missing").told == "1 submitted, 3 of 3 trials done\n"
 
 
 def test_retry_changed_runs_what_was_done_with_other_data(project):
@@ -70,9 +70,9 @@ def test_retry_changed_runs_what_was_done_with_other_code(project):
     plan = project.amlc("plan").stdout.decode()
     assert f"2 ended at revision {first}, current " in plan
     assert "nothing to submit" in plan
-    assert "0 submitted" in project.amlc("submit").stderr
-    assert "2 submitted" in project.amlc("submit", "--retry", "changed").stderr
-    assert "0 submitted" in project.amlc("submit", "--retry", "changed").stderr
+    assert "0 submitted" in project.amlc("submit").told
+    assert "2 submitted" in project.amlc("submit", "--retry", "changed").told
+    assert "0 submitted" in project.amlc("submit", "--retry", "changed").told
     assert {row["revision"] for row in rows(project)} == {project.manifest.header.revision[:6]}
 
 
@@ -87,7 +87,7 @@ def test_retry_changed_runs_what_was_done_with_other_code(project):
     ],
 )
 def test_too_many_failures_stop_the_submitting(failing, arguments, submitted, reason):
-    err = failing.amlc("submit", *arguments, code=1).stderr
+    err = failing.amlc("submit", *arguments, code=1).told
     assert err.startswith(reason)
     assert len(failing.starts) == submitted
 
@@ -104,7 +104,7 @@ def test_plan_and_dry_run_say_the_same_and_do_nothing(failing):
 
 def test_no_wait_returns_while_the_jobs_run_and_collect_sees_them_end(project, wait_until):
     project.write('while [ ! -e "$PROBE/go" ]; do sleep 0.02; done', values=range(3)).compile()
-    assert "2 submitted, 0 of 3 trials done" in project.amlc("submit", "--no-wait").stderr
+    assert "2 submitted, 0 of 3 trials done" in project.amlc("submit", "--no-wait").told
     wait_until(lambda: len(project.starts) == 2)
     assert [row["status"] for row in rows(project, code=4)] == ["running", "running", "pending"]
     (project.root / "go").touch()
@@ -115,21 +115,21 @@ def test_no_wait_returns_while_the_jobs_run_and_collect_sees_them_end(project, w
 def test_retry_runs_the_named_trials_again_whatever_became_of_them_and_nothing_else(failing):
     failing.amlc("submit", "--fail-fast", code=1)
     (failing.root / "mended").touch()
-    assert failing.amlc("retry", "#0", failing.trials[1][:8]).stderr.startswith("2 submitted, 2 of 6 trials done")
+    assert failing.amlc("retry", "#0", failing.trials[1][:8]).told.startswith("2 submitted, 2 of 6 trials done")
     assert [row["attempt"] for row in rows(failing, code=4)] == ["2", "2", "", "", "", ""]
 
 
 def test_retry_of_a_trial_that_was_never_submitted_submits_it(failing):
-    assert failing.amlc("retry", "#4").stderr.startswith("1 submitted, 1 of 6 trials done")
+    assert failing.amlc("retry", "#4").told.startswith("1 submitted, 1 of 6 trials done")
     assert failing.starts == [failing.trials[4]]
 
 
 def test_the_experiments_time_is_up(project):
     project.write("sleep 0.7", values=range(20), trialConcurrency=1, maxExperimentDuration="1s").compile()
-    assert "stopped: maxExperimentDuration (1 s) is over" in project.amlc("submit").stderr
+    assert "stopped: maxExperimentDuration (1 s) is over" in project.amlc("submit").told
     assert len(project.starts) in (1, 2)
     before = len(project.starts)
-    assert "stopped: maxExperimentDuration" in project.amlc("submit").stderr
+    assert "stopped: maxExperimentDuration" in project.amlc("submit").told
     assert len(project.starts) == before
 
 
@@ -152,7 +152,7 @@ def test_a_value_added_to_the_space_runs_only_what_is_new(project):
     project.write(values=[1, 2]).compile()
     project.amlc("submit")
     project.write(values=[0, 1, 2, 3]).compile()
-    assert project.amlc("submit").stderr == "2 submitted, 4 of 4 trials done\n"
+    assert project.amlc("submit").told == "2 submitted, 4 of 4 trials done\n"
     assert len(project.starts) == 4
     assert {row["param.x"] for row in rows(project)} == {"0", "1", "2", "3"}
 
@@ -216,12 +216,12 @@ def test_where_only_the_build_folder_is_the_compiled_round_is_run_and_that_is_sa
     there.amlc("submit", "--rounds", "1")  # which asks for no more than that, and says nothing of the tuner
     (there.root / "experiment.yml").write_text((learning.root / "experiment.yml").read_text())
     shutil.copytree(learning.root / "code", there.root / "code")
-    assert "3 submitted, 6 of 6 trials done\n" in there.amlc("submit").stderr
+    assert "3 submitted, 6 of 6 trials done\n" in there.amlc("submit").told
 
 
 def test_rounds_compile_in_between(learning):
-    assert "3 submitted, 3 of 6 trials done: 3 not proposed yet" in learning.amlc("submit", "--rounds", "1").stderr
-    said = [line for line in learning.amlc("submit", "--rounds", "3").stderr.splitlines() if "submitted" in line]
+    assert "3 submitted, 3 of 6 trials done: 3 not proposed yet" in learning.amlc("submit", "--rounds", "1").told
+    said = [line for line in learning.amlc("submit", "--rounds", "3").told.splitlines() if "submitted" in line]
     assert [line.split(":")[0] for line in said] == [
         "0 submitted, 3 of 6 trials done",
         "1 submitted, 4 of 6 trials done",
@@ -231,11 +231,11 @@ def test_rounds_compile_in_between(learning):
 
 def test_a_round_of_nothing_names_what_is_to_be_done_before(learning):
     learning.amlc("submit", "--rounds", "1")
-    said = learning.amlc("submit", "--rounds", "1").stderr
+    said = learning.amlc("submit", "--rounds", "1").told
     assert "0 submitted" in said
     assert "a round submits what is compiled, and all of it was. Compile what follows: amlc compile experiment.yml." in said
     learning.amlc("compile", "experiment.yml")
-    assert "a round submits" not in learning.amlc("submit", "--rounds", "1").stderr
+    assert "a round submits" not in learning.amlc("submit", "--rounds", "1").told
 
 
 def test_the_plan_says_what_is_to_be_proposed_and_what_changed(learning):
@@ -253,13 +253,13 @@ def test_the_plan_says_what_is_to_be_proposed_and_what_changed(learning):
 
 def test_a_tuner_that_has_no_more_to_propose_is_not_waited_for(project):
     project.write(searchSpace={"x": {"_type": "choice", "_value": [1, 2, 3, 4]}}, tuner=TPE, maxTrialNumber=9).compile()
-    assert "4 submitted, 4 of 4 trials done\n" in project.amlc("submit").stderr
+    assert "4 submitted, 4 of 4 trials done\n" in project.amlc("submit").told
     assert project.amlc("collect").stderr == "probe: 4 of 4 trials done\n"
     project.write(
         searchSpace={"x": {"_type": "choice", "_value": [1, 2, 3, 4, 5]}}, tuner=TPE, maxTrialNumber=9
     ).compile()
     assert "not proposed yet" in project.amlc("collect", code=4).stderr or len(project.trials) == 5
-    assert "1 submitted, 5 of 5 trials done\n" in project.amlc("submit").stderr
+    assert "1 submitted, 5 of 5 trials done\n" in project.amlc("submit").told
 
 
 def test_a_retry_that_was_cut_short_is_done_by_the_same_command_again(project):
@@ -271,7 +271,7 @@ def test_a_retry_that_was_cut_short_is_done_by_the_same_command_again(project):
             "revision": first.revision, "losses": 0}  # fmt: skip
     with project.ledger() as ledger:  # as a kill between the intent and the call leaves it
         ledger.append([Event(kind="intent", at=1.0, job=f"{first.job}-2", data=data)])
-    assert "2 submitted, 2 of 2 trials done\n" in project.amlc("submit", "--retry", "failed").stderr
+    assert "2 submitted, 2 of 2 trials done\n" in project.amlc("submit", "--retry", "failed").told
     assert len(project.starts) == 4
 
 
