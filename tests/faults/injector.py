@@ -70,10 +70,12 @@ class Finding:
 
 _BESIDE = """
 mine="$PROBE/at-work.$NNI_TRIAL_JOB_ID"
-if [ -e "$mine" ] && kill -0 "$(cat "$mine")" 2> /dev/null; then echo "$NNI_TRIAL_JOB_ID" >> "$PROBE/beside"; fi
+if [ -e "$mine" ] && grep -qzFx "PROBE=$PROBE" "/proc/$(cat "$mine")/environ" 2> /dev/null; then
+  echo "$NNI_TRIAL_JOB_ID" >> "$PROBE/beside"
+fi
 echo $$ > "$mine"
 """
-"""Shell: notes when an earlier attempt of the same trial is at work still."""
+"""Shell: notes when an earlier attempt of the same trial is at work still, and not just a process of that number."""
 
 
 def _grid(project: Project, script: str = "", count: int = 4, **keys: object) -> Project:
