@@ -325,7 +325,7 @@ def test_an_intent_without_an_answer_is_compared_before_it_is_adopted(make_azure
     azure = make_azure(mode="instant", metrics=metrics)
     azure.hold("Queued")
     project = make_project(azure, "mine").write(values=range(1))
-    fault = azure.spoil(KillAt(1, after=own, method="PUT", path="/jobs/"))
+    fault = azure.spoil(KillAt(1, after=own, whole=True, method="PUT", path="/jobs/"))
     fault.pid, wait = project.start("submit")
     assert wait().returncode == -signal.SIGKILL
     if not own:
