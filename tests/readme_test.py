@@ -190,7 +190,7 @@ def run_yaml(block, tmp_path, request):
     """It is part of an experiment on Azure ML, which takes the jobs; those of docs/ci.md ci_test looks at."""
     if block.page.stem == "ci":
         return
-    keys = {"tuner": {"name": "Random"}, **yaml.safe_load(block.text), "maxTrialNumber": 2}
+    keys = {"tuner": {"name": "Random"}, "maxTrialDuration": "1h", **yaml.safe_load(block.text), "maxTrialNumber": 2}
     folder = on_azure(tmp_path, request, **keys)
     azure = request.getfixturevalue("azure")
     assert folder.run("amlc", "validate", "experiment.yml").stderr == "experiment.yml: first is valid\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from amlc.config.rules import _variables
+from amlc.config.rules import variables
 from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.sandbox import MOST_STEPS, BoundedSandbox, LimitError
@@ -108,13 +108,13 @@ def test_what_is_printed_is_what_jinja_prints() -> None:
 
 @pytest.mark.parametrize("text", ["'a'|center(10**9) == x", "range(10**9)|list == x", "'a' * 10**9 == x"])
 def test_a_constraint_ends_at_the_limit_and_is_not_computed_for_its_names(text) -> None:
-    assert _variables(text) == {"x"}
+    assert variables(text) == {"x"}
     with pytest.raises(PlanError, match="failed for"):
         Gate([text])({"x": 1})
 
 
 def test_a_number_that_cannot_be_printed_stays_in_its_constraint() -> None:
-    assert _variables("10**20000 > x") == {"x"}
+    assert variables("10**20000 > x") == {"x"}
     assert Gate(["10**20000 > x"])({"x": 1})
 
 

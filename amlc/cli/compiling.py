@@ -127,6 +127,7 @@ def compile_(call: Invocation, /, file: Path, backend: str | None, check: bool, 
     """Compile an experiment file into job files."""
     from amlc.commands.compile import compile_ as run
     from amlc.display import building
+    from amlc.lint import warnings
 
     experiment = call.load(file, backend)
     preview = None
@@ -135,6 +136,8 @@ def compile_(call: Invocation, /, file: Path, backend: str | None, check: bool, 
     elif check:
         preview = building.changes(call.console)
     build = run(experiment, backend=backend, folders=call.folders, preview=preview)
+    for problem in warnings(experiment, leave_out=[call.folders.state, call.folders.build]):
+        call.note(problem)
     building.show(build, call.console)
     call.answer["build"] = building.as_json(build)
     return build

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from amlc import refusals
+from amlc import lint, refusals
 from amlc.config import load_experiment
 from amlc.errors import ConfigError, Problem, Severity
 from amlc.folders import Folders
@@ -45,9 +45,10 @@ def validate(
             )
             within = file.absolute().parent.resolve() if untrusted else None
             # What would stop a compile, found without writing anything.
-            refused = refusals.problems(
-                experiment, leave_out=[folders.state, folders.build], within=within
-            )
-            yield Checked(file, None if refused else experiment.name, (*found, *refused))
+            leave_out = [folders.state, folders.build]
+            refused = refusals.problems(experiment, leave_out=leave_out, within=within)
+            odd = () if refused else lint.warnings(experiment, leave_out=leave_out, within=within)
+            valid = None if refused else experiment.name
+            yield Checked(file, valid, (*found, *refused, *odd))
         except ConfigError as error:
             yield Checked(file, None, error.problems)

@@ -218,7 +218,7 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
     for index, text in enumerate(constraints):
         path = ("amlc", "constraints", index)
         try:
-            used = _variables(text)
+            used = variables(text)
         except (TemplateSyntaxError, RecursionError) as error:
             advice = "Write for example 'lr * batch_size <= 3.2'."
             why = shorten(str(getattr(error, "message", "it is nested too deep"))).rstrip(".")
@@ -232,7 +232,7 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
             )
 
 
-def _variables(expression: str) -> set[str]:
+def variables(expression: str) -> set[str]:
     """Return the names that a Jinja expression reads; raises jinja2's TemplateSyntaxError."""
     from jinja2 import TemplateSyntaxError, meta, nodes
     from jinja2.parser import Parser

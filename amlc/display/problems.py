@@ -8,8 +8,6 @@ from typing import Final, TextIO
 
 from amlc.commands.validate import Checked
 from amlc.console import Console, in_colour
-from amlc.display.excerpt import excerpt
-from amlc.display.formats import FORMATS, about_files
 from amlc.errors import Problem, Severity
 
 _COLOURS: Final = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
@@ -26,6 +24,8 @@ def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Che
             console.note(f"{one.file}: {one.valid} is valid")
         done.append(one)
     if format_ != "text":
+        from amlc.display.formats import FORMATS, about_files
+
         found: dict[Path, tuple[Problem, ...]] = {}
         for one in done:
             found[one.file] = found.get(one.file, ()) + one.problems
@@ -42,6 +42,8 @@ def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Che
 
 def lines(problem: Problem, stream: TextIO) -> Iterator[str]:
     """Yield a problem as the stream is to show it: what is wrong, and the place in its file."""
+    from amlc.display.excerpt import excerpt  # where nothing is wrong, nobody needs it
+
     coloured = in_colour(stream)
     yield _painted(problem) if coloured else str(problem)
     shown = excerpt(problem)
