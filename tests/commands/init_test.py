@@ -121,7 +121,7 @@ def test_the_examples_can_be_begun_from_their_scripts(tmp_path, name):
         ("print(1)\n", r"t\.py: never asks for parameters"),
         ("import nni\nf(nni.get_next_parameter())\n", r"t\.py: no parameter of it can be seen"),
         ("import nni\nprint 1\n", r"t\.py:2:1: not Python"),
-        ("a = '\0'\n", r"t\.py:1:1: not Python"),
+        ("a = '\0'\n", r"t\.py(:1:1)?: not Python"),  # Python 3.10 names no place
         (b"\xff\xfe", r"t\.py: not Python"),
     ],
 )
