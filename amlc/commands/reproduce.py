@@ -126,7 +126,7 @@ def _own_folders(folders: Folders, experiment: str, trial: Trial) -> Folders:
 
 def _alone(experiment: Experiment, contents: Contents, code: Path, *, name: str) -> Experiment:
     """Return the experiment of which a revision's code is all there is, and no trial but one."""
-    _bring_own_files(experiment, code)
+    own = tuple(_bring_own_files(experiment, code))
     job = experiment.job
     environment = experiment.environment
     if (contents.environment or "").startswith("azureml:"):
@@ -141,6 +141,7 @@ def _alone(experiment: Experiment, contents: Contents, code: Path, *, name: str)
         assessor=None,
         command=contents.command,
         code=code.resolve(),
+        inputs=(*experiment.inputs, *own),
         environment=environment,
         job=job,
         max_trials=1,
@@ -153,14 +154,18 @@ def _alone(experiment: Experiment, contents: Contents, code: Path, *, name: str)
     )
 
 
-def _bring_own_files(experiment: Experiment, code: Path) -> None:
-    """Put the experiment's own files among the code, where they lay; no revision has them."""
+def _bring_own_files(experiment: Experiment, code: Path) -> Iterator[Path]:
+    """Put the experiment's own files among the code, where they lay; no revision has them.
+
+    Yield where they are there.
+    """
     for path in experiment.inputs:
         if path.is_relative_to(experiment.code) and path.is_file():
             place = code / path.relative_to(experiment.code)
             if not place.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
+                yield place
 
 
 def _trial(experiment: Experiment, alone: Experiment, trial: Trial) -> Trial:

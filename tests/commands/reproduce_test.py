@@ -22,6 +22,7 @@ def again(project, name, **given):
 @pytest.fixture(autouse=True)
 def _as_in_the_projects_folder(project, monkeypatch):
     """The trials are started by this process here."""
+    project.amlc("--version")  # what forks for the others is to have none of these variables
     monkeypatch.chdir(project.root)
     for name in ("PATH", "PROBE", "STARTS"):
         monkeypatch.setenv(name, project.environ[name])
@@ -37,6 +38,7 @@ def _as_in_the_projects_folder(project, monkeypatch):
         ({"amlc": {"replicates": 2, "trialsPerJob": 2}, **TPE}, 3),
         ({"amlc": {"constraints": ["x > 0"]}}, 3),
         ({"amlc": {"budget": {"trials": 4}}}, 4),
+        ({"trialCodeDirectory": ".", "trialCommand": "sh code/trial.sh"}, 4),
     ],
 )
 def test_it_is_the_same_trial_of_every_kind_of_experiment(project, keys, trials):
