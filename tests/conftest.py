@@ -52,7 +52,7 @@ LONG = (
     "ci_test.py", "damage_test.py", "drive_test.py", "editors/", "faults/faults_test.py", "fuzz/fuzz_test.py",
     "ledger_test.py", "make_test.py", "matrix_test.py", "metamorphic_test.py", "output_test.py", "packs_test.py",
     "parallel_test.py", "pbt_example_test.py", "readme_test.py", "render/form_test.py",
-    "report/browser_test.py", "runner/ends_test.py", "runner/front_test.py", "runner_test.py", "targets/local/backend_test.py",
+    "report/browser_test.py", "starting/project_test.py", "runner/ends_test.py", "runner/front_test.py", "runner_test.py", "targets/local/backend_test.py",
     "targets/local/endings_test.py", "targets/local/faults_test.py", "targets/toy_test.py",
     "tuners/kernels_blas_test.py", "tuners/model_based_test.py", "tuners/zoo_test.py", "warm_start_test.py",
     "write_test.py",

@@ -194,3 +194,10 @@ def test_the_folder_of_the_source_is_where_it_goes(project):
     said = project.amlc("init", "--from", "sub/t.py").stderr
     assert "Next: amlc run sub/experiment.yml" in said
     assert os.listdir(project.root) == ["sub"]
+
+
+def test_a_script_is_read_and_not_run(tmp_path):
+    source = tmp_path / "t.py"
+    source.write_text(f"open('{tmp_path}/ran', 'w')\n{SCRIPT}", encoding="utf-8")
+    init(tmp_path, source)
+    assert not (tmp_path / "ran").exists()
