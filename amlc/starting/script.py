@@ -1,4 +1,8 @@
-"""Reads from a trial script which parameters it takes, without running it."""
+"""Reads from a trial script which parameters it takes, without running it.
+
+It is for a proposal that somebody looks at: rather one too many. What is certain, and nothing else,
+`amlc.script` says.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -201,3 +202,15 @@ def test_a_script_is_read_and_not_run(tmp_path):
     source.write_text(f"open('{tmp_path}/ran', 'w')\n{SCRIPT}", encoding="utf-8")
     init(tmp_path, source)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("script", ["digits/train.py", "digits-pbt/train.py"])
+def test_what_is_written_has_nothing_odd(project, script):
+    shutil.copy(ROOT / "examples" / script, project.root)
+    project.amlc("init", "--from", "train.py")
+    assert project.amlc("validate", "experiment.yml").stderr == "experiment.yml: train is valid\n"
+
+
+def test_the_example_has_nothing_odd(project):
+    project.amlc("init")
+    assert project.amlc("validate", "experiment.yml").stderr == "experiment.yml: first is valid\n"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from amlc.script import reads
 from amlc.starting.script import read_script
 
 NNI = "import nni\n"
@@ -12,28 +13,34 @@ def names(text):
     return [parameter.name for parameter in read_script(NNI + text).parameters]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "p = nni.get_next_parameter()\nf(p['lr'], p.get('x', 3), p.pop('y'))",
-        "f(nni.get_next_parameter()['lr'])\nf((p := nni.get_next_parameter())['x'], p['y'])",
-        "def main(args):\n    f(args['lr'], args['x'], args['y'])\nmain(nni.get_next_parameter())",
-        "def main(*, args):\n    f(args['lr'], args['x'], args['y'])\nmain(args=nni.get_next_parameter())",
-        "def ask():\n    return nni.get_next_parameter()\np = ask()\nf(p['lr'], p['x'], p['y'])",
-        "p = {'lr': 1, 'x': 2}\np.update(nni.get_next_parameter())\nf(p['y'])",
-        "p = {'lr': 1, 'x': 2, 'y': 3, **nni.get_next_parameter()}",
-        "p = {'lr': 1, 'x': 2, 'y': 3} | nni.get_next_parameter()\nf(p['lr'], p['x'], p['y'])",
-        "def defaults():\n    return {'lr': 1, 'x': 2, 'y': 3}\np = defaults()\np.update(nni.get_next_parameter())",
-        "def train(lr, x=1, *, y: int = 2):\n    pass\ntrain(**nni.get_next_parameter())",
-        "p: dict = nni.get_next_parameter()\nf(p['lr'])\nq = dict(p)\nf(q['x'], q['y'])",
-        OPTIONS + "p = vars(a.parse_args())\np.update(nni.get_next_parameter())",
-        OPTIONS + "args = nni.utils.merge_parameter(a.parse_args(), nni.get_next_parameter())",
-        "from nni import get_next_parameter\np = get_next_parameter()\nf(p['lr'], p['x'], p['y'])",
-    ],
-    ids=lambda text: text.splitlines()[-1][:50],
-)
+WAYS = [
+    "p = nni.get_next_parameter()\nf(p['lr'], p.get('x', 3), p.pop('y'))",
+    "f(nni.get_next_parameter()['lr'])\nf((p := nni.get_next_parameter())['x'], p['y'])",
+    "def main(args):\n    f(args['lr'], args['x'], args['y'])\nmain(nni.get_next_parameter())",
+    "def main(*, args):\n    f(args['lr'], args['x'], args['y'])\nmain(args=nni.get_next_parameter())",
+    "def ask():\n    return nni.get_next_parameter()\np = ask()\nf(p['lr'], p['x'], p['y'])",
+    "p = {'lr': 1, 'x': 2}\np.update(nni.get_next_parameter())\nf(p['y'])",
+    "p = {'lr': 1, 'x': 2, 'y': 3, **nni.get_next_parameter()}",
+    "p = {'lr': 1, 'x': 2, 'y': 3} | nni.get_next_parameter()\nf(p['lr'], p['x'], p['y'])",
+    "def defaults():\n    return {'lr': 1, 'x': 2, 'y': 3}\np = defaults()\np.update(nni.get_next_parameter())",
+    "def train(lr, x=1, *, y: int = 2):\n    pass\ntrain(**nni.get_next_parameter())",
+    "p: dict = nni.get_next_parameter()\nf(p['lr'])\nq = dict(p)\nf(q['x'], q['y'])",
+    OPTIONS + "p = vars(a.parse_args())\np.update(nni.get_next_parameter())",
+    OPTIONS + "args = nni.utils.merge_parameter(a.parse_args(), nni.get_next_parameter())",
+    "from nni import get_next_parameter\np = get_next_parameter()\nf(p['lr'], p['x'], p['y'])",
+]
+each_way = pytest.mark.parametrize("text", WAYS, ids=lambda text: text.splitlines()[-1][:50])
+
+
+@each_way
 def test_parameters_are_found_however_they_are_read(text):
     assert sorted(names(text)) == ["lr", "x", "y"]
+
+
+@each_way
+def test_what_is_read_for_certain_is_found_too(text):
+    certain = reads(NNI + text)
+    assert certain is None or certain.needed.keys() <= set(names(text))
 
 
 def test_what_is_read_of_something_else_is_no_parameter():
