@@ -197,13 +197,17 @@ def _longer(curves: Mapping[str, Curve], event: Event) -> Mapping[str, Curve]:
 
 
 def _with(attempt: Attempt, **changes: Any) -> Attempt:
-    """Do what `dataclasses.replace` does in less than half the time.
+    """Do what `dataclasses.replace` does in a quarter of the time.
 
     Each trial has several events.
     """
-    result = object.__new__(Attempt)
-    for name in Attempt.__slots__:
-        object.__setattr__(
-            result, name, changes[name] if name in changes else getattr(attempt, name)
-        )
+    result: Attempt = _new(Attempt)
+    for name, get, put in _FIELDS:
+        put(result, changes[name] if name in changes else get(attempt))
     return result
+
+
+_new = object.__new__
+_FIELDS = [
+    (name, vars(Attempt)[name].__get__, vars(Attempt)[name].__set__) for name in Attempt.__slots__
+]

@@ -365,6 +365,9 @@ def _replace_metrics(connection: sqlite3.Connection, job: str, metrics: Iterable
     )
 
 
+_parse = json.JSONDecoder().decode  # of as many rows as there are events
+
+
 def _sum_of(row: Sequence[Any]) -> int:
     """Return the checksum of a row: of its columns, each as text."""
     return crc32("\0".join(map(str, row)).encode("utf-8", "replace"))
@@ -374,7 +377,7 @@ def _event(row: tuple[Any, ...]) -> Event:
     number, at, kind, job, data, total = row
     if total is not None and crc32(f"{at}\0{kind}\0{job}\0{data}".encode()) != total:
         raise ValueError(number)
-    event = Event(kind=_KINDS.get(kind, kind), at=at, job=job, data=json.loads(data), number=number)
+    event = Event(kind=_KINDS.get(kind, kind), at=at, job=job, data=_parse(data), number=number)
     if total is None and not is_sound(event):
         raise ValueError(number)
     return event

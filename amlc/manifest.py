@@ -28,6 +28,7 @@ _OPEN = '"jobs": ['
 _CLOSE = "],"
 _COUNTS = re.compile(rb'"counts": \{"jobs": (\d{1,18}), "trials": (\d{1,18}), ')
 _SUM_OF_LINE = re.compile(rb',"sum":"([0-9a-f]{8})"\}\n')
+_parse = json.JSONDecoder().decode  # of as many lines as there are jobs
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price")
 _OF_COST = ("trial_seconds", "nodes", "budget_trials", "budget_node_hours")
@@ -171,7 +172,7 @@ class Manifest:
         """
         for number, line in self._lines():
             try:
-                entry = None if number is None else _entry(json.loads(_whole_line(line)))
+                entry = None if number is None else _entry(_parse(_whole_line(line).decode()))
             except (ValueError, KeyError, TypeError, RecursionError):
                 entry = None
             if entry is not None:

@@ -91,7 +91,7 @@ class Invocation:
 
     def complain(self, error: AmlcError) -> None:
         """Say what an error of the user's files is about, or keep it for the report."""
-        from amlc.display.outcome import nowhere
+        from amlc.display.formats import nowhere
         from amlc.errors import ConfigError
 
         if isinstance(error, ConfigError):

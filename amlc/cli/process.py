@@ -83,10 +83,8 @@ def _list(err: ConfigError) -> int:
 
     for problem in err.problems:
         head, *shown = lines(problem, sys.stderr)
-        if len(err.problems) == 1:
-            _complain(head, err.exit_code)
-        else:
-            say(head)
+        # Several are a list, each with its own position.
+        say(f"{_mark()}{head}" if len(err.problems) == 1 else head)
         for line in shown:
             say(line)
     return err.exit_code
@@ -127,10 +125,14 @@ def _interrupted(call: Invocation) -> str:
 def _complain(text: str, code: int) -> int:
     text = "\n".join(map(printable, text.split("\n")))  # a terminal obeys what a file may hold
     if "\n" not in text:  # else it is a list of problems, each with its own position
-        red = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-        text = f"\x1b[31merror:\x1b[0m {text}" if red else f"error: {text}"
+        text = f"{_mark()}{text}"
     say(text)
     return code
+
+
+def _mark() -> str:
+    red = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    return "\x1b[31merror:\x1b[0m " if red else "error: "
 
 
 def _open_missing_streams() -> None:

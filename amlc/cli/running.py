@@ -111,8 +111,8 @@ def _plan(
     output: Path | None = None,
 ) -> Any:
     from amlc.commands.plan import plan as run
-    from amlc.display import outcome
     from amlc.display import plan as display
+    from amlc.display.formats import nowhere
 
     manifest = call.manifest(experiment)
     seal = output is not None
@@ -123,7 +123,7 @@ def _plan(
     elif call.format in ("text", "github", "azure"):
         display.show(found, call.console, call.folders)
     for text in found.expense.exceeded:
-        call.found.append(outcome.nowhere(call.about, "E-budget", text))
+        call.found.append(nowhere(call.about, "E-budget", text))
     if output is not None:
         from amlc import files
 

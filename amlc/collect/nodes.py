@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amlc import files
 from amlc.manifest import Manifest
-from amlc.render.scalars import from_yaml
 from amlc.targets import target
 
 
@@ -13,6 +12,8 @@ def nodes(manifest: Manifest) -> int:
     first = next(manifest.entries(), None)
     if first is None or target(manifest.header.backend).RUNS_ANY:
         return 1
+    from amlc.render.scalars import from_yaml  # here: it brings YAML, and jobs may run right here
+
     text = files.read_or_none(manifest.folder / first.file)
     resources = (from_yaml(text) if text else {}).get("resources") or {}
     count = resources.get("instance_count")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from amlc.backends import Backend
 from amlc.collect.results import Results
 from amlc.commands.trials import chosen
-from amlc.drive import Limits
 from amlc.errors import UsageError
 from amlc.manifest import Manifest
 from amlc.model import Status
 from amlc.reconcile import Policy, is_retried
 from amlc.targets import PARALLEL
+
+if TYPE_CHECKING:
+    from amlc.drive import Limits
 
 RETRYABLE = ("failed", "unfinished", "canceled", "early_stopped", "missing", "changed")
 
@@ -72,6 +75,8 @@ def policy(results: Results, options: Options) -> Policy:
 
 def limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
     """Return what bounds a run on that back end."""
+    from amlc.drive import Limits  # here: a plan needs none, and has to be quick
+
     header = manifest.header
     concurrency = header.concurrency
     if backend.slots is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from amlc.attempts import Attempt
 from amlc.collect.nodes import nodes
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
@@ -17,7 +17,7 @@ from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.canary import covered
 from amlc.commands.options import Options, policy
 from amlc.commands.seal import Seal, sealed
-from amlc.errors import UsageError
+from amlc.errors import DamageWarning, UsageError
 from amlc.events import EventKind
 from amlc.folders import Folders
 from amlc.ledger import Ledger, check_not_lost, read_ledger
@@ -149,8 +149,10 @@ def plan(
         for entry, found in results.jobs():
             rows = tuple(tally.counted(found))
             last = {row.trial.id: row.attempt for row in rows if row.attempt is not None}
-            seen.take(decide(entry, last, allowed), last, rows)
+            seen.take(decide(entry, last, allowed), rows)
         end = tally.verdict
+        for text in results.damage:
+            warnings.warn(text, DamageWarning, stacklevel=2)
         made_of = _made_of(ledger)
         chosen = covered(results, allowed) if options.canary else None
         mark = sealed(manifest, ledger, options, seen.submissions) if seal else None
@@ -205,7 +207,7 @@ class _Seen:
         self._backend = backend
         self._keep = keep
 
-    def take(self, action: Action | None, last: Mapping[str, Attempt], rows: Sequence[Row]) -> None:
+    def take(self, action: Action | None, rows: Sequence[Row]) -> None:
         """Count what is to be done about a job, and how its trials stand."""
         due: Collection[str] = ()
         if action is not None:
@@ -213,8 +215,9 @@ class _Seen:
             due = {trial.id for trial in action.trials}
             if self._keep:
                 self.submissions.append(action)
-        for trial, attempt in last.items():
-            if attempt.status(trial).ended and attempt.revision != self._revision:
+        for row in rows:
+            attempt = row.attempt
+            if attempt is not None and attempt.revision != self._revision and row.status.ended:
                 self.revisions[attempt.revision] += 1
         self.states.update(self._states(rows, due))
 

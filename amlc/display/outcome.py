@@ -10,8 +10,8 @@ from amlc.backends import Check
 from amlc.collect.rows import Row
 from amlc.commands.observe import up_to_date
 from amlc.commands.steps import Run
-from amlc.display.formats import Case
-from amlc.errors import Position, Problem, Severity
+from amlc.display.formats import Case, nowhere
+from amlc.errors import Problem, Severity
 from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
@@ -78,8 +78,3 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "to_propose": end.to_propose,
         "complete": end.complete,
     }
-
-
-def nowhere(about: Path, code: str, text: str, *, severity: Severity = Severity.ERROR) -> Problem:
-    """Return a problem that stands in no line of a file."""
-    return Problem(position=Position(about, 0, 0), code=code, message=text, severity=severity)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from amlc.commands.against import Against
 from amlc.commands.plan import Due, Expense, Plan, State
 from amlc.console import Console
 from amlc.display.advice import about_failures
 from amlc.folders import Folders
 from amlc.model import Parameters
 from amlc.reconcile import Reason
+
+if TYPE_CHECKING:  # which compiles, and takes longer to import than a plan to make
+    from amlc.commands.against import Against
 
 _MOST_CHANGES: Final = 5
 _MOST_ROWS: Final = 20

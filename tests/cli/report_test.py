@@ -196,3 +196,12 @@ def test_a_plan_is_a_comment_for_a_pull_request(project, cli):
     assert "neither a file nor a compiled experiment" in err
     _, _, err = cli("plan", "--against", "HEAD", "-o", "x", code=2)
     assert "makes no plan that could be sealed" in err
+
+
+def test_on_a_terminal_colours_are_colours(project, cli, monkeypatch):
+    (project.root / "experiment.yml").write_text("trialCommand: x\ntrialCommand: y\n")
+    monkeypatch.setattr("amlc.display.problems.in_colour", lambda _: True)
+    for command in ("validate", "compile"):
+        _, _, err = cli(command, "experiment.yml", code=1)
+        assert "\\x1b" not in err
+        assert "experiment.yml:2:1" in err

@@ -119,3 +119,23 @@ def test_a_file_that_changed_is_read_anew(tmp_path):
     assert shown(tmp_path, "a: 1\n", 1, 1) == ("a: 1", "")
     os.remove(tmp_path / "a.yml")
     assert shown(tmp_path, "b: 22\n", 1, 1) == ("b: 22", "")
+
+
+INVALID = Path(__file__).parents[1] / "invalid"
+
+
+@pytest.mark.parametrize("case", sorted(INVALID.glob("*.yml")), ids=lambda case: case.stem)
+def test_every_recorded_problem_has_its_place_or_none(case, monkeypatch):
+    monkeypatch.chdir(INVALID)
+    try:
+        _, problems = load_experiment(Path(case.name), environ={})
+    except ConfigError as error:
+        problems = error.problems
+    for problem in problems:
+        found = excerpt(problem)
+        if found is not None:
+            line, before = found
+            assert line.isprintable()
+            assert before.strip() == ""
+            assert len(line) <= 78
+            assert len(before) <= 80
