@@ -192,6 +192,7 @@ def run_yaml(block, tmp_path, request):
         return
     keys = {"tuner": {"name": "Random"}, "maxTrialDuration": "1h", **yaml.safe_load(block.text), "maxTrialNumber": 2}
     folder = on_azure(tmp_path, request, **keys)
+    (folder.root / "train.py").touch()  # which the command names
     azure = request.getfixturevalue("azure")
     assert folder.run("amlc", "validate", "experiment.yml").stderr == "experiment.yml: first is valid\n"
     folder.run("amlc", "compile", "experiment.yml")
@@ -358,7 +359,7 @@ def test_nothing_says_to_install_the_package_of_another_project_by_our_name():
     files = [*(ROOT / name for name in OURS), *(ROOT / "docs").rglob("*.*"), *(ROOT / "examples").rglob("*.*")]
     files += [path for path in (ROOT / "amlc").rglob("*") if path.suffix in (".py", ".j2", ".json", ".html")]
     wrong = re.compile(r"\bamlc\[[a-z]|(?:pipx?|uvx?)( tool| pip)? (?:install|run|add)[^|;&`\n]*?[ \t]'?\"?amlc(?![\w-])")
-    texts = {path: path.read_text(encoding="utf-8") for path in files if path.is_file()}
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.is_file() and path.suffix not in (".pyc", ".png")}
     assert len(texts) > 100
     assert [str(path) for path, text in texts.items() if wrong.search(text)] == []
     assert wrong.search("pip install amlc")
