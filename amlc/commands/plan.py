@@ -156,8 +156,6 @@ def plan(
         made_of = _made_of(ledger)
         chosen = covered(results, allowed) if options.canary else None
         mark = sealed(manifest, ledger, options, seen.submissions) if seal else None
-        for text in results.damage:
-            warnings.warn(text, DamageWarning, stacklevel=2)
     older = []
     for revision, count in seen.revisions.items():
         older.append(Older(revision, count, _changes(made_of.get(revision), manifest)))
