@@ -33,7 +33,7 @@ LAYERS = {
     "leader": 4, "kept": 3, "mirror": 4, "backlog": 4, "outbox": 4, "salvage": 4,
     "warm_start": 4, "elsewhere": 4, "collect": 4, "nni_export": 4, "replicates": 4, "report": 4, "starting": 4,
     "commands": 5,
-    "console": 6, "display": 6, "exit_codes": 6, "api": 6,
+    "console": 6, "display": 6, "exit_codes": 6, "api": 6, "serve": 6,
     "cli": 7, "__init__": 7, "__main__": 7,
 }  # fmt: skip
 # Each module is imported by name by a test of its own room: tests/ mirrors amlc/. What has no such test has a reason.

@@ -2,6 +2,7 @@
 
 `compiling`: from an experiment file to job files. `running`: what has jobs run, or not. `watching`:
 how they stand. `results`: what came out. `records`: what is on record, from and for elsewhere.
+`reproducing`: what a row was made by, and that row again.
 
 `command` says what a command is, `options` has those that several share, `invocation` what one call
 knows. `process` runs a command, prints errors and exits.

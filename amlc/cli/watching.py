@@ -1,4 +1,4 @@
-"""`list`, `status`, `summary`, `logs` and `open`: how experiments and their trials stand."""
+"""`list`, `status`, `summary`, `logs`, `open`, `serve`: how experiments and their trials stand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
-from amlc.cli.options import EXPERIMENT, NAMED, TRIAL, flag, format_
+from amlc.cli.options import EXPERIMENT, NAMED, TRIAL, flag, format_, option
 from amlc.errors import UsageError
 
 
@@ -86,3 +86,31 @@ def open_(call: Invocation, /, trial: str, experiment: str | None) -> None:
     from amlc.commands.logs import page
 
     call.console.write(page(call.manifest(experiment), trial, folders=call.folders))
+
+
+@command(
+    option(
+        "--port",
+        type=click.IntRange(0, 65_535),
+        default=0,
+        show_default=True,
+        help="Where to listen; 0 takes a port that is free.",
+    ),
+)
+def serve(call: Invocation, /, port: int) -> None:
+    """Show the reports of this folder's experiments in a browser, always up to date, and the logs
+    of trials. Prints the address, and goes on until ^C.
+    """
+    from amlc.serve.server import ADDRESS, Server
+
+    try:
+        server = Server(call.folders, port=port)
+    except OSError as err:
+        raise UsageError(
+            f"--port {port}: {ADDRESS} cannot be listened on there: {err.strerror}. Give another "
+            "port, or none."
+        ) from err
+    call.console.write(server.address)
+    call.console.out.flush()  # for who waits for it in a pipe
+    call.console.note("Whoever has this address can read the results here. ^C ends it.")
+    server.run()

@@ -17,13 +17,20 @@ from amlc.manifest import Manifest
 
 def log(manifest: Manifest, trial: str, *, follow: bool, folders: Folders) -> Iterator[bytes]:
     """Yield the log of the trial's last attempt; with `follow`, until the job ends."""
+    _, attempt = logged(manifest, trial, folders=folders)
+    yield from backend_named(attempt.backend, manifest, folders).log(attempt.job, follow=follow)
+
+
+def logged(manifest: Manifest, trial: str, *, folders: Folders) -> tuple[str, Attempt]:
+    """Return a trial's id and its last attempt, whose job has a log.
+
+    Raises UsageError when there is none.
+    """
     row = _row(manifest, trial, folders)
     if row.attempt is None:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so there is no log.")
     _check_is_ours(row.attempt, row)
-    yield from backend_named(row.attempt.backend, manifest, folders).log(
-        row.attempt.job, follow=follow
-    )
+    return row.trial.id, row.attempt
 
 
 def page(manifest: Manifest, trial: str, *, folders: Folders) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -37,10 +37,14 @@ _SECONDS = {"d": 86_400, "h": 3600, "min": 60}
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What a page shows of an experiment at one moment. data: what its script is given."""
+    """What a page shows of an experiment at one moment.
+
+    data: what its script is given. damage: what could not be read, in a sentence each.
+    """
 
     overview: Overview
     data: Mapping[str, Any]
+    damage: tuple[str, ...] = ()
 
 
 def report_page(results: Results, ledger: Ledger, experiment: Experiment | None = None) -> bytes:
@@ -59,20 +63,35 @@ def drawn(results: Results, ledger: Ledger) -> Drawn:
     curves = read_curves(ledger, chosen(overview, overview.sample, attempted, MOST_CURVES))
     learnt = evenly(overview.scored.rows, _MOST_LEARNT)
     found = importances(learnt, overview.varying, overview.metrics, maximize=overview.maximize)
-    return Drawn(overview, payload(overview, curves, found))
+    damage = (*ledger.damage, *results.damage)
+    return Drawn(overview, payload(overview, curves, found), damage)
 
 
-def whole_page(found: Drawn, experiment: Experiment | None, *, start: str) -> bytes:
-    """Return the page as HTML in UTF-8. start: the script's last words, which begin it all."""
+def whole_page(
+    found: Drawn,
+    experiment: Experiment | None,
+    *,
+    start: str,
+    more: Sequence[str] = (),
+    home: str = "",
+    connect: str = "'none'",
+) -> bytes:
+    """Return the page as HTML in UTF-8.
+
+    start: the script's last words, which begin it all. more: scripts of `web/` beyond SCRIPTS.
+    home: where all experiments are listed, "" for nowhere. connect: where the page may ask for
+    news.
+    """
     overview = found.overview
-    script = f'"use strict";\n(() => {{\n{_scripts()}\n{start}\n}})();'
-    parts = _template("page.html.j2").generate(
-        **_summary(overview),
+    script = f'"use strict";\n(() => {{\n{scripts(*SCRIPTS, *more)}\n{start}\n}})();'
+    parts = template("page.html.j2").generate(
+        **_summary(found),
+        home=home,
         note=left_out(overview),
         revisions=tuple(_revisions(overview)),
         settings=settings_of(experiment) if experiment is not None else None,
-        policy=policy(_library(), script, style=_style()),
-        style=Markup(_style()),  # noqa: S704 - our own style
+        policy=policy(_library(), script, style=style(), connect=connect),
+        style=Markup(style()),  # noqa: S704 - our own style
         data=Markup(as_json(found.data)),  # noqa: S704 - as_json leaves no character that could end the element
         library=Markup(_library()),  # noqa: S704 - a library's own script
         script=Markup(script),  # noqa: S704 - our own script
@@ -86,9 +105,9 @@ def whole_page(found: Drawn, experiment: Experiment | None, *, start: str) -> by
     return page.getvalue()
 
 
-def summary(overview: Overview) -> str:
+def summary(found: Drawn) -> str:
     """Return the part of the page above its charts as HTML."""
-    return _template("summary.html.j2").render(**_summary(overview))
+    return template("summary.html.j2").render(**_summary(found))
 
 
 def policy(*scripts: str, style: str, connect: str = "'none'") -> str:
@@ -107,9 +126,10 @@ def _digest(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _summary(overview: Overview) -> dict[str, Any]:
-    best = overview.best
+def _summary(found: Drawn) -> dict[str, Any]:
+    overview, best = found.overview, found.overview.best
     return {
+        "damage": found.damage,
         "overview": overview,
         "bar": tuple(_bar(overview)),
         "facts": tuple(_facts(overview)),
@@ -173,18 +193,21 @@ def _library() -> str:
 
 
 @cache
-def _scripts() -> str:
-    files = (_FOLDER / "web" / f"{name}.js" for name in SCRIPTS)
+def scripts(*names: str) -> str:
+    """Return scripts of `web/`, one after the other."""
+    files = (_FOLDER / "web" / f"{name}.js" for name in names)
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 @cache
-def _style() -> str:
+def style() -> str:
+    """Return the style of every page."""
     return (_FOLDER / "web" / "page.css").read_text(encoding="utf-8")
 
 
 @cache
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a template of `web/`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER / "web"),
         autoescape=True,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import zipfile
 from base64 import b64encode
 from contextlib import closing
 from dataclasses import replace
@@ -97,3 +98,14 @@ def test_no_script_of_the_page_compiles_code_from_text(tmp_path):
     assert not [words for words in ("eval(", "Function(", "setTimeout('", 'setTimeout("') if words in html]
     own = [(VENDOR.parent / "web" / f"{name}.js").read_text(encoding="utf-8") for name in page.SCRIPTS]
     assert not [script for script in own if "innerHTML" in script]
+
+
+def test_a_wheel_has_all_that_the_page_is_made_of(tmp_path):
+    from hatchling.builders.wheel import WheelBuilder
+
+    root = Path(__file__).parents[2]
+    with zipfile.ZipFile(next(iter(WheelBuilder(str(root)).build(directory=str(tmp_path))))) as wheel:
+        names = set(wheel.namelist())
+    wanted = {path.relative_to(root).as_posix() for room in ("vendor", "web") for path in (VENDOR.parent / room).iterdir()}
+    assert wanted <= names
+    assert any(name.endswith("licenses/amlc/report/vendor/LICENSE") for name in names)

@@ -334,7 +334,7 @@ function contour(view, drawn, across, up) {
   };
 }
 
-function importanceChart(view, colours) {
+function importanceChart(view, colours, width) {
   const found = view.importance();
   if (!found) {
     return { note: `There is no estimate for ${shortText(view.metric.name, 40)}: it takes ten trials with different results, and a parameter that varies.` };
@@ -346,9 +346,9 @@ function importanceChart(view, colours) {
     height: 60 + 28 * shown.length,
     option: {
       ...base(colours, (item) => [`${item.name}: ${(item.value * 100).toFixed(1)} %`]),
-      grid: { left: 150, right: 56, top: 8, bottom: 40 },
+      grid: { left: width < NARROW ? 110 : 170, right: 56, top: 8, bottom: 40 },
       xAxis: lineAxis(colours, { min: 0, axisLabel: { color: colours.soft, formatter: (value) => `${Math.round(value * 100)} %` } }),
-      yAxis: { type: "category", data: shown.map(([name]) => shortText(name, 20)), axisLabel: { color: colours.text }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } } },
+      yAxis: { type: "category", data: shown.map(([name]) => shortText(name, width < NARROW ? 14 : 24)), axisLabel: { color: colours.text }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } } },
       series: [{ type: "bar", data: shown.map(([, share]) => share), barMaxWidth: 18, itemStyle: { color: colours.plain }, label: { show: true, position: "right", color: colours.text, formatter: (item) => `${(item.value * 100).toFixed(0)} %` } }],
     },
   };

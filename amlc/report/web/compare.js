@@ -135,7 +135,7 @@ class Compare {
     }
     const found = cell("td", "");
     const link = document.createElement("a");
-    link.href = view.data.live.log + sequence;
+    link.href = `${view.data.live.log}${sequence}/`;
     link.textContent = "follow the log";
     link.target = "_blank";
     link.rel = "noreferrer";

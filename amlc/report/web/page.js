@@ -77,17 +77,28 @@ function start(data) {
       compare.update(view);
       return;
     }
-    const focused = keepFocus && document.activeElement?.dataset?.trial;
+    const focused = keepFocus ? inTable(document.activeElement) : null;
     view.refresh();
     drawn.filter((chart) => chart.key !== but).forEach((chart) => chart.stale(view));
     table.update(view);
     compare.update(view);
     if (focused) {
-      document.querySelector(`#table input[data-trial="${focused}"]`)?.focus({ preventScroll: true });
+      document.querySelector(focused)?.focus({ preventScroll: true });
     }
     showCount();
     showChips();
     byId("curve-options").hidden = view.data.curves.metrics.length < 2;
+  }
+
+  // How what has the keyboard in a table is found again after that is made anew.
+  function inTable(element) {
+    const table = element?.closest?.("#table, #compare");
+    if (!table) {
+      return null;
+    }
+    const { trial, key, copy: copied } = element.dataset;
+    const what = [trial && `[data-trial="${trial}"]`, key && `[data-key="${CSS.escape(key)}"]`, copied !== undefined && `[data-copy="${copied}"]`].filter(Boolean).join("");
+    return `#${table.id} ${element.tagName}${what || `[href="${element.getAttribute("href")}"]`}`;
   }
 
   function showCount() {
@@ -238,11 +249,18 @@ function start(data) {
     }
   }, { rootMargin: "400px" });
 
+  // What the lists of choices are made of: only when that changes are they made anew, under the reader's hands.
+  let choices = "";
+
   function update(fresh) {
     data = fresh;
     const scrolled = view && [window.scrollX, window.scrollY];
     view = new View(fresh, state);
-    fill();
+    const found = JSON.stringify([view.trials.columns.map((column) => column.key), view.numericMetrics.map((column) => column.key), view.varying.map((column) => column.key), fresh.curves.metrics]);
+    if (found !== choices) {
+      choices = found;
+      fill();
+    }
     redraw({ keepFocus: true });
     if (scrolled) {
       window.scrollTo(...scrolled);

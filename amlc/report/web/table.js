@@ -32,7 +32,9 @@ class Table {
 
   columns() {
     const { state, trials } = this.view;
-    return trials.columns.filter((column) => !HIDDEN.has(column.key) && !state.hidden.has(column.key));
+    const first = ["#", "status"].map((key) => trials.column(key));
+    const rest = trials.columns.filter((column) => !column.group && !first.includes(column));
+    return [...first, ...trials.metrics, ...trials.parameters, ...rest].filter((column) => !HIDDEN.has(column.key) && !state.hidden.has(column.key));
   }
 
   update(view) {
