@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from amlc.collect.verdict import Verdict, verdict
+from amlc.collect.verdict import Verdict
 from amlc.commands.observe import up_to_date
 from amlc.errors import AmlcError
 from amlc.folders import Folders
@@ -25,8 +25,7 @@ class Report:
 def report(manifest: Manifest, *, folders: Folders) -> Report:
     """Return the report of an experiment, complete or not."""
     with up_to_date(manifest, folders) as results:
-        page = report_page(results, results.ledger, experiment_of(manifest))
-        return Report(page, verdict(results))
+        return Report(*report_page(results, results.ledger, experiment_of(manifest)))
 
 
 def experiment_of(manifest: Manifest) -> Experiment | None:

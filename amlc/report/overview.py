@@ -17,7 +17,7 @@ from amlc import replicates
 from amlc.collect.causes import Cause, Causes
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
-from amlc.collect.verdict import Tally
+from amlc.collect.verdict import Tally, Verdict
 from amlc.model import Status
 from amlc.numbers import number
 from amlc.report.sample import Sampler, Steps
@@ -114,7 +114,7 @@ class Overview:
     """
 
     experiment: str
-    verdict: str
+    verdict: Verdict
     revision: str
     backend: str
     maximize: bool
@@ -160,7 +160,7 @@ def read_overview(results: Results) -> Overview:
     names = reading.names
     return Overview(
         experiment=header.experiment,
-        verdict=str(end),
+        verdict=end,
         revision=header.revision[:6],
         backend=header.backend,
         maximize=reading.maximize,

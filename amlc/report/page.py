@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from amlc import __version__
 from amlc.collect.results import Results
+from amlc.collect.verdict import Verdict
 from amlc.ledger import Ledger
 from amlc.model import Experiment, Status
 from amlc.report.columns import as_json
@@ -47,13 +48,18 @@ class Drawn:
     damage: tuple[str, ...] = ()
 
 
-def report_page(results: Results, ledger: Ledger, experiment: Experiment | None = None) -> bytes:
-    """Return the report as HTML in UTF-8; the same ledger gives the same bytes.
+def report_page(
+    results: Results, ledger: Ledger, experiment: Experiment | None = None
+) -> tuple[bytes, Verdict]:
+    """Return the report as HTML in UTF-8, and how complete it is.
+
+    The same ledger gives the same bytes.
 
     Its size is bounded, whatever the number of trials: what is left out is said on the page.
     experiment: what its file says, None where that cannot be read.
     """
-    return whole_page(drawn(results, ledger), experiment, start=_START)
+    found = drawn(results, ledger)
+    return whole_page(found, experiment, start=_START), found.overview.verdict
 
 
 def drawn(results: Results, ledger: Ledger) -> Drawn:
