@@ -64,14 +64,14 @@ def is_at_work(project, run):
 
 
 def test_without_an_end_it_runs_until_the_time_is_over(learning):
-    project = learning({"name": "Random"}, trials=None, concurrency=2, maxExperimentDuration="2s")
+    project = learning({"name": "Random"}, trials=None, concurrency=2, maxExperimentDuration="5s")
     found = project.amlc("compile", "experiment.yml")
     assert "2 trials in 2 jobs" in found.stderr
     assert "W-endless" not in found.stderr
     run = project.amlc("run", "experiment.yml")
-    assert "stopped: maxExperimentDuration (2 s) is over" in run.stderr
+    assert "stopped: maxExperimentDuration (5 s) is over" in run.stderr
     drawn = proposals(project)
-    assert len(drawn) > 3
+    assert len(drawn) > 2  # more than are compiled at once
     project.write(PARABOLA, searchSpace=SPACE, tuner={"name": "Random"}, maxTrialNumber=len(drawn) + 1)
     assert "1 submitted" in project.amlc("run", "experiment.yml").stderr
     assert proposals(project)[:-1] == drawn

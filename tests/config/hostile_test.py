@@ -107,7 +107,7 @@ def test_a_template_that_is_a_link_out_is_not_rendered(folder) -> None:
 
 def test_nothing_of_the_environment_is_taken(folder) -> None:
     service = {"platform": "aml", "computeTarget": "${TOP_SECRET}[[", "dockerImage": "$[[${TOP_SECRET}"}
-    assert messages(trainingService=service) == []
+    assert messages(trainingService=service, maxTrialDuration="1h") == []
     assert "[E-expression]" in "".join(messages(trainingService=service, untrusted=False))
 
 
