@@ -19,7 +19,7 @@ from tests.quality.run import FULL, FULL_EFFORT, LENGTHS, QUICK, Effort, learner
 
 CHOSEN = [Path(__file__).parent / "quality" / name for name in ("startup.md", "constants.md", "failing.md")]
 EXPLAINED = """\
-Medians of the best value over the seeds; smaller is better. Tuners have NNI's default arguments. With noise, what
+Medians of the best value over the seeds; smaller is better. Tuners have amlc's default arguments. With noise, what
 counts is the true value of the trial that looked best. Three problems are tables of real trainings, of which a trial
 gets the nearest entry. Optuna's own loop is `study.ask` and `tell` with its default sampler. Hyperband and BOHB repeat
 trials with other budgets, and these functions ignore TRIAL_BUDGET: what the two gain by cheap trials does not show, and
