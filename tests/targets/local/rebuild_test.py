@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import sqlite3
 
 import pytest
 
@@ -135,21 +134,6 @@ def test_without_a_build_folder_it_says_what_to_do(project) -> None:
         "error: 'probe' is not compiled, and run folders say nothing without that. "
         "Compile it first: amlc compile FILE, if need be with a damaged ledger.db moved away.\n"
     )
-
-
-def test_without_a_build_folder_and_with_a_damaged_ledger_what_it_says_leads_out(project) -> None:
-    project.write(values=range(2)).compile().amlc("submit")
-    before = rows(project)
-    shutil.rmtree(project.folders.build)
-    ledger = project.folders.ledger("probe")
-    with sqlite3.connect(ledger) as connection:
-        connection.execute("UPDATE events SET sum = 1 WHERE number = 2")
-    project.amlc("compile", "experiment.yml", code=2)
-    ledger.rename(ledger.with_name("aside.db"))
-    project.amlc("compile", "experiment.yml")
-    project.amlc("refresh")
-    assert rows(project) == before
-    assert "0 submitted" in project.amlc("submit").stderr
 
 
 def test_attempts_are_in_order_where_the_clock_was_set_back() -> None:
