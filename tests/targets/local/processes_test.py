@@ -37,7 +37,7 @@ def test_a_mark_ends_what_has_it_and_nothing_else(start):
 
 
 def test_a_session_ends_without_a_mark(start):
-    ours, other = start(OURS, "env -i sleep 600 & wait"), start(OTHER)
+    ours, other = start(OURS, "env -i sleep 600 & while :; do sleep 600; done"), start(OTHER)
     processes.end(None, session=ours.pid)
     assert ours.wait(60) in ENDED
     assert other.poll() is None
