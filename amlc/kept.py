@@ -44,15 +44,20 @@ class KeptCode:
         content = files.read_or_none(self._path(mark))
         return None if content is None or _mark_of(content) != self._path(mark).name else content
 
+    def needed(self, name: str, mark: str) -> bytes:
+        """Return the content of a revision's file. Raises UsageError when it is not kept."""
+        content = self.content(mark)
+        if content is None:
+            raise UsageError(
+                f"{name} of this revision is not kept in {self.folder}: it was run by an older "
+                "amlc, elsewhere, or amlc gc removed it."
+            )
+        return content
+
     def check_out(self, marks: Mapping[str, str], folder: Path) -> None:
         """Write the files of a revision into `folder`. Raises UsageError when one is not kept."""
         for name, mark in marks.items():
-            content = self.content(mark)
-            if content is None:
-                raise UsageError(
-                    f"{name} of this revision is not kept in {self.folder}: it was run by an older "
-                    "amlc, elsewhere, or amlc gc removed it."
-                )
+            content = self.needed(name, mark)
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             files.replace(path, content, mode=0o755 if mark.endswith("+x") else 0o644)

@@ -28,7 +28,7 @@ def code(
     """Show the code that a trial was run with: its files, command and environment. TRIAL is its
     number, or the start of its id.
     """
-    from amlc.commands.code import changes, revision_named
+    from amlc.commands.code import changes, other_changes, revision_named
     from amlc.revision import contents_text
 
     manifest = call.manifest(experiment)
@@ -42,6 +42,8 @@ def code(
         )
     elif diff:
         call.console.binary.writelines(line.encode() for line in changes(revision, manifest))
+        for text in other_changes(revision, manifest):
+            call.console.note(text)
     else:
         call.console.binary.write(contents_text(revision.contents).encode())
 
@@ -94,6 +96,10 @@ def gc(call: Invocation, /, experiment: str | None) -> None:
     from amlc.commands.code import gc as run
 
     done = run(call.manifest(experiment), folders=call.folders)
+    if not done.is_known:
+        call.console.warn(
+            "all code is kept: of some rows it is not on record which code they were made by."
+        )
     call.console.note(
         f"removed {done.files} files of code with {done.size:,} bytes, "
         f"{done.reproductions} reproductions"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from amlc.attempts import by_trial, fold
@@ -18,9 +18,9 @@ from amlc.events import EventKind
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.kept import KeptCode
-from amlc.ledger import Ledger, read_ledger
+from amlc.ledger import Ledger, check_not_lost, read_ledger
 from amlc.manifest import Manifest
-from amlc.revision import Contents, parse_contents, read_contents
+from amlc.revision import Contents, differences, parse_contents, read_contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,15 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What `gc` removed: files of code that no row needs, of so many bytes, and reproductions."""
+    """What `gc` removed: files of code that no row needs, of so many bytes, and reproductions.
+
+    is_known: whether it is on record what each row was made by; else no code was removed.
+    """
 
     files: int
     size: int
     reproductions: int
+    is_known: bool = True
 
 
 def revision_named(manifest: Manifest, name: str, *, folders: Folders) -> Revision:
@@ -67,37 +71,58 @@ def revision_of_row(row: Row, ledger: Ledger, folders: Folders, experiment: str)
 
 
 def changes(revision: Revision, manifest: Manifest) -> Iterator[str]:
-    """Yield how the code of a revision differs from what is compiled now, as a unified diff."""
+    """Yield how the code of a revision differs from what is compiled now, as a unified diff.
+
+    Raises UsageError when a file of it is not kept.
+    """
     old = revision.contents.files
     new = read_contents(manifest.folder).files
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            before = _lines(revision.kept.content(old[name]) if name in old else b"")
+            before = _lines(revision.kept.needed(name, old[name]) if name in old else b"")
             after = _lines((manifest.folder / "code" / name).read_bytes() if name in new else b"")
             yield from difflib.unified_diff(before, after, f"then/{name}", f"now/{name}")
 
 
+def other_changes(revision: Revision, manifest: Manifest) -> list[str]:
+    """Return how else it differs: its command, environment and inputs, a line each."""
+    now = read_contents(manifest.folder)
+    return differences(replace(revision.contents, files=now.files), now)
+
+
 def gc(manifest: Manifest, *, folders: Folders) -> Pruned:
-    """Remove the code that no row was made by, and the reproductions; nothing else."""
+    """Remove the code that no row was made by, and the reproductions; nothing else.
+
+    No code while nobody knows what a row was made by, as in a ledger that was lost and rebuilt.
+    Raises DamageError when it is lost or damaged.
+    """
     experiment = manifest.header.experiment
+    check_not_lost(folders.ledger(experiment))
     folders.prepare_state()
     with lock(folders.lock(experiment), patience_s=PATIENCE_S):
         with read_ledger(folders.ledger(experiment)) as ledger:
             last = by_trial(fold(ledger.events()).values())
-            used = {attempt.revision for attempt in last.values()}
+            used = {attempt.revision for attempt in last.values() if attempt.revision}
             made_of = _made_of(ledger)
-        used.add(manifest.header.revision)
-        marks = {
-            mark
-            for name, contents in made_of.items()
-            if any(one and name.startswith(one) for one in used)
-            for mark in contents.files.values()
-        }
-        sizes = list(KeptCode(folders.kept_code(experiment)).prune(marks))
+        marks = _marks(made_of, {manifest.header.revision, *used})
+        is_known = all(any(name.startswith(one) for name in made_of) for one in used)
+        kept = KeptCode(folders.kept_code(experiment))
+        sizes = list(kept.prune(marks)) if is_known else []
         done = [place for place in folders.again(experiment).glob("*/") if _is_done(place)]
         for place in done:
             shutil.rmtree(place)
-    return Pruned(len(sizes), sum(sizes), len(done))
+    return Pruned(len(sizes), sum(sizes), len(done), is_known)
+
+
+def _marks(made_of: Mapping[str, Contents], used: Iterable[str]) -> set[str]:
+    """Return the marks of all files of these revisions, of which the first digits are enough."""
+    return {
+        mark
+        for one in used
+        for name, contents in made_of.items()
+        if name.startswith(one)
+        for mark in contents.files.values()
+    }
 
 
 def _made_of(ledger: Ledger) -> Mapping[str, Contents]:
@@ -117,6 +142,6 @@ def _is_done(place: Path) -> bool:
     return True
 
 
-def _lines(content: bytes | None) -> list[str]:
-    text = (content or b"").decode("utf-8", "replace")
+def _lines(content: bytes) -> list[str]:
+    text = content.decode("utf-8", "replace")
     return [line if line.endswith("\n") else f"{line}\n" for line in text.splitlines(keepends=True)]

@@ -2,8 +2,9 @@
 
 import pytest
 
-from amlc.commands.code import changes, gc, revision_named
+from amlc.commands.code import changes, gc, other_changes, revision_named
 from amlc.errors import UsageError
+from amlc.ledger import DamageError
 
 
 @pytest.fixture
@@ -38,6 +39,30 @@ def test_gc_removes_only_what_no_row_was_made_by(edited):
     assert (done.files, done.size > 0) == (1, True)
     assert gc(edited.manifest, folders=edited.folders).files == 0
     assert revision_named(edited.manifest, "0", folders=edited.folders).contents.files
+
+
+def test_what_is_not_kept_is_said_and_not_taken_for_empty(edited):
+    old = revision_named(edited.manifest, "0", folders=edited.folders)
+    (edited.folders.kept_code("probe") / old.contents.files["trial.sh"]).unlink()
+    with pytest.raises(UsageError, match="is not kept"):
+        list(changes(old, edited.manifest))
+
+
+def test_what_else_changed_is_said_too(edited):
+    old = revision_named(edited.manifest, "0", folders=edited.folders)
+    assert other_changes(old, edited.manifest) == []
+    edited.write("# better", trialCommand="sh trial.sh --more").compile()
+    assert other_changes(old, edited.manifest) == ["trialCommand changed"]
+
+
+def test_gc_removes_no_code_while_nobody_knows_what_a_row_was_made_by(edited):
+    for path in edited.folders.ledger("probe").parent.glob("ledger.db*"):
+        path.unlink()
+    with pytest.raises(DamageError, match="it is lost"):
+        gc(edited.manifest, folders=edited.folders)
+    edited.amlc("refresh")
+    assert "all code is kept" in edited.amlc("gc").stderr
+    assert len(list(edited.folders.kept_code("probe").iterdir())) == 2
 
 
 def test_a_row_that_did_not_run_has_none(project):
