@@ -15,6 +15,8 @@ from amlc.collect.tables import Table, trials_table
 from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.observe import up_to_date
 from amlc.cost import Cost
+from amlc.errors import LockedError
+from amlc.files import lock
 from amlc.folders import Folders
 from amlc.manifest import Manifest, read_manifest
 from amlc.model import Status
@@ -84,7 +86,7 @@ def standings(
     while True:
         standing = status(manifest, folders=folders, chosen=chosen)
         yield standing
-        if not again or not standing.is_at_work:
+        if not again or not (standing.is_at_work or _is_submitting(manifest, folders)):
             return
         pause(_PAUSE_S)
         manifest = read_manifest(manifest.folder)
@@ -106,6 +108,17 @@ def status_table(
             name for name in table.columns if not name.startswith(("param.", "metric."))
         )
         yield Table(columns, table.rows)
+
+
+def _is_submitting(manifest: Manifest, folders: Folders) -> bool:
+    """Tell whether a submit is at work, between two jobs perhaps."""
+    try:
+        with lock(folders.lock(manifest.header.experiment)):
+            return False
+    except LockedError:
+        return True
+    except OSError:  # nobody can submit where nothing can be written
+        return False
 
 
 def _reasons(manifest: Manifest, rows: Sequence[Row], folders: Folders) -> Mapping[str, str]:

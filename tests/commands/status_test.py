@@ -1,7 +1,23 @@
 """How trials stand, as values."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from amlc.commands.status import Chosen, standings, status, status_table
 from amlc.model import Status
+
+
+ROOT = str(Path(__file__).parents[2])
+HOLD = """
+import sys
+from pathlib import Path
+from amlc.files import lock
+with lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_each_trial_is_a_row_with_what_became_of_it(story):
@@ -41,6 +57,24 @@ def test_again_and_again_until_nothing_is_at_work(story, monkeypatch):
     found = standings(story.manifest, folders=story.folders, chosen=Chosen.FIRST, again=True, pause=pause)
     assert [standing.is_at_work for standing in found] == [True, True, False]
     assert len(pauses) == 2
+
+
+def test_between_two_jobs_of_a_submit_it_goes_on(story):
+    story.end(0, final=1.0)
+    path = story.folders.lock(story.manifest.header.experiment)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT}
+    )
+    assert holder.stdout.readline() == b"held\n"
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            holder.communicate()
+
+    found = list(standings(story.manifest, folders=story.folders, chosen=Chosen.FIRST, again=True, pause=pause))
+    assert [standing.is_at_work for standing in found] == [False] * 3
 
 
 def test_as_data_it_says_why_a_trial_failed(story):
