@@ -10,7 +10,7 @@ from itertools import chain, islice, takewhile
 from typing import Any, Final
 
 from amlc.errors import PlanError
-from amlc.model import Experiment, Parameters, Record, Space
+from amlc.model import Experiment, Parameters, Record, Space, parameter_names
 from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
 from amlc.space.points import Axis, Key, Point, axes, deliver, endless, locate, located_part
@@ -140,7 +140,7 @@ def first(
 def _not_again(experiment: Experiment, own: Iterable[Parameters], allowed: Allowed) -> Allowed:
     if endless(experiment.space):
         return allowed
-    names = {dimension.name for dimension in experiment.space}
+    names = _names(experiment.space)
     taken = {
         canonical({name: value for name, value in one.items() if name in names}) for one in own
     }
@@ -166,7 +166,7 @@ def _completed(
 
 
 def _names(space: Space) -> set[str]:
-    return {dimension.name for dimension in space}
+    return {*parameter_names(space)}
 
 
 def _completions(

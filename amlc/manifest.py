@@ -31,6 +31,7 @@ _SUM_OF_LINE = re.compile(rb',"sum":"([0-9a-f]{8})"\}\n')
 _parse = json.JSONDecoder().decode  # of as many lines as there are jobs
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price")
+_OF_SPACE = ("combinations", "excluded")
 _OF_COST = ("trial_seconds", "nodes", "budget_trials", "budget_node_hours")
 
 
@@ -47,7 +48,8 @@ class Header:
     that trials run in on this machine, None for a copy of the snapshot. Both, and the folder of an
     assessor class of the user's own, are relative to the build folder. price: of a node-hour, None
     if nobody says. trial_seconds: a trial's time limit, None without one. nodes: of each job, None
-    for one. budget_*: `amlc.budget`.
+    for one. budget_*: `amlc.budget`. combinations: parameter sets of a finite space, where not each
+    becomes a trial. excluded: how many of them by the constraints, None: nobody counted.
     """
 
     experiment: str
@@ -70,6 +72,8 @@ class Header:
     nodes: int | None = None
     budget_trials: int | None = None
     budget_node_hours: float | None = None
+    combinations: int | None = None
+    excluded: int | None = None
     assessor: Algorithm | None = None
 
 
@@ -79,6 +83,7 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("concurrency", "retries", "trials_per_gpu", "replicates"), int),
     **dict.fromkeys(("max_seconds", "max_trials", "gpus_per_trial"), (int, type(None))),
     **dict.fromkeys(("trial_seconds", "nodes", "budget_trials"), (int, type(None))),
+    **dict.fromkeys(("combinations", "excluded"), (int, type(None))),
     **dict.fromkeys(("price", "budget_node_hours"), (int, float, type(None))),
     "target": dict,
 }
@@ -101,7 +106,7 @@ class Entry:
 def head_lines(header: Header) -> str:
     """Return the manifest's text before the first job."""
     values = asdict(header)
-    for name in (*_OPTIONAL, *_OF_COST):
+    for name in (*_OPTIONAL, *_OF_COST, *_OF_SPACE):
         if values[name] is None:
             del values[name]
     values.get("assessor", {}).pop("search_space", None)  # which only tuners have

@@ -97,6 +97,20 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows(Choice):
+    """Parameters that vary together, `amlc.zip`: a choice of rows, named as its first parameter.
+
+    Each option is a row, a mapping of the same parameters to their values. To a tuner it is one
+    choice; a trial receives the parameters.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its parameters."""
+        return tuple(self.options[0])
+
+
+@dataclass(frozen=True, slots=True)
 class Integer:
     """NNI's `randint`: a whole number with low <= x < high."""
 
@@ -129,6 +143,15 @@ class Real:
 
 Dimension: TypeAlias = "Choice | Integer | Real"
 Space: TypeAlias = "tuple[Dimension, ...]"
+
+
+def parameter_names(space: Space) -> tuple[str, ...]:
+    """Return the names of a space's parameters in their order, without those inside a choice."""
+    return tuple(
+        name
+        for dimension in space
+        for name in (dimension.names if isinstance(dimension, Rows) else (dimension.name,))
+    )
 
 
 # --- the experiment -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from amlc.elsewhere import EXPECTED, Ended, read
 from amlc.errors import UsageError
 from amlc.events import EventKind, imported
 from amlc.ledger import Ledger
-from amlc.model import Parameters, Space, Status, Trial
+from amlc.model import Parameters, Space, Status, Trial, parameter_names
 from amlc.numbers import scalar
 from amlc.space.points import Axis, as_delivered, axes, locate
 from amlc.tuners.shared.brackets import ADDED
@@ -77,7 +77,7 @@ def fitting(trials: Iterable[Ended], space: Space) -> Iterator[Ended]:
     Those that are no point of it have none, and `where` names the first that it does not have.
     """
     space_axes = axes(space)
-    names = {dimension.name for dimension in space}
+    names = parameter_names(space)
     for one in trials:
         parameters, where = one.parameters, one.where
         if parameters is not None:

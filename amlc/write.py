@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from amlc import bindings, files
+from amlc.combinations import combinations_of
 from amlc.cost import price
 from amlc.experience import Past
 from amlc.folders import Folders
@@ -30,7 +31,7 @@ from amlc.manifest import (
     head_lines,
     tail_lines,
 )
-from amlc.model import Algorithm, Experiment
+from amlc.model import Algorithm, Experiment, Rows
 from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
 from amlc.plan import Job, adaptive, node_count, plan
@@ -207,6 +208,8 @@ def header_now(experiment: Experiment, folders: Folders, *, backend: str) -> Hea
 
 
 def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -> Header:
+    is_counted = experiment.constraints or any(isinstance(one, Rows) for one in experiment.space)
+    found = combinations_of(experiment) if is_counted else None
     is_paid = backend == experiment.target.platform  # and no other's machines
     return Header(
         experiment=experiment.name,
@@ -231,6 +234,8 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         nodes=nodes if is_paid and (nodes := node_count(experiment)) > 1 else None,
         budget_trials=experiment.budget.trials,
         budget_node_hours=experiment.budget.node_hours,
+        combinations=found.total if found else None,
+        excluded=found.excluded if found else None,
         assessor=_assessor(experiment, folder),
     )
 

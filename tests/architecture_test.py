@@ -27,7 +27,7 @@ LAYERS = {
     "config": 2, "targets": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2,
     "events": 2, "attempts": 2, "cost": 2, "ledger": 2,
     "folders": 2, "backends": 2,
-    "constraints": 3, "plan": 3, "experience": 3,
+    "constraints": 3, "plan": 3, "combinations": 4, "experience": 3,
     "initial": 3, "render": 3, "backends.run_folder": 3, "targets.*.*": 3,
     "write": 4, "refusals": 4, "lint": 4, "reconcile": 4, "observe": 4, "drive": 4, "early_stopping": 4, "advising": 4, "proposals": 4,
     "leader": 4, "kept": 3, "mirror": 4, "backlog": 4, "outbox": 4, "salvage": 4,

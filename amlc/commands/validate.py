@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amlc import lint, refusals
+from amlc.combinations import combinations_of
 from amlc.config import load_experiment
 from amlc.errors import ConfigError, Problem, Severity
 from amlc.folders import Folders
@@ -17,12 +18,14 @@ from amlc.folders import Folders
 class Checked:
     """An experiment file and what was found in it.
 
-    valid: the experiment's name, None for a file with errors.
+    valid: the experiment's name, None for a file with errors. count: its parameter sets and trials
+    in words, where a finite space is tried out.
     """
 
     file: Path
     valid: str | None
     problems: tuple[Problem, ...]
+    count: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -49,6 +52,9 @@ def validate(
             refused = refusals.problems(experiment, leave_out=leave_out, within=within)
             odd = () if refused else lint.warnings(experiment, leave_out=leave_out, within=within)
             valid = None if refused else experiment.name
-            yield Checked(file, valid, (*found, *refused, *odd))
+            sets = None if refused else combinations_of(experiment)
+            most = experiment.max_trials
+            count = sets.text(replicates=experiment.replicates, most=most) if sets else None
+            yield Checked(file, valid, (*found, *refused, *odd), count)
         except ConfigError as error:
             yield Checked(file, None, error.problems)

@@ -24,6 +24,7 @@ from amlc.config.rules import check_constraints, check_endless, check_rules
 from amlc.config.schema import check_schema, load_schema
 from amlc.config.service import check_service, read_service
 from amlc.config.spelling import Config, expanded, read_keys
+from amlc.config.zipped import with_rows, zipped_names
 from amlc.cost import machines, price
 from amlc.errors import ConfigError, Problem, RefusedError, Severity, UsageError
 from amlc.model import Document, Experiment, JsonPath, Space
@@ -143,14 +144,16 @@ def _with_space(config: Config) -> tuple[Config, Space, Any, Path | None]:
     for part in path:
         raw = raw[part]
     tuner = canonical_name(config, "tuner")
-    space, found = parse_space(document, path, tuner=tuner)
+    space, found = parse_space(document, path, tuner=tuner, zipped=zipped_names(config))
     if is_own_class(config, "tuner"):
+        config, _ = with_rows(config, (), tuner)
         space = () if any(problem.severity is Severity.ERROR for problem in found) else space
         if space or not raw:
             config = config.noted(*check_constraints(config, space, tuner))
         return config.noted(*check_initial(config, space, tuner)), space, raw, file
     config = config.noted(*found)
     if not any(problem.severity is Severity.ERROR for problem in found):
+        config, space = with_rows(config, space, tuner)
         config = config.noted(*check_types(config, space, document, path))
         config = config.noted(
             *check_endless(config, space, tuner), *check_constraints(config, space, tuner)

@@ -13,7 +13,16 @@ from amlc.catalogue import ASSESSORS, NESTED, NUMERIC, TUNERS, Argument, BuiltIn
 from amlc.config.spelling import Config
 from amlc.config.wording import expected_other, show, wrong_type
 from amlc.errors import Problem, Sentence, did_you_mean
-from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Space
+from amlc.model import (
+    Choice,
+    Dimension,
+    Document,
+    Integer,
+    JsonPath,
+    Rows,
+    Space,
+    parameter_names,
+)
 from amlc.targets import target
 
 _SCHEMA_TYPES: Mapping[type, str] = {
@@ -354,13 +363,11 @@ def check_types(
         yield from samplers.check_grid(
             config.get("tuner", "classArgs", "sampler"), space, document, path
         )
+    for name in parameter_names(space):
+        if name in tuner.adds:
+            text = f"{tuner.name} itself gives each trial a parameter '{name}'. Rename this one."
+            yield document.problem((*path, name), "E-space-tuner", text, key=True)
     for dimension in space:
-        if dimension.name in tuner.adds:
-            text = (
-                f"{tuner.name} itself gives each trial a parameter '{dimension.name}'. "
-                "Rename this one."
-            )
-            yield document.problem((*path, dimension.name), "E-space-tuner", text, key=True)
         kind = _type_name(dimension)
         if kind not in tuner.types:
             takes = ", ".join(
@@ -370,6 +377,12 @@ def check_types(
                 f"{tuner.name} cannot search '{dimension.name}', a {kind}. It takes {takes}; "
                 "TPE takes every type."
             )
+            if isinstance(dimension, Rows):
+                names = "' and '".join(dimension.names)
+                text = f"{tuner.name} cannot search '{names}' together: a choice of rows, which "
+                text += "have no order. TPE takes every type."
+                yield config.problem(("amlc", "zip"), "E-space-tuner", text, key=True)
+                continue
             yield document.problem((*path, dimension.name, "_type"), "E-space-tuner", text)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from amlc.config.spelling import Config
 from amlc.config.wording import expected_other, flow, show
 from amlc.errors import Problem, did_you_mean, shorten
-from amlc.model import Choice, Dimension, Integer, JsonPath, Space
-from amlc.space.points import coordinate_of, value_at
+from amlc.model import Choice, Dimension, Integer, JsonPath, Rows, Space
+from amlc.space.points import coordinate_of, row_of, value_at
 
 _PATH: JsonPath = ("amlc", "initial")
 
@@ -43,7 +43,12 @@ def check_initial(config: Config, space: Space, tuner: str | None) -> Iterator[P
 def _check(
     config: Config, space: Space, given: Mapping[str, Any], path: JsonPath
 ) -> Iterator[Problem]:
-    known = {dimension.name: dimension for dimension in space}
+    known: dict[str, Dimension] = {dimension.name: dimension for dimension in space}
+    for rows in space:
+        if isinstance(rows, Rows):
+            columns = {one: [row[one] for row in rows.options] for one in rows.names}
+            known |= {one: Choice(one, tuple(values)) for one, values in columns.items()}
+            yield from _check_row(config, rows, given, path)
     for name, value in given.items():
         here = (*path, name)
         dimension = known.get(name)
@@ -61,6 +66,18 @@ def _check(
             yield config.problem(here, "E-initial", said)
         elif isinstance(dimension, Choice) and dimension.branches:
             yield from _check(config, dimension.branches[int(coordinate)], value, here)
+
+
+def _check_row(
+    config: Config, rows: Rows, given: Mapping[str, Any], path: JsonPath
+) -> Iterator[Problem]:
+    """Yield an error for values that the parameters have each for itself, and not together."""
+    own = {name: given[name] for name in rows.names if name in given}
+    alone = (row_of(rows, {name: value}) is not None for name, value in own.items())
+    if own and all(alone) and row_of(rows, own) is None:
+        names = "' and '".join(own)
+        text = f"'{names}' vary together (amlc.zip), and no row has these values. Correct them."
+        yield config.problem((*path, next(iter(own))), "E-initial", text)
 
 
 def _exact(dimension: Dimension, coordinate: float, value: Any) -> bool:

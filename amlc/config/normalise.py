@@ -18,7 +18,7 @@ from amlc.model import Algorithm, Budget, Experiment, Settings, Space
 from amlc.targets import target
 
 _CHECKPOINTS = "all_checkpoint_dir"
-_DECIDED = ("namespace", "seed", "target", "working_directory")
+_DECIDED = ("namespace", "seed", "target", "working_directory", "zip")
 """Keys of `amlc:` whose meaning does not lie in themselves alone."""
 
 

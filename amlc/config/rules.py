@@ -16,7 +16,7 @@ from amlc.config.job import check_bound, check_job
 from amlc.config.spelling import Config
 from amlc.config.wording import show
 from amlc.errors import Problem, Severity, did_you_mean, shorten
-from amlc.model import Choice, JsonPath, Space
+from amlc.model import Choice, JsonPath, Space, parameter_names
 from amlc.space.points import inexhaustible
 
 _NO_EFFECT = {
@@ -252,7 +252,7 @@ def variables(expression: str) -> set[str]:
 
 def _names(space: Space, tuner: str | None) -> set[str]:
     if tuner != "Batch":
-        return {dimension.name for dimension in space}
+        return {*parameter_names(space)}
     found: set[str] = set()
     for dimension in space:
         for row in dimension.options if isinstance(dimension, Choice) else ():

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from amlc.combinations import Combinations
 from amlc.commands.plan import Due, Expense, Plan, State
 from amlc.console import Console
 from amlc.display.advice import about_failures
 from amlc.folders import Folders
+from amlc.manifest import Header
 from amlc.model import Parameters
 from amlc.reconcile import Reason
 
@@ -36,6 +38,8 @@ def show(plan: Plan, console: Console, folders: Folders) -> None:
     """Print it, for people: to stdout all the same, since nothing else is asked for."""
     end, say = plan.verdict, console.write
     say(f"{plan.header.experiment}: {end}")
+    for line in _about_space(plan.header):
+        say(line)
     for line in _about_older(plan):
         say(line)
     for reason, due in plan.due.items():
@@ -46,6 +50,13 @@ def show(plan: Plan, console: Console, folders: Folders) -> None:
         say(about_failures(end, plan.header, folders))
     for text in plan.expense.exceeded:
         console.insist(f"error: {text}")
+
+
+def _about_space(header: Header) -> Iterator[str]:
+    """Yield how many parameter sets there are, where not each becomes a trial."""
+    if header.combinations is not None:
+        sets = Combinations(header.combinations, header.excluded)
+        yield sets.text(replicates=header.replicates, most=header.max_trials)
 
 
 def _about_rest(plan: Plan) -> Iterator[str]:
@@ -116,6 +127,8 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "experiment": plan.header.experiment,
         "revision": plan.header.revision,
         "trials": {state.value: count for state, count in plan.states.items()},
+        "combinations": plan.header.combinations,
+        "excluded": plan.header.excluded,
         "to_propose": plan.verdict.to_propose,
         "due": [
             {"reason": reason.value, "jobs": due.jobs, "trials": due.trials, "largest": due.largest}
@@ -206,7 +219,8 @@ def _standing(plan: Plan) -> Iterator[str]:
     yield ""
     for reason, due in plan.due.items():
         yield f"- {due.trials:,} to submit in {due.jobs:,} jobs ({reason.value})"
-    for line in (*_about_older(plan), *_about_cost(plan.expense)):
+    lines = (*_about_space(plan.header), *_about_older(plan), *_about_cost(plan.expense))
+    for line in lines:
         yield f"- {_cell(line)}"
     for text in plan.expense.exceeded:
         yield f"- **over budget**: {_cell(text)}"

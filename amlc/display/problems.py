@@ -21,7 +21,8 @@ def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Che
     done = []
     for one in checked:
         if format_ == "text" and one.valid is not None:
-            console.note(f"{one.file}: {one.valid} is valid")
+            count = f": {one.count}" if one.count else ""
+            console.note(f"{one.file}: {one.valid} is valid{count}")
         done.append(one)
     if format_ != "text":
         from amlc.display.formats import FORMATS, about_files

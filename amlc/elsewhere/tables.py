@@ -15,9 +15,10 @@ from typing import Any, Final, TypeAlias
 from amlc.elsewhere import EXPECTED, Ended, not_asked
 from amlc.elsewhere.nni import history_of, unpacked
 from amlc.errors import UsageError, printable, shorten
-from amlc.model import Choice, Integer, Parameters, Status
+from amlc.model import Choice, Integer, Parameters, Rows, Status, parameter_names
 from amlc.numbers import number
 from amlc.report.tables import cell
+from amlc.space.canonical import canonical_json
 from amlc.space.points import Axis, Key, flattened
 from amlc.tuners.shared.brackets import ADDED, BUDGET
 
@@ -159,7 +160,12 @@ def _is_strange(column: str, space_axes: Sequence[Axis]) -> bool:
     """
     if column in ADDED:
         return False
-    known = (".".join(name for name in axis.key if isinstance(name, str)) for axis in space_axes)
+    known = (
+        ".".join((*outer, name))
+        for axis in space_axes
+        for *outer, last in [[name for name in axis.key if isinstance(name, str)]]
+        for name in (axis.dimension.names if isinstance(axis.dimension, Rows) else (last,))
+    )
     return not any(column == name or column.startswith(f"{name}.") for name in known)
 
 
@@ -181,7 +187,10 @@ def _parameters(cells: Cells, space_axes: Sequence[Axis]) -> Parameters | None:
             return None
         point[axis.key], value, columns = found
         used |= columns
-        _put(parameters, names, value)
+        if isinstance(axis.dimension, Rows):
+            parameters |= value
+        else:
+            _put(parameters, names, value)
     filled = {name for name, text in cells.items() if text != "" and name not in ADDED}
     if filled - used:
         return None
@@ -216,7 +225,8 @@ def _written(
     best: tuple[int, Any, set[str], bool] | None = None
     for index, option in enumerate(axis.dimension.options):
         value = {"_name": option} if axis.dimension.branches else option
-        items = flattened({".".join(names): value})
+        together = isinstance(axis.dimension, Rows)
+        items = flattened(value if together else {".".join(names): value})
         if any(cells.get(name) not in spellings(item) for name, item in items.items()):
             continue
         filled = {name for name in items if cells[name]}
@@ -257,11 +267,16 @@ def _number(text: str) -> float | None:
 
 def _of_nni(cells: Cells, space_axes: Sequence[Axis]) -> Mapping[str, Any]:
     """Return a line of NNI's export, in which a mapping is what Python prints of one."""
-    names = {str(axis.key[0]): axis for axis in space_axes if not axis.nested}
+    names = {
+        name: axis
+        for axis in space_axes
+        if not axis.nested
+        for name in parameter_names((axis.dimension,))
+    }
     parameters = {}
     for name, text in cells.items():
         if name in names and text:
-            parameters[name] = _value(names[name], text)
+            parameters[name] = _value(names[name], name, text)
         elif name in ADDED and text:
             parameters[name] = _printed(text)
     known = {*parameters, *names, "trialJobId", "reward", "intermediate"}
@@ -276,10 +291,13 @@ def _of_nni(cells: Cells, space_axes: Sequence[Axis]) -> Mapping[str, Any]:
     }
 
 
-def _value(axis: Axis, text: str) -> Any:
+def _value(axis: Axis, name: str, text: str) -> Any:
     """Return the value of a parameter: the option that is written like that, or what it means."""
-    if isinstance(axis.dimension, Choice) and not axis.dimension.branches:
-        options = [one for one in axis.dimension.options if text in _spellings(one)]
+    dimension = axis.dimension
+    if isinstance(dimension, Choice) and not dimension.branches:
+        all_ = [one[name] if isinstance(dimension, Rows) else one for one in dimension.options]
+        fitting = (one for one in all_ if text in _spellings(one))
+        options = [*{canonical_json(one): one for one in fitting}.values()]
         if options:
             return options[0] if len(options) == 1 else _AMBIGUOUS
     return _printed(text)

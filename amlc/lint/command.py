@@ -14,7 +14,7 @@ from amlc.catalogue import find
 from amlc.command_line import Command, parse
 from amlc.errors import nearest
 from amlc.lint.errors import OddityError
-from amlc.model import Choice, Experiment
+from amlc.model import Choice, Experiment, parameter_names
 from amlc.render.snapshot import SnapshotError, snapshot
 from amlc.targets import target
 
@@ -188,7 +188,7 @@ def _given(experiment: Experiment) -> frozenset[str] | None:
     if experiment.tuner.class_name is not None or not experiment.space:
         return None
     if experiment.tuner.name != "Batch":
-        return frozenset(dimension.name for dimension in experiment.space)
+        return frozenset(parameter_names(experiment.space))
     (rows,) = experiment.space
     options = rows.options if isinstance(rows, Choice) else ()
     if not all(isinstance(row, Mapping) for row in options):

@@ -11,7 +11,18 @@ from amlc.config.rules import variables
 from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.lint.errors import OddityError
-from amlc.model import Choice, Dimension, Experiment, Integer, JsonPath, Parameters, Real, Space
+from amlc.model import (
+    Choice,
+    Dimension,
+    Experiment,
+    Integer,
+    JsonPath,
+    Parameters,
+    Real,
+    Rows,
+    Space,
+    parameter_names,
+)
 
 _MOST_POINTS: Final = 5_000
 _NARROW: Final = 1.001  # the ratio of bounds below which a logarithm has nothing to spread
@@ -79,10 +90,10 @@ def about_branches(experiment: Experiment) -> Iterator[OddityError]:
     ):
         return
     countable = tuple(one for one in experiment.space if _count((one,)) <= _MOST_POINTS)
-    names = {dimension.name for dimension in countable}
+    names = {*parameter_names(countable)}
     some = [text for text in experiment.constraints if variables(text) <= names]
     used = {name for text in some for name in variables(text)}
-    space = tuple(dimension for dimension in countable if dimension.name in used)
+    space = tuple(one for one in countable if not used.isdisjoint(parameter_names((one,))))
     if not some or _count(space) > _MOST_POINTS:
         return
     gate = Gate(some)
@@ -112,9 +123,11 @@ def _count(space: Iterable[Dimension]) -> float:
 
 def _points(space: Space) -> Iterator[Parameters]:
     """Yield every point of a space that can be counted, as a trial receives it."""
-    names = [dimension.name for dimension in space]
     for values in product(*map(_values, space)):
-        yield dict(zip(names, values, strict=True))
+        point: dict[str, Any] = {}
+        for dimension, value in zip(space, values, strict=True):
+            point |= value if isinstance(dimension, Rows) else {dimension.name: value}
+        yield point
 
 
 def _values(dimension: Dimension) -> Sequence[Any]:
@@ -137,7 +150,10 @@ def _chosen(space: Space, parameters: Parameters, path: JsonPath) -> Iterator[Js
     for dimension in space:
         if not isinstance(dimension, Choice):
             continue
-        value = parameters[dimension.name]
+        if isinstance(dimension, Rows):
+            value = {name: parameters[name] for name in dimension.names}
+        else:
+            value = parameters[dimension.name]
         wanted = value["_name"] if dimension.branches else value
         for index, option in enumerate(dimension.options):
             if option == wanted and type(option) is type(wanted):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amlc.model import Algorithm, Choice, Dimension, Experiment, Integer, Real
+from amlc.model import Algorithm, Choice, Dimension, Experiment, Integer, Real, Rows
 from amlc.space.points import Axis, axes
 
 _MOST_AXES = 200
@@ -84,6 +84,8 @@ def _seconds(value: int | None) -> str | None:
 
 def _line(axis: Axis, every: Sequence[Axis]) -> SpaceLine:
     name = ".".join(part for part in axis.key if isinstance(part, str))
+    if isinstance(axis.dimension, Rows):
+        name = ", ".join(axis.dimension.names)
     kind, values = _described(axis.dimension)
     if isinstance(axis.dimension, Choice) and axis.dimension.branches:
         name += "._name"
@@ -103,9 +105,12 @@ def _condition(axis: Axis, every: Sequence[Axis]) -> str:
 def _described(dimension: Dimension) -> tuple[str, str]:
     match dimension:
         case Choice():
-            shown = [_json(option) for option in dimension.options[:_MOST_OPTIONS]]
+            together = isinstance(dimension, Rows)
+            first = dimension.options[:_MOST_OPTIONS]
+            shown = [_json([*one.values()] if together else one) for one in first]
             more = len(dimension.options) - len(shown)
-            return "choice", ", ".join(shown) + (f" and {more} more" if more else "")
+            listed = ", ".join(shown) + (f" and {more} more" if more else "")
+            return "zip" if together else "choice", listed
         case Integer():
             return "randint", f"{dimension.low} to {dimension.high - 1}"
         case Real():

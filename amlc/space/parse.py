@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -31,18 +31,19 @@ _EXAMPLES = {"choice": "[a, b]", "randint": "[0, 10]", "normal": "[0, 1]", "logn
 
 
 def parse_space(
-    document: Document, path: JsonPath, *, tuner: str | None
+    document: Document, path: JsonPath, *, tuner: str | None, zipped: Collection[str] = ()
 ) -> tuple[Space, list[Problem]]:
     """Return the search space at `path` of a document, and everything that is wrong or odd in it.
 
     tuner: its canonical name, since Batch has a layout of its own and GridSearch needs a dimension;
-    None if unknown. A dimension with an error is left out, so the space is only good when no
+    None if unknown. zipped: the parameters at the top that vary together, in whose options alone
+    no two have to differ. A dimension with an error is left out, so the space is only good when no
     problem is an error.
     """
     data = document.data
     for part in path:
         data = data[part]
-    parser = _Parser(document)
+    parser = _Parser(document, frozenset((*path, name) for name in zipped))
     if not isinstance(data, Mapping):
         parser.error(
             path,
@@ -68,8 +69,9 @@ _BATCH = "Batch takes one parameter of _type choice, whose _value lists the para
 class _Parser:
     """Reads parameters and collects problems at their positions."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, columns: Collection[JsonPath] = ()) -> None:
         self.document = document
+        self.columns = columns
         self.problems: list[Problem] = []
 
     def error(
@@ -197,7 +199,8 @@ class _Parser:
             self.warn((*here, odd), "W-space-nested", message)
         else:
             self.unnamed(values, here)
-        self.duplicates(values, here)
+        if path not in self.columns:
+            self.duplicates(values, here)
         return Choice(name, tuple(values))
 
     def names(self, options: list[Mapping[str, Any]], path: JsonPath) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from amlc.errors import RefusedError
-from amlc.model import Choice, Dimension, Integer, Real, Space
+from amlc.model import Choice, Dimension, Integer, Real, Rows, Space
 
 
 class SpaceError(RefusedError):
@@ -107,6 +107,42 @@ def inexhaustible(space: Space) -> str:
     return ""
 
 
+def combinations(space: Space) -> int | None:
+    """Return how many parameter sets a space has, equal ones once; None if endlessly many."""
+    total = 1
+    for dimension in space:
+        size = _values(dimension)
+        if size is None:
+            return None
+        total *= size
+    return total
+
+
+def _values(dimension: Dimension) -> int | None:
+    """Return how many values a dimension has, those of its branches too."""
+    match dimension:
+        case Choice():
+            branches = dimension.branches or ((),) * len(dimension.options)
+            options = {
+                json.dumps(option, sort_keys=True): combinations(branch)
+                for option, branch in zip(dimension.options, branches, strict=True)
+            }
+            sizes = [size for size in options.values() if size is not None]
+            return sum(sizes) if len(sizes) == len(options) else None
+        case Integer():
+            return dimension.high - dimension.low
+    if dimension.constant:
+        return 1
+    if dimension.normal or dimension.q is None:
+        return None
+    low, high = coordinates(dimension)
+    high = low + (high - low)  # as a draw or the last quantile comes to it, but for rounding
+    if dimension.log:
+        low, high = math.exp(low), math.exp(high)
+    steps = low / dimension.q, high / dimension.q
+    return round(steps[1]) - round(steps[0]) + 1 if all(map(math.isfinite, steps)) else None
+
+
 def may_overflow(space: Space) -> bool:
     """Tell whether some draw of `space` may be no number that a computer has.
 
@@ -156,7 +192,7 @@ def _shortened(dimension: Real, value: float, digits: int) -> float:
 def value_at(dimension: Dimension, x: float) -> Any:
     """Return what the trial receives for coordinate `x`.
 
-    For a nested choice, the mapping with its `_name`.
+    For a nested choice, the mapping with its `_name`; for what varies together, its row.
     """
     match dimension:
         case Choice():
@@ -200,8 +236,7 @@ def locate(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> Point |
     for axis in space_axes:
         if not axis.active(point):
             continue
-        found = _lookup(parameters, axis.key)
-        coordinate = None if found is _ABSENT else coordinate_of(axis.dimension, found)
+        coordinate = coordinate_on(axis, parameters)
         if coordinate is None:
             return None
         point[axis.key] = coordinate
@@ -210,15 +245,39 @@ def locate(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> Point |
 
 
 def located_part(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> Point:
-    """Return the coordinates of those axes of which `parameters` say something."""
+    """Return the coordinates of those axes of which `parameters` say something.
+
+    Of what varies together some of a row's values are enough: the first row that has them counts.
+    """
     point: dict[Key, int | float] = {}
     for axis in space_axes:
         if axis.active(point):
-            found = _lookup(parameters, axis.key)
-            coordinate = None if found is _ABSENT else coordinate_of(axis.dimension, found)
+            dimension = axis.dimension
+            coordinate = (
+                row_of(dimension, parameters)
+                if isinstance(dimension, Rows)
+                else coordinate_on(axis, parameters)
+            )
             if coordinate is not None:
                 point[axis.key] = coordinate
     return point
+
+
+def row_of(rows: Rows, parameters: Mapping[str, Any]) -> int | None:
+    """Return which row is the first with the values that parameters give, None without any."""
+    given = {name: parameters[name] for name in rows.names if name in parameters}
+    fits = (
+        index
+        for index, row in enumerate(rows.options)
+        if all(_same(row[name], value) for name, value in given.items())
+    )
+    return next(fits, None) if given else None
+
+
+def coordinate_on(axis: Axis, parameters: Mapping[str, Any]) -> int | float | None:
+    """Return the coordinate on an axis of what parameters say of it, None if it lacks that."""
+    found = _found(parameters, axis)
+    return None if found is _ABSENT else coordinate_of(axis.dimension, found)
 
 
 def as_delivered(
@@ -234,10 +293,10 @@ def as_delivered(
     for axis in space_axes:
         if not axis.active(point):
             continue
-        found = _lookup(parameters, axis.key)
+        found = _found(parameters, axis)
         dimension = axis.dimension
         coordinate = None if found is _ABSENT else coordinate_of(dimension, found)
-        if coordinate is None and isinstance(dimension, Choice):
+        if coordinate is None and found is not _ABSENT and isinstance(dimension, Choice):
             coordinate = _equal_option(dimension, found)
         if coordinate is None:
             return None
@@ -247,13 +306,22 @@ def as_delivered(
 
 
 def _equal_option(dimension: Choice, value: Any) -> int | None:
-    """Return the option that is the same number in another type."""
-    if dimension.branches or isinstance(value, bool) or not isinstance(value, (int, float)):
+    """Return the option that is the same number in another type, or the row of such numbers."""
+    if dimension.branches:
         return None
     for index, option in enumerate(dimension.options):
-        if isinstance(option, (int, float)) and not isinstance(option, bool) and option == value:
+        if isinstance(dimension, Rows):
+            if all(_same(option[n], value[n]) or _equal(option[n], value[n]) for n in option):
+                return index
+        elif _equal(option, value):
             return index
     return None
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Tell whether two values are the same number, perhaps in another type."""
+    numbers = (isinstance(x, (int, float)) and not isinstance(x, bool) for x in (a, b))
+    return all(numbers) and bool(a == b)
 
 
 def _typed(dimension: Dimension, coordinate: float, value: Any) -> Any:
@@ -262,6 +330,16 @@ def _typed(dimension: Dimension, coordinate: float, value: Any) -> Any:
 
 
 _ABSENT: Any = object()
+
+
+def _found(parameters: Any, axis: Axis) -> Any:
+    """Return what parameters say of an axis: a value, a row, or nothing."""
+    if not isinstance(axis.dimension, Rows):
+        return _lookup(parameters, axis.key)
+    names = axis.dimension.names
+    if any(name not in parameters for name in names):
+        return _ABSENT
+    return {name: parameters[name] for name in names}
 
 
 def _lookup(parameters: Any, key: Key) -> Any:
@@ -275,13 +353,17 @@ def _lookup(parameters: Any, key: Key) -> Any:
 
 
 def _count(space_axes: Sequence[Axis], point: Point, parameters: Mapping[str, Any]) -> int:
-    """Return how many parameters there are.
+    """Return how many parameters there are, a row of them counted as one.
 
     The names at the top and in each nested choice, without `_name`.
     """
     count = len(parameters)
     for axis in space_axes:
-        if axis.key in point and isinstance(axis.dimension, Choice) and axis.dimension.branches:
+        if axis.key not in point:
+            continue
+        if isinstance(axis.dimension, Rows):
+            count += 1 - len(axis.dimension.names)
+        elif isinstance(axis.dimension, Choice) and axis.dimension.branches:
             count += len(_lookup(parameters, axis.key)) - 1
     return count
 
@@ -339,6 +421,9 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _assign(parameters: dict[str, Any], axis: Axis, value: Any) -> None:
+    if isinstance(axis.dimension, Rows):
+        parameters.update(value)
+        return
     place = parameters
     for name in axis.key[:-1]:
         if isinstance(name, str):

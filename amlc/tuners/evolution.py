@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from amlc.model import Parameters, Record, Space
+from amlc.model import Parameters, Record, Space, parameter_names
 from amlc.space.draws import draws
 from amlc.space.points import Axis, Key, Point, locate
 from amlc.tuners import random
@@ -118,7 +118,7 @@ def _replay(
     """Return the population after `history`, in which all behind the first draws are children."""
     size = max(int(args["population_size"]), 1)
     population = _Population(size, _lots(seed, size))
-    names = {dimension.name for dimension in space}
+    names = {*parameter_names(space)}
     sign = 1.0 if args["optimize_mode"] == "maximize" else -1.0
 
     def tell(index: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from amlc.model import Parameters, Real, Record, Space
 from amlc.space.draws import draws
-from amlc.space.points import Axis, axes, coordinate_of, coordinates, deliver
+from amlc.space.points import Axis, axes, coordinate_on, coordinates, deliver
 from amlc.tuners.shared.brackets import LOAD, SAVE
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _perturbed(
         for axis in space_axes:
             resample, down = rng.random(2)
             direction = -1 if down < 0.5 else 1
-            moved = _moved(axis, parameters.get(str(axis.key[0])), direction, args["factor"])
+            moved = _moved(axis, parameters, direction, args["factor"])
             if resample >= args["resample_probability"] and moved is not None:
                 point[axis.key] = moved
         found = deliver(space_axes, point)
@@ -172,18 +172,18 @@ def _perturbed(
     return next(filter(allowed, (deliver(space_axes, point) for point in draws(rng, space_axes))))
 
 
-def _moved(axis: Axis, value: Any, direction: int, factor: float) -> float | None:
-    """Return the coordinate one step from `value`, within the bounds; None if the axis lacks it.
+def _moved(axis: Axis, parameters: Parameters, direction: int, factor: float) -> float | None:
+    """Return the coordinate one step from the value there is; None if the axis lacks that.
 
     direction: 1 or -1. A step is one option, one whole number, one q, or `factor` times the width
     (sigma, for the normal types) of the draw.
     """
-    dimension = axis.dimension
+    dimension, value = axis.dimension, parameters.get(str(axis.key[0]))
     if isinstance(dimension, Real) and dimension.q is not None and isinstance(value, (int, float)):
         stepped = (round(value / dimension.q) + direction) * dimension.q
         stepped = stepped if dimension.normal else min(max(stepped, dimension.a), dimension.b)
         return math.log(max(stepped, _SMALLEST)) if dimension.log else stepped
-    x = coordinate_of(dimension, value)
+    x = coordinate_on(axis, parameters)
     if x is None:
         return None
     if axis.size is not None:

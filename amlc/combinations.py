@@ -1,0 +1,58 @@
+"""How many parameter sets a finite search space has, and how many of them become trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amlc.constraints import Gate
+from amlc.errors import PlanError
+from amlc.model import Experiment
+from amlc.plan import adaptive
+from amlc.space import points
+from amlc.tuners import built_in
+
+_MOST_TRIED = 10_000
+"""Parameter sets that the constraints are asked about, one after the other, just to count them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combinations:
+    """Of a search space whose parameter sets are all tried.
+
+    total: those there are, each once. excluded: by the constraints; None: they are too many to ask.
+    """
+
+    total: int
+    excluded: int | None
+
+    def text(self, *, replicates: int, most: int | None) -> str:
+        """Return it in words, with the trials: so many of each, and `most` at the most."""
+        total = f"{self.total:,} combination{'' if self.total == 1 else 's'}"
+        if self.excluded is None:
+            return f"{total}, some of them excluded"
+        excluded = f", {self.excluded:,} excluded" if self.excluded else ""
+        trials = (self.total - self.excluded) * replicates
+        limit = ""
+        if most is not None and most < trials:
+            trials, limit = most, " by maxTrialNumber"
+        times = f", {replicates:,} of each" if replicates > 1 and not limit else ""
+        noun = "trial" if trials == 1 else "trials"
+        return f"{total}{excluded}, {trials:,} {noun}{times}{limit}"
+
+
+def combinations_of(experiment: Experiment) -> Combinations | None:
+    """Return how many parameter sets there are to try, None unless that is finite and certain."""
+    total = points.combinations(experiment.space)
+    if total is None or adaptive(experiment) or experiment.tuner.name == "Batch":
+        return None
+    if not experiment.constraints:
+        return Combinations(total, 0)
+    if total > _MOST_TRIED:
+        return Combinations(total, None)
+    grid = built_in("GridSearch").propose(
+        experiment.space, (), count=total, seed=0, args={}, allowed=Gate(experiment.constraints)
+    )
+    try:
+        return Combinations(total, total - sum(1 for _ in grid))
+    except PlanError:
+        return None  # of a constraint, which is said elsewhere
