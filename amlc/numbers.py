@@ -9,6 +9,8 @@ from typing import Any
 
 def number(value: Any) -> float | None:
     """Return a reported value as a finite float; None for anything else, and for truth values."""
+    if type(value) is float:  # most are, and a curve has many
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

@@ -259,6 +259,37 @@ def test_a_result_in_which_a_digit_is_another_is_found(copy):
     assert rows[copy.trials[0]] == ("succeeded", {})
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["job = 'x' || job", "trial = substr(trial, 2)", "kind = 'fina1'", "sequence = 7", "sequence = 0.5", "at = at + 1", "at = 'now'",
+     "value = '1.25'", "value = '{'", "value = CAST(X'fffe' AS TEXT)", "value = CAST(value AS BLOB) || 'a'", "sum = sum + 1"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["intermediate", "final"])
+def test_a_report_of_which_any_column_changed_is_found_and_no_other(copy, kind, change):
+    path = copy.folders.ledger("probe")
+    with read_ledger(path, tolerant=True) as ledger:
+        ledger.check()
+        assert ledger.damage == ()
+    rows_of(path, f"UPDATE metrics SET {change} WHERE rowid = (SELECT min(rowid) FROM metrics WHERE kind = ?)", kind)
+    with read_ledger(path, tolerant=True) as ledger:
+        ledger.check()
+        (said,) = ledger.damage
+        assert "a report of trial" in said
+        assert "is damaged" in said
+
+
+def test_reports_of_a_version_without_checksums_are_whole_unless_they_cannot_be_read(copy):
+    path = copy.folders.ledger("probe")
+    rows_of(path, "UPDATE metrics SET sum = NULL")
+    with read_ledger(path, tolerant=True) as ledger:
+        ledger.check()
+        assert ledger.damage == ()
+    rows_of(path, "UPDATE metrics SET value = '{' WHERE rowid = 1")
+    with read_ledger(path, tolerant=True) as ledger:
+        ledger.check()
+        assert len(ledger.damage) == 1
+
+
 @pytest.fixture
 def at_work(make_project, wait_until) -> Project:
     """An experiment of which one trial has ended and two are at work."""

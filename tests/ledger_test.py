@@ -75,6 +75,16 @@ def test_metrics_of_a_job_are_replaced_not_added_to(path):
         assert [m.value for _, m in ledger.metrics("intermediate", job="p-2")] == [5]
 
 
+@pytest.mark.parametrize("others", [10, 1_000])
+def test_what_others_reported_does_not_make_an_append_longer(others):
+    with open_memory() as ledger:
+        ledger.append_all((f"p-{number}", [], [metric(1), metric(2, 1, "final")]) for number in range(others))
+        steps = []
+        ledger._connection.set_progress_handler(lambda: steps.append(1), 10)  # ten of SQLite's own
+        ledger.append([], [metric(3)], job="p-1")
+        assert len(steps) < 30
+
+
 def test_only_events_beyond_a_number_are_read_again(path):
     with open_ledger(path) as ledger:
         number = ledger.append([intent()])

@@ -65,4 +65,4 @@ def named(value: Any) -> Mapping[str, Any]:
 
     A mapping as it is, anything else as `default`.
     """
-    return value if isinstance(value, Mapping) else {"default": value}
+    return value if isinstance(value, dict) else {"default": value}  # JSON has no other mapping

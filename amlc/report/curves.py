@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from amlc.collect.rows import named
@@ -21,6 +22,8 @@ _MOST_STEPS, _FEWEST_STEPS = 500, 16  # of one curve
 _MOST_METRICS = 8
 _MOST_LINES = 2_500  # trials by metrics
 _DIGITS = 6
+
+_value = itemgetter(1)
 
 Points: TypeAlias = "Sequence[tuple[int, float]]"
 
@@ -91,7 +94,7 @@ def thinned(points: Points, most: int) -> Points:
     kept = {points[0], points[-1]}
     for span in range(spans):
         part = points[len(points) * span // spans : len(points) * (span + 1) // spans]
-        kept |= {min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])}
+        kept |= {min(part, key=_value), max(part, key=_value)}
     return tuple(sorted(kept))
 
 
