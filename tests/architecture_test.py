@@ -32,6 +32,7 @@ LAYERS = {
     "write": 4, "refusals": 4, "lint": 4, "reconcile": 4, "observe": 4, "drive": 4, "early_stopping": 4, "advising": 4, "proposals": 4,
     "leader": 4, "kept": 3, "mirror": 4, "backlog": 4, "outbox": 4, "salvage": 4,
     "warm_start": 4, "elsewhere": 4, "collect": 4, "nni_export": 4, "replicates": 4, "report": 4, "starting": 4,
+    "viewers": 4,
     "commands": 5,
     "console": 6, "display": 6, "exit_codes": 6, "api": 6, "serve": 6,
     "cli": 7, "__init__": 7, "__main__": 7,

@@ -41,6 +41,10 @@ NOT_RUN = {
     'az ml model create --name mnist --type custom_model --path "azureml://jobs/$(amlc best --job)/outputs/model/paths/"': (
         "", "the emulator's az does no more than sign in"
     ),
+    "amlc collect --to mlflow http://localhost:5000": ("", "tests/viewers/mlflow_test has a real server"),
+    "mlflow server --backend-store-uri sqlite:///mlflow.db": ("", "it never ends; as above"),
+    "wandb sync runs/*/offline-run-*": ("", "it needs an account; tests/viewers/wandb_test runs it"),
+    "tensorboard --logdir runs": ("", "it never ends; tests/viewers/tensorboard_test runs it"),
     "az login": ("", "a person signs in, in a browser; the emulator's az is signed in"),
 }
 
@@ -403,7 +407,7 @@ def test_every_option_that_a_page_names_is_one_of_the_commands(page):
     fenced = [line for block in BLOCKS if block.page == page for line in block.text.splitlines()]
     spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
     for piece in [*map(bare, fenced), *spans]:
-        words = [] if piece.startswith(("az ", "pip ", "check-jsonschema ")) else piece.split()  # those options are their own
+        words = [] if piece.startswith(("az ", "pip ", "check-jsonschema ", "mlflow ", "tensorboard ")) else piece.split()  # those options are their own
         named = [re.sub(r"=.*", "", word) for word in words if re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word)]
         verbs = [after for before, after in zip(["amlc", *words], words, strict=False) if before == "amlc"]
         known = OPTIONS.get(verbs[0], everything) if verbs else everything

@@ -32,6 +32,15 @@ from amlc.errors import UsageError
         help="What nnictl experiment export writes; with --history, what it writes with -i.",
     ),
     flag("--cost", help="With the node-hours of each trial and, by amlc.prices, what they cost."),
+    option(
+        "--to",
+        type=(click.Choice(["mlflow", "wandb", "tensorboard"]), str),
+        metavar="VIEWER WHERE",
+        help=(
+            "Write no table: make each trial a run of mlflow, at a server's address, or of wandb "
+            "or tensorboard, in a folder; those that are there are brought up to date."
+        ),
+    ),
 )
 def collect(
     call: Invocation,
@@ -42,6 +51,7 @@ def collect(
     aggregate: str | None,
     kind: str | None,
     cost: bool,
+    to: tuple[str, str] | None,
 ) -> None:
     """Write the results to stdout: one row for each compiled trial, whatever became of it."""
     from amlc.display import results
@@ -53,8 +63,18 @@ def collect(
         raise UsageError(f"--as {kind}: NNI aggregates nothing. Leave out --aggregate.")
     if cost and (history or aggregate is not None or kind is not None):
         raise UsageError("--cost is of trials: not with --history, --aggregate or --as.")
+    if to is not None and (history or aggregate is not None or kind is not None or cost):
+        raise UsageError(
+            "--to sends all that is known: not with --history, --aggregate, --as or --cost."
+        )
     chosen = functions(aggregate) if aggregate is not None else ()
     manifest = call.manifest(experiment)
+    if to is not None:
+        end = results.show_sent(manifest, call.console, call.folders, viewer=to[0], place=to[1])
+        if not end.complete:
+            text = "What there is was sent"
+            raise results.incomplete(end, manifest, call.folders, written=text)
+        return
     if kind is not None:
         end = results.show_exported(
             manifest, call.console, call.folders, kind=kind, history=history

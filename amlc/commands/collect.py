@@ -24,6 +24,8 @@ from amlc.manifest import Manifest
 from amlc.nni_export import export
 from amlc.replicates import aggregate_table, best_set, by_set, score
 from amlc.targets import open_backend
+from amlc.viewers import open_viewer
+from amlc.viewers.runs import Sent, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,22 @@ def exported(
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
         yield export(tally.counted(results.rows()), results.ledger, history=history), tally
+
+
+@contextmanager
+def sent(
+    manifest: Manifest, viewer: str, place: str, *, folders: Folders
+) -> Iterator[tuple[Iterator[Sent], Tally]]:
+    """Give what became of each run that a viewer is sent, and what counts the trials meanwhile.
+
+    Intermediate results are fetched before. viewer, place: as in `viewers.open_viewer`.
+    """
+    send = open_viewer(viewer, place, manifest.header)
+    fetch_history(manifest, folders)
+    with up_to_date(manifest, folders) as results:
+        tally = Tally(results)
+        jobs = (tuple(tally.counted(rows)) for _, rows in results.jobs())
+        yield send(runs(jobs, results.ledger)), tally
 
 
 def _table(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from amlc import nni_export
 from amlc.collect.rows import Row
 from amlc.collect.verdict import Verdict
-from amlc.commands.collect import Best, collected, exported
+from amlc.commands.collect import Best, collected, exported, sent
 from amlc.commands.report import report
 from amlc.console import Console
 from amlc.display.advice import goes_on
@@ -17,6 +18,7 @@ from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
 from amlc.report.tables import WRITERS, finite
+from amlc.viewers.runs import Sent
 
 
 def show_collected(
@@ -64,12 +66,29 @@ def show_exported(
     return end
 
 
-def incomplete(end: Verdict, manifest: Manifest, folders: Folders) -> IncompleteError:
+def show_sent(
+    manifest: Manifest, console: Console, folders: Folders, *, viewer: str, place: str
+) -> Verdict:
+    """Send the trials to a viewer, say what became of them, and return how complete they are."""
+    with sent(manifest, viewer, place, folders=folders) as (runs, tally):
+        counts = Counter(runs)
+        end = tally.verdict
+    name = manifest.header.experiment
+    said = [f"{counts[one]} {one.value}" for one in Sent if counts[one]]
+    total = counts.total()
+    what = f"{total} run{'' if total == 1 else 's'}{': ' if said else ''}{', '.join(said)}"
+    console.note(f"{name}: {viewer} has {what}")
+    if end.complete:
+        console.note(f"{name}: {end}")
+    return end
+
+
+def incomplete(
+    end: Verdict, manifest: Manifest, folders: Folders, *, written: str = "The rows are written"
+) -> IncompleteError:
     """Return the error which says that the results that were written are not all."""
     hint = goes_on(end, manifest, folders)
-    return IncompleteError(
-        f"{manifest.header.experiment}: {end}{hint}. The rows are written all the same."
-    )
+    return IncompleteError(f"{manifest.header.experiment}: {end}{hint}. {written} all the same.")
 
 
 def show_best(best: Best, experiment: str, console: Console) -> None:

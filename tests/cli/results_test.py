@@ -14,6 +14,10 @@ from amlc.errors import UsageError
         (["--cost", "--history"], "--cost is of trials"),
         (["--cost", "--aggregate", "mean"], "--cost is of trials"),
         (["--cost", "--as", "nni-csv"], "--cost is of trials"),
+        (["--to", "wandb", "x", "--cost"], "--to sends all that is known"),
+        (["--to", "wandb", "x", "--history"], "--to sends all that is known"),
+        (["--to", "wandb", "x", "--aggregate", "mean"], "--to sends all that is known"),
+        (["--to", "wandb", "x", "--as", "nni-csv"], "--to sends all that is known"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
