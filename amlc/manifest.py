@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -50,6 +50,8 @@ class Header:
     if nobody says. trial_seconds: a trial's time limit, None without one. nodes: of each job, None
     for one. budget_*: `amlc.budget`. combinations: parameter sets of a finite space, where not each
     becomes a trial. excluded: how many of them by the constraints, None: nobody counted.
+    given: what the experiment's file leaves open, as it was when this was compiled: by the name of
+    a `${NAME}` in its search space or in arguments, or by the key of a `--set`.
     """
 
     experiment: str
@@ -74,6 +76,7 @@ class Header:
     budget_node_hours: float | None = None
     combinations: int | None = None
     excluded: int | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
     assessor: Algorithm | None = None
 
 
@@ -85,7 +88,7 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("trial_seconds", "nodes", "budget_trials"), (int, type(None))),
     **dict.fromkeys(("combinations", "excluded"), (int, type(None))),
     **dict.fromkeys(("price", "budget_node_hours"), (int, float, type(None))),
-    "target": dict,
+    **dict.fromkeys(("target", "given"), dict),
 }
 
 
@@ -109,6 +112,8 @@ def head_lines(header: Header) -> str:
     for name in (*_OPTIONAL, *_OF_COST, *_OF_SPACE):
         if values[name] is None:
             del values[name]
+    if not header.given:
+        del values["given"]
     values.get("assessor", {}).pop("search_space", None)  # which only tuners have
     text = json.dumps({"format": _FORMAT, **values}, indent=1, ensure_ascii=False, default=str)
     text = text.removesuffix("\n}") + ",\n"

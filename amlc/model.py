@@ -31,7 +31,8 @@ class Document:
 
     keys, values: the position of each mapping key and of each value, by path from the root.
     remarks: the reader's own warnings, such as a value that YAML 1.1 and 1.2 read differently.
-    moved: where a path of `data` stands in the file, if elsewhere, or below what.
+    moved: where a path of `data` stands in the file, if elsewhere, or below what. filled: what came
+    from elsewhere, as text: by the name of a `${NAME}`, or by the key of a `--set`.
     """
 
     file: Path
@@ -40,6 +41,7 @@ class Document:
     values: Mapping[JsonPath, Position]
     remarks: tuple[Problem, ...] = ()
     moved: Mapping[JsonPath, JsonPath] = field(default_factory=dict)
+    filled: Mapping[str, str] = field(default_factory=dict)
 
     def original(self, path: JsonPath) -> JsonPath:
         """Return the path as the file has it."""
@@ -230,7 +232,8 @@ class Experiment:
 
     inputs: every file that decided the result, the experiment file first. *_seconds: whole seconds;
     None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone. document: what it was
-    made of, for messages with a position; None only where nobody asks for one. initial: run first,
+    made of, for messages with a position; None only where nobody asks for one. given: what the file
+    leaves open, `Document.filled`. initial: run first,
     in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
     result counts for: "worst", "ignore" or a number. include_intermediate_results: whether one that
     was stopped counts with its last result. working_directory: where trials run on this machine: in
@@ -256,6 +259,7 @@ class Experiment:
     seed: int
     trials_per_gpu: int = 1
     document: Document | None = field(default=None, compare=False, repr=False)
+    given: Mapping[str, str] = field(default_factory=dict)
     # What follows is `amlc:` in the file, key by key: `config/normalise` finds each by its name.
     trials_per_job: int = 1
     replicates: int = 1

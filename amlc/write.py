@@ -236,6 +236,7 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         budget_node_hours=experiment.budget.node_hours,
         combinations=found.total if found else None,
         excluded=found.excluded if found else None,
+        given=experiment.given,
         assessor=_assessor(experiment, folder),
     )
 

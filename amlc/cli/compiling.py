@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from click import Argument, Option
 from amlc.cli import completion, questions
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
-from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, REPORT, flag
+from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, REPORT, SET, flag
 
 
 @command(
@@ -96,6 +97,7 @@ def explain(call: Invocation, /, code: str | None) -> None:
 @command(
     Argument(["files"], nargs=-1, required=True, type=EXISTING),
     BACKEND,
+    SET,
     flag(
         "--untrusted",
         help="The files are a stranger's: read nothing beyond their folder, nor the environment.",
@@ -103,14 +105,20 @@ def explain(call: Invocation, /, code: str | None) -> None:
     REPORT,
 )
 def validate(
-    call: Invocation, /, files: tuple[Path, ...], backend: str | None, untrusted: bool
+    call: Invocation,
+    /,
+    files: tuple[Path, ...],
+    backend: str | None,
+    given: Mapping[str, str],
+    untrusted: bool,
 ) -> Any:
     """Say what is wrong with experiment files, all of it at once."""
     from amlc.commands.validate import validate as run
     from amlc.console import Console
     from amlc.display import problems
 
-    checked = list(run(files, backend=backend, folders=call.folders, untrusted=untrusted))
+    found = run(files, backend=backend, folders=call.folders, untrusted=untrusted, given=given)
+    checked = list(found)
     call.is_told = True
     return problems.show(checked, Console(sys.stdout, sys.stderr, call.quiet), call.format)
 
@@ -118,18 +126,27 @@ def validate(
 @command(
     FILE,
     BACKEND,
+    SET,
     flag("--check", help="Write nothing; exit with 3 if anything would change."),
     flag("--diff", help="As --check, and show the differences."),
     REPORT,
     name="compile",
 )
-def compile_(call: Invocation, /, file: Path, backend: str | None, check: bool, diff: bool) -> Any:
+def compile_(
+    call: Invocation,
+    /,
+    file: Path,
+    backend: str | None,
+    given: Mapping[str, str],
+    check: bool,
+    diff: bool,
+) -> Any:
     """Compile an experiment file into job files."""
     from amlc.commands.compile import compile_ as run
     from amlc.display import building
     from amlc.lint import warnings
 
-    experiment = call.load(file, backend)
+    experiment = call.load(file, backend, given)
     preview = None
     if diff:
         preview = building.differences(call.console)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:  # `amlc --version` has to answer at once
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from amlc.console import Console
     from amlc.display.formats import Case
@@ -73,11 +73,18 @@ class Invocation:
             self.warn(f"warning: {text}Compile it again: {shlex.join(['amlc', 'compile', file])}.")
         return manifest
 
-    def load(self, file: Path, backend: str | None) -> Experiment:
-        """Read an experiment file, and say what is odd in it."""
+    def load(
+        self, file: Path, backend: str | None, given: Mapping[str, str] | None = None
+    ) -> Experiment:
+        """Read an experiment file, and say what is odd in it.
+
+        given: what it leaves open.
+        """
         from amlc.config import load_experiment
 
-        experiment, problems = load_experiment(file, backend=backend, environ=os.environ)
+        experiment, problems = load_experiment(
+            file, backend=backend, environ=os.environ, given=given
+        )
         for problem in problems:
             self.note(problem)
         return experiment
@@ -125,21 +132,27 @@ class Invocation:
             Findings(command=self.command, cases=(about, *self.cases), answer=self.answer)
         )
 
-    def experiment(self, named: str | None, backend: str | None) -> tuple[Experiment, str | None]:
+    def experiment(
+        self, named: str | None, backend: str | None, given: Mapping[str, str] | None = None
+    ) -> tuple[Experiment, str | None]:
         """Return the experiment of a file, or the file of a compiled one, and its back end.
 
-        Raises UsageError when that file is not here.
+        given: what it leaves open, else what it was compiled with. Raises UsageError when that file
+        is not here.
         """
+        from amlc.errors import UsageError
+
         if named is not None and Path(named).is_file():
-            return self.load(Path(named), backend), backend
+            if not given:
+                with suppress(UsageError):  # it need not be compiled
+                    given = self.folders.manifest(named).header.given
+            return self.load(Path(named), backend, given), backend
         manifest = self.manifest(named)
         if manifest.source is None:
-            from amlc.errors import UsageError
-
             name = manifest.header.source or "the experiment's own file"
             raise UsageError(f"{name} is not here. Bring it along, or name it.")
         backend = backend or manifest.header.backend
-        return self.load(manifest.source, backend), backend
+        return self.load(manifest.source, backend, given or manifest.header.given), backend
 
     def warn(self, text: str) -> None:
         """Say a warning, or hold it back."""

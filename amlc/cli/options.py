@@ -115,6 +115,25 @@ BACKEND = option(
     envvar="AMLC_BACKEND",
     help="Where the jobs run. Default: the experiment's trainingService.platform.",
 )
+
+
+def _settings(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> Any:
+    if not words:
+        return {}
+    from amlc.config.given import settings
+
+    return settings(words)
+
+
+SET = option(
+    "--set",
+    "given",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_settings,
+    help="A key's value instead of the file's (maxTrialNumber=20, tuner.classArgs.seed=1), or that "
+    "of a ${KEY} in it.",
+)
 IN_PARALLEL = option(
     "--parallel",
     type=click.IntRange(1, 64),

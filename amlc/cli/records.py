@@ -84,7 +84,9 @@ def save(call: Invocation, /, archive: Path, experiment: str | None) -> None:
     from amlc.commands.archive import save as run
 
     manifest = call.manifest(experiment)
-    made_of = call.load(manifest.source, manifest.header.backend) if manifest.source else None
+    header, made_of = manifest.header, None
+    if manifest.source:
+        made_of = call.load(manifest.source, header.backend, header.given)
     done = run(manifest, made_of, archive, folders=call.folders)
     for path in done.outside[:1]:
         more = f" and {len(done.outside) - 1} more" if len(done.outside) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from amlc.cli.options import (
     ON_END,
     PLAN_REPORT,
     REPORT,
+    SET,
     SUBMIT,
     flag,
     format_,
@@ -63,6 +65,7 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
 @command(
     EXPERIMENT,
     *SUBMIT,
+    SET,
     CANARY,
     option(
         "--against",
@@ -91,21 +94,23 @@ def plan(
     against: str | None,
     price: float | None,
     output: Path | None,
+    given: Mapping[str, str],
     **options: Any,
 ) -> Any:
     """Print what submit would do, what it may cost, and do nothing."""
-    given = submit_options(**options)
+    wanted = submit_options(**options)
     if against is None:
-        return _plan(call, experiment, given, price=price, output=output)
+        return _plan(call, experiment, wanted, given, price=price, output=output)
     if output is not None:
         raise UsageError("--against compares, and makes no plan that could be sealed. Drop -o.")
-    return _against(call, experiment, against, given)
+    return _against(call, experiment, against, wanted, given)
 
 
 def _plan(
     call: Invocation,
     experiment: str | None,
     options: Options,
+    given: Mapping[str, str],
     *,
     price: float | None = None,
     output: Path | None = None,
@@ -115,6 +120,12 @@ def _plan(
     from amlc.display.formats import nowhere
 
     manifest = call.manifest(experiment)
+    for key, text in given.items():
+        if manifest.header.given.get(key) != text:
+            raise UsageError(
+                f"--set {key}={text}: it was not compiled with that. "
+                "Compile it first: amlc compile FILE --set …"
+            )
     seal = output is not None
     found = run(manifest, options, folders=call.folders, price=price, seal=seal)
     call.answer |= display.whole(found, None)
@@ -131,12 +142,18 @@ def _plan(
     return found
 
 
-def _against(call: Invocation, named: str | None, revision: str, options: Options) -> None:
+def _against(
+    call: Invocation,
+    named: str | None,
+    revision: str,
+    options: Options,
+    given: Mapping[str, str],
+) -> None:
     from amlc.commands.against import against as run
     from amlc.commands.against import as_json
     from amlc.display import plan as display
 
-    experiment, _ = call.experiment(named, options.backend)
+    experiment, _ = call.experiment(named, options.backend, given)
     found = run(experiment, revision, folders=call.folders)
     call.answer["against"] = as_json(found)
     if call.format == "markdown":
@@ -174,7 +191,7 @@ def submit(
     given = submit_options(**options)
     if dry_run:
         call.command = "plan"
-        return _plan(call, experiment, given)
+        return _plan(call, experiment, given, {})
     from amlc.commands.submit import submit as run
 
     seal = None
@@ -228,6 +245,7 @@ def retry(
 @command(
     FILE,
     *SUBMIT,
+    SET,
     ON_END,
     option(
         "--from",
@@ -246,6 +264,7 @@ def run(
     learn_from: Path | None,
     metric: str | None,
     format_: str,
+    given: Mapping[str, str],
     **options: Any,
 ) -> Any:
     """Compile, submit, wait, and write the results to stdout; a tuner that learns proposes
@@ -256,11 +275,11 @@ def run(
     from amlc.exit_codes import exit_code
     from amlc.plan import adaptive
 
-    given = submit_options(**options)
-    experiment = call.load(file, given.backend)
+    wanted = submit_options(**options)
+    experiment = call.load(file, wanted.backend, given)
     ran = run_all(
         experiment,
-        given,
+        wanted,
         folders=call.folders,
         learn_from=learn_from,
         metric=metric,

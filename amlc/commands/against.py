@@ -120,7 +120,12 @@ def _as_of(found: Commit, experiment: Experiment, revision: str) -> Iterator[Exp
         if not file.is_file():
             raise UsageError(printable(f"the revision {revision} has no {source.name} here."))
         try:
-            old, _ = load_experiment(file, backend=experiment.target.platform, environ=os.environ)
+            old, _ = load_experiment(
+                file,
+                backend=experiment.target.platform,
+                environ=os.environ,
+                given=experiment.given,
+            )
         except ConfigError as err:
             first = str(err).replace(f"{into}{os.sep}", f"{revision}:").splitlines()[0]
             raise UsageError(f"the revision {revision} is not valid: {first}") from err

@@ -36,7 +36,10 @@ def experiment_of(manifest: Manifest) -> Experiment | None:
         return None
     try:
         experiment, _ = load_experiment(
-            manifest.source, backend=manifest.header.backend, environ=os.environ
+            manifest.source,
+            backend=manifest.header.backend,
+            environ=os.environ,
+            given=manifest.header.given,
         )
     except (AmlcError, OSError):
         return None

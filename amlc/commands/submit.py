@@ -315,7 +315,10 @@ def _source(manifest: Manifest, options: Options, listener: Listener) -> Experim
         listener.tell(Warned(text, matters=True))
         return None
     experiment, problems = load_experiment(
-        file, backend=options.backend or header.backend, environ=os.environ
+        file,
+        backend=options.backend or header.backend,
+        environ=os.environ,
+        given=header.given,
     )
     if experiment.name != header.experiment:
         raise UsageError(

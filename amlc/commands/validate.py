@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from amlc import lint, refusals
@@ -19,13 +19,14 @@ class Checked:
     """An experiment file and what was found in it.
 
     valid: the experiment's name, None for a file with errors. count: its parameter sets and trials
-    in words, where a finite space is tried out.
+    in words, where a finite space is tried out. given: what the file leaves open, by key or name.
     """
 
     file: Path
     valid: str | None
     problems: tuple[Problem, ...]
     count: str | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -34,17 +35,22 @@ class Checked:
 
 
 def validate(
-    files: Iterable[Path], *, backend: str | None, folders: Folders, untrusted: bool = False
+    files: Iterable[Path],
+    *,
+    backend: str | None,
+    folders: Folders,
+    untrusted: bool = False,
+    given: Mapping[str, str] | None = None,
 ) -> Iterator[Checked]:
     """Check one file after the other.
 
     folders: whose folders are no trial code. untrusted: the files are a stranger's: nothing outside
-    of each one's folder is read, and nothing of the environment.
+    of each one's folder is read, and nothing of the environment. given: what they leave open.
     """
     for file in files:
         try:
             experiment, found = load_experiment(
-                file, backend=backend, environ=os.environ, untrusted=untrusted
+                file, backend=backend, environ=os.environ, untrusted=untrusted, given=given
             )
             within = file.absolute().parent.resolve() if untrusted else None
             # What would stop a compile, found without writing anything.
@@ -55,6 +61,6 @@ def validate(
             sets = None if refused else combinations_of(experiment)
             most = experiment.max_trials
             count = sets.text(replicates=experiment.replicates, most=most) if sets else None
-            yield Checked(file, valid, (*found, *refused, *odd), count)
+            yield Checked(file, valid, (*found, *refused, *odd), count, experiment.given)
         except ConfigError as error:
             yield Checked(file, None, error.problems)

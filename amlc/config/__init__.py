@@ -14,6 +14,7 @@ from amlc.config.algorithms import (
     check_types,
     is_own_class,
 )
+from amlc.config.given import Values, filled, filled_space, unused
 from amlc.config.hostile import refuse_outside, within_folder, without_odd_values
 from amlc.config.initial import check_initial
 from amlc.config.legacy import in_words_of_v1, modern
@@ -33,19 +34,26 @@ from amlc.targets import target
 
 
 def load_experiment(
-    file: Path, *, backend: str | None = None, environ: Mapping[str, str], untrusted: bool = False
+    file: Path,
+    *,
+    backend: str | None = None,
+    environ: Mapping[str, str],
+    untrusted: bool = False,
+    given: Mapping[str, str] | None = None,
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of an NNI file, and the warnings and notes about it.
 
     backend: the target that was asked for, None for the file's. One that runs any leaves the file's
-    no key to need. environ: where `${NAME}` comes from. untrusted: nothing outside of the file's
-    folder is read, and nothing of the environment. Raises ConfigError with all problems of the file
-    and its search space, UsageError if the file cannot be read.
+    no key to need. environ: where `${NAME}` comes from. given: what `--set` says. untrusted:
+    nothing outside of the file's folder is read, and nothing of the environment. Raises ConfigError
+    with all problems of the file and its search space, UsageError if the file cannot be read.
     """
     if untrusted:
         refuse_outside(file)
     document = load_document(file)
-    return experiment_of(document, backend=backend, environ=environ, untrusted=untrusted)
+    return experiment_of(
+        document, backend=backend, environ=environ, untrusted=untrusted, given=given
+    )
 
 
 def experiment_of(
@@ -54,10 +62,16 @@ def experiment_of(
     backend: str | None = None,
     environ: Mapping[str, str],
     untrusted: bool = False,
+    given: Mapping[str, str] | None = None,
 ) -> tuple[Experiment, tuple[Problem, ...]]:
     """Return the experiment of a document, as `load_experiment` does of a file."""
-    config, read = _checked(modern(document), environ, backend=backend, untrusted=untrusted)
-    config, space, raw, space_file = _with_space(config)
+    values = Values(given or {}, None if untrusted else environ)
+    document, lacking = filled(document, values)
+    config, read = _checked(
+        modern(document), environ, backend=backend, untrusted=untrusted, lacking=lacking
+    )
+    config, space, raw, space_file = _with_space(config, values)
+    config = config.noted(*unused(document, values.given, config.filled))
     found = ConfigError(_worded(config.document, config.problems))
     if config.failed:
         raise found
@@ -98,11 +112,21 @@ def _located(config: Config, refusal: RefusedError) -> Problem:
 
 
 def _checked(
-    document: Document, environ: Mapping[str, str], *, backend: str | None, untrusted: bool
+    document: Document,
+    environ: Mapping[str, str],
+    *,
+    backend: str | None,
+    untrusted: bool,
+    lacking: Iterable[JsonPath] = (),
 ) -> tuple[Config, tuple[Path, ...]]:
-    """Return the config after the checks that need no space, and what the target read beside."""
+    """Return the config after the checks that need no space, and what the target read beside.
+
+    lacking: keys in which a value is not known.
+    """
     _refuse_other_shapes(document)
     config = read_keys(document, load_schema()).noted(*document.remarks)
+    for path in lacking:
+        config = config.without(path)
     config = within_folder(replace(without_odd_values(config), untrusted=untrusted))
     config = adopt_advisor(read_service(config, backend=backend))
     name = config.get("trainingService", "platform")
@@ -131,13 +155,13 @@ def _refuse_other_shapes(document: Document) -> None:
         raise ConfigError([*document.remarks, document.problem((), "E-type", text)])
 
 
-def _with_space(config: Config) -> tuple[Config, Space, Any, Path | None]:
+def _with_space(config: Config, values: Values) -> tuple[Config, Space, Any, Path | None]:
     """Return the config after the checks of the space, the space, how it is written, and its file.
 
     A class of the user's own gets it as it is written. The space is empty if it is in no format of
     NNI's then.
     """
-    config, document, path, file = _find_space(config)
+    config, document, path, file = _find_space(config, values)
     if document is None:
         return config, (), None, file
     raw = document.data
@@ -162,11 +186,13 @@ def _with_space(config: Config) -> tuple[Config, Space, Any, Path | None]:
     return config, space, raw, file
 
 
-def _find_space(config: Config) -> tuple[Config, Document | None, JsonPath, Path | None]:
+def _find_space(
+    config: Config, values: Values | None = None
+) -> tuple[Config, Document | None, JsonPath, Path | None]:
     """Return where the search space stands: its own file, which wins, or the experiment file."""
     name = config.get("searchSpaceFile")
     if name is not None:
-        return _load_space_file(config, str(name))
+        return _load_space_file(config, str(name), values)
     if config.get("searchSpace") is not None:
         return config, config.document, config.original(("searchSpace",)), None
     if not config.broken & {("searchSpace",), ("searchSpaceFile",)}:
@@ -179,7 +205,7 @@ def _find_space(config: Config) -> tuple[Config, Document | None, JsonPath, Path
 
 
 def _load_space_file(
-    config: Config, name: str
+    config: Config, name: str, values: Values | None
 ) -> tuple[Config, Document | None, JsonPath, Path | None]:
     if config.get("searchSpace") is not None:
         text = (
@@ -195,4 +221,8 @@ def _load_space_file(
         return config.noted(config.problem(("searchSpaceFile",), "E-file", text)), None, (), None
     except ConfigError as error:
         return config.noted(*error.problems), None, (), file
-    return config.noted(*document.remarks), document, (), file
+    if values is None:
+        return config, document, (), file
+    document, is_whole = filled_space(document, values)
+    config = replace(config, filled={**config.filled, **document.filled})
+    return config.noted(*document.remarks), document if is_whole else None, (), file

@@ -53,6 +53,7 @@ def normalise(
         trials_per_gpu=config.get("trainingService", "maxTrialNumberPerGpu") or 1,
         seed=_seed(config, namespace, name),
         document=config.document,
+        given=dict(sorted(config.filled.items())),
         working_directory=ours.get("workingDirectory")
         or ("copy" if settings.job.uploads else "trialCodeDirectory"),
         **_own(ours, config),

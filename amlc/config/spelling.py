@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ class Config:
     Every stage returns a new one. data: canonical keys at config level, `null` left out. spelling:
     where a canonical path stands in the file, if elsewhere. broken: canonical paths that were
     refused, so that they are not also reported as missing. untrusted: the file is a stranger's, and
-    nothing outside its folder is read.
+    nothing outside its folder is read. filled: as a Document has it, with the search space's file.
     """
 
     document: Document
@@ -29,6 +29,7 @@ class Config:
     problems: tuple[Problem, ...] = ()
     broken: frozenset[JsonPath] = frozenset()
     untrusted: bool = False
+    filled: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, *path: str) -> Any:
         """Return the value at a canonical path, None if it is not set."""
@@ -118,7 +119,7 @@ def fold(key: str) -> str:
 
 def read_keys(document: Document, schema: Schema) -> Config:
     """Return the config with canonical keys but in `trainingService`: there the platform counts."""
-    config = Config(document=document, data={}, spelling={})
+    config = Config(document=document, data={}, spelling={}, filled=document.filled)
     return fold_keys(config, (), document.data, schema, schema)
 
 

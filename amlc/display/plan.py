@@ -11,6 +11,7 @@ from amlc.combinations import Combinations
 from amlc.commands.plan import Due, Expense, Plan, State
 from amlc.console import Console
 from amlc.display.advice import about_failures
+from amlc.display.problems import listed
 from amlc.folders import Folders
 from amlc.manifest import Header
 from amlc.model import Parameters
@@ -53,7 +54,9 @@ def show(plan: Plan, console: Console, folders: Folders) -> None:
 
 
 def _about_space(header: Header) -> Iterator[str]:
-    """Yield how many parameter sets there are, where not each becomes a trial."""
+    """Yield what it was compiled with, and how many sets there are, where not each is a trial."""
+    if header.given:
+        yield f"compiled with {listed(header.given)}"
     if header.combinations is not None:
         sets = Combinations(header.combinations, header.excluded)
         yield sets.text(replicates=header.replicates, most=header.max_trials)
@@ -127,6 +130,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "experiment": plan.header.experiment,
         "revision": plan.header.revision,
         "trials": {state.value: count for state, count in plan.states.items()},
+        "given": dict(plan.header.given),
         "combinations": plan.header.combinations,
         "excluded": plan.header.excluded,
         "to_propose": plan.verdict.to_propose,

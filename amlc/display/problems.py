@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
 from amlc.commands.validate import Checked
 from amlc.console import Console, in_colour
-from amlc.errors import Problem, Severity
+from amlc.errors import Problem, Severity, printable, shorten
 
 _COLOURS: Final = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 
@@ -22,7 +22,8 @@ def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Che
     for one in checked:
         if format_ == "text" and one.valid is not None:
             count = f": {one.count}" if one.count else ""
-            console.note(f"{one.file}: {one.valid} is valid{count}")
+            values = f" with {listed(one.given)}" if one.given else ""
+            console.note(f"{one.file}: {one.valid} is valid{values}{count}")
         done.append(one)
     if format_ != "text":
         from amlc.display.formats import FORMATS, about_files
@@ -39,6 +40,11 @@ def show(checked: Iterable[Checked], console: Console, format_: str) -> list[Che
             for line in lines(problem, console.err):
                 say(line)
     return done
+
+
+def listed(given: Mapping[str, str]) -> str:
+    """Return in words what was given to a file that leaves it open."""
+    return ", ".join(f"{key}={printable(shorten(text))}" for key, text in given.items())
 
 
 def lines(problem: Problem, stream: TextIO) -> Iterator[str]:

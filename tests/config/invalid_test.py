@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from amlc.config import load_experiment
+from amlc.config.given import settings
 from amlc.errors import AmlcError
 
 INVALID = Path(__file__).parent.parent / "invalid"
@@ -24,8 +25,10 @@ def expected_file(case: Path) -> Path:
 def problems(case: Path) -> str:
     head = case.read_bytes().split(b"\n")[0]
     backend = "local" if head == b"# backend: local" else None
+    given = settings(head[6:].decode().split()) if head.startswith(b"# set ") else {}
+    untrusted = head == b"# untrusted"
     try:
-        _, found = load_experiment(case, backend=backend, environ={}, untrusted=head == b"# untrusted")
+        _, found = load_experiment(case, backend=backend, environ={}, untrusted=untrusted, given=given)
     except AmlcError as error:
         return f"{error}\n"
     return "".join(f"{problem}\n" for problem in found)

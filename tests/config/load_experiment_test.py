@@ -242,7 +242,7 @@ def test_placeholders_are_filled_where_they_count_only(load: Load) -> None:
     experiment, problems = load(
         service,
         "trialCommand: echo ${A}",
-        "searchSpace: {x: {_type: choice, _value: ['${A}']}}",
+        "searchSpace: {x: {_type: choice, _value: ['${A}', '$${A}', 'a-${A}']}}",
         "amlc: {environment: 'azureml:${A}:1', job: {description: '${A}'}}",
         environ={"A": "a", "B": "b", "C": "c"},
     )
@@ -251,7 +251,7 @@ def test_placeholders_are_filled_where_they_count_only(load: Load) -> None:
         subscription_id="s", resource_group="r", workspace_name="w", compute="c", image="r/a:b"
     )
     assert (experiment.command, experiment.environment) == ("echo ${A}", "azureml:a:1")
-    assert experiment.space[0] == replace(experiment.space[0], options=("${A}",))
+    assert experiment.space[0] == replace(experiment.space[0], options=("a", "${A}", "a-${A}"))
     assert experiment.job == {"description": "${A}"}
 
 
