@@ -43,7 +43,11 @@ after 50 trials on Branin, Hartmann-6 and a mixed space."""
 
 
 _STEEPNESS: Final = 10
-"""Of n good results the one of rank r, the best one's being 0, counts (1 - r/n)**_STEEPNESS."""
+"""Of n good results the one of rank r, the best one's being 0, counts (1 - r/n)**_STEEPNESS; equal
+ones share what the first would."""
+_MOST_NEEDED: Final = 10
+"""With so many results there is a model in many dimensions too: BOHB's own default, one more than
+there are dimensions, leaves a short experiment in 20 of them none."""
 
 BY_VALUE: Final = True
 
@@ -61,10 +65,11 @@ def propose(
 
     Budgets go from `min_budget` to `max_budget`. What runs when is as with Hyperband in parallel
     mode. The bottom of the first bracket (or, if that is less, one configuration more than there
-    are dimensions) and `random_fraction` of all configurations, counted together, are those of the
-    Random tuner. The others are the most promising of `num_samples` draws around the good results:
-    where the density of the best `top_n_percent` is largest relative to that of the rest. The model
-    is asked for each configuration anew, with all the results until then.
+    are dimensions, but 10 at most, of which NNI knows nothing) and `random_fraction` of all
+    configurations, counted together, are those of the Random tuner. The others are the most
+    promising of `num_samples` draws around the good results: where the density of the best
+    `top_n_percent` is largest relative to that of the rest. The model is asked for each
+    configuration anew, with all the results until then.
 
     A configuration counts with its result at its largest budget; that at a smaller one is shifted
     by what promotions changed there (the median). The smallest budgets are left out once there are
@@ -127,7 +132,7 @@ class _Configurations:
         self._number = drawn.total()
         self._random = fresh(space, seed, drawn, allowed)
         self._allowed = allowed
-        self._least = max(len(space_axes) + 1, args["min_points_in_model"] or 0)
+        self._least = max(min(len(space_axes) + 1, _MOST_NEEDED), args["min_points_in_model"] or 0)
         self._first = max(_cycle(args)[0][0].count, self._least)
         self._args = args
         self._history = history
@@ -207,8 +212,6 @@ def _fit(
     space_axes: Sequence[Axis], history: Sequence[Record], least: int, args: Mapping[str, Any]
 ) -> _Model | None:
     """Return the model of the results so far; None if there are less than `least` of them."""
-    import numpy as np
-
     from amlc.tuners.shared.densities import kernels
 
     ranking = _ranking(history, least * _ENOUGH, args)
@@ -219,8 +222,8 @@ def _fit(
     split = min(split, succeeded, len(ranking) - 1)  # there are bad ones always
     rest = ranking[split:]
     step = max(len(rest) / _MOST_BAD, 1.0)
-    good = _vectors(space_axes, ranking[: min(split, _MOST_GOOD)])
-    bad = _vectors(space_axes, [rest[int(i * step)] for i in range(int(len(rest) / step))])
+    losses, good = _vectors(space_axes, ranking[: min(split, _MOST_GOOD)])
+    _, bad = _vectors(space_axes, [rest[int(i * step)] for i in range(int(len(rest) / step))])
     if not len(good) or not len(bad):
         return None
     options = [
@@ -228,7 +231,8 @@ def _fit(
         for axis in space_axes
     ]
     width, least_width = _WIDTH * len(ranking) ** -_SHRINK, args["min_bandwidth"]
-    weights = (1 - np.arange(len(good)) / len(good)) ** _STEEPNESS
+    first, behind = (losses.searchsorted(losses, side) for side in ("left", "right"))
+    weights = (1 - first / len(good)) ** _STEEPNESS / (behind - first)
     return _Model(
         space_axes,
         kernels(good, options, width=max(width, least_width), weights=weights),
@@ -275,12 +279,12 @@ def _shift(
 
 def _vectors(
     space_axes: Sequence[Axis], ranking: Iterable[tuple[float, Parameters]]
-) -> NDArray[Any]:
-    """Return the configurations that fit the space as rows: quantiles, and indices of choices."""
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return losses and rows, quantiles and indices of choices, of what fits the space."""
     import numpy as np
 
-    rows = []
-    for _, parameters in ranking:
+    losses, rows = [], []
+    for loss, parameters in ranking:
         point = locate(space_axes, _own(parameters))
         if point is None:
             continue
@@ -288,8 +292,9 @@ def _vectors(
         for place, axis in enumerate(space_axes):
             if isinstance(axis.dimension, Choice):
                 row[place] = float(point[axis.key])
+        losses.append(loss)
         rows.append(row)
-    return np.array(rows)
+    return np.array(losses), np.array(rows)
 
 
 def _point(space_axes: Sequence[Axis], row: NDArray[Any]) -> Point:

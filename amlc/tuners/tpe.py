@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -95,9 +96,9 @@ def propose(
     - gamma: 0.4 gamma N of N results are the good ones, at most `linear_forgetting`; NNI takes
       gamma sqrt(N), which is too few for more than one parameter at a time. The better of them
       count more often: of n, the one of rank r as level**2 / 2, at least once, where
-      level = min(n, sqrt(240 / n)) (1 - r / n). All but the first of these copies are moved along
-      randint and quniform, by a normal draw of half a step for 1 + n values, and more for more
-      values.
+      level = min(n, sqrt(240 / n)) (1 - r / n). Equal ones share what the first of them would
+      count. All but the first of these copies are moved along randint and quniform, by a normal
+      draw of half a step for 1 + n values, and more for more values.
     - constant_liar_type: whatever its name, running trials count as bad ones, which is the only
       lie that Optuna has; NNI's default is "best". With None they are left out.
 
@@ -313,10 +314,9 @@ def _samples(
     scales = {axis.key: _scale(axis, str(index)) for index, axis in enumerate(space_axes)}
     deviation = _MOVED / (1 + len(best))
     good: list[_Result] = []
-    for rank, (number, point, loss) in enumerate(best):
-        more = _copies(rank, len(best)) - 1
+    for (number, point, loss), copies in zip(best, _copies_of(best), strict=True):
         good.append((number, point, loss))
-        good += [(number, _moved(scales, point, deviation, rng), loss) for _ in range(more)]
+        good += [(number, _moved(scales, point, deviation, rng), loss) for _ in range(copies - 1)]
     if best:
         # Against a mean good result the prior weighs what it did against one without copies.
         settings = replace(settings, prior_weight=settings.prior_weight * len(good) / len(best))
@@ -326,6 +326,18 @@ def _samples(
         with _quiet():
             point = _sample(space_axes, scales, _study(trials), settings, len(good), rng)
         yield point
+
+
+def _copies_of(best: Sequence[_Result]) -> list[int]:
+    """Return how many times Optuna is told each of the good results, which are sorted by loss.
+
+    Equal ones share the copies of the first: nothing says which is better, and a plateau told of by
+    all its results with theirs is looked at again and again.
+    """
+    losses = [loss for _, _, loss in best]
+    equal = Counter(losses)
+    first = {loss: len(best) - rank for rank, loss in enumerate(reversed(losses), 1)}
+    return [max(round(_copies(first[loss], len(best)) / equal[loss]), 1) for loss in losses]
 
 
 def _copies(rank: int, count: int) -> int:
