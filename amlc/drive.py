@@ -17,12 +17,12 @@ from amlc.early_stopping import Assessing, Assessor, Ending
 from amlc.errors import TransientError
 from amlc.events import Event, session, tick
 from amlc.leader import Ended, Leader
-from amlc.manifest import Manifest
+from amlc.manifest import Entry, Manifest
 from amlc.mirror import Mirror
 from amlc.model import Trial
 from amlc.observe import Curves, Recorder, record
 from amlc.outbox import Outbox, is_conflict
-from amlc.reconcile import Policy, failed, reconcile
+from amlc.reconcile import Action, Policy, failed, reconcile
 
 CANCELED: Final = "it was canceled"
 """Why a run stopped that `amlc cancel --all` told to."""
@@ -189,14 +189,22 @@ class _Run:
         allowed = policy()
         self._outbox.reopen(attempt for attempt in conflicts if self._is_last(attempt, allowed))
         self._catch_up(None)
-        due = sum(
-            len(action.trials)
-            for action in reconcile(self._manifest.entries(), self._mirror.last, allowed)
-        )
-        live = sum(len(attempt.trials) for attempt in self._mirror.live.values())
         self.progress.total = self._manifest.trials
-        self.progress.before = self._manifest.trials - due - live
+        self.progress.before = self._over(self._manifest.entries()) - self._over(
+            reconcile(self._manifest.entries(), self._mirror.last, allowed)
+        )
         return Backlog(self._manifest, self._mirror, allowed, width=limits.width, more=more)
+
+    def _over(self, of: Iterable[Entry | Action]) -> int:
+        """Return how many of the trials had ended before."""
+        last, live = self._mirror.last, self._mirror.live
+        return sum(
+            (attempt := last.get(trial.id)) is not None
+            and attempt.job not in live
+            and attempt.status(trial.id).ended
+            for one in of
+            for trial in one.trials
+        )
 
     def _is_last(self, attempt: Attempt, allowed: Policy) -> bool:
         """Tell whether an attempt is the last of its trials, and no other is to follow it."""

@@ -109,6 +109,7 @@ def _processors() -> int:
 def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
     """Do in a worker what is asked of it, until it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is for the parent, which ends the workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         chunk = connection.recv()

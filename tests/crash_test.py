@@ -5,6 +5,8 @@ import csv
 import io
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -113,19 +115,49 @@ def test_killing_everything_at_random_moments_ends_in_a_complete_table(project, 
     wait_until(lambda: not project.processes())
 
 
-def test_interrupt_says_so_leaves_the_jobs_alone_and_the_next_submit_takes_them_up(project, wait_until):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_says_so_leaves_the_jobs_alone_and_the_next_submit_takes_them_up(project, wait_until, sent):
     project.write('while [ ! -e "$PROBE/go" ]; do sleep 0.02; done', values=range(3)).compile()
-    with project.start("submit", start_new_session=True) as submit:
+    hook = 'echo "ended with $AMLC_EXIT_CODE"'
+    with project.start("submit", "--on-end", hook, start_new_session=True) as submit:
         wait_until(lambda: len(project.starts) == 2)
-        os.killpg(submit.pid, signal.SIGINT)
+        os.killpg(submit.pid, sent)
         _, err = submit.communicate(timeout=TIMEOUT_S)
-    assert submit.returncode == 130
+    assert submit.returncode == 128 + sent
     assert err.decode().strip().startswith("error: interrupted. Jobs that were submitted go on")
+    assert f"ended with {128 + sent}" in err.decode()
     assert "Traceback" not in err.decode()
     assert project.processes()
     (project.root / "go").touch()
     assert "1 submitted, 3 of 3 trials done" in project.amlc("submit").stderr
     assert_complete(project)
+
+
+def test_a_reproduction_that_is_interrupted_ends_and_one_that_is_killed_can_be_ended(project, wait_until):
+    project.write('[ -e "$PROBE/go" ] || exec sleep 600', values=range(1))
+    (project.root / "go").touch()
+    project.amlc("run", "experiment.yml")
+    (project.root / "go").unlink()
+
+    def stopped(sent):
+        before = len(project.starts)
+        with project.start("reproduce", "0", start_new_session=True) as again:
+            wait_until(lambda: len(project.starts) > before)
+            os.killpg(again.pid, sent)
+            _, err = again.communicate(timeout=TIMEOUT_S)
+        return again.returncode, err.decode()
+
+    code, err = stopped(signal.SIGINT)
+    assert (code, err.strip()) == (130, "error: interrupted.")
+    wait_until(lambda: not project.processes())
+    stopped(signal.SIGKILL)
+    assert project.processes()
+    said = project.amlc("gc").stderr
+    assert ", 1 reproductions\n" in said
+    command = re.search(r"0-2 has not ended, and stays: (amlc .*) ends its job", said)[1]
+    project.amlc(*shlex.split(command)[1:])
+    wait_until(lambda: not project.processes())
+    assert ", 1 reproductions\n" in project.amlc("gc").stderr
 
 
 @pytest.mark.parametrize("signals", [2, 5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import signal
 import sys
 import warnings
 from contextlib import suppress
@@ -21,9 +22,19 @@ def entry_point() -> NoReturn:
     """Run the command line and exit with the code that `amlc --help` explains."""
     _open_missing_streams()
     _let_streams_take_anything()
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, _terminated)
     call = Invocation()
     warnings.showwarning = lambda message, category, *_: _warn(call, message, category)
     sys.exit(_guarded(call))
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, as a CI job that is canceled gets it: what goes on is said, as after ^C."""
+
+
+def _terminated(*_: Any) -> NoReturn:
+    raise _TerminatedError
 
 
 def _warn(call: Invocation, message: Warning | str, category: type[Warning]) -> None:
@@ -49,9 +60,10 @@ def _ended(call: Invocation) -> int:
         except AmlcError as err:
             call.message = str(err).partition("\n")[0]
             return _failed(call, err)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as err:
         call.message = _interrupted(call)
-        return _complain(call.message, 130)
+        terminated = isinstance(err.__cause__, _TerminatedError)
+        return _complain(call.message, 128 + (signal.SIGTERM if terminated else signal.SIGINT))
     except click.ClickException as err:
         call.message = err.format_message()
         err.show()

@@ -100,6 +100,9 @@ def gc(call: Invocation, /, experiment: str | None) -> None:
         call.console.warn(
             "all code is kept: of some rows it is not on record which code they were made by."
         )
+    for own in done.at_work:
+        how = own.advice("cancel", None, "--all")
+        call.console.warn(f"{own.build.parent} has not ended, and stays: {how} ends its job.")
     call.console.note(
         f"removed {done.files} files of code with {done.size:,} bytes, "
         f"{done.reproductions} reproductions"

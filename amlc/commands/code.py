@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from amlc.attempts import by_trial, fold
 from amlc.collect.rows import Row
 from amlc.commands.observe import up_to_date
 from amlc.commands.trials import chosen
-from amlc.errors import UsageError
+from amlc.errors import LockedError, UsageError
 from amlc.events import EventKind
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.kept import KeptCode
 from amlc.ledger import Ledger, check_not_lost, read_ledger
-from amlc.manifest import Manifest
+from amlc.manifest import Manifest, read_manifest
 from amlc.revision import Contents, differences, parse_contents, read_contents
 
 
@@ -32,17 +32,24 @@ class Revision:
     kept: KeptCode
 
 
+def folders_again(place: Path) -> Folders:
+    """Return where a row is run again, in `place`."""
+    return Folders(place / "build", place / "state")
+
+
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """What `gc` removed: files of code that no row needs, of so many bytes, and reproductions.
 
     is_known: whether it is on record what each row was made by; else no code was removed.
+    at_work: the folders of the reproductions that stay, since they have not ended.
     """
 
     files: int
     size: int
     reproductions: int
     is_known: bool = True
+    at_work: Sequence[Folders] = ()
 
 
 def revision_named(manifest: Manifest, name: str, *, folders: Folders) -> Revision:
@@ -108,10 +115,11 @@ def gc(manifest: Manifest, *, folders: Folders) -> Pruned:
         is_known = all(any(name.startswith(one) for name in made_of) for one in used)
         kept = KeptCode(folders.kept_code(experiment))
         sizes = list(kept.prune(marks)) if is_known else []
-        done = [place for place in folders.again(experiment).glob("*/") if _is_done(place)]
-        for place in done:
+        again = sorted(folders.again(experiment).glob("*/"))
+        at_work = [place for place in again if _is_at_work(place)]
+        for place in (done := [place for place in again if place not in at_work]):
             shutil.rmtree(place)
-    return Pruned(len(sizes), sum(sizes), len(done), is_known)
+    return Pruned(len(sizes), sum(sizes), len(done), is_known, [*map(folders_again, at_work)])
 
 
 def _marks(made_of: Mapping[str, Contents], used: Iterable[str]) -> set[str]:
@@ -133,13 +141,21 @@ def _made_of(ledger: Ledger) -> Mapping[str, Contents]:
     }
 
 
-def _is_done(place: Path) -> bool:
-    """Tell whether nothing is at work in a reproduction."""
-    for path in place.glob("state/*/ledger.db"):
-        with read_ledger(path) as ledger:
-            if ledger.working():
-                return False
-    return True
+def _is_at_work(place: Path) -> bool:
+    """Tell whether a reproduction, or its job without it, is at work."""
+    own = folders_again(place)
+    try:
+        for path in own.state.glob("*/lock"):
+            with lock(path):
+                pass
+    except LockedError:
+        return True
+    for build in own.compiled_folders():
+        manifest = read_manifest(build)
+        with up_to_date(manifest, own), read_ledger(own.ledger(manifest.header.experiment)) as now:
+            if now.working():
+                return True
+    return False
 
 
 def _lines(content: bytes) -> list[str]:

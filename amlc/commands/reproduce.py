@@ -6,20 +6,21 @@ import itertools
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
-from amlc.commands.code import revision_of_row
+from amlc.commands.cancel import cancel
+from amlc.commands.code import folders_again, revision_of_row
 from amlc.commands.observe import up_to_date
 from amlc.commands.options import Options
-from amlc.commands.steps import NOBODY, Listener
+from amlc.commands.steps import NOBODY, Listener, Warned
 from amlc.commands.submit import submit_locked
 from amlc.commands.trials import chosen
-from amlc.errors import UsageError
+from amlc.errors import AmlcError, UsageError
 from amlc.experience import Past
 from amlc.files import lock
 from amlc.folders import Folders
@@ -80,7 +81,8 @@ def reproduce(
 
     Its parameters, number, replicate, code, command and environment are those of its last attempt;
     all else is as the experiment's file says today. Nothing is recorded of it in the experiment's
-    own ledger. Raises UsageError when it has not ended, or its code is not kept.
+    own ledger. Whoever interrupts it ends its job, too, which nobody would follow. Raises
+    UsageError when it has not ended, or its code is not kept.
     """
     with up_to_date(manifest, folders) as results:
         (then,) = chosen(results, [name])
@@ -90,17 +92,19 @@ def reproduce(
         raise UsageError(f"#{then.trial.sequence} has not ended, so there is nothing to compare.")
     own = _own_folders(folders, manifest.header.experiment, then.trial)
     place = own.build.parent
+    name = f"{experiment.name} {place.name}"
     code = place / "code"
-    revision.kept.check_out(revision.contents.files, code)
-    alone = _alone(experiment, revision.contents, code, name=f"{experiment.name} {place.name}")
-    trial = _trial(experiment, alone, then.trial)
     backend = backend or manifest.header.backend
     own.prepare_state()
-    with lock(own.lock(alone.name)):
+    with lock(own.lock(name)):  # `gc` leaves what is locked
+        revision.kept.check_out(revision.contents.files, code)
+        alone = _alone(experiment, revision.contents, code, name=name)
+        trial = _trial(experiment, alone, then.trial)
         build = write(alone, own, Past(groups=((trial,),)), backend=backend, room=0)
         made = read_manifest(build.folder)
-        submit_locked(made, None, Options(backend=backend), folders=own, listener=listener)
-    with read_ledger(own.ledger(alone.name)) as ledger:
+        with _ended_with_us(made, own, listener):
+            submit_locked(made, None, Options(backend=backend), folders=own, listener=listener)
+    with read_ledger(own.ledger(name)) as ledger:
         (again,) = Results(made, ledger).rows()
     changes = differences(revision.contents, read_contents(build.folder))
     compared = list(_compared(then.result, again.result, tolerance))
@@ -114,13 +118,27 @@ def reproduce(
     )
 
 
+@contextmanager
+def _ended_with_us(made: Manifest, own: Folders, listener: Listener) -> Iterator[None]:
+    """End the job if it is not followed to its end."""
+    try:
+        yield
+    except BaseException:
+        try:
+            cancel(made, None, folders=own)
+        except AmlcError as err:
+            how = own.advice("cancel", None, "--all")
+            listener.tell(Warned(f"{err} If its job is at work, {how} ends it.", matters=True))
+        raise
+
+
 def _own_folders(folders: Folders, experiment: str, trial: Trial) -> Folders:
     """Return new folders for one more reproduction of a trial."""
     for count in itertools.count(1):
         place = folders.again(experiment) / f"{trial.sequence}-{count}"
         with suppress(FileExistsError):
             place.mkdir(parents=True)
-            return Folders(place / "build", place / "state")
+            return folders_again(place)
     raise AssertionError
 
 

@@ -1,5 +1,7 @@
 """A small set that covers the others comes first, and alone if it fails."""
 
+import re
+
 import pytest
 
 from amlc.collect.results import Results
@@ -101,3 +103,5 @@ def test_the_rest_follows_only_if_those_are_well(make_project, case, script):
     else:
         assert len(project.starts) == wanted
         assert len(set(project.starts)) == wanted
+        counts = [int(count) for count in re.findall(r"^#.*; (\d+)(?: of \d+)? done", done.stderr, re.MULTILINE)]
+        assert counts == list(range(1, wanted + 1)), "those that come first are not counted as the last"
