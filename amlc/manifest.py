@@ -32,6 +32,7 @@ _parse = json.JSONDecoder().decode  # of as many lines as there are jobs
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price")
 _OF_SPACE = ("combinations", "excluded")
+_OF_PACKS = ("abreast", "job_start")
 _OF_COST = ("trial_seconds", "nodes", "budget_trials", "budget_node_hours")
 
 
@@ -51,7 +52,9 @@ class Header:
     for one. budget_*: `amlc.budget`. combinations: parameter sets of a finite space, where not each
     becomes a trial. excluded: how many of them by the constraints, None: nobody counted.
     given: what the experiment's file leaves open, as it was when this was compiled: by the name of
-    a `${NAME}` in its search space or in arguments, or by the key of a `--set`.
+    a `${NAME}` in its search space or in arguments, or by the key of a `--set`. abreast: how many
+    trials of a packed job run side by side, None: as many as there is room for. job_start: how many
+    seconds a job takes to start, where that decided how many trials it has.
     """
 
     experiment: str
@@ -77,6 +80,8 @@ class Header:
     combinations: int | None = None
     excluded: int | None = None
     given: Mapping[str, str] = field(default_factory=dict)
+    abreast: int | None = None
+    job_start: int | None = None
     assessor: Algorithm | None = None
 
 
@@ -86,7 +91,7 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("concurrency", "retries", "trials_per_gpu", "replicates"), int),
     **dict.fromkeys(("max_seconds", "max_trials", "gpus_per_trial"), (int, type(None))),
     **dict.fromkeys(("trial_seconds", "nodes", "budget_trials"), (int, type(None))),
-    **dict.fromkeys(("combinations", "excluded"), (int, type(None))),
+    **dict.fromkeys(("combinations", "excluded", "abreast", "job_start"), (int, type(None))),
     **dict.fromkeys(("price", "budget_node_hours"), (int, float, type(None))),
     **dict.fromkeys(("target", "given"), dict),
 }
@@ -109,7 +114,7 @@ class Entry:
 def head_lines(header: Header) -> str:
     """Return the manifest's text before the first job."""
     values = asdict(header)
-    for name in (*_OPTIONAL, *_OF_COST, *_OF_SPACE):
+    for name in (*_OPTIONAL, *_OF_COST, *_OF_SPACE, *_OF_PACKS):
         if values[name] is None:
             del values[name]
     if not header.given:

@@ -181,8 +181,9 @@ class JobPart:
     compute: as AML spells it. image: what the jobs run in unless `amlc.environment` says, None
     where none counts. setup: shell text that is run before the trials. outputs: those of the job
     file. mount: where the trials see a storage that keeps what they write, None without one.
-    uploads: whether the code goes elsewhere, so that NNI's limits of a snapshot hold; if not,
-    trials run in its own folder unless `amlc.workingDirectory` says otherwise.
+    gpus: of a node, None where that is not known. uploads: whether the code goes elsewhere, so that
+    NNI's limits of a snapshot hold; if not, trials run in its own folder unless
+    `amlc.workingDirectory` says otherwise.
     """
 
     compute: str = "local"
@@ -190,6 +191,7 @@ class JobPart:
     setup: str | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
     mount: str | None = None
+    gpus: int | None = None
     uploads: bool = True
 
 
@@ -233,12 +235,14 @@ class Experiment:
     inputs: every file that decided the result, the experiment file first. *_seconds: whole seconds;
     None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone. document: what it was
     made of, for messages with a position; None only where nobody asks for one. given: what the file
-    leaves open, `Document.filled`. initial: run first,
-    in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
-    result counts for: "worst", "ignore" or a number. include_intermediate_results: whether one that
-    was stopped counts with its last result. working_directory: where trials run on this machine: in
-    `trialCodeDirectory` itself, or in a `copy` of the snapshot. job: deep-merged into every job
-    file. environment: `azureml:name:version`, or None for the image.
+    leaves open, `Document.filled`. abreast: how many trials of a packed job run side by side, None:
+    as many as there is room for. job_start: how long a job takes to start, in seconds, where that
+    decided how trials are packed. initial: run first, in this order; what one leaves open the tuner
+    chooses. failed_value: what a trial without a result counts for: "worst", "ignore" or a number.
+    include_intermediate_results: whether one that was stopped counts with its last result.
+    working_directory: where trials run on this machine: in `trialCodeDirectory` itself, or in a
+    `copy` of the snapshot. job: deep-merged into every job file. environment:
+    `azureml:name:version`, or None for the image.
     """
 
     name: str
@@ -258,10 +262,12 @@ class Experiment:
     target: Settings
     seed: int
     trials_per_gpu: int = 1
+    trials_per_job: int = 1
+    abreast: int | None = None
+    job_start: int | None = None
     document: Document | None = field(default=None, compare=False, repr=False)
     given: Mapping[str, str] = field(default_factory=dict)
     # What follows is `amlc:` in the file, key by key: `config/normalise` finds each by its name.
-    trials_per_job: int = 1
     replicates: int = 1
     constraints: tuple[str, ...] = ()
     initial: tuple[Parameters, ...] = ()

@@ -234,7 +234,9 @@ def abreast(experiment: Experiment) -> int:
 
     Without GPUs they take turns.
     """
-    return experiment.concurrency if experiment.gpus_per_trial else 1
+    if not experiment.gpus_per_trial:
+        return 1
+    return min(experiment.concurrency, experiment.abreast or experiment.concurrency)
 
 
 def _in_flight(experiment: Experiment) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,15 +10,15 @@ from pathlib import Path
 from amlc import constraints
 from amlc.config import locate
 from amlc.errors import ConfigError, PlanError, Problem, RefusedError, TemplateError
-from amlc.model import Budget, Choice, Experiment, Space, Trial
+from amlc.model import Budget, Experiment, Trial
 from amlc.plan import Job, adaptive, check_budget, packed, plan, trial_id
 from amlc.render.context import MOST_BYTES, mapper
 from amlc.render.snapshot import local_inputs, refuse_links_out, snapshot
 from amlc.space.draws import sample
 from amlc.space.points import may_overflow
+from amlc.space.size import most_bytes
 
 _NO_REVISION = "0" * 64
-_NUMBER_BYTES = 30
 _TRIAL_BYTES = 1_000  # its id, and what tuners add to its parameters
 _DRAWS = 200
 
@@ -152,31 +151,12 @@ def _job_check(experiment: Experiment, revision: str) -> Callable[[Job], object]
 
 def _most_bytes(experiment: Experiment) -> int:
     """Return an upper bound of the bytes in a job's environment."""
-    trial = _TRIAL_BYTES + _space_bytes(experiment.space)
+    trial = _TRIAL_BYTES + most_bytes(experiment.space)
     return (
         trial * experiment.trials_per_job
         + 6 * (len(experiment.command) + len(experiment.name))
         + _TRIAL_BYTES
     )
-
-
-def _space_bytes(space: Space) -> int:
-    """Return an upper bound of a parameter set's bytes, in JSON without live expressions."""
-    total = 0
-    for dimension in space:
-        total += _text_bytes(dimension.name)
-        if isinstance(dimension, Choice):
-            total += max(map(_text_bytes, dimension.options), default=0)
-            total += max(map(_space_bytes, dimension.branches), default=0)
-        else:
-            total += _NUMBER_BYTES
-    return total
-
-
-def _text_bytes(value: object) -> int:
-    return (
-        3 * len(json.dumps(value)) + 10
-    )  # ASCII, in which a `${{` becomes two and a half times as long
 
 
 def _sampled(experiment: Experiment) -> Iterator[Job]:

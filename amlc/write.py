@@ -237,6 +237,8 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         combinations=found.total if found else None,
         excluded=found.excluded if found else None,
         given=experiment.given,
+        abreast=experiment.abreast,
+        job_start=experiment.job_start,
         assessor=_assessor(experiment, folder),
     )
 

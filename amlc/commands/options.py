@@ -85,7 +85,7 @@ def limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
     shares_gpus = header.gpus_per_trial and backend.has_gpus
     return Limits(
         concurrency=concurrency,
-        abreast=concurrency if shares_gpus else 1,
+        abreast=min(concurrency, header.abreast or concurrency) if shares_gpus else 1,
         max_seconds=header.max_seconds,
         max_failures=_max_failures(options.max_failures, expected(manifest) or manifest.trials),
         wait=options.wait,

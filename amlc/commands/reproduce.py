@@ -165,6 +165,7 @@ def _alone(experiment: Experiment, contents: Contents, code: Path, *, name: str)
         max_trials=1,
         max_seconds=None,
         trials_per_job=1,
+        abreast=None,
         constraints=(),
         initial=(),
         budget=Budget(),

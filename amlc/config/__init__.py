@@ -20,6 +20,7 @@ from amlc.config.initial import check_initial
 from amlc.config.legacy import in_words_of_v1, modern
 from amlc.config.load import load_document
 from amlc.config.normalise import normalise
+from amlc.config.packing import check_packing
 from amlc.config.placeholders import fill_placeholders
 from amlc.config.rules import check_constraints, check_endless, check_rules
 from amlc.config.schema import check_schema, load_schema
@@ -141,7 +142,10 @@ def _checked(
         needed = needed or (backend == name and not untrusted)
         config = config.noted(*platform.check(config, needed=needed))
     return config.noted(
-        *check_service(config), *check_algorithms(config), *check_rules(config)
+        *check_service(config),
+        *check_algorithms(config),
+        *check_rules(config),
+        *check_packing(config),
     ), read
 
 

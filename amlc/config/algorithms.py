@@ -95,7 +95,7 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
 
 
 def _check_packs(config: Config, kind: str, what: str) -> Iterator[Problem]:
-    if config.get("amlc", "trialsPerJob") not in (None, 1):
+    if config.get("amlc", "trialsPerJob") not in (None, 1, "auto"):
         text = (
             f"{what} stops single trials, and 'amlc.trialsPerJob' packs several into a job. "
             "Remove one of them."

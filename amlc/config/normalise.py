@@ -13,12 +13,14 @@ from typing import Any
 from amlc.catalogue import filled, find
 from amlc.config.algorithms import assesses, canonical_name
 from amlc.config.durations import parse_time
+from amlc.config.packing import packing
 from amlc.config.spelling import Config
 from amlc.model import Algorithm, Budget, Experiment, Settings, Space
 from amlc.targets import target
 
 _CHECKPOINTS = "all_checkpoint_dir"
 _DECIDED = ("namespace", "seed", "target", "working_directory", "zip")
+_PACKED = ("trials_per_job", "job_start", "gpus_per_node")
 """Keys of `amlc:` whose meaning does not lie in themselves alone."""
 
 
@@ -34,6 +36,7 @@ def normalise(
     namespace = ours.get("namespace", "")
     source = config.document.file.resolve()
     settings = target(config.get("trainingService", "platform")).settings(config)
+    jobs = packing(config, space, settings.job)
     return Experiment(
         name=name,
         namespace=namespace,
@@ -51,6 +54,9 @@ def normalise(
         trial_seconds=_seconds(config.get("maxTrialDuration")),
         target=settings,
         trials_per_gpu=config.get("trainingService", "maxTrialNumberPerGpu") or 1,
+        trials_per_job=jobs.size,
+        abreast=jobs.abreast,
+        job_start=jobs.start_s,
         seed=_seed(config, namespace, name),
         document=config.document,
         given=dict(sorted(config.filled.items())),
@@ -69,7 +75,7 @@ def _own(ours: Mapping[str, Any], config: Config) -> dict[str, Any]:
             found[name] = Budget(trials=value.get("trials"), node_hours=value.get("nodeHours"))
         elif name == "templates":
             found[name] = config.resolve(value)
-        elif name not in _DECIDED:
+        elif name not in (*_DECIDED, *_PACKED):
             found[name] = tuple(value) if isinstance(value, list) else value
     return found
 

@@ -91,8 +91,8 @@ def _check_folder(config: Config, path: JsonPath, advice: str) -> Iterator[Probl
 
 
 def _check_durations(config: Config) -> Iterator[Problem]:
-    for name in ("maxExperimentDuration", "maxTrialDuration"):
-        value = config.get(name)
+    for path in (("maxExperimentDuration",), ("maxTrialDuration",), ("amlc", "jobStart")):
+        value, name = config.get(*path), path[-1]
         if value is None:
             continue
         try:
@@ -102,7 +102,7 @@ def _check_durations(config: Config) -> Iterator[Problem]:
                 f"'{name}' must be above zero and below 300 years, got '{shorten(str(value))}'. "
                 "Write for example '30m', or remove it for no limit."
             )
-            yield config.problem((name,), "E-duration", text)
+            yield config.problem(path, "E-duration", text)
 
 
 def _check_storage(config: Config) -> Iterator[Problem]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # which compiles, and takes longer to import than a plan to m
 
 _MOST_CHANGES: Final = 5
 _MOST_ROWS: Final = 20
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
 _MINUS: Final = "\u2212"
 _BEGINNING: Final = "<!-- written by amlc plan -->"
 _WORDS: Final = {
@@ -45,7 +47,7 @@ def show(plan: Plan, console: Console, folders: Folders) -> None:
         say(line)
     for reason, due in plan.due.items():
         _show_due(reason, due, console)
-    for line in (*_about_rest(plan), *_about_cost(plan.expense)):
+    for line in (*_about_packs(plan), *_about_rest(plan), *_about_cost(plan.expense)):
         say(line)
     if end.failed:
         say(about_failures(end, plan.header, folders))
@@ -60,6 +62,21 @@ def _about_space(header: Header) -> Iterator[str]:
     if header.combinations is not None:
         sets = Combinations(header.combinations, header.excluded)
         yield sets.text(replicates=header.replicates, most=header.max_trials)
+
+
+def _about_packs(plan: Plan) -> Iterator[str]:
+    """Yield how trials fall into jobs that were packed by themselves, and what that saves."""
+    header = plan.header
+    for due in plan.due.values():
+        fewer = due.trials - due.jobs
+        if header.job_start is None or not fewer:
+            continue
+        side = f"{header.abreast} side by side" if (header.abreast or 1) > 1 else "one at a time"
+        saved = fewer * header.job_start * (header.nodes or 1) / _HOUR_S
+        minutes, seconds = divmod(header.job_start, _MINUTE_S)
+        start = f"{header.job_start} s" if seconds else f"{minutes} min"
+        text = f"packed by itself: up to {due.largest} trials in a job, {side}"
+        yield f"{text}; {fewer:,} fewer starts of {start} save {saved:,.3g} node-hours"
 
 
 def _about_rest(plan: Plan) -> Iterator[str]:
@@ -223,8 +240,8 @@ def _standing(plan: Plan) -> Iterator[str]:
     yield ""
     for reason, due in plan.due.items():
         yield f"- {due.trials:,} to submit in {due.jobs:,} jobs ({reason.value})"
-    lines = (*_about_space(plan.header), *_about_older(plan), *_about_cost(plan.expense))
-    for line in lines:
+    lines = (*_about_space(plan.header), *_about_packs(plan), *_about_older(plan))
+    for line in (*lines, *_about_cost(plan.expense)):
         yield f"- {_cell(line)}"
     for text in plan.expense.exceeded:
         yield f"- **over budget**: {_cell(text)}"

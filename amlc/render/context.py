@@ -19,7 +19,7 @@ from amlc.bindings import bound, literal, local_paths, variable, with_paths
 from amlc.errors import PlanError
 from amlc.model import Choice, Experiment, Trial
 from amlc.names import aml_name, job_name
-from amlc.plan import Job, replicate_of
+from amlc.plan import Job, abreast, replicate_of
 from amlc.space.points import flattened
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -208,7 +208,7 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
     def variables(job: Job) -> dict[str, str]:
         variables = shared.copy()
         if experiment.gpus_per_trial and len(job.trials) > 1:  # without GPUs they run one by one
-            variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), experiment.concurrency))
+            variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), abreast(experiment)))
         for index, trial in enumerate(job.trials):
             replicate = replicate_of(experiment, trial) if experiment.replicates > 1 else None
             variables |= _trial_variables(index, trial, replicate, bare(trial))

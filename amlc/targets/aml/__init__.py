@@ -70,7 +70,8 @@ class AmlTarget:
     """`trainingService` with `platform: aml`, and `sharedStorage`.
 
     A value is None only when another back end was asked for; mount_point and storage also without
-    shared storage. mount_point: where the trials see it.
+    shared storage. mount_point: where the trials see it. gpus: of a node, if `amlc.job` names a
+    size that is known.
     """
 
     platform: ClassVar[str] = "aml"
@@ -81,13 +82,14 @@ class AmlTarget:
     image: str | None = None
     mount_point: str | None = None
     storage: Storage | None = None
+    gpus: int | None = None
 
     @property
     def job(self) -> JobPart:
         """The cluster, the image and the storage."""
         compute = f"azureml:{self.compute}" if self.compute else "local"
         if self.storage is None:
-            return JobPart(compute=compute, image=self.image)
+            return JobPart(compute=compute, image=self.image, gpus=self.gpus)
         path = f"azureml://datastores/{self.storage.datastore}/paths/"
         mount = (self.mount_point or "").rstrip("/")
         where = shlex.quote(mount)
@@ -101,6 +103,7 @@ class AmlTarget:
             outputs={STORAGE_OUTPUT: {"type": "uri_folder", "mode": "rw_mount", "path": path}},
             setup=link,
             mount=mount,
+            gpus=self.gpus,
         )
 
     @property
@@ -244,6 +247,8 @@ def check(config: Config, *, needed: bool) -> Iterator[Problem]:
 
 def settings(config: Config) -> AmlTarget:
     """Return the workspace, the cluster, the image and the storage."""
+    from amlc.targets.aml.sizes import gpus_of
+
     storage = config.get(_STORAGE)
     return AmlTarget(
         subscription_id=config.get(_SERVICE, "subscriptionId"),
@@ -253,6 +258,7 @@ def settings(config: Config) -> AmlTarget:
         image=config.get(_SERVICE, "dockerImage"),
         mount_point=str(storage.get("remoteMountPoint", "")) if storage else None,
         storage=_storage(storage) if storage else None,
+        gpus=gpus_of(config.get("amlc", "job")),
     )
 
 

@@ -282,7 +282,12 @@ class LocalBackend:
         held = Counter(chain(*self._held().values()))
         chosen = gpus.share(
             {gpu: held[gpu] for gpu in self._gpus or ()},
-            width=min(max(trials, 1), self._header.concurrency, self.slots or 1),
+            width=min(
+                max(trials, 1),
+                self._header.concurrency,
+                self._header.abreast or trials,
+                self.slots or 1,
+            ),
             per_trial=self._per_trial,
             trials_per_gpu=self._header.trials_per_gpu,
         )
