@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from amlc.errors import PlanError, printable
+from amlc.errors import PlanError, Sentence, printable
 from amlc.model import Experiment, JsonPath, Parameters
 from amlc.space.draws import distinct, draws, sample
 from amlc.space.points import axes
@@ -78,8 +78,11 @@ class Gate:
             if self._rejected == 1:
                 every = "the search space's only parameter set is"
             raise PlanError(
-                f"amlc.constraints: {every} excluded, the last by {_clipped(repr(self._last))}. "
-                "Loosen the constraint, or widen the search space.",
+                Sentence(
+                    f"amlc.constraints: {every} excluded, the last by "
+                    f"{_clipped(repr(self._last))}.",
+                    hint="Loosen the constraint, or widen the search space.",
+                ),
                 path=self._blamed,
                 code="E-constraint",
             )
@@ -90,9 +93,11 @@ class Gate:
         self._last = condition.text
         if self._rejected == _MOST_REJECTED:
             raise PlanError(
-                f"amlc.constraints: {self._rejected} parameter sets in a row were excluded, the "
-                f"last by {_clipped(repr(self._last))}. "
-                "Loosen the constraint, or set a smaller maxTrialNumber.",
+                Sentence(
+                    f"amlc.constraints: {self._rejected} parameter sets in a row were excluded, "
+                    f"the last by {_clipped(repr(self._last))}.",
+                    hint="Loosen the constraint, or set a smaller maxTrialNumber.",
+                ),
                 path=self._blamed,
                 code="E-constraint",
             )
@@ -168,8 +173,10 @@ def _condition(text: str, path: JsonPath) -> _Condition:
     except (jinja2.TemplateSyntaxError, SyntaxError, MemoryError, RecursionError) as err:
         why = getattr(err, "message", None) or "it is nested too deep"
         raise PlanError(
-            f"{where} is not an expression: {_clipped(why).rstrip('.')}. "
-            "Example: 'lr * batch_size <= 3.2'.",
+            Sentence(
+                f"{where} is not an expression: {_clipped(why).rstrip('.')}.",
+                hint="Example: 'lr * batch_size <= 3.2'.",
+            ),
             path=path,
             code="E-constraint",
         ) from err
@@ -186,7 +193,7 @@ def _condition(text: str, path: JsonPath) -> _Condition:
                     "guard a nested parameter with 'NAME is defined'."
                 )
             said = _clipped(str(err)).rstrip(".")
-            why = f"{where} failed for {_shown(parameters)}: {said}. {advice}"
+            why = Sentence(f"{where} failed for {_shown(parameters)}: {said}.", hint=advice)
             raise PlanError(why, path=path, code="E-constraint") from err
 
     return _Condition(text, path, holds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -33,20 +33,30 @@ class Severity(str, Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Sentence:
-    """A message whose parts are known: what was found, what was expected, and what to do.
+    """A message of two parts: what is wrong, and what to do about it.
 
-    text: the whole of it; the parts stand in it in words. None: it has no such part.
+    found, expected: what `what` says in words was there, and should be. None: it has no such part.
     """
 
-    text: str
-    found: str | None = None
-    expected: str | None = None
+    what: str
     hint: str | None = None
+    found: str | None = field(default=None, kw_only=True)
+    expected: str | None = field(default=None, kw_only=True)
+
+    @property
+    def text(self) -> str:
+        """The whole of it."""
+        return f"{self.what} {self.hint}" if self.hint else self.what
 
     def __str__(self) -> str:
         return self.text
+
+
+def sentence(said: str | Sentence) -> Sentence:
+    """Return a message as a sentence; of a text no part is known."""
+    return Sentence(said) if isinstance(said, str) else said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +76,29 @@ class Problem:
     found: str | None = None
     expected: str | None = None
     hint: str | None = None
+
+    @classmethod
+    def at(
+        cls,
+        position: Position,
+        code: str,
+        said: str | Sentence,
+        *,
+        path: str = "",
+        severity: Severity = Severity.ERROR,
+    ) -> Problem:
+        """Return the problem that a sentence tells of."""
+        parts = sentence(said)
+        return cls(
+            position=position,
+            code=code,
+            message=parts.text,
+            path=path,
+            severity=severity,
+            found=parts.found,
+            expected=parts.expected,
+            hint=parts.hint,
+        )
 
     def __str__(self) -> str:
         where = f"{self.position} {self.path}".rstrip()
@@ -104,11 +137,16 @@ def shorten(text: str) -> str:
 class AmlcError(Exception):
     """The root of all errors that amlc raises on purpose; its text is for the user.
 
-    code: as in `Problem`, for those who read what was found as data.
+    message: the text, with its parts where they are known. code: as in `Problem`, for those who
+    read what was found as data.
     """
 
     exit_code = 2
     code = "E-usage"
+
+    def __init__(self, message: str | Sentence = "") -> None:
+        super().__init__(str(message))
+        self.message = message
 
 
 class UsageError(AmlcError):
@@ -137,7 +175,11 @@ class RefusedError(AmlcError):
     path: tuple[str | int, ...] = ()
 
     def __init__(
-        self, message: str, *, path: tuple[str | int, ...] | None = None, code: str | None = None
+        self,
+        message: str | Sentence,
+        *,
+        path: tuple[str | int, ...] | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.path = self.path if path is None else path

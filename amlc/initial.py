@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, takewhile
 from typing import Any, Final
 
-from amlc.errors import PlanError
+from amlc.errors import PlanError, Sentence
 from amlc.model import Experiment, Parameters, Record, Space, parameter_names
 from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
@@ -159,7 +159,10 @@ def _completed(
         ):
             return parameters
     raise PlanError(
-        "amlc.constraints exclude this parameter set. Correct it, or loosen the constraint.",
+        Sentence(
+            "amlc.constraints exclude this parameter set.",
+            hint="Correct it, or loosen the constraint.",
+        ),
         path=("amlc", "initial", number),
         code="E-initial",
     )

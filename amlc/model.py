@@ -70,17 +70,8 @@ class Document:
         """Return a problem with what stands at `path`: its value or, with `key`, its key."""
         here = self.original(path)
         pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in here)
-        said = Sentence(text=message) if isinstance(message, str) else message
-        return Problem(
-            position=self.at(path, key=key),
-            code=code,
-            message=said.text,
-            path=pointer,
-            severity=severity,
-            found=said.found,
-            expected=said.expected,
-            hint=said.hint,
-        )
+        where = self.at(path, key=key)
+        return Problem.at(where, code, message, path=pointer, severity=severity)
 
 
 # --- the search space -----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 
 from amlc import initial
 from amlc.constraints import Gate
-from amlc.errors import PlanError
+from amlc.errors import PlanError, Sentence
 from amlc.model import Experiment, Parameters, Record, Trial
 from amlc.names import job_id
 from amlc.space.canonical import canonical, canonical_json, digest_of, in_sets
@@ -450,29 +450,37 @@ def check_budget(experiment: Experiment, count: int) -> None:
     budget = experiment.budget
     if budget.trials is not None and count > budget.trials:
         raise _over(
-            f"amlc.budget.trials is {budget.trials}, and the experiment may have more trials than "
-            "that. Lower maxTrialNumber, narrow the space, or raise the budget.",
+            Sentence(
+                f"amlc.budget.trials is {budget.trials}, and the experiment may have more trials "
+                "than that.",
+                hint="Lower maxTrialNumber, narrow the space, or raise the budget.",
+            ),
             "trials",
         )
     if budget.node_hours is None:
         return
     if experiment.trial_seconds is None:
         raise _over(
-            "amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has no "
-            "upper bound. Set maxTrialDuration.",
+            Sentence(
+                "amlc.budget.nodeHours needs maxTrialDuration: a trial without a time limit has no "
+                "upper bound.",
+                hint="Set maxTrialDuration.",
+            ),
             "nodeHours",
         )
     hours = count * experiment.trial_seconds * node_count(experiment) / 3600
     if hours > budget.node_hours:
         raise _over(
-            f"{count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is "
-            f"{budget.node_hours:g}. Lower maxTrialNumber or maxTrialDuration, or raise the "
-            "budget.",
+            Sentence(
+                f"{count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is "
+                f"{budget.node_hours:g}.",
+                hint=("Lower maxTrialNumber or maxTrialDuration, or raise the budget."),
+            ),
             "nodeHours",
         )
 
 
-def _over(message: str, key: str) -> PlanError:
+def _over(message: Sentence, key: str) -> PlanError:
     return PlanError(message, path=("amlc", "budget", key), code="E-budget")
 
 
@@ -484,8 +492,13 @@ def node_count(experiment: Experiment) -> int:
         return 1
     if type(count) is not int or count < 1:
         raise PlanError(
-            "amlc.job.resources.instance_count must be a whole number of at least 1, "
-            f"got {count!r}. For example `resources: {{instance_count: 2}}`.",
+            Sentence(
+                "amlc.job.resources.instance_count must be a whole number of at least 1, "
+                f"got {count!r}.",
+                hint="For example `resources: {instance_count: 2}`.",
+                found=repr(count),
+                expected="a whole number of at least 1",
+            ),
             path=("amlc", "job", "resources", "instance_count"),
             code="E-job",
         )

@@ -104,7 +104,7 @@ class Invocation:
         if isinstance(error, ConfigError):
             self.found += error.problems
         else:
-            self.found.append(nowhere(self.about, error.code, str(error)))
+            self.found.append(nowhere(self.about, error.code, error.message))
 
     def _say(self, problems: Iterable[Problem]) -> None:
         from amlc.display.problems import lines

@@ -28,7 +28,7 @@ from amlc.config.service import check_service, read_service
 from amlc.config.spelling import Config, expanded, read_keys
 from amlc.config.zipped import with_rows, zipped_names
 from amlc.cost import machines, price
-from amlc.errors import ConfigError, Problem, RefusedError, Severity, UsageError
+from amlc.errors import ConfigError, Problem, RefusedError, Sentence, Severity, UsageError, sentence
 from amlc.model import Document, Experiment, JsonPath, Space
 from amlc.space.parse import parse_space
 from amlc.targets import target
@@ -85,7 +85,10 @@ def _check_prices(config: Config, experiment: Experiment) -> Iterator[Problem]:
     """Yield a warning for prices of which none is that of the jobs' machines."""
     if experiment.prices and price(experiment) is None:
         names = " or ".join(f"'{name}'" for name in machines(experiment)) or "the jobs' machines"
-        text = f"'amlc.prices' has no effect: there is none of {names}. Add it, or remove the key."
+        text = Sentence(
+            f"'amlc.prices' has no effect: there is none of {names}.",
+            hint="Add it, or remove the key.",
+        )
         yield config.warning(("amlc", "prices"), "W-no-effect", text)
 
 
@@ -108,8 +111,8 @@ def _located(config: Config, refusal: RefusedError) -> Problem:
     if refusal.path[:1] == ("searchSpace",):
         config, document, path, _ = _find_space(config)
         if document is not None:
-            return document.problem((*path, *refusal.path[1:]), refusal.code, str(refusal))
-    return config.problem(refusal.path, refusal.code, str(refusal))
+            return document.problem((*path, *refusal.path[1:]), refusal.code, refusal.message)
+    return config.problem(refusal.path, refusal.code, refusal.message)
 
 
 def _checked(
@@ -152,9 +155,10 @@ def _checked(
 def _refuse_other_shapes(document: Document) -> None:
     """Raise for a file that is no experiment of NNI at all."""
     if not isinstance(document.data, Mapping):
-        text = (
-            "an experiment file is a mapping (key: value) at its top. Write `trialConcurrency: "
-            "1` and so on."
+        text = Sentence(
+            "an experiment file is a mapping (key: value) at its top.",
+            hint="Write `trialConcurrency: 1` and so on.",
+            expected="a mapping (key: value)",
         )
         raise ConfigError([*document.remarks, document.problem((), "E-type", text)])
 
@@ -200,9 +204,10 @@ def _find_space(
     if config.get("searchSpace") is not None:
         return config, config.document, config.original(("searchSpace",)), None
     if not config.broken & {("searchSpace",), ("searchSpaceFile",)}:
-        text = (
-            "the experiment needs 'searchSpace' or 'searchSpaceFile'. "
-            "For example `searchSpaceFile: space.json`."
+        text = Sentence(
+            "the experiment needs 'searchSpace' or 'searchSpaceFile'.",
+            hint="For example `searchSpaceFile: space.json`.",
+            expected="'searchSpace' or 'searchSpaceFile'",
         )
         config = config.noted(config.problem((), "E-required", text))
     return config, None, (), None
@@ -212,17 +217,18 @@ def _load_space_file(
     config: Config, name: str, values: Values | None
 ) -> tuple[Config, Document | None, JsonPath, Path | None]:
     if config.get("searchSpace") is not None:
-        text = (
-            "'searchSpace' has no effect, since 'searchSpaceFile' is given and wins. "
-            "Remove one of them."
+        text = Sentence(
+            "'searchSpace' has no effect, since 'searchSpaceFile' is given and wins.",
+            hint="Remove one of them.",
         )
         config = config.noted(config.warning(("searchSpace",), "W-twice", text))
     file = config.document.file.parent / expanded(name)
     try:
         document = load_document(file)
     except UsageError as error:
-        text = f"the search space {error}"
-        return config.noted(config.problem(("searchSpaceFile",), "E-file", text)), None, (), None
+        said = sentence(error.message)
+        said = replace(said, what=f"the search space {said.what}")
+        return config.noted(config.problem(("searchSpaceFile",), "E-file", said)), None, (), None
     except ConfigError as error:
         return config.noted(*error.problems), None, (), file
     if values is None:

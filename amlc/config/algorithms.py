@@ -58,11 +58,13 @@ def adopt_advisor(config: Config) -> Config:
     if advisor is None:
         return config
     if is_set(config, "tuner"):
-        text = "'advisor' is the old name of 'tuner', and both are given. Remove one of them."
+        text = Sentence(
+            "'advisor' is the old name of 'tuner', and both are given.", hint="Remove one of them."
+        )
         return config.without(("advisor",)).noted(
             config.problem(("advisor",), "E-duplicate-key", text, key=True)
         )
-    text = "'advisor' is the old name of 'tuner' and read as it. Rename it."
+    text = Sentence("'advisor' is the old name of 'tuner' and read as it.", hint="Rename it.")
     moved = {path: here for path, here in config.spelling.items() if path[0] != "tuner"}
     for path, here in config.spelling.items():
         if path[0] == "advisor":
@@ -82,7 +84,13 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
         yield from _check(config, "tuner")
     elif ("tuner",) not in config.broken:
         yield config.problem(
-            (), "E-required", "the experiment needs 'tuner'. For example `tuner: {name: Random}`."
+            (),
+            "E-required",
+            Sentence(
+                "the experiment needs 'tuner'.",
+                hint="For example `tuner: {name: Random}`.",
+                expected="'tuner'",
+            ),
         )
     yield from _check_checkpoints(config)
     yield from _check_budgets(config)
@@ -96,9 +104,9 @@ def check_algorithms(config: Config) -> Iterator[Problem]:
 
 def _check_packs(config: Config, kind: str, what: str) -> Iterator[Problem]:
     if config.get("amlc", "trialsPerJob") not in (None, 1, "auto"):
-        text = (
-            f"{what} stops single trials, and 'amlc.trialsPerJob' packs several into a job. "
-            "Remove one of them."
+        text = Sentence(
+            f"{what} stops single trials, and 'amlc.trialsPerJob' packs several into a job.",
+            hint="Remove one of them.",
         )
         yield config.problem((kind,), "E-assessor", text, key=True)
 
@@ -110,19 +118,26 @@ def _check(config: Config, kind: str) -> Iterator[Problem]:
         return
     if name is None:
         if not {(kind, "name"), (kind, "className")} & config.broken:
-            text = f"'{kind}' needs 'name'. Known: {_KNOWN[kind]}."
+            text = Sentence(
+                f"'{kind}' needs 'name'.",
+                hint=f"Known: {_KNOWN[kind]}.",
+                expected=f"one of {_KNOWN[kind]}",
+            )
             yield config.problem((kind,), "E-required", text, key=True)
         return
     if config.get(kind, "codeDirectory") is not None:
-        text = (
-            f"'codeDirectory' belongs to a class of your own, but '{name}' is built in. Remove it."
+        text = Sentence(
+            f"'codeDirectory' belongs to a class of your own, but '{name}' is built in.",
+            hint="Remove it.",
         )
         yield config.problem((kind, "codeDirectory"), "E-algorithm", text, key=True)
     known = find(name, kind)
     if known is None:
         yield config.problem((kind, "name"), f"E-{kind}-unknown", _unknown(name, kind))
     elif known.refused:
-        text = f"amlc does not have '{known.name}': {known.refused}. Known: {_KNOWN[kind]}."
+        text = Sentence(
+            f"amlc does not have '{known.name}': {known.refused}.", hint=f"Known: {_KNOWN[kind]}."
+        )
         yield config.problem((kind, "name"), "E-tuner-unsupported", text)
     else:
         found = config.get(kind, "classArgs")
@@ -162,50 +177,55 @@ def _unknown(name: str, kind: str) -> Sentence:
         else " One of your own (`nnictl algo register`) is named by 'className'."
     )
     return Sentence(
-        text=f"NNI has no {kind} '{name}'.{spaces or hint}{own} Known: {_KNOWN[kind]}.",
+        f"NNI has no {kind} '{name}'.",
+        f"{spaces or hint}{own} Known: {_KNOWN[kind]}.".strip(),
         found=name,
         expected=f"one of {_KNOWN[kind]}",
-        hint=(spaces or hint or own).strip() or None,
     )
 
 
 def _check_class(config: Config, kind: str) -> Iterator[Problem]:
     if config.get(kind, "name") is not None:
-        text = f"'{kind}' has both 'name' and 'className'. Keep one of them."
+        text = Sentence(f"'{kind}' has both 'name' and 'className'.", hint="Keep one of them.")
         yield config.problem((kind, "className"), "E-algorithm", text, key=True)
     if config.get(kind, "codeDirectory") is None and (kind, "codeDirectory") not in config.broken:
-        text = (
-            "'className' needs 'codeDirectory', the folder of its module. "
-            "For example `codeDirectory: .`."
+        text = Sentence(
+            "'className' needs 'codeDirectory', the folder of its module.",
+            hint="For example `codeDirectory: .`.",
+            expected="'codeDirectory'",
         )
         yield config.problem((kind, "className"), "E-required", text, key=True)
     class_name = config.get(kind, "className")
     if isinstance(class_name, str) and "." not in class_name.strip("."):
         example = f"For example `className: my_{kind}.My{kind.title()}`."
-        text = f"'className' must be MODULE.CLASS, got '{class_name}'. {example}"
-        yield config.problem((kind, "className"), "E-algorithm", text)
+        said = expected_other("'className'", "MODULE.CLASS", f"'{class_name}'", hint=example)
+        yield config.problem((kind, "className"), "E-algorithm", said)
 
 
 def _check_together(config: Config) -> Iterator[Problem]:
     """Yield what the assessor cannot be combined with."""
     tuner = find(config.get("tuner", "name"), "tuner")
     if tuner and tuner.name == "PBT":
-        text = (
+        text = Sentence(
             "PBT needs every trial of a generation to its end, so that an assessor cannot stop "
-            "any. Remove it."
+            "any.",
+            hint="Remove it.",
         )
         yield config.problem(("assessor",), "E-assessor", text, key=True)
     elif tuner and tuner.schedules:
-        text = (
-            f"the assessor has no effect: {tuner.name} decides itself how far each trial goes. "
-            "Remove it."
+        text = Sentence(
+            f"the assessor has no effect: {tuner.name} decides itself how far each trial goes.",
+            hint="Remove it.",
         )
         yield config.warning(("assessor",), "W-no-effect", text)
     elif tuner and tuner.name == "ASHA":
-        text = (
-            "ASHA stops trials itself, and an assessor would stop others. Remove it; or, to have "
-            "another tuner with ASHA's rungs, name ASHA as the assessor: `tuner: {name: TPE}`, "
-            "`assessor: {name: ASHA}`."
+        text = Sentence(
+            "ASHA stops trials itself, and an assessor would stop others.",
+            hint=(
+                "Remove it; or, to have "
+                "another tuner with ASHA's rungs, name ASHA as the assessor: `tuner: {name: TPE}`, "
+                "`assessor: {name: ASHA}`."
+            ),
         )
         yield config.problem(("assessor",), "E-assessor", text, key=True)
 
@@ -222,15 +242,15 @@ def _check_checkpoints(config: Config) -> Iterator[Problem]:
         and target(platform).settings(config).common("") is None
         and not isinstance(folder, str)
     ):
-        text = (
+        text = Sentence(
             f"{name}'s trials go on from each other's checkpoints, and without shared storage they "
-            "see no common folder. Add 'sharedStorage', or name a mounted folder in "
-            "'all_checkpoint_dir'."
+            "see no common folder.",
+            hint="Add 'sharedStorage', or name a mounted folder in 'all_checkpoint_dir'.",
         )
         yield config.problem(("tuner",), "E-checkpoints", text, key=True)
     if config.get("amlc", "replicates") not in (None, 1):
         advice = "Remove 'amlc.replicates', or use another tuner."
-        text = f"replicates would overwrite each other's {name} checkpoints. {advice}"
+        text = Sentence(f"replicates would overwrite each other's {name} checkpoints.", hint=advice)
         yield config.problem(("amlc", "replicates"), "E-checkpoints", text)
 
 
@@ -244,9 +264,9 @@ def _check_budgets(config: Config) -> Iterator[Problem]:
         if not (low_is_given or high_is_given) or high is None or low <= high:
             continue
         default = known.arguments["max_budget"].default or "none"
-        text = (
-            f"{known.name}'s 'min_budget' is {low} and its 'max_budget' {high}. "
-            f"Set a larger 'max_budget' (default {default})."
+        text = Sentence(
+            f"{known.name}'s 'min_budget' is {low} and its 'max_budget' {high}.",
+            hint=f"Set a larger 'max_budget' (default {default}).",
         )
         yield config.problem((kind, "classArgs"), "E-argument", text, key=True)
 
@@ -280,19 +300,28 @@ def _compare(
             taken = [name for name, one in wanted.items() if not one.refused]
             near = did_you_mean(str(key), taken).strip()
             allowed = f"It takes {', '.join(taken)}." if taken else "It takes none; remove it."
-            text = " ".join(filter(None, (f"{owner} has no argument '{key}'.", near, allowed)))
-            said = Sentence(text=text, found=str(key), expected=allowed, hint=near or None)
+            said = Sentence(
+                f"{owner} has no argument '{key}'.",
+                f"{near} {allowed}".strip(),
+                found=str(key),
+                expected=f"one of {', '.join(taken)}" if taken else "none",
+            )
             yield config.problem(here, "E-argument", said, key=True)
         elif argument.refused:
-            text = f"'{key}' cannot be given: {argument.refused}. Remove it."
-            yield config.problem(here, "E-argument", text, key=True)
+            said = Sentence(f"'{key}' cannot be given: {argument.refused}.", "Remove it.")
+            yield config.problem(here, "E-argument", said, key=True)
         elif not argument.nested:
             yield from _check_value(config, here, value, argument)
         elif isinstance(value, Mapping):
             yield from _compare(config, here, value, argument.nested, key)
         else:
-            text = f"'{key}' must be a mapping (key: value). Write '{key}: {{}}', or remove it."
-            yield config.problem(here, "E-argument", text)
+            said = Sentence(
+                f"'{key}' must be a mapping (key: value).",
+                hint=f"Write '{key}: {{}}', or remove it.",
+                found=show(config, here, value),
+                expected="a mapping (key: value)",
+            )
+            yield config.problem(here, "E-argument", said)
 
 
 def _check_value(
@@ -365,7 +394,10 @@ def check_types(
         )
     for name in parameter_names(space):
         if name in tuner.adds:
-            text = f"{tuner.name} itself gives each trial a parameter '{name}'. Rename this one."
+            text = Sentence(
+                f"{tuner.name} itself gives each trial a parameter '{name}'.",
+                hint="Rename this one.",
+            )
             yield document.problem((*path, name), "E-space-tuner", text, key=True)
     for dimension in space:
         kind = _type_name(dimension)
@@ -373,14 +405,19 @@ def check_types(
             takes = ", ".join(
                 sorted(tuner.types - ({NUMERIC} if "choice" in tuner.types else set()))
             )
-            text = (
-                f"{tuner.name} cannot search '{dimension.name}', a {kind}. It takes {takes}; "
-                "TPE takes every type."
+            text = Sentence(
+                f"{tuner.name} cannot search '{dimension.name}', a {kind}.",
+                hint=f"It takes {takes}; TPE takes every type.",
+                found=kind,
+                expected=takes,
             )
             if isinstance(dimension, Rows):
                 names = "' and '".join(dimension.names)
-                text = f"{tuner.name} cannot search '{names}' together: a choice of rows, which "
-                text += "have no order. TPE takes every type."
+                text = Sentence(
+                    f"{tuner.name} cannot search '{names}' together: a choice of rows, which have "
+                    "no order.",
+                    hint="TPE takes every type.",
+                )
                 yield config.problem(("amlc", "zip"), "E-space-tuner", text, key=True)
                 continue
             yield document.problem((*path, dimension.name, "_type"), "E-space-tuner", text)

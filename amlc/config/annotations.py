@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from amlc.errors import ConfigError, Position, Problem
+from amlc.errors import ConfigError, Position, Problem, Sentence
 
 SIGN: Final = "@nni."
 _TYPES: Final = {
@@ -43,7 +43,11 @@ class _Edit:
 
 
 class _RefusedError(ValueError):
-    """What is wrong with an annotation."""
+    """What is wrong with an annotation, and what to do."""
+
+    def __init__(self, said: str | Sentence) -> None:
+        super().__init__(str(said))
+        self.said = said
 
 
 def translate(files: Mapping[Path, str]) -> Translated:
@@ -63,8 +67,9 @@ def translate(files: Mapping[Path, str]) -> Translated:
             tree = ast.parse(text)
         except SyntaxError as err:
             place = Position(file, err.lineno or 1, err.offset or 1)
-            message = f"not Python 3: {err.msg}. Correct it: annotations are read with its syntax."
-            problems.append(Problem(position=place, code="E-annotation", message=message))
+            hint = "Correct it: annotations are read with its syntax."
+            said = Sentence(f"not Python 3: {err.msg}.", hint)
+            problems.append(Problem.at(place, "E-annotation", said))
             continue
         source = _Source(file, text, space)
         source.read(tree.body)
@@ -96,9 +101,7 @@ class _Source:
                     self._translate(statement, _call(text), following)
                 except _RefusedError as err:
                     place = Position(self._file, statement.lineno, statement.col_offset + 1)
-                    self.problems.append(
-                        Problem(position=place, code="E-annotation", message=str(err))
-                    )
+                    self.problems.append(Problem.at(place, "E-annotation", err.said))
             for block in _blocks(statement):
                 self.read(block)
 
@@ -125,7 +128,10 @@ class _Source:
             )
         if not isinstance(following, ast.Assign) or ast.unparse(following.targets[0]) != name:
             raise _RefusedError(
-                f"'{SIGN}variable' of '{name}' must stand right before `{name} = …`. Move it there."
+                Sentence(
+                    f"'{SIGN}variable' of '{name}' must stand right before `{name} = …`.",
+                    hint="Move it there.",
+                )
             )
         draw = call.args[0]
         if (
@@ -155,8 +161,10 @@ class _Source:
         )
         if not calls:
             raise _RefusedError(
-                f"'{SIGN}function_choice' of '{name}' must stand right before a call of it. "
-                "Move it."
+                Sentence(
+                    f"'{SIGN}function_choice' of '{name}' must stand right before a call of it.",
+                    hint="Move it.",
+                )
             )
         self._remove(statement)
         self._choose(calls[0], name, call.args)
@@ -246,9 +254,13 @@ def _call(text: str) -> ast.Call:
     try:
         found = ast.parse(text, mode="eval").body
     except SyntaxError as err:
-        raise _RefusedError(f"the annotation is no expression: {err.msg}. Correct it.") from err
+        raise _RefusedError(
+            Sentence(f"the annotation is no expression: {err.msg}.", hint="Correct it.")
+        ) from err
     if not isinstance(found, ast.Call):
-        raise _RefusedError("the annotation is no call. Write its arguments in parentheses.")
+        raise _RefusedError(
+            Sentence("the annotation is no call.", hint="Write its arguments in parentheses.")
+        )
     return found
 
 

@@ -17,7 +17,7 @@ from amlc.config.scalars import resolve
 from amlc.config.schema import load_schema
 from amlc.config.spelling import fold
 from amlc.config.tree import secret
-from amlc.errors import Position, Problem, UsageError, printable, shorten
+from amlc.errors import Position, Problem, Sentence, UsageError, printable, shorten
 from amlc.model import Document, JsonPath
 
 _PLACEHOLDER: Final = re.compile(r"(\$?)(\$\{([A-Za-z_][A-Za-z0-9_]*)\})")
@@ -27,7 +27,11 @@ _FREE: Final = frozenset({"searchspace", "classargs", "job", "prices", "initial"
 
 
 class _UnusableError(Exception):
-    """What is given cannot be used; its text says why, and what to do."""
+    """What is given cannot be used; said: why, and what to do."""
+
+    def __init__(self, said: Sentence) -> None:
+        super().__init__(said.text)
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,11 @@ def settings(words: Iterable[str]) -> Mapping[str, str]:
             text = f"--set {printable(shorten(word))}: write KEY=VALUE, such as maxTrialNumber=20."
             raise UsageError(text)
         if key in found:
-            raise UsageError(f"--set {printable(shorten(key))} is given twice. Keep one of them.")
+            raise UsageError(
+                Sentence(
+                    f"--set {printable(shorten(key))} is given twice.", hint="Keep one of them."
+                )
+            )
         found[key] = value
     return found
 
@@ -81,9 +89,12 @@ def unused(document: Document, given: Mapping[str, str], used: Mapping[str, str]
     found = []
     for key in given:
         if key not in used and not _is_path(key, document):
-            text = f"the file has neither a key '{shorten(key)}' nor '${{{shorten(key)}}}' in its "
-            text += "searchSpace or classArgs. Correct the name; keys inside others are written "
-            text += "with dots, such as tuner.classArgs.seed."
+            text = Sentence(
+                f"the file has neither a key '{shorten(key)}' nor '${{{shorten(key)}}}' in its "
+                "searchSpace or classArgs.",
+                hint="Correct the name; keys inside others are written with dots, such as "
+                "tuner.classArgs.seed.",
+            )
             found.append(_problem(document, key, text))
     return found
 
@@ -103,13 +114,13 @@ def _set(document: Document, key: str, text: str) -> Document:
     if key.startswith("/"):
         parts = [part.replace("~1", "/").replace("~0", "~") for part in key[1:].split("/")]
     if secret((parts[-1],)):
-        text = "a secret on a command line is everybody's, and would stand in the manifest. "
-        return _refused(document, key, f"{text}Put it into the environment.")
+        what = "a secret on a command line is everybody's, and would stand in the manifest."
+        return _refused(document, key, Sentence(what, "Put it into the environment."))
     try:
         value = _scalar(text)
         data, path = _put(document.data, tuple(parts), value, free=False)
     except _UnusableError as error:
-        return _refused(document, key, str(error))
+        return _refused(document, key, error.said)
     place = {path: Position(Path(f"--set {key}"), 0, 0)}
     return replace(
         document,
@@ -131,13 +142,17 @@ def _put(node: Any, parts: tuple[str, ...], value: Any, *, free: bool) -> tuple[
     if isinstance(node, list):
         if not _INDEX.fullmatch(name) or int(name) >= len(node):
             raise _UnusableError(
-                f"'{shorten(name)}' is no item of a list of {len(node)}. Count from 0."
+                Sentence(
+                    f"'{shorten(name)}' is no item of a list of {len(node)}.", hint="Count from 0."
+                )
             )
         index = int(name)
         inner, path = _put(node[index], rest, value, free=free)
         return [*node[:index], inner, *node[index + 1 :]], (index, *path)
     if not isinstance(node, Mapping):
-        raise _UnusableError(f"there is no '{shorten(name)}' in a single value. Correct the key.")
+        raise _UnusableError(
+            Sentence(f"there is no '{shorten(name)}' in a single value.", hint="Correct the key.")
+        )
     if name not in node and not free:
         name = next((one for one in node if fold(str(one)) == fold(name)), name)
     inside = free or fold(name) in _FREE
@@ -179,7 +194,7 @@ def _named(document: Document, path: JsonPath, values: Values) -> tuple[Document
             text = _value(found[3], values)
             value = _scalar(text)
         except _UnusableError as error:
-            problems.append(document.problem(here, "E-placeholder", str(error)))
+            problems.append(document.problem(here, "E-placeholder", error.said))
             return node
         used[found[3]] = text
         return value
@@ -217,8 +232,11 @@ def _value(name: str, values: Values) -> str:
     """Return what a name stands for. Raises _UnusableError, with what to do, if nothing says so."""
     if secret((name,)):
         raise _UnusableError(
-            f"'{name}' is the name of a secret, and parameters stand in job files and results for "
-            "all to read. Give it another name, or let the trial read it from its environment."
+            Sentence(
+                f"'{name}' is the name of a secret, and parameters stand in job files and results "
+                "for all to read.",
+                hint="Give it another name, or let the trial read it from its environment.",
+            )
         )
     text = values.given.get(name) or (values.environ or {}).get(name)
     if text:
@@ -228,7 +246,7 @@ def _value(name: str, values: Values) -> str:
     else:
         ways = f"Use `--set {name}=…` or `export {name}=…`, or write the value in its place"
         ways += f"; `$${{{name}}}` is the text itself."
-    raise _UnusableError(f"the placeholder '${{{name}}}' is not set. {ways}")
+    raise _UnusableError(Sentence(f"the placeholder '${{{name}}}' is not set.", hint=ways))
 
 
 def _scalar(text: str) -> Any:
@@ -237,22 +255,28 @@ def _scalar(text: str) -> Any:
     Raises _UnusableError for what no file could hold.
     """
     if not text:
-        raise _UnusableError("there is no value. Write null for none, or '' for an empty text.")
+        raise _UnusableError(
+            Sentence("there is no value.", hint="Write null for none, or '' for an empty text.")
+        )
     if bad := UNPRINTABLE.search(text):
-        raise _UnusableError(f"the character U+{ord(bad[0]):04X} is not text. Remove it.")
+        raise _UnusableError(
+            Sentence(f"the character U+{ord(bad[0]):04X} is not text.", hint="Remove it.")
+        )
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
     try:
         value, _ = resolve(text, json_words=False)
     except ValueError:
-        raise _UnusableError("a number of so many digits is none. Shorten it.") from None
+        raise _UnusableError(
+            Sentence("a number of so many digits is none.", hint="Shorten it.")
+        ) from None
     return value
 
 
-def _refused(document: Document, key: str, text: str) -> Document:
+def _refused(document: Document, key: str, text: Sentence) -> Document:
     return replace(document, remarks=(*document.remarks, _problem(document, key, text)))
 
 
-def _problem(document: Document, key: str, text: str) -> Problem:
+def _problem(document: Document, key: str, text: str | Sentence) -> Problem:
     at = Position(Path(f"--set {printable(shorten(key))}"), 0, 0)
     return replace(document.problem((), "E-set", text), position=at)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from amlc.bindings import local_paths
 from amlc.config.spelling import Config
-from amlc.errors import ConfigError, Position, Problem, printable, shorten
+from amlc.errors import ConfigError, Position, Problem, Sentence, printable, shorten
 from amlc.model import JsonPath
 
 # What has checks of its own, or goes to the trial as it is written, where both may mean something.
@@ -34,21 +34,28 @@ _ADVICE: Final = "Put it into the folder, or leave out --untrusted for a file of
 def refuse_outside(file: Path) -> None:
     """Raise ConfigError for an experiment file that is a link out of its folder."""
     if not _is_within(file.absolute().parent, file.resolve()):
-        text = f"the file is a link that leads out of its folder. {_ADVICE}"
-        raise ConfigError([Problem(position=Position(file, 1, 1), code="E-outside", message=text)])
+        text = Sentence("the file is a link that leads out of its folder.", hint=_ADVICE)
+        raise ConfigError([Problem.at(Position(file, 1, 1), "E-outside", text)])
 
 
 def without_odd_values(config: Config) -> Config:
     """Return the config without texts that have a NUL and numbers that are none, each refused."""
     for path, value in list(_values(config.data, ())):
         if isinstance(value, str) and "\0" in value:
-            text = "U+0000 is a character that no path, name or command has. Remove it."
+            text = Sentence(
+                "U+0000 is a character that no path, name or command has.", hint="Remove it."
+            )
             config = _refused(config, path, "E-text", text)
         elif isinstance(value, str) and path in _PATHS and _is_too_long(value):
-            text = f"'{shorten(value)}' is too long for a path. Shorten it."
+            text = Sentence(f"'{shorten(value)}' is too long for a path.", hint="Shorten it.")
             config = _refused(config, path, "E-file", text)
         elif isinstance(value, float) and not math.isfinite(value):
-            text = f"a number is expected, and {value} is none. Write a number."
+            text = Sentence(
+                f"a number is expected, and {value} is none.",
+                hint="Write a number.",
+                found=str(value),
+                expected="a number",
+            )
             config = _refused(config, path, "E-number", text)
     return config
 
@@ -74,8 +81,10 @@ def _is_too_long(value: str) -> bool:
     return max(sizes) > _LONGEST_NAME or sum(sizes) + len(sizes) > _LONGEST_PATH
 
 
-def _leads_out(value: str) -> str:
-    return f"'{printable(shorten(value))}' leads out of the experiment's folder. {_ADVICE}"
+def _leads_out(value: str) -> Sentence:
+    return Sentence(
+        f"'{printable(shorten(value))}' leads out of the experiment's folder.", hint=_ADVICE
+    )
 
 
 def _is_within(folder: Path, path: Path) -> bool:
@@ -95,7 +104,7 @@ def _values(value: Any, path: JsonPath) -> Iterator[tuple[JsonPath, Any]]:
         yield path, value
 
 
-def _refused(config: Config, path: JsonPath, code: str, text: str) -> Config:
+def _refused(config: Config, path: JsonPath, code: str, text: Sentence) -> Config:
     """Return the config without the key that a value belongs to, and the problem."""
     whole = path[: next((n for n, part in enumerate(path) if isinstance(part, int)), len(path))]
     return config.without(whole).noted(config.problem(path, code, text))

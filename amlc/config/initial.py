@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from amlc.config.spelling import Config
-from amlc.config.wording import expected_other, flow, show
-from amlc.errors import Problem, did_you_mean, shorten
+from amlc.config.wording import expected_other, flow, no_parameter, show
+from amlc.errors import Problem, Sentence, shorten
 from amlc.model import Choice, Dimension, Integer, JsonPath, Rows, Space
 from amlc.space.points import coordinate_of, row_of, value_at
 
@@ -23,16 +23,16 @@ def check_initial(config: Config, space: Space, tuner: str | None) -> Iterator[P
     if not given:
         return
     if config.get("tuner", "className") is not None:
-        text = (
-            "a class of your own proposes every trial itself. "
-            "Remove 'initial', or let the class begin with them."
+        text = Sentence(
+            "a class of your own proposes every trial itself.",
+            hint="Remove 'initial', or let the class begin with them.",
         )
         yield config.problem(_PATH, "E-initial", text, key=True)
         return
     if tuner == "Batch":
-        text = (
-            "Batch runs its rows in their order. "
-            "Remove 'initial', and write first what is to run first."
+        text = Sentence(
+            "Batch runs its rows in their order.",
+            hint="Remove 'initial', and write first what is to run first.",
         )
         yield config.problem(_PATH, "E-initial", text, key=True)
         return
@@ -55,9 +55,8 @@ def _check(
         if dimension is None:
             if name == "_name":
                 continue
-            hint = did_you_mean(str(name), known) or f" Known: {shorten(', '.join(known))}."
-            text = f"the search space has no parameter '{name}'.{hint}"
-            yield config.problem(here, "E-initial", text, key=True)
+            said = no_parameter(str(name), known)
+            yield config.problem(here, "E-initial", said, key=True)
             continue
         coordinate = coordinate_of(dimension, value)
         if coordinate is None or not _exact(dimension, coordinate, value):
@@ -76,7 +75,10 @@ def _check_row(
     alone = (row_of(rows, {name: value}) is not None for name, value in own.items())
     if own and all(alone) and row_of(rows, own) is None:
         names = "' and '".join(own)
-        text = f"'{names}' vary together (amlc.zip), and no row has these values. Correct them."
+        text = Sentence(
+            f"'{names}' vary together (amlc.zip), and no row has these values.",
+            hint="Correct them.",
+        )
         yield config.problem((*path, next(iter(own))), "E-initial", text)
 
 

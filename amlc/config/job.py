@@ -9,8 +9,8 @@ from typing import Any
 
 from amlc.bindings import EXPRESSION, NAME, is_local, literal, local_paths
 from amlc.config.spelling import Config
-from amlc.config.wording import show, wrong_type
-from amlc.errors import Problem, Severity, did_you_mean, shorten
+from amlc.config.wording import expected_other, show, wrong_type
+from amlc.errors import Problem, Sentence, Severity, did_you_mean, shorten
 from amlc.model import JsonPath
 
 _JOB: JsonPath = ("amlc", "job")
@@ -44,13 +44,15 @@ def check_job(config: Config) -> Iterator[Problem]:
         return
     for name, reason in _FIXED.items():
         if name in job:
-            text = f"'{name}' cannot be set in 'amlc.job': {reason}. Remove it."
+            text = Sentence(f"'{name}' cannot be set in 'amlc.job': {reason}.", hint="Remove it.")
             yield config.problem((*_JOB, name), "E-job", text, key=True)
     for name in _NEEDED:
         if name in job and job[name] is None:
-            text = (
-                f"'{name}' cannot be removed from a job by null: every job needs it. "
-                "Remove the key, or set a value."
+            text = Sentence(
+                f"'{name}' cannot be removed from a job by null: every job needs it.",
+                hint="Remove the key, or set a value.",
+                found="null",
+                expected="a value",
             )
             yield config.problem((*_JOB, name), "E-job", text)
     for name, prefix in _OWN_PREFIX.items():
@@ -73,12 +75,12 @@ def check_bound(config: Config) -> Iterator[Problem]:
         known = config.get(*map(str, _JOB), section) or {}
         if isinstance(known, Mapping) and known.get(name) is None:
             example = f"`{name}: {_EXAMPLES[section]}`"
-            hint = did_you_mean(name, known) or f" Put there for example {example}."
-            yield config.problem(
-                ("trialCommand",),
-                "E-input",
-                f"the command names {text}, and 'amlc.job.{section}' has no '{name}'.{hint}",
+            said = Sentence(
+                f"the command names {text}, and 'amlc.job.{section}' has no '{name}'.",
+                did_you_mean(name, known).strip() or f"Put there for example {example}.",
+                found=text,
             )
+            yield config.problem(("trialCommand",), "E-input", said)
 
 
 def _check_bindings(config: Config, section: str, given: Any) -> Iterator[Problem]:
@@ -89,26 +91,36 @@ def _check_bindings(config: Config, section: str, given: Any) -> Iterator[Proble
         return
     for name, value in (given or {}).items():
         if not NAME.fullmatch(name):
-            text = (
+            text = Sentence(
                 f"'{shorten(name)}' cannot name one of the {section}: Azure ML takes letters, "
-                "digits and '_', no digit first. Rename it."
+                "digits and '_', no digit first.",
+                hint="Rename it.",
+                found=f"'{shorten(name)}'",
+                expected="letters, digits and '_', no digit first",
             )
             yield config.problem((*path, name), "E-job", text, key=True)
         is_data = isinstance(value, Mapping) and "type" in value and literal(value) is None
         if section == "inputs" and is_data and not isinstance(value.get("path"), str):
-            text = f"the input '{shorten(name)}' has no path. For example `{_EXAMPLES[section]}`."
+            text = Sentence(
+                f"the input '{shorten(name)}' has no path.",
+                hint=f"For example `{_EXAMPLES[section]}`.",
+            )
             yield config.problem((*path, name), "E-job", text)
         where = value.get("path") if isinstance(value, Mapping) else None
         if section == "outputs" and isinstance(where, str) and is_local(where):
-            text = (
-                f"the output '{shorten(name)}' cannot lie on this machine. Leave out its path, or "
-                "write for example `azureml://datastores/workspaceblobstore/paths/models/${{name}}/`."
+            text = Sentence(
+                f"the output '{shorten(name)}' cannot lie on this machine.",
+                hint=(
+                    "Leave out its path, or "
+                    "write for example `azureml://datastores/workspaceblobstore/paths/models/${{name}}/`."
+                ),
             )
             yield config.problem((*path, name, "path"), "E-job", text)
         elif section == "outputs" and isinstance(where, str) and not _JOB_NAME.search(where):
-            text = (
+            text = Sentence(
                 f"all jobs write the output '{shorten(name)}' to the same place, each over what "
-                f"others wrote. Put the job's name into it: `{where.rstrip('/')}/${{{{name}}}}/`."
+                "others wrote.",
+                hint=f"Put the job's name into it: `{where.rstrip('/')}/${{{{name}}}}/`.",
             )
             place = (*path, name, "path")
             yield config.problem(place, "W-output", text, severity=Severity.WARNING)
@@ -119,15 +131,15 @@ def _check_local_paths(config: Config, job: Mapping[str, Any]) -> Iterator[Probl
     for place, path in local_paths(job):
         found = config.resolve(path)
         if not found.exists():
-            text = (
-                f"'{path}' does not exist; paths count from this file's folder. Create it, or "
-                "name what Azure has, such as azureml:NAME:VERSION."
+            text = Sentence(
+                f"'{path}' does not exist; paths count from this file's folder.",
+                hint="Create it, or name what Azure has, such as azureml:NAME:VERSION.",
             )
             yield config.problem((*_JOB, *place), "E-file", text)
         elif place[0] == "inputs" and code.is_relative_to(found):
-            text = (
-                f"'{path}' holds the trial code, which each job has anyway. Put the data into a "
-                "folder of its own."
+            text = Sentence(
+                f"'{path}' holds the trial code, which each job has anyway.",
+                hint="Put the data into a folder of its own.",
             )
             yield config.problem((*_JOB, *place), "E-job", text)
 
@@ -139,9 +151,9 @@ def _check_section(config: Config, name: str, section: Any, prefix: str) -> Iter
         return
     for key in section or {}:
         if key.startswith(prefix):
-            text = (
-                f"'{shorten(key)}' is amlc's own: keys with '{prefix}' carry the trial. "
-                "Give it another name."
+            text = Sentence(
+                f"'{shorten(key)}' is amlc's own: keys with '{prefix}' carry the trial.",
+                hint="Give it another name.",
             )
             yield config.problem((*path, key), "E-job", text, key=True)
 
@@ -157,11 +169,9 @@ def _check_resources(config: Config, resources: Any) -> Iterator[Problem]:
         if type(count) is not int:
             yield _wrong_type(config, path, count, kind="integer", example="instance_count: 2")
         elif count < 1:
-            text = (
-                f"'instance_count' must be at least 1, got {count}. For example `instance_count: "
-                "2`."
-            )
-            yield config.problem(path, "E-job", text)
+            hint = "For example `instance_count: 2`."
+            said = expected_other("'instance_count'", "at least 1", str(count), hint=hint)
+            yield config.problem(path, "E-job", said)
 
 
 def _wrong_type(config: Config, path: JsonPath, value: Any, *, kind: str, example: str) -> Problem:
@@ -177,9 +187,12 @@ def _check_values(config: Config, path: JsonPath, value: Any) -> Iterator[Proble
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if len(key) > _LONGEST_KEY:
-                text = (
+                text = Sentence(
                     f"a key in 'amlc.job' has at most {_LONGEST_KEY:,} characters, got "
-                    f"{len(key):,}. Shorten it."
+                    f"{len(key):,}.",
+                    hint="Shorten it.",
+                    found=f"{len(key):,}",
+                    expected=f"at most {_LONGEST_KEY:,} characters",
                 )
                 yield config.problem((*path, key), "E-job", text, key=True)
             yield from _check_values(config, (*path, key), inner)
@@ -187,8 +200,10 @@ def _check_values(config: Config, path: JsonPath, value: Any) -> Iterator[Proble
         for index, inner in enumerate(value):
             yield from _check_values(config, (*path, index), inner)
     elif isinstance(value, float) and math.isnan(value):
-        text = (
-            f"'{shorten(str(path[-1]))}' is NaN, which no job file can hold. "
-            "Write a number, or remove it."
+        text = Sentence(
+            f"'{shorten(str(path[-1]))}' is NaN, which no job file can hold.",
+            hint="Write a number, or remove it.",
+            found="NaN",
+            expected="a number",
         )
         yield config.problem(path, "E-job", text)

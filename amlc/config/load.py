@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,7 +11,7 @@ import yaml
 
 from amlc.config.syntax import explain
 from amlc.config.tree import build_document
-from amlc.errors import ConfigError, Position, Problem, UsageError, printable
+from amlc.errors import ConfigError, Position, Problem, Sentence, UsageError, printable
 from amlc.files import read_bounded
 from amlc.model import Document
 
@@ -44,7 +45,7 @@ def load_document(file: Path) -> Document:
         raw = read_bounded(file, MOST_BYTES)
     except OSError as error:
         reason = error.strerror or str(error)
-        text = printable(f"{file}: cannot be read: {reason}. Check the path.")
+        text = Sentence(printable(f"{file}: cannot be read: {reason}."), "Check the path.")
         raise UsageError(text) from error
     return parse_document(_decode(raw, file), file)
 
@@ -58,7 +59,8 @@ def parse_document(text: str, file: Path) -> Document:
     if json_like:
         text = _json_as_yaml(text, file)
     if bad := UNPRINTABLE.search(text):
-        message = f"the control character U+{ord(bad[0]):04X} is not text. Remove it."
+        what = f"the control character U+{ord(bad[0]):04X} is not text."
+        message = Sentence(what, "Remove it.")
         _refuse(file, *_place(text, bad.start()), message, "E-text")
     try:
         document = build_document(text, file, json_words=json_like)
@@ -69,7 +71,7 @@ def parse_document(text: str, file: Path) -> Document:
             file,
             1,
             1,
-            "the file is empty. Write the keys of an experiment or of a search space.",
+            Sentence("the file is empty.", "Write the keys of an experiment or of a search space."),
             "E-empty",
         )
     return document
@@ -83,7 +85,7 @@ def _decode(raw: bytes, file: Path) -> str:
         # The column counts characters, as editors do; those before the wrong byte are whole.
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         byte = error.object[error.start]
-        message = f"the byte 0x{byte:02X} is not UTF-8. Save the file as UTF-8."
+        message = Sentence(f"the byte 0x{byte:02X} is not UTF-8.", "Save the file as UTF-8.")
         _refuse(file, before.count(b"\n") + 1, column, message, "E-text")
 
 
@@ -111,9 +113,8 @@ def _escape(found: re.Match[str], text: str, start: int, file: Path) -> str:
         code = 0x10000 + (int(found[1], 16) - 0xD800) * 0x400 + int(found[2], 16) - 0xDC00
         return f"\\U{code:08x}"
     if found[3]:
-        message = (
-            f"'\\u{found[3]}' is half of a surrogate pair and no character. Write both halves."
-        )
+        what = f"'\\u{found[3]}' is half of a surrogate pair and no character."
+        message = Sentence(what, "Write both halves.")
         _refuse(file, *_place(text, start + found.start()), message, "E-text")
     return found[0] if len(found[0]) > 1 else f"\\u{ord(found[0]):04x}"
 
@@ -125,18 +126,20 @@ def _explain(error: yaml.YAMLError, text: str, file: Path, *, kind: str) -> NoRe
     lines = BREAK.split(text)
     for number in (line, line - 1):
         if number > 0 and lines[number - 1].strip() == "...":
-            message = (
-                "a line '...' ends a YAML document, but more follows. "
-                "Write the keys that it stands for."
+            message = Sentence(
+                "a line '...' ends a YAML document, but more follows.",
+                "Write the keys that it stands for.",
             )
             _refuse(file, number, lines[number - 1].index("...") + 1, message, "E-syntax")
     if kind == "JSON" and text[index : index + 1] == ":" and (key := _long_key(text, index)):
-        message = (
+        message = Sentence(
             "not JSON that YAML readers take: "
-            f"a key of {len(key[0]) - 2:,} characters, where they take 1,000. "
+            f"a key of {len(key[0]) - 2:,} characters, where they take 1,000.",
+            "Shorten it.",
         )
-        _refuse(file, *_place(text, key.start()), f"{message}Shorten it.", "E-syntax")
-    _refuse(file, *_place(text, index), f"not {kind}: {advice}", "E-syntax")
+        _refuse(file, *_place(text, key.start()), message, "E-syntax")
+    said = replace(advice, what=f"not {kind}: {advice.what}")
+    _refuse(file, *_place(text, index), said, "E-syntax")
 
 
 def _long_key(text: str, end: int) -> re.Match[str] | None:
@@ -153,5 +156,5 @@ def _place(text: str, index: int) -> tuple[int, int]:
     return len(breaks) + 1, index - (breaks[-1].end() if breaks else 0) + 1
 
 
-def _refuse(file: Path, line: int, column: int, message: str, code: str) -> NoReturn:
-    raise ConfigError([Problem(position=Position(file, line, column), code=code, message=message)])
+def _refuse(file: Path, line: int, column: int, message: Sentence, code: str) -> NoReturn:
+    raise ConfigError([Problem.at(Position(file, line, column), code, message)])

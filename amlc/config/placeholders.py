@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from amlc.config.spelling import Config
-from amlc.errors import Problem, Severity, shorten
+from amlc.errors import Problem, Sentence, Severity, shorten
 from amlc.model import JsonPath
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
@@ -42,7 +42,9 @@ def unset(
     export = f"`export {name}=…`" if _VARIABLE.fullmatch(name) else "`${NAME}` with NAME exported"
     ways = f"Write the value in its place, use {export}, or {instead}."
     return config.problem(
-        path, "E-placeholder", f"the placeholder '${{{shorten(name)}}}' is not set. {ways}"
+        path,
+        "E-placeholder",
+        Sentence(f"the placeholder '${{{shorten(name)}}}' is not set.", hint=ways),
     )
 
 
@@ -89,14 +91,14 @@ def _check_account_key(config: Config, *, needed: bool) -> Config:
     if isinstance(value, str) and _PLACEHOLDER.search(value):
         if not needed:
             return config.without(_KEY)
-        text = (
-            "the account key's placeholder is no variable name. "
-            "Write ${NAME} with letters, digits and '_'."
+        text = Sentence(
+            "the account key's placeholder is no variable name.",
+            hint="Write ${NAME} with letters, digits and '_'.",
         )
         return config.without(_KEY).noted(config.problem(_KEY, "E-placeholder", text))
-    text = (
-        "a secret stands in the file; it is not used. "
-        "Put it into the environment and write ${AZURE_STORAGE_KEY}."
+    text = Sentence(
+        "a secret stands in the file; it is not used.",
+        hint="Put it into the environment and write ${AZURE_STORAGE_KEY}.",
     )
     return config.without(_KEY).noted(
         config.problem(_KEY, "W-secret", text, severity=Severity.WARNING)

@@ -14,8 +14,8 @@ from amlc.catalogue import find
 from amlc.config.durations import parse_time
 from amlc.config.job import check_bound, check_job
 from amlc.config.spelling import Config
-from amlc.config.wording import show
-from amlc.errors import Problem, Severity, did_you_mean, shorten
+from amlc.config.wording import expected_other, no_parameter, show
+from amlc.errors import Problem, Sentence, Severity, shorten
 from amlc.model import Choice, JsonPath, Space, parameter_names
 from amlc.space.points import inexhaustible
 
@@ -60,15 +60,23 @@ def _check_name(config: Config) -> Iterator[Problem]:
     if isinstance(name, str) and (
         _BAD_NAME.search(name) or name in (".", "..") or len(name) > _LONGEST_NAME
     ):
-        text = f"no '/', '\\' or control characters, at most {_LONGEST_NAME} characters. Rename it."
-        yield config.problem(
-            ("experimentName",), "E-name", f"'experimentName' becomes a folder's name: {text}"
+        wanted = f"no '/', '\\' or control characters, at most {_LONGEST_NAME} characters"
+        said = Sentence(
+            f"'experimentName' becomes a folder's name: {wanted}.",
+            hint="Rename it.",
+            found=show(config, ("experimentName",), name),
+            expected=wanted,
         )
+        yield config.problem(("experimentName",), "E-name", said)
 
 
 def _check_command(config: Config) -> Iterator[Problem]:
     if config.get("trialCommand") is None and ("trialCommand",) not in config.broken:
-        text = "the experiment needs 'trialCommand'. For example `trialCommand: python3 mnist.py`."
+        text = Sentence(
+            "the experiment needs 'trialCommand'.",
+            hint="For example `trialCommand: python3 mnist.py`.",
+            expected="'trialCommand'",
+        )
         yield config.problem((), "E-required", text)
 
 
@@ -86,7 +94,12 @@ def _check_folder(config: Config, path: JsonPath, advice: str) -> Iterator[Probl
     folder = config.resolve(value)
     if not folder.is_dir():
         found = "is not a folder" if folder.exists() else "does not exist"
-        text = f"the folder '{value}' {found}; paths count from this file's folder. {advice}"
+        text = Sentence(
+            f"the folder '{value}' {found}; paths count from this file's folder.",
+            hint=advice,
+            found=f"'{value}', which {found}",
+            expected="a folder",
+        )
         yield config.problem(path, "E-folder", text)
 
 
@@ -98,11 +111,10 @@ def _check_durations(config: Config) -> Iterator[Problem]:
         try:
             parse_time(value)  # the schema knows the form of it, and not how long it is
         except ValueError:
-            text = (
-                f"'{name}' must be above zero and below 300 years, got '{shorten(str(value))}'. "
-                "Write for example '30m', or remove it for no limit."
-            )
-            yield config.problem(path, "E-duration", text)
+            hint = "Write for example '30m', or remove it for no limit."
+            found, wanted = f"'{shorten(str(value))}'", "above zero and below 300 years"
+            said = expected_other(f"'{name}'", wanted, found, hint=hint)
+            yield config.problem(path, "E-duration", said)
 
 
 def _check_storage(config: Config) -> Iterator[Problem]:
@@ -113,12 +125,18 @@ def _check_storage(config: Config) -> Iterator[Problem]:
     for name in _STORAGE.get(str(kind), ()):
         is_broken = ("sharedStorage", name) in config.broken
         if config.get("sharedStorage", name) is None and not is_broken:
-            text = f"storage of type {kind} needs '{name}'. Add it to 'sharedStorage'."
+            text = Sentence(
+                f"storage of type {kind} needs '{name}'.",
+                hint="Add it to 'sharedStorage'.",
+                expected=f"'{name}'",
+            )
             yield config.problem(path, "E-required", text)
     if config.get("sharedStorage", "localMounted") == "nomount":
-        text = (
-            "'nomount' is refused by NNI itself. "
-            "Write usermount if you mount the storage, nnimount otherwise."
+        text = Sentence(
+            "'nomount' is refused by NNI itself.",
+            hint="Write usermount if you mount the storage, nnimount otherwise.",
+            found="'nomount'",
+            expected="usermount or nnimount",
         )
         yield config.problem(("sharedStorage", "localMounted"), "E-storage", text)
 
@@ -126,9 +144,11 @@ def _check_storage(config: Config) -> Iterator[Problem]:
 def check_expression(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
     """Yield an error for an expression of AML's in a value that stands in job files as it is."""
     if _EXPRESSION.search(str(config.get(*path))):
-        text = (
-            f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace. "
-            "Write what it stands for."
+        text = Sentence(
+            f"'{path[-1]}' must not have '${{{{' or '$[[', which Azure ML would replace.",
+            hint="Write what it stands for.",
+            found=show(config, path, config.get(*path)),
+            expected="no '${{' or '$[['",
         )
         yield config.problem(path, "E-expression", text)
 
@@ -141,7 +161,7 @@ def without_effect(name: str, value: Any) -> str:
 def _check_no_effect(config: Config) -> Iterator[Problem]:
     for name in _NO_EFFECT:
         if reason := without_effect(name, config.get(name)):
-            text = f"'{name}' has no effect: {reason}. Remove it."
+            text = Sentence(f"'{name}' has no effect: {reason}.", hint="Remove it.")
             yield config.note((name,), "W-no-effect", text)
 
 
@@ -161,9 +181,10 @@ def check_indices(config: Config, path: tuple[str, ...]) -> Iterator[Problem]:
     """
     indices = gpu_indices(config.get(*path)) or ()
     if len(set(indices)) != len(indices):
-        text = (
-            f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}. "
-            "Remove one of them."
+        text = Sentence(
+            f"'{path[-1]}' names the same GPU twice: {', '.join(map(str, indices))}.",
+            hint="Remove one of them.",
+            found=", ".join(map(str, indices)),
         )
         yield config.problem(path, "E-duplicate-item", text)
 
@@ -173,17 +194,17 @@ def _check_failed_value(config: Config) -> Iterator[Problem]:
     path = ("amlc", "failedValue")
     # Neither NaN, nor a whole number beyond all floats.
     if isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
-        text = (
-            "'failedValue' must be worst, ignore or a finite number, got "
-            f"{show(config, path, value)}. Write for example worst."
-        )
-        yield config.problem(path, "E-range", text)
+        found, wanted = show(config, path, value), "worst, ignore or a finite number"
+        said = expected_other("'failedValue'", wanted, found, hint="Write for example worst.")
+        yield config.problem(path, "E-range", said)
 
 
 def _check_seeds(config: Config) -> Iterator[Problem]:
     ours, theirs = config.get("amlc", "seed"), config.get("tuner", "classArgs", "seed")
     if ours is not None and theirs is not None and ours != theirs:
-        text = "'amlc.seed' and the tuner's 'seed' differ; amlc.seed wins. Keep one of them."
+        text = Sentence(
+            "'amlc.seed' and the tuner's 'seed' differ; amlc.seed wins.", hint="Keep one of them."
+        )
         yield config.warning(("amlc", "seed"), "W-twice", text)
 
 
@@ -197,10 +218,12 @@ def check_endless(config: Config, space: Space, tuner: str | None) -> Iterator[P
         return
     advice = "It runs until ^C. Set 'maxTrialNumber' or 'maxExperimentDuration'."
     if not known.ends:
-        text = f"{known.name} goes on for ever. {advice}"
+        text = Sentence(f"{known.name} goes on for ever.", hint=advice)
         yield config.problem((), "W-endless", text, severity=Severity.WARNING)
     elif tuner != "Batch" and (name := inexhaustible(space)):
-        text = f"'{name}' has endlessly many values, so the experiment never ends. {advice}"
+        text = Sentence(
+            f"'{name}' has endlessly many values, so the experiment never ends.", hint=advice
+        )
         yield config.problem((), "W-endless", text, severity=Severity.WARNING)
 
 
@@ -222,14 +245,15 @@ def check_constraints(config: Config, space: Space, tuner: str | None) -> Iterat
         except (TemplateSyntaxError, RecursionError) as error:
             advice = "Write for example 'lr * batch_size <= 3.2'."
             why = shorten(str(getattr(error, "message", "it is nested too deep"))).rstrip(".")
-            yield config.problem(path, "E-constraint", f"not an expression: {why}. {advice}")
+            yield config.problem(
+                path,
+                "E-constraint",
+                Sentence(f"not an expression: {why}.", hint=advice),
+            )
             continue
         # `parameters` has all of them, for names that are no identifiers.
         for name in sorted(used - names - {"parameters"}):
-            hint = did_you_mean(name, names) or f" Known: {', '.join(sorted(names)) or 'none'}."
-            yield config.problem(
-                path, "E-constraint", f"the search space has no parameter '{name}'.{hint}"
-            )
+            yield config.problem(path, "E-constraint", no_parameter(name, sorted(names)))
 
 
 def variables(expression: str) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from amlc.catalogue import Argument
 from amlc.config.spelling import Config
-from amlc.errors import Problem, did_you_mean
+from amlc.errors import Problem, Sentence, did_you_mean
 from amlc.model import Document, JsonPath, Space
 from amlc.space.points import axes
 from amlc.tuners import optuna_samplers
@@ -59,12 +59,20 @@ def check_sampler(config: Config, sampler: Any) -> Iterator[Problem]:
     if not isinstance(sampler, str) or sampler in optuna_samplers.offered():
         return
     if sampler in optuna_samplers.REFUSED:
-        text = f"amlc does not run Optuna's '{sampler}'. {optuna_samplers.REFUSED[sampler]}."
+        text = Sentence(
+            f"amlc does not run Optuna's '{sampler}'.",
+            hint=f"{optuna_samplers.REFUSED[sampler]}.",
+            found=sampler,
+        )
     else:
         known = optuna_samplers.offered()
-        text = (
-            f"Optuna has no sampler '{sampler}'.{did_you_mean(sampler, known)} Known: "
-            f"{', '.join(known)}."
+        listed = ", ".join(known)
+        near = did_you_mean(sampler, known).strip()
+        text = Sentence(
+            f"Optuna has no sampler '{sampler}'.",
+            f"{near} Known: {listed}.".strip(),
+            found=sampler,
+            expected=f"one of {listed}",
         )
     yield config.problem(path, "E-argument", text)
 
@@ -75,7 +83,10 @@ def check_construction(config: Config, arguments: Mapping[str, Any]) -> Iterator
         optuna_samplers.construct(arguments, seed=0)
     except ValueError as err:
         reason = " ".join(str(err).split()).rstrip(".")
-        text = f"Optuna's {arguments['sampler']} refuses its arguments: {reason}. Correct them."
+        text = Sentence(
+            f"Optuna's {arguments['sampler']} refuses its arguments: {reason}.",
+            hint="Correct them.",
+        )
         yield config.problem(_PATH, "E-argument", text, key=True)
 
 
@@ -85,8 +96,9 @@ def check_grid(sampler: Any, space: Space, document: Document, path: JsonPath) -
         return
     for axis in axes(space):
         if optuna_samplers.continuous(axis):
-            text = (
-                f"{sampler} cannot search '{axis.dimension.name}', whose values it cannot count. "
-                "It takes choice, randint, and quniform with at most 1,000 values."
+            text = Sentence(
+                f"{sampler} cannot search '{axis.dimension.name}', whose values it cannot count.",
+                hint="It takes choice, randint, and quniform with at most 1,000 values.",
+                expected="choice, randint, and quniform with at most 1,000 values",
             )
             yield document.problem((*path, axis.key[0]), "E-space-tuner", text, key=True)

@@ -119,8 +119,7 @@ def _missing(config: Config, path: JsonPath, error: Any) -> Iterator[Problem]:
         if name not in error.instance and (*path, name) not in config.broken:
             where = f"'{path[-1]}' needs" if path else "the experiment needs"
             hint = _example(name, _definition(config, (*path, name)))
-            text = f"{where} '{name}'. {hint}".rstrip()
-            said = Sentence(text=text, expected=f"'{name}'", hint=hint or None)
+            said = Sentence(f"{where} '{name}'.", hint or None, expected=f"'{name}'")
             yield config.problem(path, "E-required", said, key=bool(path))
 
 
@@ -152,9 +151,9 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> Sentence:
     """Return what was found, what is expected and what to do, for one error of the schema."""
     if _is_annotated(path, error.instance):
         return Sentence(
-            text="NNI 3.0 dropped annotations, and amlc reads none. To turn them into a search "
-            "space and calls of NNI's: "
-            f"amlc migrate {shlex.quote(config.document.file.name)} --in-place."
+            "NNI 3.0 dropped annotations, and amlc reads none.",
+            "To turn them into a search space and calls of NNI's: "
+            f"amlc migrate {shlex.quote(config.document.file.name)} --in-place.",
         )
     keys = [part for part in path if isinstance(part, str)]
     key = keys[-1] if keys else "the file"
@@ -170,12 +169,11 @@ def _sentence(config: Config, path: JsonPath, error: Any) -> Sentence:
                 name, found, error.instance, kinds=kinds, expected=expected, example=example
             )
         case "uniqueItems":
-            text = f"{name} names the same item twice: {found}."
-            hint = "Remove one of them."
-            return Sentence(text=f"{text} {hint}", found=found, hint=hint)
+            what = f"{name} names the same item twice: {found}."
+            return Sentence(what, "Remove one of them.", found=found)
         case "minLength":
-            text = f"{name} must not be empty. {example}".rstrip()
-            return Sentence(text=text, found=found, hint=example or None)
+            what = f"{name} must not be empty."
+            return Sentence(what, example or None, found=found, expected="not empty")
         case "pattern":
             example = _near(error.instance, limit) or example
         case "enum":

@@ -61,14 +61,11 @@ def _no_platform(config: Config, found: Mapping[str, Any]) -> Problem:
         if fold(key) not in others and nearest(fold(key), ["platform"]):
             text = f"unknown key '{shorten(key)}' in 'trainingService'."
             hint = f"Did you mean 'platform'? Write {written}."
-            said = Sentence(
-                text=f"{text} {hint}", found=shorten(key), expected="'platform'", hint=hint
-            )
+            said = Sentence(text, hint, found=shorten(key), expected="'platform'")
             place = (*config.original(_SERVICE), key)
             return config.document.problem(place, "E-unknown-key", said, key=True)
-    hint = f"Write {written}."
-    text = f"'trainingService' needs 'platform'. {hint}"
-    said = Sentence(text=text, expected="'platform'", hint=hint)
+    text = "'trainingService' needs 'platform'."
+    said = Sentence(text, f"Write {written}.", expected="'platform'")
     return config.problem(_SERVICE, "E-required", said, key=True)
 
 
@@ -83,10 +80,10 @@ def _read_platform(
         return _keep_shared(_other_platform(config, f"the platform '{platform}'", backend), found)
     hint = did_you_mean(str(platform), names()).strip() or _what_to_do()
     said = Sentence(
-        text=f"unknown platform '{shorten(str(platform))}'; amlc knows {listed('and')}. {hint}",
+        f"unknown platform '{shorten(str(platform))}'; amlc knows {listed('and')}.",
+        hint,
         found=shorten(str(platform)),
         expected=listed("or"),
-        hint=hint,
     )
     return _keep_shared(config.noted(config.problem(_PLATFORM, "E-platform", said)), found)
 
@@ -94,7 +91,12 @@ def _read_platform(
 def _check_case(config: Config, platform: str, right: str) -> Config:
     if platform == right:
         return config
-    text = f"the platform is '{platform}', but NNI tells upper from lower case. Write '{right}'."
+    text = Sentence(
+        f"the platform is '{platform}', but NNI tells upper from lower case.",
+        hint=f"Write '{right}'.",
+        found=f"'{platform}'",
+        expected=f"'{right}'",
+    )
     return config.noted(config.problem(_PLATFORM, "E-platform", text))
 
 
@@ -124,8 +126,13 @@ def _other_platform(config: Config, what: str, backend: str | None) -> Config:
         )
         problem = config.warning(path, "W-platform", text)
     else:
-        text = f"{what} is not supported: amlc runs trials on {listed('or')}. {_what_to_do()}"
-        problem = config.problem(path, "E-platform", text)
+        said = Sentence(
+            f"{what} is not supported: amlc runs trials on {listed('or')}.",
+            hint=_what_to_do(),
+            found=what,
+            expected=listed("or"),
+        )
+        problem = config.problem(path, "E-platform", said)
     return config.with_value(_SERVICE, {"platform": _STAND_IN}).noted(problem)
 
 
@@ -171,9 +178,9 @@ def _hoist(config: Config) -> Config:
             continue
         path = ("trainingService", name)
         if outside is not None and outside != inside:
-            text = (
-                f"'{name}' is also given at the top level, with another value; this one wins. "
-                "Keep one of them."
+            text = Sentence(
+                f"'{name}' is also given at the top level, with another value; this one wins.",
+                hint="Keep one of them.",
             )
             config = config.noted(config.warning(path, "W-twice", text))
         spelling = {**config.spelling, (name,): config.original(path)}
@@ -188,8 +195,8 @@ def check_service(config: Config) -> Iterator[Problem]:
     gpus = config.get("trialGpuNumber")
     per_gpu = config.get("trainingService", "maxTrialNumberPerGpu")
     if per_gpu not in (None, 1) and gpus is None:
-        text = (
-            "'maxTrialNumberPerGpu' has no effect without 'trialGpuNumber'. "
-            "Set it, or remove this key."
+        text = Sentence(
+            "'maxTrialNumberPerGpu' has no effect without 'trialGpuNumber'.",
+            hint="Set it, or remove this key.",
         )
         yield config.warning((*_SERVICE, "maxTrialNumberPerGpu"), "W-no-effect", text)

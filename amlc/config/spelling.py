@@ -66,11 +66,11 @@ class Config:
         """Return a problem with what stands at a canonical path."""
         return self.document.problem(self.original(path), code, message, key=key, severity=severity)
 
-    def warning(self, path: JsonPath, code: str, message: str) -> Problem:
+    def warning(self, path: JsonPath, code: str, message: str | Sentence) -> Problem:
         """Return a warning about the key at a canonical path."""
         return self.problem(path, code, message, key=True, severity=Severity.WARNING)
 
-    def note(self, path: JsonPath, code: str, message: str) -> Problem:
+    def note(self, path: JsonPath, code: str, message: str | Sentence) -> Problem:
         """Return a note about the key at a canonical path."""
         return self.problem(path, code, message, key=True, severity=Severity.NOTE)
 
@@ -199,8 +199,11 @@ def _two_spellings(document: Document, path: JsonPath, first: JsonPath) -> Probl
     return document.problem(
         path,
         "E-duplicate-key",
-        f"'{path[-1]}' is the same key as '{first[-1]}' at line {place.line}, column "
-        f"{place.column}. Keep one of them.",
+        Sentence(
+            f"'{path[-1]}' is the same key as '{first[-1]}' at line {place.line}, column "
+            f"{place.column}.",
+            hint="Keep one of them.",
+        ),
         key=True,
     )
 
@@ -216,8 +219,12 @@ def _unknown(
     where = f"in '{here[-1]}'" if here else "at the top level"
     found, allowed = shorten(str(key)), ", ".join(level["properties"])
     hint = elsewhere or (f"Did you mean '{near}'?" if near else "")
-    text = f"unknown key '{found}' {where}. {hint or f'Allowed here: {allowed}.'}"
-    said = Sentence(text=text, found=found, expected=f"one of {allowed}", hint=hint or None)
+    said = Sentence(
+        f"unknown key '{found}' {where}.",
+        hint or f"Allowed here: {allowed}.",
+        found=found,
+        expected=f"one of {allowed}",
+    )
     return document.problem(path, "E-unknown-key", said, key=True)
 
 

@@ -12,41 +12,58 @@ from typing import Any
 
 import yaml
 
+from amlc.errors import Sentence
+
 _CLOSED = re.compile(r"""'(?:[^']|'')*'(?!')|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _BEYOND_UNICODE = re.compile(r"\\U(?!00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})")
 _BREAK = re.compile("[\n\r\x85\u2028\u2029]")
 
-_ITEM = "an item without ',' or closing bracket after it. Check commas and brackets."
-_NO_VALUE = "a bracket or comma where a value should be. Check commas and brackets."
-_NO_ENTRY = "a line that is no 'key: value' of its block. Check indentation and quotes."
-_NO_ITEM = "a line that is no '- item' of its list. Check the indentation."
-_NO_COLON = "a key without ':'. Write 'key: value'."
-_NO_SPACE = "a ':' without a space after it. Write 'key: value', or quote the value."
-_NO_TOKEN = "a tab, '@', '%' or '`' where a value starts. Indent with spaces; quote the value."  # noqa: S105
-_TAB = "a tab in the indentation. Indent with spaces."
-_QUOTE = "a quote that is never closed. Close it."
-_ESCAPE = "an unknown '\\' escape in double quotes. Write '\\\\', or use single quotes."
-_CODE = "a '\\u' escape that is no character. Write the character itself."
-_AFTER_END = "text after the end of the document. Check brackets and indentation."
-_UNKNOWN = "the text cannot be read here. Check the lines around it."
+_ITEM = Sentence("an item without ',' or closing bracket after it.", "Check commas and brackets.")
+_NO_VALUE = Sentence("a bracket or comma where a value should be.", "Check commas and brackets.")
+_NO_ENTRY = Sentence(
+    "a line that is no 'key: value' of its block.", "Check indentation and quotes."
+)
+_NO_ITEM = Sentence("a line that is no '- item' of its list.", "Check the indentation.")
+_NO_COLON = Sentence("a key without ':'.", "Write 'key: value'.")
+_NO_SPACE = Sentence("a ':' without a space after it.", "Write 'key: value', or quote the value.")
+_NO_TOKEN = Sentence(
+    "a tab, '@', '%' or '`' where a value starts.", "Indent with spaces; quote the value."
+)
+_TAB = Sentence("a tab in the indentation.", "Indent with spaces.")
+_QUOTE = Sentence("a quote that is never closed.", "Close it.")
+_ESCAPE = Sentence(
+    "an unknown '\\' escape in double quotes.", "Write '\\\\', or use single quotes."
+)
+_CODE = Sentence("a '\\u' escape that is no character.", "Write the character itself.")
+_AFTER_END = Sentence("text after the end of the document.", "Check brackets and indentation.")
+_UNKNOWN = Sentence("the text cannot be read here.", "Check the lines around it.")
 
 _SPECIAL = {
-    "&": "an '&' names a value, and here is no name. Quote the value.",
-    "*": "a '*' repeats a named value, and here is no name. Quote the value.",
-    "!": "a '!' begins a tag, and this is none. Quote the value.",
-    "%": "a line that starts with '%' is a directive to YAML readers. Remove it, or quote the key.",
-    "|": "a '|' begins a block of lines, and something follows on its own line. Quote the value.",
-    ">": "a '>' begins a block of lines, and something follows on its own line. Quote the value.",
+    "&": Sentence("an '&' names a value, and here is no name.", "Quote the value."),
+    "*": Sentence("a '*' repeats a named value, and here is no name.", "Quote the value."),
+    "!": Sentence("a '!' begins a tag, and this is none.", "Quote the value."),
+    "%": Sentence(
+        "a line that starts with '%' is a directive to YAML readers.",
+        "Remove it, or quote the key.",
+    ),
+    "|": Sentence(
+        "a '|' begins a block of lines, and something follows on its own line.", "Quote the value."
+    ),
+    ">": Sentence(
+        "a '>' begins a block of lines, and something follows on its own line.", "Quote the value."
+    ),
 }
 _MISPLACED = {
-    ":": "a ':' where no key can be. Check the indentation, or quote the value.",
-    "-": "a '- item' where no list can be. Start it on a line of its own, or quote the value.",
-    "?": "a '?' where no key can be. Quote the value.",
+    ":": Sentence("a ':' where no key can be.", "Check the indentation, or quote the value."),
+    "-": Sentence(
+        "a '- item' where no list can be.", "Start it on a line of its own, or quote the value."
+    ),
+    "?": Sentence("a '?' where no key can be.", "Quote the value."),
     **{sign: _SPECIAL[sign] for sign in "|>"},
 }
 
 
-def explain(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+def explain(error: yaml.YAMLError, text: str) -> tuple[int, Sentence]:
     """Return the index of what is wrong in the text, and in our words what it is and what to do."""
     stopped, began = (mark_index(error, name) for name in ("problem_mark", "context_mark"))
     if stopped is None:
@@ -63,7 +80,7 @@ def mark_index(error: yaml.YAMLError, name: str = "problem_mark") -> int | None:
     return None if mark is None else int(mark.index)
 
 
-def _scanned(text: str, stopped: int, began: int) -> tuple[int, str]:
+def _scanned(text: str, stopped: int, began: int) -> tuple[int, Sentence]:
     """Explain text that makes no token.
 
     A character that fits nowhere, a quote, an escape, a key without ':'.
@@ -89,7 +106,7 @@ def _is_closed(text: str, began: int, stopped: int) -> bool:
     return whole is not None and whole.end() <= stopped
 
 
-def _quoted(text: str, stopped: int, began: int) -> tuple[int, str]:
+def _quoted(text: str, stopped: int, began: int) -> tuple[int, Sentence]:
     """Explain a quoted text that was left unread.
 
     A wrong escape right before where that stopped, or no end.
@@ -100,7 +117,7 @@ def _quoted(text: str, stopped: int, began: int) -> tuple[int, str]:
     return began, _QUOTE
 
 
-def _parsed(text: str, stopped: int, began: int | None) -> str:
+def _parsed(text: str, stopped: int, began: int | None) -> Sentence:
     """Explain tokens in a wrong order, by what began before the one that is wrong."""
     if began is None:
         return (

@@ -16,7 +16,7 @@ import yaml
 
 from amlc.config.scalars import resolve
 from amlc.config.syntax import mark_index
-from amlc.errors import ConfigError, Position, Problem, Severity
+from amlc.errors import ConfigError, Position, Problem, Sentence, Severity
 from amlc.model import Document, JsonPath
 
 MAX_DEPTH = 300
@@ -82,8 +82,9 @@ class _Reader:
         stack: list[_Node] = []
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                message = (
-                    "a second YAML document starts here; amlc reads one per file. Split the file."
+                message = Sentence(
+                    "a second YAML document starts here; amlc reads one per file.",
+                    hint="Split the file.",
                 )
                 self.stop(event, "E-syntax", message)
             if isinstance(event, yaml.CollectionEndEvent):
@@ -105,11 +106,15 @@ class _Reader:
     def open(self, event: Any, stack: list[_Node]) -> _Node:
         """Return the node that an event starts; a list or mapping is open until its end event."""
         if len(stack) > MAX_DEPTH:
-            message = f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it."
+            message = Sentence(
+                f"the file is nested more than {MAX_DEPTH} levels deep.", hint="Flatten it."
+            )
             self.stop(event, "E-depth", message)
         self.values += 1
         if self.values > MAX_VALUES:
-            message = f"the file has more than {MAX_VALUES:,} values. Split or shorten it."
+            message = Sentence(
+                f"the file has more than {MAX_VALUES:,} values.", hint="Split or shorten it."
+            )
             self.stop(event, "E-file", message)
         mark = event.start_mark
         line, column = mark.line + 1, mark.column + 1
@@ -133,17 +138,22 @@ class _Reader:
         """
         target = self.anchors.get(event.anchor)
         if target is None:
-            message = (
-                f"'*{event.anchor}' has no anchor '&{event.anchor}' before it. Define it first."
+            message = Sentence(
+                f"'*{event.anchor}' has no anchor '&{event.anchor}' before it.",
+                hint="Define it first.",
             )
             self.stop(event, "E-alias", message)
         if not target.closed:
-            message = f"'*{event.anchor}' stands inside its own anchor. Write the value out."
+            message = Sentence(
+                f"'*{event.anchor}' stands inside its own anchor.", hint="Write the value out."
+            )
             self.stop(event, "E-alias", message)
         # What an alias repeats may have aliases: ten lines can be a billion values.
         self.repeated += target.size
         if self.repeated > MAX_REPEATED:
-            message = f"aliases repeat more than {MAX_REPEATED} values. Write fewer aliases."
+            message = Sentence(
+                f"aliases repeat more than {MAX_REPEATED} values.", hint="Write fewer aliases."
+            )
             self.stop(event, "E-alias", message)
         return _Node(
             target.kind,
@@ -164,7 +174,9 @@ class _Reader:
         node = _Node("scalar", line, column, value=event.value)
         tag = event.tag
         if _SURROGATE.search(event.value):  # libyaml refuses these itself
-            message = "a '\\u' escape that is half of a character. Write the character itself."
+            message = Sentence(
+                "a '\\u' escape that is half of a character.", hint="Write the character itself."
+            )
             self.add(line, column, "E-text", message)
         is_typed = tag is not None and tag.startswith(_CORE) and tag != _CORE + "str"
         if event.implicit[0] or is_typed:
@@ -173,9 +185,9 @@ class _Reader:
                 node.value, node.remark = resolve(event.value, json_words=self.json_words)
                 str(node.value)  # a hexadecimal number of any length is read, and cannot be printed
             except ValueError:
-                message = (
-                    f"a whole number of {len(event.value)} digits is too long. "
-                    "Quote it or shorten it."
+                message = Sentence(
+                    f"a whole number of {len(event.value)} digits is too long.",
+                    hint="Quote it or shorten it.",
                 )
                 self.add(line, column, "E-number", message)
         if tag is not None and tag not in ("!", _CORE + "str"):
@@ -193,7 +205,7 @@ class _Reader:
                 node.line,
                 node.column,
                 "E-tag",
-                f"the value does not fit its tag '{short}'. Remove the tag.",
+                Sentence(f"the value does not fit its tag '{short}'.", hint="Remove the tag."),
             )
         elif tag == _CORE + "float":
             node.value = float(node.value)
@@ -206,7 +218,9 @@ class _Reader:
             self.stop(
                 event,
                 "E-depth",
-                f"the file is nested more than {MAX_DEPTH} levels deep. Flatten it.",
+                Sentence(
+                    f"the file is nested more than {MAX_DEPTH} levels deep.", hint="Flatten it."
+                ),
             )
         if parent.kind == "list":
             parent.items.append(node)
@@ -223,16 +237,17 @@ class _Reader:
             line,
             column,
             "E-tag",
-            f"the tag '{short}' is not supported: values are JSON values. Remove the tag.",
+            Sentence(
+                f"the tag '{short}' is not supported: values are JSON values.",
+                hint="Remove the tag.",
+            ),
         )
 
-    def add(self, line: int, column: int, code: str, message: str) -> None:
+    def add(self, line: int, column: int, code: str, message: str | Sentence) -> None:
         """Note a problem and go on."""
-        self.problems.append(
-            Problem(position=Position(self.file, line, column), code=code, message=message)
-        )
+        self.problems.append(Problem.at(Position(self.file, line, column), code, message))
 
-    def stop(self, event: Any, code: str, message: str) -> NoReturn:
+    def stop(self, event: Any, code: str, message: str | Sentence) -> NoReturn:
         """Raise all problems so far and this last one."""
         self.add(event.start_mark.line + 1, event.start_mark.column + 1, code, message)
         raise ConfigError(self.problems)
@@ -287,37 +302,48 @@ class _Builder:
             if source.kind == "mapping":
                 yield from self.entries(source, path)
             else:
-                message = "'<<' merges mappings only. Name a mapping, such as '*defaults'."
+                message = Sentence(
+                    "'<<' merges mappings only.", hint="Name a mapping, such as '*defaults'."
+                )
                 self.add(source, path, "E-alias", message)
 
     def name(self, key: _Node, path: JsonPath) -> str | None:
         """Return the text of a key, or None (with a problem) when it is not text."""
         if isinstance(key.value, str):
             return key.value
-        message = "a list or mapping cannot be a key: keys are text. Write a word."
+        message = Sentence(
+            "a list or mapping cannot be a key: keys are text.", hint="Write a word."
+        )
         if key.plain is not None:
-            message = f'the key {key.plain or "null"} is not text. Quote it: "{key.plain}".'
+            message = Sentence(
+                f"the key {key.plain or 'null'} is not text.",
+                hint=f'Quote it: "{key.plain}".',
+            )
         self.add(key, path, "E-key", message)
         return None
 
     def twice(self, name: str, first: _Node, second: _Node, path: JsonPath) -> None:
         """Note a key that stands twice in one mapping."""
-        message = (
-            f"'{name}' is given twice, first at line {first.line}, column {first.column}. "
-            "Keep one of them."
+        message = Sentence(
+            f"'{name}' is given twice, first at line {first.line}, column {first.column}.",
+            hint="Keep one of them.",
         )
         self.add(second, (*path, name), "E-duplicate-key", message)
 
     def remark(self, node: _Node, path: JsonPath) -> None:
         """Warn of a value that YAML readers disagree about; not showing it, it may be a secret."""
-        message = f"the value is {node.remark}; it is read as NNI does. Quote or rewrite it."
+        message = Sentence(
+            f"the value is {node.remark}; it is read as NNI does.", hint="Quote or rewrite it."
+        )
         if not secret(path):
             read = str(node.value).lower()
             rewrite = f'Write {read}, or "{node.plain}" for the text.'
             if isinstance(node.value, str):
                 read = "text"
                 rewrite = f'Write "{node.plain}", or the number without leading zeros.'
-            message = f"'{node.plain}' is {node.remark}; read as {read}, as NNI does. {rewrite}"
+            message = Sentence(
+                f"'{node.plain}' is {node.remark}; read as {read}, as NNI does.", hint=rewrite
+            )
         self.add(node, path, "W-yaml", message, severity=Severity.WARNING)
 
     def add(
@@ -325,7 +351,7 @@ class _Builder:
         node: _Node,
         path: JsonPath,
         code: str,
-        message: str,
+        message: str | Sentence,
         *,
         severity: Severity = Severity.ERROR,
     ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from amlc.config.load import UNPRINTABLE
 from amlc.config.tree import MAX_DEPTH
-from amlc.errors import ConfigError, Position, Problem
+from amlc.errors import ConfigError, Position, Problem, Sentence
 from amlc.model import Document, JsonPath
 
 _NOWHERE = Position(Path("config"), 0, 0)  # the path of the key is what tells where a value stands
@@ -32,7 +32,9 @@ def _plain(value: Any, path: JsonPath, problems: list[Problem]) -> Any:
     if len(path) > MAX_DEPTH:
         problems.append(
             _problem(
-                path, "E-depth", f"this is nested more than {MAX_DEPTH} levels deep. Flatten it."
+                path,
+                "E-depth",
+                Sentence(f"this is nested more than {MAX_DEPTH} levels deep.", hint="Flatten it."),
             )
         )
         return None
@@ -72,16 +74,22 @@ def _key(key: Any, path: JsonPath, problems: list[Problem]) -> str:
     if isinstance(key, str):
         _check_text(key, path, problems)
     else:
-        problems.append(_problem(path, "E-key", f"the key {key!r} is not text. Quote it: '{key}'."))
+        problems.append(
+            _problem(
+                path,
+                "E-key",
+                Sentence(f"the key {key!r} is not text.", hint=f"Quote it: '{key}'."),
+            )
+        )
     return str(key)
 
 
 def _check_text(text: str, path: JsonPath, problems: list[Problem]) -> None:
     """Note a character that no file can hold: half of a surrogate pair, or a control character."""
     if bad := UNPRINTABLE.search(text):
-        message = f"the character U+{ord(bad[0]):04X} is not text. Remove it."
+        message = Sentence(f"the character U+{ord(bad[0]):04X} is not text.", hint="Remove it.")
         problems.append(_problem(path, "E-text", message))
 
 
-def _problem(path: JsonPath, code: str, message: str) -> Problem:
+def _problem(path: JsonPath, code: str, message: str | Sentence) -> Problem:
     return Document(Path(), None, {}, {(): _NOWHERE}).problem(path, code, message)

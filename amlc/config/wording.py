@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from amlc.config.spelling import Config
 from amlc.config.tree import secret
-from amlc.errors import Sentence, shorten
+from amlc.errors import Sentence, did_you_mean, shorten
 from amlc.model import JsonPath
 
 _LARGEST = 2**53
@@ -42,13 +42,17 @@ def wrong_type(
 
 def expected_other(name: str, wanted: str, found: str, *, hint: str = "") -> Sentence:
     """Return the sentence for a value that is not what is expected of it."""
-    advice = f" {hint}" if hint else ""
-    return Sentence(
-        text=f"{name} must be {wanted}, got {found}.{advice}",
-        found=found,
-        expected=wanted,
-        hint=hint or None,
-    )
+    what = f"{name} must be {wanted}, got {found}."
+    return Sentence(what, hint or None, found=found, expected=wanted)
+
+
+def no_parameter(name: str, known: Iterable[str]) -> Sentence:
+    """Return the sentence for a name that is none of the search space's, `known`."""
+    all_ = tuple(known)
+    names = ", ".join(all_)
+    hint = did_you_mean(name, all_).strip() or f"Known: {shorten(names) or 'none'}."
+    what = f"the search space has no parameter '{name}'."
+    return Sentence(what, hint, found=name, expected=f"one of {names}" if names else "none")
 
 
 def _mend(value: Any, kinds: Sequence[str]) -> str:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from amlc.config.spelling import Config
-from amlc.errors import Problem, Severity, did_you_mean, shorten
+from amlc.config.wording import no_parameter
+from amlc.errors import Problem, Sentence, Severity, shorten
 from amlc.model import Choice, Dimension, JsonPath, Rows, Space
 from amlc.space.points import axes
 
@@ -51,55 +52,73 @@ def _objections(
     config: Config, space: Space, groups: Sequence[Sequence[str]], tuner: str | None
 ) -> Iterator[Problem]:
     if config.get("tuner", "className") is not None:
-        text = "a class of your own proposes every trial itself. Remove 'zip'."
+        text = Sentence("a class of your own proposes every trial itself.", hint="Remove 'zip'.")
         yield config.problem(_PATH, "E-zip", text, key=True)
         return
     if tuner == "Batch":
-        text = "Batch's parameter sets are rows already. Remove 'zip', and write the rows there."
+        text = Sentence(
+            "Batch's parameter sets are rows already.",
+            hint="Remove 'zip', and write the rows there.",
+        )
         yield config.problem(_PATH, "E-zip", text, key=True)
         return
     seen: set[str] = set()
     for index, group in enumerate(groups):
         path = (*_PATH, index)
         if len(group) < 2:
-            text = "a group of 'zip' needs two parameters or more. For example `[[lr, warmup]]`."
+            text = Sentence(
+                "a group of 'zip' needs two parameters or more.",
+                hint="For example `[[lr, warmup]]`.",
+                found=str(len(group)),
+                expected="two parameters or more",
+            )
             yield config.problem(path, "E-zip", text)
         lengths: dict[str, int] = {}
         for place, name in enumerate(group):
             reason = _reason(space, name, lengths)
             if name in seen:
-                reason = f"'{name}' is in 'zip' twice. Keep one of them."
+                reason = Sentence(f"'{name}' is in 'zip' twice.", hint="Keep one of them.")
             if reason:
                 yield config.problem((*path, place), "E-zip", reason)
             seen.add(name)
 
 
-def _reason(space: Space, name: str, lengths: dict[str, int]) -> str:
-    """Return why a parameter cannot vary together with those before it, whose lengths are given."""
+def _reason(space: Space, name: str, lengths: dict[str, int]) -> Sentence | None:
+    """Return why a parameter cannot vary together with those before it, None if it can.
+
+    lengths: of those before it.
+    """
     known = {one.name: one for one in space}
     dimension = known.get(name)
     if dimension is None:
         inside = next((axis for axis in axes(space) if axis.nested and axis.key[-1] == name), None)
         if inside is not None:
-            return (
+            return Sentence(
                 f"'{name}' is inside the choice '{inside.key[0]}', and only parameters at the top "
-                "of the search space vary together. Remove it."
+                "of the search space vary together.",
+                hint="Remove it.",
             )
-        hint = did_you_mean(name, known) or f" Known: {shorten(', '.join(known))}."
-        return f"the search space has no parameter '{name}'.{hint}"
+        return no_parameter(name, known)
     if not isinstance(dimension, Choice):
-        return f"'{name}' is no choice, and only choices vary together. Write its values as one."
+        return Sentence(
+            f"'{name}' is no choice, and only choices vary together.",
+            hint="Write its values as one.",
+        )
     if dimension.branches:
-        return f"'{name}' is a nested choice, and only plain ones vary together. Remove it."
+        return Sentence(
+            f"'{name}' is a nested choice, and only plain ones vary together.", hint="Remove it."
+        )
     length = len(dimension.options)
     first, wanted = next(iter(lengths.items()), (name, length))
     lengths[name] = length
     if length != wanted:
-        return (
-            f"'{name}' has {length} options and '{first}' has {wanted}. "
-            "What varies together needs as many."
+        return Sentence(
+            f"'{name}' has {length} options and '{first}' has {wanted}.",
+            hint="What varies together needs as many.",
+            found=f"{length} options",
+            expected=f"{wanted} options",
         )
-    return ""
+    return None
 
 
 def _repeated(
@@ -111,5 +130,8 @@ def _repeated(
         first = seen.setdefault(json.dumps(row, sort_keys=True), index)
         if first != index:
             shown = shorten(json.dumps([*row.values()], ensure_ascii=False))
-            text = f"row {index + 1}, {shown}, is the same as row {first + 1}. Remove one of them."
+            text = Sentence(
+                f"row {index + 1}, {shown}, is the same as row {first + 1}.",
+                hint="Remove one of them.",
+            )
             yield config.problem(path, "W-space-duplicate", text, severity=Severity.WARNING)

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from amlc.errors import Position, Problem, Severity
+from amlc.errors import Position, Problem, Sentence, Severity
 
 SCHEMA_VERSION: Final = 1
 
@@ -50,9 +50,11 @@ def about_files(command: str, found: Mapping[Path, tuple[Problem, ...]]) -> Find
     return Findings(command=command, cases=tuple(cases))
 
 
-def nowhere(about: Path, code: str, text: str, *, severity: Severity = Severity.ERROR) -> Problem:
+def nowhere(
+    about: Path, code: str, said: str | Sentence, *, severity: Severity = Severity.ERROR
+) -> Problem:
     """Return a problem that stands in no line of a file."""
-    return Problem(position=Position(about, 0, 0), code=code, message=text, severity=severity)
+    return Problem.at(Position(about, 0, 0), code, said, severity=severity)
 
 
 def _json(findings: Findings) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from amlc.catalogue import find
 from amlc.command_line import Command, parse
-from amlc.errors import nearest
+from amlc.errors import Sentence, nearest
 from amlc.lint.errors import OddityError
 from amlc.model import Choice, Experiment, parameter_names
 from amlc.render.snapshot import SnapshotError, snapshot
@@ -105,9 +105,9 @@ def about_command(
     elif within is not None and not file.resolve().is_relative_to(within):
         return
     elif _is_left_out(experiment, file, leave_out, within):
-        text = (
-            f"the command runs '{name}', which an ignore file keeps out of the snapshot. "
-            "Add a line `!NAME` to .amlignore."
+        text = Sentence(
+            f"the command runs '{name}', which an ignore file keeps out of the snapshot.",
+            hint="Add a line `!NAME` to .amlignore.",
         )
         yield OddityError(text, path=("trialCommand",), code="W-script")
     elif command.is_python:
@@ -122,7 +122,7 @@ def _about_program(command: Command) -> Iterator[OddityError]:
     known = ("python3", "python", "bash", "sh", "Rscript", "julia", "node", "perl")
     near = nearest(program, [name for name in known if shutil.which(name)])
     hint = f"Did you mean '{near}'?" if near else "Install it, or name it with its folder."
-    text = f"the program '{program}' is not found on PATH. {hint}"
+    text = Sentence(f"the program '{program}' is not found on PATH.", hint=hint)
     yield OddityError(text, path=("trialCommand",), code="W-program")
 
 
@@ -130,7 +130,9 @@ def _no_script(code: Path, name: str) -> OddityError:
     files = [path.relative_to(code).as_posix() for path in islice(code.rglob("*"), 2_000)]
     near = nearest(name, [file for file in files if Path(file).suffix == Path(name).suffix])
     hint = f"Did you mean '{near}'?" if near else "Add it, or correct the command."
-    text = f"the command runs '{name}', and trialCodeDirectory has no such file. {hint}"
+    text = Sentence(
+        f"the command runs '{name}', and trialCodeDirectory has no such file.", hint=hint
+    )
     return OddityError(text, path=("trialCommand",), code="W-script")
 
 
@@ -174,11 +176,15 @@ def _about_parameters(experiment: Experiment, file: Path, name: str) -> Iterator
             near = nearest(parameter, unread)
             unread -= {near}  # one slip of the pen is one finding
             hint = f"Did you mean '{near}'?" if near else "Add it, or give it a default."
-            says = f"{name}:{line} reads '{parameter}', which the search space has not. {hint}"
+            says = Sentence(
+                f"{name}:{line} reads '{parameter}', which the search space has not.", hint=hint
+            )
             yield OddityError(says, path=("trialCommand",), code="W-unknown-parameter")
     for parameter in sorted(unread):
-        says = f"{name} never reads '{parameter}': trials that differ by it alone are the same. "
-        says += "Read it, or take it out of the search space."
+        says = Sentence(
+            f"{name} never reads '{parameter}': trials that differ by it alone are the same.",
+            hint="Read it, or take it out of the search space.",
+        )
         place = () if experiment.tuner.name == "Batch" else (parameter,)
         yield OddityError(says, path=("searchSpace", *place), code="W-unread")
 

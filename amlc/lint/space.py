@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from amlc.config.rules import variables
 from amlc.constraints import Gate
-from amlc.errors import PlanError
+from amlc.errors import PlanError, Sentence
 from amlc.lint.errors import OddityError
 from amlc.model import (
     Choice,
@@ -103,7 +103,9 @@ def about_branches(experiment: Experiment) -> Iterator[OddityError]:
         return  # the constraint itself is at fault, which is said elsewhere
     for place in _all_places(space, ("searchSpace",)):
         if place not in chosen and chosen:
-            text = "the constraints never allow this option. Remove it, or loosen them."
+            text = Sentence(
+                "the constraints never allow this option.", hint="Remove it, or loosen them."
+            )
             yield OddityError(text, path=place, code="W-space-never")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from amlc.bindings import bound, literal, local_paths, variable, with_paths
-from amlc.errors import PlanError
+from amlc.errors import PlanError, Sentence
 from amlc.model import Choice, Experiment, Trial
 from amlc.names import aml_name, job_name
 from amlc.plan import Job, abreast, replicate_of
@@ -230,20 +230,20 @@ def _too_large(job: Job, variables: Mapping[str, str], size: int) -> PlanError:
     It blames the largest parameter, or the command.
     """
     if len(variables["AMLC_COMMAND"]) > size // 2:
-        text = (
-            f"trialCommand: it takes {size:,} bytes, and a job's environment holds {MOST_BYTES:,}. "
-            "Put it in a file."
+        text = Sentence(
+            f"trialCommand: it takes {size:,} bytes, and a job's environment holds {MOST_BYTES:,}.",
+            hint="Put it in a file.",
         )
         return PlanError(text, path=("trialCommand",), code="E-size")
     values = (item for trial in job.trials for item in trial.parameters.items())
     name, _ = max(values, key=lambda item: len(_compact(item[1])), default=("", None))
-    return PlanError(
+    text = Sentence(
         f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds "
-        f"{MOST_BYTES:,}. Put large values into files of trialCodeDirectory and let the parameter "
-        "name the file" + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob."),
-        path=("searchSpace", name),
-        code="E-size",
+        f"{MOST_BYTES:,}.",
+        hint="Put large values into files of trialCodeDirectory and let the parameter name the file"
+        + ("." if len(job.trials) == 1 else ", or lower amlc.trialsPerJob."),
     )
+    return PlanError(text, path=("searchSpace", name), code="E-size")
 
 
 def _bare(experiment: Experiment) -> Callable[[Trial], str | None]:

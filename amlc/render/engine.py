@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import jinja2
 import yaml
 
-from amlc.errors import TemplateError
+from amlc.errors import Sentence, TemplateError
 from amlc.model import Experiment, Trial
 from amlc.plan import Job
 from amlc.render.context import STANDARD_KEYS, mapper
@@ -141,8 +141,11 @@ def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
     """Raise TemplateError unless `text` reads back as a job that carries what the plan says."""
     if len(text) > MOST_SIZE:
         raise TemplateError(
-            f"{where}: the output has {len(text):,} characters, and a job file {MOST_SIZE:,} at "
-            "the most. Print less."
+            Sentence(
+                f"{where}: the output has {len(text):,} characters, and a job file {MOST_SIZE:,} "
+                "at the most.",
+                hint="Print less.",
+            )
         )
     try:
         job = read_job(text)
@@ -152,7 +155,10 @@ def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
         ) from err
     if not isinstance(job, dict):
         raise TemplateError(
-            f"{where}: the output is not one mapping. Start from the blocks of amlc/{TEMPLATE}."
+            Sentence(
+                f"{where}: the output is not one mapping.",
+                hint=f"Start from the blocks of amlc/{TEMPLATE}.",
+            )
         )
     _expect(where, "name", job.get("name"), mapping.get("name"))
     for section in ("environment_variables", "tags"):
@@ -177,8 +183,11 @@ def _check_section(
 def _expect(where: str, key: str, found: object, expected: object) -> None:
     if found != expected or type(found) is not type(expected):
         raise TemplateError(
-            f"{where}: '{key}' reads back as {_short(found)}, and the plan says "
-            f"{_short(expected)}. Print every value through '| yaml'."
+            Sentence(
+                f"{where}: '{key}' reads back as {_short(found)}, and the plan says "
+                f"{_short(expected)}.",
+                hint="Print every value through '| yaml'.",
+            )
         )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from amlc.bindings import local_paths
 from amlc.config.spelling import expanded
-from amlc.errors import RefusedError, TemplateError
+from amlc.errors import RefusedError, Sentence, TemplateError
 from amlc.files import read_bounded
 from amlc.model import Experiment
 from amlc.render.written import output_finder
@@ -118,7 +118,10 @@ def snapshot(
     clash = next((name for name in files if name.partition("/")[0] in tops), None)
     if clash is not None:
         raise SnapshotError(
-            f"{code / clash}: amlc puts its own files of this name beside the trial. Rename yours."
+            Sentence(
+                f"{code / clash}: amlc puts its own files of this name beside the trial.",
+                hint="Rename yours.",
+            )
         )
     if limited:
         _check_limits(code, list(files.values()))
@@ -167,7 +170,9 @@ def _content_digest(path: Path) -> str:
 
 
 def _unreadable(path: Path, reason: str | None) -> SnapshotError:
-    return SnapshotError(f"{path}: cannot be read: {reason}. Mend it, or list it in .amlignore.")
+    return SnapshotError(
+        Sentence(f"{path}: cannot be read: {reason}.", hint="Mend it, or list it in .amlignore.")
+    )
 
 
 def _runner_files() -> dict[str, SnapshotFile]:
@@ -228,7 +233,10 @@ def _walk(
                 yield _file(Path(entry.path), name)
         elif entry.is_symlink():
             raise SnapshotError(
-                f"{entry.path}: this link leads nowhere. Mend it, or list it in .amlignore."
+                Sentence(
+                    f"{entry.path}: this link leads nowhere.",
+                    hint="Mend it, or list it in .amlignore.",
+                )
             )
 
 
@@ -244,7 +252,10 @@ def refuse_links_out(folder: Path, within: Path) -> None:
 def _refuse_link_out(path: str | Path, within: Path | None) -> None:
     if within is not None and not Path(os.path.realpath(path)).is_relative_to(within):
         raise SnapshotError(
-            f"{path}: this link leads out of the experiment's folder. List it in .amlignore."
+            Sentence(
+                f"{path}: this link leads out of the experiment's folder.",
+                hint="List it in .amlignore.",
+            )
         )
 
 
@@ -257,7 +268,9 @@ def _real_folder(folder: str, above: tuple[str, ...]) -> str:
     """Return where a folder really is. Raises SnapshotError when that is one of those above it."""
     real = os.path.realpath(folder)
     if real in above:
-        raise SnapshotError(f"{folder}: this link leads into itself. List it in .amlignore.")
+        raise SnapshotError(
+            Sentence(f"{folder}: this link leads into itself.", hint="List it in .amlignore.")
+        )
     return real
 
 
@@ -266,7 +279,10 @@ def _file(path: Path, name: str) -> SnapshotFile:
         name.encode()
     except UnicodeEncodeError as err:
         raise SnapshotError(
-            f"{name!r}: this file name is not UTF-8. Rename it, or list it in .amlignore."
+            Sentence(
+                f"{name!r}: this file name is not UTF-8.",
+                hint="Rename it, or list it in .amlignore.",
+            )
         ) from err
     if not os.access(path, os.R_OK):
         raise _unreadable(path, os.strerror(errno.EACCES))
@@ -314,8 +330,14 @@ def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:
         return
     largest = sorted(files, key=lambda file: (-file.size, file.name))[:10]
     rows = ", ".join(f"{file.name} ({file.size:,})" for file in largest)
+    found = f"{len(files):,} files with {size:,} bytes"
+    most = f"{MOST_FILES:,} files and {MOST_BYTES:,} bytes"
     raise SnapshotError(
-        f"{code}: {len(files):,} files with {size:,} bytes; a snapshot holds at most "
-        f"{MOST_FILES:,} files and {MOST_BYTES:,} bytes. List what the trial does not need in "
-        f".amlignore. The largest, with their bytes: {rows}."
+        Sentence(
+            f"{code}: {found}; a snapshot holds at most {most}.",
+            hint="List what the trial does not need in .amlignore. The largest, with their bytes: "
+            f"{rows}.",
+            found=found,
+            expected=f"at most {most}",
+        )
     )

@@ -48,7 +48,12 @@ def parse_space(
         parser.error(
             path,
             "E-space",
-            f"a search space is a mapping of parameters, got {_show(data)}. {_PARAMETER}",
+            Sentence(
+                f"a search space is a mapping of parameters, got {_show(data)}.",
+                hint=_PARAMETER,
+                found=_show(data),
+                expected="a mapping of parameters",
+            ),
         )
         return (), parser.problems
     if tuner == "Batch":
@@ -57,13 +62,17 @@ def parse_space(
         parser.error(
             path,
             "E-space",
-            "GridSearch needs at least one parameter. Add one, or use Random for one trial.",
+            Sentence(
+                "GridSearch needs at least one parameter.",
+                hint="Add one, or use Random for one trial.",
+                found="none",
+                expected="at least one parameter",
+            ),
         )
     return parser.space(data, path), parser.problems
 
 
 _PARAMETER = "Write for example `lr: {_type: uniform, _value: [0, 1]}`."
-_BATCH = "Batch takes one parameter of _type choice, whose _value lists the parameter sets"
 
 
 class _Parser:
@@ -80,7 +89,7 @@ class _Parser:
         """Note an error."""
         self.problems.append(self.document.problem(path, code, message, key=key))
 
-    def warn(self, path: JsonPath, code: str, message: str) -> None:
+    def warn(self, path: JsonPath, code: str, message: str | Sentence) -> None:
         """Note a warning."""
         self.problems.append(self.document.problem(path, code, message, severity=Severity.WARNING))
 
@@ -101,7 +110,12 @@ class _Parser:
     def dimension(self, name: str, spec: Any, path: JsonPath) -> Dimension | None:
         """Return one dimension, None when it has an error."""
         if not name:
-            self.error(path, "E-space-name", "a parameter needs a name, got ''. Name it.", key=True)
+            self.error(
+                path,
+                "E-space-name",
+                _needs("a parameter", "a name", "''", "Name it."),
+                key=True,
+            )
         if not isinstance(spec, Mapping):
             self.not_a_parameter(name, spec, path)
             return None
@@ -120,8 +134,11 @@ class _Parser:
         values = spec if isinstance(spec, list) else [spec]
         options = shorten(json.dumps(values, ensure_ascii=False, default=str))
         what = "a bare list" if isinstance(spec, list) else f"the constant {_show(spec)}"
-        message = (
-            f"'{name}' is {what}, not a parameter. Write `{{_type: choice, _value: {options}}}`."
+        message = Sentence(
+            f"'{name}' is {what}, not a parameter.",
+            hint=f"Write `{{_type: choice, _value: {options}}}`.",
+            found=what,
+            expected="a parameter",
         )
         self.error(path, "E-space", message)
 
@@ -133,26 +150,35 @@ class _Parser:
                 near = nearest(f"_{key.lower().lstrip('_')}", _KEYS)
                 meant |= {near} if near else set()  # misspelled is not missing, too
                 hint = f"Did you mean '{near}'?" if near else "Remove it."
-                text = f"'{key}' is no key of a parameter; '_type' and '_value' are. {hint}"
-                said = Sentence(text=text, found=key, expected="'_type' or '_value'", hint=hint)
+                text = f"'{key}' is no key of a parameter; '_type' and '_value' are."
+                said = Sentence(text, hint, found=key, expected="'_type' or '_value'")
                 self.error((*path, key), "E-space-key", said, key=True)
         kind = spec.get("_type")
         if "_type" not in meant:
             self.error(
-                path, "E-space-type", f"'{name}' has no '_type'. Add one of {_ALL_TYPES}.", key=True
+                path,
+                "E-space-type",
+                Sentence(
+                    f"'{name}' has no '_type'.",
+                    hint=f"Add one of {_ALL_TYPES}.",
+                    expected=f"one of {_ALL_TYPES}",
+                ),
+                key=True,
             )
         elif "_type" in spec and kind not in _TYPES:
             near = did_you_mean(kind, _TYPES).strip() if isinstance(kind, str) else ""
             said = Sentence(
-                text=f"unknown _type {_show(kind)}. {near or f'NNI has {_ALL_TYPES}.'}",
+                f"unknown _type {_show(kind)}.",
+                near or f"NNI has {_ALL_TYPES}.",
                 found=_show(kind),
                 expected=f"one of {_ALL_TYPES}",
-                hint=near or None,
             )
             self.error((*path, "_type"), "E-space-type", said)
         if "_value" not in meant:
             example = _EXAMPLES.get(str(kind), "[0, 1]")
-            message = f"'{name}' has no '_value'. Add it, for example `_value: {example}`."
+            message = Sentence(
+                f"'{name}' has no '_value'.", hint=f"Add it, for example `_value: {example}`."
+            )
             self.error(path, "E-space-value", message, key=True)
         return isinstance(kind, str) and kind in _TYPES
 
@@ -161,18 +187,26 @@ class _Parser:
         here = (*path, "_value")
         wanted = _layout(kind)
         if not isinstance(values, list):
-            message = f"'_value' of '{kind}' must be a list, got {_show(values)}. Write {wanted}."
+            what = f"'_value' of '{kind}'"
+            message = _must_be(what, "a list", _show(values), f"Write {wanted}.")
             self.error(here, "E-space-value", message)
             return False
         if kind == "choice":
             if not values:
                 self.error(
-                    here, "E-space-value", "'choice' has no options. Add at least one to '_value'."
+                    here,
+                    "E-space-value",
+                    Sentence("'choice' has no options.", hint="Add at least one to '_value'."),
                 )
             return bool(values)
         length = wanted.count(",") + 1
         if len(values) != length:
-            message = f"'{kind}' takes {length} values, got {len(values)}. Write {wanted}."
+            message = Sentence(
+                f"'{kind}' takes {length} values, got {len(values)}.",
+                hint=f"Write {wanted}.",
+                found=str(len(values)),
+                expected=f"{length} values",
+            )
             self.error(here, "E-space-value", message)
         return len(values) == length
 
@@ -192,9 +226,9 @@ class _Parser:
             return Choice(name, tuple(option["_name"] for option in values), branches)
         if any(named):
             odd = named.index(False)
-            message = (
-                "this option has no '_name' as others have, so all are delivered as they stand. "
-                "Add '_name'."
+            message = Sentence(
+                "this option has no '_name' as others have, so all are delivered as they stand.",
+                hint="Add '_name'.",
             )
             self.warn((*here, odd), "W-space-nested", message)
         else:
@@ -207,7 +241,8 @@ class _Parser:
         """Report branch names that are not text."""
         for index, option in enumerate(options):
             if not isinstance(option["_name"], str):
-                message = f"'_name' must be text, got {_show(option['_name'])}. Put it in quotes."
+                found = _show(option["_name"])
+                message = _must_be("'_name'", "text", found, "Put it in quotes.")
                 self.error((*path, index, "_name"), "E-space-name", message)
 
     def unnamed(self, options: list[Any], path: JsonPath) -> None:
@@ -215,13 +250,12 @@ class _Parser:
         for index, option in enumerate(options):
             inner = option.values() if isinstance(option, Mapping) else ()
             if any(isinstance(value, Mapping) and "_type" in value for value in inner):
-                message = (
+                message = Sentence(
                     "this option looks like a nested space but has no '_name', so it is delivered "
-                    "as it stands."
+                    "as it stands.",
+                    hint="Add '_name' to every option.",
                 )
-                self.warn(
-                    (*path, index), "W-space-nested", f"{message} Add '_name' to every option."
-                )
+                self.warn((*path, index), "W-space-nested", message)
                 return
 
     def duplicates(self, values: list[Any], path: JsonPath) -> None:
@@ -230,16 +264,22 @@ class _Parser:
         for index, value in enumerate(values):
             first = seen.setdefault(json.dumps(value, sort_keys=True), index)
             if first != index:
-                message = (
+                message = Sentence(
                     f"the option {_show(value)} is given twice, first as number {first + 1}; "
-                    "both count."
+                    "both count.",
+                    hint="Remove one of them.",
+                    found=_show(value),
                 )
-                self.warn((*path, index), "W-space-duplicate", f"{message} Remove one of them.")
+                self.warn((*path, index), "W-space-duplicate", message)
 
     def batch(self, data: Mapping[str, Any], path: JsonPath) -> Space:
         """Return Batch's one choice; its options are what trials receive, mappings as a rule."""
         if len(data) != 1:
-            self.error(path, "E-space-batch", f"{_BATCH}; got {len(data)} parameters. Keep one.")
+            self.error(
+                path,
+                "E-space-batch",
+                _for_batch(f"{len(data)} parameters", "Keep one."),
+            )
             return ()
         [(name, spec)] = data.items()
         here = (*path, name)
@@ -247,7 +287,7 @@ class _Parser:
             self.error(
                 here,
                 "E-space-batch",
-                f"{_BATCH}; got {_show(spec)}. Write `{{_type: choice, _value: [...]}}`.",
+                _for_batch(_show(spec), "Write `{_type: choice, _value: [...]}`."),
             )
             return ()
         known = self.check_keys(name, spec, here)
@@ -255,7 +295,7 @@ class _Parser:
             self.error(
                 (*here, "_type"),
                 "E-space-batch",
-                f"{_BATCH}; got _type {_show(spec['_type'])}. Write choice.",
+                _for_batch(f"_type {_show(spec['_type'])}", "Write choice."),
             )
             return ()
         if (
@@ -280,22 +320,21 @@ class _Parser:
         for index, bound in enumerate(bounds):
             if bound != math.ceil(bound or 0):
                 whole = math.ceil(bound or 0)
-                message = (
-                    f"'randint' takes whole numbers; {bound} is rounded up, as NNI does. "
-                    f"Write {whole}."
+                message = Sentence(
+                    f"'randint' takes whole numbers; {bound} is rounded up, as NNI does.",
+                    hint=f"Write {whole}.",
+                    found=str(bound),
+                    expected="a whole number",
                 )
                 self.warn((*path, "_value", index), "W-space-number", message)
         if low >= high:
             equal = " (the upper bound is never drawn)" if low == high else ""
-            message = (
-                f"'randint' needs low < high, got {low} and {high}{equal}. Raise the upper bound."
-            )
+            found = f"{low} and {high}{equal}"
+            message = _needs("'randint'", "low < high", found, "Raise the upper bound.")
             self.error((*path, "_value"), "E-space-bounds", message)
         elif high - low > _MAX_DRAW or not -(2**63) <= low < 2**63:
-            message = (
-                f"'randint' needs bounds within 64 bits, got {_show(low)} and {_show(high)}. "
-                "Narrow them."
-            )
+            found = f"{_show(low)} and {_show(high)}"
+            message = _needs("'randint'", "bounds within 64 bits", found, "Narrow them.")
             self.error((*path, "_value"), "E-space-bounds", message)
         else:
             return Integer(name, low, high)
@@ -327,9 +366,11 @@ class _Parser:
         if isinstance(value, str):
             found = _from_text(value)
             if found is not None and _finite(found):
-                message = (
-                    f"the text '{shorten(value)}' is read as the number {shorten(str(found))}. "
-                    "Remove the quotes."
+                message = Sentence(
+                    f"the text '{shorten(value)}' is read as the number {shorten(str(found))}.",
+                    hint="Remove the quotes.",
+                    found=f"'{shorten(value)}'",
+                    expected="a number",
                 )
                 self.warn(path, "W-space-number", message)
         else:
@@ -341,7 +382,7 @@ class _Parser:
             self.error(
                 path,
                 "E-space-number",
-                f"a bound must be {wanted}, got {_show(value)}. Write a number.",
+                _must_be("a bound", wanted, _show(value), "Write a number."),
             )
             return None
         return found
@@ -354,14 +395,14 @@ class _Parser:
             self.error(
                 path,
                 "E-space-number",
-                "a bound must be at most 1e308, got a larger number. Write a smaller one.",
+                _must_be("a bound", "at most 1e308", "a larger number", "Write a smaller one."),
             )
             return None
 
 
 def _objections(
     kind: str, numbers: list[float | None], shown: list[Any]
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[int, Sentence]]:
     """Yield index and sentence of each number that the type does not allow.
 
     None stands for one already refused.
@@ -370,25 +411,50 @@ def _objections(
     base = kind.removeprefix("q")
     if base.endswith("normal"):
         if b is not None and b <= 0:
-            text = f"'{kind}' needs sigma > 0, got {_show(shown[1])}. "
-            yield 1, f"{text}Write one, or 'choice' for a constant."
+            hint = "Write one, or 'choice' for a constant."
+            yield 1, _needs(f"'{kind}'", "sigma > 0", _show(shown[1]), hint)
     elif base == "loguniform" and a is not None and a <= 0:
         plain = kind.replace("log", "")
-        text = f"'{kind}' needs low > 0, got {_show(shown[0])}. "
-        yield 0, f"{text}Use a small bound such as 1e-6, or '{plain}'."
+        hint = f"Use a small bound such as 1e-6, or '{plain}'."
+        yield 0, _needs(f"'{kind}'", "low > 0", _show(shown[0]), hint)
     elif a is not None and b is not None:
         yield from _range_objections(kind, a, b, shown)
     if kind.startswith("q") and q is not None and q <= 0:
-        text = f"'{kind}' needs q > 0, got {_show(shown[2])}. "
-        yield 2, f"{text}Write the step, or '{base}' for no rounding."
+        hint = f"Write the step, or '{base}' for no rounding."
+        yield 2, _needs(f"'{kind}'", "q > 0", _show(shown[2]), hint)
 
 
-def _range_objections(kind: str, a: float, b: float, shown: list[Any]) -> Iterator[tuple[int, str]]:
+def _for_batch(found: str, hint: str) -> Sentence:
+    expected = "one parameter of _type choice, whose _value lists the parameter sets"
+    return Sentence(f"Batch takes {expected}; got {found}.", hint, found=found, expected=expected)
+
+
+def _must_be(name: str, wanted: str, found: str, hint: str) -> Sentence:
+    """Return the sentence for a value that is not what is expected of it."""
+    return Sentence(f"{name} must be {wanted}, got {found}.", hint, found=found, expected=wanted)
+
+
+def _needs(name: str, wanted: str, found: str, hint: str) -> Sentence:
+    """Return the sentence for a value that is not what something needs."""
+    return Sentence(f"{name} needs {wanted}, got {found}.", hint, found=found, expected=wanted)
+
+
+def _range_objections(
+    kind: str, a: float, b: float, shown: list[Any]
+) -> Iterator[tuple[int, Sentence]]:
     low, high = _show(shown[0]), _show(shown[1])
     if a > b:
-        yield 0, f"'{kind}' needs low <= high, got {low} and {high}. Swap them."
+        yield (
+            0,
+            _needs(f"'{kind}'", "low <= high", f"{low} and {high}", "Swap them."),
+        )
     elif not math.isfinite(b - a):
-        yield 0, f"'{kind}' has a range too wide for a draw: {low} to {high}. Narrow it."
+        yield (
+            0,
+            Sentence(
+                f"'{kind}' has a range too wide for a draw: {low} to {high}.", hint="Narrow it."
+            ),
+        )
 
 
 def _layout(kind: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from amlc.errors import RefusedError
+from amlc.errors import RefusedError, Sentence
 from amlc.model import Choice, Dimension, Integer, Real, Rows, Space
 
 
@@ -216,8 +216,11 @@ def _real(dimension: Real, x: float) -> float:
         x = round(x / dimension.q) * dimension.q
     except OverflowError as err:
         raise SpaceError(
-            f"searchSpace: '{dimension.name}' has draws beyond the largest number, about 1.8e308. "
-            "Narrow its bounds.",
+            Sentence(
+                f"searchSpace: '{dimension.name}' has draws beyond the largest number, about "
+                "1.8e308.",
+                hint="Narrow its bounds.",
+            ),
             path=("searchSpace", dimension.name),
         ) from err
     return x if dimension.normal else min(max(x, dimension.a), dimension.b)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 
 from amlc.config import load_experiment
 from amlc.config.given import settings
-from amlc.errors import AmlcError
+from amlc.errors import ConfigError, Problem
 
 INVALID = Path(__file__).parent.parent / "invalid"
 CASES = sorted([*INVALID.glob("*.yml"), *INVALID.glob("*/experiment.yml")])
@@ -22,16 +23,20 @@ def expected_file(case: Path) -> Path:
     return case.parent / "problems.txt" if case.name == "experiment.yml" else case.with_suffix(".txt")
 
 
-def problems(case: Path) -> str:
+def found_in(case: Path) -> tuple[Problem, ...]:
     head = case.read_bytes().split(b"\n")[0]
     backend = "local" if head == b"# backend: local" else None
     given = settings(head[6:].decode().split()) if head.startswith(b"# set ") else {}
     untrusted = head == b"# untrusted"
     try:
         _, found = load_experiment(case, backend=backend, environ={}, untrusted=untrusted, given=given)
-    except AmlcError as error:
-        return f"{error}\n"
-    return "".join(f"{problem}\n" for problem in found)
+    except ConfigError as error:
+        return error.problems
+    return found
+
+
+def problems(case: Path) -> str:
+    return "".join(f"{problem}\n" for problem in found_in(case))
 
 
 @pytest.mark.golden
@@ -63,3 +68,26 @@ def test_no_message_depends_on_the_words_of_the_yaml_reader(case: Path, monkeypa
 def test_every_recorded_message_has_its_file() -> None:
     recorded = {*INVALID.glob("*.txt"), *INVALID.glob("*/problems.txt")}
     assert recorded == {expected_file(case) for case in CASES}
+
+
+SAYS = {
+    "found": re.compile(r"\bgot \S|\bunknown (key|_type|platform)"),
+    "expected": re.compile(r"\bmust\b|, got \S|\bis expected\b|\bunknown (key|_type|platform)|\bneeds '"),
+    "hint": re.compile(r"\. (?=[A-Z]|`)(?!Known|1e)"),
+}
+"""What a message says when it has a part."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.relative_to(INVALID).with_suffix("")))
+def test_what_a_message_says_is_a_field_too(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(INVALID)
+    for problem in found_in(case.relative_to(INVALID)):
+        missing = [name for name, says in SAYS.items() if says.search(problem.message) and getattr(problem, name) is None]
+        assert not missing, problem
+        assert problem.message.endswith(problem.hint or "")
+
+
+def test_most_messages_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(INVALID)
+    every = {problem.message: problem for case in CASES for problem in found_in(case.relative_to(INVALID))}
+    assert sum(problem.hint is not None for problem in every.values()) > 0.95 * len(every) > 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from amlc.config.legacy.table import (
     Table,
     table_of,
 )
-from amlc.errors import Problem, Severity, did_you_mean, printable, shorten
+from amlc.errors import Problem, Sentence, Severity, did_you_mean, printable, shorten
 from amlc.model import Document, JsonPath
 
 _WORDS: Final = {
@@ -51,17 +52,21 @@ def remarks(document: Document, found: Sequence[Move]) -> Iterator[Problem]:
     data = document.data
     first = next(key for key in data if key in SIGNS)
     name = shlex.quote(document.file.name)
-    text = "NNI's v1 format, read as NNI 3.0 converts it. To have it in today's keys: "
-    text += f"amlc migrate {name} --in-place."
-    yield document.problem((first,), "N-legacy", printable(text), key=True, severity=Severity.NOTE)
+    said = Sentence(
+        "NNI's v1 format, read as NNI 3.0 converts it.",
+        printable(f"To have it in today's keys: amlc migrate {name} --in-place."),
+    )
+    yield document.problem((first,), "N-legacy", said, key=True, severity=Severity.NOTE)
     if data.get("multiPhase") not in (None, False):
-        text = "a trial of several phases cannot run, and NNI 3.0 does not run it either. "
-        text += "Remove 'multiPhase', and let the trial ask for one parameter set; "
-        text += "each further one is a trial of its own."
+        text = Sentence(
+            "a trial of several phases cannot run, and NNI 3.0 does not run it either.",
+            "Remove 'multiPhase', and let the trial ask for one parameter set; each further one is "
+            "a trial of its own.",
+        )
         yield document.problem(("multiPhase",), "E-multi-phase", text)
     for move in found:
         if move.new is None and move.old != ("multiPhase",):
-            text = f"'{move.old[-1]}' has no effect: {move.reason}. Remove it."
+            text = Sentence(f"'{move.old[-1]}' has no effect: {move.reason}.", hint="Remove it.")
             yield document.problem(move.old, "W-no-effect", text, key=True, severity=Severity.NOTE)
     yield from _unknown(document, data, table_of(data), ())
 
@@ -83,7 +88,12 @@ def _unknown(
                     yield from _unknown(document, item, rule.table, (*here, index))
         elif isinstance(rule, (Mapping, Items)) and value is not None:
             kind = "a list" if isinstance(rule, Items) else "a mapping (key: value)"
-            text = f"'{key}' must be {kind}. Write its keys below it, or remove it."
+            text = Sentence(
+                f"'{key}' must be {kind}.",
+                hint="Write its keys below it, or remove it.",
+                found=shorten(json.dumps(value, ensure_ascii=False, default=str)),
+                expected=kind,
+            )
             yield document.problem(here, "E-type", text)
 
 
@@ -92,17 +102,20 @@ def _unknown_key(document: Document, path: JsonPath, table: Table) -> Iterator[P
     if platforms := _platforms_with(path):
         if own not in platforms:
             others = ", ".join(platforms)
-            text = f"'{key}' has no effect: it belongs to platform {others}, and this is {own}. "
-            text += "Remove it."
-            yield document.problem(path, "W-no-effect", text, key=True, severity=Severity.NOTE)
+            what = f"'{key}' has no effect: it belongs to platform {others}, and this is {own}."
+            said = Sentence(what, "Remove it.")
+            yield document.problem(path, "W-no-effect", said, key=True, severity=Severity.NOTE)
         return
     where = f"in '{path[-2]}'" if len(path) > 1 else "at the top level"
-    hint = (
-        did_you_mean(key.replace("-", "").replace("_", ""), table)
-        or f" Allowed here: {', '.join(table)}."
+    allowed = ", ".join(table)
+    hint = did_you_mean(key.replace("-", "").replace("_", ""), table).strip()
+    said = Sentence(
+        f"unknown key '{shorten(key)}' {where} of NNI's v1 format.",
+        hint or f"Allowed here: {allowed}.",
+        found=shorten(key),
+        expected=f"one of {allowed}",
     )
-    text = f"unknown key '{shorten(key)}' {where} of NNI's v1 format.{hint}"
-    yield document.problem(path, "E-unknown-key", text, key=True)
+    yield document.problem(path, "E-unknown-key", said, key=True)
 
 
 def _platforms_with(path: JsonPath) -> list[str]:

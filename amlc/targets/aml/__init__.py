@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from amlc.config.placeholders import key_variable, open_names, unset
 from amlc.config.rules import check_expression
 from amlc.config.spelling import Config
-from amlc.errors import BackendError, Problem, Severity
+from amlc.errors import BackendError, Problem, Sentence, Severity
 from amlc.extras import install
 from amlc.files import read_bounded
 from amlc.model import JobPart
@@ -178,9 +178,9 @@ def _with_image(config: Config) -> Config:
     if own is not None:
         text = own if isinstance(own, str) else json.dumps(own, sort_keys=True)
         return config.with_value(path, text)
-    said = (
-        f"there is no 'dockerImage', so trials run in NNI's default, {_IMAGE}. Name an image that "
-        "has what they import."
+    said = Sentence(
+        f"there is no 'dockerImage', so trials run in NNI's default, {_IMAGE}.",
+        hint="Name an image that has what they import.",
     )
     return config.noted(config.note((_SERVICE,), "N-image", said)).with_value(path, _IMAGE)
 
@@ -218,23 +218,24 @@ def check(config: Config, *, needed: bool) -> Iterator[Problem]:
             if name == "computeTarget" and _has(config.get("amlc", "job"), "compute"):
                 continue
             other = " or in 'config.json' beside the experiment" if name in WORKSPACE_KEYS else ""
-            text = (
-                f"platform aml needs '{name}'. Write '{name}: …' here{other}, or run with "
-                "--backend local."
+            text = Sentence(
+                f"platform aml needs '{name}'.",
+                hint=f"Write '{name}: …' here{other}, or run with --backend local.",
+                expected=f"'{name}'",
             )
             yield config.problem((_SERVICE,), "E-required", text, key=True)
     if config.get(_SERVICE, "useActiveGpu") is not None:
-        text = (
-            "'useActiveGpu' has no effect: an AML job has its GPUs to itself; NNI refuses the "
-            "key. Remove it."
+        text = Sentence(
+            "'useActiveGpu' has no effect: an AML job has its GPUs to itself; NNI refuses the key.",
+            hint="Remove it.",
         )
         yield config.warning((_SERVICE, "useActiveGpu"), "W-no-effect", text)
     for name in ("dockerImage", "computeTarget"):
         yield from check_expression(config, (_SERVICE, name))
     if config.get(_STORAGE, "storageType") == "NFS":
-        text = (
-            "NFS cannot be mounted into AML jobs. Use storageType AzureBlob, or name a datastore "
-            "in 'amlc.job'."
+        text = Sentence(
+            "NFS cannot be mounted into AML jobs.",
+            hint="Use storageType AzureBlob, or name a datastore in 'amlc.job'.",
         )
         severity = Severity.ERROR if needed else Severity.NOTE
         yield config.problem(

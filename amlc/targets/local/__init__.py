@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from amlc.config.placeholders import open_names
 from amlc.config.rules import check_indices, gpu_indices
 from amlc.config.spelling import Config
-from amlc.errors import Problem
+from amlc.errors import Problem, Sentence
 from amlc.model import JobPart
 
 if TYPE_CHECKING:  # reading a file needs no back end
@@ -72,26 +72,29 @@ def check(config: Config, *, needed: bool) -> Iterator[Problem]:
     """Yield what is questionable about the GPUs, and what has no effect on this machine."""
     gpus, active = config.get("trialGpuNumber"), config.get(_SERVICE, "useActiveGpu")
     if gpus and active is None and not _stands_in(config):
-        text = (
-            "'useActiveGpu' is taken as false. Write it out: NNI demands it with 'trialGpuNumber'."
+        text = Sentence(
+            "'useActiveGpu' is taken as false.",
+            hint="Write it out: NNI demands it with 'trialGpuNumber'.",
         )
         yield config.note((_SERVICE,), "N-default", text)
     if config.get(_SERVICE, "gpuIndices") is not None and not gpus:
-        text = (
-            "'gpuIndices' has no effect without 'trialGpuNumber' above 0. "
-            "Set it, or remove this key."
+        text = Sentence(
+            "'gpuIndices' has no effect without 'trialGpuNumber' above 0.",
+            hint="Set it, or remove this key.",
         )
         yield config.warning((_SERVICE, "gpuIndices"), "W-no-effect", text)
     if config.get(_SERVICE, "reuseMode"):
-        text = "'reuseMode' has no effect: every job has an environment of its own. Remove it."
+        text = Sentence(
+            "'reuseMode' has no effect: every job has an environment of its own.", hint="Remove it."
+        )
         yield config.note((_SERVICE, "reuseMode"), "W-no-effect", text)
     yield from check_indices(config, (_SERVICE, "gpuIndices"))
     if isinstance(config.get(_STORAGE), Mapping):
-        text = (
+        said = (
             "'sharedStorage' has no effect with platform local: "
             "trials see this machine's own files."
         )
-        yield config.note((_STORAGE,), "W-no-effect", text)
+        yield config.note((_STORAGE,), "W-no-effect", said)
 
 
 def _stands_in(config: Config) -> bool:
