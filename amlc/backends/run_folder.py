@@ -1,7 +1,7 @@
 """A job's run folder, for back ends that run jobs on a disk which this machine sees.
 
 How it is made, and what it says. It holds `work/` (a fresh copy of the code snapshot, the job's
-working directory, or of the runner alone where the trials run elsewhere; of a job that ended, other
+working directory, or links to the runner where the trials run elsewhere; of a job that ended, other
 than by a failure of its own, what its trials wrote there), `copied` (what the copy had at first,
 until it is removed), `outputs/` and `user_logs/std_log.txt` as on AML, and `job.yml`. What
 runs the job adds `started` (empty, made when it begins), `exit_code`, `canceled` (its end was asked
@@ -54,21 +54,22 @@ _LONGEST_ERROR = 300  # characters
 _TAIL = 4096  # bytes of a log, in which its last line is looked for
 
 
-def prepare(run: Path, submission: Submission, *, bare: bool = False) -> dict[str, Any]:
-    """Make the folder `run` as a job finds it when it begins; return the values of the job's file.
+def prepare(
+    run: Path, submission: Submission, job: Mapping[str, Any], *, runner: Path | None = None
+) -> None:
+    """Make the folder `run` as a job finds it when it begins.
 
-    bare: with the runner alone, and without the trial code. Leftovers of a start that was cut short
-    are replaced. Raises OSError.
+    job: the values of the job's file. runner: where the runner lies, if that is all the job needs,
+    and not the trial code. Leftovers of a start that was cut short are replaced. Raises OSError.
     """
-    job: dict[str, Any] = from_yaml(submission.content)
     for name in ("work", "outputs", "user_logs"):
         shutil.rmtree(run / name, ignore_errors=True)
-    left_out = _all_but_the_runner if bare else None
-    try:
-        shutil.copytree(submission.folder / str(job["code"]), run / "work", ignore=left_out)
-    except shutil.Error as err:  # a list of all files that could not be copied
-        _, file, why = err.args[0][0]
-        raise OSError(f"{file}: {why}") from err
+    if runner is None:
+        _copy(submission.folder / str(job["code"]), run / "work")
+    else:
+        (run / "work").mkdir()
+        for path in runner.iterdir():
+            (run / "work" / path.name).symlink_to(os.path.relpath(path, run / "work"))
     # They outlive the working copy, with what the snapshot has in them.
     for name in ("outputs", "user_logs"):
         if (run / "work" / name).is_dir():
@@ -82,12 +83,14 @@ def prepare(run: Path, submission: Submission, *, bare: bool = False) -> dict[st
     shutil.rmtree(run / _RECORDS, ignore_errors=True)
     (run / "job.yml").write_bytes(submission.content)
     _note_copies(run)
-    return job
 
 
-def _all_but_the_runner(folder: str, names: list[str]) -> list[str]:
-    """Return what is left out of a copy: at the top, what is not amlc's."""
-    return [name for name in names if "amlc_runner.py" in names and not name.startswith(RUNNER)]
+def _copy(code: Path, work: Path) -> None:
+    try:
+        shutil.copytree(code, work)
+    except shutil.Error as err:  # a list of all files that could not be copied
+        _, file, why = err.args[0][0]
+        raise OSError(f"{file}: {why}") from err
 
 
 def tidy(run: Path) -> None:

@@ -41,7 +41,7 @@ def run(tmp_path):
     (tmp_path / "build" / "jobs").mkdir()
     folder = tmp_path / "runs" / "job-1"
     folder.mkdir(parents=True)
-    prepare(folder, Submission("job-1", json.dumps(job).encode(), tmp_path / "build" / "jobs"))
+    prepare(folder, Submission("job-1", json.dumps(job).encode(), tmp_path / "build" / "jobs"), job)
     return folder
 
 
@@ -59,32 +59,35 @@ def test_it_is_prepared_as_a_job_on_aml_finds_it(run) -> None:
     assert (started(run), how_it_ended(run, canceled=False)) == (None, None)
 
 
+def again(run, build, **given) -> None:
+    content = (run / "job.yml").read_bytes()
+    prepare(run, Submission("job-1", content, build / "jobs"), json.loads(content), **given)
+
+
 def test_leftovers_of_a_start_that_was_cut_short_are_replaced(run, tmp_path) -> None:
     leave(run / "work", old="")
-    content = (run / "job.yml").read_bytes()
-    prepare(run, Submission("job-1", content, tmp_path / "build" / "jobs"))
+    again(run, tmp_path / "build")
     assert not (run / "work" / "old").exists()
 
 
 def test_a_snapshot_that_cannot_be_copied_is_one_sentence(run, tmp_path) -> None:
-    content = json.dumps({"command": "c", "code": "../code"}).encode()
     (tmp_path / "build" / "code" / "gone").symlink_to("nowhere")
     with pytest.raises(OSError, match=r"^\S*work/gone: .*No such file[^)]*$"):
-        prepare(run, Submission("job-1", content, tmp_path / "build" / "jobs"))
+        again(run, tmp_path / "build")
 
 
-def test_where_the_trials_run_elsewhere_it_has_the_runner_alone(run, tmp_path) -> None:
-    code = tmp_path / "build" / "code"
-    for name in ("amlc_runner_lib", "amlc_standin/nni", "mine"):
-        (code / name).mkdir(parents=True)
-        (code / name / "trial.py").touch()
-    (code / "amlc_runner.py").touch()
-    content = (run / "job.yml").read_bytes()
-    prepare(run, Submission("job-1", content, tmp_path / "build" / "jobs"), bare=True)
-    assert {path.name for path in (run / "work").iterdir()} == {
-        *("amlc_runner.py", "amlc_runner_lib", "amlc_standin", "outputs", "user_logs")
-    }
-    assert (run / "work" / "amlc_standin" / "nni" / "trial.py").exists()
+def test_where_the_trials_run_elsewhere_it_has_links_to_the_runner(run, tmp_path) -> None:
+    runner = tmp_path / "runner"
+    (runner / "amlc_standin" / "nni").mkdir(parents=True)
+    (runner / "amlc_standin" / "nni" / "trial.py").touch()
+    (runner / "amlc_runner.py").touch()
+    again(run, tmp_path / "build", runner=runner)
+    work = run / "work"
+    assert {path.name for path in work.iterdir()} == {"amlc_runner.py", "amlc_standin", "outputs", "user_logs"}
+    assert (work / "amlc_standin" / "nni" / "trial.py").exists()
+    tidy(run)
+    assert not work.exists()
+    assert (runner / "amlc_standin" / "nni" / "trial.py").exists(), "it is for all jobs"
 
 
 def test_of_a_copy_what_the_trials_wrote_is_left(run) -> None:

@@ -32,8 +32,9 @@ from amlc.errors import BackendError
 from amlc.files import NO_LOCKS
 from amlc.manifest import Header
 from amlc.model import Observation, Status
-from amlc.render.scalars import from_yaml
+from amlc.render.readback import read_job
 from amlc.targets.local import gpus, origin, processes
+from amlc.targets.local.shared_runner import shared_runner
 
 _SUPERVISOR = Path(__file__).with_name("supervise.sh")
 _BEING_WRITTEN = ("supervisor.tmp", "exit_code.tmp")  # a supervisor that was killed leaves them
@@ -77,6 +78,7 @@ class LocalBackend:
         self._unstarted: dict[str, str] = {}
         self._seen: dict[str, Observation] = {}
         self._cleared: set[str] = set()
+        self._runner_copy: Path | None = None
 
     @cached_property
     def slots(self) -> int | None:
@@ -211,10 +213,11 @@ class LocalBackend:
             os.close(descriptor)
 
     def _spawn(self, submission: Submission, run: Path, lock: int) -> None:
-        job = from_yaml(submission.content)
+        job = read_job(submission.content.decode())
         snapshot = submission.folder / str(job["code"])
         code = self._code(snapshot)
-        run_folder.prepare(run, submission, bare=code is not None)
+        runner = None if code is None else self._runner(snapshot)
+        run_folder.prepare(run, submission, job, runner=runner)
         mark = origin.note(run)
         shell = shutil.which("bash", path=self._environ.get("PATH")) or "/bin/sh"
         command = str(job["command"])
@@ -245,6 +248,11 @@ class LocalBackend:
             None if self._header.code is None else (snapshot.parent / self._header.code).resolve()
         )
         return code if code is None or code.is_dir() else None
+
+    def _runner(self, snapshot: Path) -> Path:
+        if self._runner_copy is None or not self._runner_copy.is_dir():
+            self._runner_copy = shared_runner(snapshot, self._runs.parent)
+        return self._runner_copy
 
     def _environment(
         self, job: Mapping[str, Any], run: Path, code: Path | None, mark: str

@@ -56,7 +56,7 @@ def end(mark: str | None, *, session: int | None = None) -> None:
             return
         # While the list was made, one of them may have begun another and ended.
         looks = 3 if found else looks - 1
-        session = None  # its members may be there, dead, for as long as nobody asks for their end
+        session = None  # killed, its members are there for as long as nobody asks for their end
         if looks:
             time.sleep(0.002)
 
@@ -64,10 +64,19 @@ def end(mark: str | None, *, session: int | None = None) -> None:
 def _of_job(mark: str | None, session: int | None) -> Iterator[int]:
     for pid in _processes():
         with suppress(ProcessLookupError, PermissionError):
-            if session is not None and os.getsid(pid) == session:
+            if session is not None and os.getsid(pid) == session and not _is_dead(pid):
                 yield pid
         if mark and is_marked(pid, mark):
             yield pid
+
+
+def _is_dead(pid: int) -> bool:
+    """Tell whether a process is there only because nobody asked for its end yet."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return stream.read().rpartition(b")")[2].lstrip().startswith(b"Z")
+    except OSError:
+        return False
 
 
 def _processes() -> list[int]:

@@ -1,0 +1,63 @@
+"""One copy of the runner for all jobs that run where the code lies: each would copy thirty files.
+
+Not the snapshot's own, which a compile replaces while jobs run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from amlc.backends.run_folder import RUNNER
+
+
+def shared_runner(snapshot: Path, state: Path) -> Path:
+    """Return the folder in `state` that holds the runner of `snapshot`; it is made if need be.
+
+    Its name is the digest of its content, so that one which a power cut left half written, or
+    somebody changed, is replaced. Raises OSError.
+    """
+    folder = state / f"runner-{_digest(snapshot)}"
+    if folder.is_dir() and folder.name == f"runner-{_digest(folder)}":
+        return folder
+    made = Path(tempfile.mkdtemp(prefix="runner-", suffix=".tmp", dir=state))
+    try:
+        for top in _tops(snapshot):
+            copy = shutil.copytree if top.is_dir() else shutil.copy2
+            copy(top, made / top.name)
+        made.chmod(0o755)
+        with suppress(FileNotFoundError):
+            folder.rename(made / ".old")
+        made.rename(folder)
+        shutil.rmtree(folder / ".old", ignore_errors=True)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder
+
+
+def _tops(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name.startswith(RUNNER))
+
+
+def _digest(folder: Path) -> str:
+    """Return a digest of the runner's files in `folder`: their names and contents."""
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for top in _tops(folder):
+        if top.is_file():
+            yield top
+        for root, folders, names in os.walk(top):
+            folders[:] = sorted(set(folders) - {"__pycache__"})
+            yield from (Path(root, name) for name in sorted(names))

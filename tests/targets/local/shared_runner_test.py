@@ -1,0 +1,64 @@
+"""The runner of the jobs that run where the code lies: one copy, whatever becomes of the snapshot."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from amlc.targets.local.shared_runner import shared_runner
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    code = tmp_path / "build" / "code"
+    for name in ("amlc_runner_lib/main.py", "amlc_standin/nni/trial.py", "amlc_runner.py", "mine/train.py"):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text(name)
+    return code
+
+
+@pytest.fixture
+def state(tmp_path):
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+def test_it_has_the_runner_alone_and_once(snapshot, state):
+    made = shared_runner(snapshot, state)
+    assert sorted(path.name for path in made.iterdir()) == ["amlc_runner.py", "amlc_runner_lib", "amlc_standin"]
+    before = made.stat().st_ino
+    (snapshot / "mine" / "train.py").write_text("changed")
+    assert shared_runner(snapshot, state) == made
+    assert made.stat().st_ino == before
+    assert list(state.iterdir()) == [made]
+
+
+def test_another_runner_lies_beside_it(snapshot, state):
+    old = shared_runner(snapshot, state)
+    (snapshot / "amlc_runner_lib" / "main.py").write_text("of a newer amlc")
+    new = shared_runner(snapshot, state)
+    assert (old / "amlc_runner_lib" / "main.py").read_text() == "amlc_runner_lib/main.py"
+    assert (new / "amlc_runner_lib" / "main.py").read_text() == "of a newer amlc"
+
+
+@pytest.mark.parametrize("damage", ["", "zeros\0", None])
+def test_one_that_is_not_whole_is_replaced(snapshot, state, damage):
+    made = shared_runner(snapshot, state)
+    part = made / "amlc_runner_lib" / "main.py"
+    part.unlink() if damage is None else part.write_text(damage)
+    assert shared_runner(snapshot, state) == made
+    assert part.read_text() == "amlc_runner_lib/main.py"
+    assert list(state.iterdir()) == [made]
+
+
+def test_what_cannot_be_copied_leaves_nothing(snapshot, state):
+    (snapshot / "amlc_standin" / "gone").symlink_to("nowhere")
+    with pytest.raises(OSError, match="gone"):
+        shared_runner(snapshot, state)
+    assert list(state.iterdir()) == []
+
+
+def test_several_at_once_all_have_it(snapshot, state):
+    with ThreadPoolExecutor(8) as threads:
+        made = set(threads.map(lambda _: shared_runner(snapshot, state), range(24)))
+    assert len(made) == 1
+    assert list(state.iterdir()) == [*made]
