@@ -44,6 +44,18 @@ class Downloaded:
     shared: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a trial left: who has it, of which job, and its files by where they go.
+
+    Each with its name in the job and its size in bytes.
+    """
+
+    backend: Outputs
+    job: str
+    files: Mapping[str, tuple[str, int]]
+
+
 def trial_named(manifest: Manifest, name: str, *, folders: Folders) -> Row:
     """Return the trial that a name stands for, as it is now."""
     with up_to_date(manifest, folders) as results:
@@ -60,10 +72,8 @@ def download(
     without outputs yet, and for a folder with anything else in it.
     """
     attempt = _ended(row)
-    backend = backend_named(attempt.backend, manifest, folders)
-    if not isinstance(backend, Outputs):
-        raise BackendError(f"the back end '{attempt.backend}' keeps no files of jobs.")
-    sizes = _of_trial(backend.outputs(attempt.job), row.trial.id, attempt)
+    left = outputs_of(manifest, row, folders=folders)
+    backend, sizes = left.backend, left.files
     folder = to or folders.downloads(manifest.header.experiment) / attempt.job
     _claim(folder, attempt.job, row.trial)
     total, done = sum(size for _, size in sizes.values()), 0
@@ -76,6 +86,18 @@ def download(
     if len(attempt.trials) > 1:
         shared = sum(f"/{row.trial.id}/" not in source for source, _ in sizes.values())
     return Downloaded(row.trial, attempt.job, folder, len(sizes), total, shared)
+
+
+def outputs_of(manifest: Manifest, row: Row, *, folders: Folders) -> Left:
+    """Return what a trial's last attempt has left so far. Raises UsageError when there is none."""
+    attempt = row.attempt
+    if attempt is None:
+        raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so it has no outputs.")
+    backend = backend_named(attempt.backend, manifest, folders)
+    if not isinstance(backend, Outputs):
+        raise BackendError(f"the back end '{attempt.backend}' keeps no files of jobs.")
+    sizes = _of_trial(backend.outputs(attempt.job), row.trial.id, attempt)
+    return Left(backend, attempt.job, sizes)
 
 
 def _ended(row: Row) -> Attempt:

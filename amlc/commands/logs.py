@@ -26,7 +26,7 @@ def logged(manifest: Manifest, trial: str, *, folders: Folders) -> tuple[str, At
 
     Raises UsageError when there is none.
     """
-    row = _row(manifest, trial, folders)
+    row = recorded(manifest, trial, folders)
     if row.attempt is None:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so there is no log.")
     _check_is_ours(row.attempt, row)
@@ -35,7 +35,7 @@ def logged(manifest: Manifest, trial: str, *, folders: Folders) -> tuple[str, At
 
 def page(manifest: Manifest, trial: str, *, folders: Folders) -> str:
     """Return the address of the trial's last attempt in the back end's own pages."""
-    row = _row(manifest, trial, folders)
+    row = recorded(manifest, trial, folders)
     attempt = row.attempt
     if attempt is None:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so it has no page.")
@@ -53,7 +53,8 @@ def _check_is_ours(attempt: Attempt, row: Row) -> None:
         raise UsageError(f"trial {row.trial.id}: it was imported. Its log is where it ran.")
 
 
-def _row(manifest: Manifest, trial: str, folders: Folders) -> Row:
+def recorded(manifest: Manifest, trial: str, folders: Folders) -> Row:
+    """Return the trial that a name stands for, as it is on record."""
     with read_ledger(folders.ledger(manifest.header.experiment), tolerant=True) as ledger:
         (row,) = chosen(Results(manifest, ledger), [trial])
     return row

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 from amlc import nni_export
 from amlc.collect.rows import Row
@@ -133,13 +136,22 @@ def _but(rows: Sequence[Row]) -> str:
     return ""
 
 
+def _folder_of(stream: BinaryIO) -> Path:
+    """Return the folder of the file that a stream goes to; of anything else, the working folder."""
+    try:
+        file = Path(os.readlink(f"/proc/self/fd/{stream.fileno()}"))
+        return file.parent if file.is_file() else Path()
+    except (OSError, ValueError):
+        return Path()
+
+
 def show_report(manifest: Manifest, console: Console, folders: Folders) -> None:
     """Write the page to stdout. Raises UsageError when that is a terminal, which cannot show it."""
     if console.out.isatty():
         raise UsageError(
             "the report is a large HTML page; write it to a file: amlc report > report.html"
         )
-    found = report(manifest, folders=folders)
+    found = report(manifest, folders=folders, place=_folder_of(console.binary))
     console.binary.write(found.page)
     console.binary.flush()
     console.note(f"{manifest.header.experiment}: {found.verdict}")

@@ -24,7 +24,7 @@ from amlc.report.columns import as_json
 from amlc.report.curves import MOST_CURVES, read_curves
 from amlc.report.importance import importances
 from amlc.report.overview import Overview, chosen, evenly, read_overview, shown
-from amlc.report.payload import MOST_PARAMETERS, left_out, payload
+from amlc.report.payload import MOST_PARAMETERS, Runs, left_out, payload
 from amlc.report.settings import settings_of
 
 SCRIPTS: Final = ("frame", "search", "scale", "charts", "view", "table", "compare", "page")
@@ -49,20 +49,23 @@ class Drawn:
 
 
 def report_page(
-    results: Results, ledger: Ledger, experiment: Experiment | None = None
+    results: Results,
+    ledger: Ledger,
+    experiment: Experiment | None = None,
+    runs: Runs | None = None,
 ) -> tuple[bytes, Verdict]:
     """Return the report as HTML in UTF-8, and how complete it is.
 
     The same ledger gives the same bytes.
 
     Its size is bounded, whatever the number of trials: what is left out is said on the page.
-    experiment: what its file says, None where that cannot be read.
+    experiment: what its file says, None where that cannot be read. runs: what the page links to.
     """
-    found = drawn(results, ledger)
+    found = drawn(results, ledger, runs)
     return whole_page(found, experiment, start=_START), found.overview.verdict
 
 
-def drawn(results: Results, ledger: Ledger) -> Drawn:
+def drawn(results: Results, ledger: Ledger, runs: Runs | None = None) -> Drawn:
     """Return what a page shows of `results`."""
     overview = read_overview(results)
     attempted = [row for row in overview.rows if row.job]
@@ -70,7 +73,7 @@ def drawn(results: Results, ledger: Ledger) -> Drawn:
     learnt = evenly(overview.scored.rows, _MOST_LEARNT)
     found = importances(learnt, overview.varying, overview.metrics, maximize=overview.maximize)
     damage = (*ledger.damage, *results.damage)
-    return Drawn(overview, payload(overview, curves, found), damage)
+    return Drawn(overview, payload(overview, curves, found, runs), damage)
 
 
 def whole_page(

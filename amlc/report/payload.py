@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from amlc.numbers import number
@@ -19,12 +20,26 @@ _MOST_BYTES = 5_000_000  # of the columns
 _SIZES = ((400, 1), (80, 1), (80, 2), (80, 4), (40, 8))
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Run folders on this machine.
+
+    address: of what holds them, as the page names it. jobs: those that have one.
+    """
+
+    address: str
+    jobs: frozenset[str]
+
+
 def payload(
-    overview: Overview, curves: Curves, importance: Sequence[Mapping[str, Any]]
+    overview: Overview,
+    curves: Curves,
+    importance: Sequence[Mapping[str, Any]],
+    runs: Runs | None = None,
 ) -> dict[str, Any]:
     """Return plain values of a bounded size, whatever the number of trials."""
     origin = overview.totals.started or 0.0
-    trials, sets = _parts(overview, origin)
+    trials, sets = _parts(overview, origin, runs.jobs if runs else frozenset())
     looked = min(MOST_CURVES, overview.totals.attempted)
     counts = {"candidates": overview.totals.attempted, "looked": looked}
     counts |= {"left_out": curves.left_out, "thinned": curves.thinned}
@@ -41,6 +56,7 @@ def payload(
         "last": overview.last,
         "curves": curves.as_values() | counts,
         "importance": list(importance),
+        "runs": runs.address if runs else "",
     }
 
 
@@ -51,10 +67,12 @@ def left_out(overview: Overview) -> str:
     return f"{more:,} more columns are in amlc collect." if more else ""
 
 
-def _parts(overview: Overview, origin: float) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _parts(
+    overview: Overview, origin: float, here: frozenset[str]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
     for longest, share in _SIZES:
         rows = chosen(overview, overview.sample, overview.rows, MOST_ROWS // share)
-        trials = _trials(overview, rows, origin, longest)
+        trials = _trials(overview, rows, origin, longest, here)
         sets = None
         if overview.replicates > 1:
             some = chosen(overview, overview.scored, overview.scored.rows, MOST_ROWS // 2 // share)
@@ -65,7 +83,11 @@ def _parts(overview: Overview, origin: float) -> tuple[dict[str, Any], dict[str,
 
 
 def _trials(
-    overview: Overview, rows: Sequence[OverviewRow], origin: float, longest: int
+    overview: Overview,
+    rows: Sequence[OverviewRow],
+    origin: float,
+    longest: int,
+    here: frozenset[str],
 ) -> dict[str, Any]:
     fixed = [
         numbers("#", (row.sequence for row in rows)),
@@ -77,9 +99,12 @@ def _trials(
         words("revision", (row.revision for row in rows), most=6),
         words("job", (row.job for row in rows), most=300),
         words("page", map(_page, rows), most=2_000),
+        words(
+            "folder", (" " if row.job in here else "" for row in rows), most=1
+        ),  # no word to find
         words("error", (" ".join(row.error.split()) for row in rows), most=longest),
     ]
-    empty = {"page", "error", "revision", "attempt"}
+    empty = {"page", "folder", "error", "revision", "attempt"}
     kept = [column for column in fixed if column["name"] not in empty or _is_there(column)]
     return _part(overview, overview.sample, rows, kept, longest)
 

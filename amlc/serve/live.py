@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from amlc.collect.results import Results
 from amlc.collect.verdict import verdict
-from amlc.commands.logs import logged
+from amlc.commands.download import Left, outputs_of
+from amlc.commands.logs import logged, recorded
 from amlc.commands.observe import backend_named
 from amlc.commands.report import experiment_of
-from amlc.errors import AmlcError, DamageWarning
+from amlc.errors import AmlcError, DamageWarning, UsageError
 from amlc.folders import Folders
 from amlc.ledger import read_ledger
 from amlc.manifest import FILE_NAME, Manifest, read_manifest
@@ -29,6 +31,8 @@ most."""
 
 _SETTLE_S: Final = 1.0
 """When a change is looked at a second time: a commit is in the file a moment before it counts."""
+
+_MOST_FILES = 1_000  # of a trial, that are listed
 
 _PAGE = 'live(start(JSON.parse(document.getElementById("data").textContent)));'
 _SELF = "'self'"
@@ -48,6 +52,14 @@ class Log:
 
     printed: Callable[[], Iterable[bytes]]
     is_at_work: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that a trial left: its size in bytes, and its content."""
+
+    size: int
+    chunks: Iterator[bytes]
 
 
 class Live:
@@ -144,13 +156,31 @@ class Experiments:
 
     def log_page(self, name: str, trial: int) -> bytes:
         """Return the page on which a trial's log is followed."""
-        return _plain(
-            title=f"{name}: trial {trial}",
-            start="liveLog();",
-            is_log=True,
-            home="../../",
-            back="to the experiment",
-        )
+        return _of_trial(name, trial, start="liveLog();", kind="log")
+
+    def outputs_page(self, name: str, trial: int) -> bytes:
+        """Return the page that lists the files that a trial has left so far."""
+        found: list[tuple[str, str, int]] = []
+        try:
+            files = self._left(name, trial).files
+            found = [(file, quoted(file), size) for file, (_, size) in files.items()]
+            note = f"{len(found):,} file{'s' * (len(found) != 1)}."
+            if len(found) > _MOST_FILES:
+                note += f" The first {_MOST_FILES:,} are listed; amlc download {trial} fetches all."
+        except AmlcError as err:
+            note = str(err)
+        return _of_trial(name, trial, kind="outputs", note=note, files=found[:_MOST_FILES])
+
+    def output(self, name: str, trial: int, file: str) -> Output | None:
+        """Return one of those files, None for a name that is none of them.
+
+        So an address is never a path: it names what the back end has.
+        """
+        left = self._left(name, trial)
+        if file not in left.files:
+            return None
+        source, size = left.files[file]
+        return Output(size, left.backend.output(left.job, source, start=0))
 
     def log(self, name: str, trial: int) -> Log:
         """Return the log of a trial's last attempt. Raises UsageError when there is none."""
@@ -170,6 +200,13 @@ class Experiments:
         """Return the manifest of an experiment that `names` has."""
         return read_manifest(self._folders.build / name)
 
+    def _left(self, name: str, trial: int) -> Left:
+        manifest = self.manifest(name)
+        row = recorded(manifest, str(trial), self._folders)
+        if row.attempt is not None and row.attempt.number == 0:
+            raise UsageError(f"trial {trial} was imported. Its outputs are where it ran.")
+        return outputs_of(manifest, row, folders=self._folders)
+
     def _data(self, name: str) -> str:
         found = self._drawn(name)
         return as_json({"summary": summary(found), "data": found.data})
@@ -179,7 +216,7 @@ class Experiments:
         path = self._folders.ledger(manifest.header.experiment)
         with read_ledger(path, tolerant=True) as ledger, ledger.snapshot():
             found = drawn(Results(manifest, ledger), ledger)
-        data = {**found.data, "live": {"log": "log/"}}
+        data = {**found.data, "live": {"log": "log/", "outputs": "outputs/"}}
         return replace(found, data=data)
 
     def _mark(self, name: str) -> tuple[Any, ...]:
@@ -210,6 +247,11 @@ class Experiments:
                 yield {"name": name, "folder": "", "text": str(err)}
 
 
+def quoted(name: str) -> str:
+    """Return a file's name as it stands in an address, also where it is no UTF-8."""
+    return quote(name, errors="surrogateescape")
+
+
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
@@ -218,11 +260,15 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _plain(*, title: str, start: str, **values: Any) -> bytes:
+def _of_trial(name: str, trial: int, **values: Any) -> bytes:
+    return _plain(title=f"{name}: trial {trial}", home="../../", trial=trial, **values)
+
+
+def _plain(*, title: str, start: str = "", **values: Any) -> bytes:
     from markupsafe import Markup
 
     script = f'"use strict";\n(() => {{\n{scripts("live")}\n{start}\n}})();'
-    known = {"is_log": False, "home": "", "back": "", "experiments": ()} | values
+    known = {"kind": "list", "home": "", "experiments": (), "files": (), "note": ""} | values
     return (
         template("plain.html.j2")
         .render(

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import unquote
 
 from amlc import __version__
 from amlc.errors import AmlcError
 from amlc.folders import Folders
-from amlc.serve.live import Answer, Experiments
+from amlc.serve.live import Answer, Experiments, Output, quoted
 
 ADDRESS: Final = "127.0.0.1"
 _MOST_READERS = 200  # connections side by side
@@ -103,10 +104,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get_all("Host") not in [[host] for host in self.server.hosts]:
             self._refuse(HTTPStatus.FORBIDDEN, "This host is not served.")
             return
-        path = unquote(self.path.partition("?")[0])
+        path = unquote(self.path.partition("?")[0], errors="surrogateescape")
         _, _, rest = path.partition("/")
         token, slash, rest = rest.partition("/")
-        if not slash or not hmac.compare_digest(token.encode(), self.server.token.encode()):
+        if not slash or not hmac.compare_digest(
+            token.encode("utf-8", "replace"), self.server.token.encode()
+        ):
             self._refuse(HTTPStatus.FORBIDDEN, "The address has no valid token.")
             return
         try:
@@ -146,6 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(found.log_page(name, int(trial)), _HTML)
             case ["log", trial, "text"] if _TRIAL.fullmatch(trial):
                 self._log(name, int(trial))
+            case ["outputs", trial, ""] if _TRIAL.fullmatch(trial):
+                self._send(found.outputs_page(name, int(trial)), _HTML)
+            case ["outputs", trial, "file", *folders, file] if _TRIAL.fullmatch(trial):
+                self._output(found.output(name, int(trial), "/".join([*folders, file])), file)
             case _:
                 raise _NoPageError
 
@@ -172,6 +179,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_packed(self, answer: Answer) -> None:
         self._send(answer.packed, _JSON, ("Content-Encoding", "gzip"))
+
+    def _output(self, output: Output | None, name: str) -> None:
+        """Send a file to be saved: what a trial wrote is never shown as a page of this address."""
+        if output is None:
+            raise _NoPageError
+        chunks = iter(output.chunks)
+        first = next(chunks, b"")  # what fails, fails before it is begun
+        self._head(
+            HTTPStatus.OK,
+            "application/octet-stream",
+            ("Content-Length", str(output.size)),
+            ("Content-Disposition", f"attachment; filename*=UTF-8''{quoted(name)}"),
+            ("Content-Security-Policy", "sandbox"),
+        )
+        left = output.size
+        for chunk in chain((first,), chunks):
+            self.wfile.write(chunk[:left])  # of a file that grows meanwhile
+            left -= min(left, len(chunk))
+        self.close_connection |= left > 0
 
     def _refuse(self, status: HTTPStatus, text: str) -> None:
         body = text.encode("utf-8", "replace")

@@ -2,12 +2,15 @@
 
 import io
 import json
+import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from amlc.commands.collect import best
 from amlc.console import Console
-from amlc.display.results import show_best, show_report
+from amlc.display.results import _folder_of, show_best, show_report
 from amlc.errors import UsageError
 from amlc.model import Status
 
@@ -37,3 +40,16 @@ class Terminal(io.StringIO):
 def test_a_terminal_cannot_show_it(story):
     with pytest.raises(UsageError, match="write it to a file: amlc report > report"):
         show_report(story.manifest, Console(Terminal(), story.err), story.folders)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it takes the working folder")
+def test_the_report_knows_in_which_folder_it_is_going_to_lie(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    with (tmp_path / "sub" / "a b.html").open("wb") as file:
+        assert _folder_of(file) == tmp_path / "sub"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as pipe:
+        assert _folder_of(pipe) == Path()
+    assert _folder_of(io.BytesIO()) == Path()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from amlc.commands.report import report
 from amlc.model import Status
 from tests.report.report_test import ATTACK, SOME, experiment, page, trial
 
@@ -232,6 +233,40 @@ def test_up_to_ten_trials_are_compared_and_their_parameters_copied(tab):
     assert tab.run("document.querySelectorAll('#compare thead th').length") == 9
     tab.click("#select-none")
     assert tab.run("document.getElementById('selected').hidden") is True
+
+
+def test_what_a_local_run_left_is_linked_to_by_a_page_above_it_and_by_no_other(browser, project):
+    project.write("echo hello", values=[1]).compile()
+    project.amlc("submit")
+    manifest = project.folders.manifest(None)
+    for place, text_of_log in ((project.root, "amlc logs 0 · open"), (project.root.parent, "amlc logs 0 · open"), (project.root / "build", "amlc logs 0")):
+        file = place / "report of it.html"
+        file.write_bytes(report(manifest, folders=project.folders, place=place).page)
+        with browser.tab() as tab:
+            tab.open(file.as_uri())
+            tab.click("#trial-0 input")
+            rows = tab.run("Object.fromEntries([...document.querySelectorAll('#compare tbody tr')].filter((r) => r.cells.length > 1).map((r) => [r.cells[0].textContent, r.cells[1].textContent]))")
+            assert rows["log"] == text_of_log
+            links = tab.run("[...document.querySelectorAll('#compare a[target]')].map((a) => a.href)")
+            if not links:
+                assert str(project.root) not in file.read_text()
+                continue
+            log, outputs = links
+            tab.open(log)
+            assert "hello" in text(tab, "body")
+            tab.open(outputs)
+            assert "amlc" in text(tab, "body")
+
+
+def test_a_job_of_azure_is_linked_to_its_page(browser, tmp_path):
+    one = trial({"x": 1}, 0.5)
+    one.url = "https://ml.azure.com/runs/tiny-0000000000000000?wsid=/a&b=<c>"
+    with browser.tab() as tab:
+        show(tab, tmp_path, page(experiment(tmp_path, [one])))
+        tab.click("#trial-0 input")
+        (href,) = tab.run("[...document.querySelectorAll('#compare a[target]')].map((a) => a.getAttribute('href'))")
+        assert href == one.url
+        assert tab.complaints == []
 
 
 def test_two_parameters_importance_and_time_have_their_choices(tab):

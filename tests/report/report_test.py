@@ -36,8 +36,8 @@ REVISION = "ab" * 32
 START = 1_700_000_000.0
 
 
-def trial(parameters, final=None, *, curve=(), status=Status.SUCCEEDED, error=None, seconds=10.0):
-    return SimpleNamespace(parameters=parameters, final=final, curve=curve, status=status, error=error, seconds=seconds)
+def trial(parameters, final=None, *, curve=(), status=Status.SUCCEEDED, error=None, seconds=10.0, url=None):
+    return SimpleNamespace(parameters=parameters, final=final, curve=curve, status=status, error=error, seconds=seconds, url=url)
 
 
 def experiment(root, trials, *, name="tiny", mode="maximize", replicates=1):
@@ -77,7 +77,7 @@ def events(one, given):
     intent = {"id": one.id, "attempt": 1, "trials": trials, "revision": REVISION, "backend": "local", "losses": 0}
     yield Event(kind="intent", at=start, job=one.name, data=intent)
     end = start + given.seconds if given.status.ended else None
-    seen = Observation(job=one.name, status=given.status, started=start, ended=end, error=given.error)
+    seen = Observation(job=one.name, status=given.status, started=start, ended=end, error=given.error, url=given.url)
     yield observed(seen, at=start)
 
 

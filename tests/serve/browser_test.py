@@ -80,7 +80,7 @@ def test_a_page_is_up_to_date_and_the_readers_place_stays(browser, tmp_path, cou
 
 
 def test_all_experiments_are_listed_and_a_log_is_followed(browser, project):
-    project.write('echo hello; while [ ! -e "$PROBE/go" ]; do sleep 0.05; done; echo good bye', values=[1]).compile()
+    project.write('echo hello; echo weights > "$NNI_OUTPUT_DIR/weights"; while [ ! -e "$PROBE/go" ]; do sleep 0.05; done; echo good bye', values=[1]).compile()
     with served(project.folders) as server, browser.tab() as tab:
         tab.open(server.address)
         assert "0 of 1 trials done" in text(tab, "#list")
@@ -98,7 +98,14 @@ def test_all_experiments_are_listed_and_a_log_is_followed(browser, project):
                 log.wait("document.getElementById('log').textContent.includes('good bye')")
                 log.wait("document.getElementById('state').textContent === 'The job has ended.'")
                 assert log.complaints == []
-            submitting.communicate(timeout=60)
+                submitting.communicate(timeout=60)
+                log.run("document.querySelector('nav a[href*=outputs]').click()")
+                log.wait("document.querySelector('h2')?.textContent === 'What it left'")
+                assert text(log, ".plain-table a") == "nnioutput/weights"
+                saved = log.run("fetch(document.querySelector('.plain-table a').href).then((answer) => answer.text())")
+                assert saved == "weights\n"
+                assert log.complaints == []
+            assert tab.run("document.querySelectorAll('#compare a[target]')[1].href") == address.replace("/log/", "/outputs/")
         tab.wait("document.querySelector('.verdict').textContent.startsWith('1 of 1')")
         assert tab.complaints == []
 
@@ -112,7 +119,11 @@ def test_a_server_that_is_gone_is_said(browser, tmp_path):
 
 
 def test_axe_finds_no_fault_with_any_page(browser, tmp_path, axe):  # noqa: F811 - the fixture
-    with served(experiment(tmp_path, list(many(50)))) as server, browser.tab() as tab:
-        for path in ("", "tiny/", "tiny/log/0/"):
+    folders = experiment(tmp_path, list(many(50)))
+    kept = folders.runs("tiny") / next(folders.manifest(None).entries()).name / "outputs"
+    kept.mkdir(parents=True)
+    (kept / "a file").write_bytes(b"1" * 12_345)
+    with served(folders) as server, browser.tab() as tab:
+        for path in ("", "tiny/", "tiny/log/0/", "tiny/outputs/0/"):
             tab.open(server.address + path)
             assert (path, faults(tab, axe)) == (path, [])

@@ -4,6 +4,8 @@ import gzip
 import http.client
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import threading
@@ -102,7 +104,8 @@ def test_two_host_headers_are_refused(server):
 @pytest.mark.parametrize(
     "path",
     ["tiny", "tiny/../", "../", "..%2f", "tiny/..%2f..%2f", "%2e%2e/tiny/", "tiny/log/../data", "tiny/log/1", "tiny/log/x/text", "tiny/log/-1/text",
-     "tiny/log/9999999999/text", "tiny//data", "tiny/manifest.json", ".amlc/", "/etc/passwd", "other/", "tiny%00/", "tiny/data/", "events/"],
+     "tiny/log/9999999999/text", "tiny//data", "tiny/manifest.json", ".amlc/", "/etc/passwd", "other/", "tiny%00/", "tiny/data/", "events/",
+     "tiny/outputs/1", "tiny/outputs/x/", "tiny/outputs/0/file", "tiny/outputs/../log/0/"],
 )  # fmt: skip
 def test_an_address_names_nothing_but_experiments_and_trials(server, path):
     status, _, body = ask(server, f"/{TOKEN}/{path}")
@@ -223,6 +226,74 @@ def test_of_a_long_log_the_end_is_shown_and_the_rest_is_named(project, monkeypat
     assert "amlc logs 0" in body.decode()
     assert b"line 49" in body
     assert b"line 3\n" not in body
+
+
+LEAVES = r"""cd "$NNI_OUTPUT_DIR"; mkdir sub; printf one > 'sub/a b.txt'; printf '<script>' > '<b>&?#%2e.html'; printf odd > "$(printf 'x\\377y')"; : > empty"""
+
+
+def test_the_outputs_of_a_trial_are_listed_and_saved(project):
+    project.write(LEAVES, values=[1]).compile()
+    project.amlc("submit")
+    with served(project.folders) as server:
+        status, _, page = ask(server, f"/{TOKEN}/probe/outputs/0/")
+        assert status == 200
+        assert "4 files." in page.decode()
+        assert b"<b>" not in page
+        found = re.findall(r'href="(file/[^"]+)"', page.decode())
+        saved = {address: ask(server, f"/{TOKEN}/probe/outputs/0/{address}") for address in found}
+        assert {one[0] for one in saved.values()} == {200}
+        assert sorted(one[2] for one in saved.values()) == [b"", b"<script>", b"odd", b"one"]
+        _, headers, _ = saved["file/nnioutput/%3Cb%3E%26%3F%23%252e.html"]
+        assert headers["Content-Type"] == "application/octet-stream"
+        assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''%3Cb%3E%26%3F%23%252e.html"
+        assert headers["Content-Security-Policy"] == "sandbox"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert ask(server, "/wrong/probe/outputs/0/file/nnioutput/empty")[0] == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../job.yml", "..%2fjob.yml", "nnioutput/../../job.yml", "nnioutput/sub/../empty", "nnioutput/sub/./a%20b.txt", "nnioutput/sub", "nnioutput//empty",
+     "/etc/passwd", "%2fetc%2fpasswd", "", "nnioutput", "nnioutput/empty%00", "amlc/", "nnioutput/..\\empty", "%ff", "nnioutput/empty/"],
+)  # fmt: skip
+def test_no_address_leads_to_a_file_that_is_not_listed(ran, path):
+    with served(ran.folders) as server:
+        status, _, body = ask(server, f"/{TOKEN}/probe/outputs/0/file/{path}")
+        assert (status, body) == (404, b"There is no such page.")
+        assert ask(server, f"/{TOKEN}/probe/outputs/0/file/nnioutput/empty")[0] == 200
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    from tests.conftest import Project
+
+    made = Project(tmp_path_factory.mktemp("ran") / "p")
+    made.write(LEAVES, values=[1]).compile()
+    made.amlc("submit")
+    return made
+
+
+def test_of_a_pack_each_trial_has_its_own_outputs_and_what_is_missing_is_said(project):
+    project.write('echo "$NNI_TRIAL_SEQ_ID" > "$NNI_OUTPUT_DIR/mine"', values=[1, 2], amlc={"trialsPerJob": 2}).compile()
+    project.amlc("submit")
+    with served(project.folders) as server:
+        for trial in (0, 1):
+            assert ask(server, f"/{TOKEN}/probe/outputs/{trial}/file/nnioutput/mine")[2] == b"%d\n" % trial
+        for folder in project.folders.runs("probe").iterdir():
+            shutil.rmtree(folder)
+        status, _, body = ask(server, f"/{TOKEN}/probe/outputs/0/")
+        assert (status, b"it was removed" in body) == (200, True)
+        assert ask(server, f"/{TOKEN}/probe/outputs/0/file/nnioutput/mine")[0] == 404
+
+
+def test_a_file_that_grows_while_it_is_sent_is_sent_as_long_as_it_was_listed(ran, monkeypatch):
+    monkeypatch.setattr("amlc.backends.run_folder.output", lambda run, name, *, start: iter([b"on", b"e, and", b" more"]))
+    with served(ran.folders) as server:
+        assert ask(server, f"/{TOKEN}/probe/outputs/0/file/nnioutput/sub/a%20b.txt")[2] == b"one"
+
+
+def test_a_trial_that_did_not_run_has_no_outputs(server):
+    assert "not submitted yet" in ask(server, f"/{TOKEN}/tiny/outputs/4/")[2].decode()
 
 
 def test_the_command_prints_its_address_and_ends_at_interrupt(project):

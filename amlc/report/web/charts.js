@@ -1,7 +1,7 @@
 // The charts: each is a function of what is shown, and gives what ECharts draws, a note, and its words for a reader
 // who does not see it.
 
-const MOST_POINTS = 5000;
+const MOST_POINTS = 10000;
 const MOST_LINES = 2000;
 const MOST_AXES = 12;
 const MOST_CURVES = 200;
@@ -101,7 +101,7 @@ function chosenRows(view, rows, limit) {
     return rows;
   }
   const best = new Set(view.ranked(rows).slice(0, limit >> 1));
-  const others = evenly(rows.filter((row) => !best.has(row)), limit - best.size);
+  const others = scattered(rows.filter((row) => !best.has(row)), limit - best.size);
   const kept = new Set([...best, ...others]);
   return rows.filter((row) => kept.has(row));
 }
@@ -174,15 +174,15 @@ function parallelChart(view, colours, width) {
   const columns = [...axes, metric];
   const scales = columns.map((column) => view.axis(column));
   const ordered = view.ranked(drawn).reverse(); // the best last, over the others
-  const few = columns.length <= 7;
+  const isRoomy = width / columns.length > 150; // for names that lie beside each other
   const data = ordered.map((row) => ({
     value: [...scales.map((axis) => axis.place(row)), row],
     lineStyle: { color: view.scale.colour(metric.number(row)), opacity: view.isSelected(row) ? 1 : drawn.length > 500 ? 0.35 : 0.6, width: view.isSelected(row) ? 4 : 1.5 },
   }));
   const parallelAxis = columns.map((column, dim) => ({
-    id: "axis-" + dim, dim, name: shortText(column === metric ? metric.name : column.name, few ? 24 : 14), nameLocation: "end",
+    id: "axis-" + dim, dim, name: shortText(column.name, 20), nameLocation: "end",
     type: "value", min: scales[dim].low, max: scales[dim].high, realtime: false,
-    nameTextStyle: { color: colours.text, fontSize: 13, ...(few ? {} : { rotate: 20, align: "left" }) }, nameGap: 18,
+    nameTextStyle: { color: colours.text, fontSize: 13, align: "left" }, nameGap: 16, nameRotate: isRoomy ? 0 : 24, nameTruncate: { maxWidth: 200 },
     axisLine: { lineStyle: { color: colours.soft } }, axisTick: { customValues: scales[dim].ticks.map(([at]) => at), lineStyle: { color: colours.soft } },
     axisLabel: { color: colours.text, textBorderColor: colours.card, textBorderWidth: 3, customValues: scales[dim].ticks.map(([at]) => at), formatter: ((names) => (at) => names.get(at) ?? "")(new Map(scales[dim].ticks)) },
     areaSelectStyle: { width: 20, color: colours.accent, opacity: 0.35, borderColor: colours.accent },
@@ -191,12 +191,12 @@ function parallelChart(view, colours, width) {
   return {
     note: sentences("Drag along an axis to pick a range, click it to let go; the search field takes ranges from the keyboard.", colouredNote(view), view.axesNote(), view.unitNote("line"), drawnOf(drawn.length, view.unbrushed.length, `${view.units} that have a result, half of them the best`)),
     label: `Parallel coordinates of ${plural(drawn.length, view.unit, view.units)} through ${axes.map((column) => shortText(column.name, 40)).join(", ")} and ${metric.name}.`,
-    height: few ? 420 : 460,
+    height: isRoomy ? 420 : 480,
     brushes: columns.map((column, dim) => [dim, view.brush.get(column.key) || []]),
     brushed: (dim, intervals) => view.brushed(columns[dim], scales[dim], intervals),
     option: {
       ...base(colours, (item) => told(view, item.value[scales.length])),
-      parallel: { left: 70, right: 90, top: few ? 48 : 76, bottom: 24, axisExpandable: false },
+      parallel: { left: 70, right: 90, top: isRoomy ? 48 : 96, bottom: 24, axisExpandable: false },
       parallelAxis, series: [{ type: "parallel", data, inactiveOpacity: 0.04, activeOpacity: 1, progressive: 0, lineStyle: { width: 1.5 } }],
     },
   };
@@ -213,7 +213,7 @@ function curvesChart(view, colours) {
   }
   const best = new Set(found.filter(({ row }) => view.isSelectedTrial(row)));
   const ordered = found.slice().sort((a, b) => view.trialRank(a.row) - view.trialRank(b.row));
-  const drawn = found.length <= MOST_CURVES ? ordered : [...new Set([...best, ...ordered.slice(0, MOST_CURVES >> 1), ...evenly(ordered.slice(MOST_CURVES >> 1), MOST_CURVES >> 1)])];
+  const drawn = found.length <= MOST_CURVES ? ordered : [...new Set([...best, ...ordered.slice(0, MOST_CURVES >> 1), ...scattered(ordered.slice(MOST_CURVES >> 1), MOST_CURVES >> 1)])];
   drawn.reverse();
   return {
     note: sentences(colouredNote(view), drawnOf(drawn.length, found.length, "trials, half of them the best"), view.curvesNote()),
@@ -289,7 +289,7 @@ function pairChart(view, colours) {
     ...base(colours, (item) => (item.seriesIndex ? told(view, item.value[2]) : [`about ${shortNumber(item.value[2])}`])),
     xAxis: placedAxis(colours, across, { name: shortText(x.name, 40) }),
     yAxis: placedAxis(colours, up, { name: shortText(y.name, 40), nameGap: 56 }),
-    series: [isRank ? { type: "scatter", data: [] } : contour(view, drawn, across, up), { type: "scatter", data: points, symbolSize: isRank ? 9 : 6, itemStyle: { borderColor: colours.card, borderWidth: 1 } }],
+    series: [isRank ? { type: "scatter", data: [] } : contour(view, colours, drawn, across, up), { type: "scatter", data: points, symbolSize: isRank ? 9 : 6, itemStyle: { borderColor: colours.card, borderWidth: 1 } }],
   };
   return {
     note: sentences(isRank ? "Colour: the rank, from grey-blue (last) to red (first)." : `Colour: ${shortText(view.metric.name, 40)}, between the trials as their distance weighs them.`, drawnOf(drawn.length, view.scored.length, `${view.units}, half of them the best`)),
@@ -305,10 +305,10 @@ function colourAt(part) {
 }
 
 // Cells whose value is the mean of what is known, weighed by the distance (Shepard's method).
-function contour(view, drawn, across, up) {
+function contour(view, colours, drawn, across, up) {
   const bounds = (axis) => (axis.kind === "name" ? [axis.low - 0.5, axis.high + 0.5] : [axis.low, axis.high]);
   const [[x0, x1], [y0, y1]] = [bounds(across), bounds(up)];
-  const known = evenly(drawn, MOST_KNOWN).map((row) => [(across.place(row) - x0) / (x1 - x0), (up.place(row) - y0) / (y1 - y0), view.scale.position(view.metric.number(row))]).filter(([, , score]) => Number.isFinite(score));
+  const known = scattered(drawn, MOST_KNOWN).map((row) => [(across.place(row) - x0) / (x1 - x0), (up.place(row) - y0) / (y1 - y0), view.scale.position(view.metric.number(row))]).filter(([, , score]) => Number.isFinite(score));
   const cells = [];
   for (let i = 0; i < CELLS; i += 1) {
     for (let j = 0; j < CELLS; j += 1) {
@@ -329,7 +329,8 @@ function contour(view, drawn, across, up) {
     renderItem: (params, api) => {
       const [left, top] = api.coord([api.value(0) - w / 2, api.value(1) + h / 2]);
       const [right, bottom] = api.coord([api.value(0) + w / 2, api.value(1) - h / 2]);
-      return { type: "rect", shape: { x: left, y: top, width: right - left + 1, height: bottom - top + 1 }, style: { fill: view.scale.colour(api.value(2)), opacity: 0.55 } };
+      const [x, y] = [Math.floor(left), Math.floor(top)]; // whole pixels, and opaque: their edges would be a grid
+      return { type: "rect", shape: { x, y, width: Math.ceil(right) - x, height: Math.ceil(bottom) - y }, style: { fill: mixed(colours.card, view.scale.colour(api.value(2)), 0.55) } };
     },
   };
 }
@@ -347,7 +348,7 @@ function importanceChart(view, colours, width) {
     option: {
       ...base(colours, (item) => [`${item.name}: ${(item.value * 100).toFixed(1)} %`]),
       grid: { left: width < NARROW ? 110 : 170, right: 56, top: 8, bottom: 40 },
-      xAxis: lineAxis(colours, { min: 0, axisLabel: { color: colours.soft, formatter: (value) => `${Math.round(value * 100)} %` } }),
+      xAxis: lineAxis(colours, { min: 0, splitNumber: width < NARROW ? 3 : 6, axisLabel: { color: colours.soft, hideOverlap: true, formatter: (value) => `${Math.round(value * 100)} %` } }),
       yAxis: { type: "category", data: shown.map(([name]) => shortText(name, width < NARROW ? 14 : 24)), axisLabel: { color: colours.text }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } } },
       series: [{ type: "bar", data: shown.map(([, share]) => share), barMaxWidth: 18, itemStyle: { color: colours.plain }, label: { show: true, position: "right", color: colours.text, formatter: (item) => `${(item.value * 100).toFixed(0)} %` } }],
     },
@@ -363,7 +364,7 @@ function timeChart(view, colours) {
   if (!rows.length) {
     return { note: isTimeline ? "No trial that is shown has begun." : "No trial that is shown has ended." };
   }
-  const drawn = evenly(rows, isTimeline ? MOST_LINES : MOST_BARS);
+  const drawn = scattered(rows, isTimeline ? MOST_LINES : MOST_BARS);
   const present = STATUSES.filter((name) => drawn.some((row) => status.text(row) === name));
   const palette = new Map(present.map((name) => [name, statusColour(name)]));
   const common = {

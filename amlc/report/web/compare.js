@@ -113,8 +113,8 @@ class Compare {
         lines.push(line);
       }
     };
-    add("log", (row) => this.logOf(row));
-    add("outputs", (row) => (view.trials.column("job").has(row) ? code(`amlc download ${view.trials.sequence[row]}`) : cell("td", "")));
+    add("log", (row) => this.kept(row, "log", "logs", "follow the log", "user_logs/std_log.txt"));
+    add("outputs", (row) => this.kept(row, "outputs", "download", "list the outputs", "outputs/"));
     add("page", (row) => pageOf(view.trials, row));
     if (!lines.length) {
       return null;
@@ -124,22 +124,22 @@ class Compare {
     return body;
   }
 
-  logOf(row) {
-    const { view } = this;
-    if (!view.trials.column("job").has(row)) {
+  // What a job left: a page of amlc serve; else the command that gets it, and where it lies if that is beside this page.
+  kept(row, what, command, text, path) {
+    const { trials, data } = this.view;
+    const job = trials.column("job");
+    if (!job.has(row)) {
       return cell("td", "");
     }
-    const sequence = view.trials.sequence[row];
-    if (!view.data.live) {
-      return code(`amlc logs ${sequence}`);
+    const sequence = trials.sequence[row];
+    if (data.live) {
+      return linked(cell("td", ""), `${data.live[what]}${sequence}/`, text);
     }
-    const found = cell("td", "");
-    const link = document.createElement("a");
-    link.href = `${view.data.live.log}${sequence}/`;
-    link.textContent = "follow the log";
-    link.target = "_blank";
-    link.rel = "noreferrer";
-    found.append(link);
+    const found = code(`amlc ${command} ${sequence}`);
+    if (trials.column("folder")?.has(row)) {
+      found.append(" · ");
+      linked(found, data.runs + encodeURIComponent(job.text(row)) + "/" + path, "open");
+    }
     return found;
   }
 
@@ -172,17 +172,19 @@ function code(text) {
   return found;
 }
 
+function linked(place, address, text) {
+  const link = document.createElement("a");
+  Object.assign(link, { href: address, textContent: text, target: "_blank", rel: "noreferrer" });
+  place.append(link);
+  return place;
+}
+
 // The address of a job's own page: a web page, or nothing.
 function pageOf(trials, row) {
   const found = cell("td", "");
   const column = trials.column("page");
   const address = column && column.has(row) ? column.text(row).replace("{job}", trials.column("job").text(row)) : "";
-  if (address.startsWith("https://")) {
-    const link = document.createElement("a");
-    Object.assign(link, { href: address, textContent: "studio", target: "_blank", rel: "noreferrer" });
-    found.append(link);
-  }
-  return found;
+  return address.startsWith("https://") ? linked(found, address, "studio") : found;
 }
 
 async function copy(text) {

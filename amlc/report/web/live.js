@@ -89,6 +89,7 @@ async function liveLog() {
     const answer = await fetch("text");
     if (!answer.ok) {
       state.textContent = await answer.text();
+      place.hidden = true;
       return;
     }
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -13,6 +13,15 @@ function evenly(items, most) {
   return Array.from({ length: most }, (_, index) => items[Math.floor((index * (items.length - 1)) / (most - 1))]);
 }
 
+// One of each equal span, at places that meet no period: a grid's trials have some.
+function scattered(items, most) {
+  if (items.length <= most) {
+    return items;
+  }
+  const span = items.length / most;
+  return Array.from({ length: most }, (_, index) => items[Math.floor((index + ((index * 0.618034) % 1)) * span)]);
+}
+
 function widened(low, high) {
   return high > low ? [low, high] : [low - (Math.abs(low) * 0.1 || 0.5), high + (Math.abs(high) * 0.1 || 0.5)];
 }

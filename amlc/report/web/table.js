@@ -1,7 +1,7 @@
 // The table of trials: sorted, in pages, with the columns that the reader wants.
 
 const MOST_SELECTED = 10;
-const HIDDEN = new Set(["job", "page"]);
+const HIDDEN = new Set(["job", "page", "folder"]);
 
 class Table {
   constructor(actions) {
