@@ -182,3 +182,48 @@ def test_the_trials_of_a_pack_wait_for_each_other_without_gpus(project, wait_unt
     assert project.statuses() == ["succeeded"] * 4
     alone = [event for event in project.events() if "begun" in event.data and event.job != project.attempts()[0].job]
     assert alone == [], "of a job with one trial its own status says it"
+
+
+PRINTS = 'echo "number $NNI_TRIAL_SEQ_ID"; echo "error $NNI_TRIAL_SEQ_ID" >&2'
+
+
+def test_the_log_of_a_trial_of_a_pack_is_its_own(project):
+    project.write(PRINTS, values=range(3), amlc={"trialsPerJob": 3}).compile()
+    project.amlc("submit")
+    for number in range(3):
+        assert sorted(project.amlc("logs", str(number)).stdout.split(b"\n")) == [
+            b"", b"error %d" % number, b"number %d" % number,
+        ]  # fmt: skip
+    whole = project.amlc("logs", "1", "--job").stdout
+    assert [whole.count(b"number %d" % number) for number in range(3)] == [1, 1, 1]
+
+
+def test_the_log_of_a_trial_of_a_running_pack_is_followed_to_its_end(project, wait_until):
+    """It waits for one that has not begun, and ends with the trial, though the job goes on."""
+    gate = project.root / "gate"
+    hold = f'echo "number $NNI_TRIAL_SEQ_ID"; while [ ! -e "{gate}-$NNI_TRIAL_SEQ_ID" ]; do sleep 0.05; done; echo bye'
+    project.write(hold, values=range(3), amlc={"trialsPerJob": 3}).compile()
+    project.amlc("submit", "--no-wait")
+    wait_until(lambda: len(project.starts) == 1)
+    wait_until(lambda: project.amlc("logs", "0").stdout == b"number 0\n")
+    assert project.amlc("logs", "1").stdout == b""
+    with project.start("logs", "1", "-f") as follower:
+        (project.root / "gate-0").touch()
+        wait_until(lambda: len(project.starts) == 2)
+        assert project.amlc("logs", "0", "-f").stdout == b"number 0\nbye\n"
+        (project.root / "gate-1").touch()
+        assert follower.communicate(timeout=60)[0] == b"number 1\nbye\n"
+    wait_until(lambda: len(project.starts) == 3)
+    (project.root / "gate-2").touch()
+    project.amlc("submit")
+
+
+def test_where_nobody_kept_it_apart_the_log_is_the_jobs(project):
+    project.write(PRINTS, values=range(2), amlc={"trialsPerJob": 2}).compile()
+    project.amlc("submit")
+    (run,) = project.folders.runs("probe").iterdir()
+    for path in run.glob("outputs/amlc/*/log.txt"):
+        path.unlink()
+    told = project.amlc("logs", "0").stdout
+    assert b"number 0" in told
+    assert b"number 1" in told

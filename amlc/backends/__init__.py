@@ -113,6 +113,17 @@ class Reasons(Protocol):
 
 
 @runtime_checkable
+class TrialLogs(Protocol):
+    """A back end that can tell what one of a job's several trials printed from the rest."""
+
+    def trial_log(self, job: str, trial: str, *, follow: bool) -> Iterator[bytes]:
+        """Yield what `log` does, of that trial alone; of the whole job where nobody kept it apart.
+
+        With `follow`, until the trial's end.
+        """
+
+
+@runtime_checkable
 class Outputs(Protocol):
     """A back end that keeps the files that jobs write."""
 

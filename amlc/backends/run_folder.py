@@ -327,6 +327,16 @@ def _outcomes(run: Path, trials: Sequence[str]) -> list[Outcome]:
     return [outcome for trial in trials if (outcome := _outcome(run, trial)) is not None]
 
 
+def trial_log(run: Path, trial: str) -> Path:
+    """Return where the runner keeps what one of several trials printed."""
+    return run / _RECORDS / trial / "log.txt"
+
+
+def is_over(run: Path, trial: str) -> bool:
+    """Tell whether the runner has written down how a trial ended."""
+    return (run / _RECORDS / trial / "result.json").exists()
+
+
 def _outcome(run: Path, trial: str) -> Outcome | None:
     text = content(run / _RECORDS / trial / "result.json", LONGEST_RESULT)
     return read_outcome(trial, text.decode("utf-8", "replace"))

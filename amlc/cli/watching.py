@@ -67,13 +67,21 @@ def summary(call: Invocation, /, experiment: str | None) -> None:
     display.show(run(call.manifest(experiment), folders=call.folders), call.console)
 
 
-@command(TRIAL, NAMED, flag("-f", "--follow", help="Go on until the job ends."))
-def logs(call: Invocation, /, trial: str, experiment: str | None, follow: bool) -> None:
+@command(
+    TRIAL,
+    NAMED,
+    flag("-f", "--follow", help="Go on until the trial ends."),
+    flag("--job", "whole", help="Of a packed job, show all that it printed."),
+)
+def logs(
+    call: Invocation, /, trial: str, experiment: str | None, follow: bool, whole: bool
+) -> None:
     """Show what a trial printed. TRIAL is its number, or the start of its id."""
     from amlc.commands.logs import log
 
     out = call.console.binary
-    for chunk in log(call.manifest(experiment), trial, follow=follow, folders=call.folders):
+    manifest = call.manifest(experiment)
+    for chunk in log(manifest, trial, follow=follow, folders=call.folders, whole=whole):
         out.write(chunk)
         out.flush()
 

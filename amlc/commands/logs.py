@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from amlc.attempts import Attempt
+from amlc.backends import Backend, TrialLogs
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.commands.observe import backend_named
@@ -15,10 +16,26 @@ from amlc.ledger import read_ledger
 from amlc.manifest import Manifest
 
 
-def log(manifest: Manifest, trial: str, *, follow: bool, folders: Folders) -> Iterator[bytes]:
-    """Yield the log of the trial's last attempt; with `follow`, until the job ends."""
-    _, attempt = logged(manifest, trial, folders=folders)
-    yield from backend_named(attempt.backend, manifest, folders).log(attempt.job, follow=follow)
+def log(
+    manifest: Manifest, trial: str, *, follow: bool, folders: Folders, whole: bool = False
+) -> Iterator[bytes]:
+    """Yield the log of the trial's last attempt; with `follow`, until it ends.
+
+    whole: that of its job, with what other trials printed.
+    """
+    identity, attempt = logged(manifest, trial, folders=folders)
+    backend = backend_named(attempt.backend, manifest, folders)
+    if whole:
+        yield from backend.log(attempt.job, follow=follow)
+    else:
+        yield from printed(backend, attempt, identity, follow=follow)
+
+
+def printed(backend: Backend, attempt: Attempt, trial: str, *, follow: bool) -> Iterator[bytes]:
+    """Return what the trial printed in an attempt: of a packed job, that trial alone."""
+    if len(attempt.trials) > 1 and isinstance(backend, TrialLogs):
+        return backend.trial_log(attempt.job, trial, follow=follow)
+    return backend.log(attempt.job, follow=follow)
 
 
 def logged(manifest: Manifest, trial: str, *, folders: Folders) -> tuple[str, Attempt]:

@@ -68,6 +68,8 @@ Out: stdout carries the trials' stdout byte for byte, stderr their stderr, betwe
   nnioutput/              NNI_OUTPUT_DIR (with AMLC_OUTPUT_ROOT: <root>/<id>/nnioutput)
   metrics.jsonl           {"type": "intermediate" | "final", "sequence": n, "value": v, "at": epoch
                           seconds} a line, complete after each record
+  log.txt                 of several trials of a job: what this one printed to stdout and stderr, as
+                          it came, the first 64 MiB of it; shorter where it could not be written
   result.json             {"trial", "end", "exit_code", "signal", "started", "ended",
                           "intermediate", "final", "error"}, written in one step at the end of each
                           trial, however it ends, and if it never began; what an earlier life of the

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from amlc.collect.results import Results
 from amlc.collect.verdict import verdict
 from amlc.commands.download import Left, outputs_of
-from amlc.commands.logs import logged, recorded
+from amlc.commands.logs import logged, printed, recorded
 from amlc.commands.observe import backend_named
 from amlc.commands.report import experiment_of
 from amlc.errors import AmlcError, DamageWarning, UsageError
@@ -194,7 +194,7 @@ class Experiments:
                 now = ledger.attempts([identity]).get(identity)
             return now is not None and now.job == attempt.job and now.working
 
-        return Log(lambda: backend.log(attempt.job, follow=False), is_at_work)
+        return Log(lambda: printed(backend, attempt, identity, follow=False), is_at_work)
 
     def manifest(self, name: str) -> Manifest:
         """Return the manifest of an experiment that `names` has."""

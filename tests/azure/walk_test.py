@@ -201,6 +201,16 @@ def test_a_log_is_followed_to_its_end(make_azure, make_project, tmp_path):
     assert done.stdout.count("first") == 1
 
 
+def test_the_log_of_a_trial_of_a_pack_is_its_own(make_azure, make_project):
+    script = 'echo "number $NNI_TRIAL_SEQ_ID"; echo "error $NNI_TRIAL_SEQ_ID" >&2\nfinal 0.5'
+    project = make_project(make_azure()).write(values=range(3), script=script, amlc={"trialsPerJob": 3})
+    project.amlc("submit")
+    for number in range(3):
+        assert sorted(project.amlc("logs", str(number)).stdout.split("\n")) == ["", f"error {number}", f"number {number}"]
+    whole = project.amlc("logs", "1", "--job").stdout
+    assert [whole.count(f"number {number}") for number in range(3)] == [1, 1, 1]
+
+
 def test_a_job_that_waits_has_no_log_yet_and_following_it_waits(make_azure, make_project):
     azure = make_azure()
     azure.hold("Queued")

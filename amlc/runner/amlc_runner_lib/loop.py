@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .job import Job, Run, Trial
     from .metrics import Metric
+    from .own_log import OwnLog
     from .signals import Signals
     from .slots import Slot, Slots
     from .streams import Stream
@@ -94,18 +95,20 @@ class Runner:
         output = prepare_home(trial, self._job.output_root)
         folder = _copy() if len(self._job.trials) > 1 and self._job.workdir is None else None
         cwd = self._job.workdir or folder or os.getcwd()
-        log = None
+        log = own = None
         try:
             log = MetricLog(trial, self._tell)
-            process = Process(trial, slot, folder, log, self._echoes)
+            own = _own_log(trial) if len(self._job.trials) > 1 and not trial.rank else None
+            process = Process(trial, slot, folder, log, self._echoes, own)
             env = trial_environment(
                 os.environb, self._job, trial, output=output, folder=cwd, visible=slot.visible
             )
             started = time.time()
             process.spawn(self._command(trial), env, cwd, self._job.trial_seconds)
         except BaseException:
-            if log:
-                log.close()
+            for file in (log, own):
+                if file:
+                    file.close()
             _remove(folder)
             raise
         trial.started = started
@@ -158,6 +161,8 @@ class Runner:
         for stream in process.streams:
             stream.drain()
         process.log.close()
+        if process.own:
+            process.own.close()
         trial, code = process.trial, process.status
         trial.ended = time.time()
         if code is not None:
@@ -167,6 +172,12 @@ class Runner:
         self._running.remove(process)
         self._slots.give_back(process.slot)
         _remove(process.folder)
+
+
+def _own_log(trial: "Trial") -> "OwnLog":
+    from .own_log import OwnLog
+
+    return OwnLog(trial.home)
 
 
 def _copy() -> str:

@@ -10,10 +10,11 @@ from .streams import TICK_S, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .job import Trial
     from .metric_log import MetricLog
+    from .own_log import OwnLog
     from .slots import Slot
     from .streams import Echo
 
@@ -35,10 +36,14 @@ class Process:
         folder: "str | None",
         log: "MetricLog",
         echoes: "Sequence[Echo]",
+        own: "OwnLog | None",
     ) -> None:
-        self.trial, self.slot, self.folder, self.log = trial, slot, folder, log
+        self.trial, self.slot, self.folder, self.log, self.own = trial, slot, folder, log, own
         self.last_words = LastWords()
-        self.streams = [Stream(echoes[0], log.feed), Stream(echoes[1], self.last_words.feed)]
+        looks: list[Callable[[bytes], None]] = [log.feed, self.last_words.feed]
+        if own:
+            looks = [own.beside(look) for look in looks]
+        self.streams = [Stream(echo, look) for echo, look in zip(echoes, looks)]
         self.status: int | None = None  # of the shell: exit code, or -n for signal n
         self.asked: str | None = None  # why the shell was asked to end: TIME_LIMIT or TERMINATED
         self._pid = 0  # of the shell

@@ -24,7 +24,7 @@ def forget_earlier_life(trial: "Trial") -> None:
 
     A job may be killed and started again.
     """
-    paths = [os.path.join(trial.home, name) for name in ("result.json", "metrics.jsonl")]
+    paths = [os.path.join(trial.home, name) for name in ("result.json", "metrics.jsonl", "log.txt")]
     for path in [_rank_path(trial)] if trial.rank else paths:
         try:
             os.remove(path)

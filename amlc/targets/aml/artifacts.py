@@ -194,6 +194,11 @@ class Records:
     began: bool = False
 
 
+def trial_log(trial: str) -> str:
+    """Return the artifact in which the runner keeps what one of several trials printed."""
+    return f"{_RECORDS}/{trial}/log.txt"
+
+
 def records(artifacts: Artifacts, job: str, trials: Collection[str]) -> Records:
     """Return what the runner wrote down in `outputs/amlc/` of `trials`: their reports and ends."""
     metrics: list[Metric] = []

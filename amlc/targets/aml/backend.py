@@ -18,7 +18,7 @@ from amlc.manifest import Header
 from amlc.model import Metric, Observation, Status
 from amlc.names import aml_name
 from amlc.targets.aml import missing_azure, storage_of, workspace_of
-from amlc.targets.aml.artifacts import Artifacts
+from amlc.targets.aml.artifacts import Artifacts, trial_log
 from amlc.targets.aml.client import Client
 from amlc.targets.aml.doctor import examine
 from amlc.targets.aml.jobs import Submitter, adopted, cancel_jobs, get_job
@@ -165,7 +165,16 @@ class AmlBackend:
         except ModuleNotFoundError as err:
             raise missing_azure(err) from err
 
+    def trial_log(self, job: str, trial: str, *, follow: bool) -> Iterator[bytes]:
+        name = trial_log(trial)
+        if name not in self._artifacts.names(job, name):
+            return self.log(job, follow=follow)  # while it runs, not all of them are there
+        return self._log(job, (name,), follow=follow)
+
     def log(self, job: str, *, follow: bool) -> Iterator[bytes]:
+        return self._log(job, _LOGS, follow=follow)
+
+    def _log(self, job: str, prefixes: Sequence[str], *, follow: bool) -> Iterator[bytes]:
         sizes: Counter[str] = Counter()
         printed: defaultdict[str, Printed] = defaultdict(Printed)
         while True:
@@ -173,7 +182,7 @@ class AmlBackend:
             found = get_job(self.client, job)
             if found is None:
                 raise BackendError(f"job '{job}': the workspace does not have it (any more).")
-            names = [name for prefix in _LOGS for name in self._artifacts.names(job, prefix)]
+            names = [name for prefix in prefixes for name in self._artifacts.names(job, prefix)]
             for name in sorted(names):
                 chunk = self._artifacts.read(job, name, start=sizes[name])
                 sizes[name] += len(chunk)

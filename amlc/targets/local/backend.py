@@ -17,7 +17,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -42,6 +42,7 @@ _ADOPTED_INTERVAL_S = 0.25  # how often to look at jobs that are not our childre
 _COPY = (
     "it was at work when its run folder was copied; the original, made on {host}, may go on there"
 )
+_LOOK_S = 0.1  # between two looks at a log that is followed
 _GRACE_S = 10.0  # between asking a job to end and killing it; the runner itself takes 5 s
 # What every other job would meet too; anything else is the damage of one run folder.
 _SHARED_TROUBLE = frozenset(
@@ -172,7 +173,22 @@ class LocalBackend:
         path = self._runs / job / run_folder.LOG
         if not path.exists():
             raise BackendError(f"{path}: there is no such log; its run folder was removed.")
-        return shown(self._printed(job, path, follow=follow))
+        return shown(self._printed(path, follow=follow, ended=lambda: not self._alive(job)))
+
+    def trial_log(self, job: str, trial: str, *, follow: bool) -> Iterator[bytes]:
+        run = self._runs / job
+        path = run_folder.trial_log(run, trial)
+
+        def ended() -> bool:
+            return run_folder.is_over(run, trial) or not self._alive(job)
+
+        while not path.exists():
+            if ended():  # it never began, or its runner is of before there were such logs
+                return self.log(job, follow=follow)
+            if not follow:
+                return iter(())
+            time.sleep(_LOOK_S)
+        return shown(self._printed(path, follow=follow, ended=ended))
 
     def outputs(self, job: str) -> Mapping[str, int]:
         if not (self._runs / job).is_dir():
@@ -185,17 +201,17 @@ class LocalBackend:
     def examine(self, _build: Path, /) -> Iterator[Check]:
         yield Check("local", is_well=True, text="nothing is needed but this machine")
 
-    def _printed(self, job: str, path: Path, *, follow: bool) -> Iterator[bytes]:
+    def _printed(self, path: Path, *, follow: bool, ended: Callable[[], bool]) -> Iterator[bytes]:
         try:
             with path.open("rb") as stream:
                 while True:
                     # Asked before reading, so that the last words are not missed.
-                    alive = self._alive(job)
+                    is_over = ended()
                     while chunk := stream.read(1 << 16):
                         yield chunk
-                    if not follow or not alive:
+                    if not follow or is_over:
                         return
-                    time.sleep(0.1)
+                    time.sleep(_LOOK_S)
         except OSError as err:
             raise BackendError(f"{path}: {err.strerror or err}.") from err
 
