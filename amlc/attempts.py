@@ -24,10 +24,10 @@ class Attempt:
     """One submission of a job, as its events add up. `number` counts from 1; 0: it was imported.
 
     submitted: seconds since the epoch, None while only the intent is recorded. losses: how many
-    attempts before this one ended through no fault of the user's. stopping: the assessor asked for
-    its end. asked, told: the numbers of the events that recorded the intent and the end. curves: by
-    trial id, the intermediate results that `reported` events recorded, each with the number of its
-    event.
+    attempts before this one ended through no fault of the user's. sweep: children of the job run
+    the trials, each by itself. stopping: the assessor asked for its end. asked, told: the numbers
+    of the events that recorded the intent and the end. curves: by trial id, the intermediate
+    results that `reported` events recorded, each with the number of its event.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Attempt:
     backend: str
     losses: int
     latest: Observation
+    sweep: bool = False
     submitted: float | None = None
     canceling: bool = False
     stopping: bool = False
@@ -101,7 +102,13 @@ class Attempt:
         return self.latest.error or (outcome.error if outcome else None)
 
 
-_OWN_ENDS = {End.EXITED: None, End.TIME_LIMIT: Status.EARLY_STOPPED, End.REFUSED: Status.FAILED}
+_OWN_ENDS = {
+    End.EXITED: None,
+    End.TIME_LIMIT: Status.EARLY_STOPPED,
+    End.REFUSED: Status.FAILED,
+    End.STOPPED: Status.EARLY_STOPPED,
+    End.CANCELED: Status.CANCELED,
+}
 
 
 def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) -> dict[str, Attempt]:
@@ -153,6 +160,7 @@ def _intended(event: Event) -> Attempt:
         backend=data["backend"],
         losses=data["losses"],
         latest=Observation(job=event.job, status=Status.WAITING),
+        sweep=data.get("sweep", False),
         asked=event.number,
     )
 
@@ -185,7 +193,7 @@ def _observed(attempt: Attempt, event: Event) -> Attempt:
         latest=latest,
         submitted=attempt.submitted or event.at,
         told=event.number if latest.status.ended else None,
-        outcomes=outcomes or attempt.outcomes,
+        outcomes={**attempt.outcomes, **outcomes},
     )
 
 

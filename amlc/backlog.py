@@ -12,7 +12,7 @@ from amlc.attempts import Attempt
 from amlc.manifest import Entry, Manifest
 from amlc.mirror import Mirror
 from amlc.model import Status, Trial
-from amlc.reconcile import Action, Policy, decide, reconcile
+from amlc.reconcile import Action, Policy, decide, decisions, reconcile
 
 More: TypeAlias = "Callable[[Mapping[str, Attempt], int], Sequence[Entry]]"
 """Compiles the jobs that follow, now that the attempts (by job name) have come this far, for at
@@ -59,11 +59,11 @@ class Backlog:
         if not any(attempt.status(trial.id) is Status.UNFINISHED for trial in attempt.trials):
             return set()
         entry = self._taken.get(attempt.id) or self._compiled_as(attempt.id)
-        action = decide(entry, self._mirror.last, self._policy) if entry else None
-        if entry is None or action is None:
-            return set()
-        self._again[entry.id] = entry
-        return {trial.id for trial in action.trials}
+        again: set[str] = set()
+        for action in decisions(entry, self._mirror.last, self._policy) if entry else ():
+            self._again[action.entry.id] = action.entry
+            again.update(trial.id for trial in action.trials)
+        return again
 
     def _next(self, room: int) -> list[Action]:
         batch: dict[str, Action] = {}
@@ -100,4 +100,5 @@ class Backlog:
         return self._next(room)
 
     def _compiled_as(self, job: str) -> Entry | None:
-        return next((entry for entry in self._manifest.entries() if entry.id == job), None)
+        entries = (one for entry in self._manifest.entries() for one in entry.spread())
+        return next((entry for entry in entries if entry.id == job), None)

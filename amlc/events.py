@@ -166,15 +166,18 @@ def intent(
     backend: str,
     losses: int,
     sha256: str | None = None,
+    sweep: bool = False,
 ) -> Event:
     """Return the event that records that an attempt of a job is about to be submitted as `job`.
 
     identity: the id that all attempts of the job share. revision, backend, losses: as in Attempt.
-    sha256: of the file that is submitted; None: nobody here has it.
+    sha256: of the file that is submitted; None: nobody here has it. sweep: as in Attempt.
     """
     data: dict[str, Any] = {"id": identity, "attempt": attempt}
     if sha256 is not None:
         data["sha256"] = sha256
+    if sweep:
+        data["sweep"] = True
     data |= {
         "trials": [trial.as_dict() for trial in trials],
         "revision": revision,
@@ -266,6 +269,8 @@ def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome]
         data["infrastructure"] = True
     if observation.begun is not None:
         data["begun"] = list(observation.begun)
+    if observation.over is not None:
+        data["over"] = observation.over
     rows = [_outcome_row(outcome) for outcome in outcomes]
     if rows:
         data["outcomes"] = rows

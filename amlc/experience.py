@@ -19,10 +19,25 @@ from amlc.space.canonical import in_sets
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The trials of each job that was ever submitted, and what is known of their parameter sets."""
+    """The trials of each job that was ever submitted, and what is known of their parameter sets.
+
+    sweeps: those of each sweep; the other groups may have some of them too, which ran again.
+    """
 
     groups: tuple[tuple[Trial, ...], ...] = ()
     records: tuple[Record, ...] = ()
+    sweeps: tuple[tuple[Trial, ...], ...] = ()
+
+    def grouped(self, *, sweep: bool = False) -> tuple[tuple[Trial, ...], ...]:
+        """Return the trials of each job as they are to stay together, each once.
+
+        sweep: whether those of a sweep do.
+        """
+        swept = {trial.id for one in self.sweeps for trial in one}
+        others = tuple(one for one in self.groups if not any(trial.id in swept for trial in one))
+        if sweep:
+            return (*self.sweeps, *others)
+        return (*((trial,) for one in self.sweeps for trial in one), *others)
 
 
 class _Told:
@@ -34,14 +49,18 @@ class _Told:
 
     def __init__(self) -> None:
         self.groups: dict[str, tuple[Trial, ...]] = {}
+        self.sweeps: dict[str, tuple[Trial, ...]] = {}
         self.first: dict[str, int] = {}
         self.last: dict[str, tuple[Attempt, Trial]] = {}
         self.curves: dict[str, Curve] = {}
 
     def take(self, attempt: Attempt) -> None:
         """Take up the next attempt, in the order of their intents."""
-        # A later one may have what was left of a pack.
-        if len(attempt.trials) > len(self.groups.get(attempt.id, ())):
+        # A later one may have what was left of a pack, or what was not yet of a sweep.
+        if attempt.sweep:
+            known = (*self.sweeps.get(attempt.id, ()), *attempt.trials)
+            self.sweeps[attempt.id] = tuple(sorted(known, key=lambda trial: trial.sequence))
+        elif len(attempt.trials) > len(self.groups.get(attempt.id, ())):
             self.groups[attempt.id] = attempt.trials
         for trial in attempt.trials:
             self.first.setdefault(trial.id, attempt.asked)
@@ -95,7 +114,8 @@ class Experience:
             # Those that no tuner of this experiment proposed come first, as tuners want it.
             key=lambda record: not record.imported,
         )
-        return Past(tuple(told.groups.values()), (*self._imported, *ordered))
+        records_ = (*self._imported, *ordered)
+        return Past(tuple(told.groups.values()), records_, tuple(told.sweeps.values()))
 
     def _learn(self, attempt: Attempt, told: _Told) -> None:
         """Make the records of the trials of which `attempt` is the last."""

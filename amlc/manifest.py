@@ -30,7 +30,7 @@ _COUNTS = re.compile(rb'"counts": \{"jobs": (\d{1,18}), "trials": (\d{1,18}), ')
 _SUM_OF_LINE = re.compile(rb',"sum":"([0-9a-f]{8})"\}\n')
 _parse = json.JSONDecoder().decode  # of as many lines as there are jobs
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price")
+_OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price", "sweep")
 _OF_SPACE = ("combinations", "excluded")
 _OF_PACKS = ("abreast", "job_start")
 _OF_COST = ("trial_seconds", "nodes", "budget_trials", "budget_node_hours")
@@ -54,7 +54,8 @@ class Header:
     given: what the experiment's file leaves open, as it was when this was compiled: by the name of
     a `${NAME}` in its search space or in arguments, or by the key of a `--set`. abreast: how many
     trials of a packed job run side by side, None: as many as there is room for. job_start: how many
-    seconds a job takes to start, where that decided how many trials it has.
+    seconds a job takes to start, where that decided how many trials it has. sweep: how a sweep's
+    trials get their parameters, `index`: by their numbers; None: each job says what it runs.
     """
 
     experiment: str
@@ -82,12 +83,13 @@ class Header:
     given: Mapping[str, str] = field(default_factory=dict)
     abreast: int | None = None
     job_start: int | None = None
+    sweep: str | None = None
     assessor: Algorithm | None = None
 
 
 _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("experiment", "backend", "revision"), str),
-    **dict.fromkeys(("optimize_mode", "search", "source", "code"), (str, type(None))),
+    **dict.fromkeys(("optimize_mode", "search", "source", "code", "sweep"), (str, type(None))),
     **dict.fromkeys(("concurrency", "retries", "trials_per_gpu", "replicates"), int),
     **dict.fromkeys(("max_seconds", "max_trials", "gpus_per_trial"), (int, type(None))),
     **dict.fromkeys(("trial_seconds", "nodes", "budget_trials"), (int, type(None))),
@@ -102,6 +104,8 @@ class Entry:
     """One compiled job.
 
     Its id, the name of its first attempt, its file (below the build folder) and that's SHA-256.
+    sweep: children of the job run its trials, each by itself. alone: it is one trial of a sweep, by
+    itself; the file is the sweep's.
     """
 
     id: str
@@ -109,6 +113,16 @@ class Entry:
     file: str
     sha256: str
     trials: tuple[Trial, ...]
+    sweep: bool = False
+    alone: bool = False
+
+    def spread(self) -> Iterator[Entry]:
+        """Yield the job and, of a sweep, then each of its trials as a job of its own."""
+        yield self
+        for trial in self.trials if self.sweep else ():
+            base, _, revision = self.name.rpartition("-")
+            name = f"{base.removesuffix(self.id)}{trial.id}-{revision}"
+            yield Entry(trial.id, name, self.file, self.sha256, (trial,), alone=True)
 
 
 def head_lines(header: Header) -> str:
@@ -136,6 +150,7 @@ def entry_line(entry: Entry, *, first: bool) -> str:
         "name": entry.name,
         "file": entry.file,
         "sha256": entry.sha256,
+        **({"sweep": True} if entry.sweep else {}),
         "trials": trials,
     }
     text = _compact(value).removesuffix("}")
@@ -334,7 +349,10 @@ def _entry(value: dict[str, Any]) -> Entry:
         raise ValueError(texts)
     if not all(type(one.sequence) is int and type(one.parameters) is dict for one in trials):
         raise ValueError(trials)
-    return Entry(value["id"], value["name"], value["file"], value["sha256"], trials)
+    sweep = value.get("sweep", False)
+    if type(sweep) is not bool:
+        raise ValueError(sweep)
+    return Entry(value["id"], value["name"], value["file"], value["sha256"], trials, sweep)
 
 
 class CutShortError(AmlcError):

@@ -166,6 +166,20 @@ class Algorithm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeps:
+    """What bounds the jobs of a platform whose trials are run by children, each by itself.
+
+    trials, concurrency: the most of one. least_s: the shortest that one may take. without: what a
+    job's file may have, and theirs not.
+    """
+
+    trials: int
+    concurrency: int
+    least_s: int
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobPart:
     """What a target has in every job file of an experiment.
 
@@ -174,7 +188,8 @@ class JobPart:
     file. mount: where the trials see a storage that keeps what they write, None without one.
     gpus: of a node, None where that is not known. uploads: whether the code goes elsewhere, so that
     NNI's limits of a snapshot hold; if not, trials run in its own folder unless
-    `amlc.workingDirectory` says otherwise.
+    `amlc.workingDirectory` says otherwise. sweeps: what bounds those of the platform, None for one
+    that has none.
     """
 
     compute: str = "local"
@@ -184,6 +199,7 @@ class JobPart:
     mount: str | None = None
     gpus: int | None = None
     uploads: bool = True
+    sweeps: Sweeps | None = None
 
 
 class Settings(Protocol):
@@ -228,7 +244,8 @@ class Experiment:
     made of, for messages with a position; None only where nobody asks for one. given: what the file
     leaves open, `Document.filled`. abreast: how many trials of a packed job run side by side, None:
     as many as there is room for. job_start: how long a job takes to start, in seconds, where that
-    decided how trials are packed. initial: run first, in this order; what one leaves open the tuner
+    decided how trials are packed. sweep: whether one job, whose children run the trials, takes the
+    place of a job for each. initial: run first, in this order; what one leaves open the tuner
     chooses. failed_value: what a trial without a result counts for: "worst", "ignore" or a number.
     include_intermediate_results: whether one that was stopped counts with its last result.
     working_directory: where trials run on this machine: in `trialCodeDirectory` itself, or in a
@@ -253,6 +270,7 @@ class Experiment:
     target: Settings
     seed: int
     trials_per_gpu: int = 1
+    sweep: bool = False
     trials_per_job: int = 1
     abreast: int | None = None
     job_start: int | None = None
@@ -271,6 +289,18 @@ class Experiment:
     budget: Budget = field(default_factory=Budget)
     prices: Mapping[str, float] = field(default_factory=dict)
     templates: Path | None = None
+
+    @property
+    def optimize_mode(self) -> str | None:
+        """Which results are better, `maximize` or `minimize`, None if nothing says so.
+
+        As in NNI's web page, the tuner's word counts first, then the assessor's.
+        """
+        for algorithm in (self.tuner, self.assessor):
+            mode = algorithm.class_args.get("optimize_mode") if algorithm is not None else None
+            if mode in ("maximize", "minimize"):
+                return str(mode)
+        return None
 
 
 # --- trials, jobs and what became of them ---------------------------------------------------------
@@ -382,7 +412,8 @@ class Observation:
     """What a back end says of one job now. Times are seconds since the epoch.
 
     infrastructure: it ended through no fault of the user's (the machine went away), so that it may
-    be tried again. begun: those trials of a running pack that began, where that is known.
+    be tried again. begun: those trials of a running pack that began, where that is known; of
+    a sweep those that run. over: how many trials of a running sweep ended.
     """
 
     job: str
@@ -394,6 +425,7 @@ class Observation:
     url: str | None = None
     infrastructure: bool = False
     begun: tuple[str, ...] | None = None
+    over: int | None = None
 
 
 class End(str, Enum):
@@ -402,6 +434,8 @@ class End(str, Enum):
     EXITED = "exited"  # itself; its exit code says how
     TIME_LIMIT = "time_limit"  # the runner did, at maxTrialDuration
     TERMINATED = "terminated"  # the runner was told to end while it ran, or before it began
+    STOPPED = "stopped"  # the sweep that it belongs to gave it up
+    CANCELED = "canceled"  # somebody did, it alone of its sweep
     LOST = "lost"  # the machine: it could not be started, or a result could not be recorded
     REFUSED = (
         "refused"  # it can never run as it is described: wrong input, fewer GPUs than it needs

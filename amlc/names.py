@@ -17,6 +17,10 @@ JOB_NAME: Final = re.compile(
 one."""
 
 
+SWEEP_INDEX: Final = "amlc_trial"
+"""The only parameter of a sweep that runs known trials: which of them, from 0."""
+
+
 def slug(name: str) -> str:
     """Return `name` fit for a job or folder name, the same for the same name.
 

@@ -84,6 +84,8 @@ def record(
             continue
         if observation.status.ended:
             _record_end(recorder, attempt, observation, everything=everything, curves=curves)
+        elif observation.over != attempt.latest.over:
+            _record_some(recorder, attempt, observation)
         else:
             recorder.ledger.append([observed(observation, at=recorder.clock())])
 
@@ -119,6 +121,14 @@ def _record_end(
     if curves:  # before the end, as if somebody had asked just then
         events = [*_news(attempt, metrics, clock), *events]
     recorder.ledger.append(events, metrics, job=observation.job)
+
+
+def _record_some(recorder: Recorder, attempt: Attempt, observation: Observation) -> None:
+    """Record which trials of a running sweep ended since the last time, and all their results."""
+    fetched = recorder.backend.fetch(observation.job)
+    new = [one for one in fetched.outcomes if attempt.outcomes.get(one.trial) != one]
+    event = observed(observation, at=recorder.clock(), outcomes=new)
+    recorder.ledger.append([event], fetched.metrics, job=observation.job)
 
 
 def _news(attempt: Attempt, metrics: Iterable[Metric], clock: Clock) -> list[Event]:

@@ -15,7 +15,7 @@ from amlc.manifest import Entry, Manifest, job_text
 from amlc.model import Status
 from amlc.observe import Recorder, answered, settle
 from amlc.reconcile import Action
-from amlc.render.part import part
+from amlc.render.part import alone, part
 
 
 def is_conflict(attempt: Attempt) -> bool:
@@ -81,7 +81,9 @@ class Outbox:
     def _submission(self, action: Action) -> Submission:
         entry, folder = action.entry, self._manifest.folder
         content = job_text(folder, entry)
-        if action.trials != entry.trials:
+        if entry.alone:
+            content = alone(content, entry.trials[0].id)
+        elif action.trials != entry.trials:
             content = part(content, [trial.id for trial in action.trials])
         return Submission(action.name, content, (folder / entry.file).parent)
 
@@ -95,5 +97,6 @@ class Outbox:
             revision=self._manifest.header.revision,
             backend=self._manifest.header.backend,
             losses=action.losses,
+            sweep=action.entry.sweep,
             sha256=hashlib.sha256(content).hexdigest(),
         )

@@ -31,11 +31,12 @@ _MOST_OCCURRENCES = 1_000  # of equal parameters, to find the one that an id is 
 class Job:
     """One AML job or local process tree, to run `trials` (at least one).
 
-    `id`: that of its trial, or of their list.
+    `id`: that of its trial, or of their list. sweep: children of it run them, each by itself.
     """
 
     id: str
     trials: tuple[Trial, ...]
+    sweep: bool = False
 
     @property
     def sequence(self) -> int:
@@ -43,17 +44,19 @@ class Job:
         return self.trials[0].sequence
 
     @property
-    def file_name(self) -> str:
-        """The name of its file, which sorts in the order of the trials.
+    def file(self) -> str:
+        """The path of its file below the build folder; they sort in the order of the trials.
 
-        A folder has at most 10,000 of them.
+        A folder has at most 10,000 of them. A sweep's stands by itself.
         """
+        if self.sweep:
+            return f"sweep-{self.sequence:05d}.yml" if self.sequence else "sweep.yml"
         folder = f"{self.sequence // _FOLDER:03d}/" if self.sequence >= _FOLDER else ""
-        return f"{folder}{self.sequence:05d}-{self.id}.yml"
+        return f"jobs/{folder}{self.sequence:05d}-{self.id}.yml"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as `Trial` does."""
-        return Job, (self.id, self.trials)
+        return Job, (self.id, self.trials, self.sweep)
 
 
 def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) -> str:
@@ -156,22 +159,36 @@ def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -
             # Other than its place only after an edit: it may stand among trials that had another.
             number = next(free)
             waiting.append(trial if number == trial.sequence else replace(trial, sequence=number))
-            if len(waiting) == experiment.trials_per_job:
+            if experiment.sweep:
+                _check_sweep(experiment, len(waiting))
+            elif len(waiting) == experiment.trials_per_job:
                 yield _job(waiting)
                 waiting = []
         elif group[0].id not in done:
             done.add(group[0].id)
-            yield _job(group)
+            yield _job(group, sweep=experiment.sweep and len(group) > 1)
     if waiting:
-        yield _job(waiting)
-    yield from _left_over(groups.values(), done)
+        yield _job(waiting, sweep=experiment.sweep)
+    for group in _left_over(groups.values(), done):
+        yield _job(group, sweep=experiment.sweep and len(group) > 1)
 
 
-def _left_over(groups: Iterable[tuple[Trial, ...]], done: set[str]) -> Iterator[Job]:
-    """Yield the jobs that were submitted, and whose trials the space proposes no longer."""
+def _check_sweep(experiment: Experiment, trials: int) -> None:
+    limits = experiment.target.job.sweeps
+    if limits is not None and trials > limits.trials:
+        raise PlanError(
+            f"a sweep has at most {limits.trials:,} trials, and the experiment has more. "
+            "Lower maxTrialNumber, or compile jobs: `amlc.target: jobs`.",
+            path=("amlc", "target"),
+            code="E-sweep",
+        )
+
+
+def _left_over(groups: Iterable[tuple[Trial, ...]], done: set[str]) -> Iterator[tuple[Trial, ...]]:
+    """Yield the groups that were submitted, and whose trials the space proposes no longer."""
     for group in {group[0].id: group for group in groups}.values():
         if group[0].id not in done:
-            yield _job(group)
+            yield group
 
 
 def packed(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[Job]:
@@ -505,6 +522,6 @@ def node_count(experiment: Experiment) -> int:
     return count
 
 
-def _job(trials: Iterable[Trial]) -> Job:
+def _job(trials: Iterable[Trial], *, sweep: bool = False) -> Job:
     group = tuple(trials)
-    return Job(job_id([trial.id for trial in group]), group)
+    return Job(job_id([trial.id for trial in group]), group, sweep)

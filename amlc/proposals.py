@@ -33,7 +33,7 @@ def following(
     def more(attempts: Mapping[str, Attempt], room: int) -> Sequence[Entry]:
         jobs = room // width
         past = experience.past(attempts)
-        known = [trial for group in past.groups for trial in group]
+        known = [trial for group in past.grouped() for trial in group]
         trials = upcoming(experiment, known, past.records, room=jobs * experiment.trials_per_job)
         return extend(islice(packed(experiment, trials), jobs))
 
@@ -53,7 +53,7 @@ def advised(experiment: Experiment, experience: Experience) -> GivenUp:
             return ()
         last = by_trial(attempts.values())
         trials = []
-        for group in past.groups:
+        for group in past.grouped():
             trials += [trial for trial in group if last[trial.id].number > 0]  # the tuner's own
         trials.sort(key=lambda trial: trial.sequence)
         return [last[trials[place].id].job for place in places if place < len(trials)]

@@ -47,29 +47,31 @@ class Policy:
 
     retry: (job name, trial id) of ended trials to run again, chosen once at the start, so that one
     that fails again is not retried for ever. losses: how often a trial may be submitted again
-    because it was cut short. only: the ids of the trials that count; None is all.
+    because it was cut short. only: the ids of the trials that count; None is all. sweeps: whether
+    the back end runs sweeps; without them each trial of one is a job of its own.
     """
 
     losses: int = 2
     retry: Collection[tuple[str, str]] = field(default_factory=frozenset)
     only: Collection[str] | None = None
+    sweeps: bool = True
 
 
 def decide(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Action | None:
     """Return what to do about one compiled job, given the last attempt of each trial by its id.
 
     None is nothing. What has ended well, and what a back end may still be at work on, is never
-    submitted.
+    submitted. A sweep runs what was never submitted; what is to run again does so by itself.
     """
     trials: list[Trial] = []
     reasons: list[Reason] = []
     losses = number = 0
     for trial in entry.trials:
         attempt = last.get(trial.id)
-        if attempt is not None and attempt.id == entry.id:
+        if attempt is not None and (attempt.id == entry.id or attempt.sweep):
             number = max(number, attempt.number)
         reason = _reason(trial, attempt, policy)
-        if reason is None:
+        if reason is None or not _is_its(entry, reason, policy):
             continue
         trials.append(trial)
         reasons.append(reason)
@@ -78,6 +80,13 @@ def decide(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Action 
     if not trials:
         return None
     return Action(entry, tuple(trials), number + 1, losses, reasons[0])
+
+
+def _is_its(entry: Entry, reason: Reason, policy: Policy) -> bool:
+    """Tell whether a trial that is due for `reason` is this entry's, or another's of its sweep."""
+    if entry.sweep:
+        return policy.sweeps and reason is Reason.NEW
+    return not (entry.alone and policy.sweeps and reason is Reason.NEW)
 
 
 def _reason(trial: Trial, attempt: Attempt | None, policy: Policy) -> Reason | None:
@@ -102,7 +111,13 @@ def reconcile(
     second call yields nothing.
     """
     for entry in desired:
-        action = decide(entry, observed, policy)
+        yield from decisions(entry, observed, policy)
+
+
+def decisions(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Iterator[Action]:
+    """Yield what to do about one compiled job and, of a sweep, about its trials one by one."""
+    for one in entry.spread():
+        action = decide(one, last, policy)
         if action is not None:
             yield action
 

@@ -110,6 +110,7 @@ def _planned(experiment: Experiment, revision: str) -> list[RefusedError]:
         if (
             check
             or experiment.constraints
+            or experiment.sweep
             or may_overflow(experiment.space)
             or _may_exceed_budget(experiment)
         ):
@@ -153,10 +154,15 @@ def _most_bytes(experiment: Experiment) -> int:
     """Return an upper bound of the bytes in a job's environment."""
     trial = _TRIAL_BYTES + most_bytes(experiment.space)
     return (
-        trial * experiment.trials_per_job
+        trial * (_most_swept(experiment) if experiment.sweep else experiment.trials_per_job)
         + 6 * (len(experiment.command) + len(experiment.name))
         + _TRIAL_BYTES
     )
+
+
+def _most_swept(experiment: Experiment) -> int:
+    limits = experiment.target.job.sweeps
+    return min(limits.trials if limits else 1, experiment.max_trials or sys.maxsize)
 
 
 def _sampled(experiment: Experiment) -> Iterator[Job]:

@@ -99,12 +99,15 @@ def write(
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
         tree.put(REVISION_FILE, contents_text(contents).encode())
-        jobs = plan(experiment, past.groups, past.records, room=room)
+        groups = past.grouped(sweep=experiment.sweep)
+        jobs = plan(experiment, groups, past.records, room=room)
         names, trials = _put_jobs(
             tree, manifest, in_chunks(_maker(experiment, revision, folder), jobs)
         )
         manifest.write(tail_lines(jobs=len(names), trials=trials).encode())
         tree.keep_only("jobs", names)
+        for sweep in sorted({path.name for path in folder.glob("sweep*.yml")} - names):
+            tree.remove(sweep)
         if preview is None:
             # What a tuner that learns proposes depends on the results too.
             depends = [folders.ledger(experiment.name)] if adaptive(experiment) else []
@@ -135,9 +138,8 @@ def _put_jobs(
     for jobs, made in chunks:
         for job, (content, line) in zip(jobs, made, strict=True):
             manifest.write(b"," + line if names else line)
-            name = f"jobs/{job.file_name}"
-            tree.put(name, content)
-            names.add(name)
+            tree.put(job.file, content)
+            names.add(job.file)
             trials += len(job.trials)
     return names, trials
 
@@ -218,7 +220,7 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         concurrency=experiment.concurrency,
         retries=experiment.retries,
         max_seconds=experiment.max_seconds,
-        optimize_mode=_mode(experiment),
+        optimize_mode=experiment.optimize_mode,
         gpus_per_trial=experiment.gpus_per_trial,
         trials_per_gpu=experiment.trials_per_gpu,
         target={experiment.target.platform: experiment.target.head},
@@ -239,20 +241,10 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         given=experiment.given,
         abreast=experiment.abreast,
         job_start=experiment.job_start,
-        assessor=_assessor(experiment, folder),
+        sweep="index" if experiment.sweep else None,
+        # That of a sweep is the service's business.
+        assessor=None if experiment.sweep else _assessor(experiment, folder),
     )
-
-
-def _mode(experiment: Experiment) -> str | None:
-    """Return which results are better, None if nothing says so.
-
-    As in NNI's web page, the tuner's word counts first, then the assessor's.
-    """
-    for algorithm in (experiment.tuner, experiment.assessor):
-        mode = algorithm.class_args.get("optimize_mode") if algorithm is not None else None
-        if mode in ("maximize", "minimize"):
-            return str(mode)
-    return None
 
 
 def _assessor(experiment: Experiment, folder: Path) -> Algorithm | None:
@@ -266,9 +258,8 @@ def _assessor(experiment: Experiment, folder: Path) -> Algorithm | None:
 
 def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> Entry:
     name = job_name(experiment.name, job.id, revision)
-    return Entry(
-        job.id, name, f"jobs/{job.file_name}", hashlib.sha256(content).hexdigest(), job.trials
-    )
+    digest_ = hashlib.sha256(content).hexdigest()
+    return Entry(job.id, name, job.file, digest_, job.trials, job.sweep)
 
 
 def extender(experiment: Experiment, manifest: Manifest) -> Callable[[Iterable[Job]], list[Entry]]:
@@ -357,7 +348,7 @@ class _Tree:
             links = {name for name in folders if os.path.islink(os.path.join(root, name))}
             for name in (*names, *links):
                 if name in links or f"{prefix}/{name}" not in wanted:
-                    self._remove(f"{prefix}/{name}")
+                    self.remove(f"{prefix}/{name}")
             if self.preview is None and not os.listdir(root):
                 os.rmdir(root)
 
@@ -367,7 +358,7 @@ class _Tree:
         Its time is new for make.
         """
         for left in self.folder.glob(".*.tmp"):  # by a compile that was killed
-            self._remove(left.name)
+            self.remove(left.name)
         path = self.folder / name
         stream.seek(0)
         if not _same(path, stream):
@@ -390,7 +381,8 @@ class _Tree:
             self._present[folder] = frozenset(os.listdir(path) if path.is_dir() else ())
         return self._present[folder]
 
-    def _remove(self, name: str) -> None:
+    def remove(self, name: str) -> None:
+        """Remove a file."""
         path = self.folder / name
         old = files.read_or_none(path)
         if self.preview is None:

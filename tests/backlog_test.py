@@ -9,7 +9,7 @@ from amlc.events import intent, observed, void
 from amlc.ledger import open_ledger
 from amlc.manifest import Entry
 from amlc.mirror import Mirror
-from amlc.model import Observation, Status, Trial
+from amlc.model import End, Observation, Outcome, Status, Trial
 from amlc.reconcile import Policy
 
 
@@ -33,7 +33,8 @@ class Desk:
         batch = self.backlog.take(room)
         for action in batch:
             self.append(intent(action.name, at=1, identity=action.entry.id, attempt=action.number, trials=action.trials,
-                               revision="r", backend="local", losses=action.losses))  # fmt: skip
+                               revision="r", backend="local", losses=action.losses,
+                               sweep=action.entry.sweep))  # fmt: skip
         return [action.name for action in batch]
 
     def append(self, event):
@@ -108,3 +109,16 @@ def test_more_is_asked_for_once_for_each_piece_of_news(desk):
     d.append(intent("other", at=1, identity="other", attempt=1, trials=[], revision="r", backend="local", losses=0))
     assert d.take(1) == ["job-7"]
     assert (d.take(5), d.backlog.trials, rooms) == (["job-8"], 2, [3, 1])
+
+
+def test_a_lost_trial_of_a_sweep_comes_again_by_itself(desk):
+    sweep = Entry("s", "probe-s-r", "sweep.yml", "", tuple(Trial(f"t{n}", n, {}) for n in range(3)), sweep=True)
+    d = desk(sweep, entry(9))
+    assert d.take(3) == ["probe-s-r"]
+    lost = Outcome(trial="t1", exit_code=None, started=None, ended=None, end=End.LOST)
+    good = [Outcome(trial=trial, exit_code=0, started=1, ended=2) for trial in ("t0", "t2")]
+    seen = Observation(job="probe-s-r", status=Status.FAILED, infrastructure=True)
+    assert d.append(observed(seen, at=2, outcomes=[lost, *good])) == {"t1"}
+    assert d.take(9) == ["probe-t1-r-2", "job-9"]
+    assert d.lose("probe-t1-r-2") == {"t1"}
+    assert d.take(9) == ["probe-t1-r-3"]

@@ -161,9 +161,9 @@ def test_a_plain_name_is_its_own_slug() -> None:
 
 
 def test_files_sort_in_the_order_of_the_trials() -> None:
-    files = [job.file_name for job in plan(experiment(trials_per_job=2))]
+    files = [job.file for job in plan(experiment(trials_per_job=2))]
     assert files == sorted(files)
-    assert all(re.fullmatch(r"0000[0-9]-[0-9a-f]{16}\.yml", file) for file in files)
+    assert all(re.fullmatch(r"jobs/0000[0-9]-[0-9a-f]{16}\.yml", file) for file in files)
 
 
 # --- packing and what was submitted -----------------------------------------------------------------------------------

@@ -273,3 +273,52 @@ def test_what_was_canceled_is_not_cut_short():
 def test_an_early_stop_is_a_good_end():
     assert not failed(attempt(ENTRIES[0], 1, Status.EARLY_STOPPED))
     assert failed(attempt(ENTRIES[0], 1, Status.CANCELED))
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------------------
+
+SWEPT = tuple(Trial(f"{number:016x}", number, {"x": number}) for number in range(10, 14))
+SWEEP = Entry("e" * 16, job_name("probe", "e" * 16, REVISION), "sweep.yml", "", SWEPT, sweep=True)
+
+
+def told(actions):
+    return [(action.name, [trial.sequence for trial in action.trials], action.reason) for action in actions]
+
+
+def swept(trials, number=1, status=Status.RUNNING, **ends):
+    seen = Observation(job=attempt_name(SWEEP.name, number), status=status)
+    outcomes = {trial.id: Outcome(trial=trial.id, exit_code=code, started=1, ended=2, end=end)
+                for trial in trials if (end := ends.get(f"n{trial.sequence}")) for code in [1]}  # fmt: skip
+    return Attempt(id=SWEEP.id, number=number, trials=trials, revision=REVISION, backend="aml", losses=0, sweep=True,
+                   latest=seen, outcomes=outcomes)  # fmt: skip
+
+
+def test_a_sweep_runs_what_never_ran_and_nothing_else():
+    assert told(reconcile([SWEEP], {}, Policy())) == [(SWEEP.name, [10, 11, 12, 13], Reason.NEW)]
+    last = by_trial([swept(SWEPT[:2])])
+    assert told(reconcile([SWEEP], last, Policy())) == [(f"{SWEEP.name}-2", [12, 13], Reason.NEW)]
+    assert told(reconcile([SWEEP], by_trial([swept(SWEPT)]), Policy())) == []
+
+
+def test_what_a_sweep_lost_or_is_asked_for_again_is_a_job_of_its_own_as_the_next_attempt():
+    one = swept(SWEPT, status=Status.FAILED, n10=End.EXITED, n11=End.LOST, n12=End.STOPPED, n13=End.CANCELED)
+    last = by_trial([one])
+    names = [job_name("probe", trial.id, REVISION) for trial in SWEPT]
+    assert told(reconcile([SWEEP], last, Policy())) == [(f"{names[1]}-2", [11], Reason.LOST)]
+    assert told(reconcile([SWEEP], last, Policy(losses=0))) == []
+    retry = frozenset((one.job, trial.id) for trial in SWEPT)
+    found = list(reconcile([SWEEP], last, Policy(retry=retry)))
+    assert [action.name for action in found] == [f"{name}-2" for name in names]
+    assert {action.entry.file for action in found} == {"sweep.yml"}
+    assert all(action.entry.alone and not action.entry.sweep for action in found)
+    again = Attempt(id=SWEPT[1].id, number=2, trials=SWEPT[1:2], revision=REVISION, backend="aml", losses=1,
+                    latest=Observation(job=f"{names[1]}-2", status=Status.FAILED, infrastructure=True))  # fmt: skip
+    last = by_trial([one, again])
+    assert told(reconcile([SWEEP], last, Policy())) == [(f"{names[1]}-3", [11], Reason.LOST)]
+
+
+def test_where_there_are_no_sweeps_each_trial_is_a_job():
+    names = [job_name("probe", trial.id, REVISION) for trial in SWEPT]
+    assert told(reconcile([SWEEP], {}, Policy(sweeps=False))) == [
+        (name, [trial.sequence], Reason.NEW) for name, trial in zip(names, SWEPT, strict=True)
+    ]

@@ -109,7 +109,7 @@ def test_a_build_has_code_jobs_manifest_and_dependencies(project) -> None:
         "exp/code/amlc_runner.py",
     } <= names
     jobs = sorted(name for name in names if name.startswith("exp/jobs/"))
-    assert jobs == [f"exp/jobs/{job.file_name}" for job in plan(project.experiment)]
+    assert jobs == [f"exp/{job.file}" for job in plan(project.experiment)]
     assert (summary.trials, summary.jobs, summary.folder) == (3, 3, project.folder)
 
 

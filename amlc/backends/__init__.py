@@ -105,6 +105,17 @@ class HistoryApart(Protocol):
 
 
 @runtime_checkable
+class Children(Protocol):
+    """A back end whose sweeps run each trial in a job of its own."""
+
+    def child(self, job: str, trial: str) -> str | None:
+        """Return the job that runs a trial of `job`: that one itself unless it is a sweep.
+
+        None: the sweep has none for it, or not yet.
+        """
+
+
+@runtime_checkable
 class Reasons(Protocol):
     """A back end that knows why jobs wait."""
 

@@ -13,7 +13,7 @@ from amlc.model import End, Observation, Outcome, Status
 
 LATE: Final = "stopped at its time limit (maxTrialDuration)"
 _CUT_SHORT: Final = "its job's time limit cut it short"
-_OWN: Final = (End.EXITED, End.TIME_LIMIT, End.REFUSED)
+_OWN: Final = (End.EXITED, End.TIME_LIMIT, End.REFUSED, End.STOPPED, End.CANCELED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

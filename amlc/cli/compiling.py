@@ -13,7 +13,7 @@ from click import Argument, Option
 from amlc.cli import completion, questions
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
-from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, REPORT, SET, flag
+from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, FORM, REPORT, SET, flag, with_form
 
 
 @command(
@@ -126,6 +126,7 @@ def validate(
 @command(
     FILE,
     BACKEND,
+    FORM,
     SET,
     flag("--check", help="Write nothing; exit with 3 if anything would change."),
     flag("--diff", help="As --check, and show the differences."),
@@ -137,6 +138,7 @@ def compile_(
     /,
     file: Path,
     backend: str | None,
+    form: str | None,
     given: Mapping[str, str],
     check: bool,
     diff: bool,
@@ -146,7 +148,7 @@ def compile_(
     from amlc.display import building
     from amlc.lint import warnings
 
-    experiment = call.load(file, backend, given)
+    experiment = call.load(file, backend, with_form(given, form))
     preview = None
     if diff:
         preview = building.differences(call.console)

@@ -13,6 +13,8 @@ from amlc.cli.invocation import Invocation
 from amlc.targets import PARALLEL, TARGETS, names
 
 if TYPE_CHECKING:  # `amlc --version` has to answer at once
+    from collections.abc import Mapping
+
     from amlc.commands.options import Options
 
 
@@ -115,6 +117,17 @@ BACKEND = option(
     envvar="AMLC_BACKEND",
     help="Where the jobs run. Default: the experiment's trainingService.platform.",
 )
+FORM = option(
+    "--target",
+    "form",
+    type=click.Choice(["jobs", "sweep"]),
+    help="What to compile for Azure ML. Default: amlc.target.",
+)
+
+
+def with_form(given: Mapping[str, str], form: str | None) -> Mapping[str, str]:
+    """Return what `--set` gives, and what `--target` does, which is short for one of those."""
+    return given if form is None else {**given, "amlc.target": form}
 
 
 def _settings(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> Any:

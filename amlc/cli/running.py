@@ -19,6 +19,7 @@ from amlc.cli.options import (
     EXISTING,
     EXPERIMENT,
     FILE,
+    FORM,
     FORMATS,
     IN_PARALLEL,
     METRIC,
@@ -32,6 +33,7 @@ from amlc.cli.options import (
     format_,
     option,
     submit_options,
+    with_form,
 )
 from amlc.errors import UsageError
 
@@ -245,6 +247,7 @@ def retry(
 @command(
     FILE,
     *SUBMIT,
+    FORM,
     SET,
     ON_END,
     option(
@@ -261,6 +264,7 @@ def run(
     call: Invocation,
     /,
     file: Path,
+    form: str | None,
     learn_from: Path | None,
     metric: str | None,
     format_: str,
@@ -276,7 +280,7 @@ def run(
     from amlc.plan import adaptive
 
     wanted = submit_options(**options)
-    experiment = call.load(file, wanted.backend, given)
+    experiment = call.load(file, wanted.backend, with_form(given, form))
     ran = run_all(
         experiment,
         wanted,

@@ -15,6 +15,7 @@ def nodes(manifest: Manifest) -> int:
     from amlc.render.scalars import from_yaml  # here: it brings YAML, and jobs may run right here
 
     text = files.read_or_none(manifest.folder / first.file)
-    resources = (from_yaml(text) if text else {}).get("resources") or {}
+    job = from_yaml(text) if text else {}
+    resources = job.get("resources") or (job.get("trial") or {}).get("resources") or {}
     count = resources.get("instance_count")
     return count if type(count) is int else 1

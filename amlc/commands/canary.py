@@ -11,7 +11,7 @@ from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.covering import covering
 from amlc.model import Status, Trial
-from amlc.reconcile import Policy, decide
+from amlc.reconcile import Policy, decisions
 
 _MOST_JOBS: Final = 20_000  # are looked at
 _GOOD: Final = (Status.SUCCEEDED, Status.EARLY_STOPPED)
@@ -36,12 +36,12 @@ def covered(results: Results, policy: Policy) -> Canary:
     is_due = False
     for entry, rows in islice(results.jobs(), _MOST_JOBS):
         last = {row.trial.id: row.attempt for row in rows if row.attempt is not None}
-        action = decide(entry, last, policy)
-        due = {trial.id for trial in action.trials} if action else set()
+        actions = decisions(entry, last, policy)
+        due = {trial.id for action in actions for trial in action.trials}
         trials = [row.trial for row in rows if row.trial.id in due or _is_of(row, revision)]
         is_due = is_due or bool(due)
         if trials:
-            jobs.append(trials)
+            jobs += [[trial] for trial in trials] if entry.sweep else [trials]
     chosen = covering(jobs) if is_due else []
     trials = [trial for place in chosen for trial in jobs[place]]
     numbers = sorted(trial.sequence for trial in trials)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from amlc.attempts import Attempt
+from amlc.backends import Backend
 from amlc.collect.results import Results
 from amlc.commands.observe import backend_named, up_to_date
 from amlc.commands.steps import NOBODY, Canceling, Listener
-from amlc.commands.trials import chosen
+from amlc.commands.trials import child, chosen
 from amlc.errors import UsageError
 from amlc.events import cancel_asked, stop
 from amlc.files import check_locks
@@ -41,12 +43,16 @@ def cancel(
             # First, so that a submit that runs sees it after each job that is not in the list.
             ledger.append([stop(at=time.time())])
         working = _working(ledger, manifest, trials)
-        canceling = Canceling(experiment, list(working.values()))
+        ends = [
+            (backend, sorted(_jobs(backend, some, ledger.working())))
+            for backend, some in _by_backend(working, manifest, folders)
+        ]
+        canceling = Canceling(experiment, working)
         listener.tell(canceling)
-        ledger.append([cancel_asked(job, at=time.time()) for job in sorted(working)])
-    for name in sorted({attempt.backend for attempt in working.values()}):
-        jobs = sorted(job for job, attempt in working.items() if attempt.backend == name)
-        backend_named(name, manifest, folders).cancel(jobs)
+        whole = {job for _, jobs in ends for job in jobs} & {one.job for one in working}
+        ledger.append([cancel_asked(job, at=time.time()) for job in sorted(whole)])
+    for backend, jobs in ends:
+        backend.cancel(jobs)
     with up_to_date(manifest, folders):
         pass  # records the end where no submit is there to do so
     return canceling
@@ -93,12 +99,47 @@ def _refused(what: str, folders: Folders, experiment: str) -> str:
     )
 
 
-def _working(
-    ledger: Ledger, manifest: Manifest, trials: Sequence[str] | None
-) -> Mapping[str, Attempt]:
-    """Return the attempts at work, by job name; of `trials`, or of all."""
+def _working(ledger: Ledger, manifest: Manifest, trials: Sequence[str] | None) -> list[Attempt]:
+    """Return the attempts at work; of `trials`, of a sweep those alone, or of all."""
     working = ledger.working()
     if trials is None:
-        return working
-    named = {row.attempt.job for row in chosen(Results(manifest, ledger), trials) if row.attempt}
-    return {job: attempt for job, attempt in working.items() if job in named}
+        return list(working.values())
+    found = []
+    rows = chosen(Results(manifest, ledger), trials)
+    for job, attempt in working.items():
+        named = [row for row in rows if row.attempt is not None and row.attempt.job == job]
+        if attempt.sweep:
+            named = [row for row in named if not row.status.ended]
+            attempt = replace(attempt, trials=tuple(row.trial for row in named))  # noqa: PLW2901
+        if named:
+            found.append(attempt)
+    return found
+
+
+def _by_backend(
+    attempts: Sequence[Attempt], manifest: Manifest, folders: Folders
+) -> Iterator[tuple[Backend, Sequence[Attempt]]]:
+    for name in sorted({attempt.backend for attempt in attempts}):
+        some = [attempt for attempt in attempts if attempt.backend == name]
+        yield backend_named(name, manifest, folders), some
+
+
+def _jobs(
+    backend: Backend, attempts: Sequence[Attempt], working: Mapping[str, Attempt]
+) -> Iterator[str]:
+    """Yield the jobs that end with the trials of these attempts; of a sweep perhaps children alone.
+
+    Raises UsageError for a trial that its sweep has not begun.
+    """
+    for attempt in attempts:
+        if len(attempt.trials) == len(working[attempt.job].trials):
+            yield attempt.job
+            continue
+        for trial in attempt.trials:
+            job = child(backend, attempt, trial.id)
+            if job is None:
+                raise UsageError(
+                    f"trial {trial.sequence}: its sweep has not begun it, and will in its turn. "
+                    "Cancel it then, or all with --all."
+                )
+            yield job

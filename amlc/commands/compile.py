@@ -49,7 +49,7 @@ def certain(experiment: Experiment, *, folders: Folders) -> Iterator[Trial]:
     with located(experiment, leave_out=[folders.state, folders.build]):
         check_ahead(experiment)
         past, _ = _past(experiment, folders, tolerant=True)
-        for job in plan(experiment, past.groups, past.records):
+        for job in plan(experiment, past.grouped(sweep=experiment.sweep), past.records):
             yield from job.trials
 
 
@@ -116,13 +116,13 @@ def _past(experiment: Experiment, folders: Folders, *, tolerant: bool) -> tuple[
         past, is_at_work, damage = Past(), True, (str(err),)
     for text in damage:
         warnings.warn(text, DamageWarning, stacklevel=2)
-    _warn_of_other_space(experiment, past.groups)
+    _warn_of_other_space(experiment, past.grouped())
     return past, is_at_work
 
 
 def _note_exhausted(experiment: Experiment, build: Build, past: Past, folders: Folders) -> None:
     """Record that the tuner has no more to propose, if all that is compiled was submitted."""
-    if build.trials == sum(map(len, past.groups)):
+    if build.trials == sum(map(len, past.grouped())):
         with open_ledger(folders.ledger(experiment.name)) as ledger:
             note_exhausted(read_manifest(build.folder), ledger, at=time.time())
 

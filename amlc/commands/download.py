@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from amlc.attempts import Attempt
 from amlc.backends import Outputs
 from amlc.collect.rows import Row
 from amlc.commands.observe import backend_named, up_to_date
-from amlc.commands.trials import chosen
+from amlc.commands.trials import child, chosen
 from amlc.errors import BackendError, UsageError
 from amlc.folders import Folders
 from amlc.manifest import Manifest
@@ -73,19 +73,19 @@ def download(
     """
     attempt = _ended(row)
     left = outputs_of(manifest, row, folders=folders)
-    backend, sizes = left.backend, left.files
-    folder = to or folders.downloads(manifest.header.experiment) / attempt.job
-    _claim(folder, attempt.job, row.trial)
+    backend, job, sizes = left.backend, left.job, left.files
+    folder = to or folders.downloads(manifest.header.experiment) / job
+    _claim(folder, job, row.trial)
     total, done = sum(size for _, size in sizes.values()), 0
     for name, (source, size) in sizes.items():
         path = _inside(folder, name)
-        for count in _fetch(backend, attempt.job, source, path, size):
+        for count in _fetch(backend, job, source, path, size):
             watch(name, done + count, total)
         done += size
     shared = 0
-    if len(attempt.trials) > 1:
+    if len(_together(attempt)) > 1:
         shared = sum(f"/{row.trial.id}/" not in source for source, _ in sizes.values())
-    return Downloaded(row.trial, attempt.job, folder, len(sizes), total, shared)
+    return Downloaded(row.trial, job, folder, len(sizes), total, shared)
 
 
 def outputs_of(manifest: Manifest, row: Row, *, folders: Folders) -> Left:
@@ -96,14 +96,21 @@ def outputs_of(manifest: Manifest, row: Row, *, folders: Folders) -> Left:
     backend = backend_named(attempt.backend, manifest, folders)
     if not isinstance(backend, Outputs):
         raise BackendError(f"the back end '{attempt.backend}' keeps no files of jobs.")
-    sizes = _of_trial(backend.outputs(attempt.job), row.trial.id, attempt)
-    return Left(backend, attempt.job, sizes)
+    job = child(backend, attempt, row.trial.id)
+    if job is None:
+        raise UsageError(f"trial {row.trial.id}: its sweep has not begun it, so it has no outputs.")
+    return Left(backend, job, _of_trial(backend.outputs(job), row.trial.id, _together(attempt)))
+
+
+def _together(attempt: Attempt) -> Sequence[Trial]:
+    """Return the trials that write into one folder: those of a pack, and none of a sweep."""
+    return () if attempt.sweep else attempt.trials
 
 
 def _ended(row: Row) -> Attempt:
     if row.attempt is None:
         raise UsageError(f"trial {row.trial.id}: it was not submitted yet, so it has no outputs.")
-    if row.attempt.working:
+    if not row.status.ended if row.attempt.sweep else row.attempt.working:
         raise UsageError(
             f"trial {row.trial.id}: its job is {row.attempt.latest.status.value}, and its outputs "
             "are not complete. Download them when it has ended."
@@ -111,14 +118,17 @@ def _ended(row: Row) -> Attempt:
     return row.attempt
 
 
-def _of_trial(sizes: Mapping[str, int], trial: str, attempt: Attempt) -> dict[str, tuple[str, int]]:
+def _of_trial(
+    sizes: Mapping[str, int], trial: str, together: Sequence[Trial]
+) -> dict[str, tuple[str, int]]:
     """Return the files of one trial by where they go, each with its name in the job and its size.
 
-    Of a packed job each trial has a folder of its own in the outputs that its command names, and
-    all of them share the rest. The runner's records are left out but for NNI_OUTPUT_DIR.
+    together: the trials that wrote into one folder. Of a packed job each trial has a folder of its
+    own in the outputs that its command names, and all of them share the rest. The runner's records
+    are left out but for NNI_OUTPUT_DIR.
     """
     found = {}
-    others = {one.id for one in attempt.trials} - {trial}
+    others = {one.id for one in together} - {trial}
     for name, size in sizes.items():
         top, _, below = name.partition("/")
         owner, _, rest = below.partition("/")

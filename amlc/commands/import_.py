@@ -117,7 +117,7 @@ def _taken(experiment: Experiment, found: Sequence[Ended], folders: Folders) -> 
 
 def _known(experiment: Experiment, ledger: Ledger) -> list[Trial]:
     past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
-    return [trial for group in past.groups for trial in group]
+    return [trial for group in past.grouped() for trial in group]
 
 
 def _jobs(

@@ -9,7 +9,7 @@ from amlc.backends import Backend, TrialLogs
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.commands.observe import backend_named
-from amlc.commands.trials import chosen
+from amlc.commands.trials import child, chosen
 from amlc.errors import UsageError
 from amlc.folders import Folders
 from amlc.ledger import read_ledger
@@ -32,10 +32,16 @@ def log(
 
 
 def printed(backend: Backend, attempt: Attempt, trial: str, *, follow: bool) -> Iterator[bytes]:
-    """Return what the trial printed in an attempt: of a packed job, that trial alone."""
-    if len(attempt.trials) > 1 and isinstance(backend, TrialLogs):
-        return backend.trial_log(attempt.job, trial, follow=follow)
-    return backend.log(attempt.job, follow=follow)
+    """Return what the trial printed in an attempt: of a packed job, that trial alone.
+
+    Raises UsageError while its sweep has not begun it.
+    """
+    job = child(backend, attempt, trial)
+    if job is None:
+        raise UsageError(f"trial {trial}: its sweep has not begun it, so there is no log.")
+    if len(attempt.trials) > 1 and not attempt.sweep and isinstance(backend, TrialLogs):
+        return backend.trial_log(job, trial, follow=follow)
+    return backend.log(job, follow=follow)
 
 
 def logged(manifest: Manifest, trial: str, *, folders: Folders) -> tuple[str, Attempt]:

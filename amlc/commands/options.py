@@ -70,6 +70,7 @@ def policy(results: Results, options: Options) -> Policy:
         losses=header.retries,
         retry=frozenset(retry),
         only=None if among is None else frozenset(among),
+        sweeps=(options.backend or header.backend) in header.target,
     )
 
 
@@ -81,11 +82,14 @@ def limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
     concurrency = header.concurrency
     if backend.slots is not None:
         concurrency = min(concurrency, backend.slots)
-    # With GPUs the trials of a packed job run side by side; otherwise they take turns.
+    # With GPUs the trials of a packed job run side by side, and those of a sweep; otherwise they
+    # take turns.
     shares_gpus = header.gpus_per_trial and backend.has_gpus
     return Limits(
         concurrency=concurrency,
-        abreast=min(concurrency, header.abreast or concurrency) if shares_gpus else 1,
+        abreast=min(concurrency, header.abreast or concurrency)
+        if shares_gpus or header.sweep
+        else 1,
         max_seconds=header.max_seconds,
         max_failures=_max_failures(options.max_failures, expected(manifest) or manifest.trials),
         wait=options.wait,

@@ -23,7 +23,7 @@ from amlc.folders import Folders
 from amlc.ledger import Ledger, check_not_lost, read_ledger
 from amlc.manifest import Header, Manifest
 from amlc.model import Status
-from amlc.reconcile import Action, Reason, decide
+from amlc.reconcile import Action, Reason, decisions
 from amlc.revision import differences, parse_contents, read_contents
 
 _MOST_SHOWN = 20
@@ -46,12 +46,13 @@ class State(str, Enum):
 class Due:
     """The submissions for one reason: how many there are, and the first of them.
 
-    largest: trials of the largest job.
+    largest: trials of the largest job. sweeps: how many of the jobs are sweeps.
     """
 
     jobs: int = 0
     trials: int = 0
     largest: int = 0
+    sweeps: int = 0
     first: list[Action] = field(default_factory=list)
 
     def count(self, action: Action) -> None:
@@ -59,6 +60,7 @@ class Due:
         self.jobs += 1
         self.trials += len(action.trials)
         self.largest = max(self.largest, len(action.trials))
+        self.sweeps += action.entry.sweep
         if len(self.first) < _MOST_SHOWN:
             self.first.append(action)
 
@@ -149,7 +151,7 @@ def plan(
         for entry, found in results.jobs():
             rows = tuple(tally.counted(found))
             last = {row.trial.id: row.attempt for row in rows if row.attempt is not None}
-            seen.take(decide(entry, last, allowed), rows)
+            seen.take(list(decisions(entry, last, allowed)), rows)
         end = tally.verdict
         for text in results.damage:
             warnings.warn(text, DamageWarning, stacklevel=2)
@@ -207,14 +209,14 @@ class _Seen:
         self._backend = backend
         self._keep = keep
 
-    def take(self, action: Action | None, rows: Sequence[Row]) -> None:
+    def take(self, actions: Sequence[Action], rows: Sequence[Row]) -> None:
         """Count what is to be done about a job, and how its trials stand."""
-        due: Collection[str] = ()
-        if action is not None:
+        due: set[str] = set()
+        for action in actions:
             self.due[action.reason].count(action)
-            due = {trial.id for trial in action.trials}
-            if self._keep:
-                self.submissions.append(action)
+            due.update(trial.id for trial in action.trials)
+        if self._keep:
+            self.submissions += actions
         for row in rows:
             attempt = row.attempt
             if attempt is not None and attempt.revision != self._revision and row.status.ended:

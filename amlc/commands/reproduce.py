@@ -166,6 +166,7 @@ def _alone(experiment: Experiment, contents: Contents, code: Path, *, name: str)
         max_seconds=None,
         trials_per_job=1,
         abreast=None,
+        sweep=False,
         constraints=(),
         initial=(),
         budget=Budget(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from amlc.attempts import Attempt
+from amlc.backends import Backend, Children
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.errors import UsageError
@@ -23,6 +25,13 @@ def chosen(results: Results, names: Sequence[str]) -> list[Row]:
             if _is_named(row, name):
                 rows.append(row)
     return [_one(name, found[name]) for name in names]
+
+
+def child(backend: Backend, attempt: Attempt, trial: str) -> str | None:
+    """Return the job that runs a trial of an attempt: its own, or of a sweep a child, if any."""
+    if attempt.sweep and isinstance(backend, Children):
+        return backend.child(attempt.job, trial)
+    return attempt.job
 
 
 def _is_named(row: Row, name: str) -> bool:

@@ -26,6 +26,7 @@ from amlc.config.rules import check_constraints, check_endless, check_rules
 from amlc.config.schema import check_schema, load_schema
 from amlc.config.service import check_service, read_service
 from amlc.config.spelling import Config, expanded, read_keys
+from amlc.config.sweep import check_end, check_sweep
 from amlc.config.zipped import with_rows, zipped_names
 from amlc.cost import machines, price
 from amlc.errors import ConfigError, Problem, RefusedError, Sentence, Severity, UsageError, sentence
@@ -61,6 +62,7 @@ def experiment_of(
     document: Document,
     *,
     backend: str | None = None,
+    form: str | None = None,
     environ: Mapping[str, str],
     untrusted: bool = False,
     given: Mapping[str, str] | None = None,
@@ -77,7 +79,7 @@ def experiment_of(
     if config.failed:
         raise found
     inputs = (*([space_file] if space_file is not None else []), *read)
-    experiment = normalise(config, space, inputs, raw=raw)
+    experiment = normalise(config, space, inputs, raw=raw, backend=backend)
     return experiment, ConfigError([*found.problems, *_check_prices(config, experiment)]).problems
 
 
@@ -149,6 +151,7 @@ def _checked(
         *check_algorithms(config),
         *check_rules(config),
         *check_packing(config),
+        *check_sweep(config, backend),
     ), read
 
 
@@ -188,7 +191,9 @@ def _with_space(config: Config, values: Values) -> tuple[Config, Space, Any, Pat
         config, space = with_rows(config, space, tuner)
         config = config.noted(*check_types(config, space, document, path))
         config = config.noted(
-            *check_endless(config, space, tuner), *check_constraints(config, space, tuner)
+            *check_endless(config, space, tuner),
+            *check_end(config, space, tuner),
+            *check_constraints(config, space, tuner),
         )
         config = config.noted(*check_initial(config, space, tuner))
     return config, space, raw, file

@@ -13,7 +13,7 @@ from typing import Any
 from amlc.catalogue import filled, find
 from amlc.config.algorithms import assesses, canonical_name
 from amlc.config.durations import parse_time
-from amlc.config.packing import packing
+from amlc.config.packing import Packing, packing
 from amlc.config.spelling import Config
 from amlc.model import Algorithm, Budget, Experiment, Settings, Space
 from amlc.targets import target
@@ -21,22 +21,32 @@ from amlc.targets import target
 _CHECKPOINTS = "all_checkpoint_dir"
 _DECIDED = ("namespace", "seed", "target", "working_directory", "zip")
 _PACKED = ("trials_per_job", "job_start", "gpus_per_node")
+_SWEEP = "sweep"
 """Keys of `amlc:` whose meaning does not lie in themselves alone."""
 
 
 def normalise(
-    config: Config, space: Space, inputs: tuple[Path, ...], *, raw: Any = None
+    config: Config,
+    space: Space,
+    inputs: tuple[Path, ...],
+    *,
+    raw: Any = None,
+    backend: str | None = None,
 ) -> Experiment:
     """Return the experiment of a config whose problems hold no error.
 
     inputs: what was read beside the experiment file. raw: the search space as it is written.
+    backend: the target that was asked for, None for the file's.
     """
     ours: Mapping[str, Any] = config.get("amlc") or {}
     name = config.get("experimentName") or config.document.file.stem
     namespace = ours.get("namespace", "")
     source = config.document.file.resolve()
-    settings = target(config.get("trainingService", "platform")).settings(config)
-    jobs = packing(config, space, settings.job)
+    platform = config.get("trainingService", "platform")
+    settings = target(platform).settings(config)
+    # Another back end has no sweeps, and runs the trials as the jobs that they would be.
+    sweep = ours.get("target") == _SWEEP and backend in (None, platform)
+    jobs = Packing() if sweep else packing(config, space, settings.job)
     return Experiment(
         name=name,
         namespace=namespace,
@@ -58,6 +68,7 @@ def normalise(
         abreast=jobs.abreast,
         job_start=jobs.start_s,
         seed=_seed(config, namespace, name),
+        sweep=sweep,
         document=config.document,
         given=dict(sorted(config.filled.items())),
         working_directory=ours.get("workingDirectory")

@@ -15,7 +15,7 @@ from amlc.display.problems import listed
 from amlc.folders import Folders
 from amlc.manifest import Header
 from amlc.model import Parameters
-from amlc.reconcile import Reason
+from amlc.reconcile import Action, Reason
 
 if TYPE_CHECKING:  # which compiles, and takes longer to import than a plan to make
     from amlc.commands.against import Against
@@ -106,14 +106,29 @@ def _about_older(plan: Plan) -> Iterator[str]:
 
 def _show_due(reason: Reason, due: Due, console: Console) -> None:
     in_jobs = "" if due.jobs == due.trials else f" in {due.jobs} jobs"
+    if due.sweeps:
+        in_jobs = f" in {_jobs(due)}"
     console.write(f"{due.trials} to submit{in_jobs} ({reason.value}):")
     for action in due.first:
-        some = (
-            "" if action.trials == action.entry.trials else f", {len(action.trials)} of its trials"
-        )
-        console.write(f"  {action.entry.file}  attempt {action.number}{some}")
+        console.write(f"  {action.entry.file}  attempt {action.number}{_which(action)}")
     if due.jobs > len(due.first):
         console.write(f"  … and {due.jobs - len(due.first)} more")
+
+
+def _jobs(due: Due) -> str:
+    """Return in how many jobs trials are submitted; a sweep is one, whose children run them."""
+    jobs = due.jobs - due.sweeps
+    parts = [f"{due.sweeps} sweep{'s' * (due.sweeps > 1)}"] if due.sweeps else []
+    return " and ".join([*parts, *([f"{jobs:,} jobs"] if jobs else [])])
+
+
+def _which(action: Action) -> str:
+    """Return which trials of a job file are submitted, unless that is all it has."""
+    if action.entry.alone:
+        return f", its trial {action.trials[0].sequence} as a job of its own"
+    if action.trials != action.entry.trials:
+        return f", {len(action.trials)} of its trials"
+    return f", one sweep of {len(action.trials)} trials" if action.entry.sweep else ""
 
 
 def _about_cost(expense: Expense) -> Iterator[str]:
@@ -239,7 +254,8 @@ def _standing(plan: Plan) -> Iterator[str]:
         yield f"| to be proposed by the tuner | {plan.verdict.to_propose or 'more'} |"
     yield ""
     for reason, due in plan.due.items():
-        yield f"- {due.trials:,} to submit in {due.jobs:,} jobs ({reason.value})"
+        jobs = _jobs(due) if due.sweeps else f"{due.jobs:,} jobs"
+        yield f"- {due.trials:,} to submit in {jobs} ({reason.value})"
     lines = (*_about_space(plan.header), *_about_packs(plan), *_about_older(plan))
     for line in (*lines, *_about_cost(plan.expense)):
         yield f"- {_cell(line)}"

@@ -20,6 +20,7 @@ from amlc.errors import PlanError, Sentence
 from amlc.model import Choice, Experiment, Trial
 from amlc.names import aml_name, job_name
 from amlc.plan import Job, abreast, replicate_of
+from amlc.render.sweep import as_sweep
 from amlc.space.points import flattened
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -83,24 +84,40 @@ def mapper(
             "display_name": inert(
                 f"{shown_name} #{first}" if first == last else f"{shown_name} #{first}-{last}"
             ),
-            "code": _code(job.file_name),
+            "code": _code(job.file),
             **fixed,
             "environment_variables": variables(job),
             "tags": tags(job),
         }
         if limit is not None:
-            mapping["limits"] = {"timeout": backstop_s(limit, trials=len(job.trials))}
+            together = 1 if job.sweep else len(job.trials)
+            mapping["limits"] = {"timeout": backstop_s(limit, trials=together)}
         if experiment.job:
-            mapping = merged(mapping, patch(job.file_name.count("/")))
+            mapping = merged(mapping, patch(job.file.count("/")))
         if export:
             mapping["command"] = f"{export} && {mapping['command']}"
-        return mapping
+        return _swept(mapping, experiment, len(job.trials)) if job.sweep else mapping
 
     return job_mapping
 
 
+def _swept(job: Mapping[str, Any], experiment: Experiment, trials: int) -> dict[str, Any]:
+    """Return the values of the sweep that runs so many trials as children of it."""
+    bounds, assessor = experiment.target.job.sweeps, experiment.assessor
+    assert bounds is not None  # or there would be no sweep
+    limit_s = experiment.max_seconds
+    return as_sweep(
+        job,
+        trials=trials,
+        concurrency=min(experiment.concurrency, bounds.concurrency),
+        max_s=None if limit_s is None else max(limit_s, bounds.least_s),
+        goal=experiment.optimize_mode or "minimize",
+        start_step=None if assessor is None else assessor.class_args.get("start_step", 0),
+    )
+
+
 def _patch(experiment: Experiment, folder: Path | None) -> Callable[[int], Mapping[str, Any]]:
-    """Return what gives `amlc.job` for job files so many folders below `jobs/`.
+    """Return what gives `amlc.job` for job files so many folders below the build folder.
 
     Its relative paths count from the experiment file, and in a job file from that one's folder.
     """
@@ -108,7 +125,7 @@ def _patch(experiment: Experiment, folder: Path | None) -> Callable[[int], Mappi
     if not any(local_paths(patch)):
         return lambda depth: patch
     base = experiment.source.parent
-    jobs = None if folder is None else os.path.realpath(folder / "jobs")
+    top = None if folder is None else os.path.realpath(folder)
 
     @cache
     def of_depth(depth: int) -> Mapping[str, Any]:
@@ -117,9 +134,9 @@ def _patch(experiment: Experiment, folder: Path | None) -> Callable[[int], Mappi
             if os.path.isabs(expanded):
                 return expanded
             place = os.path.join(base, expanded)
-            if jobs is None:
+            if top is None:
                 return os.path.normpath(place)
-            return os.path.relpath(place, os.path.join(jobs, *["0"] * depth))
+            return os.path.relpath(place, os.path.join(top, *["0"] * depth))
 
         return with_paths(patch, seen_from_there)
 
@@ -147,9 +164,9 @@ def backstop_s(trial_seconds: int, *, trials: int) -> int:
     return (trial_seconds + 60) * trials + 240
 
 
-def _code(file_name: str) -> str:
-    """Return where the snapshot lies, seen from the job file of that name below `jobs/`."""
-    return "../" * (file_name.count("/") + 1) + "code"
+def _code(file: str) -> str:
+    """Return where the snapshot lies, seen from the job file of that path in the build folder."""
+    return "../" * file.count("/") + "code"
 
 
 def _fixed(experiment: Experiment) -> dict[str, Any]:
@@ -207,7 +224,8 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
 
     def variables(job: Job) -> dict[str, str]:
         variables = shared.copy()
-        if experiment.gpus_per_trial and len(job.trials) > 1:  # without GPUs they run one by one
+        is_pack = len(job.trials) > 1 and not job.sweep
+        if experiment.gpus_per_trial and is_pack:  # without GPUs they run one by one
             variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), abreast(experiment)))
         for index, trial in enumerate(job.trials):
             replicate = replicate_of(experiment, trial) if experiment.replicates > 1 else None

@@ -16,10 +16,14 @@ from amlc.render.context import STANDARD_KEYS, mapper
 from amlc.render.form import Blank, filled
 from amlc.render.readback import read_job
 from amlc.render.scalars import to_yaml
+from amlc.render.sweep import OF_SWEEP, flat, is_sweep
 from amlc.resources import templates_dir
 from amlc.sandbox import MOST_SIZE, BoundedSandbox
 
 TEMPLATE = "command-job.yml.j2"
+SWEEP_TEMPLATE = "sweep-job.yml.j2"
+
+_OF_SWEEP = STANDARD_KEYS | {*OF_SWEEP, "trial"}
 
 Render: TypeAlias = "Callable[[Job], bytes]"
 
@@ -34,11 +38,20 @@ def renderer(experiment: Experiment, *, revision: str, folder: Path | None = Non
     unchanged.
     """
     environment = _environment(experiment.templates)
-    template = _load(environment, experiment.templates)
+    name = SWEEP_TEMPLATE if experiment.sweep else TEMPLATE
+    templates = {name: _load(environment, experiment.templates, name)}
     mapped = mapper(experiment, revision=revision, folder=folder)
 
+    def template_of(mapping: Mapping[str, Any]) -> jinja2.Template:
+        name = SWEEP_TEMPLATE if is_sweep(mapping) else TEMPLATE
+        if name not in templates:  # what ran before there was a sweep
+            templates[name] = _load(environment, experiment.templates, name)
+        return templates[name]
+
     def printed(mapping: Mapping[str, Any], trials: Sequence[Trial] = ()) -> str:
-        more = {key: value for key, value in mapping.items() if key not in STANDARD_KEYS}
+        known = _OF_SWEEP if is_sweep(mapping) else STANDARD_KEYS
+        more = {key: value for key, value in mapping.items() if key not in known}
+        template = template_of(mapping)
         try:
             environment.begin()
             return template.render(
@@ -50,7 +63,7 @@ def renderer(experiment: Experiment, *, revision: str, folder: Path | None = Non
 
     def checked(mapping: Mapping[str, Any], trials: Sequence[Trial] = ()) -> str:
         text = printed(mapping, trials)
-        _check(text, mapping, f"{_name(template)}: job {mapping.get('name')}")
+        _check(text, mapping, f"{_name(template_of(mapping))}: job {mapping.get('name')}")
         return text
 
     fill = filled(printed, checked) if experiment.templates is None else None
@@ -105,13 +118,13 @@ def _environment(folder: Path | None) -> BoundedSandbox:
     return environment
 
 
-def _load(environment: BoundedSandbox, folder: Path | None) -> jinja2.Template:
+def _load(environment: BoundedSandbox, folder: Path | None, name: str) -> jinja2.Template:
     try:
-        return environment.get_template(TEMPLATE)
+        return environment.get_template(name)
     except jinja2.TemplateSyntaxError as err:
         raise TemplateError(f"{err.filename or err.name}:{err.lineno}: {err.message}") from err
     except UnicodeDecodeError as err:
-        raise TemplateError(f"{folder or templates_dir()}/{TEMPLATE}: not UTF-8: {err}") from err
+        raise TemplateError(f"{folder or templates_dir()}/{name}: not UTF-8: {err}") from err
     except jinja2.TemplateNotFound as err:
         raise TemplateError(
             f"{folder or templates_dir()}: there is no template {err.message!r}"
@@ -119,7 +132,7 @@ def _load(environment: BoundedSandbox, folder: Path | None) -> jinja2.Template:
 
 
 def _name(template: jinja2.Template) -> str:
-    return template.filename or TEMPLATE
+    return template.filename or template.name or TEMPLATE
 
 
 def _failure(template: jinja2.Template, err: Exception) -> TemplateError:
@@ -160,6 +173,10 @@ def _check(text: str, mapping: Mapping[str, Any], where: str) -> None:
                 hint=f"Start from the blocks of amlc/{TEMPLATE}.",
             )
         )
+    if is_sweep(mapping):
+        for key in (*OF_SWEEP, "limits"):
+            _expect(where, key, job.get(key), mapping.get(key))
+        job, mapping = flat(job), flat(mapping)
     _expect(where, "name", job.get("name"), mapping.get("name"))
     for section in ("environment_variables", "tags"):
         found, planned = job.get(section), mapping.get(section)

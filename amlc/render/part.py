@@ -1,6 +1,6 @@
 """Make the job file of some of a compiled job's trials.
 
-What is left of a packed job to run again.
+What is left of a packed job to run again, or of a sweep to run; and one trial of a sweep by itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from amlc.render.scalars import from_yaml, to_yaml
+from amlc.render.sweep import as_job, is_sweep, name_of, of_trials
 
 _TRIAL: Final = re.compile(r"AMLC_TRIAL_(\d+)(?:_(\d+))?")
 _TAG_LENGTH: Final = 1_000
@@ -22,16 +23,35 @@ def part(content: bytes, trials: Collection[str]) -> bytes:
     All else stays as it is. Its limit stays too: it is far behind that of each trial.
     """
     job = from_yaml(content)
+    if not is_sweep(job):
+        return _text(_only(job, trials))
+    job["environment_variables"] = job["trial"].pop("environment_variables")
+    rest = _only(job, trials)
+    job["trial"]["environment_variables"] = rest.pop("environment_variables")
+    return _text(of_trials(rest, len(trials)))
+
+
+def alone(content: bytes, trial: str) -> bytes:
+    """Return the file of the job that runs one trial of a compiled sweep by itself."""
+    job = _only(as_job(from_yaml(content)), [trial])
+    return _text({**job, "display_name": name_of(job, int(job["tags"]["amlc.sequence"]))})
+
+
+def _only(job: Mapping[str, Any], trials: Collection[str]) -> dict[str, Any]:
+    """Return the values of a job with no trials but those."""
     variables = job["environment_variables"]
     kept = [parts for parts in _trials(variables) if _trial(parts)["id"] in trials]
     others = {name: text for name, text in variables.items() if not _TRIAL.fullmatch(name)}
-    job["environment_variables"] = {**others, **_numbered(kept)}
     values = [_trial(parts) for parts in kept]
-    job["tags"] = {
+    tags = {
         **(job.get("tags") or {}),
         "amlc.trial": _short(",".join(value["id"] for value in values)),
         "amlc.sequence": _short(",".join(str(value["sequence"]) for value in values)),
     }
+    return {**job, "environment_variables": {**others, **_numbered(kept)}, "tags": tags}
+
+
+def _text(job: Mapping[str, Any]) -> bytes:
     return "".join(f"{name}: {to_yaml(value)}\n" for name, value in job.items()).encode()
 
 

@@ -63,6 +63,8 @@ def _facts(experiment: Experiment) -> Iterator[tuple[str, str]]:
     yield from ((name, str(value)) for name, value in limits.items() if value is not None)
     if experiment.trials_per_job > 1:
         yield "trialsPerJob", str(experiment.trials_per_job)
+    if experiment.sweep:
+        yield "target", "sweep"
     if experiment.replicates > 1:
         yield "replicates", str(experiment.replicates)
     for constraint in experiment.constraints:

@@ -16,6 +16,10 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           the parameter whose value the trial receives in place of the whole
                           object}; Linux bounds one variable, so a long text goes on in
                           AMLC_TRIAL_0_1, AMLC_TRIAL_0_2, ...
+  AZUREML_SWEEP_amlc_trial or AMLC_SWEEP_INDEX
+                          number, optional: which of these trials this job runs, from 0, all others
+                          being run by other children of a sweep; the first of them that is a number
+                          counts, however that is written, and in whatever case the name is
   AMLC_TRIAL_SECONDS      integer >= 1, optional: how long each trial may take, from its own start
   AMLC_GPUS_PER_TRIAL     integer, optional. Absent: CUDA_VISIBLE_DEVICES is left alone. 0: it is
                           set to nothing. n: each trial gets n of the GPUs in CUDA_VISIBLE_DEVICES
@@ -41,6 +45,7 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           result's step or null, "names": its metrics, "integers": those of them
                           that are, "whole": whether MLflow holds all of its reports as they were}},
                           of trials that reported; no tag when none did, or it would be too long.
+                          In a sweep, at its beginning, the tag amlc.trial: the id of its trial.
                           With it, as the last of all that is sent, the tag amlc.end: an object
                           {"exit_code": the runner's, "at": epoch seconds}; no tag when it was told
                           to stop or could not write a result.json, or when no trial began. A run
@@ -180,13 +185,30 @@ def lose_trials(environ: "Mapping[bytes, bytes]", why: str) -> None:
         "intermediate": 0,
         "final": 0,
     }
-    for text in trial_texts(environ):
+    for text in texts_of_this_job(environ):
         trial = json.loads(text.decode("utf-8"))["id"]
         path = os.path.join("outputs", "amlc", trial, "result.json")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + ".part", "w") as file:
             file.write(json.dumps(dict(nothing, trial=trial, end="lost", error=why)) + "\n")
         os.replace(path + ".part", path)
+
+
+def texts_of_this_job(environ: "Mapping[bytes, bytes]") -> "list[bytes]":
+    """Return the JSON of the trials that this job runs: of a sweep's one, or none if nobody says.
+
+    As `amlc_runner_lib.sweep` has it, which may be the part that cannot be read.
+    """
+    texts = list(trial_texts(environ))
+    names = (b"azureml_sweep_amlc_trial", b"amlc_sweep_index")
+    folded = {name.lower(): value for name, value in environ.items()}
+    found = [folded[name] for name in names if name in folded]
+    for value in found:
+        try:
+            return texts[int(float(value)) :][:1]
+        except (ValueError, OverflowError):
+            continue
+    return [] if found else texts
 
 
 def trial_texts(environ: "Mapping[bytes, bytes]") -> "Iterator[bytes]":

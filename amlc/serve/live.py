@@ -194,7 +194,13 @@ class Experiments:
                 now = ledger.attempts([identity]).get(identity)
             return now is not None and now.job == attempt.job and now.working
 
-        return Log(lambda: printed(backend, attempt, identity, follow=False), is_at_work)
+        def text() -> Iterator[bytes]:
+            try:
+                return printed(backend, attempt, identity, follow=False)
+            except UsageError:  # there is no log yet
+                return iter(())
+
+        return Log(text, is_at_work)
 
     def manifest(self, name: str) -> Manifest:
         """Return the manifest of an experiment that `names` has."""

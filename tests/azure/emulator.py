@@ -48,6 +48,7 @@ from tests.azure.identity import (
 from tests.azure.jobs import Job, Jobs
 from tests.azure.mlflow_runs import Runs
 from tests.azure.storage import ACCOUNT, Azurite, BlobCall
+from tests.azure.sweeps import Sweeps
 from tests.azure.wire import ConnectProxy, HttpsServer, Reply, Request
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ class Emulator:
         self.folder = Path(folder) / "azure"
         self.identity = Identity(self.folder / "identity", subscription=self.subscription)
         self.cluster = Cluster(self, self.folder / "cluster", nodes=nodes)
+        self.sweeps = Sweeps(self)
+        self.is_stopped = False
         self._port = port
         self._storage_lock = threading.Lock()
         self._storage: Azurite | None = None
@@ -205,6 +208,7 @@ class Emulator:
         return self
 
     def __exit__(self, *_):
+        self.is_stopped = True
         self.cluster.stop()
         self._proxy.stop()
         self._server.stop()
@@ -372,8 +376,10 @@ class Emulator:
 
     def accept(self, job: Job) -> None:
         """Take a job that was submitted: run it, or let it pass through its phases."""
-        self.runs.add(job)
-        if self.mode == "execute" and job.properties["jobType"] == "Command":
+        self.runs.add(job, self.sweeps.tags(job))
+        if job.properties["jobType"] == "Sweep":
+            self.sweeps.submit(job)
+        elif self.mode == "execute" and job.properties["jobType"] == "Command":
             self.cluster.submit(job)
         else:
             self._pass(job)
@@ -408,7 +414,8 @@ class Emulator:
     def _go_on(self, jobs: Iterable[Job]) -> None:
         if self.mode != "execute":
             for job in jobs:
-                if not job.is_over and (job.is_free or job.status != "Running" or self.mode == "instant"):
+                is_ours = job.properties["jobType"] == "Command"
+                if is_ours and not job.is_over and (job.is_free or job.status != "Running" or self.mode == "instant"):
                     self._pass(job)
 
     def finish(self, name: str, status: str = "Completed", error: tuple[str, str] | None = None) -> None:
@@ -436,7 +443,7 @@ class Emulator:
     def cancel(self, job: Job) -> None:
         """Begin to cancel a job; whoever runs it ends it."""
         self.jobs.cancel(job)
-        if self.mode != "execute" or job.properties["jobType"] != "Command":
+        if self.mode != "execute" and job.properties["jobType"] == "Command":
             self.jobs.enter(job, "Canceled")
 
     def use_identity(self) -> None:

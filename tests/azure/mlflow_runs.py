@@ -85,12 +85,12 @@ class Runs:
 
     # --- for the emulator and for tests ---
 
-    def add(self, job) -> Run:
-        """Make the run of a job; its id is the job's name."""
+    def add(self, job, tags: dict[str, str] | None = None) -> Run:
+        """Make the run of a job; its id is the job's name. tags: more of them."""
         with self._lock:
             self._experiment_id(job.experiment)
-            tags = {"mlflow.user": "someone", "mlflow.runName": job.name, "mlflow.rootRunId": job.name}
-            run = Run(job.name, job.experiment, job.name, job=job, tags={**tags, **job.tags})
+            own = {"mlflow.user": "someone", "mlflow.runName": job.name, "mlflow.rootRunId": job.name}
+            run = Run(job.name, job.experiment, job.name, job=job, tags={**own, **job.tags, **(tags or {})})
             self._runs[job.name] = run
             return run
 
@@ -116,12 +116,14 @@ class Runs:
         """Give a run of amlc's what its runner says last."""
         with self._lock:
             run = self._runs[run_id]
-            if (run.job.properties.get("environmentVariables") or {}).get("AMLC_TRIAL_0"):
+            if _trial_of(run.job):
                 _set_tag(run, "amlc.end", json.dumps({"exit_code": exit_code, "at": time.time()}))
 
     def _tell_final(self, run: Run, metrics: dict[str, list[float]]) -> None:
-        trial = (run.job.properties.get("environmentVariables") or {}).get("AMLC_TRIAL_0") if run.job else None
+        trial = _trial_of(run.job)
         if trial:
+            if run.job.properties.get("parentJobName"):
+                _set_tag(run, "amlc.trial", json.loads(trial)["id"])
             final = {key: values[-1] for key, values in metrics.items()}
             step = max(len(values) for values in metrics.values()) - 1
             told = {"final": [final], "step": step, "names": list(metrics), "integers": [], "whole": True}
@@ -289,6 +291,12 @@ class Runs:
             "tags": [{"key": key, "value": value} for key, value in run.tags.items()],
         }
         return {"info": info, "data": data, "inputs": {}}
+
+
+def _trial_of(job: Any) -> str | None:
+    """Return the trial that a job of amlc's runs, of a sweep's child the one that its parameter says."""
+    place = (job.properties.get("point") or {}).get("amlc_trial", 0) if job else 0
+    return (job.properties.get("environmentVariables") or {}).get(f"AMLC_TRIAL_{place}") if job else None
 
 
 def _run_id(arguments: dict) -> str:

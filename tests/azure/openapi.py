@@ -77,6 +77,7 @@ _OBJECTS: dict[str, dict[str, str]] = {
         "objective": "Objective !",
         "outputs": "map:JobOutput? ?=",
         "queueSettings": "QueueSettings ?=",
+        "resources": "JobResourceConfiguration ?=",  # of 2023-08-01-preview, and the client's
         "samplingAlgorithm": "SamplingAlgorithm !",
         "searchSpace": "any !",
         "trial": "TrialComponent !",

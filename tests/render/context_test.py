@@ -315,7 +315,7 @@ def test_paths_count_from_the_experiment_file_wherever_the_job_file_lies(tmp_pat
         made = mapper(one, revision=REVISION, folder=folder)
         planned = job({"lr": 0.1}, first=number)
         found = made(planned)
-        seen_from = (build / "jobs" / planned.file_name).parent
+        seen_from = (build / planned.file).parent
         paths = [value["path"] for value in found["inputs"].values()]
         for path, expected in zip([*paths[:2], found["environment"]["conda_file"]], ["data", "y", "env.yml"], strict=True):
             assert os.path.normpath(seen_from / path) == str(tmp_path / expected)

@@ -49,14 +49,14 @@ def test_the_snapshot_is_found_from_every_folder_of_job_files(tmp_path_factory, 
     """Beyond so many jobs their files lie one folder deeper."""
     folder = copied_templates(tmp_path_factory.mktemp("templates"))
     fast, slow = renderer(experiment(), revision=REVISION), renderer(experiment(folder), revision=REVISION)
-    depth = property(lambda job: ("001/" if job.sequence >= 10_000 else "") + f"{job.sequence:05d}-{job.id}.yml")
+    depth = property(lambda job: "jobs/" + ("001/" if job.sequence >= 10_000 else "") + f"{job.sequence:05d}-{job.id}.yml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Job, "file_name", depth)
+        patch.setattr(Job, "file", depth)
         for number, sequence in enumerate(sequences):
             one = Job(f"{number:016x}", (Trial(f"{number:016x}", sequence, parameters),))
             text = fast(one)
             assert text == slow(one)
-            found = Path("/build/exp/jobs", one.file_name).parent / yaml.safe_load(text)["code"]
+            found = Path("/build/exp", one.file).parent / yaml.safe_load(text)["code"]
             assert os.path.normpath(found) == "/build/exp/code"
 
 

@@ -11,7 +11,7 @@ from tests.runner.harness import ID, TIMEOUT_S, JobFolder, interpreters, metric_
 
 NEEDED = (
     *("__init__", "job", "last_words", "loop", "main", "metric_log", "process", "results", "signals", "slots"),
-    *("streams", "workdir"),
+    *("streams", "sweep", "workdir"),
 )
 SERVER = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "MLFLOW_RUN_ID": "r"}
 SOMETIMES = {

@@ -4,6 +4,7 @@ import json
 import os
 
 from .ranks import rank_of
+from .sweep import swept
 
 TYPE_CHECKING = False  # importing typing would cost more than reading this file
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Job:
         gpu_shares: "dict[str, int] | None",
         output_root: "str | None",
         workdir: "str | None" = None,
+        is_swept: bool = False,
     ) -> None:
         self.experiment = experiment
         self.command = command
@@ -76,6 +78,7 @@ class Job:
         self.gpu_shares = gpu_shares
         self.output_root = output_root
         self.workdir = workdir
+        self.is_swept = is_swept  # it is the child of a sweep, which runs its other trials
 
 
 class Run:
@@ -112,8 +115,15 @@ def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
         raise InputError("the environment variable AMLC_TRIAL_0 is missing")
     if used != sum(name.startswith(b"AMLC_TRIAL_") and name[11:12].isdigit() for name in environ):
         raise InputError("the AMLC_TRIAL_ variables are not numbered without a gap")
+    try:
+        index = swept(environ)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if index is not None and not 0 <= index < len(texts):
+        raise InputError(f"the sweep asks for trial {index} of {len(texts)}")
+    wanted = range(len(texts)) if index is None else [index]
     rank = rank_of(environ)
-    trials = [_read_trial(f"AMLC_TRIAL_{i}", text, rank) for i, text in enumerate(texts)]
+    trials = [_read_trial(f"AMLC_TRIAL_{i}", texts[i], rank) for i in wanted]
     if len({trial.id for trial in trials}) != len(trials):
         raise InputError("two AMLC_TRIAL_ variables have the same id")
     return trials
@@ -134,6 +144,7 @@ def read_job(environ: "Mapping[bytes, bytes]", trials: "list[Trial]") -> Job:
         gpu_shares=_read_gpu_shares(environ),
         output_root=_read_path(environ, "AMLC_OUTPUT_ROOT"),
         workdir=_read_path(environ, "AMLC_WORKDIR"),
+        is_swept=swept(environ) is not None,
     )
 
 

@@ -87,6 +87,8 @@ class Runner:
         if self._run and not self._tracker:
             # Only now: the first trial does not wait for it.
             self._tracker = _open_tracker(self._job, self._run)
+            if self._job.is_swept:
+                self._tracker.log_name(trial)
         if self._tracker:
             self._tracker.log_parameters(trial)
 

@@ -19,8 +19,8 @@ LONGEST_PAUSE_S = 60.0
 CLOSE_S = 9.0
 CLOSE_WHEN_STOPPED_S = 2.0
 QUEUE_LENGTH = 100000
-# In a request; MLflow's own, and Azure ML's for metrics.
-BATCH_LIMITS = {"params": 100, "metrics": 250, "tags": 100}
+# In a request; MLflow's own, and Azure ML's for metrics. Marks are tags that do not wait.
+BATCH_LIMITS = {"marks": 100, "params": 100, "metrics": 250, "tags": 100}
 ANSWER_SIZE = 1 << 16  # bytes
 
 
@@ -89,7 +89,7 @@ class Sender:
         queue = self._queues[kind]
         while queue and not self._is_off:
             batch = [queue.popleft() for _ in range(min(limit, len(queue)))]
-            self._send({"run_id": self._run.id, kind: batch})
+            self._send({"run_id": self._run.id, "tags" if kind == "marks" else kind: batch})
 
     def _send(self, batch: "dict[str, Any]") -> None:
         body = json.dumps(batch, allow_nan=False).encode()

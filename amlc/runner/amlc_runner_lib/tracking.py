@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 METRIC_NAMES = 50  # a run; Azure ML's limit
 RESULTS_TAG = "amlc.results"
 END_TAG = "amlc.end"
+TRIAL_TAG = "amlc.trial"
 TAG_LENGTH = 1000  # Azure ML's limit
 PARAM_LENGTH = 500
 KEY_LENGTH = 250
@@ -35,6 +36,10 @@ class Tracker:
         self._next_step: dict[str, int] = {}
         self._metric_keys: set[str] = set()
         self._results: dict[str, dict[str, Any]] = {}
+
+    def log_name(self, trial: "Trial") -> None:
+        """Say at once which trial it is: the job's own name does not."""
+        self._sender.add("marks", {"key": TRIAL_TAG, "value": trial.id})
 
     def log_parameters(self, trial: "Trial") -> None:
         """Log the leaves of a trial's parameters."""

@@ -18,7 +18,7 @@ from amlc.config.spelling import Config
 from amlc.errors import BackendError, Problem, Sentence, Severity
 from amlc.extras import install
 from amlc.files import read_bounded
-from amlc.model import JobPart
+from amlc.model import JobPart, Sweeps
 
 if TYPE_CHECKING:  # reading a file needs no back end
     from amlc.backends import Backend
@@ -39,6 +39,11 @@ WORKSPACE_KEYS: Final = {
 _REQUIRED = (*WORKSPACE_KEYS, "computeTarget")
 _IMAGE = "msranni/nni:latest"
 """The default of NNI 3.0 (`AmlConfig.docker_image`)."""
+SWEEPS: Final = Sweeps(
+    trials=1_000, concurrency=100, least_s=60, without=("services", "parent_job_name")
+)
+"""The service's limits (learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters);
+less than a minute it takes for days."""
 STORAGE_OUTPUT: Final = "amlc_storage"
 """The output of each job that is the shared storage."""
 
@@ -89,7 +94,7 @@ class AmlTarget:
         """The cluster, the image and the storage."""
         compute = f"azureml:{self.compute}" if self.compute else "local"
         if self.storage is None:
-            return JobPart(compute=compute, image=self.image, gpus=self.gpus)
+            return JobPart(compute=compute, image=self.image, gpus=self.gpus, sweeps=SWEEPS)
         path = f"azureml://datastores/{self.storage.datastore}/paths/"
         mount = (self.mount_point or "").rstrip("/")
         where = shlex.quote(mount)
@@ -104,6 +109,7 @@ class AmlTarget:
             setup=link,
             mount=mount,
             gpus=self.gpus,
+            sweeps=SWEEPS,
         )
 
     @property

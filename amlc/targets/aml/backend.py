@@ -148,6 +148,9 @@ class AmlBackend:
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="history") as pool:
             yield from zip(jobs, pool.map(self.observer.history, jobs), strict=True)
 
+    def child(self, job: str, trial: str) -> str | None:
+        return self.observer.child(job, trial)
+
     def reasons(self, jobs: Collection[str]) -> Mapping[str, str]:
         return self.observer.reasons(jobs)
 

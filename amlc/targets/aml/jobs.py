@@ -20,6 +20,7 @@ from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.names import JOB_NAME, job_id
 from amlc.render.scalars import from_yaml, to_yaml
+from amlc.render.sweep import flat, is_sweep, nested
 from amlc.targets.aml import Storage, assets, storage_of
 from amlc.targets.aml.client import CANCEL_VERSION, JOBS_VERSION, Client
 from amlc.targets.aml.explain import NotAcceptedError, explained
@@ -173,6 +174,10 @@ class Submitter:
         What the Azure ML client sends for the first of a shape is the pattern for the others: it
         needs a core for 75 jobs a second, most of that to make objects of the answers (1.35).
         """
+        if is_sweep(values):
+            content = to_yaml(nested(values))
+            made = self._client.make("job", name=values["name"], content=content, base=str(base))
+            return str(made["page"]) if made["page"] else None
         key = json.dumps(
             {name: value for name, value in values.items() if name not in _OWN}, sort_keys=True
         )
@@ -288,9 +293,9 @@ def adopted(
 
 def _runs_the_same(found: View, values: Mapping[str, Any]) -> bool:
     mine = values.get("environment_variables") or {}
-    return found.properties.get("command") == values.get("command") and _own(
-        found.variables
-    ) == _own(mine)
+    return found.inner.get("command") == values.get("command") and _own(found.variables) == _own(
+        mine
+    )
 
 
 def _own(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -384,12 +389,13 @@ def _read(submission: Submission) -> dict[str, Any]:
         values = from_yaml(submission.content)
     except yaml.YAMLError as err:
         raise BackendError(f"{submission.job}: its job file is not YAML: {err}") from err
-    if values.get("type", "command") != "command":
+    if values.get("type", "command") not in ("command", "sweep"):
         raise BackendError(
             f"{submission.job}: its job file has the type {values['type']!r}; amlc submits "
-            "commands."
+            "commands and sweeps."
         )
-    return {**values, "name": submission.job}
+    # What is to be registered stands in a sweep's `trial`.
+    return {**(flat(values) if is_sweep(values) else values), "name": submission.job}
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str | None]:
@@ -409,5 +415,9 @@ def _header_text(header: Header) -> str:
         named = {"name": header.assessor.name, "class_args": header.assessor.class_args}
         values["assessor"] = named if header.assessor.name else None
     return json.dumps(
-        {name: value for name, value in values.items() if name not in _SAID and value is not None}
+        {
+            name: value
+            for name, value in values.items()
+            if name not in _SAID and value not in (None, {})
+        }
     )

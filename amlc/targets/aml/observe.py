@@ -18,6 +18,7 @@ from amlc.targets.aml.assets import waiting_reason
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.jobs import get_job, job_pages
 from amlc.targets.aml.lately import Lately
+from amlc.targets.aml.sweeps import Sweeps
 from amlc.targets.aml.views import Cause, View, cause, is_late, trials_of
 
 PATIENCE: Final = 5
@@ -50,6 +51,7 @@ class Observer:
         self.calls = 0  # for the last look at all jobs, without those for what ended
         self.ended: dict[str, tuple[Observation, Fetched]] = {}
         self.unread: dict[str, Unread] = {}
+        self.sweeps = Sweeps(client, lambda job: get_job(client, job))
 
     def look(self, jobs: Collection[str]) -> list[Observation]:
         """Return what the service says of `jobs` now; those that it surely lacks are left out."""
@@ -67,8 +69,9 @@ class Observer:
 
     def keep(self, jobs: Collection[str]) -> None:
         """Forget the results of all other jobs: who follows thousands has recorded them."""
-        self.ended = {job: told for job, told in self.ended.items() if job in jobs}
-        self.unread = {job: unread for job, unread in self.unread.items() if job in jobs}
+        kept = self.sweeps.keep(jobs)
+        self.ended = {job: told for job, told in self.ended.items() if job in kept}
+        self.unread = {job: unread for job, unread in self.unread.items() if job in kept}
         self._lately.keep(jobs)
 
     @property
@@ -79,21 +82,35 @@ class Observer:
     def glance(self, jobs: Collection[str], also: Collection[str]) -> list[Observation] | None:
         """Return what is new of `jobs` for few calls, None where that cannot be told.
 
-        also: those that are looked up in any case, as are those that could not be read.
+        also: those that are looked up in any case, as are those that could not be read, and sweeps.
         """
-        found = self._lately.views(jobs, {*also, *self.unread})
+        unread = self.unread.keys() - self.sweeps.are_children(self.unread)
+        found = self._lately.views(jobs, {*also, *unread, *self.sweeps.standing})
         return None if found is None else self.tell(found)
 
     def tell(self, views: Iterable[View]) -> list[Observation]:
         """Return what there is to say of listed jobs; of those newly ended with their results."""
         views = list(views)
-        fresh = [job for job in views if job.status.ended and job.name not in self.ended]
-        self._take_in(fresh)
+        swept = [job for job in views if job.is_sweep and job.name not in self.ended]
+        children = dict(
+            zip([job.name for job in swept], self._each(self.sweeps.of, swept), strict=True)
+        )
+        theirs = [child for some in children.values() for child in some]
+        jobs = [*(job for job in views if not job.is_sweep), *(child.view for child in theirs)]
+        fresh = [job for job in jobs if job.status.ended and job.name not in self.ended]
+        self._take_in(fresh, {child.run.job: child.run for child in theirs})
+        for sweep in swept:
+            why = self._cause(sweep) if sweep.status is Status.FAILED else None
+            found = self.sweeps.take_in(sweep, children[sweep.name], self.ended, why)
+            if found.is_over:
+                self.ended[sweep.name] = found.seen, found.fetched
         return [self._told(job) for job in views]
 
     def _told(self, job: View) -> Observation:
         if job.name in self.ended:
             return self.ended[job.name][0]
+        if job.name in self.sweeps.standing:
+            return self.sweeps.standing[job.name].seen
         remark = None
         if job.name in self.unread:
             remark = (
@@ -149,14 +166,31 @@ class Observer:
 
     def fetched(self, job: str) -> Fetched:
         """Return what the trials of a job reported so far."""
-        if job not in self.ended:
+        if self.known(job) is None:
             found = get_job(self._client, job)
             if found is None:
                 return Fetched((), ())
+            if found.is_sweep:
+                self.tell([found])
+                return self.fetched(job)
             run = runs.get(self._client, job)
             kept = self._kept(found, run)
             return _results(found, run, kept)
-        return self.ended[job][1]
+        return self.known(job) or Fetched((), ())
+
+    def known(self, job: str) -> Fetched | None:
+        """Return what was seen of the trials of a job that ended, or of a sweep so far."""
+        if job in self.sweeps.standing:
+            return self.sweeps.standing[job].fetched
+        return self.ended[job][1] if job in self.ended else None
+
+    def child(self, job: str, trial: str) -> str | None:
+        """Return the job that runs a trial of `job`: itself, or of a sweep that child, if any."""
+        found = get_job(self._client, job)
+        if found is None or not found.is_sweep:
+            return job
+        children = self.sweeps.of(found)
+        return next((child.view.name for child in children if child.trial.id == trial), None)
 
     def reasons(self, jobs: Collection[str]) -> dict[str, str]:
         """Return why waiting jobs wait, as far as the service or their compute target says so."""
@@ -194,6 +228,12 @@ class Observer:
         found, run = get_job(self._client, job), runs.get(self._client, job)
         if found is None:
             return ()
+        if found.is_sweep:
+            children = self.sweeps.of(found)
+            return [one for child in children for one in self._history(child.view, child.run)]
+        return self._history(found, run)
+
+    def _history(self, found: View, run: runs.Run | None) -> Sequence[Metric]:
         told = None if run is None else run.reports
         if found.status.ended and (
             told is None or not all(report.whole for report in told.values())
@@ -204,7 +244,7 @@ class Observer:
         if run is None:
             return ()
         trials = trials_of(found)
-        points = {key: runs.history(self._client, job, key) for key in run.last}
+        points = {key: runs.history(self._client, found.name, key) for key in run.last}
         final = () if told is None else runs.final_metrics(run, trials)
         return [*runs.intermediate_metrics(run, points, trials), *final]
 
@@ -228,11 +268,11 @@ class Observer:
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="look") as pool:
             return list(pool.map(call, items))
 
-    def _take_in(self, jobs: Sequence[View]) -> None:
-        """Remember the ended jobs with their times and results."""
+    def _take_in(self, jobs: Sequence[View], known: Mapping[str, runs.Run]) -> None:
+        """Remember the ended jobs with their times and results. known: runs that are at hand."""
         if not jobs:
             return
-        found = self._runs(jobs)
+        found = self._runs(jobs, known)
         self._each(lambda job: self._settle(job, found.get(job.name)), jobs)
 
     def _settle(self, job: View, run: runs.Run | None) -> None:
@@ -255,9 +295,9 @@ class Observer:
             seen = replace(seen, error=f"{seen.error}; {remark}" if seen.error else remark)
         self.ended[job.name] = replace(seen, url=job.url(self._client.tenant)), fetched
 
-    def _runs(self, ended: Sequence[View]) -> dict[str, runs.Run]:
+    def _runs(self, ended: Sequence[View], known: Mapping[str, runs.Run]) -> dict[str, runs.Run]:
         """Return the runs of ended jobs: few one by one, many by a search in their experiment."""
-        known = self._lately.runs
+        known = {**self._lately.runs, **known}
         found = {job.name: known[job.name] for job in ended if job.name in known}
         unknown = [job for job in ended if job.name not in found]
         if len(unknown) > 2:

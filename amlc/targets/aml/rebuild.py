@@ -12,9 +12,11 @@ from typing import Any
 
 from amlc.manifest import Entry, Header
 from amlc.model import Algorithm, Trial
-from amlc.names import JOB_NAME
+from amlc.names import JOB_NAME, job_id
 from amlc.plan import Job
 from amlc.render.scalars import to_yaml
+from amlc.render.sweep import SCHEMA as SWEEP_SCHEMA
+from amlc.render.sweep import as_sweep
 from amlc.targets.aml import Storage, Workspace
 from amlc.targets.aml.runs import END_TAG, RESULTS_TAG
 from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, seconds_in, trials_of
@@ -107,20 +109,44 @@ def header_of(newest: Found, workspace: Workspace) -> Header:
 def entry(job: Found) -> tuple[Entry, bytes]:
     """Return the manifest's entry of a job and its file's content, which needs no code here."""
     content = _job_text(job)
-    file = f"jobs/{Job(job.id, job.trials).file_name}"
-    return Entry(job.id, job.base, file, hashlib.sha256(content).hexdigest(), job.trials), content
+    digest, sweep = hashlib.sha256(content).hexdigest(), job.view.is_sweep
+    # A sweep may have had what an earlier one of that name had left.
+    made = job_id([trial.id for trial in job.trials]) if sweep else job.id
+    name = job.base.replace(f"-{job.id}-", f"-{made}-")
+    file = Job(made, job.trials, sweep).file
+    return Entry(made, name, file, digest, job.trials, sweep), content
 
 
 def _job_text(job: Found) -> bytes:
     lines = [
         "# Rebuilt by amlc refresh from the workspace; the code is the asset that the job ran."
     ]
-    lines += [f"{name}: {to_yaml(value)}" for name, value in _job_values(job).items()]
+    values = _sweep_values(job) if job.view.is_sweep else _job_values(job)
+    lines += [f"{name}: {to_yaml(value)}" for name, value in values.items()]
     return ("\n".join(lines) + "\n").encode()
 
 
+def _sweep_values(job: Found) -> dict[str, Any]:
+    given, limits = job.view.properties, job.view.properties.get("limits") or {}
+    objective, policy = given.get("objective") or {}, given.get("earlyTermination") or {}
+    trial_s, sweep_s = seconds_in(limits.get("trialTimeout")), seconds_in(limits.get("timeout"))
+    job_values = {
+        **_job_values(job),
+        "limits": None if trial_s is None else {"timeout": round(trial_s)},
+    }
+    sweep = as_sweep(
+        {name: value for name, value in job_values.items() if value},
+        trials=len(job.trials),
+        concurrency=int(limits.get("maxConcurrentTrials") or 1),
+        max_s=None if sweep_s is None else round(sweep_s),
+        goal=str(objective.get("goal") or "Minimize").lower(),
+        start_step=policy.get("delayEvaluation"),
+    )
+    return {**sweep, "$schema": SWEEP_SCHEMA}
+
+
 def _job_values(job: Found) -> dict[str, Any]:
-    given = job.view.properties
+    given = {**job.view.properties, **job.view.inner}
     values: dict[str, Any] = {
         "$schema": "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json",
         "type": "command",

@@ -104,7 +104,7 @@ def _record(ledger: Ledger, client: Client, jobs: Sequence[Found]) -> int:
     observer = Observer(client, Artifacts(client), experiment="", parallel=16)
     for job, seen in zip(new, observer.tell([job.view for job in new]), strict=True):
         losses = _losses(fold(ledger.events()).values(), job) if job.number > 1 else 0
-        fetched = observer.ended[seen.job][1] if seen.job in observer.ended else None
+        fetched = observer.known(seen.job)
         events = [
             _intent(job, losses),
             submitted(seen.job, at=job.created, url=seen.url),
@@ -132,6 +132,7 @@ def _intent(job: Found, losses: int) -> Event:
         revision=job.revision,
         backend="aml",
         losses=losses,
+        sweep=job.view.is_sweep,
     )
 
 
@@ -141,9 +142,13 @@ def _rebuild(folders: Folders, jobs: Sequence[Found], workspace: Workspace) -> N
     folder = folders.build / slug(header.experiment)
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
     whole: dict[str, Found] = {}  # by job; a later attempt may have what was left of a pack only
+    swept = {trial.id for job in jobs if job.view.is_sweep for trial in job.trials}
     for job in jobs:
-        if len(job.trials) >= len(whole[job.id].trials if job.id in whole else ()):
-            whole[job.id] = job
+        key = job.view.name if job.view.is_sweep else job.id
+        if not job.view.is_sweep and any(trial.id in swept for trial in job.trials):
+            continue  # it ran again by itself
+        if len(job.trials) >= len(whole[key].trials if key in whole else ()):
+            whole[key] = job
     entries = [entry(job) for job in sorted(whole.values(), key=lambda job: job.trials[0].sequence)]
     for each, content in entries:
         (folder / each.file).parent.mkdir(parents=True, exist_ok=True)

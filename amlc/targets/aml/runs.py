@@ -19,9 +19,10 @@ from amlc.targets.aml.client import Client
 
 PAGE = 1000
 """Runs; the most that Azure ML is known to give at once."""
+_PARENT_TAG = "mlflow.parentRunId"
 _SMALLEST_PAGE = 100
 _HISTORY_PAGE = 25_000
-RESULTS_TAG, END_TAG = "amlc.results", "amlc.end"
+RESULTS_TAG, END_TAG, TRIAL_TAG = "amlc.results", "amlc.end", "amlc.trial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,27 @@ def search(client: Client, experiment: str, jobs: Collection[str]) -> dict[str, 
                 runs[run.job] = run
         if len(runs) == len(jobs) or not page.get("next_page_token"):
             return runs
+        body["page_token"] = page["next_page_token"]
+
+
+def children(
+    client: Client, experiment: str, sweep: str
+) -> Iterator[tuple[Run, Mapping[str, str]]]:
+    """Yield the runs of a sweep's children, in an experiment (its id), each with its tags."""
+    body: dict[str, Any] = {
+        "experiment_ids": [experiment],
+        "max_results": PAGE,
+        "filter": f"tags.{_PARENT_TAG} = '{sweep}'",
+    }
+    while True:
+        page = _call(client, "POST", "runs/search", body=body) or {}
+        for raw in page.get("runs") or ():
+            pairs = (raw.get("data") or {}).get("tags") or ()
+            tags = {str(tag["key"]): str(tag["value"]) for tag in pairs}
+            if tags.get(_PARENT_TAG, sweep) == sweep:
+                yield _run(raw), tags
+        if not page.get("next_page_token"):
+            return
         body["page_token"] = page["next_page_token"]
 
 

@@ -42,7 +42,16 @@ _FAULTS = frozenset(
     | {"imagepullbackoff", "errimagepull"}
     | {"nodelost", "nodeshutdown", "evicted", "preempted", "jobpreempted", "preemptionerror"}
 )
-_FOLLOWED = ("status", "experimentName", "limits", "distribution", "resources")
+_FOLLOWED = (
+    "jobType",
+    "status",
+    "experimentName",
+    "limits",
+    "distribution",
+    "resources",
+    "earlyTermination",
+)
+_SWEPT = ("distribution", "resources")
 _LIMITS = frozenset({"jobtimeout", "deadlineexceeded"})
 # How a compute target says why: its own code begins the second sentence. The service may call the
 # same the user's error (MLOpsPython#346).
@@ -95,9 +104,24 @@ class View:
         return str(self.properties.get("computeId") or "").rpartition("/")[2]
 
     @property
+    def is_sweep(self) -> bool:
+        """Whether children of it run its trials."""
+        return self.properties.get("jobType") == "Sweep"
+
+    @property
+    def is_canceling(self) -> bool:
+        """Whether its end was asked for."""
+        return self.raw_status in ("CancelRequested", "Canceled")
+
+    @property
+    def inner(self) -> Mapping[str, Any]:
+        """What says what runs: its properties, or those of a sweep's trials."""
+        return (self.properties.get("trial") or {}) if self.is_sweep else self.properties
+
+    @property
     def variables(self) -> Mapping[str, str]:
         """Its environment variables."""
-        return self.properties.get("environmentVariables") or {}
+        return self.inner.get("environmentVariables") or {}
 
     @property
     def slim(self) -> View:
@@ -105,9 +129,14 @@ class View:
         kept = {name: self.properties[name] for name in _FOLLOWED if name in self.properties}
         studio = (self.properties.get("services") or {}).get("Studio")
         kept["services"] = {"Studio": studio}
-        kept["environmentVariables"] = {
+        trials = {
             name: text for name, text in self.variables.items() if name.startswith("AMLC_TRIAL_")
         }
+        if self.is_sweep:
+            inner = {name: self.inner[name] for name in _SWEPT if name in self.inner}
+            kept["trial"] = {**inner, "environmentVariables": trials}
+        else:
+            kept["environmentVariables"] = trials
         return View(self.name, kept, self.created)
 
     @property
@@ -118,8 +147,8 @@ class View:
     @property
     def is_distributed(self) -> bool:
         """Whether several processes run each trial of it."""
-        count = (self.properties.get("resources") or {}).get("instanceCount") or 1
-        return bool(self.properties.get("distribution")) or count > 1
+        count = (self.inner.get("resources") or {}).get("instanceCount") or 1
+        return bool(self.inner.get("distribution")) or count > 1
 
     @property
     def limit_s(self) -> float | None:

@@ -296,7 +296,7 @@ def test_what_jobs_share_is_registered_once_and_stands_in_each(monkeypatch):
     ("text", "said"),
     [
         (b"{", "a: its job file is not YAML"),
-        (b"type: sweep\n", "a: its job file has the type 'sweep'; amlc submits commands."),
+        (b"type: pipeline\n", "a: its job file has the type 'pipeline'; amlc submits commands and sweeps."),
     ],
 )
 def test_a_file_that_is_no_command_job_is_refused(text, said):

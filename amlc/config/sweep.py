@@ -1,0 +1,99 @@
+"""Checks `amlc.target: sweep`: what has no counterpart in a sweep of the platform.
+
+Where another back end was asked for nothing is checked: the trials run there as jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from amlc.catalogue import find
+from amlc.config.algorithms import assesses, canonical_name, is_own_class
+from amlc.config.durations import parse_time
+from amlc.config.spelling import Config
+from amlc.errors import Problem
+from amlc.model import JsonPath, Space, Sweeps
+from amlc.space.points import inexhaustible
+from amlc.targets import exists, target
+
+_JOBS: Final = "Compile jobs instead: `amlc.target: jobs`."
+
+
+def is_sweep(config: Config) -> bool:
+    """Tell whether the file asks for a sweep."""
+    return bool(config.get("amlc", "target") == "sweep")
+
+
+def check_sweep(config: Config, backend: str | None) -> Iterator[Problem]:
+    """Yield an error for each part of the experiment that no sweep has."""
+    platform = config.get("trainingService", "platform")
+    if not is_sweep(config) or backend not in (None, platform) or not exists(str(platform)):
+        return
+    bounds = target(platform).settings(config).job.sweeps
+    if bounds is None:
+        text = f"platform {platform} has no sweeps. Remove the key, or set a platform that has."
+        yield _error(config, ("amlc", "target"), text)
+        return
+    yield from _check_tuner(config)
+    yield from _check_assessor(config)
+    yield from _check_limits(config, bounds)
+    if config.get("amlc", "trialsPerJob") not in (None, 1):
+        text = f"each trial of a sweep is a job of its own. Remove 'trialsPerJob'. {_JOBS}"
+        yield _error(config, ("amlc", "trialsPerJob"), text)
+    job = config.get("amlc", "job")
+    for name in bounds.without if isinstance(job, Mapping) else ():
+        if name in job:
+            text = f"a sweep has no '{name}'. Remove it. {_JOBS}"
+            yield _error(config, ("amlc", "job", name), text, key=True)
+
+
+def check_end(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
+    """Yield an error where nothing says how many trials a sweep has."""
+    known = find(tuner, "tuner")
+    has_end = config.get("maxTrialNumber") is not None or ("maxTrialNumber",) in config.broken
+    if not is_sweep(config) or known is None or known.adaptive or has_end or tuner == "Batch":
+        return
+    name = inexhaustible(space)
+    if name:
+        text = f"'{name}' has endlessly many values, and a sweep says how many trials it has. "
+        yield _error(config, ("amlc", "target"), f"{text}Set 'maxTrialNumber'. {_JOBS}")
+
+
+def _check_tuner(config: Config) -> Iterator[Problem]:
+    name = canonical_name(config, "tuner")
+    known = find(name, "tuner")
+    if is_own_class(config, "tuner"):
+        text = "a class of one's own cannot propose the trials of a sweep. "
+        yield _error(config, ("tuner", "className"), f"{text}{_JOBS}")
+    elif known is not None and known.adaptive:
+        text = f"{known.name} learns from results, and the trials of a sweep are known at once. "
+        yield _error(config, ("tuner", "name"), f"{text}Random, GridSearch and Batch are. {_JOBS}")
+
+
+def _check_assessor(config: Config) -> Iterator[Problem]:
+    if not assesses(config):
+        return
+    name = canonical_name(config, "assessor")
+    if name != "Medianstop":
+        key = "className" if is_own_class(config, "assessor") else "name"
+        text = "of NNI's assessors, a sweep has Medianstop alone. "
+        yield _error(config, ("assessor", key), f"{text}Use that, or remove it. {_JOBS}")
+
+
+def _check_limits(config: Config, bounds: Sweeps) -> Iterator[Problem]:
+    concurrency = config.get("trialConcurrency")
+    if isinstance(concurrency, int) and concurrency > bounds.concurrency:
+        text = f"a sweep has at most {bounds.concurrency} trials side by side, got {concurrency}. "
+        yield _error(config, ("trialConcurrency",), f"{text}Lower it. {_JOBS}")
+    try:
+        most_s = parse_time(config.get("maxExperimentDuration"))
+    except (ValueError, TypeError, AttributeError):  # none, or one that is refused elsewhere
+        return
+    if most_s < bounds.least_s:
+        text = f"a sweep takes at least {bounds.least_s} s, and ends then."
+        yield config.warning(("maxExperimentDuration",), "W-sweep", text)
+
+
+def _error(config: Config, path: JsonPath, text: str, *, key: bool = False) -> Problem:
+    return config.problem(path, "E-sweep", text, key=key)
