@@ -27,7 +27,19 @@ from amlc.report.overview import Overview, chosen, evenly, read_overview, shown
 from amlc.report.payload import MOST_PARAMETERS, Runs, left_out, payload
 from amlc.report.settings import settings_of
 
-SCRIPTS: Final = ("frame", "search", "scale", "charts", "view", "table", "compare", "page")
+SCRIPTS: Final = (
+    "frame",
+    "search",
+    "scale",
+    "fanova",
+    "charts",
+    "results",
+    "chart",
+    "view",
+    "table",
+    "compare",
+    "page",
+)
 """The page's own scripts, in their order: each may use what stands before it."""
 
 _FOLDER = Path(__file__).resolve().parent

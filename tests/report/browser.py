@@ -58,6 +58,8 @@ class Browser:
         self._answers, self._events = {}, deque()
         self._news = threading.Condition()
         threading.Thread(target=self._listen, daemon=True).start()
+        self.saved = profile.parent / "saved"
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.saved))
 
     def _listen(self):
         rest = b""

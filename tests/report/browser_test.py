@@ -1,5 +1,7 @@
 """The report in a real Chromium: it draws, every control does what it says, and nothing complains."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -35,6 +37,7 @@ def show(tab, folder, html):
 
 def draw_all(tab):
     """Have also those charts drawn that are out of sight, as for a printer."""
+    tab.settle()  # the page knows what is in sight, and does not learn it after this
     tab.run("window.dispatchEvent(new Event('beforeprint'))")
     tab.wait(READY)
 
@@ -280,6 +283,66 @@ def test_two_parameters_importance_and_time_have_their_choices(tab):
     assert "PED-ANOVA" in text(tab, "#note-importance")
 
 
+def test_importance_is_told_by_fanova_too_of_what_is_shown(tab):
+    by_ped = tab.run("document.getElementById('chart-importance').getAttribute('aria-label')")
+    tab.choose("#importance-mode", "fanova")
+    tab.wait(READY)
+    assert "fANOVA over 300 trials of those that are shown" in text(tab, "#note-importance")
+    by_fanova = tab.run("document.getElementById('chart-importance').getAttribute('aria-label')")
+    assert by_fanova != by_ped
+    tab.write("#search", "#0..99")
+    tab.wait("document.getElementById('note-importance').textContent.includes('over 95 trials')")
+    tab.write("#search", "#0..5")
+    tab.wait("document.getElementById('note-importance').textContent.includes('no estimate')")
+
+
+def test_results_are_drawn_by_time_and_as_a_distribution(tab):
+    label = "document.getElementById('chart-metric').getAttribute('aria-label')"
+    tab.choose("#metric-mode", "end")
+    tab.wait(READY)
+    assert "by the time at which 950 trials ended" in tab.run(label)
+    tab.choose("#metric-mode", "share")
+    tab.wait(READY)
+    scores = sorted(trial.final["default"] for trial in many(1_000) if trial.final)
+    median = re.search(r"the median is ([\d.]+)\.$", tab.run(label))[1]
+    assert float(median) == pytest.approx(scores[474], abs=2e-6)
+    tab.click("#chart-metric")  # a step is of no trial
+    assert tab.run("document.getElementById('selected').hidden") is True
+
+
+def test_the_scale_of_results_and_the_smoothing_of_curves_are_chosen(tab):
+    pictures = set()
+    for field, value in (("#scale", "log"), ("#scale", "linear"), ("#smooth", "0.9")):
+        tab.choose(field, value)
+        tab.wait(READY)
+        pictures.add(tab.run("document.querySelector('#chart-curves canvas').toDataURL()"))
+    assert len(pictures) == 2  # curves begin with 0 here: no log
+
+
+def saved(browser, name, wait_until):
+    file = browser.saved / name
+    wait_until(lambda: file.exists() and file.stat().st_size > 0)
+    return file.read_bytes()
+
+
+def test_the_table_is_saved_as_it_is_shown_and_each_chart_as_a_picture(tab, browser, wait_until):
+    tab.write("#search", "optimizer=adam units<3")
+    tab.wait("document.getElementById('count').textContent.includes('pass')")
+    tab.click("#save-table")
+    lines = list(csv.DictReader(io.StringIO(saved(browser, "tiny.csv", wait_until).decode())))
+    assert [int(line["sequence"]) for line in lines] == [n for n in range(1_000) if n % 3 == 0 and n % 64 < 3]
+    trials = list(many(1_000))
+    for line in lines:
+        one = trials[int(line["sequence"])]
+        assert (line["param.optimizer"], line["param.units"], line["status"]) == ("adam", str(one.parameters["units"]), one.status.value)
+        assert float(line["param.lr"]) == one.parameters["lr"]
+        assert line["metric.default"] == ("" if one.final is None else line["metric.default"])
+        assert one.final is None or float(line["metric.default"]) == pytest.approx(one.final["default"], rel=1e-7)
+    for key in CHARTS:
+        tab.run(f"document.querySelector('#chart-{key} + .save').click()")
+        assert saved(browser, f"tiny {key}.png", wait_until).startswith(b"\x89PNG")
+
+
 def test_chosen_parameters_are_those_that_are_drawn(tab):
     tab.click("section[aria-labelledby='title-parameters'] summary")
     tab.click("#axes label:nth-child(2) input")
@@ -326,10 +389,10 @@ def test_all_of_it_works_by_keyboard(tab):
     tab.press("Tab")
     assert tab.run("document.activeElement.className") == "skip"
     seen = []
-    for _ in range(90):
+    for _ in range(110):
         tab.press("Tab")
         seen.append(tab.run("document.activeElement.id || document.activeElement.dataset?.key || document.activeElement.getAttribute('href') || document.activeElement.tagName"))
-    for wanted in ("theme", "metric", "better", "top", "succeeded", "search", "clear", "curve-metric", "pair-x", "time-mode", "page-next", "page-size", "m:default", "#trial-0"):
+    for wanted in ("theme", "metric", "scale", "metric-mode", "smooth", "importance-mode", "save-table", "better", "top", "succeeded", "search", "clear", "curve-metric", "pair-x", "time-mode", "page-next", "page-size", "m:default", "#trial-0"):
         assert wanted in seen
     tab.run("document.querySelector('#table button[data-key=\"m:default\"]').focus()")
     tab.press("Enter")
@@ -386,10 +449,11 @@ def faults(tab, axe):
     return [(one["id"], node["html"][:200], node.get("failureSummary", "")[:200]) for one in found for node in one["nodes"][:3]]
 
 
-def test_every_control_of_a_page_of_10000_trials_is_clicked(browser, tmp_path, large):
+@pytest.mark.parametrize("size", ["thousand", "large"])
+def test_every_control_of_a_page_is_clicked(browser, tmp_path, request, size):
     with browser.tab() as tab:
         file = tmp_path / "report.html"
-        file.write_bytes(large)
+        file.write_bytes(request.getfixturevalue(size))
         tab.open(file.as_uri())  # as a reader has it: what is out of sight is not drawn yet
         tab.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         for field in tab.run("[...document.querySelectorAll('select')].map((one) => one.id)"):
@@ -397,6 +461,7 @@ def test_every_control_of_a_page_of_10000_trials_is_clicked(browser, tmp_path, l
                 tab.choose(f"#{field}", value)
         tab.click("#clear")
         tab.choose("#page-size", "20")
+        assert tab.run("document.querySelectorAll('button.save').length") == len(CHARTS) + 1
         count = tab.run("document.querySelectorAll('button, main input[type=checkbox]').length")
         for index in range(count):
             tab.run(f"[...document.querySelectorAll('button, main input[type=checkbox]')][{index}]?.click()")

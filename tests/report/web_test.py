@@ -1,6 +1,9 @@
 """The page's scripts by themselves, in a real browser: searching, numbers, axes, colours, copying."""
 
 import json
+import math
+import random
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ WEB = Path(__file__).parents[2] / "amlc" / "report" / "web"
 @pytest.fixture(scope="module")
 def run(browser):
     """Return what an expression is worth where the page's functions and `frame` are known."""
-    code = "\n".join((WEB / f"{name}.js").read_text(encoding="utf-8") for name in ("frame", "search", "scale"))
+    code = "\n".join((WEB / f"{name}.js").read_text(encoding="utf-8") for name in ("frame", "search", "scale", "fanova"))
     with browser.tab() as tab:
         yield lambda expression, part=None: tab.run(
             f"(() => {{ {code}\nconst frame = new Frame({json.dumps(part or PART)}, 0); return {expression}; }})()"
@@ -154,3 +157,66 @@ def test_copied_python_is_a_literal_of_the_same(run):
 
 def test_a_value_that_is_cut_is_not_copied(run):
     assert run("parametersText(frame, 0, true)", part_of([anything("x", ["a" * 99], most=9)])) is None
+
+
+def fanova_of(run, rows, names):
+    """Return the shares by fANOVA as the page computes them, by parameter; rows: (parameters, result)."""
+    part = part_of(
+        [anything(name, [parameters.get(name, ABSENT) for parameters, _ in rows], most=99) for name in names],
+        [anything("default", [result for _, result in rows], most=99)],
+    )
+    view = """(() => {
+        const axes = new Map(frame.parameters.map((column) => [column, axisOf(column, frame.all)]));
+        return { scored: frame.all, varying: frame.parameters, metric: frame.metrics[0], axis: (column) => axes.get(column) };
+    })()"""
+    found = run(f"fanova({view})", part)
+    return None if found is None else dict(found["shares"])
+
+
+def drawn_of(count, value):
+    draws = random.Random(0)
+    for _ in range(count):
+        parameters = {"a": draws.random(), "b": 10 ** -draws.uniform(0, 5), "c": draws.choice(["x", "y", "z"]), "d": draws.choice([16, 32, 64])}
+        yield parameters, value(parameters)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(lambda p: (p["a"] - 0.3) ** 2, id="one decides"),
+        pytest.param(lambda p: p["a"] + 2 * (p["c"] == "x") - 0.3 * math.log10(p["b"]), id="three decide"),
+        pytest.param(lambda p: (p["a"] - 0.5) * (p["d"] - 40), id="two decide together"),
+    ],
+)
+def test_fanova_tells_what_that_of_optuna_tells(run, value):
+    optuna = pytest.importorskip("optuna")
+    pytest.importorskip("sklearn")
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    rows = list(drawn_of(100, value))
+    # What is drawn on a log axis counts by its exponent here; Optuna's takes the number itself.
+    distributions = {"a": FloatDistribution(0, 1), "b": FloatDistribution(-5, 0), "c": CategoricalDistribution(["x", "y", "z"]), "d": FloatDistribution(16, 64)}
+    study = optuna.create_study()
+    for parameters, result in rows:
+        found = {**parameters, "b": math.log10(parameters["b"])}
+        study.add_trial(optuna.trial.create_trial(params=found, distributions=distributions, value=result))
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    theirs = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    assert fanova_of(run, rows, list("abcd")) == pytest.approx(theirs, abs=0.12)
+
+
+def test_fanova_finds_what_some_trials_lack_and_what_decides_nothing(run):
+    rows = [({"net": net, **({"depth": depth} if net == "cnn" else {})}, float(depth if net == "cnn" else 9)) for depth in range(9) for net in ("cnn", "mlp")]
+    shares = fanova_of(run, rows, ["net", "depth"])
+    assert shares["net"] > shares["depth"] > 0.05
+    assert sum(shares.values()) == pytest.approx(1)
+    assert fanova_of(run, rows[:9], ["net", "depth"]) is None
+    assert fanova_of(run, [(parameters, 1.0) for parameters, _ in rows], ["net", "depth"]) is None
+
+
+def test_fanova_of_many_trials_and_parameters_is_there_in_a_moment(run):
+    rows = [({f"p{n}": random.Random(n * 10_000 + row).random() for n in range(40)}, random.Random(row).random()) for row in range(2_000)]
+    start = time.perf_counter()
+    shares = fanova_of(run, rows, [f"p{n}" for n in range(40)])
+    assert len(shares) == 20
+    assert time.perf_counter() - start < 20  # one second on a machine that has nothing else to do

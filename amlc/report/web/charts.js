@@ -8,6 +8,7 @@ const MOST_CURVES = 200;
 const MOST_BARS = 1000;
 const MOST_KNOWN = 400; // points that a contour is made of
 const CELLS = 36; // of a contour, along each side
+const MOST_STEPS = 1000; // of a distribution
 const FEW_STEPS = 30; // that many get dots on their curve
 const HOVER_PARAMETERS = 12;
 const NARROW = 560; // pixels: parallel coordinates are not readable there
@@ -129,35 +130,6 @@ function colouredNote(view) {
 
 // --- the charts ---
 
-function metricChart(view, colours) {
-  const { frame, metric } = view;
-  if (!view.scored.length) {
-    return noScore(view);
-  }
-  const drawn = chosenRows(view, view.scored, MOST_POINTS);
-  const points = drawn.map((row) => [frame.sequence[row], metric.number(row), row]);
-  const log = view.scale.log && drawn.every((row) => metric.number(row) > 0);
-  const steps = view.steps();
-  const picked = points.filter(([, , row]) => view.isSelected(row));
-  const series = [{ type: "scatter", data: points, symbolSize: drawn.length <= 200 ? 9 : 5, itemStyle: { color: colours.plain, opacity: 0.85 }, large: false }];
-  if (steps.length) {
-    series.push({ type: "line", step: "end", data: steps, showSymbol: false, silent: true, tooltip: { show: false }, lineStyle: { color: colours.accent, width: 2 }, z: 3 });
-  }
-  series.push({ type: "scatter", data: picked, symbolSize: 14, itemStyle: { color: "transparent", borderColor: colours.text, borderWidth: 2 }, z: 4 });
-  const best = view.ranked(view.scored)[0];
-  return {
-    note: sentences("The line is the best so far.", view.unitNote("point"), drawnOf(drawn.length, view.scored.length, `${view.units} that have a result, half of them the best`), view.oddNote()),
-    label: `Scatter plot of ${metric.name} by trial number: ${plural(drawn.length, "point")}, from ${extent(view, drawn)}. The best is ${shortNumber(metric.number(best))}, of ${view.nameOf(best)}.`,
-    height: 340,
-    option: {
-      ...base(colours, (item) => told(view, item.value[2])),
-      dataZoom: zoom("x", "y"),
-      xAxis: lineAxis(colours, { name: frame.members ? "first trial of the set" : "trial", minInterval: 1, splitLine: { show: false } }),
-      yAxis: scoreAxis(colours, shortText(metric.name, 30), log), series,
-    },
-  };
-}
-
 function parallelChart(view, colours, width) {
   const { frame, metric } = view;
   const axes = view.axes();
@@ -225,7 +197,7 @@ function curvesChart(view, colours) {
 
 function curvesOption(view, colours, metric, drawn, colourOf = null) {
   const values = drawn.flatMap(({ points }) => points.map(([, value]) => value));
-  const log = !view.maximize && decades(values);
+  const log = view.isLog(values, !view.maximize && decades(values));
   return {
     ...base(colours, (item) => [`step ${item.value[0]}: ${shortNumber(item.value[1])}`, ...view.toldTrial(drawn[item.seriesIndex].row)]),
     dataZoom: zoom("x", "y"),
@@ -247,7 +219,7 @@ function slicesChart(view, colours, width) {
   const across = Math.min(axes.length, width > 1000 ? 4 : width > 700 ? 3 : width > 430 ? 2 : 1);
   const down = Math.ceil(axes.length / across);
   const drawn = chosenRows(view, view.scored, Math.max(300, Math.floor(12000 / axes.length)));
-  const log = view.scale.log && drawn.every((row) => view.metric.number(row) > 0);
+  const log = view.isLog(drawn.map((row) => view.metric.number(row)), view.scale.log);
   const high = 210;
   const option = { ...base(colours, (item) => told(view, item.value[2])), grid: [], xAxis: [], yAxis: [], series: [] };
   const spread = (row) => (((row * 0.618034) % 1) - 0.5) * 0.5; // so that names do not lie on each other
@@ -259,7 +231,7 @@ function slicesChart(view, colours, width) {
     option.xAxis.push(placedAxis(colours, { ...axis, ticks: axis.kind === "name" ? axis.ticks : evenly(axis.ticks, fits) }, { gridIndex: index, name: shortText(column.name, 30), nameGap: 26 }));
     option.yAxis.push(scoreAxis(colours, "", log, { gridIndex: index, splitNumber: 3 }));
     option.series.push({
-      type: "scatter", xAxisIndex: index, yAxisIndex: index, symbolSize: drawn.length > 500 ? 4 : 6, itemStyle: { color: colours.plain, opacity: 0.6 },
+      type: "scatter", xAxisIndex: index, yAxisIndex: index, symbolSize: drawn.length > 500 ? 4 : drawn.length > 50 ? 6 : 9, itemStyle: { color: colours.plain, opacity: 0.6 },
       data: drawn.map((row) => [axis.place(row) + (axis.kind === "name" ? spread(row) : 0), view.metric.number(row), row]),
     });
   });
@@ -336,14 +308,19 @@ function contour(view, colours, drawn, across, up) {
 }
 
 function importanceChart(view, colours, width) {
-  const found = view.importance();
+  const isFanova = view.state.importanceMode === "fanova";
+  const found = isFanova ? view.fanova() : view.importance();
+  const metric = shortText(view.metric.name, 40);
   if (!found) {
-    return { note: `There is no estimate for ${shortText(view.metric.name, 40)}: it takes ten trials with different results, and a parameter that varies.` };
+    return { note: `There is no estimate for ${metric}: it takes ten trials with different results, and a parameter that varies.` };
   }
   const shown = found.shares.slice(0, 20).reverse();
+  const units = plural(found.trials, view.unit, view.units);
   return {
-    note: sentences(`How much each parameter counts for ${shortText(found.metric, 40)}, to be among its best tenth: PED-ANOVA over ${plural(found.trials, view.unit, view.units)}, whatever is shown here.`),
-    label: `Importance of parameters: ${found.shares.slice(0, 5).map(([name, share]) => `${shortText(name, 40)} ${(share * 100).toFixed(0)} %`).join(", ")}.`,
+    note: isFanova
+      ? `Which part of the variance of ${metric} each parameter explains by itself: fANOVA over ${units} of those that are shown.`
+      : `How much each parameter counts for ${metric}, to be among its best tenth: PED-ANOVA over ${units}, whatever is shown here.`,
+    label: `Importance of parameters${isFanova ? " by fANOVA" : ""}: ${found.shares.slice(0, 5).map(([name, share]) => `${shortText(name, 40)} ${(share * 100).toFixed(0)} %`).join(", ")}.`,
     height: 60 + 28 * shown.length,
     option: {
       ...base(colours, (item) => [`${item.name}: ${(item.value * 100).toFixed(1)} %`]),
@@ -432,86 +409,4 @@ function timeline(view, colours, drawn, palette) {
       }],
     },
   };
-}
-
-// --- one chart's place on the page ---
-
-class Chart {
-  constructor(key, build, select) {
-    this.place = document.getElementById("chart-" + key);
-    this.note = document.getElementById("note-" + key);
-    this.legend = document.getElementById("legend-" + key);
-    Object.assign(this, { key, build, select, isStale: false, isNear: false, drawing: null, chart: null, canvas: null });
-  }
-
-  stale(view) {
-    this.view = view;
-    this.isStale = true;
-    if (this.isNear) {
-      this.draw();
-    }
-  }
-
-  near(isNear) {
-    this.isNear = isNear;
-    if (isNear && this.isStale) {
-      this.draw();
-    }
-  }
-
-  draw() {
-    this.isStale = false;
-    this.drawing = null;
-    const width = this.place.parentElement.clientWidth - 16;
-    const drawing = this.build(this.view, theme(), width);
-    this.note.textContent = drawing.note;
-    this.place.hidden = !drawing.option;
-    if (this.legend) {
-      this.legend.replaceChildren(...(drawing.legend || []).map(([name, colour]) => legendItem(name, colour)));
-    }
-    if (!drawing.option) {
-      this.place.dataset.drawn = "nothing";
-      return;
-    }
-    this.place.setAttribute("aria-label", drawing.label);
-    this.place.style.height = drawing.height + "px";
-    this.place.dataset.drawn = "";
-    this.open(width, drawing.height);
-    this.chart.setOption(drawing.option, { notMerge: true });
-    for (const [dim, intervals] of drawing.brushes || []) {
-      if (intervals.length) {
-        this.chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: "axis-" + dim, intervals, quiet: true });
-      }
-    }
-    this.drawing = drawing; // only now: what was dispatched is no deed of the reader's
-  }
-
-  open(width, height) {
-    if (this.chart) {
-      this.chart.resize({ width, height });
-      return;
-    }
-    this.chart = charts.init(this.place, null, { renderer: "canvas", width, height });
-    this.chart.on("finished", () => {
-      this.place.dataset.drawn = "yes";
-    });
-    this.chart.on("click", (event) => {
-      const value = Array.isArray(event.value) ? event.value : [];
-      this.select(this.key, event, value);
-    });
-    this.chart.on("axisareaselected", (event) => {
-      if (this.drawing && this.drawing.brushed) {
-        this.drawing.brushed(Number(event.parallelAxisId.slice(5)), event.intervals || []);
-      }
-    });
-  }
-}
-
-function legendItem(name, colour) {
-  const item = document.createElement("li");
-  const dot = document.createElement("span");
-  dot.className = "dot";
-  dot.style.background = colour;
-  item.append(dot, name);
-  return item;
 }

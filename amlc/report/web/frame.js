@@ -28,6 +28,15 @@ function timeText(seconds) {
   return Number.isNaN(date.getTime()) ? "" : date.toISOString().slice(0, 19).replace("T", " ");
 }
 
+// Have the browser save a file.
+function save(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
 // JSON text as a value; what is no JSON (NaN, or a text that was cut) as itself.
 function parsed(text) {
   try {
@@ -73,6 +82,15 @@ class Column {
       return value < 0 ? "" : this.texts[value];
     }
     return value === null ? "" : this.show ? this.show(value) : shortNumber(value);
+  }
+
+  // The text of a table's cell, as amlc collect has it: numbers with all the digits that are here, a time as it is shown.
+  plain(row) {
+    const number = this.number(row);
+    if (Number.isNaN(number) || this.key === "started") {
+      return this.key === "status" ? this.text(row).replace(" ", "_") : this.text(row);
+    }
+    return String(number);
   }
 
   // What tells two values apart, as 1 from "1" and from true.

@@ -4,7 +4,7 @@ function start(data) {
   const byId = (id) => document.getElementById(id);
   const state = {
     metric: "default", better: "auto", search: "", succeeded: false, top: 100, brush: new Map(), hidden: new Set(),
-    selected: [], axes: null, pair: [], pairMode: "contour", curveMetric: null, timeMode: "duration",
+    selected: [], axes: null, pair: [], pairMode: "contour", curveMetric: null, timeMode: "duration", importanceMode: "ped", metricMode: "trial", scale: "auto", smooth: 0,
   };
   let view = null;
 
@@ -201,7 +201,12 @@ function start(data) {
   on("pair-x", "change", (field) => (state.pair = [field.value, byId("pair-y").value]), ["pair"]);
   on("pair-y", "change", (field) => (state.pair = [byId("pair-x").value, field.value]), ["pair"]);
   on("pair-mode", "change", (field) => (state.pairMode = field.value), ["pair"]);
+  on("metric-mode", "change", (field) => (state.metricMode = field.value), ["metric"]);
+  on("scale", "change", (field) => (state.scale = field.value), ["metric", "slices", "curves"]);
+  on("smooth", "change", (field) => (state.smooth = Number(field.value)), ["curves"]);
+  on("importance-mode", "change", (field) => (state.importanceMode = field.value), ["importance"]);
   on("time-mode", "change", (field) => (state.timeMode = field.value), ["time"]);
+  byId("save-table").addEventListener("click", () => save(`${data.experiment}.csv`, new Blob([table.csv()], { type: "text/csv" })));
   let typing = 0;
   byId("search").addEventListener("input", () => {
     clearTimeout(typing);

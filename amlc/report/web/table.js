@@ -161,6 +161,16 @@ class Table {
     return line;
   }
 
+  // All rows that pass, in their order, of the columns that are shown, by the names that amlc collect gives them.
+  csv() {
+    const columns = this.columns();
+    const prefixes = { metrics: "metric.", parameters: "param." };
+    const names = { "#": "sequence", duration: "duration_s" };
+    const lines = this.rows.map((row) => columns.map((column) => column.plain(row)));
+    const head = columns.map((column) => names[column.key] || (prefixes[column.group] || "") + column.name);
+    return [head, ...lines].map((line) => line.map(csvCell).join(",") + "\r\n").join("");
+  }
+
   // Turn to the page that has a trial, and show where it is.
   reveal(sequence) {
     const row = this.view.trials.rowOf.get(sequence);
@@ -177,6 +187,10 @@ class Table {
     line.classList.add("hit");
     return true;
   }
+}
+
+function csvCell(text) {
+  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
 }
 
 function kindOf(column, before) {

@@ -51,6 +51,7 @@ class View {
     const units = frame.members ? [...new Set(passing.map(unit).filter((row) => row !== undefined))].sort((a, b) => a - b) : passing;
     this.unbrushed = units.filter((row) => this.rankOf.has(row));
     this.scored = this.unbrushed.filter(isBrushed);
+    this.explained = undefined;
   }
 
   get isWhole() {
@@ -82,6 +83,12 @@ class View {
       return (row) => intervals.some(([low, high]) => axis.place(row) >= low && axis.place(row) <= high);
     });
     return (row) => tests.every((test) => test(row));
+  }
+
+  // Whether values go up by exponents: as the reader wants it, or as it fits; never where some are not positive.
+  isLog(values, fits) {
+    const { scale } = this.state;
+    return (scale === "auto" ? fits : scale === "log") && values.every((value) => value > 0);
   }
 
   // The axis of a column over all units with a result, the same whatever is filtered.
@@ -125,6 +132,14 @@ class View {
     return this.data.importance.find((entry) => entry.metric === this.metric.name) || null;
   }
 
+  // The other estimate, of what is shown; kept until that changes.
+  fanova() {
+    if (this.explained === undefined) {
+      this.explained = fanova(this);
+    }
+    return this.explained;
+  }
+
   // [trial, score] of each step of the best so far.
   steps() {
     const { data, metric } = this;
@@ -132,16 +147,7 @@ class View {
       const steps = data.steps;
       return steps.length ? [...steps, [data.last, steps[steps.length - 1][1]]] : [];
     }
-    const steps = [];
-    for (const row of this.scored) {
-      const score = metric.number(row);
-      const best = steps.length ? steps[steps.length - 1][1] : null;
-      if (best === null || (this.maximize ? score > best : score < best)) {
-        steps.push([this.frame.sequence[row], score]);
-      }
-    }
-    const last = this.scored[this.scored.length - 1];
-    return steps.length ? [...steps, [this.frame.sequence[last], steps[steps.length - 1][1]]] : [];
+    return bestSoFar(this.scored.map((row) => [this.frame.sequence[row], metric.number(row)]), this.maximize);
   }
 
   // --- curves ---
@@ -159,7 +165,12 @@ class View {
       return null;
     }
     const [values, steps] = found;
-    return values.map((value, index) => [steps ? steps[index] : index, value]);
+    const { smooth } = this.state;
+    let mean = 0;
+    return values.map((value, index) => {
+      mean = smooth * mean + (1 - smooth) * value;
+      return [steps ? steps[index] : index, mean / (1 - smooth ** (index + 1))];
+    });
   }
 
   curves(metric, rows = this.trialRows) {
