@@ -2,6 +2,7 @@
 // who does not see it.
 
 const MOST_POINTS = 10000;
+const FEW_BEST = 1 / 10; // of them the best, where more would look like what there is most of
 const MOST_LINES = 2000;
 const MOST_AXES = 12;
 const MOST_CURVES = 200;
@@ -96,12 +97,12 @@ function told(view, row) {
   return lines;
 }
 
-// At most `most` of rows: half of them the best, the others evenly spaced.
-function chosenRows(view, rows, limit) {
+// At most `limit` of rows: a part of them the best, the others evenly spaced.
+function chosenRows(view, rows, limit, part = 1 / 2) {
   if (rows.length <= limit) {
     return rows;
   }
-  const best = new Set(view.ranked(rows).slice(0, limit >> 1));
+  const best = new Set(view.ranked(rows).slice(0, Math.floor(limit * part)));
   const others = scattered(rows.filter((row) => !best.has(row)), limit - best.size);
   const kept = new Set([...best, ...others]);
   return rows.filter((row) => kept.has(row));
@@ -218,7 +219,7 @@ function slicesChart(view, colours, width) {
   }
   const across = Math.min(axes.length, width > 1000 ? 4 : width > 700 ? 3 : width > 430 ? 2 : 1);
   const down = Math.ceil(axes.length / across);
-  const drawn = chosenRows(view, view.scored, Math.max(300, Math.floor(12000 / axes.length)));
+  const drawn = chosenRows(view, view.scored, Math.max(300, Math.floor(12000 / axes.length)), FEW_BEST);
   const log = view.isLog(drawn.map((row) => view.metric.number(row)), view.scale.log);
   const high = 210;
   const option = { ...base(colours, (item) => told(view, item.value[2])), grid: [], xAxis: [], yAxis: [], series: [] };
@@ -236,7 +237,7 @@ function slicesChart(view, colours, width) {
     });
   });
   return {
-    note: sentences(`Each parameter by itself, with ${shortText(view.metric.name, 40)} upwards.`, view.axesNote(), drawnOf(drawn.length, view.scored.length, `${view.units}, half of them the best`)),
+    note: sentences(`Each parameter by itself, with ${shortText(view.metric.name, 40)} upwards.`, view.axesNote(), drawnOf(drawn.length, view.scored.length, `${view.units}, a tenth of them the best`)),
     label: `${plural(axes.length, "scatter plot")} of ${view.metric.name} by ${axes.map((column) => shortText(column.name, 40)).join(", ")}.`,
     height: down * high + 8, option,
   };
@@ -247,7 +248,7 @@ function pairChart(view, colours) {
   if (!x || !y || !view.scored.length) {
     return view.scored.length ? { note: "It takes two parameters that vary." } : noScore(view);
   }
-  const drawn = chosenRows(view, view.scored, MOST_LINES);
+  const drawn = chosenRows(view, view.scored, MOST_LINES, FEW_BEST);
   const [across, up] = [view.axis(x), view.axis(y)];
   const isRank = view.state.pairMode === "rank";
   const ranks = new Map(view.ranked(view.scored).map((row, index) => [row, index]));
@@ -264,7 +265,7 @@ function pairChart(view, colours) {
     series: [isRank ? { type: "scatter", data: [] } : contour(view, colours, drawn, across, up), { type: "scatter", data: points, symbolSize: isRank ? 9 : 6, itemStyle: { borderColor: colours.card, borderWidth: 1 } }],
   };
   return {
-    note: sentences(isRank ? "Colour: the rank, from grey-blue (last) to red (first)." : `Colour: ${shortText(view.metric.name, 40)}, between the trials as their distance weighs them.`, drawnOf(drawn.length, view.scored.length, `${view.units}, half of them the best`)),
+    note: sentences(isRank ? "Colour: the rank, from grey-blue (last) to red (first)." : `Colour: ${shortText(view.metric.name, 40)}, between the trials as their distance weighs them.`, drawnOf(drawn.length, view.scored.length, `${view.units}, a tenth of them the best`)),
     label: `${isRank ? "Rank" : "Contour"} plot of ${view.metric.name} by ${shortText(x.name, 40)} and ${shortText(y.name, 40)}: ${plural(drawn.length, "point")}.`,
     height: 420, option,
   };

@@ -54,8 +54,7 @@ class Compare {
 
   headOf(row, index) {
     const sequence = this.view.trials.sequence[row];
-    const head = cell("th", "");
-    head.scope = "col";
+    const head = heading("", "col");
     const dot = document.createElement("span");
     dot.className = "dot";
     dot.style.background = PALETTE[index];
@@ -79,10 +78,8 @@ class Compare {
     const lines = columns.filter((column) => rows.some((row) => column.has(row))).map((column) => {
       const line = document.createElement("tr");
       const differs = rows.length > 1 && new Set(rows.map((row) => column.identity(row))).size > 1;
-      const head = cell("th", (differs ? "≠ " : "") + shortText(column.name, 60));
-      head.scope = "row";
       line.className = differs ? "differs" : "";
-      line.append(head, ...rows.map((row) => cell("td", shortText(column.text(row), 400))));
+      line.append(heading((differs ? "≠ " : "") + shortText(column.name, 60), "row"), ...rows.map((row) => cell("td", shortText(column.text(row), 400))));
       return line;
     });
     if (!lines.length) {
@@ -91,8 +88,7 @@ class Compare {
     const body = document.createElement("tbody");
     if (name) {
       const line = document.createElement("tr");
-      const head = cell("th", name);
-      Object.assign(head, { colSpan: rows.length + 1, scope: "rowgroup", className: "group" });
+      const head = Object.assign(heading(name, "rowgroup"), { colSpan: rows.length + 1, className: "group" });
       line.append(head);
       body.append(line);
     }
@@ -107,9 +103,7 @@ class Compare {
       const cells = rows.map(made);
       if (cells.some((one) => one.childNodes.length)) {
         const line = document.createElement("tr");
-        const head = cell("th", name);
-        head.scope = "row";
-        line.append(head, ...cells);
+        line.append(heading(name, "row"), ...cells);
         lines.push(line);
       }
     };

@@ -101,26 +101,21 @@ class Table {
     for (let index = 0; index < columns.length; ) {
       const same = columns.slice(index).findIndex((column) => column.group !== columns[index].group);
       const count = same < 0 ? columns.length - index : same;
-      const group = cell(columns[index].group ? "th" : "td", columns[index].group);
-      group.colSpan = count;
-      if (columns[index].group) {
-        group.scope = "colgroup";
-        group.className = "first";
-      }
+      const name = columns[index].group;
+      const group = name ? heading(name, "colgroup") : cell("td", "");
+      Object.assign(group, { colSpan: count, className: name ? "first" : "" });
       groups.append(group);
       index += count;
     }
     const names = document.createElement("tr");
-    const box = cell("th", "");
-    box.scope = "col";
+    const box = heading("", "col");
     const hidden = document.createElement("span");
     hidden.className = "hidden";
     hidden.textContent = "compare";
     box.append(hidden);
     names.append(box);
     columns.forEach((column, index) => {
-      const head = cell("th", "");
-      head.scope = "col";
+      const head = heading("", "col");
       head.className = kindOf(column, columns[index - 1]);
       const button = document.createElement("button");
       button.type = "button";
@@ -200,6 +195,12 @@ function kindOf(column, before) {
 function cell(tag, text) {
   const found = document.createElement(tag);
   found.textContent = text;
+  return found;
+}
+
+function heading(text, scope) {
+  const found = cell("th", text);
+  found.scope = scope;
   return found;
 }
 
