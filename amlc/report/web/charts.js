@@ -326,7 +326,7 @@ function importanceChart(view, colours, width) {
     option: {
       ...base(colours, (item) => [`${item.name}: ${(item.value * 100).toFixed(1)} %`]),
       grid: { left: width < NARROW ? 110 : 170, right: 56, top: 8, bottom: 40 },
-      xAxis: lineAxis(colours, { min: 0, splitNumber: width < NARROW ? 3 : 6, axisLabel: { color: colours.soft, hideOverlap: true, formatter: (value) => `${Math.round(value * 100)} %` } }),
+      xAxis: lineAxis(colours, { min: 0, max: found.shares[0][1] > 0.8 ? 1 : null, splitNumber: width < NARROW ? 3 : 6, axisLabel: { color: colours.soft, hideOverlap: true, formatter: (value) => `${Math.round(value * 100)} %` } }),
       yAxis: { type: "category", data: shown.map(([name]) => shortText(name, width < NARROW ? 14 : 24)), axisLabel: { color: colours.text }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } } },
       series: [{ type: "bar", data: shown.map(([, share]) => share), barMaxWidth: 18, itemStyle: { color: colours.plain }, label: { show: true, position: "right", color: colours.text, formatter: (item) => `${(item.value * 100).toFixed(0)} %` } }],
     },
@@ -388,16 +388,16 @@ function timeline(view, colours, drawn, palette) {
   const [started, duration, status] = ["started", "duration", "status"].map((key) => trials.column(key));
   const endOf = (row) => started.number(row) + (duration.has(row) ? duration.number(row) : 0);
   const latest = most(trials.all.map((row) => (started.has(row) ? endOf(row) : -Infinity)));
-  const bars = drawn.map((row) => [started.number(row), duration.has(row) ? endOf(row) : latest, trials.sequence[row], row]);
-  const first = least(bars.map(([start]) => start));
+  const first = least(drawn.map((row) => started.number(row)));
   const [unit, size] = unitOf(latest - first);
+  const bars = drawn.map((row) => [...[started.number(row), duration.has(row) ? endOf(row) : latest].map((at) => (at - first) / size), trials.sequence[row], row]);
   const tall = Math.max(0.8, (trials.sequence[drawn[drawn.length - 1]] - trials.sequence[drawn[0]]) / Math.max(1, drawn.length));
   return {
     height: Math.min(560, 140 + 14 * drawn.length),
     option: {
-      ...base(colours, (item) => [`${timeText(view.origin + item.value[0])} UTC, ${durationText(item.value[1] - item.value[0])}`, ...view.toldTrial(item.value[3])]),
+      ...base(colours, (item) => [`${timeText(view.origin + first + item.value[0] * size)} UTC, ${durationText((item.value[1] - item.value[0]) * size)}`, ...view.toldTrial(item.value[3])]),
       dataZoom: zoom("x", "y"),
-      xAxis: lineAxis(colours, { name: `${unit} since ${timeText(view.origin + first)} UTC`, min: first, max: latest > first ? latest : first + 1, axisLabel: { color: colours.soft, hideOverlap: true, formatter: (at) => shortNumber(Number(((at - first) / size).toPrecision(3))) } }),
+      xAxis: lineAxis(colours, { name: `${unit} since ${timeText(view.origin + first)} UTC`, min: 0, max: latest > first ? (latest - first) / size : 1, axisLabel: { color: colours.soft, hideOverlap: true, showMaxLabel: false, formatter: shortNumber } }),
       yAxis: lineAxis(colours, { name: "trial", inverse: true, minInterval: 1, nameGap: 52, splitLine: { show: false } }),
       series: [{
         type: "custom", data: bars, encode: { x: [0, 1], y: 2 }, clip: true,
