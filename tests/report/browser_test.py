@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -326,6 +327,7 @@ def saved(browser, name, wait_until):
 
 
 def test_the_table_is_saved_as_it_is_shown_and_each_chart_as_a_picture(tab, browser, wait_until):
+    shutil.rmtree(browser.saved, ignore_errors=True)  # of other tests
     tab.write("#search", "optimizer=adam units<3")
     tab.wait("document.getElementById('count').textContent.includes('pass')")
     tab.click("#save-table")
