@@ -51,7 +51,8 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           to stop or could not write a result.json, or when no trial began. A run
                           that ended earlier than `at` was ended by a trial, not with its job. On
                           Azure ML the token is renewed before it ends, by what
-                          MLFLOW_EXPERIMENT_NAME or _ID say
+                          MLFLOW_EXPERIMENT_NAME or _ID say. Of several trials each has a child
+                          run beside that, with its parameters, metrics and end, for people alone
 
 What a trial sees: NNI's variables (NNI_PLATFORM=aml, REUSE_MODE=true, NNI_SYS_DIR, NNI_OUTPUT_DIR,
   NNI_EXP_ID, NNI_TRIAL_JOB_ID, NNI_TRIAL_SEQ_ID, NNI_CODE_DIR), `amlc_standin` on PYTHONPATH,

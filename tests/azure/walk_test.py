@@ -211,6 +211,23 @@ def test_the_log_of_a_trial_of_a_pack_is_its_own(make_azure, make_project):
     assert [whole.count(f"number {number}") for number in range(3)] == [1, 1, 1]
 
 
+def test_each_trial_of_a_pack_has_a_child_run_that_people_can_look_at(make_azure, make_project):
+    azure = make_azure()
+    script = 'x=$(sed "s/.*\\"x\\": \\([0-9]*\\).*/\\1/" "$NNI_SYS_DIR/parameter.cfg")\nfinal "$x.5"\n[ "$x" != 1 ]'
+    project = make_project(azure).write(values=range(3), script=script, amlc={"trialsPerJob": 3, "retries": 0})
+    project.amlc("submit", code=1)
+    (name,) = project.names
+    found = [run for run in azure.runs._runs.values() if run.tags.get("mlflow.parentRunId") == name]
+    assert [run.tags["amlc.child"] for run in found] == [row["trial"] for row in rows(project, code=4)]
+    assert [run.params for run in found] == [{"x": "0"}, {"x": "1"}, {"x": "2"}]
+    assert [run.last("default")["value"] for run in found] == [0.5, 1.5, 2.5]
+    assert [run.status for run in found] == ["FINISHED", "FAILED", "FINISHED"]
+    assert [row["metric.default"] for row in rows(project, code=4)] == ["0.5", "1.5", "2.5"]
+    project.folders.ledger("probe").unlink()
+    project.amlc("refresh")
+    assert [row["metric.default"] for row in rows(project, code=4)] == ["0.5", "1.5", "2.5"]
+
+
 def test_a_job_that_waits_has_no_log_yet_and_following_it_waits(make_azure, make_project):
     azure = make_azure()
     azure.hold("Queued")

@@ -171,6 +171,8 @@ class Runner:
             trial.exit_code = code if code >= 0 else 128 - code
             trial.signal = None if code >= 0 else signal_name(-code)
         close_trial(trial, *how_it_ended(process, self._signals.stopped_by))
+        if self._tracker:
+            self._tracker.end(trial)
         self._running.remove(process)
         self._slots.give_back(process.slot)
         _remove(process.folder)
@@ -199,7 +201,12 @@ def _open_tracker(job: "Job", run: "Run") -> "Tracker":
     from .mlflow import Sender
     from .tracking import Tracker
 
-    return Tracker(Sender(run), is_prefixed=len(job.trials) > 1)
+    sender = Sender(run)
+    if len(job.trials) == 1:
+        return Tracker(sender, is_prefixed=False)
+    from .children import Children
+
+    return Tracker(sender, is_prefixed=True, children=Children(run, sender.token))
 
 
 def how_it_ended(process: Process, stopped_by: "str | None") -> "tuple[str, str | None]":

@@ -33,7 +33,7 @@ class Sender:
 
     def __init__(self, run: "Run") -> None:
         self._run = run
-        self._token = RunToken(run.token, run.token_url)
+        self.token = RunToken(run.token, run.token_url)
         self._queues: dict[str, collections.deque[Any]] = {
             kind: collections.deque(maxlen=QUEUE_LENGTH) for kind in BATCH_LIMITS
         }
@@ -68,8 +68,8 @@ class Sender:
     def _work(self) -> None:
         try:
             while not self._is_off:
-                has_news = self._has_news.wait(self._token.left_s())
-                self._token.keep()
+                has_news = self._has_news.wait(self.token.left_s())
+                self.token.keep()
                 if not has_news:
                     continue
                 # Before the look at _closing, or the news of that could get lost.
@@ -98,7 +98,7 @@ class Sender:
             problem = self._post(body)
             if not problem:
                 return
-            if problem == "HTTP 401" and not is_renewed and self._token.renew():
+            if problem == "HTTP 401" and not is_renewed and self.token.renew():
                 is_renewed = True
                 continue
             self._complain(problem)
@@ -119,9 +119,9 @@ class Sender:
         request = urllib.request.Request(
             self._run.url, data=body, headers={"Content-Type": "application/json"}
         )
-        if self._token.text:
+        if self.token.text:
             # Unredirected: a redirect must not carry the token to another host.
-            request.add_unredirected_header("Authorization", "Bearer " + self._token.text)
+            request.add_unredirected_header("Authorization", "Bearer " + self.token.text)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 answer.read(ANSWER_SIZE)

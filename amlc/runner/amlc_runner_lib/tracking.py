@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from .children import Children
     from .job import Trial
     from .metrics import Metric
     from .mlflow import Sender
@@ -27,11 +28,14 @@ KEY_LENGTH = 250
 class Tracker:
     """Log the parameters and metrics of all trials to one MLflow run; nothing here fails a trial.
 
-    is_prefixed: names begin with the trial's id.
+    is_prefixed: names begin with the trial's id. children: runs of the single trials, beside it.
     """
 
-    def __init__(self, sender: "Sender", *, is_prefixed: bool) -> None:
+    def __init__(
+        self, sender: "Sender", *, is_prefixed: bool, children: "Children | None" = None
+    ) -> None:
         self._sender = sender
+        self._children = children
         self._is_prefixed = is_prefixed
         self._next_step: dict[str, int] = {}
         self._metric_keys: set[str] = set()
@@ -53,6 +57,9 @@ class Tracker:
             self._sender.add(
                 "params", {"key": self._key(trial, name), "value": text[:PARAM_LENGTH]}
             )
+        if self._children:
+            entries = [(mlflow_name(name), text[:PARAM_LENGTH]) for name, text in leaves]
+            self._children.begin(trial, [{"key": key, "value": text} for key, text in entries])
 
     def log_metric(self, trial: "Trial", metric: "Metric", now: float) -> None:
         """Log what MLflow can hold of a metric; note for the tag what that does not tell."""
@@ -73,12 +80,15 @@ class Tracker:
         reported = value if isinstance(value, dict) else {"default": value}
         names = []
         for name, number in numbers_in(value):
-            key = self._key(trial, name)
+            key, at = self._key(trial, name), int(now * 1000)
+            if self._children:
+                entry = {"key": mlflow_name(name), "value": number, "timestamp": at, "step": step}
+                self._children.report(trial, entry)
             if key not in self._metric_keys and len(self._metric_keys) == METRIC_NAMES:
                 continue
             self._metric_keys.add(key)
             self._sender.add(
-                "metrics", {"key": key, "value": number, "timestamp": int(now * 1000), "step": step}
+                "metrics", {"key": key, "value": number, "timestamp": at, "step": step}
             )
             names.append(key[len(trial.id) + 1 :] if self._is_prefixed else key)
             if not _note_number(result, names[-1], reported[name]):
@@ -88,11 +98,18 @@ class Tracker:
         if kind == "final":
             result["final"], result["step"] = [value], step
 
+    def end(self, trial: "Trial") -> None:
+        """Tell how a trial ended, where it has a run of its own."""
+        if self._children:
+            self._children.end(trial)
+
     def close(self, exit_code: "int | None", *, is_hurried: bool) -> None:
         """Send the tags and what is left, for a few seconds at most.
 
         exit_code: the runner's, None while it is not certain. is_hurried: the runner has to stop.
         """
+        if self._children:
+            self._children.close(is_hurried=is_hurried)
         try:
             text = json.dumps(self._results, separators=(",", ":"))
         except RecursionError:
