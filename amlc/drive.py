@@ -174,6 +174,7 @@ class _Run:
         self._pause_s = 0.0
         self._noted = 0.0
         self._leader: Leader | None = None
+        self._told: dict[str, set[str]] = {}  # the trials of each sweep that were seen to be over
 
     def begin(self, policy: Callable[[], Policy], limits: Limits, more: More) -> Backlog:
         """Settle what was never confirmed, or found its name taken; return what is missing then."""
@@ -300,13 +301,29 @@ class _Run:
             trials = {
                 trial.id for trial in attempt.trials if self._mirror.last[trial.id] is attempt
             }
-            self.progress.ended += len(trials - again)
-            self.progress.failed += len({trial.id for trial in failed(attempt)} & trials - again)
-            news += [(attempt, one) for one in attempt.trials if one.id in trials - again]
+            news += self._ended(
+                attempt, [one for one in attempt.trials if one.id in trials - again]
+            )
+        live = self._mirror.live.values()
         self.progress.submitted = self._outbox.submitted
-        self.progress.running = sum(len(attempt.trials) for attempt in self._mirror.live.values())
+        self.progress.running = sum(len(attempt.trials) for attempt in live)
+        for attempt in live:
+            if attempt.sweep:  # whose trials end one by one
+                over = [one for one in attempt.trials if attempt.status(one.id).ended]
+                news += self._ended(attempt, over)
+                self.progress.running -= len(over)
         if news:
             self._tell(news)
+
+    def _ended(self, attempt: Attempt, trials: Sequence[Trial]) -> list[tuple[Attempt, Trial]]:
+        """Count trials of an attempt that are over; return those of which nothing was told yet."""
+        known = self._told.setdefault(attempt.job, set()) if attempt.sweep else set()
+        new = [trial for trial in trials if trial.id not in known]
+        known.update(trial.id for trial in new)
+        bad = {trial.id for trial in failed(attempt)}
+        self.progress.ended += len(new)
+        self.progress.failed += sum(trial.id in bad for trial in new)
+        return [(attempt, trial) for trial in new]
 
     def _tell(self, news: Sequence[tuple[Attempt, Trial]]) -> None:
         """Note what ended for who watches, and the best so far."""

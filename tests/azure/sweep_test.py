@@ -362,3 +362,42 @@ def test_on_this_machine_the_trials_of_a_sweep_are_jobs(make_azure, make_sweep):
     assert {entry.file[:5] for entry in project.manifest.entries()} == {"jobs/"}
     assert by_number(project, "trial") == swept
     assert project.azure.job_puts == 0
+
+
+def test_what_ends_in_a_running_sweep_is_told_at_once(make_azure, make_sweep, tmp_path):
+    azure = make_azure()
+    azure.cluster.environment["GATE"] = str(tmp_path / "gate")
+    project = make_sweep(azure, script=WAITING, values=range(3), trialConcurrency=3)
+    _, wait = project.start("submit")
+    said = project.root / ".stderr"
+    wait_for(lambda: said.exists() and "succeeded" in said.read_text(encoding="utf-8"))
+    assert said.read_text(encoding="utf-8").count("succeeded") == 1
+    (tmp_path / "gate").touch()
+    done = wait()
+    assert done.stderr.count("succeeded") == 3, done.stderr
+    assert "3 of 3 trials done" in done.stderr
+
+
+def test_the_rest_of_the_commands_take_a_sweeps_trials_as_any(make_azure, make_sweep):
+    azure = make_azure()
+    project = make_sweep(azure, values=range(3))
+    project.amlc("submit")
+    assert project.amlc("reproduce", "1", "--backend", "local").returncode == 0
+    assert "trial.sh" in project.amlc("code", "1").stdout
+    project.amlc("gc")
+    assert project.amlc("summary").stdout
+    page = project.amlc("report").stdout
+    assert page.lower().startswith("<!doctype html>")
+    assert project.amlc("best", "--job").stdout.strip() == project.names[0]
+
+
+def test_a_sweep_of_a_thousand_is_followed_with_few_calls(make_azure, make_sweep):
+    azure = make_azure(mode="instant", metrics=metrics)
+    project = make_sweep(azure, values=range(1000), trialConcurrency=100)
+    start = time.monotonic()
+    project.amlc("submit")
+    assert azure.job_puts == 1
+    assert len(azure.jobs) == 1001
+    assert azure.count("GET", r"/jobs/[^/]+$") < 20
+    print(time.monotonic() - start, len(azure.calls), azure.count("POST", "runs/search"))
+    assert set(by_number(project, "metric.default").values()) == {"1.5"}

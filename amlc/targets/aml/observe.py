@@ -92,18 +92,17 @@ class Observer:
         """Return what there is to say of listed jobs; of those newly ended with their results."""
         views = list(views)
         swept = [job for job in views if job.is_sweep and job.name not in self.ended]
-        children = dict(
-            zip([job.name for job in swept], self._each(self.sweeps.of, swept), strict=True)
-        )
+        found = self._each(lambda job: self.sweeps.of(job, self.ended), swept)
+        children = {job.name: some for job, some in zip(swept, found, strict=True)}
         theirs = [child for some in children.values() for child in some]
         jobs = [*(job for job in views if not job.is_sweep), *(child.view for child in theirs)]
         fresh = [job for job in jobs if job.status.ended and job.name not in self.ended]
         self._take_in(fresh, {child.run.job: child.run for child in theirs})
         for sweep in swept:
             why = self._cause(sweep) if sweep.status is Status.FAILED else None
-            found = self.sweeps.take_in(sweep, children[sweep.name], self.ended, why)
-            if found.is_over:
-                self.ended[sweep.name] = found.seen, found.fetched
+            now = self.sweeps.take_in(sweep, children[sweep.name], self.ended, why)
+            if now.is_over:
+                self.ended[sweep.name] = now.seen, now.fetched
         return [self._told(job) for job in views]
 
     def _told(self, job: View) -> Observation:

@@ -100,8 +100,11 @@ class Sweeps:
         run = runs.get(self._client, sweep.name)
         return run is None or run.ended is None or time.time() - run.ended < PATIENCE_S
 
-    def of(self, sweep: View) -> list[Child]:
-        """Return the children of a sweep that run a trial of it, the best one of each trial."""
+    def of(self, sweep: View, known: Collection[str] = ()) -> list[Child]:
+        """Return the children of a sweep that run a trial of it, the best one of each trial.
+
+        known: those of which is known already how they ended.
+        """
         trials = trials_of(sweep)
         places = {trial.id: place for place, trial in enumerate(trials)}
         best: dict[int, tuple[runs.Run, Mapping[str, str]]] = {}
@@ -109,7 +112,10 @@ class Sweeps:
             place = _place(run, tags, places)
             if place is not None and (place not in best or _order(run) > _order(best[place][0])):
                 best[place] = run, tags
-        found = [self._child(sweep, trials[place], run) for place, (run, _) in sorted(best.items())]
+        found = [
+            self._child(sweep, trials[place], run, is_known=run.job in known)
+            for place, (run, _) in sorted(best.items())
+        ]
         self._parents |= {child.view.name: sweep.name for child in found}
         return found
 
@@ -122,7 +128,7 @@ class Sweeps:
                 return
         yield from runs.children(self._client, self._experiments[name], sweep.name)
 
-    def _child(self, sweep: View, trial: Trial, run: runs.Run) -> Child:
+    def _child(self, sweep: View, trial: Trial, run: runs.Run, *, is_known: bool) -> Child:
         inner: Mapping[str, Any] = sweep.properties.get("trial") or {}
         limit = (sweep.properties.get("limits") or {}).get("trialTimeout")
         properties = {
@@ -135,7 +141,8 @@ class Sweeps:
         view = View(run.job, properties)
         is_certain = run.is_well and run.reports is not None and not view.is_distributed
         found = None
-        if run.ended is not None and not is_certain:  # a trial can end its run by itself
+        # A trial can end its run by itself.
+        if run.ended is not None and not (is_certain or is_known):
             found = self._get_job(run.job)
         status = _STATUSES.get(run.status, "Running" if run.started else "Queued")
         if found is not None:
@@ -191,7 +198,8 @@ def standing(
             ended=max(ends, default=None),
         )
         return Swept(ended(seen, trials, outcomes, _known(sweep, why)), fetched, is_over=True)
-    running = [child.trial.id for child in children if child not in over and child.run.started]
+    live = [child for child in children if child.view.name not in told]
+    running = [child.trial.id for child in live if child.run.started is not None]
     status = sweep.status
     if status is Status.RUNNING or status.ended:
         status = Status.RUNNING if started else Status.WAITING
