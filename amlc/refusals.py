@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from amlc import constraints
+from amlc import class_source, constraints
 from amlc.config import locate
 from amlc.errors import ConfigError, PlanError, Problem, RefusedError, TemplateError
 from amlc.model import Budget, Experiment, Trial
@@ -29,7 +29,7 @@ def problems(
     """Return what compile refuses in an experiment, each with its position.
 
     Nothing when it compiles. leave_out, within: as for `snapshot`. A class of the user's own is
-    not run: what that raises, compile alone finds.
+    looked for, and not run: what that raises, compile alone finds.
     """
     found = _refusals(experiment, leave_out, within)
     return _located(experiment, found) if found else ()
@@ -80,13 +80,13 @@ def _refusals(
         found.append(err)
         if err.path == TemplateError.path:
             return found  # they are not rendered
-    ahead = _ahead(experiment, revision)
+    ahead = _ahead(experiment, revision, within)
     return found + (ahead or _planned(experiment, revision))
 
 
-def _ahead(experiment: Experiment, revision: str) -> list[RefusedError]:
+def _ahead(experiment: Experiment, revision: str, within: Path | None = None) -> list[RefusedError]:
     is_adaptive = adaptive(experiment)
-    found: list[RefusedError] = []
+    found = list(_missing_classes(experiment, within))
     try:
         check_budget(experiment, experiment.max_trials or 1 if is_adaptive else 1)
     except PlanError as err:
@@ -99,6 +99,13 @@ def _ahead(experiment: Experiment, revision: str) -> list[RefusedError]:
     except RefusedError as err:
         found.append(err)
     return found
+
+
+def _missing_classes(experiment: Experiment, within: Path | None) -> Iterator[RefusedError]:
+    for kind, one in (("tuner", experiment.tuner), ("assessor", experiment.assessor)):
+        said = class_source.missing(one, within=within) if one is not None else None
+        if said is not None:
+            yield RefusedError(said, path=(kind, "className"), code="E-class")
 
 
 def _planned(experiment: Experiment, revision: str) -> list[RefusedError]:

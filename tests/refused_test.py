@@ -75,6 +75,7 @@ PREPARE: dict[str, Callable[[], Any]] = {
     "code-not-utf8": not_utf8,
     "code-in-service": lambda: put("code/amlc_standin/x.py"),
     "code-and-budget": lambda: put("code/amlc_runner.py"),
+    "own-class": lambda: put("code/mine.py", "class MyTuner:\n    pass\n"),
     "large-parameters": filled_in,
     "large-parameters-packed": filled_in,
     "large-parameters-adaptive": filled_in,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from amlc import lint
 from amlc.commands.compile import compile_ahead
 from amlc.commands.options import Options
 from amlc.commands.steps import NOBODY, Learnt, Listener, Run
@@ -44,6 +45,8 @@ def run(
         build = compile_ahead(
             experiment, backend=options.backend, rounds=options.rounds, folders=folders
         )
+        for problem in lint.warnings(experiment, leave_out=[folders.state, folders.build]):
+            listener.tell(problem)
         listener.tell(build)
         # Under the same lock: another compile in between would submit other trials than were told.
         manifest = read_manifest(build.folder)

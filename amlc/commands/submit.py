@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from amlc import lint
 from amlc.assessors import among_all, built_in, custom
 from amlc.attempts import fold
 from amlc.collect.results import Results
@@ -26,7 +27,7 @@ from amlc.commands.steps import NOBODY, First, Listener, Run, Warned
 from amlc.config import load_experiment
 from amlc.drive import Guides, drive
 from amlc.early_stopping import Assessor
-from amlc.errors import UsageError
+from amlc.errors import AmlcError, UsageError
 from amlc.events import EventKind, revision_made_of
 from amlc.experience import Experience
 from amlc.files import lock
@@ -67,6 +68,8 @@ def submit(
             experiment = _source(manifest, options, listener)
         if seal is not None:
             _check(seal, manifest, experiment, options, folders)
+        if not options.only:
+            _tell_what_is_odd(manifest, experiment, options, folders, listener)
         if experiment is not None and options.rounds is None:
             manifest = _compiled(experiment, manifest, options, folders)
         return submit_locked(manifest, experiment, options, folders=folders, listener=listener)
@@ -105,6 +108,32 @@ def submit_locked(
         text = f"a round submits what is compiled, and all of it was. {_next_round(manifest)}"
         listener.tell(Warned(text, matters=True))
     return run
+
+
+def _tell_what_is_odd(
+    manifest: Manifest,
+    experiment: Experiment | None,
+    options: Options,
+    folders: Folders,
+    listener: Listener,
+) -> None:
+    """Say what compile warned of, where the experiment's file is here, and as it was compiled.
+
+    Somebody else may have compiled it, elsewhere; now it is paid for.
+    """
+    file, header = manifest.source, manifest.header
+    if experiment is None:
+        if file is None or manifest.is_outdated:
+            return
+        try:
+            backend = options.backend or header.backend
+            experiment, _ = load_experiment(
+                file, backend=backend, environ=os.environ, given=header.given
+            )
+        except AmlcError:  # what it takes to compile it need not be here
+            return
+    for problem in lint.warnings(experiment, leave_out=[folders.state, folders.build]):
+        listener.tell(problem)
 
 
 def _check(

@@ -87,6 +87,7 @@ class AzureProject:
             "trialCommand": "sh trial.sh",
             "trialCodeDirectory": "code",
             "trialConcurrency": 1000,
+            "maxTrialDuration": "1h",  # without one each submit warns, since a trial that hangs is paid for
             "tuner": {"name": "GridSearch"},
             "trainingService": {**self.service, **(service or {})},
             **keys,

@@ -2,7 +2,10 @@
 
 import csv
 import io
+import json
+import os
 import shutil
+import time
 
 import pytest
 
@@ -284,3 +287,39 @@ def test_it_returns_what_came_of_it_and_prints_nothing(project, monkeypatch, cap
     again = submit(project.manifest, Options(max_failures="1", retry=["failed"]), folders=project.folders)
     assert (again.progress.submitted, again.stopped, again.partial) == (1, "1 failed", True)
     assert capfd.readouterr() == ("", "")
+
+
+ODD = "[W-script]"
+
+
+@pytest.fixture
+def odd(project):
+    """What it runs is not there, which is said before anything runs."""
+    return project.write(values=range(2), trialCommand="sh nowhere.sh", amlc={"retries": 0})
+
+
+def test_what_is_odd_is_said_once_before_anything_is_submitted(odd):
+    for command in (["run", "experiment.yml"], ["submit"], ["submit", "--retry", "failed"]):
+        err = odd.amlc(*command, code=1).stderr
+        assert err.count(ODD) == 1
+        assert err.index(ODD) < err.index("submitted, ")
+
+
+def test_what_is_odd_is_data_where_that_was_asked_for(odd):
+    done = odd.compile().amlc("submit", "--format", "json", code=1)
+    assert [problem["code"] for problem in json.loads(done.stdout)["problems"]][:1] == ["W-script"]
+
+
+@pytest.mark.parametrize("what", ["a retry", "quiet", "another file", "no file", "a file that is wrong now"])
+def test_what_is_odd_is_not_said_where_nobody_wants_it_or_it_is_not_known(odd, what):
+    file = odd.compile().root / "experiment.yml"
+    command = {"a retry": ["retry", "0"], "quiet": ["-q", "submit"]}.get(what, ["submit"])
+    if what == "another file":
+        os.utime(file, ns=(time.time_ns() + 10**10,) * 2)
+    elif what == "no file":
+        file.unlink()
+    elif what == "a file that is wrong now":
+        before = file.stat()
+        file.write_text("x: [")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert ODD not in odd.amlc(*command, code=1).stderr

@@ -79,5 +79,6 @@ def test_a_space_in_an_unknown_format_needs_a_class(make_project):
     project = make_project("project").write(searchSpace={"x": [1, 100]}, tuner={"name": "TPE"}, maxTrialNumber=3)
     assert "'x' is a bare list, not a parameter" in project.amlc("validate", "experiment.yml", code=1).stderr
     (project.root / "space.json").write_text(json.dumps(["a"]))
+    (project.root / "mine.py").write_text("class T: ...")
     project.write(searchSpace=None, searchSpaceFile="space.json", tuner={"className": "mine.T", "codeDirectory": "."})
     assert not project.amlc("validate", "experiment.yml").stderr.count("E-")
