@@ -177,8 +177,10 @@ def _check_sweep(experiment: Experiment, trials: int) -> None:
     limits = experiment.target.job.sweeps
     if limits is not None and trials > limits.trials:
         raise PlanError(
-            f"a sweep has at most {limits.trials:,} trials, and the experiment has more. "
-            "Lower maxTrialNumber, or compile jobs: `amlc.target: jobs`.",
+            Sentence(
+                f"a sweep has at most {limits.trials:,} trials, and the experiment has more.",
+                hint="Lower maxTrialNumber, or compile jobs: `amlc.target: jobs`.",
+            ),
             path=("amlc", "target"),
             code="E-sweep",
         )

@@ -6,14 +6,15 @@ Where another back end was asked for nothing is checked: the trials run there as
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from amlc.catalogue import find
 from amlc.config.algorithms import assesses, canonical_name, is_own_class
 from amlc.config.durations import parse_time
 from amlc.config.spelling import Config
-from amlc.errors import Problem
-from amlc.model import JsonPath, Space, Sweeps
+from amlc.errors import Problem, Sentence
+from amlc.model import Space, Sweeps
 from amlc.space.points import inexhaustible
 from amlc.targets import exists, target
 
@@ -32,20 +33,22 @@ def check_sweep(config: Config, backend: str | None) -> Iterator[Problem]:
         return
     bounds = target(platform).settings(config).job.sweeps
     if bounds is None:
-        text = f"platform {platform} has no sweeps. Remove the key, or set a platform that has."
-        yield _error(config, ("amlc", "target"), text)
+        said = Sentence(
+            f"platform {platform} has no sweeps.", "Remove the key, or set a platform that has."
+        )
+        yield config.problem(("amlc", "target"), "E-sweep", said)
         return
     yield from _check_tuner(config)
     yield from _check_assessor(config)
     yield from _check_limits(config, bounds)
     if config.get("amlc", "trialsPerJob") not in (None, 1):
-        text = f"each trial of a sweep is a job of its own. Remove 'trialsPerJob'. {_JOBS}"
-        yield _error(config, ("amlc", "trialsPerJob"), text)
+        said = _or_jobs("each trial of a sweep is a job of its own.", "Remove 'trialsPerJob'.")
+        yield config.problem(("amlc", "trialsPerJob"), "E-sweep", said)
     job = config.get("amlc", "job")
     for name in bounds.without if isinstance(job, Mapping) else ():
         if name in job:
-            text = f"a sweep has no '{name}'. Remove it. {_JOBS}"
-            yield _error(config, ("amlc", "job", name), text, key=True)
+            said = _or_jobs(f"a sweep has no '{name}'.", "Remove it.")
+            yield config.problem(("amlc", "job", name), "E-sweep", said, key=True)
 
 
 def check_end(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
@@ -56,19 +59,22 @@ def check_end(config: Config, space: Space, tuner: str | None) -> Iterator[Probl
         return
     name = inexhaustible(space)
     if name:
-        text = f"'{name}' has endlessly many values, and a sweep says how many trials it has. "
-        yield _error(config, ("amlc", "target"), f"{text}Set 'maxTrialNumber'. {_JOBS}")
+        what = f"'{name}' has endlessly many values, and a sweep says how many trials it has."
+        said = _or_jobs(what, "Set 'maxTrialNumber'.")
+        yield config.problem(("amlc", "target"), "E-sweep", said)
 
 
 def _check_tuner(config: Config) -> Iterator[Problem]:
     name = canonical_name(config, "tuner")
     known = find(name, "tuner")
     if is_own_class(config, "tuner"):
-        text = "a class of one's own cannot propose the trials of a sweep. "
-        yield _error(config, ("tuner", "className"), f"{text}{_JOBS}")
+        said = Sentence("a class of one's own cannot propose the trials of a sweep.", _JOBS)
+        yield config.problem(("tuner", "className"), "E-sweep", said)
     elif known is not None and known.adaptive:
-        text = f"{known.name} learns from results, and the trials of a sweep are known at once. "
-        yield _error(config, ("tuner", "name"), f"{text}Random, GridSearch and Batch are. {_JOBS}")
+        what = f"{known.name} learns from results, and the trials of a sweep are known at once."
+        said = _or_jobs(what, "Random, GridSearch and Batch are.")
+        said = replace(said, found=known.name, expected="Random, GridSearch or Batch")
+        yield config.problem(("tuner", "name"), "E-sweep", said)
 
 
 def _check_assessor(config: Config) -> Iterator[Problem]:
@@ -77,15 +83,18 @@ def _check_assessor(config: Config) -> Iterator[Problem]:
     name = canonical_name(config, "assessor")
     if name != "Medianstop":
         key = "className" if is_own_class(config, "assessor") else "name"
-        text = "of NNI's assessors, a sweep has Medianstop alone. "
-        yield _error(config, ("assessor", key), f"{text}Use that, or remove it. {_JOBS}")
+        what = "of NNI's assessors, a sweep has Medianstop alone."
+        said = replace(_or_jobs(what, "Use that, or remove it."), expected="Medianstop")
+        yield config.problem(("assessor", key), "E-sweep", said)
 
 
 def _check_limits(config: Config, bounds: Sweeps) -> Iterator[Problem]:
     concurrency = config.get("trialConcurrency")
     if isinstance(concurrency, int) and concurrency > bounds.concurrency:
-        text = f"a sweep has at most {bounds.concurrency} trials side by side, got {concurrency}. "
-        yield _error(config, ("trialConcurrency",), f"{text}Lower it. {_JOBS}")
+        what = f"a sweep has at most {bounds.concurrency} trials side by side, got {concurrency}."
+        expected = f"at most {bounds.concurrency}"
+        said = replace(_or_jobs(what, "Lower it."), found=str(concurrency), expected=expected)
+        yield config.problem(("trialConcurrency",), "E-sweep", said)
     try:
         most_s = parse_time(config.get("maxExperimentDuration"))
     except (ValueError, TypeError, AttributeError):  # none, or one that is refused elsewhere
@@ -95,5 +104,6 @@ def _check_limits(config: Config, bounds: Sweeps) -> Iterator[Problem]:
         yield config.warning(("maxExperimentDuration",), "W-sweep", text)
 
 
-def _error(config: Config, path: JsonPath, text: str, *, key: bool = False) -> Problem:
-    return config.problem(path, "E-sweep", text, key=key)
+def _or_jobs(what: str, hint: str) -> Sentence:
+    """Return the sentence for what jobs have, and sweeps have not."""
+    return Sentence(what, f"{hint} {_JOBS}")
