@@ -81,3 +81,23 @@ def test_a_shell_redirection_of_the_report_changes_nothing(done) -> None:
     )  # fmt: skip
     assert done.manifest.header.revision == before
     assert not (done.manifest.folder / "code" / "report.html").exists()
+
+
+@pytest.mark.parametrize("own", ["out", "deep/er/out", "code/out", "."])
+@pytest.mark.parametrize("committed", [False, True], ids=["", "in git"])
+def test_two_build_folders_never_take_each_other_along(project, own, committed) -> None:
+    """Each lies among the trial code of the experiment of the other."""
+    project.write(trialCodeDirectory=".", values=range(2)).compile()
+    first = project.manifest.header.revision
+    files = sum(path.is_file() for path in project.manifest.folder.rglob("*"))
+    if committed:
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+        for words in (["init", "-q"], ["add", "-Af", "."], ["commit", "-qm", "x"]):
+            subprocess.run([*git, *words], cwd=project.root, check=True)
+    for _ in range(2):
+        project.amlc("--build", own, "compile", "experiment.yml")
+        project.compile()
+        assert project.manifest.header.revision == first
+        assert sum(path.is_file() for path in project.manifest.folder.rglob("*")) == files
+        other = project.root / own / "probe"
+        assert sum(path.is_file() for path in other.rglob("*")) == files

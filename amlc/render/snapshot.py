@@ -19,7 +19,7 @@ from amlc.config.spelling import expanded
 from amlc.errors import RefusedError, Sentence, TemplateError
 from amlc.files import read_bounded
 from amlc.model import Experiment
-from amlc.render.written import output_finder
+from amlc.render.written import is_build, output_finder
 from amlc.resources import runner_dir
 
 if TYPE_CHECKING:
@@ -224,11 +224,12 @@ def _walk(
             continue
         _refuse_link_out(entry.path, walk.within)
         if is_folder:
-            if not _is_environment(entry.path):
+            # An ignore file that says so brings back even what looks like our own output.
+            is_left_out = _is_environment(entry.path) or (ignored is None and is_build(entry.path))
+            if not is_left_out:
                 real = _real_folder(entry.path, above)
                 yield from _walk(walk, Path(entry.path), name + "/", here, (*above, real))
         elif os.path.isfile(entry.path):
-            # An ignore file that says so brings back even what looks like our own output.
             if ignored is not None or not walk.is_output(entry):
                 yield _file(Path(entry.path), name)
         elif entry.is_symlink():

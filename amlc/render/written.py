@@ -1,4 +1,4 @@
-"""Know the files that amlc itself wrote: they may lie among the trial code, and are none."""
+"""Know what amlc itself wrote: it may lie among the trial code, and is none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
+
+from amlc.manifest import FILE_NAME as MANIFEST
 
 ARCHIVE: Final = "amlc-experiment"
 """What the gzip of an archive of `amlc save` has for a name."""
@@ -32,13 +34,14 @@ _SUFFIXES = frozenset(
         ".sarif",
         ".gz",
         ".tgz",
+        ".lock",
     }
 )
 _HEAD = 512
-_SHORTEST = 20
+_SHORTEST = 12
 # The tables of collect and status (a row has its columns in their order in each format), the
 # report, the first line of what status, plan, submit, run and compile say, findings as JSON, SARIF
-# and JUnit, what NNI would export, and what save writes.
+# and JUnit, what NNI would export, what save writes, and the lock of a build folder.
 _BEGINNING = re.compile(
     rb"""
     sequence,(?:trial,(?:status|attempt)|trials),
@@ -55,9 +58,11 @@ _BEGINNING = re.compile(
     | <\?xml[^\n]{0,99}\n<testsuites\ name="amlc[ ]
     | trialJobId,[^\n]{0,480}\r\n[0-9a-f]{16},
     | \x1f\x8b\x08\x08.{6}amlc-experiment\0
+    | process\ \d+\ on\ [^\n]+\n\Z
     """,
     re.VERBOSE | re.DOTALL,
 )
+_BUILT = re.compile(rb'\{\n "format": \d+,\n "experiment": "')
 _PARQUET = b"PAR1"
 _PARQUET_COLUMNS = re.compile(rb"sequence.{1,40}trial(?:s|.{1,40}(?:status|attempt))", re.DOTALL)
 
@@ -79,6 +84,18 @@ def output_finder() -> Callable[[os.DirEntry[str]], bool]:
         return fits and _begins_as_ours(entry.path)
 
     return is_output
+
+
+def is_build(folder: str) -> bool:
+    """Tell whether a compile wrote a folder: `build/<experiment>`, wherever that lies.
+
+    One that was cut short has no manifest yet.
+    """
+    if os.path.isfile(os.path.join(folder, "code", "amlc_runner.py")):
+        return True
+    with suppress(OSError), open(os.path.join(folder, MANIFEST), "rb", buffering=0) as file:
+        return _BUILT.match(file.read(_HEAD)) is not None
+    return False
 
 
 def _file_behind(descriptor: int) -> tuple[int, int] | None:

@@ -160,13 +160,51 @@ def test_only_beginnings_of_fitting_files_are_read(code, monkeypatch) -> None:
         ("r.log", "mnist: 12 trials in 4 jobs, revision 9e7a6c, 3 files changed", True),
         ("r.log", "mnist: 1 trial in 1 job, revision 9e7a6c, 3 files changed", True),
         ("r.log", "mnist: 12 trials in 4 jobs, revision 9e7a6, 3 files changed", False),
-        ("r.txt", "1 of 1 trials done"[:18], False),
+        ("r.txt", "1 of 1 trials done"[:17], False),
     ],
 )
 def test_a_file_is_known_by_how_it_begins(tmp_path, name, text, is_output):
     (tmp_path / name).write_text(text)
     with os.scandir(tmp_path) as entries:
         assert [output_finder()(one) for one in entries] == [is_output]
+
+
+HEAD = '{\n "format": 4,\n "experiment": "mnist",\n'
+BUILDS = {
+    "whole": {"manifest.json": HEAD, "jobs/00000-a.yml": "command: x\n", "code/train.py": "", "revision.json": "{}"},
+    "of an older amlc": {"manifest.json": HEAD.replace("4", "1")},
+    "cut short": {"code/amlc_runner.py": "x", "jobs/00000-a.yml": "command: x\n"},
+    "without its code": {"manifest.json": HEAD, "depend.mk": "x:"},
+}
+
+
+@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
+@pytest.mark.parametrize("place", ["build/mnist", "out/mnist", "mnist", "a/b/mnist"])
+def test_a_build_folder_is_left_out_wherever_it_lies(code, place, build) -> None:
+    for name, text in build.items():
+        path = code / place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (code / place).with_name(".mnist.lock").write_text("process 27224 on vm\n")
+    assert names(code) == {"train.py"}
+    (code / place).with_name("mine.py").write_text("")
+    assert names(code) == {"train.py", (Path(place).parent / "mine.py").as_posix()}
+    (code / ".amlignore").write_text(f"!{place}\n")
+    assert {f"{place}/{name}" for name in build} <= {file.name for file in snapshot(code).files}
+
+
+@pytest.mark.parametrize("text", ["{}", '{"format": 4, "experiment": "mnist"}', '{\n "name": "x",\n "format": 4\n}', ""])
+def test_another_manifest_is_trial_code(code, text) -> None:
+    (code / "app" / "code").mkdir(parents=True)
+    (code / "app" / "manifest.json").write_text(text)
+    (code / "app" / "code" / "main.py").write_text("")
+    assert names(code) == {"train.py", "app/manifest.json", "app/code/main.py"}
+
+
+@pytest.mark.parametrize("text", ["process 1 on a\nand more\n", "lock of mine\n", "x process 1 on a\n"])
+def test_another_lock_is_trial_code(code, text) -> None:
+    (code / "poetry.lock").write_text(text)
+    assert names(code) == {"train.py", "poetry.lock"}
 
 
 def test_what_nni_would_export_and_an_archive_are_left_out(code) -> None:
