@@ -8,7 +8,16 @@ from typing import Final
 
 from amlc.attempts import Attempt
 from amlc.backends import Backend, HistoryApart, Submitted
-from amlc.events import Clock, Event, EventKind, history_fetched, observed, reported, submitted
+from amlc.events import (
+    Clock,
+    Event,
+    EventKind,
+    history_fetched,
+    observed,
+    reported,
+    submitted,
+    void,
+)
 from amlc.ledger import Ledger
 from amlc.model import Metric, Observation, Status
 
@@ -41,7 +50,8 @@ def at_work(ledger: Ledger, backend: str) -> dict[str, Attempt]:
 def settle(recorder: Recorder, live: Mapping[str, Attempt]) -> set[str]:
     """Record the answer for jobs that were intended and never confirmed.
 
-    Return those that never were.
+    The intents of those that never were are void: return them. For who holds the experiment's lock,
+    since nobody else may be about to submit them. Raises TransientError while the service is down.
     """
     ledger = recorder.ledger
     unconfirmed = {job for job, attempt in live.items() if attempt.submitted is None}
@@ -52,6 +62,8 @@ def settle(recorder: Recorder, live: Mapping[str, Attempt]) -> set[str]:
     for answer in recorder.backend.adopt(files):
         ledger.append([answered(answer, recorder.clock())])
         unconfirmed.discard(answer.job)
+    if unconfirmed:
+        ledger.append([void(job, at=recorder.clock()) for job in unconfirmed])
     return unconfirmed
 
 

@@ -71,7 +71,6 @@ class Outbox:
         service is down; then nothing is forgotten.
         """
         never = settle(self._recorder, live)
-        self._recorder.ledger.append([void(job, at=self._recorder.clock()) for job in never])
         lost = [action.entry for job, action in self._unanswered.items() if job in never]
         there = {job: action for job, action in self._unanswered.items() if job not in never}
         self.submitted += sum(len(action.trials) for action in there.values())

@@ -14,7 +14,7 @@ from amlc.collect.results import Results
 from amlc.errors import DamageWarning, LockedError
 from amlc.files import check_locks, lock
 from amlc.folders import Folders
-from amlc.ledger import open_ledger, read_ledger
+from amlc.ledger import DamageError, LedgerError, open_ledger, read_ledger
 from amlc.manifest import Manifest
 from amlc.observe import Recorder, observe_once
 from amlc.targets import open_backend
@@ -53,8 +53,16 @@ def _observe(manifest: Manifest, folders: Folders) -> None:
                 )
     except LockedError:
         return  # a submit is at work, and records what it sees
+    except DamageError:
+        raise
+    except LedgerError as err:  # such as a full disk
+        _warn(str(err))
     except OSError as err:
-        if err.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if err.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT):
             raise
-        text = f"{folders.state}: {err.strerror}. What is shown is what was recorded last."
-        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        _warn(f"{folders.state}: {err.strerror}.")
+
+
+def _warn(why: str) -> None:
+    text = f"{why} What is shown is what was recorded last."
+    warnings.warn(text, RuntimeWarning, stacklevel=3)

@@ -1,5 +1,6 @@
 """Before a command reads, the ledger is brought up to date, unless somebody else does so."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,22 +8,25 @@ from dataclasses import replace
 
 import pytest
 
-from amlc.backends import Fetched
+from amlc.backends import Fetched, Submitted
 from amlc.commands import observe
+from amlc.errors import TransientError
 from amlc.events import Event
 from amlc.files import lock
+from amlc.ledger import LedgerError
 from amlc.model import Observation, Status
 from amlc.targets.local.backend import LocalBackend
 
 
 class Backend:
-    """Says that every job has succeeded; `asked` for which."""
+    """Says that every job has succeeded; `asked` for which. there: those that it has."""
 
     def __init__(self):
         self.asked = []
+        self.there = set()
 
     def adopt(self, jobs):
-        return iter(())
+        return [Submitted(job) for job in jobs if job in self.there]
 
     def poll(self, jobs, *, timeout_s):
         self.asked.append(sorted(jobs))
@@ -72,6 +76,53 @@ def test_a_submit_that_is_at_work_records_what_it_sees_itself(story, backends):
     with lock(story.folders.lock("probe")):
         assert statuses(story) == ["waiting"] + ["pending"] * 3
     assert backends == {}
+
+
+def test_an_intent_that_never_arrived_is_void_and_its_trial_pending(story, backends):
+    jobs = [story.intent(number, backend=name) for number, name in enumerate(["local", "aml", "local"])]
+    observe.open_backend(story.manifest.header, None).there = {jobs[0]}
+    assert statuses(story) == ["succeeded"] + ["pending"] * 3
+    with story.project.ledger() as ledger:
+        told = [(event.kind, event.job) for event in ledger.events()]
+        assert not ledger.working()
+    never = [("void", jobs[1]), ("void", jobs[2])]
+    assert told[3:] == [never[0], ("submitted", jobs[0]), never[1], ("observed", jobs[0])]
+
+
+def test_while_a_submit_is_at_work_its_intents_stand(story, backends):
+    story.intent(0)
+    with lock(story.folders.lock("probe")):
+        statuses(story)
+    with story.project.ledger() as ledger:
+        assert [event.kind for event in ledger.events()] == ["intent"]
+
+
+def test_a_service_that_is_down_is_said_and_every_intent_stands(story, backends):
+    story.intent(0)
+    observe.open_backend(story.manifest.header, None).adopt = down
+    with pytest.raises(TransientError):
+        statuses(story)
+    with story.project.ledger() as ledger:
+        assert [event.kind for event in ledger.events()] == ["intent"]
+
+
+def down(jobs):
+    raise TransientError("down")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [LedgerError("ledger.db: database or disk is full."), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))],
+    ids=["of the ledger", "of a file"],
+)
+def test_a_full_disk_is_said_and_what_was_recorded_is_shown(story, backends, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    story.intent(0)
+    monkeypatch.setattr(observe, "observe_once", full)
+    with pytest.warns(RuntimeWarning, match="What is shown is what was recorded last"):
+        assert statuses(story) == ["waiting"] + ["pending"] * 3
 
 
 def test_an_attempt_is_looked_after_by_the_back_end_that_runs_it(story):
