@@ -259,3 +259,18 @@ def test_run_again_here_it_is_one_of_ours(story):
 def test_replicates_are_from_elsewhere_if_all_of_them_are(story):
     brings(story, "a", 2)
     assert story.records(replicates=2)[0].imported
+
+
+def test_the_trials_of_a_sweep_stay_together_as_long_as_it_is_one(story):
+    def swept(trials, number):
+        found = [{"id": one, "sequence": "abcdef".index(one), "parameters": {"x": one}} for one in trials]
+        data = {"id": "s", "attempt": number, "trials": found, "revision": "r", "backend": "aml", "losses": 0, "sweep": True}
+        story.ledger.append([Event(kind="intent", at=0.0, job=f"s-{number}", data=data)])
+
+    swept("ce", 1)
+    swept("bd", 2)
+    story.asks("f")
+    story.asks("c", number=2)
+    past = Experience(story.ledger, replicates=1).past(fold(story.ledger.events()))
+    assert [[one.id for one in group] for group in past.grouped(sweep=True)] == [["b", "c", "d", "e"], ["f"]]
+    assert [[one.id for one in group] for group in past.grouped()] == [["b"], ["c"], ["d"], ["e"], ["f"]]

@@ -15,6 +15,7 @@ from amlc.errors import PlanError
 from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, Real, Record, Space, Trial
 from amlc.names import JOB_NAME, attempt_name, job_name, slug
 from amlc.plan import adaptive, adopted, learns, plan, proposed, trial_id, upcoming
+from amlc.targets.aml import AmlTarget
 from amlc.targets.local import LocalTarget
 from tests.conftest import work
 
@@ -403,3 +404,33 @@ def test_replicates_from_elsewhere_stand_in_a_block() -> None:
     sets = [{"lr": 0.5, "n": 1}, {"lr": 0.25, "n": 1}, {"lr": 0.5, "n": 1}]
     known = [Trial("x", 1, {"lr": 0.1, "n": 1})]
     assert [trial.sequence for trial in adopted(one, sets, known)] == [3, 6, 4]
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------------------
+
+AML = AmlTarget(subscription_id="s", resource_group="r", workspace_name="w", compute="c", image="i")
+
+
+def test_a_sweep_has_all_trials_in_one_file():
+    one = experiment(target=AML, sweep=True, replicates=2)
+    (swept,) = plan(one)
+    assert (swept.sweep, swept.file, len(swept.trials)) == (True, "sweep.yml", 12)
+    assert [trial for job in plan(replace(one, sweep=False)) for trial in job.trials] == list(swept.trials)
+
+
+def test_what_was_swept_stays_so_and_what_is_missing_is_a_further_sweep():
+    one = experiment(target=AML, sweep=True)
+    (swept,) = plan(one)
+    wider = replace(one, space=(Choice("a", (1, 2, 3, 4)), AB[1]))
+    alone = swept.trials[:1]
+    files = [(job.file, job.sweep, len(job.trials)) for job in plan(wider, [swept.trials])]
+    assert files == [("sweep.yml", True, 6), ("sweep-00006.yml", True, 2)]
+    files = [(job.file[:5], job.sweep, len(job.trials)) for job in plan(wider, [alone])]
+    assert files == [("jobs/", False, 1), ("sweep", True, 7)]
+
+
+def test_a_sweep_has_an_end_that_the_service_sets():
+    plan_ = plan(experiment((Integer("n", 0, 1001),), target=AML, sweep=True))
+    with pytest.raises(PlanError, match="at most 1,000 trials"):
+        list(plan_)
+    assert len(next(plan(experiment((Integer("n", 0, 1000),), target=AML, sweep=True))).trials) == 1000

@@ -401,3 +401,13 @@ def test_a_sweep_of_a_thousand_is_followed_with_few_calls(make_azure, make_sweep
     assert azure.count("GET", r"/jobs/[^/]+$") < 20
     print(time.monotonic() - start, len(azure.calls), azure.count("POST", "runs/search"))
     assert set(by_number(project, "metric.default").values()) == {"1.5"}
+
+
+def test_each_trial_of_a_sweep_may_be_several_processes(make_azure, make_sweep):
+    azure = make_azure()
+    mpi = {"distribution": {"type": "mpi", "process_count_per_instance": 2}}
+    script = '[ "$OMPI_COMM_WORLD_RANK" = 1 ] && grep -q 1 "$NNI_SYS_DIR/parameter.cfg" && exit 3; final 1'
+    project = make_sweep(azure, values=[0, 1, 2], amlc={"job": mpi}, script=script)
+    project.amlc("submit", code=1)
+    assert by_number(project, "status", code=4) == {0: "succeeded", 1: "failed", 2: "succeeded"}
+    assert azure.job_puts == 1

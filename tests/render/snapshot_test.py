@@ -12,8 +12,8 @@ import pytest
 from amlc.render.snapshot import SnapshotError, counted, digest, snapshot
 
 PARTS = (
-    *("__init__", "bindings", "copies", "fork", "gpus", "job", "last_words", "loop", "main", "metric_log", "metrics"),
-    *("mlflow", "own_log", "process", "ranks", "results", "run_token", "signals", "slots", "streams", "sweep"),
+    *("__init__", "bindings", "children", "copies", "fork", "gpus", "job", "last_words", "loop", "main", "metric_log"),
+    *("metrics", "mlflow", "own_log", "process", "ranks", "results", "run_token", "signals", "slots", "streams", "sweep"),
     *("tracking", "workdir"),
 )
 STANDIN = ("__init__", "_absent", "_decode", "_encode", "_serialize", "_trial", "trial", "utils")

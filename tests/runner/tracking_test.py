@@ -143,3 +143,8 @@ def test_a_runner_that_saw_no_report_writes_no_tag(sent):
     tracker.log_parameters(trial(lr=1))
     tracker.close(None, is_hurried=False)
     assert sent.of("tags") == []
+
+
+def test_a_child_of_a_sweep_says_at_once_which_trial_it_runs(sent):
+    Tracker(sent, is_prefixed=False).log_name(trial("t7"))
+    assert sent.entries == [("marks", {"key": "amlc.trial", "value": "t7"})]
