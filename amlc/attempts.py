@@ -96,7 +96,10 @@ class Attempt:
         outcome, status = self.outcomes.get(trial), self.status(trial)
         if status is Status.SUCCEEDED:
             return None
-        if outcome is not None and outcome.end is not End.TERMINATED:
+        is_terminated = outcome is None or outcome.end is End.TERMINATED
+        if status is Status.EARLY_STOPPED and self.stopping and is_terminated:
+            return "stopped by the assessor or the tuner"
+        if outcome is not None and not is_terminated:
             code = outcome.exit_code
             return outcome.error or (f"exit code {code}" if code else self.latest.error)
         return self.latest.error or (outcome.error if outcome else None)

@@ -13,7 +13,9 @@ from amlc.model import Trial
 MOST_PAIRWISE: Final = 12
 """Jobs: where more are needed for every pair of values, every value has to do."""
 
-_MOST_VALUES: Final = 12  # of a number: where there are more, its extremes stand for all
+_MOST_VALUES: Final = 12
+"""Of a number: where there are more, or most trials have one of their own, as of a range, its
+extremes stand for all."""
 
 _Level: TypeAlias = "tuple[str, str]"
 _Feature: TypeAlias = "frozenset[_Level]"
@@ -26,7 +28,9 @@ def covering(jobs: Sequence[Sequence[Trial]]) -> list[int]:
     enough for that, a quarter of all at the most; otherwise each value of each parameter.
     """
     levels = [[_levels(trial.parameters) for trial in job] for job in jobs]
-    kept = _kept(level for job in levels for trial in job for level in trial.items())
+    each = {tuple(sorted(trial.items())) for job in levels for trial in job}
+    most = min(_MOST_VALUES, max(len(each) // 2, 2))
+    kept = _kept((level for trial in each for level in trial), most=most)
     plain = [[frozenset(set(trial.items()) & kept) for trial in job] for job in levels]
     pairs = [
         {frozenset(pair) for trial in job for pair in combinations(sorted(trial), 2)}
@@ -51,14 +55,14 @@ def _levels(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def _kept(levels: Iterator[_Level]) -> set[_Level]:
-    """Return the values that count: all of a parameter, or its extremes."""
+def _kept(levels: Iterator[_Level], *, most: int) -> set[_Level]:
+    """Return the values that count: all of a parameter, or its extremes if there are more."""
     values: dict[str, set[str]] = {}
     for name, value in levels:
         values.setdefault(name, set()).add(value)
     kept = set()
     for name, some in values.items():
-        if len(some) > _MOST_VALUES and all(_is_number(value) for value in some):
+        if len(some) > most and all(_is_number(value) for value in some):
             some = {min(some, key=float), max(some, key=float)}  # noqa: PLW2901 - these stand for all
         kept |= {(name, value) for value in some}
     return kept

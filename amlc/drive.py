@@ -332,6 +332,9 @@ class _Run:
         if header.optimize_mode is None or header.replicates > 1:
             return
         told = self.progress.news[-len(news) :]
+        best = self.progress.best
+        if best is not None and any(one.trial.id == best.trial.id for one in told):
+            self._leader = None  # it was run again, and its earlier result counts no more
         if self._leader is None:
             self._leader = Leader(maximize=header.optimize_mode == "maximize")
             compiled = {one.id for entry in self._manifest.entries() for one in entry.trials}

@@ -74,7 +74,12 @@ def replacing(path: Path) -> Iterator[Path]:
     )  # 255 bytes have room
     temporary = path.parent / f".{name}.{os.getpid()}.tmp"
     try:
-        yield temporary
+        try:
+            yield temporary
+        except FileNotFoundError as err:  # its folder; who is told of it knows the other name
+            if err.filename != str(temporary):
+                raise
+            raise FileNotFoundError(err.errno, err.strerror, str(path)) from err
         try:
             os.replace(temporary, path)
         # Such as of a folder that is there; it would name the temporary file.
@@ -205,7 +210,8 @@ def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
                 raise LockedError(
-                    f"{path}: {holder or 'another process'} is working on this experiment."
+                    f"{path}: {holder or 'another process'} is working on this experiment. "
+                    "Wait for its end, or end it."
                 )
             time.sleep(0.05)
         os.ftruncate(descriptor, 0)

@@ -29,7 +29,12 @@ def slug(name: str) -> str:
     clean = re.sub(r"[^a-zA-Z0-9_-]+", "-", name).strip("-_")[:_SLUG_LENGTH].strip("-_")
     if clean == name:
         return clean
-    return f"{clean or 'experiment'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    return f"{clean or 'experiment'}-{hashlib.sha256(_encoded(name)).hexdigest()[:6]}"
+
+
+def _encoded(name: str) -> bytes:
+    """Return a name in UTF-8, also one of a command line that is not, or in a locale without it."""
+    return name.encode("utf-8", "surrogateescape")
 
 
 def job_id(trials: Sequence[str]) -> str:

@@ -257,6 +257,7 @@ def test_medianstop_ends_a_hopeless_trial_for_real(make_project):
     assert project.statuses() == ["succeeded", "succeeded", "early_stopped", "succeeded"]
     rows = list(csv.DictReader(io.StringIO(out.stdout.decode())))
     assert rows[2]["metric.default"] == ""
+    assert rows[2]["error"] == "stopped by the assessor or the tuner"
     history = csv.DictReader(io.StringIO(project.amlc("collect", "--history").stdout.decode()))
     assert 2 <= sum(row["sequence"] == "2" for row in history) < 20
     assert not project.processes()
@@ -385,3 +386,14 @@ def test_a_rung_goes_on_from_the_checkpoint_of_the_one_before(make_project, tune
     folders = [Path(row["param.save_checkpoint_dir"]) for row in rows]
     assert {folder.parents[1] for folder in folders} == {project.root / ".amlc" / "probe" / "checkpoints"}
     assert len(set(folders)) == 16
+
+
+def test_the_best_that_is_run_again_leads_no_more(project):
+    tuner = {"name": "Random", "classArgs": {"optimize_mode": "maximize"}}
+    project.write('[ ! -e "$PROBE/bad" ] || exit 3', maxTrialNumber=4, trialConcurrency=1, tuner=tuner).compile()
+    assert "best " in project.amlc("submit").stderr
+    (project.root / "bad").touch()
+    said = project.amlc("retry", "0", "1", "2", "3", code=1).stderr
+    ended = [line for line in said.splitlines() if line.startswith("#")]
+    assert len(ended) == 4
+    assert "best " not in ended[-1]

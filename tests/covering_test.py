@@ -60,6 +60,11 @@ def test_what_has_no_values_has_one_job_at_the_most(sets):
     assert covering(jobs(sets)) == [0][: len(sets)]
 
 
+def test_of_numbers_that_are_each_trial_s_own_too():
+    few = jobs([{"lr": number / 10, "a": number % 2} for number in range(8)])
+    assert [few[place][0].parameters["lr"] for place in covering(few)] == [0.0, 0.7]
+
+
 def test_lists_and_texts_are_values_too():
     sets = [{"layers": [1, 2]}, {"layers": [2, 1]}, {"layers": "1"}, {"layers": 1}, {"layers": None}]
     assert covering(jobs(sets)) == [0, 1, 2, 3, 4]

@@ -115,7 +115,7 @@ def test_killing_everything_at_random_moments_ends_in_a_complete_table(project, 
     wait_until(lambda: not project.processes())
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupt_says_so_leaves_the_jobs_alone_and_the_next_submit_takes_them_up(project, wait_until, sent):
     project.write('while [ ! -e "$PROBE/go" ]; do sleep 0.02; done', values=range(3)).compile()
     hook = 'echo "ended with $AMLC_EXIT_CODE"'

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from amlc.names import JOB_NAME, aml_name, imported_name, job_id
+from amlc.names import JOB_NAME, aml_name, imported_name, job_id, slug
+
+
+def test_a_name_of_another_locale_has_the_slug_of_what_its_bytes_are() -> None:
+    assert slug("\udcff").startswith("experiment-")
+    assert slug("\u00fc".encode().decode("ascii", "surrogateescape")) == slug("\u00fc")
 
 
 def test_names_are_what_the_service_takes() -> None:

@@ -22,19 +22,27 @@ def entry_point() -> NoReturn:
     """Run the command line and exit with the code that `amlc --help` explains."""
     _open_missing_streams()
     _let_streams_take_anything()
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, _terminated)
     call = Invocation()
     warnings.showwarning = lambda message, category, *_: _warn(call, message, category)
     sys.exit(_guarded(call))
 
 
 class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM, as a CI job that is canceled gets it: what goes on is said, as after ^C."""
+    """SIGTERM, as a CI job that is canceled gets it, or SIGHUP: what goes on is said, as after ^C.
+
+    number: the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
-def _terminated(*_: Any) -> NoReturn:
-    raise _TerminatedError
+def _terminated(number: int, _: Any) -> NoReturn:
+    raise _TerminatedError(number)
 
 
 def _warn(call: Invocation, message: Warning | str, category: type[Warning]) -> None:
@@ -62,8 +70,9 @@ def _ended(call: Invocation) -> int:
             return _failed(call, err)
     except click.exceptions.Abort as err:
         call.message = _interrupted(call)
-        terminated = isinstance(err.__cause__, _TerminatedError)
-        return _complain(call.message, 128 + (signal.SIGTERM if terminated else signal.SIGINT))
+        cause = err.__cause__
+        number = cause.number if isinstance(cause, _TerminatedError) else signal.SIGINT
+        return _complain(call.message, 128 + number)
     except click.ClickException as err:
         call.message = err.format_message()
         err.show()

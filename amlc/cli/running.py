@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,6 +65,12 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
     return checks
 
 
+def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no price.")
+    return value
+
+
 @command(
     EXPERIMENT,
     *SUBMIT,
@@ -77,6 +84,7 @@ def doctor(call: Invocation, /, experiment: str | None, backend: str | None) -> 
     option(
         "--price",
         type=click.FloatRange(0),
+        callback=_finite,
         metavar="PRICE",
         help="What a node-hour costs. Default: amlc.prices.",
     ),

@@ -16,7 +16,7 @@ _MOST_KEPT = 1_000  # causes
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason why trials failed or were left unfinished.
+    """One reason why trials failed or were left unfinished, and which of the two.
 
     count: of all of them. numbers: the first of them.
     """
@@ -24,22 +24,23 @@ class Cause:
     why: str
     count: int
     numbers: tuple[int, ...]
+    status: Status = Status.FAILED
 
 
 class Causes:
     """Counts why trials failed on their way, as Tally does."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, list[int]] = {}
-        self._counts: Counter[str] = Counter()
+        self._numbers: dict[tuple[Status, str], list[int]] = {}
+        self._counts: Counter[tuple[Status, str]] = Counter()
 
     def count(self, row: Row) -> None:
         """Count the reason of a trial that failed or was left unfinished."""
         if row.status not in (Status.FAILED, Status.UNFINISHED):
             return
-        why = " ".join((row.error or "no reason is known").split())
+        why = row.status, " ".join((row.error or "no reason is known").split())
         if why not in self._counts and len(self._counts) >= _MOST_KEPT:
-            why = "other reasons"
+            why = row.status, "other reasons"
         self._counts[why] += 1
         numbers = self._numbers.setdefault(why, [])
         if len(numbers) < _MOST_NAMED:
@@ -49,8 +50,8 @@ class Causes:
     def found(self) -> tuple[Cause, ...]:
         """The reasons that are shown, the most frequent first."""
         return tuple(
-            Cause(why, count, tuple(self._numbers[why]))
-            for why, count in self._counts.most_common(_MOST_CAUSES)
+            Cause(why, count, tuple(self._numbers[status, why]), status)
+            for (status, why), count in self._counts.most_common(_MOST_CAUSES)
         )
 
     @property
@@ -68,7 +69,8 @@ class Causes:
                 ", …" if cause.count > len(cause.numbers) else ""
             )
             yield (
-                f"{cause.count} failed: {cause.why} (trial{'s' if cause.count > 1 else ''} {named})"
+                f"{cause.count} {cause.status.value}: {cause.why} "
+                f"(trial{'s' if cause.count > 1 else ''} {named})"
             )
         if self.rest:
             yield self.rest

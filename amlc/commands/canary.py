@@ -19,10 +19,14 @@ _GOOD: Final = (Status.SUCCEEDED, Status.EARLY_STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The trials that come first: their ids, and their numbers."""
+    """The trials that come first: their ids, and their numbers.
+
+    is_all: whether no others follow.
+    """
 
     trials: frozenset[str]
     numbers: tuple[int, ...]
+    is_all: bool = False
 
 
 def covered(results: Results, policy: Policy) -> Canary:
@@ -45,7 +49,8 @@ def covered(results: Results, policy: Policy) -> Canary:
     chosen = covering(jobs) if is_due else []
     trials = [trial for place in chosen for trial in jobs[place]]
     numbers = sorted(trial.sequence for trial in trials)
-    return Canary(frozenset(trial.id for trial in trials), tuple(numbers))
+    is_all = is_due and len(chosen) == len(jobs)
+    return Canary(frozenset(trial.id for trial in trials), tuple(numbers), is_all)
 
 
 def _is_of(row: Row, revision: str) -> bool:

@@ -86,9 +86,20 @@ def changes(revision: Revision, manifest: Manifest) -> Iterator[str]:
     new = read_contents(manifest.folder).files
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            before = _lines(revision.kept.needed(name, old[name]) if name in old else b"")
-            after = _lines((manifest.folder / "code" / name).read_bytes() if name in new else b"")
-            yield from difflib.unified_diff(before, after, f"then/{name}", f"now/{name}")
+            before = revision.kept.needed(name, old[name]) if name in old else b""
+            after = (manifest.folder / "code" / name).read_bytes() if name in new else b""
+            if before == after:
+                yield _unlike(name, then=name in old, now=name in new)
+            yield from difflib.unified_diff(
+                _lines(before), _lines(after), f"then/{name}", f"now/{name}"
+            )
+
+
+def _unlike(name: str, *, then: bool, now: bool) -> str:
+    """Return a line about a file whose content is the same, or nothing on one side."""
+    if then and now:
+        return f"Only the mode of {name} differs\n"
+    return f"Only in {'then' if then else 'now'}: {name}, which is empty\n"
 
 
 def other_changes(revision: Revision, manifest: Manifest) -> list[str]:

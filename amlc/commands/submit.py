@@ -177,6 +177,9 @@ def _first(
         chosen = covered(results, policy(results, options))
     if not chosen.trials:
         return None
+    if chosen.is_all and experiment is None:
+        listener.tell(Warned("no smaller set covers all trials, so all of them are run at once."))
+        return None
     listener.tell(First(chosen.numbers, manifest.trials))
     among = replace(options, among=chosen.trials, canary=False)
     run = _run(manifest, None, among, folders, listener)

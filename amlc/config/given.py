@@ -26,6 +26,12 @@ _FREE: Final = frozenset({"searchspace", "classargs", "job", "prices", "initial"
 """Keys whose content has names of the user's, which are as they are written."""
 
 
+_ON_A_COMMAND_LINE: Final = Sentence(
+    "a secret on a command line is everybody's, and would stand in the manifest.",
+    "Put it into the environment.",
+)
+
+
 class _UnusableError(Exception):
     """What is given cannot be used; said: why, and what to do."""
 
@@ -88,7 +94,11 @@ def unused(document: Document, given: Mapping[str, str], used: Mapping[str, str]
     """Return an error for each of the given values that has changed nothing."""
     found = []
     for key in given:
-        if key not in used and not _is_path(key, document):
+        if key in used or _is_path(key, document):
+            continue
+        if secret((key,)):
+            found.append(_problem(document, key, _ON_A_COMMAND_LINE))
+        else:
             text = Sentence(
                 f"the file has neither a key '{shorten(key)}' nor '${{{shorten(key)}}}' in its "
                 "searchSpace or classArgs.",
@@ -114,8 +124,7 @@ def _set(document: Document, key: str, text: str) -> Document:
     if key.startswith("/"):
         parts = [part.replace("~1", "/").replace("~0", "~") for part in key[1:].split("/")]
     if secret((parts[-1],)):
-        what = "a secret on a command line is everybody's, and would stand in the manifest."
-        return _refused(document, key, Sentence(what, "Put it into the environment."))
+        return _refused(document, key, _ON_A_COMMAND_LINE)
     try:
         value = _scalar(text)
         data, path = _put(document.data, tuple(parts), value, free=False)

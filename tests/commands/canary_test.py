@@ -76,6 +76,13 @@ def test_of_packs_whole_jobs_are_taken(make_project):
     assert sum(len(entry.trials) for entry in whole) == len(found.trials)
 
 
+def test_where_no_few_cover_the_others_they_run_at_once(make_project):
+    project = make_project().write(values=range(2)).compile()
+    said = project.amlc("submit", "--canary").stderr
+    assert "no smaller set covers all trials" in said
+    assert said.count(" submitted, ") == 1
+
+
 FAILS = "exit 3"
 CASES = {
     "single": {},

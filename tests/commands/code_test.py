@@ -55,6 +55,16 @@ def test_what_else_changed_is_said_too(edited):
     assert other_changes(old, edited.manifest) == ["trialCommand changed"]
 
 
+def test_files_without_content_and_modes_differ_too(edited):
+    script = edited.root / "code" / "trial.sh"
+    (edited.root / "code" / "__init__.py").touch()
+    script.chmod(0o755)
+    edited.compile()
+    old = revision_named(edited.manifest, "3", folders=edited.folders)
+    said = list(changes(old, edited.manifest))
+    assert said == ["Only in now: __init__.py, which is empty\n", "Only the mode of trial.sh differs\n"]
+
+
 def test_gc_removes_no_code_while_nobody_knows_what_a_row_was_made_by(edited):
     for path in edited.folders.ledger("probe").parent.glob("ledger.db*"):
         path.unlink()

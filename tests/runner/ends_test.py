@@ -423,6 +423,7 @@ def test_result_is_written_as_soon_as_it_can_be(job):
 
 BAR = "\r 10%|#         | 1/10 [00:01<00:09,  1.00s/it]"
 ERROR = "ValueError: lr is 5% too high"
+TRACEBACK = 'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\n    raise x\n'
 WORDS = {
     "the last line": (f"one\n{ERROR}\n", ERROR),
     "no newline": (f"one\n{ERROR}", ERROR),
@@ -443,6 +444,11 @@ WORDS = {
     "a bar in its line": (f"{BAR}\r\x1b[KError: no such file\n", "Error: no such file"),
     "nothing but a bar": (f"{BAR}\r 20%|##", "20%|##"),
     "very many bars after it": (f"{ERROR}\n{BAR * 1000}", ERROR),
+    "an exception of several lines": (f"{TRACEBACK}RuntimeError: CUDA error\nFor debugging\n\nCompile with\n", "RuntimeError: CUDA error"),
+    "one that led to another": (f"{TRACEBACK}KeyError: 1\n\nDuring handling\n\n{TRACEBACK}{ERROR}\n", ERROR),
+    "one with a bar after it": (f"{TRACEBACK}{ERROR}\n{BAR}", ERROR),
+    "one that was got over": (f"{TRACEBACK}KeyError: 1\n" + "went on\n" * 20 + "no space left\n", "no space left"),
+    "one that is cut off": (TRACEBACK, "raise x"),
     "long": ("x" * 1000 + "\n", "x" * 300),
     "far too long": ("y" * 300000 + "\n", "y" * 300),
     "nothing": ("", "exit code 3"),

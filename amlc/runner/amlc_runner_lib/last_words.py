@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 KEPT_OF_STDERR = 1 << 16  # bytes; some progress bars go on after the error
 LAST_WORDS_LENGTH = 300  # characters
+_TRACEBACK = "Traceback (most recent call last):"
+_LONGEST_MESSAGE = 10  # lines behind the first of an exception that may be its own
 
 # CSI and OSC sequences (ECMA-48), and the short ones. Compiled where needed: most trials end well.
 _ESCAPE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
@@ -28,11 +30,14 @@ class LastWords:
             del self._tail[:-KEPT_OF_STDERR]
 
     def find(self) -> str:
-        """Return the last line that says something, or "".
+        """Return the line that names the exception, else the last line that says something, or "".
 
         Progress bars, which are drawn over and over, say nothing.
         """
         *lines, unended = re.sub(r"\r+\n", "\n", self._tail.decode("utf-8", "replace")).split("\n")
+        exception = _exception([*lines, unended])
+        if exception:
+            return printable(exception)[:LAST_WORDS_LENGTH]
         last_bar = ""
         for line, has_ended in [(unended, False)] + [(line, True) for line in reversed(lines)]:
             drawn = [words for words in map(printable, line.split("\r")) if words]
@@ -42,6 +47,19 @@ class LastWords:
                 return drawn[-1][:LAST_WORDS_LENGTH]
             last_bar = last_bar or drawn[-1][:LAST_WORDS_LENGTH]
         return last_bar
+
+
+def _exception(lines: "list[str]") -> "str | None":
+    """Return the line behind the last traceback, None if more follows than a message of its own.
+
+    PyTorch's go on for lines, and the last of them says what could be tried.
+    """
+    said = [line for line in lines if line.strip() and "\r" not in line]
+    for place in range(len(said) - 1, -1, -1):
+        if said[place].strip() == _TRACEBACK:
+            behind = [line for line in said[place + 1 :] if not line[0].isspace()]
+            return behind[0] if 0 < len(behind) <= 1 + _LONGEST_MESSAGE else None
+    return None
 
 
 def printable(text: str) -> str:
