@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.azure.faults import KillAt
+from tests.azure.faults import Fault, KillAt, garbage
 
 SCRIPT = """
 x=$(sed 's/.*"x": *\\([-+.0-9e]*\\).*/\\1/' "$NNI_SYS_DIR/parameter.cfg")
@@ -410,4 +410,15 @@ def test_each_trial_of_a_sweep_may_be_several_processes(make_azure, make_sweep):
     project = make_sweep(azure, values=[0, 1, 2], amlc={"job": mpi}, script=script)
     project.amlc("submit", code=1)
     assert by_number(project, "status", code=4) == {0: "succeeded", 1: "failed", 2: "succeeded"}
+    assert azure.job_puts == 1
+
+
+def test_what_mlflow_does_not_answer_for_a_while_is_no_end_of_anything(make_azure, make_sweep):
+    azure = make_azure()
+    azure.spoil(Fault(status=503, path="runs/search", times=3))
+    azure.spoil(garbage(path="runs/search", at=5))
+    azure.spoil(Fault(reset=True, path="runs/search", at=7))
+    project = make_sweep(azure, values=range(3))
+    assert "3 of 3 trials done" in project.amlc("submit").stderr
+    assert by_number(project, "metric.default") == {0: "0", 1: "1", 2: "2"}
     assert azure.job_puts == 1
