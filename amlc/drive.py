@@ -174,7 +174,7 @@ class _Run:
         self._pause_s = 0.0
         self._noted = 0.0
         self._leader: Leader | None = None
-        self._told: dict[str, set[str]] = {}  # the trials of each sweep that were seen to be over
+        self._told: dict[str, set[str]] = {}  # the trials of each job that were seen to be over
 
     def begin(self, policy: Callable[[], Policy], limits: Limits, more: More) -> Backlog:
         """Settle what was never confirmed, or found its name taken; return what is missing then."""
@@ -308,7 +308,7 @@ class _Run:
         self.progress.submitted = self._outbox.submitted
         self.progress.running = sum(len(attempt.trials) for attempt in live)
         for attempt in live:
-            if attempt.sweep:  # whose trials end one by one
+            if attempt.outcomes:  # of those that ended before their job
                 over = [one for one in attempt.trials if attempt.status(one.id).ended]
                 news += self._ended(attempt, over)
                 self.progress.running -= len(over)
@@ -317,7 +317,7 @@ class _Run:
 
     def _ended(self, attempt: Attempt, trials: Sequence[Trial]) -> list[tuple[Attempt, Trial]]:
         """Count trials of an attempt that are over; return those of which nothing was told yet."""
-        known = self._told.setdefault(attempt.job, set()) if attempt.sweep else set()
+        known = self._told.setdefault(attempt.job, set())
         new = [trial for trial in trials if trial.id not in known]
         known.update(trial.id for trial in new)
         bad = {trial.id for trial in failed(attempt)}

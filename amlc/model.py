@@ -413,7 +413,8 @@ class Observation:
 
     infrastructure: it ended through no fault of the user's (the machine went away), so that it may
     be tried again. begun: those trials of a running pack that began, where that is known; of
-    a sweep those that run. over: how many trials of a running sweep ended.
+    a sweep those that run. over: how many of the trials of a running job of several ended, where
+    that is known.
     """
 
     job: str

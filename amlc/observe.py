@@ -97,7 +97,7 @@ def record(
         if observation.status.ended:
             _record_end(recorder, attempt, observation, everything=everything, curves=curves)
         elif observation.over != attempt.latest.over:
-            _record_some(recorder, attempt, observation)
+            _record_some(recorder, attempt, observation, curves=curves)
         else:
             recorder.ledger.append([observed(observation, at=recorder.clock())])
 
@@ -135,12 +135,16 @@ def _record_end(
     recorder.ledger.append(events, metrics, job=observation.job)
 
 
-def _record_some(recorder: Recorder, attempt: Attempt, observation: Observation) -> None:
-    """Record which trials of a running sweep ended since the last time, and all their results."""
+def _record_some(
+    recorder: Recorder, attempt: Attempt, observation: Observation, *, curves: bool
+) -> None:
+    """Record which trials of a running job ended since the last time, and all their results."""
     fetched = recorder.backend.fetch(observation.job)
     new = [one for one in fetched.outcomes if attempt.outcomes.get(one.trial) != one]
-    event = observed(observation, at=recorder.clock(), outcomes=new)
-    recorder.ledger.append([event], fetched.metrics, job=observation.job)
+    events = [observed(observation, at=recorder.clock(), outcomes=new)]
+    if curves:  # before their ends
+        events = [*_news(attempt, fetched.metrics, recorder.clock), *events]
+    recorder.ledger.append(events, fetched.metrics, job=observation.job)
 
 
 def _news(attempt: Attempt, metrics: Iterable[Metric], clock: Clock) -> list[Event]:

@@ -171,8 +171,8 @@ def test_the_trials_of_a_pack_wait_for_each_other_without_gpus(project, wait_unt
     hold = 'until [ -e "$PROBE/go-$NNI_TRIAL_SEQ_ID" ]; do sleep 0.02; done'
     project.write(hold, values=range(4), trialConcurrency=4, amlc={"trialsPerJob": 3}).compile()
     project.amlc("submit", "--no-wait")
-    for number, statuses in enumerate(["rww r", "rrw r", "rrr r"]):
-        expected = [{"r": "running", "w": "waiting"}[letter] for letter in statuses.replace(" ", "")]
+    for number, statuses in enumerate(["rww r", "srw r", "ssr r"]):
+        expected = [{"s": "succeeded", "r": "running", "w": "waiting"}[letter] for letter in statuses.replace(" ", "")]
         wait_until(lambda: len(project.starts) == number + 2)  # noqa: B023 - it is called at once
         project.amlc("status")
         assert project.statuses() == expected
@@ -227,3 +227,39 @@ def test_where_nobody_kept_it_apart_the_log_is_the_jobs(project):
     told = project.amlc("logs", "0").stdout
     assert b"number 0" in told
     assert b"number 1" in told
+
+
+HOLD = 'if [ "$NNI_TRIAL_SEQ_ID" = 1 ]; then touch "$PROBE/holds"; until [ -e "$PROBE/go" ]; do sleep 0.05; done; fi'
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "the ledger anew"])
+def test_what_ended_in_a_running_pack_is_shown_so_with_its_own_time(project, wait_until, lost):
+    project.write(HOLD, values=range(3), trialConcurrency=1, amlc={"trialsPerJob": 3}).compile()
+    if lost:
+        project.amlc("submit", "--no-wait")
+    else:
+        process = project.start("submit")
+    wait_until((project.root / "holds").exists)
+    if lost:
+        project.folders.ledger("probe").unlink()
+        project.amlc("refresh")
+
+    def seen():
+        found = rows(project, code=4)
+        return found if found[0]["status"] == "succeeded" else None
+
+    wait_until(seen)
+    found = seen()
+    assert [row["status"] for row in found] == ["succeeded", "running", "waiting"]
+    assert found[0]["metric.default"] == "1.5"
+    assert [bool(row["ended"]) for row in found] == [True, False, False]
+    assert "nothing is at work" in project.amlc("cancel", "0").stderr, "its job goes on for the others"
+    (project.root / "go").touch()
+    if lost:
+        wait_until(lambda: project.amlc("-q", "status").stdout.startswith(b"probe: 3 of 3"))
+    else:
+        lines = process.communicate(timeout=60)[1].decode().splitlines()
+        assert [line.split(";")[1] for line in lines[:3]] == [f" {number} of 3 done" for number in (1, 2, 3)]
+        assert lines[3].startswith("3 submitted, 3 of 3 trials done")
+    assert [row["status"] for row in rows(project, code=0)] == ["succeeded"] * 3
+    assert len(project.starts) == 3

@@ -107,9 +107,9 @@ def _working(ledger: Ledger, manifest: Manifest, trials: Sequence[str] | None) -
     found = []
     rows = chosen(Results(manifest, ledger), trials)
     for job, attempt in working.items():
-        named = [row for row in rows if row.attempt is not None and row.attempt.job == job]
+        of_job = (row for row in rows if row.attempt is not None and row.attempt.job == job)
+        named = [row for row in of_job if not row.status.ended]
         if attempt.sweep:
-            named = [row for row in named if not row.status.ended]
             attempt = replace(attempt, trials=tuple(row.trial for row in named))  # noqa: PLW2901
         if named:
             found.append(attempt)

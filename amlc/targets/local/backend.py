@@ -408,7 +408,14 @@ class LocalBackend:
             if started is None:
                 return Observation(job=job, status=Status.WAITING)
             begun = run_folder.begun(run)
-            return Observation(job=job, status=Status.RUNNING, started=started, begun=begun)
+            over = sum(run_folder.is_over(run, trial) for trial in begun) or None
+            return Observation(
+                job=job,
+                status=Status.RUNNING,
+                started=started,
+                begun=begun,
+                over=over if len(begun) > 1 else None,
+            )
         self._clear(job)
         for name in _BEING_WRITTEN:
             with suppress(OSError):

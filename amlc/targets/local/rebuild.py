@@ -80,7 +80,7 @@ def _record(
     is_canceled: bool,
 ) -> None:
     """Append what a run folder says of its job, and take that up in `attempts`."""
-    fetched = backend.fetch(one.job) if seen.status.ended else None
+    fetched = backend.fetch(one.job) if seen.status.ended or seen.over else None
     if seen.begun is not None and len(one.trials) == 1:
         seen = replace(seen, begun=None)  # its job says it
     end = observed(seen, at=seen.ended or time.time(), outcomes=fetched.outcomes if fetched else ())
