@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from amlc.render.written import is_written
+
 # What each command prints, by its arguments; the second stream has what is not data.
 KNOWN = (
     *[["collect", *rest] for rest in ([], ["--format", "json"], ["--format", "jsonl"], ["--format", "parquet"])],
@@ -69,6 +71,42 @@ def test_what_compile_and_submit_say_is_no_trial_code(done) -> None:
     for arguments in (["compile", "experiment.yml"], ["submit"], ["run", "experiment.yml"]):
         into(done, arguments, stdout="/dev/null", stderr="code/amlc.log")
         assert done.compile().manifest.header.revision == before, arguments
+
+
+# Data that are the user's own, or a part of them: parameters, an address, a trial's output.
+NOT_KNOWN = {"best", "best --job", "schema", "code 0", "migrate experiment.yml"}
+SPEAKING = (
+    *WHILE_OPEN,
+    *[["best"], ["best", "--job"], ["list"], ["summary"], ["doctor"], ["gc"], ["explain"], ["explain", "E-space"]],
+    *[["submit", *rest] for rest in (["--retry", "succeeded"], ["--canary", "--retry", "succeeded"])],
+    *[["cancel", "--all"], ["refresh"], ["code", "0"], ["schema"], ["migrate", "experiment.yml"], ["reproduce", "0"]],
+    *[["save", "/tmp/nowhere/x.tgz"], ["run", "nothing.yml"], ["status", "nothing"], ["run", "wrong.yml"], []],
+    *[["--help"], ["no-such-command"], ["submit", "--no-such-option"], ["--build", "nothing", "submit"]],
+    *[["plan", "--against", "HEAD"], ["plan", "-o", "p.seal"], ["collect", "--to", "tensorboard", "tb"]],
+    *[["compile", "odd.yml"], ["validate", "odd.yml", "wrong.yml"], ["run", "odd.yml"], ["retry", "0"]],
+)
+
+
+def test_the_first_line_of_whatever_a_command_prints_is_known(done) -> None:
+    """Of its data, of what it says beside them, and of both in one file."""
+    text = (done.root / "experiment.yml").read_text()
+    (done.root / "wrong.yml").write_text(text.replace("trialCommand", "trialComand"))
+    (done.root / "odd.yml").write_text(text.replace("probe", "odd").replace("sh trial.sh", "sh no.sh"))
+    unknown = []
+    for arguments in SPEAKING:
+        out, err, both = (done.root / f"{name}.log" for name in ("out", "err", "both"))
+        for paths in ((out, err), (both, both)):
+            with paths[0].open("ab") as one, paths[1].open("ab") as two:
+                words = done.start(*arguments, stdout=one, stderr=two)
+                words.wait(timeout=60)
+        for path in (out, err, both):
+            is_broken = path == both and "parquet" in arguments
+            if path.stat().st_size and not is_broken and not is_written(str(path)):
+                unknown.append(f"{path.stem} of {' '.join(arguments)}: {path.read_bytes()[:150]!r}")
+            path.unlink()
+        (done.root / "p.seal").unlink(missing_ok=True)
+    found = [one for one in unknown if one.partition(" of ")[2].partition(":")[0] not in NOT_KNOWN]
+    assert not found, "\n".join(found)
 
 
 def test_a_shell_redirection_of_the_report_changes_nothing(done) -> None:

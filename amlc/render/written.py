@@ -51,7 +51,6 @@ _BEGINNING = re.compile(
     | [^\n]{0,250}? \d\ of\ [\d,]+\ trials\ done
     | [^\n]{1,250}? :\ [\d,]+\ trials?\ in\ [\d,]+\ jobs?,\ revision\ [0-9a-f]{6},
     | \[\{"parameter":\ \{[^\n]{0,480}"trialJobId":\ "[0-9a-f]{16}"
-    | \{\n\ "schema_version":\ 1,\n\ "command":\ "[a-z]+",\n
     | \{\n\ "\$schema":\ "[^"\n]{0,99}sarif[^"\n]{0,99}",[^"]{0,99}"version".{0,99}"name":\ "amlc",
     | <!--\ written\ by\ amlc\ plan\ -->
     | [^\n]{1,250}?\ against\ [^\n]{1,99}?\ \([0-9a-f]{7}\):\ \+\d
@@ -59,6 +58,39 @@ _BEGINNING = re.compile(
     | trialJobId,[^\n]{0,480}\r\n[0-9a-f]{16},
     | \x1f\x8b\x08\x08.{6}amlc-experiment\0
     | process\ \d+\ on\ [^\n]+\n\Z
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+# What a plan that was sealed, or any findings as JSON, begin as, whatever the file is called.
+_ENVELOPE = re.compile(rb'\{\n "schema_version": 1,\n "command": "[a-z]+",\n')
+_LOGS = frozenset({"", ".txt", ".log", ".out", ".err"})
+# The first line of what a command says beside its data, or of a text that is its data.
+_SAID = re.compile(
+    rb"""
+    (?:error|warning):\ [^\n]
+    | Usage:\ amlc
+    | \#\d+\ [a-z_]+(?::[^\n]+)?;\ \d+(?:\ of\ \d+)?\ done
+    | \#\d+\ at\ revision\ [0-9a-f]{6}:
+    | trials?\ \d[\d,\ \xe2\x80\xa6]*\ of\ \d+\ first:
+    | \d+\ submitted,\ | stopped:\ (?:maxExp|it\ was|\d+\ failed) | nothing\ more\ is\ submitted:
+    | \d+\ running,\ \d+\ done,\ \d+\ failed
+    | [^\n]+\ The\ jobs\ run\ on\ meanwhile;
+    | [^\n]+:\ \d+\ results\ (?:learnt\ from|known\ already)
+    | [^\n]+:\ (?:nothing\ is\ at\ work,\ so|canceling\ \d+\ job)
+    | [^\n]+:\ \d+\ trials\ imported
+    | [^\n]+:\ (?:mlflow|wandb|tensorboard)\ has\ \d+\ run
+    | [^\n]+:\ \d+\ (?:run\ folders|jobs),\ \d+\ of\ them\ new
+    | [^\n]+:\d+:\d+[:\ ][^\n]+\ \[[EWN]-[a-z-]+\]\n
+    | [^\n]+\.ya?ml:\d+:\d+[:\ ][^\n]{200}
+    | [^\n]+\.(?:ya?ml|json):\ [^\n]+\ is\ valid
+    | (?:ok\ {6}|warned\ \ |failed\ \ )[^\n:]+:\ [^\n]
+    | [EWN]-[a-z-]+(?::\ |\ {2,})
+    | trials?\ [^\n]{1,200}(?:default\ =|,\ the\ best\ by|:\ \d+\ files?,)
+    | [^\n]+:\ not\ compiled;\ results\ are\ on\ record
+    | [^\n]+:\ written,\ with\ | [^\n]+:\ [^\n]+,\ \d+\ files\n
+    | removed\ \d+\ files\ of\ code\ with
+    | http://127\.0\.0\.1:\d+/
+    | (?:[+~-]|---)\ [^\n]*(?:/jobs/|/code/|/manifest\.json|/revision\.json)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -71,8 +103,8 @@ def output_finder() -> Callable[[os.DirEntry[str]], bool]:
     """Return the function that says whether a file is output of amlc's, by one of two rules.
 
     It is what this process's stdout or stderr goes to, which the shell has just opened; or a table,
-    a report or a text that amlc wrote, known by how it begins: of files with the suffixes that such
-    a file gets, the first bytes are read.
+    a report or a text that amlc wrote, known by how it begins. An empty file may be anything, so it
+    is the user's.
     """
     streams = frozenset(filter(None, map(_file_behind, (1, 2))))
 
@@ -80,8 +112,7 @@ def output_finder() -> Callable[[os.DirEntry[str]], bool]:
         status = entry.stat()
         if (status.st_dev, status.st_ino) in streams:
             return True
-        fits = status.st_size >= _SHORTEST and os.path.splitext(entry.name)[1].lower() in _SUFFIXES
-        return fits and _begins_as_ours(entry.path)
+        return status.st_size >= _SHORTEST and is_written(entry.path)
 
     return is_output
 
@@ -110,10 +141,19 @@ def _file_behind(descriptor: int) -> tuple[int, int] | None:
     return None
 
 
-def _begins_as_ours(path: str) -> bool:
+def is_written(path: str) -> bool:
+    """Tell whether amlc wrote a file, by how it begins.
+
+    But for what is ours whatever it is called, only with a suffix that such a file gets.
+    """
+    suffix = os.path.splitext(path)[1].lower()
     # What cannot be read the snapshot says.
     with suppress(OSError), open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD)
+        if _ENVELOPE.match(head) or (suffix in _LOGS and _SAID.match(head)):
+            return True
+        if suffix not in _SUFFIXES:
+            return False
         if not head.startswith(_PARQUET):
             return _BEGINNING.match(head) is not None
         file.seek(-8, os.SEEK_END)  # a Parquet file names its columns at its end

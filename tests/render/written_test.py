@@ -125,7 +125,7 @@ def test_closed_streams_are_no_matter(code) -> None:
         os.close(saved)
 
 
-def test_only_beginnings_of_fitting_files_are_read(code, monkeypatch) -> None:
+def test_each_file_is_opened_once(code, monkeypatch) -> None:
     for name in ("a.py", "b.bin", "c.csv", "d.txt"):
         (code / name).write_bytes(b"x" * 100_000)
     read = []
@@ -137,7 +137,51 @@ def test_only_beginnings_of_fitting_files_are_read(code, monkeypatch) -> None:
 
     monkeypatch.setattr("builtins.open", noting)
     snapshot(code)
-    assert sorted(read) == ["c.csv", "d.txt"]
+    assert sorted(read) == ["a.py", "b.bin", "c.csv", "d.txt"]
+
+
+SEAL = '{\n "schema_version": 1,\n "command": "plan",\n "x": 1\n}\n'
+SAID = {
+    "progress": "#7 succeeded: 1.5; 1 of 9 done\n",
+    "progress of several metrics": "#7 early_stopped; 12 done; best 3 (#2)\n",
+    "that all are at work": "3 running, 12 done, 0 failed\n",
+    "a canary": "trials 0, 4, 5, … of 9 first: they cover the others\n",
+    "a canary of one": "trial 0 of 9 first: they cover the others\n",
+    "why it stopped": "stopped: maxExperimentDuration (25 s) is over\n",
+    "that the canary failed": "nothing more is submitted: trial 0 failed\n",
+    "a warning": "warning: smaller was taken for better\n",
+    "an error": "error: build/: nothing is compiled yet.\n",
+    "how it is called": "Usage: amlc [OPTIONS] COMMAND\n",
+    "an outage": "The workspace does not answer. The jobs run on meanwhile; waiting until it answers.\n",
+    "a problem": "experiment.yml:7:23 /x: this is wrong. [E-snapshot]\n  7 | x\n",
+    "a long problem": f"experiment.yml:7:23 /x: {'x' * 600}. [E-snapshot]\n",
+    "what was learnt": "old.csv: 12 results learnt from\n",
+    "a cancel": "probe: canceling 2 jobs with trials 1, 2\n",
+    "an import": "probe: 12 trials imported\n",
+    "doctor": "ok      python: 3.12\n",
+}
+
+
+@pytest.mark.parametrize("name", ["log.txt", "log", "o1", "x.LOG", "x.err", "x.out"])
+@pytest.mark.parametrize("text", SAID.values(), ids=SAID)
+def test_what_a_command_says_is_known_in_logs_alone(code, text, name) -> None:
+    (code / name).write_text(text, encoding="utf-8")
+    (code / "data.csv").write_text(text, encoding="utf-8")
+    (code / "mine.py").write_text(text, encoding="utf-8")
+    (code / "later.txt").write_text(f"My notes\n{text}", encoding="utf-8")
+    assert names(code) == {"train.py", "data.csv", "mine.py", "later.txt"}
+
+
+@pytest.mark.parametrize("name", ["p.seal", "plan", "p.json", "a.b.c", "p.py", "p.1"])
+def test_a_sealed_plan_is_known_whatever_it_is_called(code, name) -> None:
+    (code / name).write_text(SEAL)
+    assert names(code) == {"train.py"}
+
+
+def test_an_empty_file_is_the_users(code) -> None:
+    (code / "__init__.py").write_text("")
+    (code / "o1").write_text("")
+    assert names(code) == {"train.py", "__init__.py", "o1"}
 
 
 @pytest.mark.parametrize(
