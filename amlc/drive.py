@@ -172,6 +172,7 @@ class _Run:
         self._mirror = mirror
         self._outbox = Outbox(manifest, recorder)
         self._pause_s = 0.0
+        self._is_ready = False
         self._noted = 0.0
         self._leader: Leader | None = None
         self._told: dict[str, set[str]] = {}  # the trials of each job that were seen to be over
@@ -224,6 +225,9 @@ class _Run:
         self.progress.total = backlog.trials
         if not batch:
             return False
+        if not self._is_ready:
+            self._outbox.check()
+            self._is_ready = True
         try:
             self._outbox.send(batch)
         except TransientError as err:

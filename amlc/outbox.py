@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from amlc.attempts import Attempt
-from amlc.backends import CONFLICT, Submission
+from amlc.backends import CONFLICT, Ready, Submission
 from amlc.events import Event, intent, void
 from amlc.manifest import Entry, Manifest, job_text
 from amlc.model import Status
@@ -51,6 +51,11 @@ class Outbox:
         for answer in self._recorder.backend.submit(submissions):
             ledger.append([answered(answer, clock())])
             self.submitted += len(self._unanswered.pop(answer.job).trials)
+
+    def check(self) -> None:
+        """Raise BackendError when the back end can say that nothing can be submitted."""
+        if isinstance(self._recorder.backend, Ready):
+            self._recorder.backend.ready()
 
     def reopen(self, refused: Iterable[Attempt]) -> None:
         """Take back the intents of jobs whose names others had: made again, they may not."""

@@ -4,7 +4,8 @@ import pytest
 
 from amlc.attempts import fold
 from amlc.backends import Submitted
-from amlc.errors import TransientError
+from amlc.drive import Limits, drive
+from amlc.errors import BackendError, TransientError
 from amlc.ledger import open_ledger
 from amlc.observe import Recorder
 from amlc.outbox import Outbox
@@ -63,3 +64,19 @@ def test_without_an_outage_all_of_it_is_answered(project, ledger):
     outbox.send(batch)
     assert (outbox.submitted, outbox.is_answered) == (4, True)
     assert outbox.settle(fold(ledger.events())) == ([], [])
+
+
+def test_a_back_end_that_is_not_ready_is_asked_before_anything_is_on_record(project):
+    class NotSignedIn:
+        def adopt(self, jobs):
+            return []
+
+        def ready(self):
+            raise BackendError("not signed in")
+
+    project.write(values=range(4)).compile()
+    with open_ledger(project.root / "ledger.db") as ledger:
+        recorder = Recorder(ledger, NotSignedIn(), lambda: 1.0)
+        with pytest.raises(BackendError, match="not signed in"):
+            drive(project.manifest, recorder, Limits(concurrency=2), policy=Policy)
+        assert fold(ledger.events()) == {}

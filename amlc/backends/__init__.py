@@ -94,6 +94,17 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class Ready(Protocol):
+    """A back end that can say beforehand that nothing can be submitted."""
+
+    def ready(self) -> None:
+        """Raise BackendError when nobody is signed in, or the service does not answer.
+
+        Asked before the first intent, which without a sign-in nobody could settle.
+        """
+
+
+@runtime_checkable
 class HistoryApart(Protocol):
     """A back end elsewhere.
 

@@ -6,7 +6,7 @@ import itertools
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +17,10 @@ from amlc.commands.cancel import cancel
 from amlc.commands.code import folders_again, revision_of_row
 from amlc.commands.observe import up_to_date
 from amlc.commands.options import Options
-from amlc.commands.steps import NOBODY, Listener, Warned
+from amlc.commands.steps import NOBODY, Listener, Run, Step, Warned
 from amlc.commands.submit import submit_locked
 from amlc.commands.trials import chosen
+from amlc.drive import Watch
 from amlc.errors import AmlcError, UsageError
 from amlc.experience import Past
 from amlc.files import lock
@@ -103,7 +104,9 @@ def reproduce(
         build = write(alone, own, Past(groups=((trial,),)), backend=backend, room=0)
         made = read_manifest(build.folder)
         with _ended_with_us(made, own, listener):
-            submit_locked(made, None, Options(backend=backend), folders=own, listener=listener)
+            submit_locked(
+                made, None, Options(backend=backend), folders=own, listener=_Underway(listener)
+            )
     with read_ledger(own.ledger(name)) as ledger:
         (again,) = Results(made, ledger).rows()
     changes = differences(revision.contents, read_contents(build.folder))
@@ -116,6 +119,22 @@ def reproduce(
         changes=changes,
         folder=place,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Underway:
+    """Tells all but how it ended: what is advised then is about an experiment, not a row of one."""
+
+    listener: Listener
+
+    def tell(self, step: Step) -> None:
+        """Take note of a step, unless it is the last."""
+        if not isinstance(step, Run):
+            self.listener.tell(step)
+
+    def watching(self, experiment: str, *, most: int | None) -> AbstractContextManager[Watch]:
+        """Give what is told of the progress."""
+        return self.listener.watching(experiment, most=most)
 
 
 @contextmanager

@@ -362,8 +362,9 @@ class _Builder:
 
 def secret(path: JsonPath) -> bool:
     """Return whether the key's name says that its value must not be shown."""
-    folded = str(path[-1]).lower().replace("_", "") if path else ""
-    return folded.endswith(_SECRET)
+    name = str(path[-1]).lower() if path else ""
+    is_access_token = name == "pat" or name.endswith("_pat")  # a personal one
+    return is_access_token or name.replace("_", "").endswith(_SECRET)
 
 
 def _events(text: str) -> Iterator[Any]:

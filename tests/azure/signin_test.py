@@ -51,6 +51,14 @@ def test_a_service_principal_comes_before_az_and_one_can_be_named(start):
     assert "Invalid client secret" in failed
 
 
+def test_who_is_not_signed_in_leaves_nothing_that_waits(start):
+    azure, project = start()
+    azure.identity.az(mode="expired")
+    assert "not signed in to Azure" in project.write().amlc("submit", code=5).stderr
+    assert "2 pending" in project.amlc("plan").stdout
+    assert azure.job_puts == 0
+
+
 def test_a_sign_in_that_ends_while_jobs_run_is_waited_out(start, wait_until):
     azure, project = start()
     azure.identity.az(expires_in_s=5)

@@ -27,7 +27,9 @@ def test_a_row_again_is_a_line_for_each_metric_and_its_exit_code_says_whether_it
     assert lines[0].endswith(": succeeded then, succeeded again")
     assert lines[1].split() == ["default", "1.5", "1.5", "same"]
     assert lines[2].startswith("  all of it is in .amlc/probe/again/1-1")
-    assert "Traceback" not in cli("reproduce", "2", code=0)[2]  # it failed then, too
+    said = cli("reproduce", "2", code=0)[2]  # it failed then, too
+    assert "Traceback" not in said
+    assert "amlc status" not in said, "of an experiment that is not among the compiled ones"
 
 
 def test_gc_says_what_it_removed(done, cli):

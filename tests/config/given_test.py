@@ -10,6 +10,7 @@ from amlc.config import load_experiment
 from amlc.config.given import Values, filled, filled_space, unused
 from amlc.config.given import settings as parsed
 from amlc.config.load import parse_document
+from amlc.config.tree import secret
 from amlc.errors import ConfigError, UsageError
 
 TEXT = """
@@ -205,3 +206,9 @@ def test_a_file_of_nni_1_takes_its_own_keys(tmp_path) -> None:
     one, _ = load_experiment(file, environ={"HIGH": "3", "MODE": "maximize"}, given=given)
     assert (one.max_trials, one.command, one.space[0].b) == (7, "date", 3.0)
     assert one.tuner.class_args["optimize_mode"] == "maximize"
+
+
+def test_a_personal_access_token_has_a_name_that_says_so() -> None:
+    assert secret(("GITHUB_PAT",))
+    assert secret(("pat",))
+    assert not secret(("COMPAT",))

@@ -97,8 +97,11 @@ class AmlBackend:
         self._idle_s = _WHOLE_IDLE_S
         self._aside: _Aside | None = None  # the look at all jobs that is under way
 
+    def ready(self) -> None:
+        _ = self.client.facts
+
     def submit(self, batch: Sequence[Submission]) -> Iterator[Submitted]:
-        _ = self.client.facts  # a workspace that is not there is found out before anything is made
+        self.ready()  # a workspace that is not there is found out before anything is made
         for answer in self._submitter.submit(batch, parallel=self._parallel):
             self._unanswered.discard(answer.job)
             if answer.refused is None:
