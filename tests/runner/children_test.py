@@ -10,7 +10,7 @@ import pytest
 from tests.runner.harness import JobFolder, one_trial, trials
 
 TOKEN = "s3cret-t0ken"
-FAST = "mlflow.PAUSE_S = children.PAUSE_S = 0.01; mlflow.TIMEOUT_S = children.TIMEOUT_S = 0.5; mlflow.CLOSE_S = 1"
+FAST = "mlflow.PAUSE_S = children.PAUSE_S = 0.01; mlflow.TIMEOUT_S = children.TIMEOUT_S = 0.5; mlflow.CLOSE_S = 5"
 REPORTS = """\
 import nni, sys
 n = nni.get_next_parameter()["n"]

@@ -222,7 +222,7 @@ def test_an_assessor_that_cannot_be_used_is_refused_before_any_trial_runs_and_no
     source.write_text(textwrap.dedent(CLASSES))
     project.amlc("run", "experiment.yml")
     source.unlink()
-    project.amlc("run", "experiment.yml")
+    project.amlc("submit")
     assert len(project.starts) == 1
 
 
