@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from amlc.backends.run_folder import RUNNER
@@ -23,7 +22,7 @@ def shared_runner(snapshot: Path, state: Path) -> Path:
     somebody changed, is replaced. Raises OSError.
     """
     folder = state / f"runner-{_digest(snapshot)}"
-    if folder.is_dir() and folder.name == f"runner-{_digest(folder)}":
+    if _is_whole(folder):
         return folder
     made = Path(tempfile.mkdtemp(prefix="runner-", suffix=".tmp", dir=state))
     try:
@@ -31,13 +30,21 @@ def shared_runner(snapshot: Path, state: Path) -> Path:
             copy = shutil.copytree if top.is_dir() else shutil.copy2
             copy(top, made / top.name)
         made.chmod(0o755)
-        with suppress(FileNotFoundError):
+        try:
+            made.rename(folder)
+        except OSError:
+            if _is_whole(folder):
+                return folder  # somebody else was faster, and jobs may use it already
             folder.rename(made / ".old")
-        made.rename(folder)
-        shutil.rmtree(folder / ".old", ignore_errors=True)
+            made.rename(folder)
+            shutil.rmtree(folder / ".old", ignore_errors=True)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    return folder.is_dir() and folder.name == f"runner-{_digest(folder)}"
 
 
 def _tops(folder: Path) -> list[Path]:
