@@ -47,7 +47,7 @@ def _of_submit(answer: Run) -> int:
         return 1
     if answer.verdict.failed or answer.progress.failed:
         return 1
-    if answer.partial or answer.verdict.submitted:
+    if answer.partial or (answer.verdict.submitted and not answer.verdict.at_work):
         return OK
     return IncompleteError.exit_code
 

@@ -19,6 +19,7 @@ from amlc.write import Build
 
 DONE = Verdict(2, {Status.SUCCEEDED: 2}, 0)
 OPEN = Verdict(2, {Status.SUCCEEDED: 1, Status.PENDING: 1}, 0)
+ELSEWHERE = Verdict(2, {Status.SUCCEEDED: 1, Status.WAITING: 1}, 0)
 BAD = Verdict(2, {Status.SUCCEEDED: 1, Status.FAILED: 1}, 0)
 RUN = Run(manifest=SimpleNamespace(), progress=Progress(), stopped=None, verdict=DONE, partial=False)
 
@@ -47,6 +48,8 @@ def build(*, preview, changes):
         pytest.param("submit", replace(RUN, verdict=BAD, partial=True), 1, id="one-stands-failed"),
         pytest.param("submit", replace(RUN, progress=Progress(failed=1)), 1, id="one-failed-and-is-not-compiled-now"),
         pytest.param("submit", replace(RUN, verdict=OPEN), 4, id="some-not-submitted"),
+        pytest.param("submit", replace(RUN, verdict=ELSEWHERE), 4, id="some-at-work-elsewhere"),
+        pytest.param("submit", replace(RUN, verdict=ELSEWHERE, partial=True), 0, id="some-not-waited-for"),
         pytest.param("submit", replace(RUN, verdict=OPEN, partial=True), 0, id="some-left-out-on-purpose"),
         pytest.param("submit", replace(RUN, verdict=OPEN, stopped=CANCELED, partial=True), 1, id="canceled"),
         pytest.param("retry", replace(RUN, verdict=BAD), 1, id="retry"),

@@ -55,6 +55,15 @@ class Verdict:
         """Whether every trial that the experiment is going to have was proposed and submitted."""
         return self.to_propose == 0 and not self.statuses.get(Status.PENDING, 0)
 
+    @property
+    def at_work(self) -> int:
+        """How many trials have not ended: behind a submit that waited, on another back end."""
+        return sum(
+            count
+            for status, count in self.statuses.items()
+            if not status.ended and status is not Status.PENDING
+        )
+
     def __str__(self) -> str:
         others = []
         for status, count in self.statuses.items():
