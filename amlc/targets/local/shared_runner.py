@@ -33,6 +33,8 @@ def shared_runner(snapshot: Path, state: Path) -> Path:
         try:
             made.rename(folder)
         except OSError:
+            if not folder.exists():
+                raise
             if _is_whole(folder):
                 return folder  # somebody else was faster, and jobs may use it already
             folder.rename(made / ".old")
