@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from amlc.attempts import Attempt
-from amlc.manifest import Header
-from amlc.model import Experiment
+if TYPE_CHECKING:  # who reads an experiment's file wants its prices alone
+    from amlc.attempts import Attempt
+    from amlc.manifest import Header
+    from amlc.model import Experiment
 
 _HOUR_S = 3600
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from amlc import files
 from amlc.errors import UsageError
-from amlc.manifest import FILE_NAME, Manifest, read_manifest
-from amlc.names import slug
+from amlc.names import MANIFEST, slug
+
+if TYPE_CHECKING:  # to read one is more than to say where it is
+    from amlc.manifest import Manifest
 
 PATIENCE_S = 2.0  # how long to wait for a lock: a command that only looks holds it for a moment
 
@@ -87,13 +90,13 @@ class Folders:
         than one to choose from.
         """
         if target is None:
-            return read_manifest(self._only())
+            return _read(self._only())
         path = Path(target)
         if path.is_file():
-            return read_manifest(self.build / slug(_experiment_name(path)))
+            return _read(self.build / slug(_experiment_name(path)))
         for name in (target, slug(target)):
-            if (self.build / name / FILE_NAME).is_file():
-                return read_manifest(self.build / name)
+            if (self.build / name / MANIFEST).is_file():
+                return _read(self.build / name)
         compiled = ", ".join(folder.name for folder in self.compiled_folders()) or "none"
         raise UsageError(
             f"{target}: neither a file nor a compiled experiment. Compiled in {self.build}/: "
@@ -102,7 +105,7 @@ class Folders:
 
     def is_compiled(self, experiment: str) -> bool:
         """Return whether there is a build of the experiment of that very name."""
-        return (self.build / slug(experiment) / FILE_NAME).is_file()
+        return (self.build / slug(experiment) / MANIFEST).is_file()
 
     def compiled(self, experiment: str) -> Manifest:
         """Return the compiled experiment of that very name.
@@ -114,7 +117,7 @@ class Folders:
             raise UsageError(
                 f"{folder}/: the experiment '{experiment}' is not compiled yet. Compile it first."
             )
-        return read_manifest(folder)
+        return _read(folder)
 
     def _only(self) -> Path:
         compiled = self.compiled_folders()
@@ -129,7 +132,13 @@ class Folders:
 
     def compiled_folders(self) -> list[Path]:
         """Return the folder of each compiled experiment, by name."""
-        return sorted(path.parent for path in self.build.glob(f"*/{FILE_NAME}"))
+        return sorted(path.parent for path in self.build.glob(f"*/{MANIFEST}"))
+
+
+def _read(folder: Path) -> Manifest:
+    from amlc.manifest import read_manifest
+
+    return read_manifest(folder)
 
 
 def _experiment_name(file: Path) -> str:

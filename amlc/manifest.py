@@ -21,8 +21,9 @@ from zlib import crc32
 from amlc import files
 from amlc.errors import AmlcError, UsageError, printable
 from amlc.model import Algorithm, Trial
+from amlc.names import MANIFEST
 
-FILE_NAME = "manifest.json"
+FILE_NAME = MANIFEST
 _FORMAT = 4
 _OPEN = '"jobs": ['
 _CLOSE = "],"

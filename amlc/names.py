@@ -10,6 +10,9 @@ from typing import Final
 
 _SLUG_LENGTH = 40
 
+MANIFEST: Final = "manifest.json"
+"""What the manifest is called in each experiment's build folder."""
+
 JOB_NAME: Final = re.compile(
     r"(?P<base>.+-(?P<id>[0-9a-f]{16})-(?P<revision>[0-9a-f]{6}))(?:-(?P<number>[2-9]|[1-9][0-9]+))?"
 )

@@ -14,6 +14,7 @@ from itertools import chain, count, islice, repeat
 from typing import Any
 
 from amlc import initial
+from amlc.catalogue import find
 from amlc.constraints import Gate
 from amlc.errors import PlanError, Sentence
 from amlc.model import Experiment, Parameters, Record, Trial
@@ -380,7 +381,8 @@ def adaptive(experiment: Experiment) -> bool:
 
 def learns(experiment: Experiment) -> bool:
     """Return whether later trials depend on the results of earlier ones."""
-    return _tuner(experiment).ahead is not None
+    known = find(experiment.tuner.name, "tuner")
+    return known.adaptive if known is not None else _tuner(experiment).ahead is not None
 
 
 def _is_endless(experiment: Experiment) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from amlc.catalogue import ASSESSORS, TUNERS, Argument
-from amlc.cli import main
+from amlc.cli.everything import main
 from amlc.config.published import snake
 from amlc.config.schema import load_schema
 

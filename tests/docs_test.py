@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from amlc.catalogue import ASSESSORS, TUNERS
-from amlc.cli import main
+from amlc.cli.everything import main
 from amlc.config.schema import load_schema
 
 ROOT = Path(__file__).parents[1]

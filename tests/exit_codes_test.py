@@ -66,7 +66,7 @@ def test_exit_code(command, answer, code):
 
 
 def test_the_codes_are_those_that_help_lists(capsys):
-    from amlc.cli import main
+    from amlc.cli.everything import main
 
     help_ = " ".join((main.help or "").split())
     listed = re.findall(r"\b\d+\b", help_.partition("Exit codes:")[2])

@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that `tests.azure` is found however pytest is started
 
-from amlc.cli import main  # noqa: E402
+from amlc.cli.everything import main  # noqa: E402
 from docs import generate  # noqa: E402
 from tests.azure.conftest import missing  # noqa: E402
 

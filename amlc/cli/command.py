@@ -1,19 +1,45 @@
 """What a command is, and the group that has all of them.
 
-A command imports what it does when it runs: `amlc --version` and `--help` have to answer at once.
+A command's module is imported when it is asked for, and what it does when it runs: none has to wait
+for the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from amlc import __version__
 from amlc.cli.invocation import Invocation
 from amlc.cli.options import FOLDER, QUIET
+
+MODULES: Final = {
+    "compiling": ("init", "migrate", "schema", "explain", "validate", "compile"),
+    "running": ("doctor", "plan", "submit", "retry", "run", "cancel"),
+    "watching": ("list", "status", "summary", "logs", "open", "serve"),
+    "results": ("collect", "best", "report", "download"),
+    "records": ("import", "refresh", "save", "load"),
+    "reproducing": ("code", "reproduce", "gc"),
+}
+"""The module of each command in this package."""
+_MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
+
+
+class _Commands(click.Group):
+    """The group of all commands, of which only those are imported that are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        import_module("amlc.cli.everything")
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _MODULE_OF:
+            import_module(f"amlc.cli.{_MODULE_OF[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
 
 
 class _Command(click.Command):
@@ -27,7 +53,10 @@ class _Command(click.Command):
         return super().invoke(context)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option(
     "--build",

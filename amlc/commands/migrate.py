@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from amlc import files
 from amlc.config.annotations import SIGN, translate
-from amlc.config.legacy import Move, is_legacy, modern, moves, to_v2
+from amlc.config.legacy import is_legacy, modern
+from amlc.config.legacy.moves import Move, moves, to_v2
 from amlc.config.load import load_document
 from amlc.config.placeholders import key_variable
 from amlc.config.rewrite import rewrite

@@ -17,7 +17,7 @@ from amlc.config.algorithms import (
 from amlc.config.given import Values, filled, filled_space, unused
 from amlc.config.hostile import refuse_outside, within_folder, without_odd_values
 from amlc.config.initial import check_initial
-from amlc.config.legacy import in_words_of_v1, modern
+from amlc.config.legacy import modern
 from amlc.config.load import load_document
 from amlc.config.normalise import normalise
 from amlc.config.packing import check_packing
@@ -96,6 +96,11 @@ def _check_prices(config: Config, experiment: Experiment) -> Iterator[Problem]:
 
 def _worded(document: Document, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Yield problems in the words of the file's own format."""
+    if not document.moved:
+        yield from problems
+        return
+    from amlc.config.legacy.remarks import in_words_of_v1
+
     for problem in problems:
         yield (
             in_words_of_v1(problem, document) if problem.position.file == document.file else problem

@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,36 +30,18 @@ MOST_FILES = 2_000
 MOST_BYTES = 300_000_000
 _MOST_IGNORE_BYTES = 1_000_000
 _IGNORE_FILES = (".gitignore", ".amlignore", ".nniignore")
-_DEFAULT_IGNORES = (
-    *(
-        "__pycache__/",
-        "*.pyc",
-        ".git/",
-        ".hg/",
-        ".svn/",
-        ".venv/",
-        "venv/",
-        ".tox/",
-        ".nox/",
-        ".amlc/",
-    ),
-    *(
-        ".ipynb_checkpoints/",
-        ".mypy_cache/",
-        ".pytest_cache/",
-        ".ruff_cache/",
-        ".DS_Store",
-        "/results.csv",
-    ),
+# What no trial needs, and keys and what programs keep their passwords and tokens in, by the name.
+_FOLDERS = frozenset(
+    (
+        "__pycache__",
+        *(".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", ".amlc"),
+        *(".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
+    )
 )
-
-
-# Keys, and what programs keep their passwords and tokens in.
-_SECRETS = (
-    *(".env", ".env.local", ".env.*.local", "*.pem", "*.key", "*.p12", "*.pfx", "*.ppk"),
-    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc", "_netrc", ".pypirc"),
-    *(".git-credentials", ".azure/", ".aws/", ".ssh/", ".gnupg/", ".kube/", ".docker/"),
-)
+_SECRET_FOLDERS = frozenset((".azure", ".aws", ".ssh", ".gnupg", ".kube", ".docker"))
+_SECRETS = frozenset((".env", ".env.local", ".netrc", "_netrc", ".pypirc", ".git-credentials"))
+_SECRET_STARTS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519")
+_SECRET_ENDS = (".pem", ".key", ".p12", ".pfx", ".ppk")
 
 
 class SnapshotError(RefusedError):
@@ -112,7 +93,7 @@ def snapshot(
     own = _runner_files()
     secrets: list[str] = []
     walk = _Walk(excluded, output_finder(), folders, secrets, within)
-    found = _walk(walk, code, "", [_spec(_DEFAULT_IGNORES)], ())
+    found = _walk(walk, code, "", [], ())
     files = {file.name: file for file in found}
     tops = {name.partition("/")[0] for name in own}
     clash = next((name for name in files if name.partition("/")[0] in tops), None)
@@ -216,10 +197,11 @@ def _walk(
         name = prefix + entry.name
         is_folder = os.path.isdir(entry.path)  # entry.is_dir() raises for a link to itself
         path = name + "/" if is_folder else name
-        ignored = _verdict(here, path)
+        needless = _is_needless(entry.name, is_folder=is_folder, is_top=not prefix)
+        ignored = _verdict(here, path, otherwise=needless or None)
         if ignored or os.path.realpath(entry.path) in walk.excluded:
             continue
-        if ignored is None and _verdict([_secret_spec()], path):
+        if ignored is None and _is_secret(entry.name, is_folder=is_folder):
             walk.secrets.append(path)
             continue
         _refuse_link_out(entry.path, walk.within)
@@ -305,24 +287,39 @@ def _specs_of(folder: Path, prefix: str, within: Path | None) -> list[tuple[str,
     return specs
 
 
-def _spec(lines: Sequence[str], prefix: str = "") -> tuple[str, GitIgnoreSpec]:
-    from pathspec import GitIgnoreSpec
+def _spec(lines: Sequence[str], prefix: str) -> tuple[str, GitIgnoreSpec]:
+    from pathspec import GitIgnoreSpec  # here: without an ignore file nobody needs it
 
     return prefix, GitIgnoreSpec.from_lines(lines)
 
 
-@cache
-def _secret_spec() -> tuple[str, GitIgnoreSpec]:
-    return _spec(_SECRETS)
+def _is_needless(name: str, *, is_folder: bool, is_top: bool) -> bool:
+    """Tell whether what has this name is left out unless an ignore file brings it back."""
+    if is_folder and name in _FOLDERS:
+        return True
+    return name.endswith(".pyc") or name == ".DS_Store" or (is_top and name == "results.csv")
 
 
-def _verdict(specs: Sequence[tuple[str, GitIgnoreSpec]], name: str) -> bool | None:
-    """Return whether ignore files leave `name` out (True), bring it back (False), or neither."""
+def _is_secret(name: str, *, is_folder: bool) -> bool:
+    """Tell whether what has this name is likely to be a key, a password or a token."""
+    if name in _SECRETS or (is_folder and name in _SECRET_FOLDERS):
+        return True
+    is_env = name.startswith(".env.") and name.endswith(".local")
+    return is_env or name.startswith(_SECRET_STARTS) or name.endswith(_SECRET_ENDS)
+
+
+def _verdict(
+    specs: Sequence[tuple[str, GitIgnoreSpec]], name: str, *, otherwise: bool | None
+) -> bool | None:
+    """Return whether ignore files leave `name` out (True) or bring it back (False).
+
+    otherwise: what holds if they say neither.
+    """
     for prefix, spec in reversed(specs):
         verdict = spec.check_file(name[len(prefix) :]).include
         if verdict is not None:
             return verdict
-    return None
+    return otherwise
 
 
 def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from amlc.manifest import FILE_NAME as MANIFEST
+from amlc.names import MANIFEST
 
 ARCHIVE: Final = "amlc-experiment"
 """What the gzip of an archive of `amlc save` has for a name."""
@@ -42,8 +42,7 @@ _SHORTEST = 12
 # The tables of collect and status (a row has its columns in their order in each format), the
 # report, the first line of what status, plan, submit, run and compile say, findings as JSON, SARIF
 # and JUnit, what NNI would export, what save writes, and the lock of a build folder.
-_BEGINNING = re.compile(
-    rb"""
+_BEGINNING = rb"""
     sequence,(?:trial,(?:status|attempt)|trials),
     | (?:\[\n)? \{"sequence":\ \d+,\ "trial":\ "[0-9a-f]{16}",\ "(?:status|attempt)":
     | (?:\[\n)? \{"sequence":\ \d+,\ "trials":\ \d+,
@@ -58,15 +57,12 @@ _BEGINNING = re.compile(
     | trialJobId,[^\n]{0,480}\r\n[0-9a-f]{16},
     | \x1f\x8b\x08\x08.{6}amlc-experiment\0
     | process\ \d+\ on\ [^\n]+\n\Z
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 # What a plan that was sealed, or any findings as JSON, begin as, whatever the file is called.
 _ENVELOPE = re.compile(rb'\{\n "schema_version": 1,\n "command": "[a-z]+",\n')
 _LOGS = frozenset({"", ".txt", ".log", ".out", ".err"})
 # The first line of what a command says beside its data, or of a text that is its data.
-_SAID = re.compile(
-    rb"""
+_SAID = rb"""
     (?:error|warning):\ [^\n]
     | Usage:\ amlc
     | \#\d+\ [a-z_]+(?::[^\n]+)?;\ \d+(?:\ of\ \d+)?\ done
@@ -91,12 +87,15 @@ _SAID = re.compile(
     | removed\ \d+\ files\ of\ code\ with
     | http://127\.0\.0\.1:\d+/
     | (?:[+~-]|---)\ [^\n]*(?:/jobs/|/code/|/manifest\.json|/revision\.json)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 _BUILT = re.compile(rb'\{\n "format": \d+,\n "experiment": "')
 _PARQUET = b"PAR1"
 _PARQUET_COLUMNS = re.compile(rb"sequence.{1,40}trial(?:s|.{1,40}(?:status|attempt))", re.DOTALL)
+
+
+def _matches(pattern: bytes, head: bytes) -> bool:
+    """Tell whether a file begins so; the patterns are long, and compiled when there is a file."""
+    return re.match(pattern, head, re.VERBOSE | re.DOTALL) is not None
 
 
 def output_finder() -> Callable[[os.DirEntry[str]], bool]:
@@ -150,12 +149,12 @@ def is_written(path: str) -> bool:
     # What cannot be read the snapshot says.
     with suppress(OSError), open(path, "rb", buffering=0) as file:
         head = file.read(_HEAD)
-        if _ENVELOPE.match(head) or (suffix in _LOGS and _SAID.match(head)):
+        if _ENVELOPE.match(head) or (suffix in _LOGS and _matches(_SAID, head)):
             return True
         if suffix not in _SUFFIXES:
             return False
         if not head.startswith(_PARQUET):
-            return _BEGINNING.match(head) is not None
+            return _matches(_BEGINNING, head)
         file.seek(-8, os.SEEK_END)  # a Parquet file names its columns at its end
         length = int.from_bytes(file.read(4), "little")
         file.seek(-min(length + 8, os.path.getsize(path)), os.SEEK_END)

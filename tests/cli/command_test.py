@@ -8,7 +8,8 @@ import click
 import pytest
 
 import amlc.cli
-from amlc.cli.command import command, main
+from amlc.cli.command import MODULES, command
+from amlc.cli.everything import main
 from amlc.cli.invocation import Invocation
 
 
@@ -17,6 +18,9 @@ def test_the_first_line_of_a_module_says_which_commands_are_there():
     there = defaultdict(set)
     for name, one in main.commands.items():
         there[one.callback.__wrapped__.__module__].add(name)
+    assert {module.rpartition(".")[2]: names for module, names in there.items()} == {
+        module: set(names) for module, names in MODULES.items()
+    }
     for module, names in there.items():
         first = sys.modules[module].__doc__.partition("\n")[0]
         assert set(re.findall(r"`(\w+)`", first)) == names

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from amlc.cli import completion, main
+from amlc.cli import completion
+from amlc.cli.command import main
 from amlc.cli.options import SUBMIT
 
 ROOT = Path(__file__).parents[2]

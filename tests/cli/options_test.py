@@ -6,7 +6,7 @@ import click
 import pytest
 
 from amlc.cli import options
-from amlc.cli import main
+from amlc.cli.everything import main
 from amlc.cli.options import SUBMIT, submit_options
 from amlc.errors import UsageError
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from amlc.cli import main
+from amlc.cli.everything import main
 from amlc.collect.verdict import Verdict
 from amlc.commands import run as module
 from amlc.commands.options import Options

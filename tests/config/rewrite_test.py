@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from amlc.config.legacy import moves, to_v2
+from amlc.config.legacy.moves import moves, to_v2
 from amlc.config.load import parse_document
 from amlc.config.rewrite import rewrite
 

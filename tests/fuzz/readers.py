@@ -66,7 +66,8 @@ def space(data: bytes) -> None:
 
 def legacy(data: bytes) -> None:
     """A file in the format of NNI 1: read, and translated."""
-    from amlc.config.legacy import is_legacy, modern, moves, to_v2
+    from amlc.config.legacy import is_legacy, modern
+    from amlc.config.legacy.moves import moves, to_v2
 
     document = parse_document(data.decode("utf-8", "replace"), Path("v1.yml"))
     if is_legacy(document):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from amlc.config.legacy.moves import Move, is_legacy, moves, to_v2
-from amlc.config.legacy.remarks import in_words_of_v1, remarks
-from amlc.config.legacy.table import PLATFORM, SERVICE
+from amlc.config.legacy.signs import PLATFORM, SERVICE, is_legacy
 from amlc.model import Document, JsonPath
 
-__all__ = ["Move", "in_words_of_v1", "is_legacy", "modern", "moves", "to_v2"]
+if TYPE_CHECKING:  # of today's files none of it is needed
+    from amlc.config.legacy.moves import Move
+
+__all__ = ["is_legacy", "modern"]
 
 
 def modern(document: Document) -> Document:
@@ -19,6 +21,9 @@ def modern(document: Document) -> Document:
     """
     if not is_legacy(document):
         return document
+    from amlc.config.legacy.moves import moves, to_v2
+    from amlc.config.legacy.remarks import remarks
+
     found = list(moves(document.data))
     block = f"{document.data.get(PLATFORM)}Config"
     places: dict[JsonPath, JsonPath] = {

@@ -6,13 +6,11 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
-from amlc.config.legacy.table import ALGORITHMS, PLATFORM, SERVICE, Gone, Items, Table, To, table_of
-from amlc.config.spelling import fold
-from amlc.model import Document, JsonPath
-
-SIGNS: Final = (PLATFORM, "trial", "authorName")
+from amlc.config.legacy.signs import PLATFORM, SERVICE
+from amlc.config.legacy.table import ALGORITHMS, Gone, Items, Table, To, table_of
+from amlc.model import JsonPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +21,6 @@ class Move:
     new: JsonPath | None
     value: Any
     reason: str = ""
-
-
-def is_legacy(document: Document) -> bool:
-    """Return whether a file is in the v1 format, by NNI's sign or, without today's, by others."""
-    if not isinstance(document.data, Mapping):
-        return False
-    return PLATFORM in document.data or (
-        any(sign in document.data for sign in SIGNS)
-        and not any(fold(key) == "trainingservice" for key in document.data)
-    )
 
 
 def to_v2(found: list[Move]) -> dict[str, Any]:

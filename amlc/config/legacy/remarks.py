@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from amlc.config.legacy.moves import SIGNS, Move
+from amlc.config.legacy.moves import Move
+from amlc.config.legacy.signs import PLATFORM, SERVICE, SIGNS
 from amlc.config.legacy.table import (
     ELSEWHERE,
     FOREIGN,
-    PLATFORM,
     PLATFORMS,
-    SERVICE,
     Items,
     Table,
     table_of,

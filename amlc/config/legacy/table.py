@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from amlc.config.legacy.signs import PLATFORM, SERVICE
 from amlc.model import JsonPath
-
-PLATFORM: Final = "trainingServicePlatform"
-SERVICE: Final = "trainingService"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from amlc.config.legacy import modern
-from amlc.config.legacy.moves import is_legacy, moves, to_v2
+from amlc.config.legacy.moves import moves, to_v2
+from amlc.config.legacy.signs import is_legacy
 from amlc.config.load import parse_document
 from tests.config.legacy.table_test import COMMON, PLATFORMS
 

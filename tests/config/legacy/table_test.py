@@ -5,7 +5,7 @@ import yaml
 from nni.experiment.config import convert
 
 from amlc.config import load_experiment
-from amlc.config.legacy import moves, to_v2
+from amlc.config.legacy.moves import moves, to_v2
 from amlc.config.legacy.table import PLATFORMS as KNOWN
 
 COMMON = {
