@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from amlc.events import Event, EventKind, observation_of
 from amlc.model import End, Metric, MetricKind, Observation, Outcome, Status, Trial
 
+Told = TypeVar("Told", Metric, Outcome)
 Curve: TypeAlias = "tuple[tuple[int, Any], ...]"
 """Intermediate results of one trial as reported, each with the number of the event by which it
 became known."""
@@ -25,9 +26,11 @@ class Attempt:
 
     submitted: seconds since the epoch, None while only the intent is recorded. losses: how many
     attempts before this one ended through no fault of the user's. sweep: children of the job run
-    the trials, each by itself. stopping: the assessor asked for its end. asked, told: the numbers
-    of the events that recorded the intent and the end. curves: by trial id, the intermediate
-    results that `reported` events recorded, each with the number of its event.
+    the trials, each by itself. draws: the numbers of those whose parameters its platform draws, of
+    which `trials` are known by now; children: their ids by the names of the children. stopping: the
+    assessor asked for its end. asked, told: the numbers of the events that recorded the intent and
+    the end. curves: by trial id, the intermediate results that `reported` events recorded, each
+    with the number of its event.
     """
 
     id: str
@@ -38,6 +41,7 @@ class Attempt:
     losses: int
     latest: Observation
     sweep: bool = False
+    draws: range = range(0)
     submitted: float | None = None
     canceling: bool = False
     stopping: bool = False
@@ -45,6 +49,31 @@ class Attempt:
     told: int | None = field(default=None, compare=False)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict, compare=False)
+    children: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What it is looked up by: its trials' ids, and its own while the others are not known."""
+        ids = tuple(trial.id for trial in self.trials)
+        return (self.id, *ids) if self.draws else ids
+
+    @property
+    def numbers(self) -> Sequence[object]:
+        """What stands for its trials where only their number counts."""
+        return self.draws if len(self.draws) > len(self.trials) else self.trials
+
+    def own(self, told: Iterable[Told]) -> list[Told]:
+        """Return what was told of its trials, where need be by their ids instead of the children.
+
+        What is of no trial of it is left out then.
+        """
+        if not self.draws:
+            return list(told)
+        return [
+            replace(one, trial=self.children[one.trial])
+            for one in told
+            if one.trial in self.children
+        ]
 
     @property
     def job(self) -> str:
@@ -135,7 +164,7 @@ def by_trial(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
 
     A later attempt of a packed job need not have all of its trials.
     """
-    return {trial.id: attempt for attempt in attempts for trial in attempt.trials}
+    return {key: attempt for attempt in attempts for key in attempt.keys}
 
 
 def elapsed_s(events: Iterable[tuple[str, float]]) -> float:
@@ -164,6 +193,7 @@ def _intended(event: Event) -> Attempt:
         losses=data["losses"],
         latest=Observation(job=event.job, status=Status.WAITING),
         sweep=data.get("sweep", False),
+        draws=range(*data.get("draws", (0, 0))),
         asked=event.number,
     )
 
@@ -173,8 +203,8 @@ def _updated(attempt: Attempt, event: Event) -> Attempt:
         url = event.data.get("url")
         seen = replace(attempt.latest, url=url) if url else attempt.latest
         return _with(attempt, latest=seen, submitted=event.at)
-    if event.kind == EventKind.OBSERVED:
-        return _observed(attempt, event)
+    if event.kind in (EventKind.DRAWN, EventKind.OBSERVED):
+        return (_with_drawn if event.kind == EventKind.DRAWN else _observed)(attempt, event)
     if event.kind == EventKind.CANCEL:
         return _with(attempt, canceling=True)
     if event.kind == EventKind.EARLY_STOP:
@@ -198,6 +228,14 @@ def _observed(attempt: Attempt, event: Event) -> Attempt:
         told=event.number if latest.status.ended else None,
         outcomes={**attempt.outcomes, **outcomes},
     )
+
+
+def _with_drawn(attempt: Attempt, event: Event) -> Attempt:
+    known = {trial.id for trial in attempt.trials}
+    trials = [trial for trial in map(Trial.of, event.data["trials"]) if trial.id not in known]
+    ordered = sorted((*attempt.trials, *trials), key=lambda trial: trial.sequence)
+    children = {**attempt.children, **event.data["children"]}
+    return _with(attempt, trials=tuple(ordered), children=children)
 
 
 def _longer(curves: Mapping[str, Curve], event: Event) -> Mapping[str, Curve]:

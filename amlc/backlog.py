@@ -11,14 +11,14 @@ from typing import TypeAlias
 from amlc.attempts import Attempt
 from amlc.manifest import Entry, Manifest
 from amlc.mirror import Mirror
-from amlc.model import Status, Trial
+from amlc.model import Status
 from amlc.reconcile import Action, Policy, decide, decisions, reconcile
 
 More: TypeAlias = "Callable[[Mapping[str, Attempt], int], Sequence[Entry]]"
 """Compiles the jobs that follow, now that the attempts (by job name) have come this far, for at
 most as many trials as there is room for; none: not before more news."""
 
-Width: TypeAlias = "Callable[[Sequence[Trial]], int]"
+Width: TypeAlias = "Callable[[Sequence[object]], int]"
 """How many of the trials of a job run side by side: so much room the job takes."""
 
 
@@ -58,7 +58,9 @@ class Backlog:
         """Let what was cut short of an ended attempt come again; return the ids of these trials."""
         if not any(attempt.status(trial.id) is Status.UNFINISHED for trial in attempt.trials):
             return set()
-        entry = self._taken.get(attempt.id) or self._compiled_as(attempt.id)
+        # Of a sweep that draws its trials, the manifest has more by now.
+        taken = None if attempt.draws else self._taken.get(attempt.id)
+        entry = taken or self._compiled_as(attempt.id)
         again: set[str] = set()
         for action in decisions(entry, self._mirror.last, self._policy) if entry else ():
             self._again[action.entry.id] = action.entry
@@ -68,7 +70,7 @@ class Backlog:
     def _next(self, room: int) -> list[Action]:
         batch: dict[str, Action] = {}
         while room > 0 and (action := self._due(batch)) is not None:
-            if (width := self._width(action.trials)) > room:
+            if (width := self._width(action.numbers)) > room:
                 self._again = {action.entry.id: action.entry, **self._again}
                 break
             room -= width

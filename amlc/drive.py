@@ -48,7 +48,7 @@ class Limits:
     max_failures: int | None = None
     wait: bool = True
 
-    def width(self, trials: Sequence[Trial]) -> int:
+    def width(self, trials: Sequence[object]) -> int:
         """Return how many of the trials of a job run side by side.
 
         So much of `concurrency` the job takes.
@@ -57,7 +57,7 @@ class Limits:
 
     def room(self, live: Iterable[Attempt]) -> int:
         """Return for how many more trials there is room beside the live ones."""
-        return self.concurrency - sum(self.width(attempt.trials) for attempt in live)
+        return self.concurrency - sum(self.width(attempt.numbers) for attempt in live)
 
 
 @dataclass(slots=True)

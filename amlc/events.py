@@ -25,6 +25,7 @@ class EventKind(str, Enum):
     TICK = "tick"  # it was still at work
     INTENT = "intent"  # about to submit; written before the call
     SUBMITTED = "submitted"
+    DRAWN = "drawn"  # trials of a sweep whose platform drew their parameters
     VOID = "void"  # the intent never reached the back end
     OBSERVED = "observed"
     CANCEL = "cancel"  # the user asked for its end
@@ -68,6 +69,7 @@ _OF_INTENT = {
 _SHAPES: Mapping[str, Mapping[str, Any]] = {
     EventKind.INTENT: _OF_INTENT,
     EventKind.BROUGHT: _OF_INTENT,
+    EventKind.DRAWN: {"trials": list, "children": Mapping},
     EventKind.OBSERVED: {"status": str},
     EventKind.IMPORT: {"digest": str, "results": list},
     EventKind.REVISION: {"revision": str, "contents": Mapping},
@@ -128,6 +130,7 @@ def _is_outcome(row: Mapping[str, Any]) -> bool:
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     EventKind.INTENT: lambda data: all(map(_is_trial, data["trials"])),
     EventKind.BROUGHT: lambda data: all(map(_is_trial, data["trials"])),
+    EventKind.DRAWN: lambda data: all(map(_is_trial, data["trials"])),
     EventKind.OBSERVED: _is_observed,
     EventKind.REPORTED: lambda data: all(isinstance(values, list) for values in data.values()),
     EventKind.IMPORT: lambda data: all(map(_is_result, data["results"])),
@@ -167,17 +170,20 @@ def intent(
     losses: int,
     sha256: str | None = None,
     sweep: bool = False,
+    draws: range = range(0),
 ) -> Event:
     """Return the event that records that an attempt of a job is about to be submitted as `job`.
 
     identity: the id that all attempts of the job share. revision, backend, losses: as in Attempt.
-    sha256: of the file that is submitted; None: nobody here has it. sweep: as in Attempt.
+    sha256: of the file that is submitted; None: nobody here has it. sweep, draws: as in Attempt.
     """
     data: dict[str, Any] = {"id": identity, "attempt": attempt}
     if sha256 is not None:
         data["sha256"] = sha256
     if sweep:
         data["sweep"] = True
+    if draws:
+        data["draws"] = [draws.start, draws.stop]
     data |= {
         "trials": [trial.as_dict() for trial in trials],
         "revision": revision,
@@ -189,6 +195,13 @@ def intent(
 def submitted(job: str, *, at: float, url: str | None) -> Event:
     """Return the event that records that the back end has the job. url: its page, if it has one."""
     return Event(kind=EventKind.SUBMITTED, at=at, job=job, data={"url": url})
+
+
+def drawn(job: str, children: Mapping[str, Trial], *, at: float) -> Event:
+    """Return the event that records trials that a sweep drew, by the names of the children."""
+    trials = [trial.as_dict() for trial in children.values()]
+    names = {child: trial.id for child, trial in children.items()}
+    return Event(kind=EventKind.DRAWN, at=at, job=job, data={"trials": trials, "children": names})
 
 
 def void(job: str, *, at: float) -> Event:

@@ -12,7 +12,7 @@ from typing import Any
 from amlc.attempts import Attempt, Curve
 from amlc.events import EventKind
 from amlc.ledger import Ledger
-from amlc.model import MetricKind, Record, Status, Trial
+from amlc.model import Drawing, MetricKind, Record, Status, Trial
 from amlc.numbers import scalar
 from amlc.space.canonical import in_sets
 
@@ -21,23 +21,28 @@ from amlc.space.canonical import in_sets
 class Past:
     """The trials of each job that was ever submitted, and what is known of their parameter sets.
 
-    sweeps: those of each sweep; the other groups may have some of them too, which ran again.
+    sweeps: those of each sweep; the other groups may have some of them too, which ran again; so may
+    they have those of `drawings`, the sweeps whose platform draws their trials.
     """
 
     groups: tuple[tuple[Trial, ...], ...] = ()
     records: tuple[Record, ...] = ()
     sweeps: tuple[tuple[Trial, ...], ...] = ()
+    drawings: tuple[Drawing, ...] = ()
 
-    def grouped(self, *, sweep: bool = False) -> tuple[tuple[Trial, ...], ...]:
+    def grouped(self, *, sweep: bool = False, drawn: bool = True) -> tuple[tuple[Trial, ...], ...]:
         """Return the trials of each job as they are to stay together, each once.
 
-        sweep: whether those of a sweep do.
+        sweep: whether those of a sweep do. drawn: whether those of `drawings` are wanted too, by
+        themselves.
         """
-        swept = {trial.id for one in self.sweeps for trial in one}
+        singly = tuple((trial,) for one in self.drawings for trial in one.trials)
+        swept = {trial.id for one in (*self.sweeps, *singly) for trial in one}
         others = tuple(one for one in self.groups if not any(trial.id in swept for trial in one))
+        rest = (*singly, *others) if drawn else others
         if sweep:
-            return (*self.sweeps, *others)
-        return (*((trial,) for one in self.sweeps for trial in one), *others)
+            return (*self.sweeps, *rest)
+        return (*((trial,) for one in self.sweeps for trial in one), *rest)
 
 
 class _Told:
@@ -50,6 +55,7 @@ class _Told:
     def __init__(self) -> None:
         self.groups: dict[str, tuple[Trial, ...]] = {}
         self.sweeps: dict[str, tuple[Trial, ...]] = {}
+        self.drawings: dict[str, Drawing] = {}
         self.first: dict[str, int] = {}
         self.last: dict[str, tuple[Attempt, Trial]] = {}
         self.curves: dict[str, Curve] = {}
@@ -57,7 +63,14 @@ class _Told:
     def take(self, attempt: Attempt) -> None:
         """Take up the next attempt, in the order of their intents."""
         # A later one may have what was left of a pack, or what was not yet of a sweep.
-        if attempt.sweep:
+        if attempt.draws:
+            self.drawings[attempt.id] = Drawing(
+                id=attempt.id,
+                draws=attempt.draws,
+                trials=attempt.trials,
+                is_over=not attempt.working,
+            )
+        elif attempt.sweep:
             known = (*self.sweeps.get(attempt.id, ()), *attempt.trials)
             self.sweeps[attempt.id] = tuple(sorted(known, key=lambda trial: trial.sequence))
         elif len(attempt.trials) > len(self.groups.get(attempt.id, ())):
@@ -115,7 +128,8 @@ class Experience:
             key=lambda record: not record.imported,
         )
         records_ = (*self._imported, *ordered)
-        return Past(tuple(told.groups.values()), records_, tuple(told.sweeps.values()))
+        groups, sweeps = tuple(told.groups.values()), tuple(told.sweeps.values())
+        return Past(groups, records_, sweeps, tuple(told.drawings.values()))
 
     def _learn(self, attempt: Attempt, told: _Told) -> None:
         """Make the records of the trials of which `attempt` is the last."""

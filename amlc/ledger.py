@@ -64,7 +64,7 @@ SELECT DISTINCT job FROM events AS intent WHERE kind NOT IN ({_OTHERS}) AND NOT 
 """  # noqa: S608 - no input
 _OF_METRIC = "job, trial, kind, sequence, at, value"
 _METRIC = b"%b\0%b\0%b\0%a\0%a\0%b"  # those columns, as `_sum_of` has them
-OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT)
+OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT, EventKind.DRAWN)
 _MOST_CHECKED = 20_000  # events
 _MOST_NOTED = 20  # damaged records
 _MEND = "Mend it: amlc refresh; or put a backup in its place."
@@ -163,6 +163,10 @@ class Ledger:
     def jobs(self) -> set[str]:
         """Return the names of all jobs that ever were to be submitted."""
         return {job for (job,) in self._read("SELECT DISTINCT job FROM trials", ())}
+
+    def trials(self) -> set[str]:
+        """Return the ids of all trials that ever were to be submitted, or drawn."""
+        return {trial for (trial,) in self._read("SELECT DISTINCT trial FROM trials", ())}
 
     def append(
         self, events: Iterable[Event], metrics: Iterable[Metric] = (), *, job: str = ""
@@ -354,6 +358,8 @@ def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
     for event in events:
         if event.kind in OF_TRIALS:
             trials += [(trial["id"], event.job) for trial in event.data["trials"]]
+        if "draws" in event.data:  # of trials that nobody knows yet
+            trials.append((event.data["id"], event.job))
     rows = (
         (float(one.at), _KINDS_TEXT.get(one.kind, one.kind), one.job, _compact(one.data))
         for one in events

@@ -31,7 +31,7 @@ _COUNTS = re.compile(rb'"counts": \{"jobs": (\d{1,18}), "trials": (\d{1,18}), ')
 _SUM_OF_LINE = re.compile(rb',"sum":"([0-9a-f]{8})"\}\n')
 _parse = json.JSONDecoder().decode  # of as many lines as there are jobs
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price", "sweep")
+_OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price", "sweep", "namespace")
 _OF_SPACE = ("combinations", "excluded")
 _OF_PACKS = ("abreast", "job_start")
 _OF_COST = ("trial_seconds", "nodes", "budget_trials", "budget_node_hours")
@@ -56,7 +56,8 @@ class Header:
     a `${NAME}` in its search space or in arguments, or by the key of a `--set`. abreast: how many
     trials of a packed job run side by side, None: as many as there is room for. job_start: how many
     seconds a job takes to start, where that decided how many trials it has. sweep: how a sweep's
-    trials get their parameters, `index`: by their numbers; None: each job says what it runs.
+    trials get their parameters, `index`: by their numbers, `latent`: of what the platform draws;
+    None: each job says what it runs. namespace: where ids are still to be made of drawn parameters.
     """
 
     experiment: str
@@ -85,12 +86,14 @@ class Header:
     abreast: int | None = None
     job_start: int | None = None
     sweep: str | None = None
+    namespace: str | None = None
     assessor: Algorithm | None = None
 
 
 _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("experiment", "backend", "revision"), str),
-    **dict.fromkeys(("optimize_mode", "search", "source", "code", "sweep"), (str, type(None))),
+    **dict.fromkeys(("optimize_mode", "search", "source", "code"), (str, type(None))),
+    **dict.fromkeys(("sweep", "namespace"), (str, type(None))),
     **dict.fromkeys(("concurrency", "retries", "trials_per_gpu", "replicates"), int),
     **dict.fromkeys(("max_seconds", "max_trials", "gpus_per_trial"), (int, type(None))),
     **dict.fromkeys(("trial_seconds", "nodes", "budget_trials"), (int, type(None))),
@@ -106,7 +109,8 @@ class Entry:
 
     Its id, the name of its first attempt, its file (below the build folder) and that's SHA-256.
     sweep: children of the job run its trials, each by itself. alone: it is one trial of a sweep, by
-    itself; the file is the sweep's.
+    itself; the file is the sweep's. draws: the numbers of the trials that the platform draws, of
+    which `trials` are those that are known; empty: all are.
     """
 
     id: str
@@ -116,6 +120,7 @@ class Entry:
     trials: tuple[Trial, ...]
     sweep: bool = False
     alone: bool = False
+    draws: range = range(0)
 
     def spread(self) -> Iterator[Entry]:
         """Yield the job and, of a sweep, then each of its trials as a job of its own."""
@@ -152,6 +157,7 @@ def entry_line(entry: Entry, *, first: bool) -> str:
         "file": entry.file,
         "sha256": entry.sha256,
         **({"sweep": True} if entry.sweep else {}),
+        **({"draws": [entry.draws.start, entry.draws.stop]} if entry.draws else {}),
         "trials": trials,
     }
     text = _compact(value).removesuffix("}")
@@ -327,6 +333,32 @@ def add_entries(manifest: Manifest, entries: Sequence[Entry]) -> Manifest:
     return replace(manifest, jobs=jobs, trials=trials)
 
 
+def with_drawn(manifest: Manifest, job: str, trials: Sequence[Trial]) -> Manifest:
+    """Put the trials that a sweep (its job's id) drew into its line, atomically.
+
+    The caller holds the experiment's lock. Nothing is written where they stand there already, or
+    where the manifest lacks the sweep.
+    """
+    path = manifest.folder / FILE_NAME
+    now = read_manifest(manifest.folder)
+    entries = now.entries(damage={})
+    old = next((entry for entry in entries if entry.id == job and entry.draws), None)
+    if old is None or old.trials == tuple(trials):
+        return now
+    line = entry_line(replace(old, trials=tuple(trials)), first=True).encode()
+    with path.open("rb") as lines, files.replacing(path) as temporary, temporary.open("wb") as new:
+        for text in lines:
+            comma = b"," if text.startswith(b",") else b""
+            is_it = text.startswith(comma + f'{{"id":"{job}",'.encode())
+            new.write(comma + line if is_it else text)
+        tail = tail_lines(jobs=now.jobs, trials=now.trials).encode()
+        count = now.trials + len(trials) - len(old.trials)
+        new.seek(-len(tail), os.SEEK_END)
+        new.truncate()
+        new.write(tail_lines(jobs=now.jobs, trials=count).encode())
+    return replace(now, trials=count)
+
+
 def _without_jobs(path: Path) -> tuple[bytes, bytes]:
     """Return what stands before the first job, and what stands behind the last one."""
     head: list[bytes] = []
@@ -346,14 +378,18 @@ def _entry(value: dict[str, Any]) -> Entry:
     trials = tuple(map(Trial.of, value["trials"]))
     texts = [value[name] for name in ("id", "name", "file", "sha256")]
     texts += [trial.id for trial in trials]
-    if not trials or not all(type(text) is str for text in texts):
+    start, stop = value.get("draws", (0, 0))
+    draws = range(start, stop)
+    if not (trials or draws) or not all(type(text) is str for text in texts):
         raise ValueError(texts)
     if not all(type(one.sequence) is int and type(one.parameters) is dict for one in trials):
         raise ValueError(trials)
     sweep = value.get("sweep", False)
     if type(sweep) is not bool:
         raise ValueError(sweep)
-    return Entry(value["id"], value["name"], value["file"], value["sha256"], trials, sweep)
+    return Entry(
+        value["id"], value["name"], value["file"], value["sha256"], trials, sweep, draws=draws
+    )
 
 
 class CutShortError(AmlcError):

@@ -28,9 +28,7 @@ class Mirror:
             self.seen = number
             fold([event], self.attempts)
         self.news = self.seen
-        ledger.complete_index(
-            (trial.id, job) for job, one in self.attempts.items() for trial in one.trials
-        )
+        ledger.complete_index((key, job) for job, one in self.attempts.items() for key in one.keys)
         self.last = by_trial(self.attempts.values())
         self.live = {job: one for job, one in self.attempts.items() if self._is_live(one)}
 
@@ -61,9 +59,9 @@ class Mirror:
             self.last.clear()  # in place: a backlog that is under way looks into it
             self.last.update(by_trial(self.attempts.values()))
             return None
-        for trial in attempt.trials:
-            if self.last.get(trial.id, attempt).number <= attempt.number:
-                self.last[trial.id] = attempt
+        for key in attempt.keys:
+            if self.last.get(key, attempt).number <= attempt.number:
+                self.last[key] = attempt
         if self._is_live(attempt):
             self.live[job] = attempt
             return None

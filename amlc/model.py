@@ -245,12 +245,13 @@ class Experiment:
     leaves open, `Document.filled`. abreast: how many trials of a packed job run side by side, None:
     as many as there is room for. job_start: how long a job takes to start, in seconds, where that
     decided how trials are packed. sweep: whether one job, whose children run the trials, takes the
-    place of a job for each. initial: run first, in this order; what one leaves open the tuner
-    chooses. failed_value: what a trial without a result counts for: "worst", "ignore" or a number.
-    include_intermediate_results: whether one that was stopped counts with its last result.
-    working_directory: where trials run on this machine: in `trialCodeDirectory` itself, or in a
-    `copy` of the snapshot. job: deep-merged into every job file. environment:
-    `azureml:name:version`, or None for the image.
+    place of a job for each. sampling: how the platform draws the parameters of a sweep's trials by
+    itself, `bayesian` or `random`; None: the tuner does. initial: run first, in this order; what
+    one leaves open the tuner chooses. failed_value: what a trial without a result counts for:
+    "worst", "ignore" or a number. include_intermediate_results: whether one that was stopped counts
+    with its last result. working_directory: where trials run on this machine: in
+    `trialCodeDirectory` itself, or in a `copy` of the snapshot. job: deep-merged into every job
+    file. environment: `azureml:name:version`, or None for the image.
     """
 
     name: str
@@ -271,6 +272,7 @@ class Experiment:
     seed: int
     trials_per_gpu: int = 1
     sweep: bool = False
+    sampling: str | None = None
     trials_per_job: int = 1
     abreast: int | None = None
     job_start: int | None = None
@@ -385,6 +387,38 @@ class Record:
     guessed: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A sweep whose platform draws its trials' parameters: its job's id, and what is known of it.
+
+    draws: the numbers of all trials that it is to have. trials: those that are known by now.
+    is_over: no more will be.
+    """
+
+    id: str
+    draws: range
+    trials: tuple[Trial, ...] = ()
+    is_over: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many trials it has, or is to have."""
+        return len(self.trials) if self.is_over else max(len(self.draws), len(self.trials))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What the platform drew for one child of a sweep.
+
+    child: the name of its job, by which reports and outcomes of its trial go. sequence: the number
+    of its trial, None where that is not known.
+    """
+
+    child: str
+    parameters: Parameters
+    sequence: int | None = None
+
+
 class MetricKind(str, Enum):
     """Which of NNI's two calls a trial reported by."""
 
@@ -414,7 +448,8 @@ class Observation:
     infrastructure: it ended through no fault of the user's (the machine went away), so that it may
     be tried again. begun: those trials of a running pack that began, where that is known; of
     a sweep those that run. over: how many of the trials of a running job of several ended, where
-    that is known.
+    that is known. drawn: of a sweep whose platform draws the parameters, those of all children by
+    now; in its place of a trial's id stands the child's name.
     """
 
     job: str
@@ -427,6 +462,7 @@ class Observation:
     infrastructure: bool = False
     begun: tuple[str, ...] | None = None
     over: int | None = None
+    drawn: tuple[Draw, ...] = ()
 
 
 class End(str, Enum):

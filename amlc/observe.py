@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from amlc.attempts import Attempt
+from amlc.attempts import Attempt, fold
 from amlc.backends import Backend, HistoryApart, Submitted
+from amlc.drawing import TakeUp
 from amlc.events import (
     Clock,
     Event,
     EventKind,
+    drawn,
     history_fetched,
     observed,
     reported,
@@ -27,11 +29,15 @@ REMOTE_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """A back end, and the ledger into which goes what it says."""
+    """A back end, and the ledger into which goes what it says.
+
+    take_up: makes trials of what a sweep's platform drew.
+    """
 
     ledger: Ledger
     backend: Backend
     clock: Clock
+    take_up: TakeUp = lambda attempt, draws: {}
 
 
 def observe_once(recorder: Recorder, name: str) -> None:
@@ -89,7 +95,10 @@ def record(
     """
     for observation in [*seen, *_gone(live, seen)]:
         attempt = live[observation.job]
-        if observation.begun is not None and len(attempt.trials) == 1:
+        if attempt.draws:
+            attempt = _with_drawn(recorder, attempt, observation)
+            observation = _told_by_trial(attempt, observation)  # noqa: PLW2901 - by child
+        elif observation.begun is not None and len(attempt.trials) == 1:
             observation = replace(observation, begun=None)  # noqa: PLW2901 - its job says it
         # A back end need not repeat the job's page.
         if replace(observation, url=observation.url or attempt.latest.url) == attempt.latest:
@@ -100,6 +109,23 @@ def record(
             _record_some(recorder, attempt, observation, curves=curves)
         else:
             recorder.ledger.append([observed(observation, at=recorder.clock())])
+
+
+def _with_drawn(recorder: Recorder, attempt: Attempt, observation: Observation) -> Attempt:
+    """Record the trials that a sweep drew since the last time; return the attempt with them."""
+    new = recorder.take_up(attempt, observation.drawn)
+    if not new:
+        return attempt
+    event = drawn(attempt.job, new, at=recorder.clock())
+    recorder.ledger.append([event])
+    return fold([event], {attempt.job: attempt})[attempt.job]
+
+
+def _told_by_trial(attempt: Attempt, observation: Observation) -> Observation:
+    begun = observation.begun
+    if begun is not None:
+        begun = tuple(attempt.children[child] for child in begun if child in attempt.children)
+    return replace(observation, begun=begun, drawn=())
 
 
 def _gone(live: Mapping[str, Attempt], seen: Sequence[Observation]) -> Iterator[Observation]:
@@ -125,10 +151,11 @@ def _record_end(
 ) -> None:
     backend, clock = recorder.backend, recorder.clock
     fetched = backend.fetch(observation.job)
-    metrics = fetched.metrics
-    events = [observed(observation, at=clock(), outcomes=fetched.outcomes)]
+    metrics: Sequence[Metric] = attempt.own(fetched.metrics)
+    events = [observed(observation, at=clock(), outcomes=attempt.own(fetched.outcomes))]
     if (everything or curves) and isinstance(backend, HistoryApart):
         ((_, metrics),) = backend.history([observation.job])
+        metrics = attempt.own(metrics)
         events.append(history_fetched(observation.job, at=clock()))
     if curves:  # before the end, as if somebody had asked just then
         events = [*_news(attempt, metrics, clock), *events]
@@ -140,11 +167,12 @@ def _record_some(
 ) -> None:
     """Record which trials of a running job ended since the last time, and all their results."""
     fetched = recorder.backend.fetch(observation.job)
-    new = [one for one in fetched.outcomes if attempt.outcomes.get(one.trial) != one]
+    outcomes, metrics = attempt.own(fetched.outcomes), attempt.own(fetched.metrics)
+    new = [one for one in outcomes if attempt.outcomes.get(one.trial) != one]
     events = [observed(observation, at=recorder.clock(), outcomes=new)]
     if curves:  # before their ends
-        events = [*_news(attempt, fetched.metrics, recorder.clock), *events]
-    recorder.ledger.append(events, fetched.metrics, job=observation.job)
+        events = [*_news(attempt, metrics, recorder.clock), *events]
+    recorder.ledger.append(events, metrics, job=observation.job)
 
 
 def _news(attempt: Attempt, metrics: Iterable[Metric], clock: Clock) -> list[Event]:

@@ -50,7 +50,7 @@ class Outbox:
         self._unanswered = {action.name: action for action in batch}
         for answer in self._recorder.backend.submit(submissions):
             ledger.append([answered(answer, clock())])
-            self.submitted += len(self._unanswered.pop(answer.job).trials)
+            self.submitted += len(self._unanswered.pop(answer.job).numbers)
 
     def check(self) -> None:
         """Raise BackendError when the back end can say that nothing can be submitted."""
@@ -78,7 +78,7 @@ class Outbox:
         never = settle(self._recorder, live)
         lost = [action.entry for job, action in self._unanswered.items() if job in never]
         there = {job: action for job, action in self._unanswered.items() if job not in never}
-        self.submitted += sum(len(action.trials) for action in there.values())
+        self.submitted += sum(len(action.numbers) for action in there.values())
         self._unanswered = {}
         return lost, list(there)
 
@@ -86,8 +86,8 @@ class Outbox:
         entry, folder = action.entry, self._manifest.folder
         content = job_text(folder, entry)
         if entry.alone:
-            content = alone(content, entry.trials[0].id)
-        elif action.trials != entry.trials:
+            content = alone(content, entry.trials[0])
+        elif action.trials != entry.trials and not entry.draws:
             content = part(content, [trial.id for trial in action.trials])
         return Submission(action.name, content, (folder / entry.file).parent)
 
@@ -102,5 +102,6 @@ class Outbox:
             backend=self._manifest.header.backend,
             losses=action.losses,
             sweep=action.entry.sweep,
+            draws=action.entry.draws,
             sha256=hashlib.sha256(content).hexdigest(),
         )

@@ -17,7 +17,7 @@ from amlc import initial
 from amlc.catalogue import find
 from amlc.constraints import Gate
 from amlc.errors import PlanError, Sentence
-from amlc.model import Experiment, Parameters, Record, Trial
+from amlc.model import Drawing, Experiment, Parameters, Record, Trial
 from amlc.names import job_id
 from amlc.space.canonical import canonical, canonical_json, digest_of, in_sets
 from amlc.space.points import inexhaustible
@@ -33,16 +33,19 @@ class Job:
     """One AML job or local process tree, to run `trials` (at least one).
 
     `id`: that of its trial, or of their list. sweep: children of it run them, each by itself.
+    draws: the numbers of the trials that the platform is to draw for that, of which `trials` are
+    those that are known by now; empty: all are known.
     """
 
     id: str
     trials: tuple[Trial, ...]
     sweep: bool = False
+    draws: range = range(0)
 
     @property
     def sequence(self) -> int:
         """The sequence number of its first trial."""
-        return self.trials[0].sequence
+        return self.draws.start if self.draws else self.trials[0].sequence
 
     @property
     def file(self) -> str:
@@ -57,7 +60,7 @@ class Job:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as `Trial` does."""
-        return Job, (self.id, self.trials, self.sweep)
+        return Job, (self.id, self.trials, self.sweep, self.draws)
 
 
 def trial_id(experiment: Experiment, parameters: Parameters, occurrence: int) -> str:
@@ -104,11 +107,16 @@ class _Ids:
 
 
 def _trial_id(experiment: Experiment, parameters: str, occurrence: int) -> str:
-    """Return the id for `parameters` as canonical JSON.
+    """Return the id for `parameters` as canonical JSON."""
+    return identity_of(experiment.name, experiment.namespace, parameters, occurrence)
 
-    Its mapping is put together here, keys sorted, for speed.
+
+def identity_of(experiment: str, namespace: str, parameters: str, occurrence: int) -> str:
+    """Return what `trial_id` does, of an experiment's name and namespace alone.
+
+    parameters: as canonical JSON. Their mapping is put together here, keys sorted, for speed.
     """
-    name, namespace = _encoded(experiment.name), _encoded(experiment.namespace)
+    name, namespace = _encoded(experiment), _encoded(namespace)
     identity = (
         f'{{"experiment":{name},"namespace":{namespace},'
         f'"occurrence":{occurrence},"parameters":{parameters}}}'
@@ -127,6 +135,7 @@ def plan(
     records: Sequence[Record] = (),
     *,
     room: int | None = None,
+    drawings: Sequence[Drawing] = (),
 ) -> Iterator[Job]:
     """Yield the jobs that the experiment and its results so far determine, in order, lazily.
 
@@ -134,9 +143,12 @@ def plan(
     packing and their numbers, which no other trial gets, and when the space no longer proposes them
     they follow at the end, in the order given. records: what an
     adaptive tuner learns from, as `Propose` has it. room: for how many trials more of it; None: as
-    `upcoming` has it. Raises PlanError when the budget is exceeded or a constraint cannot be
-    evaluated.
+    `upcoming` has it. drawings: the sweeps so far, where the platform draws the trials. Raises
+    PlanError when the budget is exceeded or a constraint cannot be evaluated.
     """
+    if experiment.sampling is not None:
+        yield from _drawn(experiment, submitted, drawings)
+        return
     if not adaptive(experiment):
         yield from _open_loop(experiment, submitted)
         return
@@ -146,6 +158,28 @@ def plan(
     yield from map(_job, groups)
     known = [trial for group in groups for trial in group]
     yield from packed(experiment, upcoming(experiment, known, records, room=room))
+
+
+def _drawn(
+    experiment: Experiment, submitted: Iterable[tuple[Trial, ...]], drawings: Sequence[Drawing]
+) -> Iterator[Job]:
+    """Yield the sweeps so far, what ran beside them, and a sweep of what is missing then."""
+    groups = {group[0].id: group for group in submitted}.values()
+    jobs = [Job(one.id, one.trials, True, one.draws) for one in drawings]
+    jobs += [_job(group, sweep=len(group) > 1) for group in groups]
+    yield from sorted(jobs, key=lambda job: job.sequence)
+    count = sum(one.count for one in drawings) + sum(map(len, groups))
+    left = (experiment.max_trials or 0) - count
+    if left <= 0:
+        return
+    numbers = [one.draws[-1] for one in drawings]
+    numbers += [trial.sequence for job in jobs for trial in job.trials]
+    first = max(numbers, default=-1) + 1
+    check_budget(experiment, count + left)
+    what = (experiment.name, experiment.namespace, experiment.space, experiment.sampling)
+    text = repr((*what, experiment.seed, first, left, len(drawings)))
+    identifier = hashlib.sha256(text.encode()).hexdigest()[:16]
+    yield Job(identifier, (), True, range(first, first + left))
 
 
 def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -> Iterator[Job]:
@@ -375,8 +409,11 @@ def _endless_loop(experiment: Experiment, start: int) -> Iterator[Parameters]:
 
 
 def adaptive(experiment: Experiment) -> bool:
-    """Return whether trials are proposed while others run: by results, or without an end."""
-    return learns(experiment) or _is_endless(experiment)
+    """Return whether trials are proposed while others run: by results, or without an end.
+
+    Or drawn by the platform.
+    """
+    return experiment.sampling is not None or learns(experiment) or _is_endless(experiment)
 
 
 def learns(experiment: Experiment) -> bool:

@@ -26,7 +26,7 @@ class Reason(str, Enum):
 class Action:
     """Submit `trials` of `entry`, all of them or what is left to do, as attempt `number`.
 
-    `losses` as in `Attempt`.
+    `losses` as in `Attempt`. Of a sweep whose platform draws its trials there are none of them.
     """
 
     entry: Entry
@@ -34,6 +34,11 @@ class Action:
     number: int
     losses: int
     reason: Reason
+
+    @property
+    def numbers(self) -> Sequence[object]:
+        """What stands for its trials where only their number counts."""
+        return self.entry.draws or self.trials
 
     @property
     def name(self) -> str:
@@ -63,6 +68,9 @@ def decide(entry: Entry, last: Mapping[str, Attempt], policy: Policy) -> Action 
     None is nothing. What has ended well, and what a back end may still be at work on, is never
     submitted. A sweep runs what was never submitted; what is to run again does so by itself.
     """
+    if entry.draws:
+        is_due = policy.sweeps and policy.only is None and entry.id not in last
+        return Action(entry, (), 1, 0, Reason.NEW) if is_due else None
     trials: list[Trial] = []
     reasons: list[Reason] = []
     losses = number = 0

@@ -154,7 +154,9 @@ def _job_check(experiment: Experiment, revision: str) -> Callable[[Job], object]
         from amlc.render.engine import renderer
 
         return renderer(experiment, revision=revision)
-    return mapper(experiment, revision=revision) if _most_bytes(experiment) > MOST_BYTES else None
+    if experiment.sampling is None and _most_bytes(experiment) <= MOST_BYTES:
+        return None
+    return mapper(experiment, revision=revision)
 
 
 def _most_bytes(experiment: Experiment) -> int:
@@ -173,9 +175,11 @@ def _most_swept(experiment: Experiment) -> int:
 
 
 def _sampled(experiment: Experiment) -> Iterator[Job]:
-    """Yield jobs of what an adaptive tuner may propose."""
+    """Yield jobs of what an adaptive tuner may propose; of a sweep that draws them, that too."""
+    if experiment.sampling is not None:
+        yield from plan(experiment)
     count = max(_DRAWS, experiment.trials_per_job)
     draws = sample(experiment.space, seed=experiment.seed, count=count, flat=True)
     allowed = filter(constraints.Gate(experiment.constraints), draws)
     trials = (Trial(trial_id(experiment, p, 0), number, p) for number, p in enumerate(allowed))
-    return packed(experiment, trials)
+    yield from packed(experiment, trials)

@@ -10,7 +10,7 @@ import shutil
 import string
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,8 +99,7 @@ def write(
         for file in code.files:
             tree.copy(f"code/{file.name}", file)
         tree.put(REVISION_FILE, contents_text(contents).encode())
-        groups = past.grouped(sweep=experiment.sweep)
-        jobs = plan(experiment, groups, past.records, room=room)
+        jobs = planned(experiment, past, room=room)
         names, trials = _put_jobs(
             tree, manifest, in_chunks(_maker(experiment, revision, folder), jobs)
         )
@@ -122,6 +121,14 @@ def write(
         changes=tree.changes,
         preview=preview is not None,
     )
+
+
+def planned(experiment: Experiment, past: Past, *, room: int | None = None) -> Iterator[Job]:
+    """Yield the jobs that the experiment and its past determine; `room` as for `plan`."""
+    is_drawn = experiment.sampling is not None
+    groups = past.grouped(sweep=experiment.sweep, drawn=not is_drawn)
+    drawings = past.drawings if is_drawn else ()
+    return plan(experiment, groups, past.records, room=room, drawings=drawings)
 
 
 def _put_jobs(
@@ -241,10 +248,18 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         given=experiment.given,
         abreast=experiment.abreast,
         job_start=experiment.job_start,
-        sweep="index" if experiment.sweep else None,
+        sweep=_form(experiment),
+        namespace=experiment.namespace if experiment.sampling else None,
         # That of a sweep is the service's business.
         assessor=None if experiment.sweep else _assessor(experiment, folder),
     )
+
+
+def _form(experiment: Experiment) -> str | None:
+    """Return how a sweep's trials get their parameters, as the header says it."""
+    if not experiment.sweep:
+        return None
+    return "index" if experiment.sampling is None else "latent"
 
 
 def _assessor(experiment: Experiment, folder: Path) -> Algorithm | None:
@@ -259,7 +274,7 @@ def _assessor(experiment: Experiment, folder: Path) -> Algorithm | None:
 def _entry(experiment: Experiment, job: Job, content: bytes, revision: str) -> Entry:
     name = job_name(experiment.name, job.id, revision)
     digest_ = hashlib.sha256(content).hexdigest()
-    return Entry(job.id, name, job.file, digest_, job.trials, job.sweep)
+    return Entry(job.id, name, job.file, digest_, job.trials, job.sweep, draws=job.draws)
 
 
 def extender(experiment: Experiment, manifest: Manifest) -> Callable[[Iterable[Job]], list[Entry]]:

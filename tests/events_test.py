@@ -21,6 +21,14 @@ WRITTEN = [
         facts.intent("p-1", at=1, identity="p", attempt=2, trials=[], revision="r", backend="aml", losses=1),
         "intent", "p-1", '{"id":"p","attempt":2,"trials":[],"revision":"r","backend":"aml","losses":1}',
     ),
+    (
+        facts.intent("p-1", at=1, identity="p", attempt=1, trials=[], revision="r", backend="aml", losses=0, draws=range(2, 5)),
+        "intent", "p-1", '{"id":"p","attempt":1,"draws":[2,5],"trials":[],"revision":"r","backend":"aml","losses":0}',
+    ),
+    (
+        facts.drawn("p-1", {"p-1_0": Trial("t", 0, {})}, at=1), "drawn", "p-1",
+        '{"trials":[{"id":"t","sequence":0,"parameters":{}}],"children":{"p-1_0":"t"}}',
+    ),
     (facts.submitted("p-1", at=1, url=None), "submitted", "p-1", '{"url":null}'),
     (facts.void("p-1", at=1), "void", "p-1", "{}"),
     (seen(exit_code=0), "observed", "p-1", '{"status":"running","exit_code":0}'),

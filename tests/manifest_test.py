@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amlc.errors import UsageError
-from amlc.manifest import Entry, Header, entry_line, head_lines, read_manifest, tail_lines
+from amlc.manifest import Entry, Header, entry_line, head_lines, read_manifest, tail_lines, with_drawn
 from amlc.model import Trial
 
 HEADER = Header(
@@ -48,6 +48,20 @@ def check(folder: Path, header: Header, entries: list[Entry]) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 50])
 def test_jobs_read_back_in_order(tmp_path, count) -> None:
     check(tmp_path, HEADER, [entry(number) for number in range(count)])
+
+
+def test_what_a_sweep_drew_gets_into_its_line_and_the_counts(tmp_path) -> None:
+    sweep = replace(entry(1), trials=(), sweep=True, draws=range(1, 4))
+    check(tmp_path, HEADER, [entry(0), sweep, entry(2)])
+    trials = (Trial("a", 1, {"x": "],\n"}), Trial("b", 2, {}))
+    manifest = read_manifest(tmp_path)
+    assert with_drawn(manifest, "no such sweep", trials) == manifest
+    for some in (trials[:1], trials, trials):
+        found = with_drawn(manifest, sweep.id, some)
+        assert found == read_manifest(tmp_path)
+        assert list(found.entries()) == [entry(0), replace(sweep, trials=some), entry(2)]
+        assert (found.jobs, found.trials) == (3, 2 + len(some))
+    assert [one.id for one in list(found.entries())[1].spread()] == [sweep.id, "a", "b"]
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)

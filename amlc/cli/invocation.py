@@ -66,7 +66,8 @@ class Invocation:
     def manifest(self, experiment: str | None) -> Manifest:
         """Return the compiled experiment of that file or name, and say if its file is newer."""
         manifest = self.folders.manifest(experiment)
-        compiles_anyway = self.command == "submit" and manifest.header.search is not None
+        proposes = manifest.header.search is not None and manifest.header.sweep != "latent"
+        compiles_anyway = self.command == "submit" and proposes
         if manifest.source is not None and manifest.is_outdated and not compiles_anyway:
             file = os.path.relpath(manifest.source)
             text = f"{file} is newer than what was compiled of it, which is what this is about. "

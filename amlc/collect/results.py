@@ -57,6 +57,11 @@ class Results:
         result = (final[key],) if key in final else ()
         return Row(trial, last, result, last.status(trial.id), tuple(attempts))
 
+    def last(self, entry: Entry, rows: Sequence[Row]) -> dict[str, Attempt]:
+        """Return the last attempts of a compiled job with these rows, as `reconcile` wants them."""
+        last = {row.trial.id: row.attempt for row in rows if row.attempt is not None}
+        return {**last, **self.ledger.attempts([entry.id])} if entry.draws else last
+
     def rows(self) -> Iterator[Row]:
         """Yield every compiled trial, in order."""
         for _, rows in self.jobs():

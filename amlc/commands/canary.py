@@ -39,7 +39,7 @@ def covered(results: Results, policy: Policy) -> Canary:
     jobs: list[Sequence[Trial]] = []
     is_due = False
     for entry, rows in islice(results.jobs(), _MOST_JOBS):
-        last = {row.trial.id: row.attempt for row in rows if row.attempt is not None}
+        last = results.last(entry, rows)
         actions = decisions(entry, last, policy)
         due = {trial.id for action in actions for trial in action.trials}
         trials = [row.trial for row in rows if row.trial.id in due or _is_of(row, revision)]

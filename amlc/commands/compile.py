@@ -17,11 +17,11 @@ from amlc.folders import PATIENCE_S, Folders
 from amlc.ledger import DamageError, open_ledger, read_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment, Trial
-from amlc.plan import adaptive, plan
+from amlc.plan import adaptive
 from amlc.proposals import note_exhausted
 from amlc.refusals import check_ahead, located
 from amlc.warm_start import outside
-from amlc.write import Build, OnChange, write
+from amlc.write import Build, OnChange, planned, write
 
 _LOOKED_AT = 1_000  # trials of an open loop
 
@@ -49,7 +49,7 @@ def certain(experiment: Experiment, *, folders: Folders) -> Iterator[Trial]:
     with located(experiment, leave_out=[folders.state, folders.build]):
         check_ahead(experiment)
         past, _ = _past(experiment, folders, tolerant=True)
-        for job in plan(experiment, past.grouped(sweep=experiment.sweep), past.records):
+        for job in planned(experiment, past):
             yield from job.trials
 
 
@@ -97,7 +97,8 @@ def compile_alone(
         with nullcontext() if preview else lock(folders.build_lock(experiment.name)):
             backend = backend or experiment.target.platform
             build = write(experiment, folders, past, backend=backend, room=room, preview=preview)
-        if adaptive(experiment) and preview is None and room is None and not is_at_work:
+        is_asked = adaptive(experiment) and experiment.sampling is None
+        if is_asked and preview is None and room is None and not is_at_work:
             _note_exhausted(experiment, build, past, folders)
         return build
 

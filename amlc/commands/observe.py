@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from amlc.backends import Backend
 from amlc.collect.results import Results
+from amlc.drawing import drawing
 from amlc.errors import DamageWarning, LockedError
 from amlc.files import check_locks, lock
 from amlc.folders import Folders
@@ -48,9 +49,9 @@ def _observe(manifest: Manifest, folders: Folders) -> None:
         with lock(folders.lock(experiment)), open_ledger(folders.ledger(experiment)) as ledger:
             working = {attempt.backend for attempt in ledger.working().values()}
             for name in sorted(working):
-                observe_once(
-                    Recorder(ledger, backend_named(name, manifest, folders), time.time), name
-                )
+                backend = backend_named(name, manifest, folders)
+                take_up = drawing(manifest, ledger)
+                observe_once(Recorder(ledger, backend, time.time, take_up), name)
     except LockedError:
         return  # a submit is at work, and records what it sees
     except DamageError:

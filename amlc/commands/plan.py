@@ -58,8 +58,8 @@ class Due:
     def count(self, action: Action) -> None:
         """Count one submission."""
         self.jobs += 1
-        self.trials += len(action.trials)
-        self.largest = max(self.largest, len(action.trials))
+        self.trials += len(action.numbers)
+        self.largest = max(self.largest, len(action.numbers))
         self.sweeps += action.entry.sweep
         if len(self.first) < _MOST_SHOWN:
             self.first.append(action)
@@ -150,7 +150,7 @@ def plan(
         tally = Tally(results)
         for entry, found in results.jobs():
             rows = tuple(tally.counted(found))
-            last = {row.trial.id: row.attempt for row in rows if row.attempt is not None}
+            last = results.last(entry, rows)
             seen.take(list(decisions(entry, last, allowed)), rows)
         end = tally.verdict
         for text in results.damage:

@@ -25,6 +25,7 @@ from amlc.commands.options import Options, expected, limits, policy
 from amlc.commands.seal import Seal, StaleError, check_seal
 from amlc.commands.steps import NOBODY, First, Listener, Run, Warned
 from amlc.config import load_experiment
+from amlc.drawing import drawing
 from amlc.drive import Guides, drive
 from amlc.early_stopping import Assessor
 from amlc.errors import AmlcError, UsageError
@@ -224,7 +225,7 @@ def _run(
         with refused, listener.watching(header.experiment, most=expected(manifest)) as watch:
             progress, stopped = drive(
                 manifest,
-                Recorder(ledger, backend, time.time),
+                Recorder(ledger, backend, time.time, drawing(manifest, ledger)),
                 bounds,
                 policy=lambda: policy(Results(manifest, ledger), options),
                 guides=guides,
@@ -277,7 +278,8 @@ def _guides(
 
 
 def _asks_the_tuner(manifest: Manifest, options: Options) -> bool:
-    proposes = manifest.header.search is not None and not options.only
+    is_drawn = manifest.header.sweep == "latent"  # by the platform
+    proposes = manifest.header.search is not None and not options.only and not is_drawn
     return proposes and (options.rounds is None or options.rounds > 1)
 
 

@@ -29,6 +29,8 @@ def chosen(results: Results, names: Sequence[str]) -> list[Row]:
 
 def child(backend: Backend, attempt: Attempt, trial: str) -> str | None:
     """Return the job that runs a trial of an attempt: its own, or of a sweep a child, if any."""
+    if attempt.draws:
+        return next((job for job, one in attempt.children.items() if one == trial), None)
     if attempt.sweep and isinstance(backend, Children):
         return backend.child(attempt.job, trial)
     return attempt.job

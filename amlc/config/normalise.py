@@ -15,13 +15,13 @@ from amlc.config.algorithms import assesses, canonical_name
 from amlc.config.durations import parse_time
 from amlc.config.packing import Packing, packing
 from amlc.config.spelling import Config
+from amlc.config.sweep import is_sweep, sampling
 from amlc.model import Algorithm, Budget, Experiment, Settings, Space
 from amlc.targets import target
 
 _CHECKPOINTS = "all_checkpoint_dir"
-_DECIDED = ("namespace", "seed", "target", "working_directory", "zip")
+_DECIDED = ("namespace", "seed", "sweep", "target", "working_directory", "zip")
 _PACKED = ("trials_per_job", "job_start", "gpus_per_node")
-_SWEEP = "sweep"
 """Keys of `amlc:` whose meaning does not lie in themselves alone."""
 
 
@@ -45,7 +45,7 @@ def normalise(
     platform = config.get("trainingService", "platform")
     settings = target(platform).settings(config)
     # Another back end has no sweeps, and runs the trials as the jobs that they would be.
-    sweep = ours.get("target") == _SWEEP and backend in (None, platform)
+    sweep = is_sweep(config) and backend in (None, platform)
     jobs = Packing() if sweep else packing(config, space, settings.job)
     return Experiment(
         name=name,
@@ -69,6 +69,7 @@ def normalise(
         job_start=jobs.start_s,
         seed=_seed(config, namespace, name),
         sweep=sweep,
+        sampling=sampling(config) if sweep else None,
         document=config.document,
         given=dict(sorted(config.filled.items())),
         working_directory=ours.get("workingDirectory")

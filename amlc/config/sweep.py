@@ -1,5 +1,6 @@
 """Checks `amlc.target: sweep`: what has no counterpart in a sweep of the platform.
 
+Of what the platform draws by itself, more has none than of trials that are known at once.
 Where another back end was asked for nothing is checked: the trials run there as jobs.
 """
 
@@ -15,10 +16,16 @@ from amlc.config.durations import parse_time
 from amlc.config.spelling import Config
 from amlc.errors import Problem, Sentence
 from amlc.model import Space, Sweeps
+from amlc.space.latents import BAYESIAN, RANDOM
 from amlc.space.points import inexhaustible
 from amlc.targets import exists, target
 
 _JOBS: Final = "Compile jobs instead: `amlc.target: jobs`."
+_NATIVE: Final = "native"
+_BAYESIAN: Final = ("TPE", "GP")
+"""The tuners that learn as the platform's own sampling does."""
+_OWN: Final = ("constraints", "zip", "initial", "failedValue", "includeIntermediateResults")
+"""What of `amlc:` has a say in which trials there are."""
 
 
 def is_sweep(config: Config) -> bool:
@@ -26,10 +33,22 @@ def is_sweep(config: Config) -> bool:
     return bool(config.get("amlc", "target") == "sweep")
 
 
+def sampling(config: Config) -> str | None:
+    """Return how the platform of a sweep draws its trials, None where the tuner does."""
+    if canonical_name(config, "tuner") in _BAYESIAN:
+        return BAYESIAN
+    return RANDOM if config.get("amlc", "sweep", "sampling") == _NATIVE else None
+
+
 def check_sweep(config: Config, backend: str | None) -> Iterator[Problem]:
     """Yield an error for each part of the experiment that no sweep has."""
     platform = config.get("trainingService", "platform")
-    if not is_sweep(config) or backend not in (None, platform) or not exists(str(platform)):
+    if backend not in (None, platform) or not exists(str(platform)):
+        return
+    if not is_sweep(config):
+        if config.get("amlc", "sweep"):
+            text = "it has no effect without `amlc.target: sweep`."
+            yield config.warning(("amlc", "sweep"), "W-sweep", text)
         return
     bounds = target(platform).settings(config).job.sweeps
     if bounds is None:
@@ -41,6 +60,8 @@ def check_sweep(config: Config, backend: str | None) -> Iterator[Problem]:
     yield from _check_tuner(config)
     yield from _check_assessor(config)
     yield from _check_limits(config, bounds)
+    if sampling(config) is not None:
+        yield from _check_drawn(config, bounds)
     if config.get("amlc", "trialsPerJob") not in (None, 1):
         said = _or_jobs("each trial of a sweep is a job of its own.", "Remove 'trialsPerJob'.")
         yield config.problem(("amlc", "trialsPerJob"), "E-sweep", said)
@@ -70,11 +91,46 @@ def _check_tuner(config: Config) -> Iterator[Problem]:
     if is_own_class(config, "tuner"):
         said = Sentence("a class of one's own cannot propose the trials of a sweep.", _JOBS)
         yield config.problem(("tuner", "className"), "E-sweep", said)
-    elif known is not None and known.adaptive:
-        what = f"{known.name} learns from results, and the trials of a sweep are known at once."
-        said = _or_jobs(what, "Random, GridSearch and Batch are.")
-        said = replace(said, found=known.name, expected="Random, GridSearch or Batch")
+    elif known is not None and known.adaptive and name not in _BAYESIAN:
+        what = f"{known.name} learns from results, and a sweep has no counterpart of it."
+        said = _or_jobs(what, "Of tuners that learn it has TPE and GP, as bayesian sampling.")
+        expected = "TPE, GP, Random, GridSearch or Batch"
+        said = replace(said, found=known.name, expected=expected)
         yield config.problem(("tuner", "name"), "E-sweep", said)
+    elif sampling(config) == RANDOM and name not in (None, "Random"):
+        what = f"the platform draws at random, which {name} does not."
+        said = replace(_or_jobs(what, "Remove the key, or use Random."), found=_NATIVE)
+        yield config.problem(("amlc", "sweep", "sampling"), "E-sweep", said)
+
+
+def _check_drawn(config: Config, bounds: Sweeps) -> Iterator[Problem]:
+    """Yield an error for each part of what has a say in trials that the platform draws alone."""
+    most = config.get("maxTrialNumber")
+    if most is None and ("maxTrialNumber",) not in config.broken:
+        what = "the platform draws the trials, and a sweep says how many."
+        yield config.problem(("amlc", "target"), "E-sweep", _or_jobs(what, "Set 'maxTrialNumber'."))
+    elif isinstance(most, int) and most > bounds.trials:
+        what = f"a sweep has at most {bounds.trials} trials, got {most}."
+        expected = f"at most {bounds.trials}"
+        said = replace(_or_jobs(what, "Lower it."), found=str(most), expected=expected)
+        yield config.problem(("maxTrialNumber",), "E-sweep", said)
+    what = "the platform draws the trials by itself, and takes no {}."
+    for key in _OWN:
+        if config.get("amlc", key) not in (None, [], False):
+            said = _or_jobs(what.format(f"'{key}'"), "Remove it.")
+            yield config.problem(("amlc", key), "E-sweep", said, key=True)
+    if config.get("amlc", "replicates") not in (None, 1):
+        said = _or_jobs(what.format("'replicates'"), "Remove it.")
+        yield config.problem(("amlc", "replicates"), "E-sweep", said, key=True)
+    if sampling(config) == BAYESIAN:
+        given = config.get("tuner", "classArgs")
+        others = [key for key in given if key != "optimize_mode"] if given else []
+        paths: list[tuple[str, ...]] = [("tuner", "classArgs", key) for key in others]
+        if config.get("amlc", "seed") is not None:
+            paths.append(("amlc", "seed"))
+        for path in paths:
+            said = _or_jobs(f"bayesian sampling takes no '{path[-1]}'.", "Remove it.")
+            yield config.problem(path, "E-sweep", said, key=True)
 
 
 def _check_assessor(config: Config) -> Iterator[Problem]:

@@ -126,9 +126,9 @@ def _which(action: Action) -> str:
     """Return which trials of a job file are submitted, unless that is all it has."""
     if action.entry.alone:
         return f", its trial {action.trials[0].sequence} as a job of its own"
-    if action.trials != action.entry.trials:
+    if action.trials != action.entry.trials and not action.entry.draws:
         return f", {len(action.trials)} of its trials"
-    return f", one sweep of {len(action.trials)} trials" if action.entry.sweep else ""
+    return f", one sweep of {len(action.numbers)} trials" if action.entry.sweep else ""
 
 
 def _about_cost(expense: Expense) -> Iterator[str]:

@@ -20,7 +20,8 @@ from amlc.errors import PlanError, Sentence
 from amlc.model import Choice, Experiment, Trial
 from amlc.names import aml_name, job_name
 from amlc.plan import Job, abreast, replicate_of
-from amlc.render.sweep import as_sweep
+from amlc.render.sweep import Sampled, as_sweep
+from amlc.space.latents import RANDOM, latents, records
 from amlc.space.points import flattened
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -78,7 +79,8 @@ def mapper(
     shown_name = experiment.name[:200]
 
     def job_mapping(job: Job) -> dict[str, Any]:
-        first, last = job.trials[0].sequence, job.trials[-1].sequence
+        numbers = job.draws or [trial.sequence for trial in job.trials]
+        first, last = numbers[0], numbers[-1]
         mapping = {
             "name": job_name(experiment.name, job.id, revision),
             "display_name": inert(
@@ -96,24 +98,47 @@ def mapper(
             mapping = merged(mapping, patch(job.file.count("/")))
         if export:
             mapping["command"] = f"{export} && {mapping['command']}"
-        return _swept(mapping, experiment, len(job.trials)) if job.sweep else mapping
+        return _swept(mapping, experiment, job) if job.sweep else mapping
 
     return job_mapping
 
 
-def _swept(job: Mapping[str, Any], experiment: Experiment, trials: int) -> dict[str, Any]:
-    """Return the values of the sweep that runs so many trials as children of it."""
+def _swept(values: Mapping[str, Any], experiment: Experiment, job: Job) -> dict[str, Any]:
+    """Return the values of the sweep whose children run a job's trials, by those of the job."""
     bounds, assessor = experiment.target.job.sweeps, experiment.assessor
     assert bounds is not None  # or there would be no sweep
     limit_s = experiment.max_seconds
     return as_sweep(
-        job,
-        trials=trials,
+        values,
+        trials=len(job.draws or job.trials),
         concurrency=min(experiment.concurrency, bounds.concurrency),
         max_s=None if limit_s is None else max(limit_s, bounds.least_s),
         goal=experiment.optimize_mode or "minimize",
         start_step=None if assessor is None else assessor.class_args.get("start_step", 0),
+        sampled=_sampled(experiment, job) if job.draws else None,
     )
+
+
+def _sampled(experiment: Experiment, job: Job) -> Sampled:
+    """Return how the platform draws the trials of a sweep."""
+    algorithm: Any = experiment.sampling or RANDOM
+    if algorithm == RANDOM:  # a further sweep is to draw others
+        seed = (experiment.seed + job.draws.start) % 2**31
+        algorithm = {"type": RANDOM, "seed": seed, "rule": RANDOM}
+    drawn = latents(experiment.space, experiment.sampling or RANDOM)
+    return Sampled(algorithm, {latent.name: dict(latent.space) for latent in drawn})
+
+
+def _space_variables(experiment: Experiment, job: Job) -> dict[str, str]:
+    """Return what tells the runner how a trial is made of what the platform drew."""
+    if not job.draws:
+        return {}
+    space = {
+        "namespace": experiment.namespace,
+        "first": job.draws.start,
+        "axes": records(latents(experiment.space, experiment.sampling or RANDOM)),
+    }
+    return in_parts("AMLC_SPACE", as_json(space))
 
 
 def _patch(experiment: Experiment, folder: Path | None) -> Callable[[int], Mapping[str, Any]]:
@@ -223,11 +248,11 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
     bare = _bare(experiment)
 
     def variables(job: Job) -> dict[str, str]:
-        variables = shared.copy()
+        variables = shared | _space_variables(experiment, job)
         is_pack = len(job.trials) > 1 and not job.sweep
         if experiment.gpus_per_trial and is_pack:  # without GPUs they run one by one
             variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), abreast(experiment)))
-        for index, trial in enumerate(job.trials):
+        for index, trial in enumerate(() if job.draws else job.trials):
             replicate = replicate_of(experiment, trial) if experiment.replicates > 1 else None
             variables |= _trial_variables(index, trial, replicate, bare(trial))
         # In characters, of which one takes four bytes at most.
@@ -255,6 +280,13 @@ def _too_large(job: Job, variables: Mapping[str, str], size: int) -> PlanError:
         return PlanError(text, path=("trialCommand",), code="E-size")
     values = (item for trial in job.trials for item in trial.parameters.items())
     name, _ = max(values, key=lambda item: len(_compact(item[1])), default=("", None))
+    if job.draws:
+        text = Sentence(
+            f"the search space takes {size:,} bytes, and a job's environment holds {MOST_BYTES:,}.",
+            hint="Put large values into files of trialCodeDirectory and let the parameter name the "
+            "file.",
+        )
+        return PlanError(text, path=("searchSpace",), code="E-size")
     text = Sentence(
         f"trial #{job.sequence}: its parameters take {size:,} bytes, and a job's environment holds "
         f"{MOST_BYTES:,}.",
@@ -279,13 +311,16 @@ def _bare(experiment: Experiment) -> Callable[[Trial], str | None]:
 def _trial_variables(
     index: int, trial: Trial, replicate: int | None, bare: str | None
 ) -> dict[str, str]:
-    name = f"AMLC_TRIAL_{index}"
     record = trial.as_dict()
     if bare is not None:
         record["bare"] = bare
     if replicate is not None:
         record["replicate"] = replicate
-    text = as_json(record)
+    return in_parts(f"AMLC_TRIAL_{index}", as_json(record))
+
+
+def in_parts(name: str, text: str) -> dict[str, str]:
+    """Return the variable of that name, and those in which a text goes on that is too long."""
     if len(text) * 4 <= _PART_BYTES or len(text.encode()) <= _PART_BYTES:
         return {name: text}
     step = _PART_BYTES // 4  # a character takes at most four bytes
@@ -307,7 +342,9 @@ def _tags(experiment: Experiment, revision: str) -> Callable[[Job], dict[str, st
             ),
             "amlc.revision": revision[:6],
         }
-        if len(job.trials) == 1:
+        if job.draws:  # which they are, the children say
+            del tags["amlc.trial"], tags["amlc.sequence"]
+        elif len(job.trials) == 1:
             for key, value in islice(flattened(job.trials[0].parameters).items(), _PARAMETER_TAGS):
                 tags.setdefault(_tag(key, _TAG_NAME_LENGTH), _tag(_text(value), _TAG_LENGTH))
         return tags

@@ -10,10 +10,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from amlc.model import Trial
+from amlc.render.context import as_json, in_parts
 from amlc.render.scalars import from_yaml, to_yaml
 from amlc.render.sweep import as_job, is_sweep, name_of, of_trials
 
 _TRIAL: Final = re.compile(r"AMLC_TRIAL_(\d+)(?:_(\d+))?")
+_SPACE: Final = re.compile(r"AMLC_SPACE(_\d+)?")
 _TAG_LENGTH: Final = 1_000
 
 
@@ -31,9 +34,15 @@ def part(content: bytes, trials: Collection[str]) -> bytes:
     return _text(of_trials(rest, len(trials)))
 
 
-def alone(content: bytes, trial: str) -> bytes:
+def alone(content: bytes, trial: Trial) -> bytes:
     """Return the file of the job that runs one trial of a compiled sweep by itself."""
-    job = _only(as_job(from_yaml(content)), [trial])
+    job = as_job(from_yaml(content))
+    variables = job["environment_variables"]
+    if any(_SPACE.fullmatch(name) for name in variables):  # the platform drew it
+        rest = {name: text for name, text in variables.items() if not _SPACE.fullmatch(name)}
+        rest |= in_parts("AMLC_TRIAL_0", as_json(trial.as_dict()))
+        job = {**job, "environment_variables": rest}
+    job = _only(job, [trial.id])
     return _text({**job, "display_name": name_of(job, int(job["tags"]["amlc.sequence"]))})
 
 

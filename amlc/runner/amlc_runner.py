@@ -20,6 +20,18 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           number, optional: which of these trials this job runs, from 0, all others
                           being run by other children of a sweep; the first of them that is a number
                           counts, however that is written, and in whatever case the name is
+  AMLC_SPACE              object, optional, where there is no AMLC_TRIAL_0; a long text goes on in
+                          AMLC_SPACE_1, ...: how the trial is made of what a sweep drew, as
+                          {"namespace": string, "first": integer, the sequence of the sweep's first
+                          trial, "axes": [{"name": the sweep's parameter, "key": its place: names
+                          and, behind each nested choice, the option's index; and of a choice
+                          "options", "labels" (without them, their indexes), "nested"; of an integer
+                          "low" and "high", of a number "a", "b", "normal", "log" and "q", and of
+                          both "how": "draw", "value" (after exp), "quantile", "number" (its whole
+                          part) or "offset" (from low)}]}
+  AZUREML_SWEEP_<name> or AMLC_LATENT_<name>
+                          what the sweep drew as the parameter of that name, in whatever case the
+                          name is; the first that can be read counts, however it is written
   AMLC_TRIAL_SECONDS      integer >= 1, optional: how long each trial may take, from its own start
   AMLC_GPUS_PER_TRIAL     integer, optional. Absent: CUDA_VISIBLE_DEVICES is left alone. 0: it is
                           set to nothing. n: each trial gets n of the GPUs in CUDA_VISIBLE_DEVICES
@@ -45,7 +57,9 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           result's step or null, "names": its metrics, "integers": those of them
                           that are, "whole": whether MLflow holds all of its reports as they were}},
                           of trials that reported; no tag when none did, or it would be too long.
-                          In a sweep, at its beginning, the tag amlc.trial: the id of its trial.
+                          In a sweep, at its beginning, the tag amlc.trial: the id of its trial;
+                          and of one that the sweep drew, in amlc.drawn, amlc.drawn.1, ..., the text
+                          of {"id", "sequence", "parameters"}.
                           With it, as the last of all that is sent, the tag amlc.end: an object
                           {"exit_code": the runner's, "at": epoch seconds}; no tag when it was told
                           to stop or could not write a result.json, or when no trial began. A run

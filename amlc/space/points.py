@@ -178,7 +178,7 @@ def deliver(
             value = value_at(axis.dimension, point[axis.key])
             if digits is not None and isinstance(axis.dimension, Real):
                 value = _shortened(axis.dimension, value, digits)
-            _assign(parameters, axis, value)
+            assign(parameters, axis, value)
     return parameters
 
 
@@ -207,13 +207,7 @@ def _real(dimension: Real, x: float) -> float:
     if dimension.constant:
         return dimension.a
     try:
-        if dimension.log:
-            x = math.exp(x)
-        if dimension.q is None:  # exp(log(bound)) may lie a rounding error beyond the bound
-            return x if dimension.normal else min(max(x, dimension.a), dimension.b)
-        # Half to even, and no decimal clean-up: 0.8999999999999999 is what NNI delivers for
-        # quniform [0, 1, 0.3].
-        x = round(x / dimension.q) * dimension.q
+        return settled(dimension, math.exp(x) if dimension.log else x)
     except OverflowError as err:
         raise SpaceError(
             Sentence(
@@ -223,6 +217,18 @@ def _real(dimension: Real, x: float) -> float:
             ),
             path=("searchSpace", dimension.name),
         ) from err
+
+
+def settled(dimension: Real, x: float) -> float:
+    """Return what the trial receives for a draw after exp: rounded and clipped as NNI does it.
+
+    Raises OverflowError where that is no number.
+    """
+    if dimension.q is None:  # exp(log(bound)) may lie a rounding error beyond the bound
+        return x if dimension.normal else min(max(x, dimension.a), dimension.b)
+    # Half to even, and no decimal clean-up: 0.8999999999999999 is what NNI delivers for
+    # quniform [0, 1, 0.3].
+    x = round(x / dimension.q) * dimension.q
     return x if dimension.normal else min(max(x, dimension.a), dimension.b)
 
 
@@ -304,7 +310,7 @@ def as_delivered(
         if coordinate is None:
             return None
         point[axis.key] = coordinate
-        _assign(delivered, axis, _typed(dimension, coordinate, found))
+        assign(delivered, axis, _typed(dimension, coordinate, found))
     return delivered if len(point) == _count(space_axes, point, parameters) else None
 
 
@@ -423,7 +429,8 @@ def _same(a: Any, b: Any) -> bool:
     )
 
 
-def _assign(parameters: dict[str, Any], axis: Axis, value: Any) -> None:
+def assign(parameters: dict[str, Any], axis: Axis, value: Any) -> None:
+    """Put a value into the place of its axis; the choices above it have theirs already."""
     if isinstance(axis.dimension, Rows):
         parameters.update(value)
         return

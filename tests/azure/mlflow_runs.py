@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from amlc.runner.amlc_runner_lib.latent import drawn_trial
 from tests.azure.wire import Reply, Request
 
 _TAG_LENGTH = 1000  # resource-limits-capacity, "Length of tag value"
@@ -124,6 +125,8 @@ class Runs:
         if trial:
             if run.job.properties.get("parentJobName"):
                 _set_tag(run, "amlc.trial", json.loads(trial)["id"])
+                if "AMLC_SPACE" in run.job.properties["environmentVariables"]:
+                    _set_tag(run, "amlc.drawn", trial)
             final = {key: values[-1] for key, values in metrics.items()}
             step = max(len(values) for values in metrics.values()) - 1
             told = {"final": [final], "step": step, "names": list(metrics), "integers": [], "whole": True}
@@ -295,8 +298,14 @@ class Runs:
 
 def _trial_of(job: Any) -> str | None:
     """Return the trial that a job of amlc's runs, of a sweep's child the one that its parameter says."""
-    place = (job.properties.get("point") or {}).get("amlc_trial", 0) if job else 0
-    return (job.properties.get("environmentVariables") or {}).get(f"AMLC_TRIAL_{place}") if job else None
+    if job is None:
+        return None
+    variables, point = job.properties.get("environmentVariables") or {}, job.properties.get("point") or {}
+    if point and "AMLC_SPACE" in variables:
+        environ = {f"AZUREML_SWEEP_{name}".encode(): str(value).encode() for name, value in point.items()}
+        space, experiment = json.loads(variables["AMLC_SPACE"]), json.loads(variables["AMLC_EXPERIMENT"])
+        return json.dumps(drawn_trial(space, experiment, {**environ, b"AZUREML_RUN_ID": job.name.encode()}))
+    return variables.get(f"AMLC_TRIAL_{point.get('amlc_trial', 0)}")
 
 
 def _run_id(arguments: dict) -> str:

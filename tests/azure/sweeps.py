@@ -1,6 +1,7 @@
 """Sweep jobs: children `<sweep>_<n>`, each of which runs one point of the search space as a job of its own."""
 
 import json
+import math
 import random
 import re
 import threading
@@ -11,6 +12,15 @@ from statistics import median
 from tests.azure.jobs import Job
 
 _TICK_S = 0.02
+# What the documentation says that Azure ML draws.
+_DRAWS = {
+    "choice": lambda rng, options: rng.choice(options),
+    "randint": lambda rng, upper: rng.randrange(upper),
+    "uniform": lambda rng, low, high: rng.uniform(low, high),
+    "loguniform": lambda rng, low, high: math.exp(rng.uniform(low, high)),
+    "normal": lambda rng, mu, sigma: rng.gauss(mu, sigma),
+    "lognormal": lambda rng, mu, sigma: math.exp(rng.gauss(mu, sigma)),
+}
 _PARAMETER = re.compile(r"\$\{\{\s*search_space\.(\w+)\s*\}\}")
 
 
@@ -125,10 +135,16 @@ class Sweeps:
 
 
 def _points(sweep: Job, most: int) -> Iterator[dict]:
-    """Yield the points of a sweep: of a grid each one, in no order that anybody promises."""
+    """Yield the points of a sweep: of a grid each one, in no order that anybody promises, else draws."""
     space = sweep.properties["searchSpace"]
     kind = sweep.properties["samplingAlgorithm"]["samplingAlgorithmType"]
-    assert kind == "Grid", kind
+    if kind != "Grid":
+        allowed = {"Bayesian": ("choice", "uniform", "quniform"), "Random": tuple(_DRAWS)}[kind]
+        assert all(name in allowed for name, _ in space.values()), space
+        rng = random.Random(sweep.properties["samplingAlgorithm"].get("seed", sweep.name))
+        for _ in range(most):
+            yield {key: _DRAWS[name](rng, *arguments) for key, (name, arguments) in space.items()}
+        return
     assert all(name == "choice" for name, _ in space.values()), space
     grid = [dict(zip(space, point, strict=True)) for point in product(*(options for _, [options] in space.values()))]
     random.Random(sweep.name).shuffle(grid)

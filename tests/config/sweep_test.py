@@ -18,6 +18,9 @@ SERVICE = {
 }  # fmt: skip
 
 
+DRAWN = {"TPE": "bayesian", "GP": "bayesian", "Random": None}
+
+
 @pytest.fixture
 def load(tmp_path):
     def run(form=None, backend=None, **keys):
@@ -57,11 +60,21 @@ def test_another_back_end_runs_the_same_trials_as_jobs_and_is_asked_nothing(load
     assert not load(backend="local", trialConcurrency=500, tuner={"name": "TPE"}, **own).sweep
 
 
-@pytest.mark.parametrize("tuner", [one.name for one in TUNERS if not one.refused and one.adaptive])
+@pytest.mark.parametrize("tuner", [one.name for one in TUNERS if not one.refused and one.adaptive and one.name not in DRAWN])
 def test_no_tuner_that_learns_has_a_counterpart(load, tuner):
     with pytest.raises(ConfigError) as caught:
         load("sweep", tuner={"name": tuner})
     assert ("E-sweep", "/tuner/name") in [(one.code, one.path) for one in caught.value.problems]
+
+
+@pytest.mark.parametrize("tuner", DRAWN)
+def test_the_platform_draws_what_it_can_learn_and_what_it_is_asked_to(load, tuner):
+    assert load("sweep", tuner={"name": tuner}).sampling == DRAWN[tuner]
+    native = {"sweep": {"sampling": "native"}, "seed": 5} if tuner == "Random" else {}
+    found = load("sweep", tuner={"name": tuner}, amlc=native)
+    assert (found.sampling, found.sweep) == (DRAWN[tuner] or "random", True)
+    for other in (load("jobs", tuner={"name": tuner}), load("sweep", backend="local", tuner={"name": tuner})):
+        assert (other.sampling, other.sweep) == (None, False)
 
 
 def test_a_file_without_the_key_is_not_looked_at():

@@ -12,7 +12,7 @@ import pytest
 from amlc.render.snapshot import SnapshotError, counted, digest, snapshot
 
 PARTS = (
-    *("__init__", "bindings", "children", "copies", "fork", "gpus", "job", "last_words", "loop", "main", "metric_log"),
+    *("__init__", "bindings", "children", "copies", "fork", "gpus", "job", "last_words", "latent", "loop", "main", "metric_log"),
     *("metrics", "mlflow", "own_log", "process", "ranks", "results", "run_token", "signals", "slots", "streams", "sweep"),
     *("tracking", "workdir"),
 )

@@ -67,6 +67,7 @@ class Job:
         output_root: "str | None",
         workdir: "str | None" = None,
         is_swept: bool = False,
+        is_drawn: bool = False,
     ) -> None:
         self.experiment = experiment
         self.command = command
@@ -79,6 +80,7 @@ class Job:
         self.output_root = output_root
         self.workdir = workdir
         self.is_swept = is_swept  # it is the child of a sweep, which runs its other trials
+        self.is_drawn = is_drawn  # and the sweep drew its trial's parameters
 
 
 class Run:
@@ -100,8 +102,10 @@ class Run:
 def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
     """Return the trials in AMLC_TRIAL_0, AMLC_TRIAL_1, ..., joined from their continuations.
 
-    Raises InputError.
+    Or the one that a sweep drew. Raises InputError.
     """
+    if is_drawn(environ):
+        return [_drawn_trial(environ)]
     texts: list[bytes] = []
     used = 0
     while f"AMLC_TRIAL_{len(texts)}".encode() in environ:
@@ -129,6 +133,28 @@ def read_trials(environ: "Mapping[bytes, bytes]") -> "list[Trial]":
     return trials
 
 
+def is_drawn(environ: "Mapping[bytes, bytes]") -> bool:
+    """Tell whether this is the child of a sweep that draws its trials' parameters."""
+    return b"AMLC_SPACE" in environ and b"AMLC_TRIAL_0" not in environ
+
+
+def _drawn_trial(environ: "Mapping[bytes, bytes]") -> Trial:
+    from .latent import drawn_trial
+
+    name, parts = b"AMLC_SPACE", [environ[b"AMLC_SPACE"]]
+    while name + b"_%d" % len(parts) in environ:
+        parts.append(environ[name + b"_%d" % len(parts)])
+    space = _decode("AMLC_SPACE", b"".join(parts), dict, "an object")
+    experiment = _read_value(environ, "AMLC_EXPERIMENT", str, "a string")
+    try:
+        record = drawn_trial(space, experiment, environ)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"AMLC_SPACE does not say what a sweep draws: {error!r}") from error
+    return Trial(record["id"], record["sequence"], record["parameters"], 0, rank_of(environ))
+
+
 def read_job(environ: "Mapping[bytes, bytes]", trials: "list[Trial]") -> Job:
     """Return the job that runs `trials`. Raises InputError."""
     return Job(
@@ -144,7 +170,8 @@ def read_job(environ: "Mapping[bytes, bytes]", trials: "list[Trial]") -> Job:
         gpu_shares=_read_gpu_shares(environ),
         output_root=_read_path(environ, "AMLC_OUTPUT_ROOT"),
         workdir=_read_path(environ, "AMLC_WORKDIR"),
-        is_swept=swept(environ) is not None,
+        is_swept=is_drawn(environ) or swept(environ) is not None,
+        is_drawn=is_drawn(environ),
     )
 
 

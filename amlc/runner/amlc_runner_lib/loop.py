@@ -89,6 +89,8 @@ class Runner:
             self._tracker = _open_tracker(self._job, self._run)
             if self._job.is_swept:
                 self._tracker.log_name(trial)
+            if self._job.is_drawn:
+                self._tracker.log_drawn(trial)
         if self._tracker:
             self._tracker.log_parameters(trial)
 

@@ -20,6 +20,8 @@ METRIC_NAMES = 50  # a run; Azure ML's limit
 RESULTS_TAG = "amlc.results"
 END_TAG = "amlc.end"
 TRIAL_TAG = "amlc.trial"
+DRAWN_TAG = "amlc.drawn"
+MOST_TAGS = 20  # of the 50 that a run has
 TAG_LENGTH = 1000  # Azure ML's limit
 PARAM_LENGTH = 500
 KEY_LENGTH = 250
@@ -44,6 +46,19 @@ class Tracker:
     def log_name(self, trial: "Trial") -> None:
         """Say at once which trial it is: the job's own name does not."""
         self._sender.add("marks", {"key": TRIAL_TAG, "value": trial.id})
+
+    def log_drawn(self, trial: "Trial") -> None:
+        """Say which parameters the trial has, which nobody else knows, in as many tags as it takes.
+
+        Where it takes too many, its parameter.cfg says it.
+        """
+        record = {"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}
+        text = json.dumps(record, separators=(",", ":"))
+        parts = [text[start : start + TAG_LENGTH] for start in range(0, len(text), TAG_LENGTH)]
+        if len(parts) <= MOST_TAGS:
+            for number, part in enumerate(parts):
+                key = f"{DRAWN_TAG}.{number}" if number else DRAWN_TAG
+                self._sender.add("marks", {"key": key, "value": part})
 
     def log_parameters(self, trial: "Trial") -> None:
         """Log the leaves of a trial's parameters."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from amlc.errors import BackendError, TransientError
-from amlc.model import End, Metric, Outcome
+from amlc.model import End, Metric, Outcome, Trial
 from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.explain import explained, first_line
@@ -222,6 +223,20 @@ def records(artifacts: Artifacts, job: str, trials: Collection[str]) -> Records:
             None, [of_all_ranks([outcome for outcome in found if outcome is not None])]
         )
     return Records(metrics, outcomes, began=bool(sizes))
+
+
+def written_trial(artifacts: Artifacts, job: str) -> Trial | None:
+    """Return the only trial of a job, with the number 0, as its runner wrote it down; or None."""
+    end = "/parameter.cfg"
+    found = [name for name in artifacts.names(job, f"{_RECORDS}/") if name.endswith(end)]
+    if len(found) != 1:
+        return None
+    try:
+        parameters = json.loads(artifacts.read(job, found[0]))["parameters"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    identifier = found[0].removesuffix(end).rpartition("/")[2]
+    return Trial(identifier, 0, parameters) if isinstance(parameters, dict) else None
 
 
 def of_all_ranks(outcomes: Sequence[Outcome]) -> Outcome | None:

@@ -13,12 +13,12 @@ from amlc.backends.ends import Known, ended
 from amlc.errors import BackendError, TransientError
 from amlc.model import Metric, Observation, Outcome, Status, Trial
 from amlc.targets.aml import runs
-from amlc.targets.aml.artifacts import Artifacts, Records, records
+from amlc.targets.aml.artifacts import Artifacts, Records, records, written_trial
 from amlc.targets.aml.assets import waiting_reason
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.jobs import get_job, job_pages
 from amlc.targets.aml.lately import Lately
-from amlc.targets.aml.sweeps import Sweeps
+from amlc.targets.aml.sweeps import Sweeps, key_of
 from amlc.targets.aml.views import Cause, View, cause, is_late, trials_of
 
 PATIENCE: Final = 5
@@ -51,7 +51,9 @@ class Observer:
         self.calls = 0  # for the last look at all jobs, without those for what ended
         self.ended: dict[str, tuple[Observation, Fetched]] = {}
         self.unread: dict[str, Unread] = {}
-        self.sweeps = Sweeps(client, lambda job: get_job(client, job))
+        self.sweeps = Sweeps(
+            client, lambda job: get_job(client, job), lambda job: written_trial(artifacts, job)
+        )
 
     def look(self, jobs: Collection[str]) -> list[Observation]:
         """Return what the service says of `jobs` now; those that it surely lacks are left out."""
@@ -228,8 +230,11 @@ class Observer:
         if found is None:
             return ()
         if found.is_sweep:
-            children = self.sweeps.of(found)
-            return [one for child in children for one in self._history(child.view, child.run)]
+            return [
+                replace(one, trial=key_of(child, found))
+                for child in self.sweeps.of(found)
+                for one in self._history(child.view, child.run)
+            ]
         return self._history(found, run)
 
     def _history(self, found: View, run: runs.Run | None) -> Sequence[Metric]:

@@ -2,7 +2,8 @@
 
 A child is looked at as the job of that trial alone. MLflow has them all for a call a thousand;
 which trial one runs, its runner says in a tag as it begins. Where none did, the service's own note
-of its parameters does.
+of its parameters does. Where the service draws the parameters (`latents`), what is told of a child
+goes by its own name: which trial that is, the ledger says.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from amlc.backends import Fetched
 from amlc.backends.ends import Known, ended
 from amlc.model import End, Observation, Outcome, Status, Trial
 from amlc.names import SWEEP_INDEX
-from amlc.targets.aml import runs
+from amlc.targets.aml import latents, runs
 from amlc.targets.aml.client import Client
+from amlc.targets.aml.latents import Drawn
 from amlc.targets.aml.views import Cause, View, trials_of
 
 PATIENCE: Final = 5
@@ -27,8 +29,6 @@ PATIENCE_S: Final = 60.0
 taken to have had no more."""
 
 _GONE: Final = "the sweep ended without it"
-_PARAMETERS: Final = "hyperparameters"
-"""The tag in which the service notes a child's parameters, as JSON."""
 _STATUSES: Final = {"FINISHED": "Completed", "FAILED": "Failed", "KILLED": "Canceled"}
 
 
@@ -56,10 +56,17 @@ class Sweeps:
     standing: how each of them stands that is not over.
     """
 
-    def __init__(self, client: Client, get_job: Callable[[str], View | None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        get_job: Callable[[str], View | None],
+        read: Callable[[str], Trial | None] = lambda job: None,
+    ) -> None:
+        """read: gives the trial that a job's runner wrote down, or None."""
         self.standing: dict[str, Swept] = {}
         self._client = client
         self._get_job = get_job
+        self._drawn = Drawn(read)
         self._experiments: dict[str, str] = {}
         self._parents: dict[str, str] = {}  # the sweep of each child
         self._looks: dict[str, int] = {}  # at an ended sweep of which MLflow lacks children
@@ -105,6 +112,15 @@ class Sweeps:
 
         known: those of which is known already how they ended.
         """
+        if latents.is_drawn(sweep):
+            told = sorted(self._runs(sweep), key=lambda one: latents.order(one[0]))
+            found = [
+                self._child(sweep, trial, run, is_known=run.job in known)
+                for run, tags in told
+                if (trial := self._drawn.trial(sweep, run, tags)) is not None
+            ]
+            self._parents |= {child.view.name: sweep.name for child in found}
+            return found
         trials = trials_of(sweep)
         places = {trial.id: place for place, trial in enumerate(trials)}
         best: dict[int, tuple[runs.Run, Mapping[str, str]]] = {}
@@ -157,7 +173,7 @@ def _place(run: runs.Run, tags: Mapping[str, str], places: Mapping[str, int]) ->
         if trial in places:
             return places[trial]
     try:
-        given = json.loads(tags.get(_PARAMETERS) or "{}").items()
+        given = json.loads(tags.get(latents.PARAMETERS) or "{}").items()
         index = next(value for name, value in given if name.strip("-").lower() == SWEEP_INDEX)
         place = int(float(index))
     except (ValueError, TypeError, AttributeError, StopIteration, OverflowError, RecursionError):
@@ -182,13 +198,23 @@ def standing(
     told: what is known of the children that ended, by their names. why: the sweep failed.
     is_patient: whether to wait for children that MLflow may not have yet.
     """
-    trials = [trial.id for trial in trials_of(sweep)]
+    is_drawn = latents.is_drawn(sweep)
+    trials = [key_of(child, sweep) for child in children] if is_drawn else _ids(sweep)
+    count = latents.most(sweep) if is_drawn else len(trials)
+    drawn = tuple(latents.draw(child.trial, child.run) for child in children if is_drawn)
     over = [child for child in children if child.view.name in told]
-    outcomes = [_outcome(child, told[child.view.name], sweep) for child in over]
-    metrics = [metric for child in over for metric in told[child.view.name][1].metrics]
+    outcomes = [
+        replace(_outcome(child, told[child.view.name], sweep), trial=key_of(child, sweep))
+        for child in over
+    ]
+    metrics = [
+        replace(metric, trial=key_of(child, sweep))
+        for child in over
+        for metric in told[child.view.name][1].metrics
+    ]
     started = [child.run.started for child in children if child.run.started is not None]
     fetched = Fetched(metrics, outcomes)
-    is_known = len(outcomes) == len(trials) or sweep.status is Status.CANCELED or not is_patient
+    is_known = len(outcomes) >= count or sweep.status is Status.CANCELED or not is_patient
     if sweep.status.ended and len(over) == len(children) and is_known:
         ends = [child.run.ended for child in over if child.run.ended is not None]
         seen = Observation(
@@ -196,10 +222,11 @@ def standing(
             status=sweep.status,
             started=min(started, default=None),
             ended=max(ends, default=None),
+            drawn=drawn,
         )
         return Swept(ended(seen, trials, outcomes, _known(sweep, why)), fetched, is_over=True)
     live = [child for child in children if child.view.name not in told]
-    running = [child.trial.id for child in live if child.run.started is not None]
+    running = [key_of(child, sweep) for child in live if child.run.started is not None]
     status = sweep.status
     if status is Status.RUNNING or status.ended:
         status = Status.RUNNING if started else Status.WAITING
@@ -209,8 +236,18 @@ def standing(
         started=min(started, default=None),
         begun=tuple(running),
         over=len(outcomes),
+        drawn=drawn,
     )
     return Swept(seen, fetched, is_over=False)
+
+
+def _ids(sweep: View) -> list[str]:
+    return [trial.id for trial in trials_of(sweep)]
+
+
+def key_of(child: Child, sweep: View) -> str:
+    """Return by what the trial of a child goes: its id, or where that is not certain its job."""
+    return child.view.name if latents.is_drawn(sweep) else child.trial.id
 
 
 def _known(sweep: View, why: Cause | None) -> Known:

@@ -52,6 +52,7 @@ _FOLLOWED = (
     "earlyTermination",
 )
 _SWEPT = ("distribution", "resources")
+_OF_TRIALS = ("AMLC_TRIAL_", "AMLC_SPACE")
 _LIMITS = frozenset({"jobtimeout", "deadlineexceeded"})
 # How a compute target says why: its own code begins the second sentence. The service may call the
 # same the user's error (MLOpsPython#346).
@@ -130,7 +131,7 @@ class View:
         studio = (self.properties.get("services") or {}).get("Studio")
         kept["services"] = {"Studio": studio}
         trials = {
-            name: text for name, text in self.variables.items() if name.startswith("AMLC_TRIAL_")
+            name: text for name, text in self.variables.items() if name.startswith(_OF_TRIALS)
         }
         if self.is_sweep:
             inner = {name: self.inner[name] for name in _SWEPT if name in self.inner}

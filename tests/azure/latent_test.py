@@ -1,0 +1,224 @@
+"""A sweep whose trials the service draws: each child becomes a trial of its own parameters, once."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from amlc.plan import identity_of
+from amlc.space.canonical import canonical_json
+from amlc.space.latents import finished, from_records
+from tests.azure.faults import KillAt
+from tests.azure.sweep_test import CURVE, by_number, jobs, rows, wait_for
+
+SPACE = {
+    "lr": {"_type": "loguniform", "_value": [1e-7, 1e-3]},
+    "n/a": {"_type": "randint", "_value": [5, 900]},
+    "opt": {"_type": "choice", "_value": [True, None, "a b", 1.0]},
+    "net": {
+        "_type": "choice",
+        "_value": [
+            {"_name": "mlp", "width": {"_type": "quniform", "_value": [16, 64, 16]}},
+            {"_name": "cnn", "k": {"_type": "choice", "_value": [3, 5]}},
+        ],
+    },
+    "z": {"_type": "qnormal", "_value": [0, 1, 0.5]},
+}
+SCRIPT = """
+cat "$NNI_SYS_DIR/parameter.cfg"
+echo
+echo "in trial $NNI_TRIAL_SEQ_ID of $(ls "$NNI_SYS_DIR/.." | wc -l)"
+final "$(wc -c < "$NNI_SYS_DIR/parameter.cfg")"
+"""
+TPE = {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}}
+RANDOM = {"name": "Random"}
+NATIVE = {"sweep": {"sampling": "native"}}
+
+
+@pytest.fixture
+def make_latent(make_project):
+    """Make a project whose trials the service draws."""
+
+    def make(azure, name="project", *, amlc=None, **keys):
+        given = {"searchSpace": SPACE, "tuner": TPE, "script": SCRIPT, "trialConcurrency": 2, "maxTrialNumber": 4, **keys}
+        return make_project(azure, name).write(amlc={"target": "sweep", **(amlc or {})}, **given)
+
+    return make
+
+
+def test_each_child_is_a_trial_with_what_it_was_given(make_azure, make_latent):
+    azure = make_azure()
+    project = make_latent(azure)
+    assert project.amlc("plan").stdout.startswith(
+        "probe: 0 of 4 trials done: 4 not proposed yet\n4 to submit in 1 sweep (new):\n"
+        "  sweep.yml  attempt 1, one sweep of 4 trials\n"
+    )
+    assert "4 submitted, 4 of 4 trials done" in project.amlc("submit").stderr
+    assert azure.job_puts == 1
+    (sweep,) = jobs(azure)
+    assert sweep.properties["samplingAlgorithm"]["samplingAlgorithmType"] == "Bayesian"
+    assert sweep.properties["objective"] == {"goal": "maximize", "primaryMetric": "default"}
+    assert azure.sweeps.most_at_once == {sweep.name: 2}
+    found = rows(project.collect())
+    assert [row["sequence"] for row in found] == ["0", "1", "2", "3"]
+    assert {row["status"] for row in found} == {"succeeded"}
+    assert {row["job"] for row in found} == {sweep.name}
+    assert len({row["trial"] for row in found}) == 4
+    for row in found:
+        said = project.amlc("logs", row["trial"]).stdout
+        given = json.loads(said.splitlines()[0])
+        assert f"in trial {row['sequence']} of 1\n" in said
+        assert float(row["metric.default"]) == len(said.splitlines()[0])
+        assert float(row["param.lr"]) == given["parameters"]["lr"]
+        assert given["parameters"]["net"]["_name"] == row["param.net._name"]
+    assert project.amlc("plan").stdout == "probe: 4 of 4 trials done\nnothing to submit\n"
+    assert project.amlc("compile", "experiment.yml", "--check").returncode == 0
+    project.amlc("submit")
+    assert azure.job_puts == 1
+    assert set(by_number(project, "status", command="status").values()) == {"succeeded"}
+
+
+WAYS = {
+    "exponents": (TPE, {"text": lambda value: f"{value:.16E}" if isinstance(value, float) else str(value), "key": str.upper}),
+    "floats": (RANDOM, {"text": lambda value: f"{value}.0" if isinstance(value, int) else str(value), "tells_parameters": False}),
+    "no variables": (RANDOM, {"sets_variables": False, "name": lambda sweep, number: f"run-{number}-of-{sweep}"}),
+    "labels": (TPE, {"text": lambda value: str(value).upper(), "inherits_tags": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_how_the_service_tells_what_it_drew_is_no_matter(make_azure, make_latent, way):
+    tuner, knobs = WAYS[way]
+    azure = make_azure()
+    for knob, value in knobs.items():
+        setattr(azure.sweeps, knob, value)
+    project = make_latent(azure, tuner=tuner, amlc=NATIVE, maxTrialNumber=6, trialConcurrency=6)
+    project.amlc("submit")
+    (sweep,) = jobs(azure)
+    found = {row["trial"]: row for row in rows(project.collect())}
+    assert len(found) == 6
+    drawn = from_records(json.loads(sweep.properties["trial"]["environmentVariables"]["AMLC_SPACE"])["axes"])
+    for child in azure.sweeps.children(sweep.name):
+        point = {name: str(value) for name, value in child.properties["point"].items()}
+        expected = identity_of("probe", "", canonical_json(finished(drawn, point)), 0)
+        assert found.pop(expected)["status"] == "succeeded"
+    assert not found
+
+
+def test_equal_draws_are_two_trials_and_a_failed_one_runs_again_as_a_job(make_azure, make_latent):
+    azure = make_azure()
+    script = 'grep -q 1.5 "$NNI_SYS_DIR/parameter.cfg" && [ -z "$AGAIN" ] && exit 3; final 7'
+    space = {"x": {"_type": "choice", "_value": [1.5, "b"]}}
+    project = make_latent(azure, searchSpace=space, script=script, maxTrialNumber=6, trialConcurrency=3)
+    project.amlc("submit", code=1)
+    statuses, drawn = by_number(project, "status", code=4), by_number(project, "param.x", code=4)
+    assert statuses == {number: "failed" if x == "1.5" else "succeeded" for number, x in drawn.items()}
+    assert len(statuses) == 6
+    assert set(drawn.values()) == {"1.5", "b"}
+    first = next(number for number, status in statuses.items() if status == "failed")
+    assert by_number(project, "error", code=4)[first] == "exit code 3"
+    assert azure.job_puts == 1
+    azure.cluster.environment["AGAIN"] = "1"
+    assert f"its trial {first} as a job of its own" in project.amlc("plan", "--retry", "failed").stdout
+    assert "6 of 6 trials done" in project.amlc("submit", "--retry", "failed").stderr
+    again = jobs(azure)[1]
+    assert again.properties["jobType"] == "Command"
+    assert "search_space" not in again.properties["command"]
+    assert "AMLC_SPACE" not in again.properties["environmentVariables"]
+    assert set(by_number(project, "attempt").values()) == {"1", "2"}
+    assert azure.job_puts == 1 + list(statuses.values()).count("failed")
+    assert project.amlc("compile", "experiment.yml", "--check").returncode == 0
+    project.amlc("retry", str(first))
+    assert by_number(project, "attempt")[first] == "3"
+
+
+def test_the_service_stops_what_is_worse_and_lost_children_run_again(make_azure, make_latent):
+    azure = make_azure()
+    assessor = {"name": "Medianstop", "classArgs": {"optimize_mode": "maximize", "start_step": 2}}
+    space = {"x": {"_type": "choice", "_value": [0, 1]}}
+    keys = {"searchSpace": space, "script": CURVE, "trialConcurrency": 6, "maxTrialNumber": 6}
+    project = make_latent(azure, assessor=assessor, **keys)
+    project.amlc("submit")
+    statuses, drawn = by_number(project, "status"), by_number(project, "param.x")
+    assert statuses == {n: "early_stopped" if drawn[n] == "0" else "succeeded" for n in range(6)}
+    assert set(statuses.values()) == {"early_stopped", "succeeded"}
+    assert project.amlc("plan", "--retry", "failed").stdout.endswith("nothing to submit\n")
+
+
+def test_a_running_sweep_tells_its_trials_as_they_come_and_a_further_one_has_the_rest(make_azure, make_latent, tmp_path):
+    azure = make_azure()
+    azure.cluster.environment["GATE"] = str(tmp_path / "gate")
+    waiting = 'echo begun; while [ ! -e "$GATE" ]; do sleep 0.1; done; final 1'
+    project = make_latent(azure, script=waiting, maxTrialNumber=5, trialConcurrency=2)
+    project.amlc("submit", "--no-wait")
+    (name,) = project.names
+
+    def standing():
+        return by_number(project, "status", command="status")
+
+    wait_for(lambda: list(standing().values()) == ["running", "running"])
+    assert "3 not proposed yet" in project.amlc("plan").stdout
+    assert "nothing to submit" in project.amlc("plan").stdout
+    assert "begun" in project.amlc("logs", "1").stdout
+    project.amlc("cancel", "1")
+    wait_for(lambda: standing().get(1) == "canceled" and len(standing()) == 3)
+    assert project.amlc("compile", "experiment.yml", "--check").returncode == 0
+    project.amlc("cancel", "--all")
+    azure.wait()
+    wait_for(lambda: set(standing().values()) == {"canceled"})
+    assert azure.statuses()[name] == "Canceled"
+    known = by_number(project, "trial", code=4)
+    (tmp_path / "gate").touch()
+    project.amlc("compile", "experiment.yml")
+    assert "  sweep-00005.yml  attempt 1, one sweep of 2 trials\n" in project.amlc("plan").stdout
+    project.amlc("submit", "--retry", "canceled")
+    found = by_number(project, "trial")
+    assert {number: found[number] for number in known} == known
+    assert sorted(found) == [0, 1, 2, 5, 6]
+    assert len({job.name for job in jobs(azure)}) == azure.job_puts == 5
+
+
+def test_what_the_service_lost_runs_again_by_itself(make_azure, make_latent, tmp_path):
+    azure = make_azure()
+    azure.cluster.environment["GATE"] = str(tmp_path / "gate")
+    project = make_latent(
+        azure, script='while [ ! -e "$GATE" ]; do sleep 0.1; done; final 1', maxTrialNumber=3, trialConcurrency=3
+    )
+    _, wait = project.start("submit")
+    wait_for(lambda: len([job for job in azure.jobs if job.status == "Running"]) == 4)
+    azure.preempt(azure.sweeps.children(project.names[0])[1].name)
+    (tmp_path / "gate").touch()
+    assert "3 of 3 trials done" in wait().stderr
+    assert by_number(project, "attempt") == {0: "1", 1: "2", 2: "1"}
+    assert azure.job_puts == 2
+
+
+def metrics(job):
+    return {"default": [0.5, 1.5]}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_kill_9_at_every_call_loses_no_child_and_doubles_none(make_azure, make_latent, after):
+    for k in range(1, 60):
+        azure = make_azure(mode="instant", metrics=metrics)
+        project = make_latent(azure, f"kill-{k}", maxTrialNumber=3)
+        azure.hold("Queued")  # so that the client's pid is known before anything ends
+        fault = KillAt(k, after=after)
+        fault.pid, wait = project.start("submit")
+        azure.spoil(fault)
+        azure.hold()
+        killed = wait().returncode
+        if killed:
+            assert killed == -signal.SIGKILL
+            assert "3 of 3 trials done" in project.amlc("submit").stderr
+        assert set(azure.statuses().values()) == {"Completed"}
+        assert len(jobs(azure)) == 1
+        assert len(azure.jobs) == 4
+        assert by_number(project, "metric.default") == dict.fromkeys(range(3), "1.5")
+        assert set(by_number(project, "attempt").values()) == {"1"}
+        if not killed:
+            assert k > 8
+            return
+    pytest.fail("the submit never came to its end")
