@@ -182,7 +182,7 @@ def _expense(
     if header.trial_seconds is not None and end.to_propose is not None:
         width = nodes(manifest) if manifest.jobs else header.nodes or 1
         running = seen.states[State.RUNNING]  # what they have used counts as spent, too
-        count = due + end.to_propose + running
+        count = due + max(end.to_propose - seen.draws, 0) + running
         worst = count * header.trial_seconds * width / _HOUR_S
     return Expense(
         spent=spent,
@@ -205,6 +205,7 @@ class _Seen:
         self.revisions: Counter[str] = Counter()
         self.states: Counter[State] = Counter()
         self.submissions: list[Action] = []
+        self.draws = 0  # trials that a sweep which is due is to draw
         self._revision = revision
         self._backend = backend
         self._keep = keep
@@ -214,6 +215,7 @@ class _Seen:
         due: set[str] = set()
         for action in actions:
             self.due[action.reason].count(action)
+            self.draws += len(action.entry.draws)
             due.update(trial.id for trial in action.trials)
         if self._keep:
             self.submissions += actions

@@ -35,7 +35,7 @@ from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.kept import KeptCode
 from amlc.ledger import Ledger, check_not_lost, open_ledger, read_ledger
-from amlc.manifest import Manifest, read_manifest
+from amlc.manifest import Header, Manifest, read_manifest
 from amlc.model import Experiment
 from amlc.numbers import scalar
 from amlc.observe import Recorder
@@ -90,6 +90,7 @@ def submit_locked(
     follows.
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
+    _check_drawn(header, manifest, options)
     with open_ledger(folders.ledger(header.experiment)) as ledger:
         for line in withheld(experiment, manifest, ledger, options):
             listener.tell(Warned(line))
@@ -109,6 +110,23 @@ def submit_locked(
         text = f"a round submits what is compiled, and all of it was. {_next_round(manifest)}"
         listener.tell(Warned(text, matters=True))
     return run
+
+
+def _check_drawn(header: Header, manifest: Manifest, options: Options) -> None:
+    """Raise UsageError for what there is not where the platform draws the trials."""
+    if header.sweep != "latent":
+        return
+    if header.backend not in header.target:
+        file = _compile(manifest.source or Path("FILE"))
+        raise UsageError(
+            f"the trials of this sweep are drawn by its platform, and '{header.backend}' draws "
+            f"none. Compile them for it: {file} --backend {header.backend}."
+        )
+    if options.canary:
+        raise UsageError(
+            "--canary chooses among the trials, and the platform of this sweep has yet to draw "
+            "them. Leave it out."
+        )
 
 
 def _tell_what_is_odd(

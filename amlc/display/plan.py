@@ -86,6 +86,12 @@ def _about_rest(plan: Plan) -> Iterator[str]:
         yield f"{elsewhere} at work elsewhere, on another back end"
     if to_propose is None:
         yield "more to be proposed by the tuner, from the results"
+    elif to_propose and plan.header.sweep == "latent":
+        if not any(due.sweeps for due in plan.due.values()):
+            yield (
+                f"{to_propose} to be drawn by the sweep that runs, or by a further one, after "
+                "amlc compile"
+            )
     elif to_propose:
         yield f"{to_propose} to be proposed by the tuner, from the results"
     elif not plan.due:
@@ -251,7 +257,8 @@ def _standing(plan: Plan) -> Iterator[str]:
         if count:
             yield f"| {_WORDS[state]} | {count:,} |"
     if plan.verdict.to_propose != 0:
-        yield f"| to be proposed by the tuner | {plan.verdict.to_propose or 'more'} |"
+        whose = "drawn by the sweep" if plan.header.sweep == "latent" else "proposed by the tuner"
+        yield f"| to be {whose} | {plan.verdict.to_propose or 'more'} |"
     yield ""
     for reason, due in plan.due.items():
         jobs = _jobs(due) if due.sweeps else f"{due.jobs:,} jobs"

@@ -53,7 +53,7 @@ def test_each_child_is_a_trial_with_what_it_was_given(make_azure, make_latent):
     project = make_latent(azure)
     assert project.amlc("plan").stdout.startswith(
         "probe: 0 of 4 trials done: 4 not proposed yet\n4 to submit in 1 sweep (new):\n"
-        "  sweep.yml  attempt 1, one sweep of 4 trials\n"
+        "  sweep.yml  attempt 1, one sweep of 4 trials\nat most 4 node-hours"
     )
     assert "4 submitted, 4 of 4 trials done" in project.amlc("submit").stderr
     assert azure.job_puts == 1
@@ -134,16 +134,18 @@ def test_equal_draws_are_two_trials_and_a_failed_one_runs_again_as_a_job(make_az
     assert by_number(project, "attempt")[first] == "3"
 
 
-def test_the_service_stops_what_is_worse_and_lost_children_run_again(make_azure, make_latent):
+def test_the_service_stops_what_is_worse_than_the_median(make_azure, make_latent):
     azure = make_azure()
     assessor = {"name": "Medianstop", "classArgs": {"optimize_mode": "maximize", "start_step": 2}}
-    space = {"x": {"_type": "choice", "_value": [0, 1]}}
+    space = {"x": {"_type": "choice", "_value": [0, 1, 2, 3]}}
     keys = {"searchSpace": space, "script": CURVE, "trialConcurrency": 6, "maxTrialNumber": 6}
-    project = make_latent(azure, assessor=assessor, **keys)
+    project = make_latent(azure, tuner=RANDOM, assessor=assessor, amlc={**NATIVE, "seed": 4}, **keys)
     project.amlc("submit")
-    statuses, drawn = by_number(project, "status"), by_number(project, "param.x")
-    assert statuses == {n: "early_stopped" if drawn[n] == "0" else "succeeded" for n in range(6)}
-    assert set(statuses.values()) == {"early_stopped", "succeeded"}
+    (sweep,) = jobs(azure)
+    assert sweep.properties["samplingAlgorithm"] == {"samplingAlgorithmType": "Random", "seed": 4, "rule": "random"}
+    drawn = by_number(project, "param.x")
+    assert list(drawn.values()) == ["1", "2", "0", "3", "3", "1"]
+    assert by_number(project, "status") == {n: "early_stopped" if n == 2 else "succeeded" for n in range(6)}
     assert project.amlc("plan", "--retry", "failed").stdout.endswith("nothing to submit\n")
 
 
@@ -159,8 +161,7 @@ def test_a_running_sweep_tells_its_trials_as_they_come_and_a_further_one_has_the
         return by_number(project, "status", command="status")
 
     wait_for(lambda: list(standing().values()) == ["running", "running"])
-    assert "3 not proposed yet" in project.amlc("plan").stdout
-    assert "nothing to submit" in project.amlc("plan").stdout
+    assert "2 running, 3 not proposed yet\n3 to be drawn by the sweep that runs" in project.amlc("plan").stdout
     assert "begun" in project.amlc("logs", "1").stdout
     project.amlc("cancel", "1")
     wait_for(lambda: standing().get(1) == "canceled" and len(standing()) == 3)
@@ -222,3 +223,15 @@ def test_kill_9_at_every_call_loses_no_child_and_doubles_none(make_azure, make_l
             assert k > 8
             return
     pytest.fail("the submit never came to its end")
+
+
+def test_what_needs_known_trials_says_so_and_on_this_machine_they_are_compiled_anew(make_azure, make_latent):
+    project = make_latent(make_azure(), maxTrialNumber=2)
+    assert "Compile them for it: amlc compile experiment.yml --backend local." in project.amlc(
+        "submit", "--backend", "local", code=2
+    ).stderr
+    assert "has yet to draw them" in project.amlc("submit", "--canary", code=2).stderr
+    project.amlc("compile", "experiment.yml", "--backend", "local")
+    project.amlc("submit")
+    assert set(by_number(project, "status").values()) == {"succeeded"}
+    assert project.azure.job_puts == 0
