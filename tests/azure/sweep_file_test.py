@@ -13,6 +13,7 @@ import pytest
 
 from amlc.config import load_experiment
 from amlc.folders import Folders
+from amlc.model import Trial
 from amlc.render.part import alone, part
 from amlc.render.scalars import from_yaml
 from amlc.runner.amlc_runner_lib.job import read_trials
@@ -49,6 +50,13 @@ def random(**space):
 
 def grid(**space):
     return {"searchSpace": space, "tuner": {"name": "GridSearch"}, "maxTrialNumber": 40}
+
+
+def drawn(way, **space):
+    """An experiment whose trials the service draws."""
+    if way == "bayesian":
+        return {"searchSpace": space, "tuner": {"name": "TPE"}, "maxTrialNumber": 6}
+    return {**random(**space), "amlc": {"sweep": {"sampling": "native"}, "seed": 7}}
 
 
 EXPERIMENTS = {
@@ -141,7 +149,8 @@ def test_a_trial_that_runs_again_by_itself_is_the_job_that_it_would_be(tmp_path)
     build, _ = compiled(tmp_path, {**keys, **ours}, form="sweep")
     content = (build / "sweep.yml").read_bytes()
     for job in jobs:
-        found = from_yaml(alone(content, job["tags"]["amlc.trial"]))
+        trial = Trial.of(json.loads(job["environment_variables"]["AMLC_TRIAL_0"]))
+        found = from_yaml(alone(content, trial))
         assert found.pop("code") == "code"
         assert job.pop("code") == "../code"
         assert found.pop("name") != job.pop("name"), "it gets its own when it is submitted"
@@ -149,6 +158,19 @@ def test_a_trial_that_runs_again_by_itself_is_the_job_that_it_would_be(tmp_path)
         tags = job.pop("tags")
         assert found.pop("tags").items() <= tags.items()
         assert found == job
+
+
+@pytest.mark.parametrize("way", ["bayesian", "random"])
+def test_a_trial_that_was_drawn_runs_again_as_the_job_that_it_would_be(tmp_path, way):
+    _, (job, *_) = compiled(tmp_path, EXPERIMENTS["nested"], form="jobs")
+    build, _ = compiled(tmp_path, drawn(way, **EXPERIMENTS["nested"]["searchSpace"]), form="sweep")
+    trial = Trial.of(json.loads(job["environment_variables"]["AMLC_TRIAL_0"]))
+    found = from_yaml(alone((build / "sweep.yml").read_bytes(), trial))
+    assert found["environment_variables"] == job["environment_variables"]
+    for name in ("command", "environment", "compute", "display_name", "experiment_name", "type"):
+        assert found[name] == job[name], name
+    assert {name: job["tags"][name] for name in found["tags"]} == found["tags"]
+    assert found["tags"]["amlc.trial"] == trial.id
 
 
 LOAD = """
@@ -202,6 +224,10 @@ def test_the_client_takes_every_sweep_and_sends_what_the_service_takes(tmp_path)
     for number, one in enumerate((keys, *EXPERIMENTS.values())):
         build, _ = compiled(tmp_path / str(number), one, form="sweep")
         files.append(build / "sweep.yml")
+    every = {f"{kind}-é": {"_type": kind, "_value": values} for kind, values in OF_TYPE.items()}
+    for way in ("bayesian", "random"):
+        build, _ = compiled(tmp_path / way, drawn(way, model=NESTED, **every), form="sweep")
+        files.append(build / "sweep.yml")
     some = files[0].with_name("some.yml")
     trials = from_yaml(files[0].read_bytes())["tags"]["amlc.trial"].split(",")
     some.write_bytes(part(files[0].read_bytes(), trials[2:5]))
@@ -210,7 +236,23 @@ def test_the_client_takes_every_sweep_and_sends_what_the_service_takes(tmp_path)
     for path, body in sent.items():
         assert openapi.check_job({"properties": body["properties"]}) == [], path
         expressions = set(re.findall(r"\$\{\{.*?\}\}|\$\[\[", json.dumps(body)))
-        assert expressions <= {"${{search_space.amlc_trial}}", "${{inputs.data}}"}, path
+        names = {f"${{{{search_space.{name}}}}}" for name in body["properties"]["searchSpace"]}
+        assert expressions <= {*names, "${{inputs.data}}"}, path
+        assert names <= expressions, path
+    kinds = {
+        path.parents[2].name: (
+            sent[str(path)]["properties"]["samplingAlgorithm"],
+            {kind for kind, _ in sent[str(path)]["properties"]["searchSpace"].values()},
+        )
+        for path in files[-2:]
+    }
+    assert kinds == {
+        "bayesian": ({"samplingAlgorithmType": "Bayesian"}, {"choice", "uniform"}),
+        "random": (
+            {"samplingAlgorithmType": "Random", "rule": "random", "seed": 7},
+            {"choice", "uniform", "loguniform", "normal", "lognormal", "randint"},
+        ),
+    }
     properties = sent[str(files[0])]["properties"]
     assert properties["objective"] == {"goal": "maximize", "primaryMetric": "default"}
     assert properties["earlyTermination"]["policyType"] == "MedianStopping"
