@@ -217,13 +217,15 @@ class Project:
         return found
 
     def processes(self):
-        """The ids of all processes that were started from here and are there still."""
+        """The ids of all processes that were started from here and are there still, but a back end's that waits."""
         found = []
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit() and int(folder.name) != os.getpid():
                 try:
                     mine = self.mark.encode() in (folder / "environ").read_bytes().split(b"\0")
-                    if mine and folder.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    state, parent = folder.joinpath("stat").read_text().rpartition(")")[2].split()[:2]
+                    is_server = int(parent) == os.getpid() and b"fork_server.py" in (folder / "cmdline").read_bytes()
+                    if mine and state != "Z" and not is_server:
                         found.append(int(folder.name))
                 except OSError:
                     continue  # gone, or not ours

@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import TIMEOUT_S
 
+OWN_COMMAND = {"amlc": {"job": {"command": "exec python3 amlc_runner.py"}}}  # which no fork runs
 FAULTS = Path(__file__).with_name("crash") / "faults.py"
 
 
@@ -65,27 +66,49 @@ def test_submit_killed_while_jobs_end_records_their_ends_and_results(project, wa
     assert_complete(project)
 
 
-@pytest.mark.parametrize("victim", ["trial.sh", "amlc_runner.py", "supervise.sh"])
-def test_killing_a_part_of_a_job_is_seen_and_leaves_no_process(project, victim, wait_until):
-    project.write('[ "$(wc -l < "$STARTS")" -gt 1 ] || sleep 60', values=range(2), trialConcurrency=1).compile()
+EXIT_CODES = {"trial": 137, "runner": 137, "supervisor": None, "fork server": 0}
+
+
+@pytest.mark.parametrize(
+    ("victim", "is_forked"), [*((victim, True) for victim in EXIT_CODES), ("runner", False), ("supervisor", False)]
+)
+def test_killing_a_part_of_a_job_is_seen_and_leaves_no_process(project, victim, is_forked, wait_until):
+    script = f'[ "$(wc -l < "$STARTS")" -gt 1 ] || sleep {1 if victim == "fork server" else 60}'
+    project.write(script, values=range(2), trialConcurrency=1, **({} if is_forked else OWN_COMMAND)).compile()
     with project.start("submit") as submit:
-        wait_until(lambda: project.starts)
-        for pid in project.processes():
-            with contextlib.suppress(OSError):  # it is gone by now
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if any(part.decode().endswith(victim) for part in command[:3]):
-                    os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: project.starts and list(project.root.rglob("runs/*/supervisor")))
+        found = parts(project)
+        assert bool(found["fork server"]) == is_forked
+        for pid in found[victim]:
+            os.kill(pid, signal.SIGKILL)
         submit.communicate(timeout=TIMEOUT_S)
     first = project.attempts()[0].latest
-    assert first.exit_code == {"trial.sh": 137, "amlc_runner.py": 137, "supervise.sh": None}[victim]
-    if victim == "trial.sh":
+    assert first.exit_code == EXIT_CODES[victim]
+    if victim == "trial":
         assert project.statuses() == ["failed", "succeeded"]
         assert submit.returncode == 1
     else:  # nobody wrote down how the trial ended: the job counts as lost and runs again
-        assert first.infrastructure
+        assert first.infrastructure == (victim != "fork server")
         assert project.statuses() == ["succeeded", "succeeded"]
         assert submit.returncode == 0
     wait_until(lambda: not project.processes())
+
+
+def parts(project):
+    """The processes of the only job that runs."""
+    (supervisor,) = [int(path.read_text()) for path in project.root.rglob("runs/*/supervisor")]
+    found = {"trial": [], "runner": [], "supervisor": [supervisor], "fork server": []}
+    for pid in project.processes():
+        with contextlib.suppress(OSError):  # it is gone by now
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if parent == supervisor:
+                found["runner"].append(pid)
+            elif any(word.endswith(b"trial.sh") for word in command[:3]):
+                found["trial"].append(pid)
+            elif pid != supervisor and any(word.endswith(b"fork_server.py") for word in command):
+                found["fork server"].append(pid)
+    return found
 
 
 def test_killing_everything_at_random_moments_ends_in_a_complete_table(project, wait_until):

@@ -26,7 +26,7 @@ case "$NNI_TRIAL_SEQ_ID" in
     40) if [ ! -e "$PROBE/killed" ]; then
             : > "$PROBE/killed"
             pid=$PPID
-            until tr '\\0' ' ' < "/proc/$pid/cmdline" | grep -q amlc_runner.py; do
+            until tr '\\0' ' ' < "/proc/$pid/cmdline" | grep -q -e amlc_runner.py -e fork_server.py; do
                 pid=$(sed 's/.*) . \\([0-9]*\\) .*/\\1/' "/proc/$pid/stat")
             done
             kill -9 "$pid"; sleep 600

@@ -3,7 +3,7 @@
 HANG = 'touch "$GATE"\nwhile :; do sleep 60; done'
 KILL_RUNNER = """
 pid=$$
-until tr '\\0' ' ' < "/proc/$pid/cmdline" | grep -q amlc_runner.py; do
+until tr '\\0' ' ' < "/proc/$pid/cmdline" | grep -q -e amlc_runner.py -e fork_server.py; do
     read -r line < "/proc/$pid/stat"
     set -- ${line##*) }
     pid=$2

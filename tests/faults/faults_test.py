@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason=f"a C compile
         ("compile", "amlc", "KILL", 40),
         ("compile", "amlc", "NOLOCK", 1),
         ("compile 600", "worker", "KILL", 1),
+        ("submit", "fork server", "KILL", 3),
+        ("submit", "fork server", "STOP", 2),
         ("submit", "supervisor", "KILL", 18),
         ("submit", "supervisor", "GROUP", 30),
         ("submit", "supervisor", "STOP", 20),

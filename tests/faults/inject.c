@@ -1,6 +1,7 @@
 /* Makes one system call of one process fail, or kills the process at it: loaded into each process by LD_PRELOAD.
 
-   FAULT_ROLE   which process: amlc, worker (a fork of amlc's), supervisor or runner
+   FAULT_ROLE   which process: amlc, worker (a fork of amlc's), fork server, supervisor (a program of its own, or a fork
+                of that) or runner (likewise, a fork of a fork)
    FAULT_KIND   ENOSPC, EIO, EMFILE, EACCES, SHORT (half of what was to be written), KILL, GROUP (all of its group),
                 STOP (it is suspended; whoever reads FAULT_LOG lets it go on), and, from that call on for all that
                 follow, CLOCK (the wall clock is an hour behind) and NOLOCK (the file system has no locks)
@@ -59,25 +60,30 @@ static char root[4096];
 static size_t root_length;
 static _Atomic unsigned long *counters;
 static int is_role, is_amlc, is_worker, wants_worker;
+static int is_server, depth, wanted_depth; /* how often this process was forked since its program began */
 
 static ssize_t raw_write(int fd, const void *data, size_t size) { return syscall(SYS_write, fd, data, size); }
 
-/* The role of this program, by the first three words of its command line. */
+/* The role of this program, by the first words of its command line. */
 static const char *role(void) {
     static char line[1 << 16];
-    const char *words[3] = {"", "", ""};
+    const char *words[4] = {"", "", "", ""};
     int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY);
     ssize_t size = fd < 0 ? 0 : syscall(SYS_read, fd, line, sizeof line - 1);
     if (fd >= 0) syscall(SYS_close, fd);
     const char *word = line;
-    for (int number = 0; number < 3 && word < line + size; number++, word += strlen(word) + 1) words[number] = word;
+    for (int number = 0; number < 4 && word < line + size; number++, word += strlen(word) + 1) words[number] = word;
     if (!strcmp(words[1], "-m") && !strcmp(words[2], "amlc")) return "amlc";
     if (strstr(words[1], "supervise.sh") || !strcmp(words[0], "mv") || !strcmp(words[0], "sync"))
         return "supervisor";
+    if (strstr(words[3], "fork_server.py")) return "fork server";
     return strstr(words[1], "amlc_runner.py") ? "runner" : "other";
 }
 
-static void became_worker(void) { is_worker = is_amlc; }
+static void became_fork(void) {
+    is_worker = is_amlc;
+    depth++;
+}
 
 __attribute__((constructor)) static void begin(void) {
     const char *wanted = getenv("FAULT_ROLE"), *name = getenv("FAULT_KIND"), *folder = getenv("FAULT_ROOT");
@@ -92,14 +98,16 @@ __attribute__((constructor)) static void begin(void) {
     root_length = strlen(root);
     wants_worker = !strcmp(wanted, "worker");
     is_amlc = !strcmp(role(), "amlc");
-    is_role = !strcmp(role(), wants_worker ? "amlc" : wanted);
+    is_server = !strcmp(role(), "fork server");
+    wanted_depth = !strcmp(wanted, "supervisor") ? 1 : !strcmp(wanted, "runner") ? 2 : 0;
+    is_role = !strcmp(role(), wants_worker ? "amlc" : wanted) || (is_server && wanted_depth);
     if (!is_role) return;
     int fd = (int)syscall(SYS_openat, AT_FDCWD, count, O_RDWR);
     void *shared = fd < 0 ? MAP_FAILED : (void *)syscall(SYS_mmap, NULL, 8 * KINDS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0) syscall(SYS_close, fd);
     is_role = shared != MAP_FAILED;
     counters = shared;
-    pthread_atfork(NULL, NULL, became_worker);
+    pthread_atfork(NULL, NULL, became_fork);
 }
 
 static int is_below(const char *path) {
@@ -150,7 +158,7 @@ static int strikes_now(enum call call, const char *what) {
     return kind != STOP && kind != CLOCK;
 }
 
-static int counts(void) { return is_role && wants_worker == is_worker; }
+static int counts(void) { return is_role && wants_worker == is_worker && (!is_server || depth == wanted_depth); }
 
 static int on_path(enum call call, int folder, const char *path) {
     return counts() && path_is_below(folder, path) && strikes_now(call, path);
@@ -293,7 +301,7 @@ int execve(const char *path, char *const arguments[], char *const environment[])
     return is_role && strikes_now(EXEC, path) ? -1 : real(path, arguments, environment);
 }
 
-static int is_late(void) { return is_role && kind == CLOCK && at && atomic_load(&counters[CLOCK]) >= at; }
+static int is_late(void) { return counts() && kind == CLOCK && at && atomic_load(&counters[CLOCK]) >= at; }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
     REAL(clock_gettime);

@@ -124,7 +124,7 @@ def _packed(project: Project) -> None:
 
 SUBMIT, COLLECT, REFRESH = ("submit",), ("collect",), ("refresh",)
 RUN, COMPILE = ("run", "experiment.yml"), ("compile", "experiment.yml")
-_WORK = ("amlc", "supervisor", "runner")
+_WORK = ("amlc", "fork server", "supervisor", "runner")
 COMMANDS: Mapping[str, Command] = {
     "compile": Command(_grid, COMPILE, (COMPILE, SUBMIT), ("amlc",), 4),
     "compile 600": Command(_many, COMPILE, (COMPILE,), ("worker",), 600, Status.PENDING.value),

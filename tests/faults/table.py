@@ -26,7 +26,7 @@ from tests.faults import service, soak
 from tests.faults.injector import COLUMNS, COMMANDS, KINDS, SHORT, WORKERS_KINDS, Finding, calls, inject
 
 _PAGE = Path(__file__).with_name("reliability.md")
-ROLES = ("amlc", "worker", "supervisor", "runner")
+ROLES = ("amlc", "worker", "fork server", "supervisor", "runner")
 _COUNTED = ("injected", "effective", *COLUMNS)
 Case = tuple[str, str, str, int]
 

@@ -11,9 +11,7 @@ import fcntl
 import json
 import os
 import queue
-import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -35,8 +33,8 @@ from amlc.model import Observation, Status
 from amlc.render.readback import read_job
 from amlc.targets.local import gpus, origin, processes
 from amlc.targets.local.shared_runner import shared_runner
+from amlc.targets.local.start import Job, ServerLostError, Starter, Supervisor
 
-_SUPERVISOR = Path(__file__).with_name("supervise.sh")
 _BEING_WRITTEN = ("supervisor.tmp", "exit_code.tmp")  # a supervisor that was killed leaves them
 _ADOPTED_INTERVAL_S = 0.25  # how often to look at jobs that are not our children
 _COPY = (
@@ -80,6 +78,7 @@ class LocalBackend:
         self._seen: dict[str, Observation] = {}
         self._cleared: set[str] = set()
         self._runner_copy: Path | None = None
+        self._starter = Starter(environ.get("PATH"))
 
     @cached_property
     def slots(self) -> int | None:
@@ -216,6 +215,12 @@ class LocalBackend:
             raise BackendError(f"{path}: {err.strerror or err}.") from err
 
     def _start(self, submission: Submission) -> None:
+        try:
+            self._start_unless_it_runs(submission)
+        except ServerLostError:  # once at the most
+            self._start_unless_it_runs(submission)
+
+    def _start_unless_it_runs(self, submission: Submission) -> None:
         run = self._runs / submission.job
         run.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(run / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -235,19 +240,13 @@ class LocalBackend:
         runner = None if code is None else self._runner(snapshot)
         run_folder.prepare(run, submission, job, runner=runner)
         mark = origin.note(run)
-        shell = shutil.which("bash", path=self._environ.get("PATH")) or "/bin/sh"
         command = str(job["command"])
         command = run_folder.resolved(command, job, submission.folder, self._environ)
         timeout_s = int((job.get("limits") or {}).get("timeout") or 0)
         with (run / run_folder.LOG).open("wb") as log:
-            child = subprocess.Popen(
-                ["/bin/sh", str(_SUPERVISOR), shell, command.encode(), str(timeout_s)],
-                stdin=lock,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=run,
-                env=self._environment(job, run, code, mark),
-                start_new_session=True,
+            environment = self._environment(job, run, code, mark)
+            child = self._starter.start(
+                Job(run, runner, command, timeout_s, environment, lock, log.fileno())
             )
         self._children[submission.job] = child.pid
         self._cleared.discard(submission.job)
@@ -334,14 +333,14 @@ class LocalBackend:
         files = (path for path in self._runs.glob("*/gpus") if self._alive(path.parent.name))
         return {path.parent.name: run_folder.numbers(path) for path in files}
 
-    def _wait(self, job: str, child: subprocess.Popen[bytes], mark: str) -> None:
+    def _wait(self, job: str, child: Supervisor, mark: str) -> None:
         try:
-            # Not reaped yet, so that its number, which is the session's, cannot be another's when
+            # Not released yet, so that its number, which is the session's, cannot be another's when
             # the rest is killed.
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            child.wait()
             with suppress(OSError):
                 processes.end(mark, session=child.pid)
-            child.wait()
+            child.release()
             self._cleared.add(job)
             with suppress(OSError, BackendError):  # whoever looks next does it
                 if run_folder.exit_code(self._runs / job) == 0:

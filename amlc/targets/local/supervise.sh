@@ -62,20 +62,5 @@ if again write exit_code.tmp "$code"; then
     again mv -f exit_code.tmp exit_code
 fi
 
-# What the job left behind in process groups and sessions of its own is ended by who started it or, if that is gone,
-# here. Its processes are marked; grep shall not be, so that it does not find itself.
-if ! kill -0 "$PPID" 2> /dev/null; then
-    mark=$_AMLC_RUN
-    unset _AMLC_RUN
-    for stat in /proc/[0-9]*/stat; do
-        pid=${stat#/proc/} pid=${pid%/stat}
-        read -r line 2> /dev/null < "$stat" || continue
-        set -- ${line##*) } # state, parent, process group, session
-        [ "$4" != $$ ] || [ "$pid" = $$ ] || kill -s KILL "$pid" 2> /dev/null
-    done
-    [ -n "$mark" ] || exit 0
-    for stat in $(grep -l -s -F -e "$mark" /proc/[0-9]*/environ); do
-        pid=${stat#/proc/} pid=${pid%/environ}
-        [ "$pid" = $$ ] || kill -s KILL "$pid" 2> /dev/null
-    done
-fi
+# Who started it ends what it left behind or, if that is gone, this shell does.
+kill -0 "$PPID" 2> /dev/null || . "${0%/*}/leftovers.sh"

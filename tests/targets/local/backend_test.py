@@ -584,7 +584,8 @@ def gpus(project, monkeypatch):
 
 
 def given(project):
-    return {path.name.removeprefix("gpus-"): path.read_text().strip() for path in project.root.glob("gpus-*")}
+    found = {path.name.removeprefix("gpus-"): path.read_text().strip() for path in project.root.glob("gpus-*")}
+    return {name: gpus for name, gpus in found.items() if gpus}  # else it is being written
 
 
 def test_each_job_gets_a_gpu_of_its_own_and_the_others_wait(gpus, project, wait_until):

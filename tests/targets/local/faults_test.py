@@ -1,4 +1,4 @@
-"""A fault at every write of the supervisor and at every file that the local back end opens, lists, makes or removes.
+"""A fault at every write of both supervisors and at every file that the local back end opens, lists, makes or removes.
 
 No trial that ended well runs again, nothing raises but BackendError, and one job's damage is that job's alone.
 """
@@ -9,7 +9,6 @@ import re
 import sys
 import time
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +16,11 @@ from amlc.errors import BackendError
 from amlc.folders import Folders
 from amlc.model import Status
 from amlc.targets.local import backend as local
+from amlc.targets.local import start
 from tests.targets.local.backend_test import Here
 
-SUPERVISOR = Path(local.__file__).with_name("supervise.sh").read_text()
+SUPERVISOR = start._SUPERVISOR.read_text()
+FORK_SERVER = start._FORK_SERVER.read_text()
 WRITES = {
     "the process id": ('write supervisor.tmp "$$"', "supervisor.tmp"),
     "the beginning": ('write started "$$"', "started"),
@@ -29,7 +30,9 @@ WRITES = {
     "the exit code's name": ("mv -f exit_code.tmp exit_code", None),
 }
 PLACES = {"full": "/dev/full", "no folder": "/nonexistent/file", "a folder": "."}
-FAULTS = [(name, place) for name, (_, file) in WRITES.items() for place in PLACES if file or place == "full"]
+FAULTS = [("shell", name, place) for name, (_, file) in WRITES.items() for place in PLACES if file or place == "full"]
+FAULTS += [("fork", name, "full") for name in WRITES]
+SUPERVISORS = pytest.mark.parametrize("supervisor", ["shell", "fork"])
 ENDS = {
     "": Status.SUCCEEDED,
     "echo why >&2; exit 3": Status.FAILED,
@@ -37,8 +40,21 @@ ENDS = {
 }
 
 
+def sabotage(monkeypatch, folder, supervisor, write, place, *, times=0):
+    """Let a write of the supervisors of one kind fail always or, with `times`, so often."""
+    text = faulty(write, place, times=times) if supervisor == "shell" else faulty_fork(write, times=times)
+    file = folder / "faulty"
+    file.write_text(text)
+    if supervisor == "shell":
+        monkeypatch.setattr(start, "_SUPERVISOR", file)
+        monkeypatch.setattr(start.Starter, "_forking", lambda *_: None)
+    else:
+        monkeypatch.setattr(start, "_FORK_SERVER", file)
+        monkeypatch.setattr(start, "_Shell", None)
+
+
 def faulty(write, place, *, times):
-    """The supervisor with a write that fails always or, with `times`, so often; it does not wait long for better."""
+    """The shell with a write that fails; it does not wait long for better."""
     line, file = WRITES[write]
     bad = line.replace(file, PLACES[place]) if file else "false"
     text = SUPERVISOR.replace("sleep 1\n", "sleep 0.01\n").replace("tries=20", "tries=4")
@@ -52,20 +68,44 @@ def faulty(write, place, *, times):
     return ask + text.replace(line, f"fail || {line}")
 
 
-def test_every_write_of_the_supervisor_is_struck():
+def faulty_fork(write, *, times):
+    """The fork server with a supervisor whose write fails; it does not wait long for better."""
+    line, file = WRITES[write]
+    name = file or line.split()[2]
+    assert f'"{name}"' in FORK_SERVER
+    main = 'if __name__ == "__main__":\n'
+    assert FORK_SERVER.count(main) == 1
+    strikes = f"""
+TRIES, PAUSE_S = 4, 0.01
+whole = {"_write" if file else "os.rename"}
+def struck(name, *rest):
+    if name == {name!r} and not ({times} and os.path.exists("../failed.{times}")):
+        open("../failed.{times}", "w").close()
+        raise OSError(28, "No space left on device")
+    whole(name, *rest)
+{"_write" if file else "os.rename"} = struck
+"""
+    return FORK_SERVER.replace(main, strikes + main)
+
+
+def test_every_write_of_the_supervisors_is_struck():
     code = re.sub(r"#.*|\S*> /dev/null|>&1|write\(\).*", "", SUPERVISOR)
     files = re.findall(r"> ?(\S+)|\bwrite (\S+)", code)
-    assert sorted(filter(None, (file for _, file in WRITES.values()))) == sorted(a or b for a, b in files)
-    assert len(re.findall(r"\bmv ", SUPERVISOR)) == 2
+    struck = sorted(filter(None, (file for _, file in WRITES.values())))
+    assert struck == sorted(a or b for a, b in files)
+    assert struck == sorted(re.findall(r'\b_write\("(.+?)"', FORK_SERVER))
+    renames = re.findall(r"\bmv -f (\S+) (\S+)", SUPERVISOR)
+    assert renames == re.findall(r'\bos.rename\("(.+?)", "(.+?)"', FORK_SERVER)
+    assert len(renames) == 2
 
 
 @pytest.mark.parametrize("script", ENDS, ids=["succeeds", "fails", "exceeds its time"])
-@pytest.mark.parametrize(("write", "place"), FAULTS, ids=lambda value: value.replace(" ", "-"))
-def test_a_write_of_the_supervisor_that_fails_costs_no_result(project, monkeypatch, tmp_path, write, place, script):
-    script_file = tmp_path / "supervise.sh"
-    script_file.write_text(faulty(write, place, times=0))
+@pytest.mark.parametrize(("supervisor", "write", "place"), FAULTS, ids=lambda value: value.replace(" ", "-"))
+def test_a_write_of_the_supervisor_that_fails_costs_no_result(
+    project, monkeypatch, tmp_path, supervisor, write, place, script
+):
+    sabotage(monkeypatch, tmp_path, supervisor, write, place)
     here = Here(project.write(script, values=[1], maxTrialDuration="1s").compile())
-    monkeypatch.setattr(local, "_SUPERVISOR", script_file)
     seen = here.follow_or_lose(*here.submit())
     if write in ("the process id", "the beginning"):
         assert (seen, project.starts) == (None, []), "what cannot be recorded does not begin"
@@ -75,11 +115,12 @@ def test_a_write_of_the_supervisor_that_fails_costs_no_result(project, monkeypat
     assert here.again().poll([seen.job], timeout_s=0) == [seen]
 
 
-def test_a_job_without_its_process_id_can_be_canceled_by_who_started_it(project, monkeypatch, tmp_path, wait_until):
-    script_file = tmp_path / "supervise.sh"
-    script_file.write_text(faulty("the process id's name", "full", times=0))
+@SUPERVISORS
+def test_a_job_without_its_process_id_can_be_canceled_by_who_started_it(
+    project, monkeypatch, tmp_path, supervisor, wait_until
+):
+    sabotage(monkeypatch, tmp_path, supervisor, "the process id's name", "full")
     here = Here(project.write("sleep 60", values=[1]).compile())
-    monkeypatch.setattr(local, "_SUPERVISOR", script_file)
     monkeypatch.setattr(local, "_GRACE_S", 1.0)
     (job,) = here.submit()
     wait_until(lambda: project.starts)
@@ -87,12 +128,11 @@ def test_a_job_without_its_process_id_can_be_canceled_by_who_started_it(project,
     assert here.follow(job)[0].status is Status.CANCELED
 
 
+@SUPERVISORS
 @pytest.mark.parametrize("write", [name for name in WRITES if name != "the time limit"])
-def test_a_disk_that_is_full_for_a_moment_costs_nothing(project, monkeypatch, tmp_path, write):
-    script_file = tmp_path / "supervise.sh"
-    script_file.write_text(faulty(write, "full", times=1))
+def test_a_disk_that_is_full_for_a_moment_costs_nothing(project, monkeypatch, tmp_path, supervisor, write):
+    sabotage(monkeypatch, tmp_path, supervisor, write, "full", times=1)
     here = Here(project.write(values=[1]).compile())
-    monkeypatch.setattr(local, "_SUPERVISOR", script_file)
     seen = here.follow_or_lose(*here.submit())
     assert (seen.status, seen.exit_code) == (Status.SUCCEEDED, 0)
     assert list(project.root.rglob("failed.1")), "it was struck"
