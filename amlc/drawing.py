@@ -7,13 +7,14 @@ nobody can look up; and whatever of it was not recorded is drawn again, with the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import TypeAlias
 
 from amlc.attempts import Attempt
 from amlc.ledger import Ledger
 from amlc.manifest import Manifest, with_drawn
-from amlc.model import Draw, Trial
+from amlc.model import Draw, Observation, Trial
 from amlc.plan import identity_of
 from amlc.space.canonical import canonical_json
 
@@ -65,3 +66,11 @@ def allotted(
         numbers.add(number)
         made[draw.child] = Trial(identifier, number, draw.parameters)
     return made
+
+
+def told_by_trial(attempt: Attempt, observation: Observation) -> Observation:
+    """Return what is said of a sweep with its trials' ids in the place of the children's names."""
+    begun = observation.begun
+    if begun is not None:
+        begun = tuple(attempt.children[child] for child in begun if child in attempt.children)
+    return replace(observation, begun=begun, drawn=())

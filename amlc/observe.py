@@ -8,7 +8,7 @@ from typing import Final
 
 from amlc.attempts import Attempt, fold
 from amlc.backends import Backend, HistoryApart, Submitted
-from amlc.drawing import TakeUp
+from amlc.drawing import TakeUp, told_by_trial
 from amlc.events import (
     Clock,
     Event,
@@ -97,7 +97,7 @@ def record(
         attempt = live[observation.job]
         if attempt.draws:
             attempt = _with_drawn(recorder, attempt, observation)
-            observation = _told_by_trial(attempt, observation)  # noqa: PLW2901 - by child
+            observation = told_by_trial(attempt, observation)  # noqa: PLW2901 - by child
         elif observation.begun is not None and len(attempt.trials) == 1:
             observation = replace(observation, begun=None)  # noqa: PLW2901 - its job says it
         # A back end need not repeat the job's page.
@@ -119,13 +119,6 @@ def _with_drawn(recorder: Recorder, attempt: Attempt, observation: Observation) 
     event = drawn(attempt.job, new, at=recorder.clock())
     recorder.ledger.append([event])
     return fold([event], {attempt.job: attempt})[attempt.job]
-
-
-def _told_by_trial(attempt: Attempt, observation: Observation) -> Observation:
-    begun = observation.begun
-    if begun is not None:
-        begun = tuple(attempt.children[child] for child in begun if child in attempt.children)
-    return replace(observation, begun=begun, drawn=())
 
 
 def _gone(live: Mapping[str, Attempt], seen: Sequence[Observation]) -> Iterator[Observation]:

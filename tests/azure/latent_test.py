@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -235,3 +236,29 @@ def test_what_needs_known_trials_says_so_and_on_this_machine_they_are_compiled_a
     project.amlc("submit")
     assert set(by_number(project, "status").values()) == {"succeeded"}
     assert project.azure.job_puts == 0
+
+
+def test_refresh_finds_what_was_drawn_again(make_azure, make_latent):
+    azure = make_azure()
+    script = '[ "$AGAIN" ] || [ "$NNI_TRIAL_SEQ_ID" != 1 ] || exit 3; final 7'
+    project = make_latent(azure, script=script, maxTrialNumber=3)
+    project.amlc("submit", code=1)
+    before = project.collect(code=4)
+    shutil.rmtree(project.root / ".amlc")
+    project.amlc("refresh")
+    assert project.collect(code=4) == before
+    shutil.rmtree(project.root / ".amlc")
+    shutil.rmtree(project.root / "build")
+    workspace = ("--subscription-id", azure.subscription, "--resource-group", azure.resource_group)
+    project.amlc("refresh", "probe", *workspace, "--workspace-name", azure.workspace)
+    assert project.collect(code=4) == before
+    azure.cluster.environment["AGAIN"] = "1"
+    project.amlc("submit", "--retry", "failed")
+    after = by_number(project, "attempt")
+    assert after == {0: "1", 1: "2", 2: "1"}
+    shutil.rmtree(project.root / ".amlc")
+    shutil.rmtree(project.root / "build")
+    project.amlc("refresh", "probe", *workspace, "--workspace-name", azure.workspace)
+    assert by_number(project, "attempt") == after
+    assert project.amlc("plan").stdout.endswith("nothing to submit\n")
+    assert azure.job_puts == 2

@@ -41,6 +41,22 @@ def space_of(sweep: View) -> Mapping[str, Any]:
     return space
 
 
+def numbers(sweep: View) -> range:
+    """Return the numbers of the trials that it is to have; none where the service draws none."""
+    if not is_drawn(sweep):
+        return range(0)
+    start = first(sweep)
+    return range(start, start + most(sweep))
+
+
+def namespace_of(sweep: View) -> str:
+    """Return what ids are made of beside the experiment's name and the parameters."""
+    try:
+        return str(space_of(sweep)["namespace"])
+    except _UNREADABLE:
+        return ""
+
+
 def first(sweep: View) -> int:
     """Return the number of its first trial."""
     try:

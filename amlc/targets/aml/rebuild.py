@@ -16,11 +16,19 @@ from amlc.names import JOB_NAME, job_id
 from amlc.plan import Job
 from amlc.render.scalars import to_yaml
 from amlc.render.sweep import SCHEMA as SWEEP_SCHEMA
-from amlc.render.sweep import as_sweep
-from amlc.targets.aml import Storage, Workspace
+from amlc.render.sweep import Sampled, as_sweep
+from amlc.targets.aml import Storage, Workspace, latents
 from amlc.targets.aml.runs import END_TAG, RESULTS_TAG
 from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, seconds_in, trials_of
 
+_DISTRIBUTIONS = {
+    "choice": ("values",),
+    "randint": ("upper",),
+    "uniform": ("min_value", "max_value"),
+    "loguniform": ("min_value", "max_value"),
+    "normal": ("mu", "sigma"),
+    "lognormal": ("mu", "sigma"),
+}
 _MODES = {
     "ReadOnlyMount": "ro_mount",
     "ReadWriteMount": "rw_mount",
@@ -34,7 +42,11 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A job of the workspace that amlc made: its job's id, which attempt it was, what it ran."""
+    """A job of the workspace that amlc made: its job's id, which attempt it was, what it ran.
+
+    draws: the numbers of the trials that the service draws for it, of which no job says what they
+    are; empty: `trials` are all.
+    """
 
     view: View
     id: str
@@ -43,6 +55,12 @@ class Found:
     revision: str
     trials: tuple[Trial, ...]
     created: float
+    draws: range = range(0)
+
+    @property
+    def sequence(self) -> int:
+        """The number of its first trial."""
+        return self.draws.start if self.draws else self.trials[0].sequence
 
 
 def found(view: View, *, current: str = "") -> Found | None:
@@ -52,18 +70,20 @@ def found(view: View, *, current: str = "") -> Found | None:
     agree.
     """
     match, trials = JOB_NAME.fullmatch(view.name), trials_of(view)
-    if match is None or not trials:
+    draws = latents.numbers(view)
+    if match is None or not (trials or draws):
         return None
     revision = str(view.notes.get(REVISION) or match["revision"])
     if current.startswith(revision):
         revision = current
     number = int(match["number"] or 1)
-    return Found(view, match["id"], match["base"], number, revision, trials, _epoch(view.created))
+    created = _epoch(view.created)
+    return Found(view, match["id"], match["base"], number, revision, trials, created, draws)
 
 
 def in_order(jobs: Iterable[Found]) -> list[Found]:
     """Return the jobs as they were submitted; the attempts of one job by their numbers."""
-    return sorted(jobs, key=lambda job: (job.number, job.trials[0].sequence, job.created))
+    return sorted(jobs, key=lambda job: (job.number, job.sequence, job.created))
 
 
 def experiment_of(view: View) -> str:
@@ -111,10 +131,11 @@ def entry(job: Found) -> tuple[Entry, bytes]:
     content = _job_text(job)
     digest, sweep = hashlib.sha256(content).hexdigest(), job.view.is_sweep
     # A sweep may have had what an earlier one of that name had left.
-    made = job_id([trial.id for trial in job.trials]) if sweep else job.id
+    is_known = sweep and not job.draws
+    made = job_id([trial.id for trial in job.trials]) if is_known else job.id
     name = job.base.replace(f"-{job.id}-", f"-{made}-")
-    file = Job(made, job.trials, sweep).file
-    return Entry(made, name, file, digest, job.trials, sweep), content
+    file = Job(made, job.trials, sweep, job.draws).file
+    return Entry(made, name, file, digest, job.trials, sweep, draws=job.draws), content
 
 
 def _job_text(job: Found) -> bytes:
@@ -136,13 +157,25 @@ def _sweep_values(job: Found) -> dict[str, Any]:
     }
     sweep = as_sweep(
         {name: value for name, value in job_values.items() if value},
-        trials=len(job.trials),
+        trials=len(job.draws or job.trials),
         concurrency=int(limits.get("maxConcurrentTrials") or 1),
         max_s=None if sweep_s is None else round(sweep_s),
         goal=str(objective.get("goal") or "Minimize").lower(),
         start_step=policy.get("delayEvaluation"),
+        sampled=_sampled(job) if job.draws else None,
     )
     return {**sweep, "$schema": SWEEP_SCHEMA}
+
+
+def _sampled(job: Found) -> Sampled:
+    """Return how the service draws the trials, as a job file has it."""
+    algorithm = _snake(job.view.properties.get("samplingAlgorithm"))
+    kind = str(algorithm.pop("sampling_algorithm_type", "Random")).lower()
+    space = {}
+    for name, (distribution, arguments) in (job.view.properties.get("searchSpace") or {}).items():
+        keys = _DISTRIBUTIONS.get(distribution, ())
+        space[name] = {"type": distribution, **dict(zip(keys, arguments, strict=False))}
+    return Sampled({"type": kind, **algorithm} if algorithm else kind, space)
 
 
 def _job_values(job: Found) -> dict[str, Any]:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from amlc import files
 from amlc.attempts import Attempt, fold
+from amlc.backends import Fetched
+from amlc.drawing import allotted, told_by_trial
 from amlc.errors import BackendError, UsageError
-from amlc.events import Event, intent, observed, submitted
+from amlc.events import Event, drawn, intent, observed, submitted
 from amlc.files import lock
 from amlc.folders import Folders
 from amlc.ledger import Ledger, open_ledger
-from amlc.manifest import FILE_NAME, Manifest, entry_line, head_lines, tail_lines
+from amlc.manifest import (
+    FILE_NAME,
+    Manifest,
+    entry_line,
+    head_lines,
+    tail_lines,
+    with_drawn,
+)
 from amlc.names import aml_name, slug
-from amlc.targets.aml import WORKSPACE_KEYS, Workspace, workspace_of
+from amlc.targets.aml import WORKSPACE_KEYS, Workspace, latents, workspace_of
 from amlc.targets.aml.artifacts import Artifacts
 from amlc.targets.aml.client import Client
 from amlc.targets.aml.jobs import list_jobs
@@ -38,9 +48,20 @@ def restore(
     folders.prepare_state()
     with lock(folders.lock(experiment)), open_ledger(folders.ledger(experiment)) as ledger:
         count = _record(ledger, client, jobs)
+        attempts = fold(ledger.events())
+        jobs = [_with_drawn(job, attempts) for job in jobs]
         if manifest is None:
             _rebuild(folders, jobs, client.workspace)
+        else:
+            for job in jobs:
+                if job.draws:
+                    with_drawn(manifest, job.id, job.trials)
     return f"{experiment}: {len(jobs)} jobs in the workspace, {count} of them new here"
+
+
+def _with_drawn(job: Found, attempts: Mapping[str, Attempt]) -> Found:
+    """Return a job with the trials that the service drew for it, as they are recorded."""
+    return replace(job, trials=attempts[job.view.name].trials) if job.draws else job
 
 
 def _workspace(where: Mapping[str, str | None]) -> Workspace:
@@ -104,15 +125,20 @@ def _record(ledger: Ledger, client: Client, jobs: Sequence[Found]) -> int:
     observer = Observer(client, Artifacts(client), experiment="", parallel=16)
     for job, seen in zip(new, observer.tell([job.view for job in new]), strict=True):
         losses = _losses(fold(ledger.events()).values(), job) if job.number > 1 else 0
-        fetched = observer.known(seen.job)
-        events = [
-            _intent(job, losses),
-            submitted(seen.job, at=job.created, url=seen.url),
-            observed(
-                seen, at=seen.ended or job.created, outcomes=fetched.outcomes if fetched else ()
-            ),
-        ]
-        ledger.append(events, fetched.metrics if fetched else (), job=seen.job)
+        fetched = observer.known(seen.job) or Fetched((), ())
+        begun = [_intent(job, losses), submitted(seen.job, at=job.created, url=seen.url)]
+        attempt = fold(begun)[seen.job]
+        if seen.drawn:
+            names = experiment_of(job.view), latents.namespace_of(job.view)
+            made = allotted(attempt, seen.drawn, names, taken=ledger.trials())
+            begun.append(drawn(seen.job, made, at=job.created))
+            attempt = fold(begun)[seen.job]
+        end = observed(
+            told_by_trial(attempt, seen) if job.draws else seen,
+            at=seen.ended or job.created,
+            outcomes=attempt.own(fetched.outcomes),
+        )
+        ledger.append([*begun, end], attempt.own(fetched.metrics), job=seen.job)
     return len(new)
 
 
@@ -133,6 +159,7 @@ def _intent(job: Found, losses: int) -> Event:
         backend="aml",
         losses=losses,
         sweep=job.view.is_sweep,
+        draws=job.draws,
     )
 
 
@@ -149,7 +176,7 @@ def _rebuild(folders: Folders, jobs: Sequence[Found], workspace: Workspace) -> N
             continue  # it ran again by itself
         if len(job.trials) >= len(whole[key].trials if key in whole else ()):
             whole[key] = job
-    entries = [entry(job) for job in sorted(whole.values(), key=lambda job: job.trials[0].sequence)]
+    entries = [entry(job) for job in sorted(whole.values(), key=lambda job: job.sequence)]
     for each, content in entries:
         (folder / each.file).parent.mkdir(parents=True, exist_ok=True)
         files.write_if_changed(folder / each.file, content)
