@@ -11,6 +11,9 @@ from amlc.plan import adaptive
 from amlc.space import points
 from amlc.tuners import built_in
 
+MOST_JOBS = 1_000_000
+"""Whose files no folder holds any more, and which no workspace would take."""
+
 _MOST_TRIED = 10_000
 """Parameter sets that the constraints are asked about, one after the other, just to count them."""
 
@@ -38,6 +41,42 @@ class Combinations:
         times = f", {replicates:,} of each" if replicates > 1 and not limit else ""
         noun = "trial" if trials == 1 else "trials"
         return f"{total}{excluded}, {trials:,} {noun}{times}{limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class MostJobs:
+    """How many jobs are compiled before the first one runs.
+
+    is_certain: not fewer, whatever the constraints exclude, so long as they leave something. path:
+    the key that decides it.
+    """
+
+    jobs: int
+    is_certain: bool
+    path: tuple[str, ...]
+
+    @property
+    def too_many(self) -> bool:
+        """Whether they are refused."""
+        return self.is_certain and self.jobs > MOST_JOBS
+
+
+def most_jobs(experiment: Experiment) -> MostJobs | None:
+    """Return how many jobs an open loop has at the most.
+
+    None where the tuner is asked as it runs, and of a sweep, which is one.
+    """
+    if experiment.sweep or adaptive(experiment):
+        return None
+    sets, trials = points.combinations(experiment.space), experiment.max_trials
+    is_certain, path = True, ("maxTrialNumber",)
+    if sets is not None and (trials is None or sets * experiment.replicates < trials):
+        trials = sets * experiment.replicates
+        is_certain, path = not experiment.constraints, ("searchSpace",)
+    elif sets is not None:
+        is_certain = not experiment.constraints
+    assert trials is not None  # else nothing would end it, and it were adaptive
+    return MostJobs(-(-trials // experiment.trials_per_job), is_certain, path)
 
 
 def combinations_of(experiment: Experiment) -> Combinations | None:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:  # who reads an experiment's file wants its prices alone
 _HOUR_S = 3600
 
 
+def worst_hours(runs: int, *, trial_seconds: int, nodes: int) -> float:
+    """Return the node-hours of so many runs of a trial, each as long as a trial may take."""
+    return runs * trial_seconds * nodes / _HOUR_S
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Node-hours, and the money for them at `amlc.prices`; None without a price."""

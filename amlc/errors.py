@@ -210,6 +210,7 @@ class DamageWarning(RuntimeWarning):
 class LockedError(AmlcError):
     """Another process works on this experiment; the text says which."""
 
+    exit_code = 5
     code = "E-locked"
 
 

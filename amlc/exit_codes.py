@@ -1,15 +1,16 @@
 """The exit codes of commands that went through, by what they returned.
 
-An error has that of its class in `errors`. 0 ok · 1 problems found, or a trial failed · 3 --check
-found a difference · 4 results incomplete · 5 back end
+An error has that of its class in `errors`. 0 ok · 1 problems found, or a trial failed · 2 wrong
+usage · 3 --check found a difference · 4 results incomplete · 5 not now: the same may work later
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from amlc.errors import BackendError, ConfigError, IncompleteError
+from amlc.errors import BackendError, ConfigError, IncompleteError, UsageError
 
 if TYPE_CHECKING:  # what another command returns would take long to import
     from amlc.backends import Check
@@ -21,6 +22,28 @@ if TYPE_CHECKING:  # what another command returns would take long to import
 
 OK: Final = 0
 DIFFERENT: Final = 3
+
+_PASSING: Final = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.ENOLCK,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+"""What ails the machine, and neither the user's files nor the command."""
+
+
+def of_os_error(error: OSError) -> int:
+    """Return the exit code where the system refused something."""
+    return (BackendError if error.errno in _PASSING else UsageError).exit_code
 
 
 def exit_code(command: str, answer: Any) -> int:

@@ -81,6 +81,8 @@ _UNREADABLE = (ValueError, TypeError, RecursionError)
 class LedgerError(AmlcError):
     """The ledger cannot be read or written; nothing that was recorded is lost."""
 
+    exit_code = 5
+
 
 class DamageError(LedgerError):
     """The ledger is damaged, or lost: what it does not say must not be taken for what was not."""

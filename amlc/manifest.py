@@ -33,7 +33,7 @@ _parse = json.JSONDecoder().decode  # of as many lines as there are jobs
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price", "sweep", "namespace")
 _OF_SPACE = ("combinations", "excluded")
-_OF_PACKS = ("abreast", "job_start")
+_OF_PACKS = ("trials_per_job", "abreast", "job_start")
 _OF_COST = ("trial_seconds", "nodes", "budget_trials", "budget_node_hours")
 
 
@@ -53,8 +53,9 @@ class Header:
     for one. budget_*: `amlc.budget`. combinations: parameter sets of a finite space, where not each
     becomes a trial. excluded: how many of them by the constraints, None: nobody counted.
     given: what the experiment's file leaves open, as it was when this was compiled: by the name of
-    a `${NAME}` in its search space or in arguments, or by the key of a `--set`. abreast: how many
-    trials of a packed job run side by side, None: as many as there is room for. job_start: how many
+    a `${NAME}` in its search space or in arguments, or by the key of a `--set`.
+    trials_per_job: of a packed one, None: one. abreast: how many trials of a packed job run side by
+    side, None: as many as there is room for. job_start: how many
     seconds a job takes to start, where that decided how many trials it has. sweep: how a sweep's
     trials get their parameters, `index`: by their numbers, `latent`: of what the platform draws;
     None: each job says what it runs. namespace: where ids are still to be made of drawn parameters.
@@ -83,6 +84,7 @@ class Header:
     combinations: int | None = None
     excluded: int | None = None
     given: Mapping[str, str] = field(default_factory=dict)
+    trials_per_job: int | None = None
     abreast: int | None = None
     job_start: int | None = None
     sweep: str | None = None
@@ -97,7 +99,8 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("concurrency", "retries", "trials_per_gpu", "replicates"), int),
     **dict.fromkeys(("max_seconds", "max_trials", "gpus_per_trial"), (int, type(None))),
     **dict.fromkeys(("trial_seconds", "nodes", "budget_trials"), (int, type(None))),
-    **dict.fromkeys(("combinations", "excluded", "abreast", "job_start"), (int, type(None))),
+    **dict.fromkeys(("combinations", "excluded"), (int, type(None))),
+    **dict.fromkeys(_OF_PACKS, (int, type(None))),
     **dict.fromkeys(("price", "budget_node_hours"), (int, float, type(None))),
     **dict.fromkeys(("target", "given"), dict),
 }

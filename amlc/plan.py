@@ -16,9 +16,11 @@ from typing import Any
 from amlc import initial
 from amlc.catalogue import find
 from amlc.constraints import Gate
+from amlc.cost import worst_hours
 from amlc.errors import PlanError, Sentence
 from amlc.model import Drawing, Experiment, Parameters, Record, Trial
 from amlc.names import job_id
+from amlc.plural import plural
 from amlc.space.canonical import canonical, canonical_json, digest_of, in_sets
 from amlc.space.points import inexhaustible
 from amlc.tuners import Tuner, built_in
@@ -422,6 +424,14 @@ def learns(experiment: Experiment) -> bool:
     return known.adaptive if known is not None else _tuner(experiment).ahead is not None
 
 
+def proposes_by_value(experiment: Experiment) -> bool:
+    """Return whether what is proposed next follows from how good each result is.
+
+    Not only from how those of a whole rung or generation rank.
+    """
+    return experiment.tuner.name is None or _tuner(experiment).by_value
+
+
 def _is_endless(experiment: Experiment) -> bool:
     """Return whether it is an open loop that nothing ends."""
     return (
@@ -526,13 +536,20 @@ def check_budget(experiment: Experiment, count: int) -> None:
             ),
             "nodeHours",
         )
-    hours = count * experiment.trial_seconds * node_count(experiment) / 3600
+    retries = experiment.retries
+    hours = worst_hours(
+        count * (1 + retries),
+        trial_seconds=experiment.trial_seconds,
+        nodes=node_count(experiment),
+    )
     if hours > budget.node_hours:
+        again = f" with amlc.retries, {retries} for each" if retries else ""
+        also = ", maxTrialDuration or amlc.retries" if retries else " or maxTrialDuration"
         raise _over(
             Sentence(
-                f"{count} trials may take {hours:g} node-hours, and amlc.budget.nodeHours is "
-                f"{budget.node_hours:g}.",
-                hint=("Lower maxTrialNumber or maxTrialDuration, or raise the budget."),
+                f"{plural(count, 'trial')} may take {hours:g} node-hours{again}, and "
+                f"amlc.budget.nodeHours is {budget.node_hours:g}.",
+                hint=f"Lower maxTrialNumber{also}, or raise the budget.",
             ),
             "nodeHours",
         )

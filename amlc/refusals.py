@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from amlc import class_source, constraints
+from amlc.combinations import MOST_JOBS, most_jobs
 from amlc.config import locate
-from amlc.errors import ConfigError, PlanError, Problem, RefusedError, TemplateError
+from amlc.errors import ConfigError, PlanError, Problem, RefusedError, Sentence, TemplateError
 from amlc.model import Budget, Experiment, Trial
 from amlc.plan import Job, adaptive, check_budget, packed, plan, trial_id
 from amlc.render.context import MOST_BYTES, mapper
@@ -86,7 +87,7 @@ def _refusals(
 
 def _ahead(experiment: Experiment, revision: str, within: Path | None = None) -> list[RefusedError]:
     is_adaptive = adaptive(experiment)
-    found = list(_missing_classes(experiment, within))
+    found = [*_missing_classes(experiment, within), *_too_many(experiment)]
     try:
         check_budget(experiment, experiment.max_trials or 1 if is_adaptive else 1)
     except PlanError as err:
@@ -99,6 +100,20 @@ def _ahead(experiment: Experiment, revision: str, within: Path | None = None) ->
     except RefusedError as err:
         found.append(err)
     return found
+
+
+def _too_many(experiment: Experiment) -> Iterator[RefusedError]:
+    most = most_jobs(experiment)
+    if most is None or not most.too_many:
+        return
+    said = Sentence(
+        f"the experiment has {most.jobs:,} jobs, and each one's file is written before the first "
+        f"runs. {MOST_JOBS:,} is the most.",
+        hint="Set a smaller maxTrialNumber, or pack trials: amlc.trialsPerJob.",
+        found=f"{most.jobs:,} jobs",
+        expected=f"at most {MOST_JOBS:,}",
+    )
+    yield RefusedError(said, path=most.path, code="E-many")
 
 
 def _missing_classes(experiment: Experiment, within: Path | None) -> Iterator[RefusedError]:

@@ -246,6 +246,7 @@ def _header(experiment: Experiment, backend: str, revision: str, folder: Path) -
         combinations=found.total if found else None,
         excluded=found.excluded if found else None,
         given=experiment.given,
+        trials_per_job=experiment.trials_per_job if experiment.trials_per_job > 1 else None,
         abreast=experiment.abreast,
         job_start=experiment.job_start,
         sweep=_form(experiment),

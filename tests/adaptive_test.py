@@ -223,7 +223,7 @@ def test_compile_leaves_a_running_experiment_alone(learning, wait_until):
     project = learning(script="sleep 20\n")
     with project.start("run", "experiment.yml") as run:
         wait_until(lambda: project.starts)
-        assert f"process {run.pid}" in project.amlc("compile", "experiment.yml", code=2).stderr
+        assert f"process {run.pid}" in project.amlc("compile", "experiment.yml", code=5).stderr
         run.kill()
 
 

@@ -205,7 +205,7 @@ def test_two_submits_at_once_one_works_and_the_other_names_it(project):
     (winner,) = [pid for pid, (_, code) in ended.items() if code == 0]
     (loser,) = [pid for pid, (_, code) in ended.items() if code != 0]
     text, code = ended[loser]
-    assert code == 2
+    assert code == 5
     assert f"process {winner} on " in text
     assert "is working on this experiment" in text
     assert_complete(project)

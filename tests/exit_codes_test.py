@@ -1,5 +1,6 @@
 """The exit code of a command follows from what it returned, and from nothing else."""
 
+import errno
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from amlc.collect.verdict import Verdict
 from amlc.commands.steps import Run
 from amlc.commands.validate import Checked
 from amlc.drive import CANCELED, Progress
-from amlc.errors import Position, Problem, Severity
-from amlc.exit_codes import exit_code
+from amlc.errors import LockedError, Position, Problem, Severity, UsageError
+from amlc.exit_codes import exit_code, of_os_error
+from amlc.ledger import DamageError, LedgerError
 from amlc.model import Status
 from amlc.write import Build
 
@@ -63,6 +65,24 @@ def build(*, preview, changes):
 )
 def test_exit_code(command, answer, code):
     assert exit_code(command, answer) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, ""), 5),
+        (OSError(errno.EIO, ""), 5),
+        (FileNotFoundError(errno.ENOENT, ""), 2),
+        (PermissionError(errno.EACCES, ""), 2),
+        (OSError("of no number"), 2),
+        (LockedError(""), 5),
+        (LedgerError(""), 5),
+        (DamageError(""), 4),
+        (UsageError(""), 2),
+    ],
+)
+def test_what_to_try_again_is_told_from_what_to_mend(error, code):
+    assert (of_os_error(error) if isinstance(error, OSError) else error.exit_code) == code
 
 
 def test_the_codes_are_those_that_help_lists(capsys):

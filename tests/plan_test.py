@@ -300,10 +300,15 @@ def test_a_constraint_that_nothing_satisfies_ends_on_an_endless_space() -> None:
         pytest.param({"budget": Budget(trials=5)}, "amlc.budget.trials is 5", id="trials"),
         pytest.param({"budget": Budget(node_hours=1.0)}, "needs maxTrialDuration", id="node hours without a limit"),
         pytest.param(
-            {"budget": Budget(node_hours=2.9), "trial_seconds": 1800}, "6 trials may take 3 node-hours", id="node hours"
+            {"budget": Budget(node_hours=2.9), "trial_seconds": 1800, "retries": 0}, "6 trials may take 3 node-hours, and", id="node hours"
         ),
         pytest.param(
-            {"budget": Budget(node_hours=11), "trial_seconds": 3600, "job": {"resources": {"instance_count": 2}}},
+            {"budget": Budget(node_hours=5.9), "trial_seconds": 1800, "retries": 1},
+            "6 trials may take 6 node-hours with amlc.retries, 1 for each, and",
+            id="what is cut short runs again",
+        ),
+        pytest.param(
+            {"budget": Budget(node_hours=11), "trial_seconds": 3600, "retries": 0, "job": {"resources": {"instance_count": 2}}},
             "6 trials may take 12 node-hours",
             id="every node counts",
         ),
@@ -329,7 +334,7 @@ def test_a_plan_over_budget_is_refused(changes, message) -> None:
     "changes",
     [
         pytest.param({"budget": Budget(trials=6)}, id="trials"),
-        pytest.param({"budget": Budget(node_hours=3), "trial_seconds": 1800}, id="node hours"),
+        pytest.param({"budget": Budget(node_hours=9), "trial_seconds": 1800}, id="node hours"),
         pytest.param({"budget": Budget(trials=4), "max_trials": 4}, id="maxTrialNumber keeps within it"),
     ],
 )

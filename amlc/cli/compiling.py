@@ -154,9 +154,9 @@ def compile_(
         preview = building.differences(call.console)
     elif check:
         preview = building.changes(call.console)
-    build = run(experiment, backend=backend, folders=call.folders, preview=preview)
     for problem in warnings(experiment, leave_out=[call.folders.state, call.folders.build]):
-        call.note(problem)
+        call.note(problem)  # before it writes: it may be about how much that is
+    build = run(experiment, backend=backend, folders=call.folders, preview=preview)
     building.show(build, call.console)
     call.answer["build"] = building.as_json(build)
     return build

@@ -83,7 +83,7 @@ def _ended(call: Invocation) -> int:
     except OSError as err:
         _flush_or_drop()
         call.message = f"{err.filename or 'input or output'}: {err.strerror or err}."
-        return _complain(call.message, 2)
+        return _complain(call.message, _of_os_error(err))
 
 
 def _failed(call: Invocation, err: AmlcError) -> int:
@@ -124,6 +124,12 @@ def _run(call: Invocation) -> int:
         call.say_held()
     call.message = str(getattr(answer, "verdict", ""))
     return code
+
+
+def _of_os_error(err: OSError) -> int:
+    from amlc.exit_codes import of_os_error
+
+    return of_os_error(err)
 
 
 def _code(command: str, answer: Any) -> int:

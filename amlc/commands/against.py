@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from amlc.config import load_experiment
+from amlc.cost import worst_hours
 from amlc.errors import ConfigError, UsageError, printable
 from amlc.folders import Folders
 from amlc.git import Commit, commit, extract
@@ -25,7 +26,6 @@ from amlc.write import revision_of
 
 _MOST_TRIALS: Final = 1_000_000
 _GOOD: Final = (Status.SUCCEEDED, Status.EARLY_STOPPED)
-_HOUR_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,8 @@ def _side(experiment: Experiment, folders: Folders) -> _Side:
     count = experiment.max_trials if learns else len(trials)
     hours = None
     if count is not None and experiment.trial_seconds is not None:
-        hours = count * experiment.trial_seconds * node_count(experiment) / _HOUR_S
+        runs, nodes = count * (1 + experiment.retries), node_count(experiment)
+        hours = worst_hours(runs, trial_seconds=experiment.trial_seconds, nodes=nodes)
     return _Side(trials, contents, hours, learns)
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from amlc.collect.nodes import nodes
@@ -17,6 +18,7 @@ from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.canary import covered
 from amlc.commands.options import Options, policy
 from amlc.commands.seal import Seal, sealed
+from amlc.cost import worst_hours
 from amlc.errors import DamageWarning, UsageError
 from amlc.events import EventKind
 from amlc.folders import Folders
@@ -25,9 +27,9 @@ from amlc.manifest import Header, Manifest
 from amlc.model import Status
 from amlc.reconcile import Action, Reason, decisions
 from amlc.revision import differences, parse_contents, read_contents
+from amlc.targets import target
 
 _MOST_SHOWN = 20
-_HOUR_S = 3600
 
 
 class State(str, Enum):
@@ -78,13 +80,16 @@ class Older:
 class Expense:
     """What it may cost, in node-hours: each trial at its time limit, on all nodes of its job.
 
-    spent: by all trials so far. worst: by those to come, None where nothing bounds them. price: of
-    a node-hour, None if nobody says. budget_trials, budget: what the experiment allows itself.
+    spent: by all trials so far. worst: by those to come, each run again as often as `retries` allow
+    where it is cut short; once: without that. Both are None where nothing bounds them. price: of a
+    node-hour, None if nobody says. budget_trials, budget: what the experiment allows itself.
     trials: compiled and to be proposed, None: nobody knows.
     """
 
     spent: float
     worst: float | None
+    once: float | None
+    retries: int
     price: float | None
     trials: int | None
     budget_trials: int | None
@@ -103,8 +108,8 @@ class Expense:
             if hours > self.budget * (1 + 1e-9):
                 found.append(
                     f"{self.spent:,.4g} node-hours are spent and {self.worst or 0:,.4g} may follow,"
-                    f" more than amlc.budget.nodeHours, {self.budget:,g}. Lower maxTrialDuration or"
-                    " maxTrialNumber, or raise the budget."
+                    f" more than amlc.budget.nodeHours, {self.budget:,g}. Lower maxTrialDuration,"
+                    " maxTrialNumber or amlc.retries, or raise the budget."
                 )
         return tuple(found)
 
@@ -114,8 +119,11 @@ class Plan:
     """What submit would do, as things stand.
 
     due: of each reason for which there is something to submit. states: how many compiled trials
-    stand how. canary: the numbers of the trials that come first, with --canary. seal: what it takes
-    to do exactly this later; None: it was not asked for.
+    stand how. at_once: how many trials of a tuner that learns are in jobs at the same time, at the
+    most; None: no more than run side by side. canary: the numbers of the trials that come first,
+    with --canary. seal: what it takes to do exactly this later; None: it was not asked for.
+    counts_no_gpus: whether jobs that were packed by themselves run on this machine, of which nobody
+    has asked how many GPUs it has.
     """
 
     header: Header
@@ -124,8 +132,10 @@ class Plan:
     due: Mapping[Reason, Due]
     states: Mapping[State, int]
     expense: Expense
+    at_once: int | None = None
     canary: Sequence[int] = ()
     seal: Seal | None = None
+    counts_no_gpus: bool = False
 
 
 def plan(
@@ -141,7 +151,8 @@ def plan(
     price: of a node-hour, instead of what `amlc.prices` says.
     """
     backend = options.backend or manifest.header.backend
-    seen = _Seen(manifest.header.revision, backend, keep=seal)
+    header = manifest.header
+    seen = _Seen(header.revision, backend, retries=header.retries, keep=seal)
     path = folders.ledger(manifest.header.experiment)
     check_not_lost(path)
     with read_ledger(path) as ledger, ledger.snapshot():
@@ -168,8 +179,10 @@ def plan(
         due={reason: due for reason, due in seen.due.items() if due.jobs},
         states={state: seen.states[state] for state in State},
         expense=_expense(manifest, end, seen, spent=tally.node_hours, price=price),
+        at_once=_at_once(manifest.header, backend),
         canary=chosen.numbers if chosen else (),
         seal=mark,
+        counts_no_gpus=header.job_start is not None and target(backend).RUNS_ANY,
     )
 
 
@@ -177,16 +190,21 @@ def _expense(
     manifest: Manifest, end: Verdict, seen: _Seen, *, spent: float, price: float | None
 ) -> Expense:
     header = manifest.header
-    due = sum(due.trials for due in seen.due.values())
-    worst = None
+    worst = once = None
     if header.trial_seconds is not None and end.to_propose is not None:
-        width = nodes(manifest) if manifest.jobs else header.nodes or 1
-        running = seen.states[State.RUNNING]  # what they have used counts as spent, too
-        count = due + max(end.to_propose - seen.draws, 0) + running
-        worst = count * header.trial_seconds * width / _HOUR_S
+        hours = partial(
+            worst_hours,
+            trial_seconds=header.trial_seconds,
+            nodes=nodes(manifest) if manifest.jobs else header.nodes or 1,
+        )
+        further = max(end.to_propose - seen.draws, 0)
+        once = hours(seen.runs[0] + further)
+        worst = hours(seen.runs[1] + further * (1 + header.retries))
     return Expense(
         spent=spent,
         worst=worst,
+        once=once,
+        retries=header.retries,
         price=header.price if price is None else price,
         trials=None if end.to_propose is None else end.trials + end.to_propose,
         budget_trials=header.budget_trials,
@@ -194,20 +212,38 @@ def _expense(
     )
 
 
+def _at_once(header: Header, backend: str) -> int | None:
+    """Return how many trials of a tuner that learns are in jobs at once, if more than it is told.
+
+    On this machine nobody knows before it begins whether there are GPUs to run them side by side.
+    """
+    size = header.trials_per_job
+    if header.search is None or size is None:
+        return None
+    has_gpus = header.gpus_per_trial and not target(backend).RUNS_ANY
+    width = min(header.concurrency, header.abreast or header.concurrency) if has_gpus else 1
+    found = header.concurrency // min(size, width) * size
+    return found if found > header.concurrency else None
+
+
 class _Seen:
     """What is counted on the way.
 
-    revisions: the others at which trials ended, and how many did. keep: all submissions are wanted.
+    revisions: the others at which trials ended, and how many did. runs: of the trials that are due
+    or at work, each once, and with all that may follow where they are cut short. keep: all
+    submissions are wanted.
     """
 
-    def __init__(self, revision: str, backend: str, *, keep: bool) -> None:
+    def __init__(self, revision: str, backend: str, *, retries: int, keep: bool) -> None:
         self.due = {reason: Due() for reason in Reason}
         self.revisions: Counter[str] = Counter()
+        self.runs = (0, 0)
         self.states: Counter[State] = Counter()
         self.submissions: list[Action] = []
         self.draws = 0  # trials that a sweep which is due is to draw
         self._revision = revision
         self._backend = backend
+        self._retries = retries
         self._keep = keep
 
     def take(self, actions: Sequence[Action], rows: Sequence[Row]) -> None:
@@ -216,6 +252,7 @@ class _Seen:
         for action in actions:
             self.due[action.reason].count(action)
             self.draws += len(action.entry.draws)
+            self._count_runs(len(action.numbers), action.losses)
             due.update(trial.id for trial in action.trials)
         if self._keep:
             self.submissions += actions
@@ -223,7 +260,15 @@ class _Seen:
             attempt = row.attempt
             if attempt is not None and attempt.revision != self._revision and row.status.ended:
                 self.revisions[attempt.revision] += 1
+            is_here = attempt is not None and attempt.backend == self._backend
+            if attempt is not None and is_here and not row.status.ended and row.trial.id not in due:
+                self._count_runs(1, attempt.losses)  # what they have used counts as spent, too
         self.states.update(self._states(rows, due))
+
+    def _count_runs(self, trials: int, losses: int) -> None:
+        once, all_ = self.runs
+        most = 1 + max(self._retries - losses, 0)
+        self.runs = once + trials, all_ + trials * most
 
     def _states(self, rows: Sequence[Row], due: Collection[str]) -> Iterator[State]:
         for row in rows:

@@ -42,11 +42,11 @@ def run(
         check_not_lost(folders.ledger(experiment.name))
         if learn_from is not None:
             listener.tell(_learn(experiment, learn_from, metric, folders))
+        for problem in lint.warnings(experiment, leave_out=[folders.state, folders.build]):
+            listener.tell(problem)
         build = compile_ahead(
             experiment, backend=options.backend, rounds=options.rounds, folders=folders
         )
-        for problem in lint.warnings(experiment, leave_out=[folders.state, folders.build]):
-            listener.tell(problem)
         listener.tell(build)
         # Under the same lock: another compile in between would submit other trials than were told.
         manifest = read_manifest(build.folder)

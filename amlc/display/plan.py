@@ -15,6 +15,7 @@ from amlc.display.problems import listed
 from amlc.folders import Folders
 from amlc.manifest import Header
 from amlc.model import Parameters
+from amlc.plural import plural
 from amlc.reconcile import Action, Reason
 
 if TYPE_CHECKING:  # which compiles, and takes longer to import than a plan to make
@@ -71,33 +72,44 @@ def _about_packs(plan: Plan) -> Iterator[str]:
         fewer = due.trials - due.jobs
         if header.job_start is None or not fewer:
             continue
-        side = f"{header.abreast} side by side" if (header.abreast or 1) > 1 else "one at a time"
+        side = "one at a time"
+        if (header.abreast or 1) > 1:
+            where = " where this machine has GPUs for it" if plan.counts_no_gpus else ""
+            side = f"{header.abreast} side by side{where}"
         saved = fewer * header.job_start * (header.nodes or 1) / _HOUR_S
         minutes, seconds = divmod(header.job_start, _MINUTE_S)
         start = f"{header.job_start} s" if seconds else f"{minutes} min"
-        text = f"packed by itself: up to {due.largest} trials in a job, {side}"
-        yield f"{text}; {fewer:,} fewer starts of {start} save {saved:,.3g} node-hours"
+        text = f"packed by itself: up to {plural(due.largest, 'trial')} in a job, {side}"
+        starts = plural(fewer, "fewer start")
+        yield f"{text}; {starts} of {start} save {saved:,.3g} node-hours"
 
 
 def _about_rest(plan: Plan) -> Iterator[str]:
     """Yield what else is at work or to come, and what comes first."""
     elsewhere, to_propose = plan.states[State.ELSEWHERE], plan.verdict.to_propose
     if elsewhere:
-        yield f"{elsewhere} at work elsewhere, on another back end"
-    if to_propose is None:
-        yield "more to be proposed by the tuner, from the results"
-    elif to_propose and plan.header.sweep == "latent":
+        yield f"{elsewhere:,} at work elsewhere, on another back end"
+    if to_propose and plan.header.sweep == "latent":
         if not any(due.sweeps for due in plan.due.values()):
             yield (
-                f"{to_propose} to be drawn by the sweep that runs, or by a further one, after "
+                f"{to_propose:,} to be drawn by the sweep that runs, or by a further one, after "
                 "amlc compile"
             )
-    elif to_propose:
-        yield f"{to_propose} to be proposed by the tuner, from the results"
+    elif to_propose != 0:
+        many = "more" if to_propose is None else f"{to_propose:,}"
+        yield f"{many} to be proposed by the tuner, from the results{_blind(plan)}"
     elif not plan.due:
         yield "nothing to submit"
     if plan.canary:
         yield f"first, with --canary: trials {', '.join(map(str, plan.canary))}"
+
+
+def _blind(plan: Plan) -> str:
+    """Return how many trials do not know of each other's results, if that is more than it seems."""
+    if plan.at_once is None:
+        return ""
+    packs = f"the {plan.header.trials_per_job} trials of a job are proposed together"
+    return f", up to {plan.at_once:,} at a time: {packs}, without each other's results"
 
 
 def _about_older(plan: Plan) -> Iterator[str]:
@@ -111,7 +123,7 @@ def _about_older(plan: Plan) -> Iterator[str]:
 
 
 def _show_due(reason: Reason, due: Due, console: Console) -> None:
-    in_jobs = "" if due.jobs == due.trials else f" in {due.jobs} jobs"
+    in_jobs = "" if due.jobs == due.trials else f" in {plural(due.jobs, 'job')}"
     if due.sweeps:
         in_jobs = f" in {_jobs(due)}"
     console.write(f"{due.trials} to submit{in_jobs} ({reason.value}):")
@@ -124,8 +136,8 @@ def _show_due(reason: Reason, due: Due, console: Console) -> None:
 def _jobs(due: Due) -> str:
     """Return in how many jobs trials are submitted; a sweep is one, whose children run them."""
     jobs = due.jobs - due.sweeps
-    parts = [f"{due.sweeps} sweep{'s' * (due.sweeps > 1)}"] if due.sweeps else []
-    return " and ".join([*parts, *([f"{jobs:,} jobs"] if jobs else [])])
+    parts = [plural(due.sweeps, "sweep")] if due.sweeps else []
+    return " and ".join([*parts, *([plural(jobs, "job")] if jobs else [])])
 
 
 def _which(action: Action) -> str:
@@ -134,23 +146,35 @@ def _which(action: Action) -> str:
         return f", its trial {action.trials[0].sequence} as a job of its own"
     if action.trials != action.entry.trials and not action.entry.draws:
         return f", {len(action.trials)} of its trials"
-    return f", one sweep of {len(action.numbers)} trials" if action.entry.sweep else ""
+    return f", one sweep of {plural(len(action.numbers), 'trial')}" if action.entry.sweep else ""
 
 
 def _about_cost(expense: Expense) -> Iterator[str]:
     """Yield what is spent and may follow; nothing where nobody bounds or pays it."""
     if expense.worst:
         text = f"at most {_hours(expense.worst, expense.price)}"
-        yield f"{text}, if each trial takes maxTrialDuration"
+        yield f"{text}, if each trial takes maxTrialDuration{_again(expense)}"
     elif expense.worst is None and expense.price is not None:
         yield "without maxTrialDuration, or an end, nothing bounds what it costs"
     if expense.spent and expense.price is not None:
         yield f"spent so far: {_hours(expense.spent, expense.price)}"
 
 
+def _again(expense: Expense) -> str:
+    """Return how much of the worst case is for trials that are cut short and run again."""
+    if expense.worst == expense.once or expense.once is None:
+        return ""
+    again = f"is run again as often as amlc.retries, {expense.retries}, allows"
+    return f" and {again}; {_number(expense.once)} if none is"
+
+
 def _hours(hours: float, price: float | None) -> str:
-    text = f"{hours:,.4g} node-hours" if hours < 10_000 else f"{hours:,.0f} node-hours"
+    text = f"{_number(hours)} node-hours"
     return text if price is None else f"{text}, {hours * price:,.2f} at {price:g} each"
+
+
+def _number(hours: float) -> str:
+    return f"{hours:,.4g}" if hours < 10_000 else f"{hours:,.0f}"
 
 
 def _changes(changes: Sequence[str]) -> str:
@@ -172,6 +196,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "combinations": plan.header.combinations,
         "excluded": plan.header.excluded,
         "to_propose": plan.verdict.to_propose,
+        "at_once": plan.at_once,
         "due": [
             {"reason": reason.value, "jobs": due.jobs, "trials": due.trials, "largest": due.largest}
             for reason, due in plan.due.items()
@@ -184,6 +209,8 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "cost": {
             "spent_node_hours": expense.spent,
             "worst_node_hours": expense.worst,
+            "node_hours_without_retries": expense.once,
+            "retries": expense.retries,
             "price": expense.price,
             "worst_money": _money(expense.worst, expense.price),
             "budget_trials": expense.budget_trials,
@@ -216,12 +243,12 @@ def show_against(found: Against, name: str, console: Console) -> None:
 
 def summary(found: Against) -> str:
     """Return in a line what becomes of the trials."""
-    kept = f"{found.kept:,} stay"
+    kept = plural(found.kept, "stays", "stay")
     if found.with_results:
-        kept = f"{found.with_results:,} keep their results"
-        if found.kept > found.with_results:
-            kept += f", {found.kept - found.with_results:,} more stay"
-    return f"+{len(found.added):,} trials, {_MINUS}{len(found.removed):,}, {kept}"
+        kept = plural(found.with_results, "keeps its results", "keep their results")
+        if others := found.kept - found.with_results:
+            kept += f", {plural(others, 'more stays', 'more stay')}"
+    return f"+{plural(len(found.added), 'trial')}, {_MINUS}{len(found.removed):,}, {kept}"
 
 
 def _remarks(found: Against) -> Iterator[str]:
@@ -257,11 +284,12 @@ def _standing(plan: Plan) -> Iterator[str]:
         if count:
             yield f"| {_WORDS[state]} | {count:,} |"
     if plan.verdict.to_propose != 0:
-        whose = "drawn by the sweep" if plan.header.sweep == "latent" else "proposed by the tuner"
+        is_drawn = plan.header.sweep == "latent"
+        whose = "drawn by the sweep" if is_drawn else f"proposed by the tuner{_blind(plan)}"
         yield f"| to be {whose} | {plan.verdict.to_propose or 'more'} |"
     yield ""
     for reason, due in plan.due.items():
-        jobs = _jobs(due) if due.sweeps else f"{due.jobs:,} jobs"
+        jobs = _jobs(due)
         yield f"- {due.trials:,} to submit in {jobs} ({reason.value})"
     lines = (*_about_space(plan.header), *_about_packs(plan), *_about_older(plan))
     for line in (*lines, *_about_cost(plan.expense)):

@@ -13,6 +13,7 @@ from amlc.config import locate
 from amlc.errors import Problem, Severity
 from amlc.lint.command import about_command
 from amlc.lint.errors import OddityError
+from amlc.lint.jobs import about_number, about_packs
 from amlc.lint.space import about_branches, about_space
 from amlc.model import Experiment
 from amlc.targets import target
@@ -30,6 +31,8 @@ def warnings(
         *about_command(experiment, leave_out=leave_out, within=within),
         *about_space(experiment.space, ("searchSpace",)),
         *about_branches(experiment),
+        *about_packs(experiment),
+        *about_number(experiment),
         *_about_time(experiment),
     ]
     located = locate(found, experiment.document) if found else ()

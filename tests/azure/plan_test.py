@@ -14,7 +14,7 @@ def test_a_plan_needs_no_sign_in_and_no_network(make_azure, make_project):
     done = project.amlc("plan", "--format", "json", "--price", "3", "-o", "plan.json")
     assert (azure.calls, azure.identity.az_calls) == ([], [])
     cost = json.loads(done.stdout)["plan"]["cost"]
-    assert (cost["worst_node_hours"], cost["price"], cost["worst_money"]) == (30, 3, 90)
+    assert (cost["worst_node_hours"], cost["price"], cost["worst_money"]) == (90, 3, 270)
     project.amlc("submit", "--plan", "plan.json")
     assert azure.job_puts == 30
 

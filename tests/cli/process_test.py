@@ -271,7 +271,7 @@ def test_a_full_disk_behind_stdout_is_a_clear_error(done, command):
     with open("/dev/full", "wb") as full, done.start(*command, stdout=full) as process:
         err = process.communicate(timeout=TIMEOUT_S)[1].decode()
     assert err.splitlines()[-1] == "error: input or output: No space left on device."
-    assert process.returncode == 2
+    assert process.returncode == 5
 
 
 @pytest.mark.parametrize(

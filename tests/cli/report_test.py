@@ -88,7 +88,7 @@ def test_an_experiment_that_another_process_has_is_said_so(project, asked, cli, 
     project.folders.prepare_state()
     with lock(project.folders.lock("probe")):
         code, document = asked("submit", "experiment.yml")
-    assert code == 2
+    assert code == 5
     record("locked", document)
 
 
@@ -173,15 +173,16 @@ def test_a_plan_of_a_tuner_that_learns_is_stale_when_its_files_change(project, c
 
 
 def test_a_plan_above_its_budget_ends_with_1(project, asked, cli):
-    project.write("exit 3", values=range(3), maxTrialDuration="1h", amlc={"budget": {"nodeHours": 3}})
+    project.write("exit 3", values=range(3), maxTrialDuration="1h", amlc={"retries": 1, "budget": {"nodeHours": 6}})
     cli("compile", "experiment.yml", code=0)
     _, out, _ = cli("plan", code=0)
-    assert "at most 3 node-hours" in out
+    text = "at most 6 node-hours, if each trial takes maxTrialDuration and is run again as often as amlc.retries, 1, allows; 3 if none is"
+    assert text in out
     cli("submit", code=1)
     _, _, err = cli("-q", "plan", "--retry", "failed", code=1)  # what was spent, and all of it again
     assert err.startswith("error: ")
     code, document = asked("plan", "--retry", "failed")
-    assert (code, document["plan"]["cost"]["worst_node_hours"]) == (1, 3)
+    assert (code, document["plan"]["cost"]["worst_node_hours"]) == (1, 6)
     assert [problem["code"] for problem in document["problems"]] == ["E-budget"]
 
 

@@ -45,11 +45,11 @@ def test_every_compiled_trial_stands_somehow(make_project):
     ("keys", "trials", "worst", "exceeded"),
     [
         ({}, 4, None, False),
-        ({"maxTrialDuration": "30m"}, 4, 2.0, False),
-        ({"maxTrialDuration": "30m", "amlc": {"trialsPerJob": 2, "replicates": 2, "budget": {"nodeHours": 4}}}, 8, 4.0, False),
-        ({"maxTrialDuration": "30m", "tuner": {"name": "TPE"}, "maxTrialNumber": 10}, 10, 5.0, False),
+        ({"maxTrialDuration": "30m"}, 4, 6.0, False),
+        ({"maxTrialDuration": "30m", "amlc": {"trialsPerJob": 2, "replicates": 2, "budget": {"nodeHours": 12}}}, 8, 12.0, False),
+        ({"maxTrialDuration": "30m", "tuner": {"name": "TPE"}, "maxTrialNumber": 10}, 10, 15.0, False),
         ({"maxTrialDuration": "30m", "tuner": {"name": "TPE"}, "maxExperimentDuration": "1h"}, None, None, False),
-        ({"maxTrialDuration": "30m", "amlc": {"budget": {"nodeHours": 2.5, "trials": 4}}}, 4, 2.0, False),
+        ({"maxTrialDuration": "30m", "amlc": {"retries": 0, "budget": {"nodeHours": 2.5, "trials": 4}}}, 4, 2.0, False),
     ],
 )  # fmt: skip
 def test_the_worst_case_is_each_trial_at_its_limit(make_project, keys, trials, worst, exceeded):
@@ -60,8 +60,31 @@ def test_the_worst_case_is_each_trial_at_its_limit(make_project, keys, trials, w
     assert exit_code("plan", found) == 0
 
 
+def test_what_was_cut_short_has_fewer_runs_left(make_project):
+    story = Story(make_project().write(maxTrialDuration="30m").compile())
+    story.end(0, Status.FAILED, infrastructure=True)
+    story.intent(1)
+    expense = plan(story.manifest, Options(), folders=story.folders).expense
+    assert (expense.once, expense.worst, expense.retries) == (2.0, 0.5 * (2 + 3 + 3 + 3), 2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "at_once"),
+    [
+        ({"amlc": {"trialsPerJob": 3}}, 6),
+        ({"amlc": {"trialsPerJob": 3}, "trialGpuNumber": 1}, 6),  # of this machine's nobody knows yet
+        ({"amlc": {"trialsPerJob": 3}, "tuner": {"name": "Random"}}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_what_is_proposed_together_is_counted(make_project, keys, at_once):
+    common = {"tuner": {"name": "TPE"}, "maxTrialNumber": 10, "trialConcurrency": 2}
+    story = Story(make_project().write(**{**common, **keys}).compile())
+    assert plan(story.manifest, Options(), folders=story.folders).at_once == at_once
+
+
 def test_what_is_spent_counts_towards_the_budget(make_project):
-    keys = {"maxTrialDuration": "30m", "amlc": {"budget": {"nodeHours": 2}}}
+    keys = {"maxTrialDuration": "30m", "amlc": {"retries": 0, "budget": {"nodeHours": 2}}}
     story = Story(make_project().write(**keys).compile())
     story.end(0, Status.FAILED, started=0.0, ended=1800.0)
     assert exit_code("plan", plan(story.manifest, Options(), folders=story.folders)) == 0

@@ -105,7 +105,7 @@ def difference(**changes):
 def test_an_edit_is_said_in_a_line_and_its_trials_below(story):
     show_against(difference(), "probe", story.console())
     assert story.lines()[0] == [
-        "probe against main (abababa): +1 trials, \u22120, 2 keep their results, 1 more stay",
+        "probe against main (abababa): +1 trial, \u22120, 2 keep their results, 1 more stays",
         "the code is another: changed: trial.sh",
         "at most 1.5 node-hours more than before",
         '+ 4  {"x": "a|b", "y": 1}',

@@ -14,6 +14,7 @@ from amlc.config import load_experiment
 from amlc.errors import Severity
 from amlc.lint.command import about_command
 from amlc.lint.errors import OddityError
+from amlc.lint.jobs import about_number, about_packs
 from amlc.lint.space import about_branches, about_space
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +72,12 @@ ODD = {
         "searchSpace": {"lr": NESTED, "u": SPACE["lr"]}, "amlc": {"constraints": ["lr._name == 'b'", "u > 0"]},
         "files": {"train.py": READS + "print(p['u'])\n"},
     },
+    "pack": {"amlc": {"trialsPerJob": 4}, "tuner": {"name": "TPE"}},
+    "pack-with-gpus": {"amlc": {"trialsPerJob": 6}, "tuner": {"name": "TPE"}, "trialConcurrency": 2, "trialGpuNumber": 1},
+    "many": {"maxTrialNumber": 250_000},
+    "many-excluded": {
+        "searchSpace": {"lr": {"_type": "randint", "_value": [0, 2_000_000]}}, "maxTrialNumber": None, "amlc": {"constraints": ["lr != 7"]},
+    },
     "endless-trial": {"maxTrialDuration": None, "trainingService": AML},
 }  # fmt: skip
 
@@ -115,6 +122,16 @@ FINE = {
     "it cannot be followed": {"files": {"train.py": "import nni\nrun(**nni.get_next_parameter())\n"}, "searchSpace": {"a": CHOICE}},
     "no Python": {"files": {"train.py": "import (\n"}, "searchSpace": {"a": CHOICE}},
     "binary": {"files": {"train.py": "\0"}, "searchSpace": {"a": CHOICE}},
+    "a pack of an open loop": {"amlc": {"trialsPerJob": 4}},
+    "a pack that runs side by side": {
+        "amlc": {"trialsPerJob": 2}, "tuner": {"name": "TPE"}, "trialConcurrency": 2, "trialGpuNumber": 1,
+    },
+    "a pack of replicates": {"amlc": {"trialsPerJob": 4, "replicates": 4}, "tuner": {"name": "TPE"}},
+    "a pack of a generation": {
+        "amlc": {"trialsPerJob": 4}, "tuner": {"name": "Hyperband", "classArgs": {"optimize_mode": "maximize"}},
+        "files": {"train.py": READS + "print(p['TRIAL_BUDGET'])\n"},
+    },
+    "many in packs": {"amlc": {"trialsPerJob": 100}, "maxTrialNumber": 250_000},
     "true is not 1": {"searchSpace": {"lr": {"_type": "choice", "_value": [1, True, 0, False, "1"]}}},
     "a constant that is meant": {"searchSpace": {"lr": {"_type": "uniform", "_value": [1, 1]}}},
     "a q that leaves two": {"searchSpace": {"lr": {"_type": "quniform", "_value": [0, 5, 5]}}},
@@ -146,6 +163,7 @@ def test_the_examples_have_nothing_odd(name):
     if shutil.which("python3"):
         assert lint.warnings(experiment) == ()
     assert list(about_space(experiment.space, ())) == list(about_branches(experiment)) == []
+    assert list(about_packs(experiment)) == list(about_number(experiment)) == []
     assert not any(isinstance(one, OddityError) and one.code == "W-script" for one in about_command(experiment, leave_out=[], within=None))
 
 
