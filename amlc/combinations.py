@@ -8,6 +8,7 @@ from amlc.constraints import Gate
 from amlc.errors import PlanError
 from amlc.model import Experiment
 from amlc.plan import adaptive
+from amlc.plural import plural
 from amlc.space import points
 from amlc.tuners import built_in
 
@@ -30,7 +31,7 @@ class Combinations:
 
     def text(self, *, replicates: int, most: int | None) -> str:
         """Return it in words, with the trials: so many of each, and `most` at the most."""
-        total = f"{self.total:,} combination{'' if self.total == 1 else 's'}"
+        total = plural(self.total, "combination")
         if self.excluded is None:
             return f"{total}, some of them excluded"
         excluded = f", {self.excluded:,} excluded" if self.excluded else ""
@@ -39,8 +40,7 @@ class Combinations:
         if most is not None and most < trials:
             trials, limit = most, " by maxTrialNumber"
         times = f", {replicates:,} of each" if replicates > 1 and not limit else ""
-        noun = "trial" if trials == 1 else "trials"
-        return f"{total}{excluded}, {trials:,} {noun}{times}{limit}"
+        return f"{total}{excluded}, {plural(trials, 'trial')}{times}{limit}"
 
 
 @dataclass(frozen=True, slots=True)

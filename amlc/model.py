@@ -32,7 +32,8 @@ class Document:
     keys, values: the position of each mapping key and of each value, by path from the root.
     remarks: the reader's own warnings, such as a value that YAML 1.1 and 1.2 read differently.
     moved: where a path of `data` stands in the file, if elsewhere, or below what. filled: what came
-    from elsewhere, as text: by the name of a `${NAME}`, or by the key of a `--set`.
+    from elsewhere, as text: by the name of a `${NAME}`, or by the key of a `--set`. variables: of
+    that what came by name. meant: paths of today that misspelled keys of an older format stand for.
     """
 
     file: Path
@@ -42,6 +43,8 @@ class Document:
     remarks: tuple[Problem, ...] = ()
     moved: Mapping[JsonPath, JsonPath] = field(default_factory=dict)
     filled: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    meant: frozenset[JsonPath] = frozenset()
 
     def original(self, path: JsonPath) -> JsonPath:
         """Return the path as the file has it."""
@@ -242,14 +245,15 @@ class Experiment:
     inputs: every file that decided the result, the experiment file first. *_seconds: whole seconds;
     None is unlimited. gpus_per_trial: None leaves CUDA_VISIBLE_DEVICES alone. document: what it was
     made of, for messages with a position; None only where nobody asks for one. given: what the file
-    leaves open, `Document.filled`. abreast: how many trials of a packed job run side by side, None:
-    as many as there is room for. job_start: how long a job takes to start, in seconds, where that
-    decided how trials are packed. sweep: whether one job, whose children run the trials, takes the
-    place of a job for each. sampling: how the platform draws the parameters of a sweep's trials by
-    itself, `bayesian` or `random`; None: the tuner does. initial: run first, in this order; what
-    one leaves open the tuner chooses. failed_value: what a trial without a result counts for:
-    "worst", "ignore" or a number. include_intermediate_results: whether one that was stopped counts
-    with its last result. working_directory: where trials run on this machine: in
+    leaves open, `Document.filled`. variables: as a Document has them, and those of the service's
+    keys, with "" for what the environment had not. abreast: how many trials of a packed job run
+    side by side, None: as many as there is room for. job_start: how long a job takes to start, in
+    seconds, where that decided how trials are packed. sweep: whether one job, whose children run
+    the trials, takes the place of a job for each. sampling: how the platform draws the parameters
+    of a sweep's trials by itself, `bayesian` or `random`; None: the tuner does. initial: run first,
+    in this order; what one leaves open the tuner chooses. failed_value: what a trial without a
+    result counts for: "worst", "ignore" or a number. include_intermediate_results: whether one that
+    was stopped counts with its last result. working_directory: where trials run on this machine: in
     `trialCodeDirectory` itself, or in a `copy` of the snapshot. job: deep-merged into every job
     file. environment: `azureml:name:version`, or None for the image.
     """
@@ -278,6 +282,7 @@ class Experiment:
     job_start: int | None = None
     document: Document | None = field(default=None, compare=False, repr=False)
     given: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     # What follows is `amlc:` in the file, key by key: `config/normalise` finds each by its name.
     replicates: int = 1
     constraints: tuple[str, ...] = ()

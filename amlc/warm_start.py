@@ -34,7 +34,7 @@ class ImportedResults:
         """How many were left out and why, each with the first of them; empty if none was."""
         why = {
             "have no number as result": self.numberless,
-            "are no points of the space": self.unfit,
+            "outside of the space": self.unfit,
         }
         return ", ".join(
             f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
-import string
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from amlc import bindings, files
+from amlc import bindings, depend, files
 from amlc.combinations import combinations_of
 from amlc.cost import price
 from amlc.experience import Past
@@ -35,7 +33,7 @@ from amlc.model import Algorithm, Experiment, Rows
 from amlc.names import job_name, slug
 from amlc.parallel import in_chunks
 from amlc.plan import Job, adaptive, node_count, plan
-from amlc.render.engine import renderer, template_files
+from amlc.render.engine import renderer
 from amlc.render.snapshot import (
     Snapshot,
     SnapshotFile,
@@ -49,7 +47,6 @@ from amlc.revision import Contents, contents_text, file_mark
 
 _NO_PAST = Past()
 _MOST_NAMED = 3
-_MAKE_PLAIN = frozenset(string.ascii_letters + string.digits + "_./+,@-")
 
 OnChange: TypeAlias = "Callable[[Path, bytes | None, bytes | None], None]"
 """Called with a path, its old content (None: new) and its new content (None: removed)."""
@@ -59,7 +56,8 @@ OnChange: TypeAlias = "Callable[[Path, bytes | None, bytes | None], None]"
 class Build:
     """What a compile did, or with `preview` would do.
 
-    revision: 64 hex digits. changes: how many files changed.
+    revision: 64 hex digits. changes: how many files changed. is_open: whether the tuner is asked
+    for more as it runs.
     """
 
     experiment: str
@@ -69,6 +67,7 @@ class Build:
     jobs: int
     changes: int
     preview: bool = False
+    is_open: bool = False
 
 
 def write(
@@ -110,7 +109,8 @@ def write(
         if preview is None:
             # What a tuner that learns proposes depends on the results too.
             depends = [folders.ledger(experiment.name)] if adaptive(experiment) else []
-            _write_depend(experiment, folder, backend, code, depends)
+            text = depend.rules(experiment, tree.folder / FILE_NAME, backend, code, depends)
+            files.write_if_changed(folder / "depend.mk", text.encode())
         tree.finish(FILE_NAME, manifest)
     return Build(
         experiment=experiment.name,
@@ -120,6 +120,8 @@ def write(
         jobs=len(names),
         changes=tree.changes,
         preview=preview is not None,
+        is_open=adaptive(experiment)
+        and (experiment.max_trials is None or trials < experiment.max_trials),
     )
 
 
@@ -426,41 +428,3 @@ def _same(path: Path, stream: IO[bytes]) -> bool:
             return not old.read(1)
     except FileNotFoundError:
         return False
-
-
-def _write_depend(
-    experiment: Experiment, folder: Path, backend: str, code: Snapshot, depends: Sequence[Path]
-) -> None:
-    """Write the make rules that say which files the manifest is made of.
-
-    Paths are relative to the current folder.
-    """
-    manifest = _make_path(folder / FILE_NAME)
-    runner = {file.source for file in code.files}
-    inputs = [
-        *experiment.inputs,
-        *template_files(experiment.templates),
-        *sorted(runner),
-        *code.folders,
-        *depends,
-    ]
-    names = list(dict.fromkeys(_make_path(path) for path in inputs))
-    source = _make_path(experiment.source)
-    lines = [
-        "# Written by amlc compile: what the manifest is made of.",
-        f"AMLC_MANIFEST.{backend}.{source} := {manifest}",
-        f"{manifest}: \\",
-        *(f"  {name} \\" for name in names),
-        "",
-        "# An input that is gone means: compile again, not: stop.",
-        *(f"{name}:" for name in names),
-    ]
-    files.write_if_changed(folder / "depend.mk", ("\n".join(lines) + "\n").encode())
-
-
-def _make_path(path: Path) -> str:
-    """Return `path` for make, what means something there as the wildcard that also matches it."""
-    text = (
-        os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd().resolve()) else str(path)
-    )
-    return re.sub(r"[\x00-\x7f]", lambda match: match[0] if match[0] in _MAKE_PLAIN else "?", text)

@@ -121,9 +121,9 @@ def test_a_tuner_that_gets_no_numbers_is_said(learning, tuner, said):
 
 def test_trials_outside_an_edited_space_are_said(learning):
     project = learning(trials=3)
-    warning = "are no points of the search space as it is now: they count towards maxTrialNumber"
+    warning = "are outside of the search space as it is now: such trials count towards maxTrialNumber"
     for _ in range(2):
-        assert "no points" not in project.amlc("run", "experiment.yml").stderr
+        assert "outside" not in project.amlc("run", "experiment.yml").stderr
     project.write(searchSpace={"x": SPACE["x"]}, tuner=EVOLUTION, maxTrialNumber=3)
     for command in ("run", "compile"):
         assert project.amlc(command, "experiment.yml").stderr.startswith(f"warning: 3 of 3 trials on record {warning}")
@@ -134,7 +134,7 @@ def test_what_tuners_add_to_the_space_does_not_lie_outside_it(learning, name):
     arguments = {"PBT": {"optimize_mode": "minimize", "population_size": 2}, "Hyperband": {"R": 4, "eta": 2}}
     project = learning({"name": name, "classArgs": arguments.get(name, {"min_budget": 1, "max_budget": 4})}, trials=4)
     for _ in range(2):
-        assert "no points" not in project.amlc("run", "experiment.yml").stderr
+        assert "outside" not in project.amlc("run", "experiment.yml").stderr
 
 
 def test_the_plan_of_an_adaptive_experiment_is_compiled_and_costs_nothing(learning):

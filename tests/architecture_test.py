@@ -29,7 +29,7 @@ LAYERS = {
     "folders": 2, "backends": 2,
     "constraints": 3, "plan": 3, "combinations": 4, "experience": 3,
     "initial": 3, "render": 3, "backends.run_folder": 3, "targets.*.*": 3,
-    "write": 4, "refusals": 4, "lint": 4, "reconcile": 4, "observe": 4, "drive": 4, "early_stopping": 4, "advising": 4, "proposals": 4,
+    "write": 4, "depend": 4, "refusals": 4, "lint": 4, "reconcile": 4, "observe": 4, "drive": 4, "early_stopping": 4, "advising": 4, "proposals": 4,
     "leader": 4, "kept": 3, "drawing": 3, "mirror": 4, "backlog": 4, "outbox": 4, "salvage": 4,
     "warm_start": 4, "elsewhere": 4, "collect": 4, "nni_export": 4, "replicates": 4, "report": 4, "starting": 4,
     "viewers": 4,

@@ -176,11 +176,11 @@ def test_a_reproduction_that_is_interrupted_ends_and_one_that_is_killed_can_be_e
     stopped(signal.SIGKILL)
     assert project.processes()
     said = project.amlc("gc").stderr
-    assert ", 1 reproductions\n" in said
+    assert ", 1 reproduction\n" in said
     command = re.search(r"0-2 has not ended, and stays: (amlc .*) ends its job", said)[1]
     project.amlc(*shlex.split(command)[1:])
     wait_until(lambda: not project.processes())
-    assert ", 1 reproductions\n" in project.amlc("gc").stderr
+    assert ", 1 reproduction\n" in project.amlc("gc").stderr
 
 
 @pytest.mark.parametrize("signals", [2, 5])

@@ -140,6 +140,16 @@ def test_a_file_that_is_gone_compiles_instead_of_stopping_make(project, name) ->
     assert project.make() == 0
 
 
+def test_another_value_of_a_variable_compiles_once(project, monkeypatch) -> None:
+    monkeypatch.setenv("TOP", "0.1")
+    project.put("trials/space.json", '{"x": {"_type": "choice", "_value": ["${TOP}", 1]}}')
+    assert (project.make(), project.make()) == (1, 0)
+    monkeypatch.setenv("TOP", "it's $(x), #1 $$ \\ \"q\"")
+    assert (project.make(), project.make()) == (1, 0)
+    again = ("compile", "TOP=3")
+    assert (project.make(*again), project.make(*again)) == (1, 0)
+
+
 def test_a_whole_folder_that_is_gone_compiles(project) -> None:
     project.put("trials/code/sub/a/b.py", "")
     assert project.make() == 1

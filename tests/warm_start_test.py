@@ -68,7 +68,7 @@ def test_an_export_of_nni(some, space, tmp_path):
     assert found.numberless == tuple(f"{tmp_path}/export.json: item {number}" for number in (2, 5, 7))
     assert found.left_out == (
         f"3 have no number as result ({tmp_path}/export.json: item 2), "
-        f"1 are no points of the space ({tmp_path}/export.json: item 4)"
+        f"1 outside of the space ({tmp_path}/export.json: item 4)"
     )
 
 
@@ -76,16 +76,16 @@ def test_an_export_of_nni(some, space, tmp_path):
     ("content", "message"),
     [
         ("", "no column 'metric.default'"),
-        ("param.lr,metric.default\n0.5,1\n", r"no result can be used: 1 are no points of the space \(.*results:2\)"),
+        ("param.lr,metric.default\n0.5,1\n", r"no result can be used: 1 outside of the space \(.*results:2\)"),
         ("param.lr,metric.default\n0.5\n0.5,\n0.5,x\n", r"used: 3 have no number as result \(.*results:2\)"),
-        ("metric.default,param.lr,param.units\n1\n", r"used: 1 are no points of the space \(.*results:2\)"),
+        ("metric.default,param.lr,param.units\n1\n", r"used: 1 outside of the space \(.*results:2\)"),
         (
             "param.lr,param.momentum,metric.default\n0.5,0.9,1\n",
-            r"1 are no points of the space \(.*results:2: the space has no 'momentum'\)",
+            r"1 outside of the space \(.*results:2: the space has no 'momentum'\)",
         ),
         (
             '[{"parameter": {"momentum": 1}, "value": 1}]',
-            r"1 are no points of the space \(.*results: item 0: the space has no 'momentum'\)",
+            r"1 outside of the space \(.*results: item 0: the space has no 'momentum'\)",
         ),
         ('["x", 3, {"value": "bad"}]', r"used: 3 have no number as result \(.*results: item 0\)"),
         ("param.lr,metric.default\n", "it has no results"),
@@ -121,7 +121,7 @@ def test_a_run_learns_from_them_and_goes_on_without_being_told_again(make_projec
     project = make_project().write("final 1\nexit 0", searchSpace=one_axis, tuner=EVOLUTION, maxTrialNumber=6)
     out = project.amlc("run", "experiment.yml", "--from", str(tmp_path / "old.csv"))
     assert "old.csv: 2 results learnt from, left out: 1 have no number as result (" in out.stderr
-    assert "old.csv:5), 1 are no points of the space (" in out.stderr
+    assert "old.csv:5), 1 outside of the space (" in out.stderr
     assert len(project.trials) == 6
     again = project.amlc("run", "experiment.yml")
     assert again.stdout == out.stdout

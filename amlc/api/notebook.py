@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from amlc.drive import Progress, Watch
+from amlc.plural import plural
 
 
 @contextmanager
@@ -55,7 +56,9 @@ def line(experiment: str, most: int | None, now: Progress) -> str:
     """Return the progress as HTML: a bar, if the number of trials is known, and the counts."""
     done = now.before + now.ended
     bar = "" if most is None else f'<progress value="{done}" max="{most}"></progress> '
-    count = f"{done} trials done" if most is None else f"{done} of {most} trials done"
+    count = f"{plural(done, 'trial')} done"
+    if most is not None:
+        count = f"{done} of {plural(most, 'trial')} done"
     failed = f", {now.failed} failed" if now.failed else ""
     outage = f"<br>{html.escape(now.outage)}" if now.outage else ""
     return f"{bar}{html.escape(experiment)}: {count}, {now.running} running{failed}{outage}"

@@ -97,6 +97,7 @@ def explain(call: Invocation, /, code: str | None) -> None:
 @command(
     Argument(["files"], nargs=-1, required=True, type=EXISTING),
     BACKEND,
+    FORM,
     SET,
     flag(
         "--untrusted",
@@ -109,6 +110,7 @@ def validate(
     /,
     files: tuple[Path, ...],
     backend: str | None,
+    form: str | None,
     given: Mapping[str, str],
     untrusted: bool,
 ) -> Any:
@@ -117,6 +119,7 @@ def validate(
     from amlc.console import Console
     from amlc.display import problems
 
+    given = with_form(given, form)
     found = run(files, backend=backend, folders=call.folders, untrusted=untrusted, given=given)
     checked = list(found)
     call.is_told = True

@@ -11,13 +11,14 @@ from amlc.cli.invocation import Invocation, say
 def run_hook(call: Invocation, *, code: int) -> None:
     """Run the user's own command by the shell, and say when it fails; nothing else depends on it.
 
-    It finds AMLC_EXPERIMENT (as it was named, or empty), AMLC_EXIT_CODE and AMLC_MESSAGE, a line.
-    What it prints goes to stderr: stdout may be a table.
+    It finds AMLC_EXPERIMENT (its name; where that never came to be known, as the user named it or
+    empty), AMLC_EXIT_CODE and AMLC_MESSAGE, a line. What it prints goes to stderr: stdout may be a
+    table.
     """
     if call.on_end is None:
         return
     told = {
-        "AMLC_EXPERIMENT": call.given or "",
+        "AMLC_EXPERIMENT": call.name or call.given or "",
         "AMLC_EXIT_CODE": str(code),
         "AMLC_MESSAGE": call.message,
     }

@@ -32,6 +32,7 @@ class Invocation:
         self.quiet = False
         self.command = ""
         self.given: str | None = None  # the experiment, as the user named it
+        self.name = ""  # its own name, once that is known
         self.damaged = False  # a record could not be read, so that what is shown is not all
         self.on_end: str | None = None  # a command to be run then
         self.message = ""  # in a line, how it ended
@@ -66,6 +67,7 @@ class Invocation:
     def manifest(self, experiment: str | None) -> Manifest:
         """Return the compiled experiment of that file or name, and say if its file is newer."""
         manifest = self.folders.manifest(experiment)
+        self.name = manifest.header.experiment
         proposes = manifest.header.search is not None and manifest.header.sweep != "latent"
         compiles_anyway = self.command == "submit" and proposes
         if manifest.source is not None and manifest.is_outdated and not compiles_anyway:
@@ -86,6 +88,7 @@ class Invocation:
         experiment, problems = load_experiment(
             file, backend=backend, environ=os.environ, given=given
         )
+        self.name = experiment.name
         for problem in problems:
             self.note(problem)
         return experiment

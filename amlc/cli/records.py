@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click import Argument
@@ -12,6 +12,10 @@ from click import Argument
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
 from amlc.cli.options import BACKEND, EXISTING, EXPERIMENT, METRIC, option
+from amlc.plural import plural
+
+if TYPE_CHECKING:  # `amlc --version` has to answer at once
+    from amlc.commands.import_ import Imported
 
 
 @command(
@@ -40,7 +44,23 @@ def import_(
     done = run(taken, results, folders=call.folders, metric=metric, backend=backend)
     known = f", {done.known} on record already" if done.known else ""
     left_out = f", left out: {done.left_out}" if done.left_out else ""
-    call.console.note(f"{taken.name}: {done.trials} trials imported{known}{left_out}")
+    new = plural(done.trials, "trial")
+    call.console.note(f"{taken.name}: {new} imported{known}{left_out}{_room(done)}")
+
+
+def _room(done: Imported) -> str:
+    """Return how the trials stand to those that the experiment is to have."""
+    header, trials = done.manifest.header, done.manifest.trials
+    most = header.max_trials
+    if done.beside:
+        own = plural(trials - done.beside, "trial")
+        return f"; beside the {own} of the experiment's own it has {done.beside:,} now"
+    if header.search is None or most is None:
+        return ""
+    left = "the tuner proposes no more. Raise it to go on from them"
+    if trials < most:
+        left = f"{most - trials:,} are left to propose"
+    return f"; they count towards maxTrialNumber, {most:,}: {left}"
 
 
 @command(
@@ -91,7 +111,7 @@ def save(call: Invocation, /, archive: Path, experiment: str | None) -> None:
     for path in done.outside[:1]:
         more = f" and {len(done.outside) - 1} more" if len(done.outside) > 1 else ""
         call.console.warn(f"{path}{more}: outside of this folder, and left out.")
-    call.console.note(f"{archive}: {done.experiment}, {done.files} files")
+    call.console.note(f"{archive}: {done.experiment}, {plural(done.files, 'file')}")
 
 
 @command(

@@ -12,6 +12,7 @@ from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
 from amlc.cli.options import BACKEND, EXPERIMENT, FOLDER, NAMED, flag, option
 from amlc.errors import UsageError
+from amlc.plural import plural
 
 _TOLERANCE = 1e-6
 
@@ -38,7 +39,7 @@ def code(
             raise UsageError(f"{to} is there already, and nothing was written. Name a new folder.")
         revision.kept.check_out(revision.contents.files, to)
         call.console.note(
-            f"{to}: {len(revision.contents.files)} files, revision {revision.name[:6]}"
+            f"{to}: {plural(len(revision.contents.files), 'file')}, revision {revision.name[:6]}"
         )
     elif diff:
         call.console.binary.writelines(line.encode() for line in changes(revision, manifest))
@@ -104,6 +105,6 @@ def gc(call: Invocation, /, experiment: str | None) -> None:
         how = own.advice("cancel", None, "--all")
         call.console.warn(f"{own.build.parent} has not ended, and stays: {how} ends its job.")
     call.console.note(
-        f"removed {done.files} files of code with {done.size:,} bytes, "
-        f"{done.reproductions} reproductions"
+        f"removed {plural(done.files, 'file')} of code with {plural(done.size, 'byte')}, "
+        f"{plural(done.reproductions, 'reproduction')}"
     )

@@ -15,6 +15,7 @@ from amlc.collect.rows import Row
 from amlc.cost import Cost, cost
 from amlc.model import Status
 from amlc.numbers import scalar
+from amlc.plural import plural
 from amlc.targets import target
 
 _MOST_KINDS = 3
@@ -76,7 +77,7 @@ class Verdict:
         elif self.to_propose:
             others.append(f"{self.to_propose} not proposed yet")
         trials = self.trials + (self.to_propose or 0)
-        text = f"{self.done} of {trials} trials done"
+        text = f"{self.done:,} of {plural(trials, 'trial')} done"
         return f"{text}: {', '.join(others)}" if others else text
 
 

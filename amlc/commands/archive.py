@@ -30,6 +30,7 @@ from amlc.ledger import FILE_NAME
 from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment
 from amlc.names import slug
+from amlc.plural import plural
 from amlc.render.snapshot import snapshot
 from amlc.render.written import ARCHIVE
 
@@ -81,7 +82,7 @@ def save(
             working = len(results.ledger.working())
         if working:
             raise UsageError(
-                f"{name}: {working} jobs are at work. Wait for them, or end them: "
+                f"{name}: {plural(working, 'job is', 'jobs are')} at work. Wait, or end all: "
                 f"{folders.advice('cancel', name, '--all')}."
             )
         own, outside = _own_files(experiment, folders, base)

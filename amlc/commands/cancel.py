@@ -18,8 +18,8 @@ from amlc.files import check_locks
 from amlc.folders import Folders
 from amlc.ledger import DamageError, Ledger, open_ledger, read_ledger
 from amlc.manifest import Manifest
-
-_OF_RUNS = "local"  # the target whose jobs have run folders
+from amlc.plural import plural
+from amlc.targets import at_work
 
 
 def cancel(
@@ -70,7 +70,9 @@ def _check_whole(manifest: Manifest, folders: Folders, *, everything: bool) -> N
         if runs:
             raise DamageError(
                 _refused(
-                    f"{path} is lost, and {len(runs)} jobs were submitted", folders, experiment
+                    f"{path} is lost, and submitted were {plural(len(runs), 'job')}",
+                    folders,
+                    experiment,
                 )
             )
         lost = folders.advice("refresh", experiment)
@@ -87,9 +89,9 @@ def _check_whole(manifest: Manifest, folders: Folders, *, everything: bool) -> N
         raise DamageError(f"nothing was canceled, and jobs may be at work: {err}") from err
     if damage:
         raise DamageError(f"nothing was canceled, and jobs may be at work: {damage[0]}")
-    seen = backend_named(_OF_RUNS, manifest, folders).poll(unknown, timeout_s=0) if unknown else ()
-    if at_work := sorted(one.job for one in seen if not one.status.ended):
-        what = f"{at_work[0]} is at work, and {path} lacks it"
+    found = at_work(manifest.header, folders.runs(experiment), unknown) if unknown else ()
+    if found:
+        what = f"{found[0]} is at work, and {path} lacks it"
         raise DamageError(_refused(what, folders, experiment))
 
 

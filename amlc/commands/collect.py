@@ -22,6 +22,7 @@ from amlc.folders import Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import Manifest
 from amlc.nni_export import export
+from amlc.plural import plural
 from amlc.replicates import aggregate_table, best_set, by_set, score
 from amlc.targets import open_backend
 from amlc.viewers import open_viewer
@@ -135,7 +136,8 @@ def fetch_history(manifest: Manifest, folders: Folders) -> None:
         jobs.pop(job, None)
     path = folders.ledger(header.experiment)
     if jobs and not os.access(path, os.W_OK):
-        text = f"{path} cannot be written, so that the intermediate results of {len(jobs)} jobs "
+        text = f"{path} cannot be written, so that the intermediate results of "
+        text += f"{plural(len(jobs), 'job')} "
         warnings.warn(f"{text}are not fetched, and not shown.", RuntimeWarning, stacklevel=2)
     elif jobs:
         with open_ledger(path) as ledger:

@@ -18,6 +18,7 @@ from amlc.ledger import DamageError, open_ledger, read_ledger
 from amlc.manifest import read_manifest
 from amlc.model import Experiment, Trial
 from amlc.plan import adaptive
+from amlc.plural import plural
 from amlc.proposals import note_exhausted
 from amlc.refusals import check_ahead, located
 from amlc.warm_start import outside
@@ -133,19 +134,18 @@ def _warn_of_other_space(experiment: Experiment, groups: Sequence[Sequence[Trial
         return  # a class of the user's own may propose what it likes; a row is no point of a space
     trials = [trial for group in groups for trial in group]
     if adaptive(experiment):
-        what = "they count towards maxTrialNumber and teach the tuner nothing. Raise "
+        what = "such trials count towards maxTrialNumber and teach the tuner nothing. Raise "
         what += "maxTrialNumber, or give the experiment another experimentName."
     else:
-        what = "they stay among the results, and may be the best. To leave them behind, give the "
-        what += "experiment another experimentName."
+        what = "such trials stay among the results, and may be the best. To leave them behind, "
+        what += "give the experiment another experimentName."
         trials = trials[:_LOOKED_AT]  # there may be a million, and a compile is to take no time
     count = outside(experiment.space, trials)
     if count:
         first = "the first " if len(trials) == _LOOKED_AT else ""
-        text = (
-            f"{count} of {first}{len(trials)} trials on record are no points of the search space "
-        )
-        text += f"as it is now: {what}"
+        of = f"{first}{plural(len(trials), 'trial')} on record"
+        text = f"{count:,} of {of} {'is' if count == 1 else 'are'} outside of the search space as "
+        text += f"it is now: {what}"
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 

@@ -22,7 +22,7 @@ from amlc.ledger import Ledger, check_not_lost, open_ledger
 from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment, Metric, MetricKind, Observation, Status, Trial
 from amlc.names import imported_name
-from amlc.plan import adaptive, adopted
+from amlc.plan import adaptive, adopted, proposed
 from amlc.warm_start import fitting
 
 
@@ -31,7 +31,8 @@ class Imported:
     """What an import did.
 
     trials: how many are new. known: how many were on record already. unfit, open: where those stand
-    that were left out, since they are no points of the space, or had not ended.
+    that were left out, since they lie outside of the space, or had not ended. beside: how many
+    trials the experiment has now that its tuner, an open loop, does not propose.
     """
 
     manifest: Manifest
@@ -39,6 +40,7 @@ class Imported:
     known: int
     unfit: Sequence[str]
     open: Sequence[str]
+    beside: int = 0
 
     @property
     def left_out(self) -> str:
@@ -80,17 +82,19 @@ def import_(
     with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
         new = _taken(experiment, found, folders)
         build = compile_ahead(experiment, backend=backend, rounds=None, folders=folders)
+        own = build.trials if adaptive(experiment) else sum(1 for _ in proposed(experiment))
         return Imported(
             manifest=read_manifest(build.folder),
             trials=new,
             known=len(found) - new,
             unfit=tuple(unfit),
             open=tuple(unended),
+            beside=build.trials - own,
         )
 
 
 def _left_out(unfit: Sequence[str], unended: Sequence[str]) -> str:
-    why = {"had not ended": unended, "are no points of the space": unfit}
+    why = {"had not ended": unended, "outside of the space": unfit}
     return ", ".join(
         f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places
     )

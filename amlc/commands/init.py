@@ -21,6 +21,7 @@ from amlc.config.schema import schema_text
 from amlc.errors import UsageError
 from amlc.files import read_bounded
 from amlc.model import Document
+from amlc.plural import plural
 from amlc.starting.project import MODELINE, companions
 from amlc.starting.script import Script, read_script
 from amlc.starting.space import proposed
@@ -168,7 +169,8 @@ def _of_script(folder: Path, source: Path, wishes: Wishes) -> _Draft:
         trials=20,
     )
     space = "".join(_lines_of_space(script, source.name))
-    remarks = [f"{len(script.parameters)} parameters of {source.name}: look at their ranges"]
+    count = plural(len(script.parameters), "parameter")
+    remarks = [f"{count} of {source.name}: look at the ranges"]
     if script.left_out:
         names = ", ".join(script.left_out)
         remarks.append(f"options that look like no hyperparameters were left out: {names}")

@@ -83,7 +83,7 @@ class Expense:
     spent: by all trials so far. worst: by those to come, each run again as often as `retries` allow
     where it is cut short; once: without that. Both are None where nothing bounds them. price: of a
     node-hour, None if nobody says. budget_trials, budget: what the experiment allows itself.
-    trials: compiled and to be proposed, None: nobody knows.
+    trials: compiled and to be proposed but for imported ones, None: nobody knows.
     """
 
     spent: float
@@ -206,7 +206,7 @@ def _expense(
         once=once,
         retries=header.retries,
         price=header.price if price is None else price,
-        trials=None if end.to_propose is None else end.trials + end.to_propose,
+        trials=None if end.to_propose is None else end.trials + end.to_propose - seen.imported,
         budget_trials=header.budget_trials,
         budget=header.budget_node_hours,
     )
@@ -264,6 +264,11 @@ class _Seen:
             if attempt is not None and is_here and not row.status.ended and row.trial.id not in due:
                 self._count_runs(1, attempt.losses)  # what they have used counts as spent, too
         self.states.update(self._states(rows, due))
+
+    @property
+    def imported(self) -> int:
+        """How many trials were run elsewhere, and have no revision."""
+        return self.revisions[""]
 
     def _count_runs(self, trials: int, losses: int) -> None:
         once, all_ = self.runs

@@ -100,12 +100,12 @@ def submit_locked(
             return failed
         if experiment is not None and options.rounds is None:
             manifest = _compiled(experiment, manifest, options, folders)
-    run = _run(replace(manifest, header=header), experiment, options, folders, listener)
+    run = _told(replace(manifest, header=header), experiment, options, folders, listener)
     for _ in range((options.rounds or 1) - 1):
         if experiment is None:
             break
         manifest = _compiled(experiment, manifest, options, folders)
-        run = _run(replace(manifest, header=header), experiment, options, folders, listener)
+        run = _told(replace(manifest, header=header), experiment, options, folders, listener)
     if options.rounds and not run.progress.submitted and run.verdict.to_propose != 0:
         text = f"a round submits what is compiled, and all of it was. {_next_round(manifest)}"
         listener.tell(Warned(text, matters=True))
@@ -204,11 +204,11 @@ def _first(
     run = _run(manifest, None, among, folders, listener)
     with read_ledger(folders.ledger(header.experiment)) as ledger:
         why = what_failed(Results(manifest, ledger), chosen)
-    if why is None and run.stopped is None:
-        return None
-    run = replace(run, canary=why or f"stopped: {run.stopped}")
+    is_well = why is None and run.stopped is None
+    if not is_well:
+        run = replace(run, canary=why or f"stopped: {run.stopped}")
     listener.tell(run)
-    return run
+    return None if is_well else run
 
 
 def _next_round(manifest: Manifest) -> str:
@@ -219,6 +219,19 @@ def _compile(file: Path) -> str:
     return shlex.join(["amlc", "compile", _short(file)])
 
 
+def _told(
+    manifest: Manifest,
+    experiment: Experiment | None,
+    options: Options,
+    folders: Folders,
+    listener: Listener,
+) -> Run:
+    """Do what `_run` does, and tell what came of it."""
+    run = _run(manifest, experiment, options, folders, listener)
+    listener.tell(run)
+    return run
+
+
 def _run(
     manifest: Manifest,
     experiment: Experiment | None,
@@ -226,10 +239,7 @@ def _run(
     folders: Folders,
     listener: Listener,
 ) -> Run:
-    """Submit what is compiled and, without rounds, what the tuner proposes.
-
-    Tell what came of it, and return that.
-    """
+    """Submit what is compiled and, without rounds, what the tuner proposes; return what came."""
     header = manifest.header
     refused: AbstractContextManager[None] = nullcontext()
     if experiment is not None:
@@ -272,9 +282,7 @@ def _run(
         or options.among is not None
         or stopped is not None
     )
-    run = Run(manifest=now, progress=progress, stopped=stopped, verdict=end, partial=is_part)
-    listener.tell(run)
-    return run
+    return Run(manifest=now, progress=progress, stopped=stopped, verdict=end, partial=is_part)
 
 
 def _guides(

@@ -244,5 +244,9 @@ def _load_space_file(
     if values is None:
         return config, document, (), file
     document, is_whole = filled_space(document, values)
-    config = replace(config, filled={**config.filled, **document.filled})
+    config = replace(
+        config,
+        filled={**config.filled, **document.filled},
+        variables={**config.variables, **document.variables},
+    )
     return config.noted(*document.remarks), document if is_whole else None, (), file

@@ -217,6 +217,7 @@ def _named(document: Document, path: JsonPath, values: Values) -> tuple[Document
         document,
         data=below(document.data, path),
         filled={**document.filled, **used},
+        variables={**document.variables, **used},
         remarks=(*document.remarks, *problems),
     )
     return whole, not problems

@@ -72,6 +72,7 @@ def normalise(
         sampling=sampling(config) if sweep else None,
         document=config.document,
         given=dict(sorted(config.filled.items())),
+        variables={name: config.variables[name] for name in sorted(config.variables)},
         working_directory=ours.get("workingDirectory")
         or ("copy" if settings.job.uploads else "trialCodeDirectory"),
         **_own(ours, config),

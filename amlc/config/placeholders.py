@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from amlc.config.spelling import Config
@@ -55,6 +56,9 @@ def fill_placeholders(config: Config, environ: Mapping[str, str], *, needed: boo
     """
     config = _check_account_key(config, needed=needed)
     for path, text in list(_candidates(config)):
+        names = filter(_VARIABLE.fullmatch, _PLACEHOLDER.findall(text))
+        named = {name: environ.get(name, "") for name in names}
+        config = replace(config, variables={**config.variables, **named})
         missing = open_names(text, environ)
         if not missing:
             config = config.with_value(

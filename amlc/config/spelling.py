@@ -20,7 +20,8 @@ class Config:
     Every stage returns a new one. data: canonical keys at config level, `null` left out. spelling:
     where a canonical path stands in the file, if elsewhere. broken: canonical paths that were
     refused, so that they are not also reported as missing. untrusted: the file is a stranger's, and
-    nothing outside its folder is read. filled: as a Document has it, with the search space's file.
+    nothing outside its folder is read. filled, variables: as a Document has them, with the search
+    space's file; in variables is what the service's keys have of the environment, too.
     """
 
     document: Document
@@ -30,6 +31,7 @@ class Config:
     broken: frozenset[JsonPath] = frozenset()
     untrusted: bool = False
     filled: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, *path: str) -> Any:
         """Return the value at a canonical path, None if it is not set."""
@@ -119,7 +121,14 @@ def fold(key: str) -> str:
 
 def read_keys(document: Document, schema: Schema) -> Config:
     """Return the config with canonical keys but in `trainingService`: there the platform counts."""
-    config = Config(document=document, data={}, spelling={}, filled=document.filled)
+    config = Config(
+        document=document,
+        data={},
+        spelling={},
+        broken=document.meant,
+        filled=document.filled,
+        variables=document.variables,
+    )
     return fold_keys(config, (), document.data, schema, schema)
 
 
@@ -175,7 +184,9 @@ def _meant(key: str, level: Schema) -> str | None:
     names = level["properties"]
     if fold(key) in _OF_NNI_1 and _OF_NNI_1[fold(key)] in names:
         return _OF_NNI_1[fold(key)]
-    return nearest(fold(key.replace("-", "")), names)
+    word = fold(key.replace("-", ""))
+    old = nearest(word, [one for one, name in _OF_NNI_1.items() if name in names])
+    return nearest(word, names) or (None if old is None else _OF_NNI_1[old])
 
 
 _OF_NNI_1: Final = {

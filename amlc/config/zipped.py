@@ -9,6 +9,7 @@ from amlc.config.spelling import Config
 from amlc.config.wording import no_parameter
 from amlc.errors import Problem, Sentence, Severity, shorten
 from amlc.model import Choice, Dimension, JsonPath, Rows, Space
+from amlc.plural import plural
 from amlc.space.points import axes
 
 _PATH: JsonPath = ("amlc", "zip")
@@ -113,10 +114,10 @@ def _reason(space: Space, name: str, lengths: dict[str, int]) -> Sentence | None
     lengths[name] = length
     if length != wanted:
         return Sentence(
-            f"'{name}' has {length} options and '{first}' has {wanted}.",
+            f"'{name}' has {plural(length, 'option')} and '{first}' has {wanted}.",
             hint="What varies together needs as many.",
-            found=f"{length} options",
-            expected=f"{wanted} options",
+            found=plural(length, "option"),
+            expected=plural(wanted, "option"),
         )
     return None
 

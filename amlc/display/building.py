@@ -7,15 +7,20 @@ from typing import Any
 
 from amlc.commands.compile import difference
 from amlc.console import Console
+from amlc.plural import plural
 from amlc.write import Build, OnChange
 
 
 def show(build: Build, console: Console) -> None:
     """Say in one line what was compiled."""
-    what = "would change" if build.preview else "files changed"
-    changes = f"{build.changes} {what}" if build.changes else "nothing changed"
-    counts = f"{_counted(build.trials, 'trial')} in {_counted(build.jobs, 'job')}"
-    later = "" if build.trials else "; the tuner proposes trials as it runs"
+    changes = "nothing changed"
+    if build.changes:
+        files = plural(build.changes, "file")
+        changes = f"{files} would change" if build.preview else f"{files} changed"
+    counts = f"{plural(build.trials, 'trial')} in {plural(build.jobs, 'job')}"
+    later = "; the tuner is asked for more as it runs" if build.is_open else ""
+    if not build.trials:
+        counts, later = "the tuner is asked for trials as it runs", ""
     text = f"{counts}, revision {build.revision[:6]}, {changes}: {build.folder}/{later}"
     console.note(f"{build.experiment}: {text}")
 
@@ -31,10 +36,6 @@ def as_json(build: Build) -> dict[str, Any]:
         "changes": build.changes,
         "preview": build.preview,
     }
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def changes(console: Console) -> OnChange:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from amlc.commands.download import Downloaded, Watch
 from amlc.console import Console
+from amlc.plural import plural
 
 
 @contextmanager
@@ -42,9 +43,9 @@ def watching(console: Console) -> Iterator[Watch]:
 def show(found: Downloaded, console: Console) -> None:
     """Print the folder, which is what a script needs, and say what is in it."""
     console.write(str(found.folder))
-    files = f"{found.files} file{'' if found.files == 1 else 's'}"
+    files = plural(found.files, "file")
     of = f"trial {found.trial.id} (#{found.trial.sequence})"
-    console.note(f"{of}: {files}, {found.size:,} bytes")
+    console.note(f"{of}: {files}, {plural(found.size, 'byte')}")
     if found.shared:
         console.note(
             f"{found.shared} of them from 'outputs/', which the trials of its job share: what has "

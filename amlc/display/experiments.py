@@ -10,6 +10,7 @@ from typing import Any
 from amlc.commands.list_ import Listed
 from amlc.console import Console
 from amlc.folders import Folders
+from amlc.plural import plural
 
 
 def show(listed: Iterable[Listed], console: Console, folders: Folders) -> None:
@@ -28,7 +29,7 @@ def show_json(listed: Iterable[Listed], console: Console) -> None:
 
 
 def _standing(one: Listed) -> str:
-    at_work = f", {one.working} jobs at work" if one.working else ""
+    at_work = f", {plural(one.working, 'job')} at work" if one.working else ""
     if one.manifest is None:
         return (one.problem or "not compiled; results are on record") + at_work
     header = one.manifest.header

@@ -20,6 +20,7 @@ from amlc.errors import IncompleteError, UsageError
 from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
+from amlc.plural import plural
 from amlc.report.tables import WRITERS, finite
 from amlc.viewers.runs import Sent
 
@@ -79,7 +80,7 @@ def show_sent(
     name = manifest.header.experiment
     said = [f"{counts[one]} {one.value}" for one in Sent if counts[one]]
     total = counts.total()
-    what = f"{total} run{'' if total == 1 else 's'}{': ' if said else ''}{', '.join(said)}"
+    what = f"{plural(total, 'run')}{': ' if said else ''}{', '.join(said)}"
     console.note(f"{name}: {viewer} has {what}")
     if end.complete:
         console.note(f"{name}: {end}")

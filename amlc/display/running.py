@@ -15,6 +15,7 @@ from amlc.display.progress import watching
 from amlc.drive import Watch
 from amlc.errors import Problem
 from amlc.folders import Folders
+from amlc.plural import plural
 from amlc.write import Build
 
 _MOST_SHOWN = 10
@@ -40,7 +41,7 @@ class Teller:
             case Learnt():
                 learnt = "learnt from" if step.is_new else "known already"
                 left_out = f", left out: {step.left_out}" if step.left_out else ""
-                say(f"{step.path}: {step.results} results {learnt}{left_out}")
+                say(f"{step.path}: {plural(step.results, 'result')} {learnt}{left_out}")
             case First():
                 say(f"{_numbers(step.numbers)} of {step.trials} first: they cover the others")
             case Canceling():
@@ -71,8 +72,7 @@ def _canceled(attempts: Sequence[Attempt]) -> str:
     numbers = sorted(trial.sequence for attempt in attempts for trial in attempt.trials)
     if not numbers:
         return "nothing is at work, so nothing is canceled"
-    jobs = f"{len(attempts)} job{'s' if len(attempts) > 1 else ''}"
-    return f"canceling {jobs} with {_numbers(numbers)}"
+    return f"canceling {plural(len(attempts), 'job')} with {_numbers(numbers)}"
 
 
 def _numbers(numbers: Sequence[int]) -> str:

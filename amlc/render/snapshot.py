@@ -18,6 +18,7 @@ from amlc.config.spelling import expanded
 from amlc.errors import RefusedError, Sentence, TemplateError
 from amlc.files import read_bounded
 from amlc.model import Experiment
+from amlc.plural import plural
 from amlc.render.written import is_build, output_finder
 from amlc.resources import runner_dir
 
@@ -328,7 +329,7 @@ def _check_limits(code: Path, files: Sequence[SnapshotFile]) -> None:
         return
     largest = sorted(files, key=lambda file: (-file.size, file.name))[:10]
     rows = ", ".join(f"{file.name} ({file.size:,})" for file in largest)
-    found = f"{len(files):,} files with {size:,} bytes"
+    found = f"{plural(len(files), 'file')} with {plural(size, 'byte')}"
     most = f"{MOST_FILES:,} files and {MOST_BYTES:,} bytes"
     raise SnapshotError(
         Sentence(

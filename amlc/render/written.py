@@ -47,8 +47,9 @@ _BEGINNING = rb"""
     | (?:\[\n)? \{"sequence":\ \d+,\ "trial":\ "[0-9a-f]{16}",\ "(?:status|attempt)":
     | (?:\[\n)? \{"sequence":\ \d+,\ "trials":\ \d+,
     | <!DOCTYPE\ html>\n<!--\ written\ by\ amlc\ report\ -->
-    | [^\n]{0,250}? \d\ of\ [\d,]+\ trials\ done
+    | [^\n]{0,250}? \d\ of\ [\d,]+\ trials?\ done
     | [^\n]{1,250}? :\ [\d,]+\ trials?\ in\ [\d,]+\ jobs?,\ revision\ [0-9a-f]{6},
+    | [^\n]{1,250}? :\ the\ tuner\ is\ asked\ for\ trials\ as\ it\ runs,\ revision\ [0-9a-f]{6},
     | \[\{"parameter":\ \{[^\n]{0,480}"trialJobId":\ "[0-9a-f]{16}"
     | \{\n\ "\$schema":\ "[^"\n]{0,99}sarif[^"\n]{0,99}",[^"]{0,99}"version".{0,99}"name":\ "amlc",
     | <!--\ written\ by\ amlc\ plan\ -->
@@ -68,14 +69,14 @@ _SAID = rb"""
     | \#\d+\ [a-z_]+(?::[^\n]+)?;\ \d+(?:\ of\ \d+)?\ done
     | \#\d+\ at\ revision\ [0-9a-f]{6}:
     | trials?\ \d[\d,\ \xe2\x80\xa6]*\ of\ \d+\ first:
-    | \d+\ submitted,\ | stopped:\ (?:maxExp|it\ was|\d+\ failed) | nothing\ more\ is\ submitted:
+    | [\d,]+\ submitted,\ | stopped:\ (?:maxExp|it\ was|\d+\ failed) | nothing\ more\ is\ submitted:
     | \d+\ running,\ \d+\ done,\ \d+\ failed
     | [^\n]+\ The\ jobs\ run\ on\ meanwhile;
-    | [^\n]+:\ \d+\ results\ (?:learnt\ from|known\ already)
-    | [^\n]+:\ (?:nothing\ is\ at\ work,\ so|canceling\ \d+\ job)
-    | [^\n]+:\ \d+\ trials\ imported
-    | [^\n]+:\ (?:mlflow|wandb|tensorboard)\ has\ \d+\ run
-    | [^\n]+:\ \d+\ (?:run\ folders|jobs),\ \d+\ of\ them\ new
+    | [^\n]+:\ [\d,]+\ results?\ (?:learnt\ from|known\ already)
+    | [^\n]+:\ (?:nothing\ is\ at\ work,\ so|canceling\ [\d,]+\ job)
+    | [^\n]+:\ [\d,]+\ trials?\ imported
+    | [^\n]+:\ (?:mlflow|wandb|tensorboard)\ has\ [\d,]+\ run
+    | [^\n]+:\ [\d,]+\ (?:run\ folders?|jobs?)[^\n,]*,\ [\d,]+\ of\ them\ new
     | [^\n]+:\d+:\d+[:\ ][^\n]+\ \[[EWN]-[a-z-]+\]\n
     | [^\n]+\.ya?ml:\d+:\d+[:\ ][^\n]{200}
     | [^\n]+\.(?:ya?ml|json):\ [^\n]+\ is\ valid
@@ -83,8 +84,8 @@ _SAID = rb"""
     | [EWN]-[a-z-]+(?::\ |\ {2,})
     | trials?\ [^\n]{1,200}(?:default\ =|,\ the\ best\ by|:\ \d+\ files?,)
     | [^\n]+:\ not\ compiled;\ results\ are\ on\ record
-    | [^\n]+:\ written,\ with\ | [^\n]+:\ [^\n]+,\ \d+\ files\n
-    | removed\ \d+\ files\ of\ code\ with
+    | [^\n]+:\ written,\ with\ | [^\n]+:\ [^\n]+,\ [\d,]+\ files?\n
+    | removed\ [\d,]+\ files?\ of\ code\ with
     | http://127\.0\.0\.1:\d+/
     | (?:[+~-]|---)\ [^\n]*(?:/jobs/|/code/|/manifest\.json|/revision\.json)
     """

@@ -22,6 +22,7 @@ from amlc.errors import AmlcError, DamageWarning, UsageError
 from amlc.folders import Folders
 from amlc.ledger import read_ledger
 from amlc.manifest import FILE_NAME, Manifest, read_manifest
+from amlc.plural import plural
 from amlc.report.columns import as_json
 from amlc.report.page import Drawn, drawn, policy, scripts, style, summary, template, whole_page
 
@@ -164,7 +165,7 @@ class Experiments:
         try:
             files = self._left(name, trial).files
             found = [(file, quoted(file), size) for file, (_, size) in files.items()]
-            note = f"{len(found):,} file{'s' * (len(found) != 1)}."
+            note = f"{plural(len(found), 'file')}."
             if len(found) > _MOST_FILES:
                 note += f" The first {_MOST_FILES:,} are listed; amlc download {trial} fetches all."
         except AmlcError as err:

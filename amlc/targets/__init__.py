@@ -7,7 +7,7 @@ when a back end is opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
@@ -85,6 +85,14 @@ class Rebuild(Protocol):
         """
 
 
+@runtime_checkable
+class RunFolders(Protocol):
+    """A target whose jobs have folders below `.amlc/`, and may be at work unknown to the ledger."""
+
+    def at_work(self, header: Header, runs: Path, jobs: Collection[str]) -> Collection[str]:
+        """Return which of the jobs, folders of `runs`, are at work. header: of what is compiled."""
+
+
 PARALLEL: Final = 16
 """How many calls to a remote back end may be in flight at once, if the user does not say."""
 
@@ -124,6 +132,12 @@ def listed(conjunction: str) -> str:
     """Return the names of all targets in words, such as `aml, local or slurm`."""
     *most, last = names()
     return f"{', '.join(most)} {conjunction} {last}"
+
+
+def at_work(header: Header, runs: Path, jobs: Collection[str]) -> list[str]:
+    """Return which of the jobs, folders of `runs`, are at work, whichever target runs them."""
+    with_folders = (one for one in map(target, names()) if isinstance(one, RunFolders))
+    return sorted(job for one in with_folders for job in one.at_work(header, runs, jobs))
 
 
 def open_backend(header: Header, runs: Path, *, parallel: int = PARALLEL) -> Backend:

@@ -310,7 +310,7 @@ def test_a_job_of_that_name_that_is_another_is_a_conflict_and_an_equal_one_is_ad
     azure = make_azure(mode="instant", metrics=metrics)
     mine, theirs = (make_project(azure, name).write(values=range(1)) for name in ("mine", "theirs"))
     theirs.amlc("submit")
-    assert "1 submitted, 1 of 1 trials done" in mine.amlc("submit").stderr
+    assert "1 submitted, 1 of 1 trial done" in mine.amlc("submit").stderr
     assert len(azure.jobs) == 1
     other = make_project(azure, "other").write(values=range(1), maxTrialDuration="2h")
     assert other.names == mine.names

@@ -15,12 +15,13 @@ def told(project) -> str:
 @pytest.mark.parametrize(
     ("script", "words", "code", "expected"),
     [
-        ("", ("run", "experiment.yml"), 0, "experiment.yml|0|2 of 2 trials done"),
-        ("", ("submit",), 0, "|0|2 of 2 trials done"),
+        ("", ("run", "experiment.yml"), 0, "probe|0|2 of 2 trials done"),
+        ("", ("submit",), 0, "probe|0|2 of 2 trials done"),
         ("", ("submit", "probe"), 0, "probe|0|2 of 2 trials done"),
-        ("exit 3", ("submit",), 1, "|1|0 of 2 trials done: 2 failed"),
+        ("exit 3", ("submit",), 1, "probe|1|0 of 2 trials done: 2 failed"),
         ("", ("submit", "--retry", "nothing"), 2, "|2|"),
-        ("", ("retry", "7"), 2, "|2|"),
+        ("", ("retry", "7"), 2, "probe|2|"),
+        ("", ("submit", "nowhere.yml"), 2, "nowhere.yml|2|"),
     ],
 )
 def test_it_is_told_of_every_end(project, cli, script, words, code, expected):

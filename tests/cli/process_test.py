@@ -293,7 +293,7 @@ def test_without_stdout_there_is_no_traceback(done, command):
     ("error", "code", "said"),
     [
         pytest.param(click.exceptions.Abort(), 130, "error: interrupted.\n", id="interrupted"),
-        pytest.param(OSError(28, "No space left on device"), 2,
+        pytest.param(OSError(28, "No space left on device"), 5,
                      "error: input or output: No space left on device.\n", id="a full disk"),
         pytest.param(PermissionError(13, "Permission denied", "/x"), 2, "error: /x: Permission denied.\n", id="a file"),
         pytest.param(click.UsageError("No such thing."), 2, "Error: No such thing.\n", id="usage"),

@@ -103,7 +103,7 @@ def test_nothing_is_saved_while_jobs_are_at_work(story, monkeypatch, tmp_path):
     story.intent(0, backend="local")
     (story.folders.runs("probe") / story.entries[0].name).mkdir(parents=True)
     monkeypatch.setattr("amlc.commands.archive.up_to_date", _as_recorded)
-    with pytest.raises(UsageError, match="1 jobs are at work"):
+    with pytest.raises(UsageError, match="1 job is at work"):
         save(story.manifest, None, tmp_path / "a.tar.gz", folders=story.folders)
 
 

@@ -137,7 +137,7 @@ def test_a_history_that_cannot_be_recorded_is_said_to_be_missing(story, written,
     monkeypatch.setattr(module, "open_backend", lambda header, runs: elsewhere)
     story.end(0, final=1.0)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    said = r"the intermediate results of 1 jobs are not fetched, and not shown"
+    said = r"the intermediate results of 1 job are not fetched, and not shown"
     with pytest.raises(IncompleteError), pytest.warns(RuntimeWarning, match=said):
         written(history=True)
     assert elsewhere.asked == []

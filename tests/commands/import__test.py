@@ -61,7 +61,7 @@ def test_what_was_run_here_is_not_replaced(project):
 def test_what_the_space_proposes_no_longer_follows_at_the_end(project):
     project.write(values=range(9)).compile()
     imported(project, [row(8)])
-    with pytest.warns(RuntimeWarning, match="1 of 1 trials on record are no points"):
+    with pytest.warns(RuntimeWarning, match="1 of 1 trial on record is outside"):
         project.write(values=range(2)).compile()
     assert [(one["sequence"], one["param.x"], one["status"]) for one in table(project)] == [
         (0, 0, "pending"),
@@ -81,6 +81,24 @@ def test_a_tuner_that_learns_counts_them_and_learns_from_them(project):
     rows = table(project, code=0)
     assert [one["param.x"] for one in rows[:2]] == [0.25, 0.75]
     assert len(rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"maxTrialNumber": 2}, "; they count towards maxTrialNumber, 2: the tuner proposes no more. Raise it to go on from them"),
+        ({"maxTrialNumber": 5}, "; they count towards maxTrialNumber, 5: 2 are left to propose"),
+        ({}, ""),
+        ({"maxTrialNumber": 1, "tuner": {"name": "Random"}}, "; beside the 1 trial of the experiment's own it has 3 now"),
+    ],
+)  # fmt: skip
+def test_it_is_said_what_they_are_to_those_that_are_to_come(project, keys, said):
+    rows = [row(0.25), row(0.5), row(0.75)]
+    (project.root / "old.json").write_text(json.dumps(rows))
+    common = {"searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}}, "tuner": TPE, "amlc": {"budget": {"trials": 2}}}
+    project.write(**(common | keys | ({"amlc": {}} if keys.get("maxTrialNumber") == 5 else {})))
+    assert project.amlc("import", "old.json", "experiment.yml").stderr.endswith(f"probe: 3 trials imported{said}\n")
+    project.amlc("plan")  # what was run elsewhere counts towards no budget
 
 
 def test_replicates_of_a_parameter_set_are_numbered_in_a_block(project):
@@ -103,8 +121,8 @@ def test_the_time_since_does_not_count_as_time_at_work(project):
 def test_what_cannot_be_taken_is_said(project):
     project.write(values=range(2))
     done = imported(project, [row(1), row(7), {"parameter": {"y": 1}, "value": "1"}])
-    assert done.left_out == f"2 are no points of the space ({project.root}/export.json: item 1)"
-    with pytest.raises(UsageError, match=r"nothing to import: 1 are no points of the space \(.*: the space has no 'y'\)"):
+    assert done.left_out == f"2 outside of the space ({project.root}/export.json: item 1)"
+    with pytest.raises(UsageError, match=r"nothing to import: 1 outside of the space \(.*: the space has no 'y'\)"):
         imported(project, [{"parameter": {"y": 1}, "value": "1"}])
     with pytest.raises(UsageError, match="nothing to import: it has no trials"):
         imported(project, [])
@@ -126,8 +144,8 @@ def test_an_early_stop_needs_no_result_and_a_lost_trial_is_run(project):
 def test_a_compiled_experiment_goes_by_its_name_and_keeps_its_back_end(project):
     project.write(values=range(2)).compile()
     (project.root / "old.csv").write_text("param.x,metric.default\n1,2\n")
-    assert "1 trials imported" in project.amlc("import", "old.csv").stderr
-    assert "1 trials imported" not in project.amlc("import", "old.csv", "probe").stderr
+    assert "1 trial imported" in project.amlc("import", "old.csv").stderr
+    assert "1 trial imported" not in project.amlc("import", "old.csv", "probe").stderr
     (project.root / "experiment.yml").rename(project.root / "elsewhere.yml")
     assert "experiment.yml is not here" in project.amlc("import", "old.csv", code=2).stderr
 

@@ -103,7 +103,7 @@ def test_a_script_s_parameters_become_a_search_space(tmp_path):
     experiment = loaded(begun)
     assert (experiment.name, experiment.command) == ("my_train", "python3 'my train.py'")
     assert [dimension.name for dimension in experiment.space] == ["lr", "x"]
-    assert begun.remarks == ("2 parameters of my train.py: look at their ranges",)
+    assert begun.remarks == ("2 parameters of my train.py: look at the ranges",)
     assert "# line 3: by its name" in begun.file.read_text(encoding="utf-8")
 
 

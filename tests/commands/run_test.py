@@ -90,6 +90,6 @@ def test_earlier_results_are_learnt_once(project, monkeypatch):
     project.write(searchSpace=SPACE, tuner=TPE, maxTrialNumber=4)
     results = project.root / "results.csv"
     results.write_text("param.x,metric.default\n0.5,1.5\n0.25,\n")
-    assert f"{results}: 1 results learnt from, left out: " in ran(project, learn_from=results)[1]
-    assert f"{results}: 1 results known already" in ran(project, learn_from=results)[1]
+    assert f"{results}: 1 result learnt from, left out: " in ran(project, learn_from=results)[1]
+    assert f"{results}: 1 result known already" in ran(project, learn_from=results)[1]
     assert str(results) not in ran(project, learn_from=results, quiet=True)[1]

@@ -235,10 +235,10 @@ def import_(fresh, done):
     fresh.change(tuner={"name": "TPE", "classArgs": {"optimize_mode": "maximize"}}, maxTrialNumber=3)
     (fresh.root / "export.json").write_text('[{"parameter": {"x": 1}, "value": "0.5", "trialJobId": "a"}]')
     learnt, own = fresh.said("experiment import")
-    assert "1 results learnt from" in fresh.type(learnt).stderr
+    assert "1 result learnt from" in fresh.type(learnt).stderr
     shutil.rmtree(fresh.root / ".amlc")
     shutil.rmtree(fresh.root / "build")
-    assert "1 trials imported" in fresh.type(f"{own} experiment.yml").stderr
+    assert "1 trial imported" in fresh.type(f"{own} experiment.yml").stderr
 
 
 def export(fresh, done):

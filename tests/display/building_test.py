@@ -11,16 +11,19 @@ from amlc.write import Build
 
 
 @pytest.mark.parametrize(
-    ("trials", "jobs", "changed", "line"),
+    ("trials", "jobs", "changed", "is_open", "line"),
     [
-        (1, 1, 0, "e: 1 trial in 1 job, revision ffffff, nothing changed: b/"),
-        (12_000, 3, 1, "e: 12,000 trials in 3 jobs, revision ffffff, 1 files changed: b/"),
-        (0, 0, 2, "e: 0 trials in 0 jobs, revision ffffff, 2 files changed: b/; the tuner proposes trials as it runs"),
+        (1, 1, 0, False, "e: 1 trial in 1 job, revision ffffff, nothing changed: b/"),
+        (12_000, 3, 1, False, "e: 12,000 trials in 3 jobs, revision ffffff, 1 file changed: b/"),
+        (2, 2, 4, True, "e: 2 trials in 2 jobs, revision ffffff, 4 files changed: b/; the tuner is asked for more as it runs"),
+        (0, 0, 2, True, "e: the tuner is asked for trials as it runs, revision ffffff, 2 files changed: b/"),
     ],
-)
-def test_what_was_compiled_is_one_line(trials, jobs, changed, line):
+)  # fmt: skip
+def test_what_was_compiled_is_one_line(trials, jobs, changed, is_open, line):
     err = io.StringIO()
-    build = Build(experiment="e", folder=Path("b"), revision="f" * 64, jobs=jobs, trials=trials, changes=changed)
+    build = Build(
+        experiment="e", folder=Path("b"), revision="f" * 64, jobs=jobs, trials=trials, changes=changed, is_open=is_open
+    )
     show(build, Console(io.StringIO(), err))
     assert err.getvalue() == f"{line}\n"
 

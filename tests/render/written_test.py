@@ -204,7 +204,14 @@ def test_an_empty_file_is_the_users(code) -> None:
         ("r.log", "mnist: 12 trials in 4 jobs, revision 9e7a6c, 3 files changed", True),
         ("r.log", "mnist: 1 trial in 1 job, revision 9e7a6c, 3 files changed", True),
         ("r.log", "mnist: 12 trials in 4 jobs, revision 9e7a6, 3 files changed", False),
-        ("r.txt", "1 of 1 trials done"[:17], False),
+        ("r.log", "mnist: the tuner is asked for trials as it runs, revision 9e7a6c, 3 files changed", True),
+        ("r.txt", "mnist: 1 of 1 trial done", True),
+        ("r.log", "1,000 submitted, x", True),
+        ("r.log", "mnist: 1 trial imported", True),
+        ("r.log", "x.csv: 1,000 results learnt from", True),
+        ("r.log", "mnist: 1 job in the workspace, 1 of them new here", True),
+        ("r.log", "x.tgz: mnist, 1 file\n", True),
+        ("r.txt", "1 of 1 trial done"[:16], False),
     ],
 )
 def test_a_file_is_known_by_how_it_begins(tmp_path, name, text, is_output):

@@ -83,7 +83,7 @@ def test_all_experiments_are_listed_and_a_log_is_followed(browser, project):
     project.write('echo hello; echo weights > "$NNI_OUTPUT_DIR/weights"; while [ ! -e "$PROBE/go" ]; do sleep 0.05; done; echo good bye', values=[1]).compile()
     with served(project.folders) as server, browser.tab() as tab:
         tab.open(server.address)
-        assert "0 of 1 trials done" in text(tab, "#list")
+        assert "0 of 1 trial done" in text(tab, "#list")
         with project.start("submit") as submitting:
             tab.wait("document.getElementById('list').textContent.includes('running')")
             tab.click("#list a")

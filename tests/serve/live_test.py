@@ -101,7 +101,7 @@ def test_an_answer_is_what_the_report_would_show_now(tmp_path):
     found = Experiments(folders)
     assert found.names == ("tiny",)
     first = found.answer("tiny")
-    assert "0 of 1 trials done" in unpacked(first)["summary"]
+    assert "0 of 1 trial done" in unpacked(first)["summary"]
     (entry,) = folders.manifest(None).entries()
     one.status, one.final = Status.SUCCEEDED, 0.5
     with open_ledger(folders.ledger("tiny")) as ledger:
@@ -112,7 +112,7 @@ def test_an_answer_is_what_the_report_would_show_now(tmp_path):
     found._live["tiny"]._next = 0.0
     second = found.answer("tiny")
     assert second.version == first.version + 1
-    assert "1 of 1 trials done" in unpacked(second)["summary"]
+    assert "1 of 1 trial done" in unpacked(second)["summary"]
     assert unpacked(second)["data"]["trials"]["metrics"][0]["values"] == [0.5]
 
 

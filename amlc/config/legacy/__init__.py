@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ def modern(document: Document) -> Document:
     if not is_legacy(document):
         return document
     from amlc.config.legacy.moves import moves, to_v2
-    from amlc.config.legacy.remarks import remarks
+    from amlc.config.legacy.remarks import corrected, remarks
 
     found = list(moves(document.data))
     block = f"{document.data.get(PLATFORM)}Config"
@@ -38,8 +39,15 @@ def modern(document: Document) -> Document:
         document,
         data=to_v2(found),
         moved=places,
+        meant=_ends(moves(corrected(document.data))) - _ends(found),
         remarks=(*document.remarks, *remarks(document, found)),
     )
+
+
+def _ends(found: Iterable[Move]) -> frozenset[JsonPath]:
+    """Return the paths of today that keys of v1 become, and those above them."""
+    paths = [move.new for move in found if move.new is not None]
+    return frozenset(path[:length] for path in paths for length in range(1, len(path) + 1))
 
 
 def _parent(move: Move, length: int) -> JsonPath:

@@ -19,7 +19,7 @@ from amlc.config.legacy.table import (
     Table,
     table_of,
 )
-from amlc.errors import Problem, Sentence, Severity, did_you_mean, printable, shorten
+from amlc.errors import Problem, Sentence, Severity, nearest, printable, shorten
 from amlc.model import Document, JsonPath
 
 _WORDS: Final = {
@@ -96,6 +96,24 @@ def _unknown(
             yield document.problem(here, "E-type", text)
 
 
+def corrected(data: Mapping[str, Any], table: Table | None = None) -> dict[str, Any]:
+    """Return a v1 file with the names that its misspelled keys stand for, where one is near."""
+    table = table_of(data) if table is None else table
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        near = None if key in table else _near(key, table)
+        name = near if near is not None and near not in data else key
+        rule = table.get(name)
+        if isinstance(rule, Mapping) and isinstance(value, Mapping):
+            value = corrected(value, rule)  # noqa: PLW2901
+        found[name] = value
+    return found
+
+
+def _near(key: str, table: Table) -> str | None:
+    return nearest(key.replace("-", "").replace("_", ""), table)
+
+
 def _unknown_key(document: Document, path: JsonPath, table: Table) -> Iterator[Problem]:
     key, own = str(path[-1]), document.data.get(PLATFORM)
     if platforms := _platforms_with(path):
@@ -107,7 +125,8 @@ def _unknown_key(document: Document, path: JsonPath, table: Table) -> Iterator[P
         return
     where = f"in '{path[-2]}'" if len(path) > 1 else "at the top level"
     allowed = ", ".join(table)
-    hint = did_you_mean(key.replace("-", "").replace("_", ""), table).strip()
+    near = _near(key, table)
+    hint = f"Did you mean '{near}'?" if near else ""
     said = Sentence(
         f"unknown key '{shorten(key)}' {where} of NNI's v1 format.",
         hint or f"Allowed here: {allowed}.",

@@ -59,7 +59,8 @@ def share_gpus(job: "Job", wanted: int, visible: "str | None") -> "Gpus | None":
             return None
     if len(room) < wanted:
         offered = "this machine offers" if job.gpu_shares is None else "AMLC_GPU_SHARES offers"
-        raise LookupError(f"a trial needs {wanted} GPUs, {offered} {len(room)}")
+        gpus = "GPU" if wanted == 1 else "GPUs"
+        raise LookupError(f"a trial needs {wanted} {gpus}, {offered} {len(room)}")
     return Gpus(room, wanted)
 
 

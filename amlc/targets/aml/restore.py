@@ -25,6 +25,7 @@ from amlc.manifest import (
     with_drawn,
 )
 from amlc.names import aml_name, slug
+from amlc.plural import plural
 from amlc.targets.aml import WORKSPACE_KEYS, Workspace, latents, workspace_of
 from amlc.targets.aml.artifacts import Artifacts
 from amlc.targets.aml.client import Client
@@ -56,7 +57,7 @@ def restore(
             for job in jobs:
                 if job.draws:
                     with_drawn(manifest, job.id, job.trials)
-    return f"{experiment}: {len(jobs)} jobs in the workspace, {count} of them new here"
+    return f"{experiment}: {plural(len(jobs), 'job')} in the workspace, {count} of them new here"
 
 
 def _with_drawn(job: Found, attempts: Mapping[str, Attempt]) -> Found:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -116,6 +116,12 @@ def open_backend(header: Header, runs: Path, *, parallel: int) -> Backend:
     from amlc.targets.local.backend import LocalBackend
 
     return LocalBackend(runs, header, os.environ)
+
+
+def at_work(header: Header, runs: Path, jobs: Collection[str]) -> Collection[str]:
+    """Return which of the jobs run, as the lock of each one's folder tells."""
+    seen = open_backend(header, runs, parallel=1).poll(jobs, timeout_s=0)
+    return [one.job for one in seen if not one.status.ended]
 
 
 def refresh(

@@ -30,6 +30,7 @@ from amlc.errors import BackendError
 from amlc.files import NO_LOCKS
 from amlc.manifest import Header
 from amlc.model import Observation, Status
+from amlc.plural import plural
 from amlc.render.readback import read_job
 from amlc.targets.local import gpus, origin, processes
 from amlc.targets.local.shared_runner import shared_runner
@@ -94,7 +95,7 @@ class LocalBackend:
         )
         if not found:
             raise BackendError(
-                f"a trial needs {self._per_trial} GPUs, and {usable} can be used here."
+                f"a trial needs {plural(self._per_trial, 'GPU')}, and {usable} can be used here."
             )
         return found
 

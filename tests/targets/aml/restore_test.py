@@ -96,7 +96,7 @@ def test_only_the_named_experiment_is_brought_back(refreshed):
     with pytest.raises(UsageError, match=r"the workspace holds 2 experiments: name one of them \(mnist, other\)"):
         refreshed(*jobs)
     said, folders = refreshed(*jobs, target="other")
-    assert said.startswith("other: 1 jobs")
+    assert said.startswith("other: 1 job")
     assert folders.manifest(None).header.experiment == "other"
 
 
@@ -117,7 +117,7 @@ def test_a_compiled_experiment_may_have_no_jobs_yet(refreshed):
 def test_where_to_look_stands_in_the_workspaces_file(refreshed, tmp_path, place):
     (tmp_path / ".azureml").mkdir()
     (tmp_path / place).write_text("\ufeff" + json.dumps(SPACE), encoding="utf-8")
-    assert refreshed(job(FIRST, ONE), workspace=NOWHERE)[0].startswith("mnist: 1 jobs")
+    assert refreshed(job(FIRST, ONE), workspace=NOWHERE)[0].startswith("mnist: 1 job")
     assert refreshed(job(FIRST, ONE), workspace={**NOWHERE, "workspace_name": "w"}, config=tmp_path / place)[
         0
     ].startswith("mnist")

@@ -695,8 +695,8 @@ def test_gpus_that_our_own_jobs_use_still_count_after_submit_died(gpus, project,
     ("options", "message"),
     [
         pytest.param({"per_trial": 4}, "a trial needs 4 GPUs, and 2 can be used here", id="too-few"),
-        pytest.param({"active": [0, 1]}, "a trial needs 1 GPUs, and 0 can be used here", id="all-in-use"),
-        pytest.param({"gpuIndices": "7"}, "a trial needs 1 GPUs, and 0 can be used here", id="no-such"),
+        pytest.param({"active": [0, 1]}, "a trial needs 1 GPU, and 0 can be used here", id="all-in-use"),
+        pytest.param({"gpuIndices": "7"}, "a trial needs 1 GPU, and 0 can be used here", id="no-such"),
     ],
 )
 def test_gpus_that_cannot_be_had_are_a_clear_error(gpus, options, message):
