@@ -121,9 +121,9 @@ class Plan:
     due: of each reason for which there is something to submit. states: how many compiled trials
     stand how. at_once: how many trials of a tuner that learns are in jobs at the same time, at the
     most; None: no more than run side by side. canary: the numbers of the trials that come first,
-    with --canary. seal: what it takes to do exactly this later; None: it was not asked for.
-    counts_no_gpus: whether jobs that were packed by themselves run on this machine, of which nobody
-    has asked how many GPUs it has.
+    with --canary. is_canary_all: whether no others follow. seal: what it takes to do exactly this
+    later; None: it was not asked for. counts_no_gpus: whether jobs that were packed by themselves
+    run on this machine, of which nobody has asked how many GPUs it has.
     """
 
     header: Header
@@ -134,6 +134,7 @@ class Plan:
     expense: Expense
     at_once: int | None = None
     canary: Sequence[int] = ()
+    is_canary_all: bool = False
     seal: Seal | None = None
     counts_no_gpus: bool = False
 
@@ -181,6 +182,7 @@ def plan(
         expense=_expense(manifest, end, seen, spent=tally.node_hours, price=price),
         at_once=_at_once(manifest.header, backend),
         canary=chosen.numbers if chosen else (),
+        is_canary_all=chosen is not None and chosen.is_all and header.search is None,
         seal=mark,
         counts_no_gpus=header.job_start is not None and target(backend).RUNS_ANY,
     )

@@ -100,7 +100,9 @@ def _about_rest(plan: Plan) -> Iterator[str]:
         yield f"{many} to be proposed by the tuner, from the results{_blind(plan)}"
     elif not plan.due:
         yield "nothing to submit"
-    if plan.canary:
+    if plan.is_canary_all:
+        yield "with --canary all come at once: no smaller set covers them"
+    elif plan.canary:
         yield f"first, with --canary: trials {', '.join(map(str, plan.canary))}"
 
 

@@ -67,3 +67,9 @@ def test_validate_of_an_untrusted_file_reads_nothing_beyond_its_folder(project, 
     _, out, err = cli("validate", "--untrusted", file, code=1)
     assert "[E-outside]" in err
     assert "hunter2" not in out + err
+
+
+def test_validate_looks_at_what_compile_would_make(project, cli):
+    project.write()
+    for command in ("validate", "compile"):
+        assert "platform local has no sweeps" in cli(command, "experiment.yml", "--target", "sweep", code=1)[2]

@@ -78,6 +78,7 @@ def test_of_packs_whole_jobs_are_taken(make_project):
 
 def test_where_no_few_cover_the_others_they_run_at_once(make_project):
     project = make_project().write(values=range(2)).compile()
+    assert b"with --canary all come at once: no smaller set covers them" in project.amlc("plan", "--canary").stdout
     said = project.amlc("submit", "--canary").stderr
     assert "no smaller set covers all trials" in said
     assert said.count(" submitted, ") == 1
@@ -102,6 +103,7 @@ def test_the_rest_follows_only_if_those_are_well(make_project, case, script):
     assert " first: they cover the others" in done.stderr
     wanted = {"single": 9, "packed": 9, "replicated": 18, "adaptive": 9}[case]
     if script:
+        assert done.stderr.count(" submitted, ") == 1
         assert "nothing more is submitted: of those that came first, trial " in done.stderr
         assert 0 < len(project.starts) < wanted
         before = len(project.starts)
