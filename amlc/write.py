@@ -112,6 +112,7 @@ def write(
             text = depend.rules(experiment, tree.folder / FILE_NAME, backend, code, depends)
             files.write_if_changed(folder / "depend.mk", text.encode())
         tree.finish(FILE_NAME, manifest)
+    is_asked = adaptive(experiment) and experiment.sampling is None
     return Build(
         experiment=experiment.name,
         folder=folder,
@@ -120,8 +121,7 @@ def write(
         jobs=len(names),
         changes=tree.changes,
         preview=preview is not None,
-        is_open=adaptive(experiment)
-        and (experiment.max_trials is None or trials < experiment.max_trials),
+        is_open=is_asked and (experiment.max_trials is None or trials < experiment.max_trials),
     )
 
 

@@ -19,8 +19,10 @@ def show(build: Build, console: Console) -> None:
         changes = f"{files} would change" if build.preview else f"{files} changed"
     counts = f"{plural(build.trials, 'trial')} in {plural(build.jobs, 'job')}"
     later = "; the tuner is asked for more as it runs" if build.is_open else ""
-    if not build.trials:
+    if build.is_open and not build.trials:
         counts, later = "the tuner is asked for trials as it runs", ""
+    elif build.jobs and not build.trials:
+        later = "; its trials are drawn as it runs"
     text = f"{counts}, revision {build.revision[:6]}, {changes}: {build.folder}/{later}"
     console.note(f"{build.experiment}: {text}")
 
