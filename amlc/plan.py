@@ -165,7 +165,7 @@ def plan(
 def _drawn(
     experiment: Experiment, submitted: Iterable[tuple[Trial, ...]], drawings: Sequence[Drawing]
 ) -> Iterator[Job]:
-    """Yield the sweeps so far, what ran beside them, and a sweep of what is missing then."""
+    """Yield the sweeps so far, what ran beside them, and sweeps of what is missing then."""
     groups = {group[0].id: group for group in submitted}.values()
     jobs = [Job(one.id, one.trials, True, one.draws) for one in drawings]
     jobs += [_job(group, sweep=len(group) > 1) for group in groups]
@@ -179,15 +179,18 @@ def _drawn(
     first = max(numbers, default=-1) + 1
     check_budget(experiment, count + left)
     what = (experiment.name, experiment.namespace, experiment.space, experiment.sampling)
-    text = repr((*what, experiment.seed, first, left, len(drawings)))
-    identifier = hashlib.sha256(text.encode()).hexdigest()[:16]
-    yield Job(identifier, (), True, range(first, first + left))
+    end, before = first + left, len(drawings)
+    for place, start in enumerate(range(first, end, _largest(experiment)), start=before):
+        draws = range(start, min(start + _largest(experiment), end))
+        text = repr((*what, experiment.seed, draws.start, len(draws), place))
+        yield Job(hashlib.sha256(text.encode()).hexdigest()[:16], (), True, draws)
 
 
 def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -> Iterator[Job]:
     groups = {trial.id: group for group in submitted for trial in group}
     taken = {trial.sequence for group in groups.values() for trial in group}
     free = (number for number in count() if number not in taken)
+    largest = _largest(experiment)
     waiting: list[Trial] = []
     done: set[str] = set()  # the first trial of each group that was yielded
     for trial in proposed(experiment):
@@ -196,10 +199,8 @@ def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -
             # Other than its place only after an edit: it may stand among trials that had another.
             number = next(free)
             waiting.append(trial if number == trial.sequence else replace(trial, sequence=number))
-            if experiment.sweep:
-                _check_sweep(experiment, len(waiting))
-            elif len(waiting) == experiment.trials_per_job:
-                yield _job(waiting)
+            if len(waiting) == largest:
+                yield _job(waiting, sweep=experiment.sweep)
                 waiting = []
         elif group[0].id not in done:
             done.add(group[0].id)
@@ -210,17 +211,12 @@ def _open_loop(experiment: Experiment, submitted: Iterable[tuple[Trial, ...]]) -
         yield _job(group, sweep=experiment.sweep and len(group) > 1)
 
 
-def _check_sweep(experiment: Experiment, trials: int) -> None:
+def _largest(experiment: Experiment) -> int:
+    """Return how many trials one job may have: what a sweep may, or so many as are packed."""
+    if not experiment.sweep:
+        return experiment.trials_per_job
     limits = experiment.target.job.sweeps
-    if limits is not None and trials > limits.trials:
-        raise PlanError(
-            Sentence(
-                f"a sweep has at most {limits.trials:,} trials, and the experiment has more.",
-                hint="Lower maxTrialNumber, or compile jobs: `amlc.target: jobs`.",
-            ),
-            path=("amlc", "target"),
-            code="E-sweep",
-        )
+    return sys.maxsize if limits is None else limits.trials
 
 
 def _left_over(groups: Iterable[tuple[Trial, ...]], done: set[str]) -> Iterator[tuple[Trial, ...]]:

@@ -132,7 +132,6 @@ def _planned(experiment: Experiment, revision: str) -> list[RefusedError]:
         if (
             check
             or experiment.constraints
-            or experiment.sweep
             or may_overflow(experiment.space)
             or _may_exceed_budget(experiment)
         ):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from amlc.errors import PlanError
-from amlc.model import Algorithm, Budget, Choice, Experiment, Integer, Real, Record, Space, Trial
+from amlc.model import Drawing, Algorithm, Budget, Choice, Experiment, Integer, Real, Record, Space, Trial
 from amlc.names import JOB_NAME, attempt_name, job_name, slug
 from amlc.plan import adaptive, adopted, learns, plan, proposed, trial_id, upcoming
 from amlc.targets.aml import AmlTarget
@@ -434,8 +434,45 @@ def test_what_was_swept_stays_so_and_what_is_missing_is_a_further_sweep():
     assert files == [("jobs/", False, 1), ("sweep", True, 7)]
 
 
-def test_a_sweep_has_an_end_that_the_service_sets():
-    plan_ = plan(experiment((Integer("n", 0, 1001),), target=AML, sweep=True))
-    with pytest.raises(PlanError, match="at most 1,000 trials"):
-        list(plan_)
-    assert len(next(plan(experiment((Integer("n", 0, 1000),), target=AML, sweep=True))).trials) == 1000
+def test_more_trials_than_a_sweep_may_have_are_several_sweeps():
+    one = experiment((Integer("n", 0, 2001),), target=AML, sweep=True)
+    jobs = list(plan(one))
+    assert [(job.file, len(job.trials)) for job in jobs] == [
+        ("sweep.yml", 1000), ("sweep-01000.yml", 1000), ("sweep-02000.yml", 1),
+    ]  # fmt: skip
+    assert list(plan(one, [jobs[0].trials])) == jobs
+    assert [trial for job in plan(replace(one, sweep=False)) for trial in job.trials] == [
+        trial for job in jobs for trial in job.trials
+    ]
+
+
+def drawn(**changes):
+    return experiment(tuner="Random", target=AML, sweep=True, sampling="random", **changes)
+
+
+def test_a_sweep_that_draws_its_trials_has_their_numbers_alone_and_several_have_other_names():
+    jobs = list(plan(drawn(max_trials=2001)))
+    assert [(job.file, job.trials, job.draws, job.sweep) for job in jobs] == [
+        ("sweep.yml", (), range(1000), True),
+        ("sweep-01000.yml", (), range(1000, 2000), True),
+        ("sweep-02000.yml", (), range(2000, 2001), True),
+    ]
+    assert len({job.id for job in jobs}) == 3
+    assert next(plan(drawn(max_trials=2001, seed=3))).id != jobs[0].id
+
+
+@pytest.mark.parametrize(
+    ("known", "is_over", "missing"),
+    [(2, False, []), (4, False, []), (2, True, [range(4, 6)]), (0, True, [range(4, 8)]), (4, True, [])],
+)
+def test_what_a_sweep_did_not_draw_is_a_further_ones(known, is_over, missing):
+    trials = tuple(Trial(f"t{number}", number, {"a": number}) for number in range(known))
+    before = Drawing(id="s", draws=range(4), trials=trials, is_over=is_over)
+    first, *further = plan(drawn(max_trials=4), drawings=[before])
+    assert (first.id, first.trials, first.draws) == ("s", trials, range(4))
+    assert [job.draws for job in further] == missing
+    (alone, *_) = list(plan(drawn(max_trials=1), [(Trial("x", 9, {}),)]))
+    assert (alone.sweep, alone.file) == (False, "jobs/00009-x.yml")
+    wider = list(plan(drawn(max_trials=7), [(Trial("x", 9, {}),)], drawings=[before]))
+    assert wider[-1].draws == range(10, 10 + 7 - 1 - before.count)
+

@@ -109,8 +109,8 @@ def _check_drawn(config: Config, bounds: Sweeps) -> Iterator[Problem]:
     if most is None and ("maxTrialNumber",) not in config.broken:
         what = "the platform draws the trials, and a sweep says how many."
         yield config.problem(("amlc", "target"), "E-sweep", _or_jobs(what, "Set 'maxTrialNumber'."))
-    elif isinstance(most, int) and most > bounds.trials:
-        what = f"a sweep has at most {bounds.trials} trials, got {most}."
+    elif isinstance(most, int) and most > bounds.trials and sampling(config) == BAYESIAN:
+        what = f"a sweep has at most {bounds.trials} trials, got {most}, and learns from its own."
         expected = f"at most {bounds.trials}"
         said = replace(_or_jobs(what, "Lower it."), found=str(most), expected=expected)
         yield config.problem(("maxTrialNumber",), "E-sweep", said)

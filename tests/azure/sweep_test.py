@@ -391,13 +391,15 @@ def test_the_rest_of_the_commands_take_a_sweeps_trials_as_any(make_azure, make_s
     assert project.amlc("best", "--job").stdout.strip() == project.names[0]
 
 
-def test_a_sweep_of_a_thousand_is_followed_with_few_calls(make_azure, make_sweep):
+def test_more_than_a_thousand_are_two_sweeps_that_are_followed_with_few_calls(make_azure, make_sweep):
     azure = make_azure(mode="instant", metrics=metrics)
-    project = make_sweep(azure, values=range(1000), trialConcurrency=100)
+    project = make_sweep(azure, values=range(1001), trialConcurrency=100)
     start = time.monotonic()
     project.amlc("submit")
-    assert azure.job_puts == 1
-    assert len(azure.jobs) == 1001
+    assert azure.job_puts == 2
+    assert len(azure.jobs) == 1003
+    first, second = jobs(azure)
+    assert first.ended < second.created, "they take turns"
     assert azure.count("GET", r"/jobs/[^/]+$") < 20
     print(time.monotonic() - start, len(azure.calls), azure.count("POST", "runs/search"))
     assert set(by_number(project, "metric.default").values()) == {"1.5"}
