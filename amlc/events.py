@@ -55,6 +55,7 @@ class Event:
     number: int = field(default=0, compare=False)
 
 
+_AT_WORK = (Status.WAITING.value, Status.RUNNING.value)
 _Number = (int, float)
 _Nothing = type(None)
 _OF_INTENT = {
@@ -288,6 +289,15 @@ def observed(observation: Observation, *, at: float, outcomes: Iterable[Outcome]
     if rows:
         data["outcomes"] = rows
     return Event(kind=EventKind.OBSERVED, at=at, job=observation.job, data=data)
+
+
+def is_said_again(event: Event) -> bool:
+    """Tell whether the back end would say it once more, had it not been written down.
+
+    So are its answer to a submission, and that a job is at work: a power cut may lose them.
+    """
+    at_work = event.kind == EventKind.OBSERVED and event.data["status"] in _AT_WORK
+    return event.kind == EventKind.SUBMITTED or (at_work and "outcomes" not in event.data)
 
 
 def _outcome_row(outcome: Outcome) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from zlib import crc32
 
 from amlc.attempts import Attempt, by_trial, fold
 from amlc.errors import AmlcError, IncompleteError, printable, shorten
-from amlc.events import Event, EventKind, is_sound
+from amlc.events import Event, EventKind, is_said_again, is_sound
 from amlc.files import open_regular
 from amlc.model import Metric, MetricKind, Status
 
@@ -175,13 +175,23 @@ class Ledger:
     ) -> int:
         """Record `events`, and `metrics` in place of those that `job` had; all or nothing.
 
-        Returns the last number.
+        Returns the last number. It outlives a power cut, with all that came before: an intent has
+        to, or a job could be paid for twice. What the back end would say again need not.
         """
-        return self.append_all([(job, events, metrics)])
+        told = tuple(events)
+        return self._add([(job, told, metrics)], is_lasting=not all(map(is_said_again, told)))
 
     def append_all(self, jobs: Iterable[tuple[str, Iterable[Event], Iterable[Metric]]]) -> int:
         """Do what `append` does for several jobs, all or nothing."""
-        with self._transaction() as connection:
+        return self._add(jobs, is_lasting=True)
+
+    def _add(
+        self,
+        jobs: Iterable[tuple[str, Iterable[Event], Iterable[Metric]]],
+        *,
+        is_lasting: bool,
+    ) -> int:
+        with self._transaction(is_lasting=is_lasting) as connection:
             for job, events, metrics in jobs:
                 _append(connection, tuple(events))
                 if job:
@@ -335,8 +345,10 @@ class Ledger:
         return printable(f"{self._path}: {what}. {_MEND}")
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, is_lasting: bool = True) -> Iterator[sqlite3.Connection]:
+        """Do something, all or nothing. is_lasting: it outlives a power cut, with all before it."""
         with self._errors():
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_lasting else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -449,8 +461,6 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
     try:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            # FULL: an intent has to outlive a power cut, or a job could be paid for twice.
-            connection.execute("PRAGMA synchronous = FULL")
             _prepare(connection)
         except (sqlite3.Error, UnicodeDecodeError) as err:
             text = f"{path}: {_reason(err)}. Is it a ledger of amlc, on a disk that can be written?"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from amlc import events
 from amlc.attempts import fold
 from amlc.ledger import LedgerError, open_ledger, read_ledger
-from amlc.model import Metric, Status
+from amlc.model import Metric, Observation, Status
 from tests.attempts_test import EVENTS, intent, seen
 
 VALUES = st.recursive(
@@ -409,3 +409,22 @@ def test_a_ledger_of_which_the_last_change_was_cut_short_is_read_as_it_was_befor
         assert [event.kind for event in ledger.events()] == ["session"]
     assert (path.read_bytes() == before) is not writable
     path.parent.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("event", "is_synced"),
+    [
+        (events.submitted("a", at=1.0, url=None), False),
+        (events.observed(Observation(job="a", status=Status.RUNNING), at=1.0), False),
+        (events.observed(Observation(job="a", status=Status.SUCCEEDED), at=1.0), True),
+        (events.void("a", at=1.0), True),
+    ],
+    ids=["answer", "running", "end", "void"],
+)
+def test_what_the_back_end_would_say_again_waits_for_no_disk(tmp_path, event, is_synced):
+    path = tmp_path / "ledger.db"
+    with open_ledger(path) as ledger:
+        ledger.append([event])
+        (level,) = ledger._connection.execute("PRAGMA synchronous").fetchone()
+        assert level == (2 if is_synced else 1)
+        assert list(ledger.events()) == [event]
