@@ -44,7 +44,7 @@ def cancel(
             ledger.append([stop(at=time.time())])
         working = _working(ledger, manifest, trials)
         ends = [
-            (backend, sorted(_jobs(backend, some, ledger.working())))
+            (backend, sorted(_jobs(backend, some, ledger.working(), whole=trials is None)))
             for backend, some in _by_backend(working, manifest, folders)
         ]
         canceling = Canceling(experiment, working)
@@ -127,14 +127,16 @@ def _by_backend(
 
 
 def _jobs(
-    backend: Backend, attempts: Sequence[Attempt], working: Mapping[str, Attempt]
+    backend: Backend, attempts: Sequence[Attempt], working: Mapping[str, Attempt], *, whole: bool
 ) -> Iterator[str]:
     """Yield the jobs that end with the trials of these attempts; of a sweep perhaps children alone.
 
-    Raises UsageError for a trial that its sweep has not begun.
+    whole: all are to end, and those too that a sweep has yet to draw. Raises UsageError for a trial
+    that its sweep has not begun.
     """
     for attempt in attempts:
-        if len(attempt.trials) == len(working[attempt.job].trials):
+        is_all = len(attempt.trials) == len(working[attempt.job].trials)
+        if whole or (is_all and not attempt.draws):
             yield attempt.job
             continue
         for trial in attempt.trials:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from amlc.attempts import Attempt
 from amlc.backends import HistoryApart
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
@@ -131,7 +132,7 @@ def fetch_history(manifest: Manifest, folders: Folders) -> None:
         return
     with up_to_date(manifest, folders) as results:
         known = {event.job for event in results.ledger.events(kind=EventKind.HISTORY)}
-        jobs = dict.fromkeys(_ended(results, header.backend))
+        jobs = {attempt.job: attempt for attempt in _ended(results, header.backend)}
     for job in known:  # what they reported is on record; asking again costs calls
         jobs.pop(job, None)
     path = folders.ledger(header.experiment)
@@ -142,15 +143,16 @@ def fetch_history(manifest: Manifest, folders: Folders) -> None:
     elif jobs:
         with open_ledger(path) as ledger:
             for job, metrics in backend.history(jobs):
-                ledger.append([history_fetched(job, at=time.time())], metrics, job=job)
+                own = jobs[job].own(metrics)
+                ledger.append([history_fetched(job, at=time.time())], own, job=job)
 
 
-def _ended(results: Results, backend: str) -> Iterator[str]:
-    """Yield the jobs of the trials' last attempts that ended on that back end."""
+def _ended(results: Results, backend: str) -> Iterator[Attempt]:
+    """Yield the trials' last attempts that ended on that back end."""
     for row in results.rows():
         attempt = row.attempt
         if attempt is not None and attempt.backend == backend and attempt.latest.status.ended:
-            yield attempt.job
+            yield attempt
 
 
 def best(manifest: Manifest, *, folders: Folders, mode: str | None = None) -> Best:

@@ -186,6 +186,7 @@ def _alone(experiment: Experiment, contents: Contents, code: Path, *, name: str)
         trials_per_job=1,
         abreast=None,
         sweep=False,
+        sampling=None,
         constraints=(),
         initial=(),
         budget=Budget(),

@@ -262,3 +262,55 @@ def test_refresh_finds_what_was_drawn_again(make_azure, make_latent):
     assert by_number(project, "attempt") == after
     assert project.amlc("plan").stdout.endswith("nothing to submit\n")
     assert azure.job_puts == 2
+
+
+def test_the_rest_of_the_commands_take_drawn_trials_as_any(make_azure, make_latent):
+    azure = make_azure()
+    report = """printf "NNISDK_MEb'%s'\\n" '{"type":"PERIODICAL","sequence":0,"value":"0.25"}'; final 0.5"""
+    model = "sh trial.sh; cp trial.sh ${{outputs.model}}"
+    ours = {"job": {"outputs": {"model": {"type": "uri_folder"}}}}
+    project = make_latent(azure, script=report, trialCommand=model, maxTrialNumber=2, amlc=ours)
+    project.amlc("submit")
+    history = rows(project.amlc("collect", "--history").stdout)
+    assert [(row["sequence"], row["metric.default"]) for row in history] == [("0", "0.25"), ("1", "0.25")]
+    assert project.amlc("reproduce", "1", "--backend", "local").returncode == 0
+    assert "trial.sh" in project.amlc("code", "1").stdout
+    project.amlc("gc")
+    assert project.amlc("summary").stdout
+    assert "2 of 2 trials done" in project.amlc("report").stderr
+    assert project.amlc("best", "--job").stdout.strip() == project.names[0]
+    project.amlc("download", "1", "found")
+    assert [path.name for path in (project.root / "found").rglob("*.sh")] == ["trial.sh"]
+
+
+def test_one_named_trial_is_canceled_and_not_the_sweep(make_azure, make_latent, tmp_path):
+    azure = make_azure()
+    azure.cluster.environment["GATE"] = str(tmp_path / "gate")
+    script = '[ "$NNI_TRIAL_SEQ_ID" = 0 ] && while [ ! -e "$GATE" ]; do sleep 0.1; done; final 1'
+    project = make_latent(azure, script=script, maxTrialNumber=2, trialConcurrency=1)
+    project.amlc("submit", "--no-wait")
+    wait_for(lambda: by_number(project, "status", command="status") == {0: "running"})
+    project.amlc("cancel", "0")
+    wait_for(lambda: by_number(project, "status", command="status") == {0: "canceled", 1: "succeeded"})
+    assert azure.statuses()[project.names[0]] == "Completed"
+
+
+def test_children_that_never_began_run_again_with_what_the_service_drew_for_them(make_azure, make_latent):
+    azure = make_azure()
+    project = make_latent(azure, maxTrialNumber=2)
+    azure.hold("Preparing")
+    _, wait = project.start("submit")
+    wait_for(lambda: len(azure.jobs) == 1)
+    (sweep,) = jobs(azure)
+    azure.release(sweep.name)
+    wait_for(lambda: [child.status for child in azure.sweeps.children(sweep.name)] == ["Preparing"] * 2)
+    for child in azure.sweeps.children(sweep.name):
+        azure.jobs.end(child, "Failed", ("UserError", "the image is broken"))
+    azure.hold()
+    assert "2 of 2 trials done" in wait().stderr
+    assert by_number(project, "attempt") == {0: "2", 1: "2"}
+    assert azure.job_puts == 3
+    drawn = from_records(json.loads(sweep.properties["trial"]["environmentVariables"]["AMLC_SPACE"])["axes"])
+    for number, child in enumerate(azure.sweeps.children(sweep.name)):
+        point = {name: str(value) for name, value in child.properties["point"].items()}
+        assert float(by_number(project, "param.lr")[number]) == finished(drawn, point)["lr"]
