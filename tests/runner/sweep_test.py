@@ -77,3 +77,41 @@ def test_who_does_not_know_which_trial_it_runs_writes_for_none(tmp_path):
     assert (done.code, done.out) == (2, b"")
     assert "the sweep does not say which trial this is" in done.err
     assert not list(job.root.glob("outputs/amlc/*"))
+
+
+AXES = [
+    {"name": "lr", "key": ["a/lr"], "how": "draw", "a": 0.001, "b": 0.1, "normal": False, "log": True, "q": None},
+    {"name": "opt", "key": ["opt"], "options": [True, None]},
+]
+SPACE = json.dumps({"namespace": "ns", "first": 20, "axes": AXES})
+
+
+@pytest.mark.parametrize("split", [10, 10_000])
+def test_what_a_sweep_drew_becomes_the_parameters_of_the_only_trial(tmp_path, split):
+    job = JobFolder(tmp_path / "job")
+    space = {"AMLC_SPACE": SPACE[:split]} | ({"AMLC_SPACE_1": SPACE[split:]} if SPACE[split:] else {})
+    given = {"AZUREML_SWEEP_LR": "-4.0E+00", "AMLC_LATENT_opt": "1.0", "AZUREML_RUN_ID": "probe-1_7"}
+    done = job.run("cat $NNI_SYS_DIR/parameter.cfg; echo; env | grep -c ^AMLC_LATENT", trials=[], env={**space, **given})
+    assert done.code == 1, "grep found none"
+    record, count = done.out.decode().splitlines()
+    assert json.loads(record)["parameters"] == {"a/lr": pytest.approx(0.018315638888734), "opt": None}
+    assert (json.loads(record)["parameter_id"], count) == (27, "0")
+    (folder,) = (job.root / "outputs" / "amlc").iterdir()
+    assert job.result(folder.name)["end"] == "exited"
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"AZUREML_SWEEP_lr": "-4"}, "the sweep does not say what it drew as opt, but 'nothing'"),
+        ({"AZUREML_SWEEP_lr": "x", "AZUREML_SWEEP_opt": "0"}, "what it drew as lr, but 'x'"),
+        ({"AMLC_SPACE": "{"}, "AMLC_SPACE is not JSON"),
+        ({"AMLC_SPACE": "{}"}, "AMLC_SPACE does not say what a sweep draws"),
+    ],
+)
+def test_who_does_not_know_what_was_drawn_runs_nothing(tmp_path, env, said):
+    job = JobFolder(tmp_path / "job")
+    done = job.run("echo ran", trials=[], env={"AMLC_SPACE": SPACE, **env})
+    assert (done.code, done.out) == (2, b"")
+    assert said in done.err
+    assert not list(job.root.glob("outputs/amlc/*"))

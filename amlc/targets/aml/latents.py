@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ PARAMETERS: Final = "hyperparameters"
 _SPACE: Final = "AMLC_SPACE"
 _DRAWN: Final = "amlc.drawn"
 _MOST_TAGS: Final = 50
+_MOST_TRIES: Final = (
+    5  # to read what a runner wrote down that said nothing: it may never have begun
+)
 _NUMBER: Final = re.compile(r".*_(\d{1,6})")
 _UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -90,6 +94,7 @@ class Drawn:
     def __init__(self, read: Callable[[str], Trial | None]) -> None:
         self._read = read
         self._known: dict[str, Trial] = {}
+        self._tries: Counter[str] = Counter()  # to read it of a job
 
     def trial(self, sweep: View, run: runs.Run, tags: Mapping[str, str]) -> Trial | None:
         """Return the trial that a child runs, None while nobody says.
@@ -108,6 +113,9 @@ class Drawn:
         return self._known[run.job]
 
     def _written(self, job: str) -> Trial | None:
+        self._tries[job] += 1
+        if self._tries[job] > _MOST_TRIES:
+            return None
         try:
             return self._read(job)
         except TransientError:

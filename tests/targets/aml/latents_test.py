@@ -68,6 +68,14 @@ def test_of_one_that_ended_its_records_count_and_then_what_the_service_drew():
     assert trial(noted, ended=1.0, read=unreadable) == made
 
 
+def test_what_is_not_there_is_not_read_for_ever():
+    asked = []
+    drawn = latents.Drawn(asked.append)
+    for _ in range(20):
+        assert drawn.trial(sweep(), run(ended=1.0), {}) is None
+    assert asked == ["s_3"] * 5
+
+
 def test_children_are_in_the_order_of_their_numbers_and_others_behind_them():
     jobs = [run(name) for name in ("s_10", "x", "s_9", "s_1234567")]
     assert [one.job for one in sorted(jobs, key=latents.order)] == ["s_9", "s_10", "s_1234567", "x"]
