@@ -52,10 +52,12 @@ def make_latent(make_project):
 def test_each_child_is_a_trial_with_what_it_was_given(make_azure, make_latent):
     azure = make_azure()
     project = make_latent(azure)
-    assert project.amlc("plan").stdout.startswith(
+    planned = project.amlc("plan").stdout
+    assert planned.startswith(
         "probe: 0 of 4 trials done: 4 not proposed yet\n4 to submit in 1 sweep (new):\n"
-        "  sweep.yml  attempt 1, one sweep of 4 trials\nat most 4 node-hours"
+        "  sweep.yml  attempt 1, one sweep of 4 trials\nat most 12 node-hours"
     )
+    assert planned.endswith("; 4 if none is\n")
     assert "4 submitted, 4 of 4 trials done" in project.amlc("submit").stderr
     assert azure.job_puts == 1
     (sweep,) = jobs(azure)

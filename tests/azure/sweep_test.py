@@ -77,7 +77,8 @@ def test_a_sweep_runs_every_trial_once_and_says_what_jobs_would(
     assert done.stdout == (
         "probe: 0 of 6 trials done: 6 pending\n6 to submit in 1 sweep (new):\n"
         "  sweep.yml  attempt 1, one sweep of 6 trials\n"
-        "at most 6 node-hours, if each trial takes maxTrialDuration\n"
+        "at most 18 node-hours, if each trial takes maxTrialDuration and is run again as often as amlc.retries, 2, "
+        "allows; 6 if none is\n"
     )
     assert "6 submitted, 6 of 6 trials done" in project.amlc("submit").stderr
     assert azure.job_puts == 1
