@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from amlc.events import Event, EventKind, observation_of
@@ -251,12 +252,13 @@ def _with(attempt: Attempt, **changes: Any) -> Attempt:
     Each trial has several events.
     """
     result: Attempt = _new(Attempt)
-    for name, get, put in _FIELDS:
-        put(result, changes[name] if name in changes else get(attempt))
+    for put, value in zip(_PUT.values(), _all_of(attempt), strict=True):
+        put(result, value)
+    for name, value in changes.items():
+        _PUT[name](result, value)
     return result
 
 
 _new = object.__new__
-_FIELDS = [
-    (name, vars(Attempt)[name].__get__, vars(Attempt)[name].__set__) for name in Attempt.__slots__
-]
+_all_of = attrgetter(*Attempt.__slots__)
+_PUT = {name: vars(Attempt)[name].__set__ for name in Attempt.__slots__}

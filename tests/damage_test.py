@@ -278,6 +278,40 @@ def test_a_report_of_which_any_column_changed_is_found_and_no_other(copy, kind, 
         assert "is damaged" in said
 
 
+def hidden(path: Path, kind: str) -> None:
+    """Take the first report of that kind out of the index by which a job's are found, as a flipped bit in it would."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        (index,) = connection.execute("SELECT * FROM sqlite_schema WHERE name = 'metrics_by_kind'")
+        connection.execute("DELETE FROM sqlite_schema WHERE name = 'metrics_by_kind'")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE metrics SET rowid = 999 WHERE rowid = (SELECT min(rowid) FROM metrics WHERE kind = ?)", (kind,))
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", index)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_final_result_that_nobody_would_find_is_missed(copy, many, monkeypatch):
+    if many:
+        monkeypatch.setattr("amlc.ledger._MOST_REPORTS", 0)
+    path = copy.folders.ledger("probe")
+    hidden(path, "final")
+    with read_ledger(path, tolerant=True) as ledger:
+        ledger.check()
+        assert any("index" in text for text in ledger.damage)
+
+
+def test_of_very_many_reports_those_that_are_shown_are_looked_at(copy, monkeypatch):
+    monkeypatch.setattr("amlc.ledger._MOST_REPORTS", 0)
+    path = copy.folders.ledger("probe")
+    rows_of(path, "UPDATE metrics SET value = '1.25' WHERE kind = 'intermediate' AND trial = ?", copy.trials[0])
+    with read_ledger(path, tolerant=True) as ledger:
+        ledger.check()
+        assert ledger.damage == ()
+        assert len(list(ledger.metrics("intermediate"))) == TRIALS - 1
+        assert len(ledger.damage) == 1
+
+
 def test_reports_of_a_version_without_checksums_are_whole_unless_they_cannot_be_read(copy):
     path = copy.folders.ledger("probe")
     rows_of(path, "UPDATE metrics SET sum = NULL")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
-from amlc.commands.validate import Checked
 from amlc.console import Console, in_colour
 from amlc.errors import Problem, Severity, printable, shorten
+
+if TYPE_CHECKING:  # which brings all that checks an experiment, and a plan lists sentences alone
+    from amlc.commands.validate import Checked
 
 _COLOURS: Final = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 

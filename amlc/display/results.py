@@ -13,7 +13,6 @@ from amlc import nni_export
 from amlc.collect.rows import Row
 from amlc.collect.verdict import Verdict
 from amlc.commands.collect import Best, collected, exported, sent
-from amlc.commands.report import report
 from amlc.console import Console
 from amlc.display.advice import goes_on
 from amlc.errors import IncompleteError, UsageError
@@ -152,6 +151,8 @@ def show_report(manifest: Manifest, console: Console, folders: Folders) -> None:
         raise UsageError(
             "the report is a large HTML page; write it to a file: amlc report > report.html"
         )
+    from amlc.commands.report import report  # here: it brings Jinja, which no table needs
+
     found = report(manifest, folders=folders, place=_folder_of(console.binary))
     console.binary.write(found.page)
     console.binary.flush()

@@ -13,6 +13,7 @@ from amlc.space.points import Axis, axes
 
 _MOST_AXES = 200
 _MOST_OPTIONS = 40
+_MOST_INITIAL = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +57,61 @@ def _facts(experiment: Experiment) -> Iterator[tuple[str, str]]:
         "maxExperimentDuration": _seconds(experiment.max_seconds),
         "maxTrialDuration": _seconds(experiment.trial_seconds),
         "trialGpuNumber": experiment.gpus_per_trial,
-        "budget.trials": experiment.budget.trials,
-        "budget.node_hours": experiment.budget.node_hours,
-        "environment": experiment.environment,
     }
     yield from ((name, str(value)) for name, value in limits.items() if value is not None)
-    if experiment.trials_per_job > 1:
-        yield "trialsPerJob", str(experiment.trials_per_job)
+    yield from _ours(experiment)
+    yield "platform", experiment.target.platform
+
+
+def _ours(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Yield what `amlc:` says, but for `zip`, which the search space shows.
+
+    Of what is the usual only what counts for every result.
+    """
+    if experiment.namespace:
+        yield "namespace", experiment.namespace
     if experiment.sweep:
         yield "target", "sweep"
+    if experiment.trials_per_job > 1:
+        wide = f", {experiment.abreast} side by side" if experiment.abreast else ""
+        yield "trialsPerJob", f"{experiment.trials_per_job}{wide}"
+    if experiment.job_start is not None:
+        yield "jobStart", f"{experiment.job_start} s"
     if experiment.replicates > 1:
         yield "replicates", str(experiment.replicates)
     for constraint in experiment.constraints:
         yield "constraint", constraint
+    for first in experiment.initial[:_MOST_INITIAL]:
+        yield "initial", _json(first)
+    if len(experiment.initial) > _MOST_INITIAL:
+        yield "initial", f"{len(experiment.initial) - _MOST_INITIAL} more"
+    yield from _of_results(experiment)
+    yield from _of_jobs(experiment)
     yield "retries", str(experiment.retries)
     yield "seed", str(experiment.seed)
-    yield "platform", experiment.target.platform
+
+
+def _of_results(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    if experiment.failed_value != "worst":
+        yield "failedValue", str(experiment.failed_value)
+    if experiment.include_intermediate_results:
+        yield "includeIntermediateResults", "true"
+
+
+def _of_jobs(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    said = {
+        "budget.trials": experiment.budget.trials,
+        "budget.nodeHours": experiment.budget.node_hours,
+        "environment": experiment.environment,
+        # Names alone: a value may be a secret.
+        "job": ", ".join(experiment.job) or None,
+        "prices": _json(experiment.prices) if experiment.prices else None,
+    }
+    yield from ((name, str(value)) for name, value in said.items() if value is not None)
+    if experiment.templates is not None:
+        yield "templates", os.path.relpath(experiment.templates, experiment.source.parent)
+    if experiment.working_directory != "copy":
+        yield "workingDirectory", experiment.working_directory
 
 
 def _algorithm(algorithm: Algorithm) -> str:

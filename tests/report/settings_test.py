@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from amlc.config import load_experiment
 from amlc.report.settings import SpaceLine, settings_of
+from amlc.resources import schema_file
 
 SPACE = {
     "lr": {"_type": "loguniform", "_value": [1e-4, 0.1]},
@@ -47,3 +50,48 @@ def test_facts_are_what_the_file_says_and_no_place_of_this_machine(tmp_path):
     assert (facts["maxTrialNumber"], facts["maxTrialDuration"], facts["replicates"]) == ("20", "120 s", "2")
     assert facts["constraint"] == "lr < 1"
     assert str(tmp_path) not in repr(found)
+
+
+ON_AML = {
+    "platform": "aml", "subscriptionId": "s", "resourceGroup": "g", "workspaceName": "w", "computeTarget": "c", "dockerImage": "i",
+}  # fmt: skip
+AUTO = {"trialGpuNumber": 1, "maxTrialDuration": "1m"}
+OURS = {
+    "seed": (12, ("seed", "12")),
+    "namespace": ("me", ("namespace", "me")),
+    "target": ("sweep", ("target", "sweep")),
+    "trialsPerJob": (3, ("trialsPerJob", "3")),
+    "jobStart": ("4m", ("jobStart", "240 s")),
+    "gpusPerNode": (4, ("trialsPerJob", "81, 3 side by side")),
+    "replicates": (2, ("replicates", "2")),
+    "constraints": (["lr < 1"], ("constraint", "lr < 1")),
+    "zip": ([["a", "b"]], None),
+    "initial": ([{"lr": 0.01}], ("initial", '{"lr": 0.01}')),
+    "failedValue": ("ignore", ("failedValue", "ignore")),
+    "includeIntermediateResults": (True, ("includeIntermediateResults", "true")),
+    "environment": ("azureml:e:1", ("environment", "azureml:e:1")),
+    "job": ({"environment_variables": {"TOKEN": "hush"}}, ("job", "environment_variables")),
+    "workingDirectory": ("trialCodeDirectory", ("workingDirectory", "trialCodeDirectory")),
+    "retries": (5, ("retries", "5")),
+    "budget": ({"nodeHours": 3}, ("budget.nodeHours", "3")),
+    "prices": ({"c": 1.5}, ("prices", '{"c": 1.5}')),
+    "templates": ("mine", ("templates", "mine")),
+}
+
+
+@pytest.mark.parametrize("key", json.loads(schema_file().read_text(encoding="utf-8"))["$defs"]["amlc"]["properties"])
+def test_every_key_of_ours_shows(tmp_path, key):
+    (tmp_path / "mine").mkdir()
+    value, shown = OURS[key]
+    ours, keys = {key: value}, {"trainingService": ON_AML}
+    if key in ("jobStart", "gpusPerNode"):
+        ours, keys = ours | {"trialsPerJob": "auto"}, keys | AUTO
+    if key == "workingDirectory":
+        keys = {}
+    if key == "zip":
+        space = {name: {"_type": "choice", "_value": [1, 2]} for name in "ab"}
+        assert [line.kind for line in settings(tmp_path, searchSpace=space, amlc=ours).space] == ["zip"]
+        return
+    found = settings(tmp_path, maxTrialNumber=500, amlc=ours, **keys)
+    assert shown in found.facts
+    assert "hush" not in repr(found)
