@@ -152,20 +152,22 @@ def _summary(found: Drawn) -> dict[str, Any]:
     return {
         "damage": found.damage,
         "overview": overview,
-        "bar": tuple(_bar(overview)),
+        "bar": bar(overview.statuses),
         "facts": tuple(_facts(overview)),
         "best": best,
         "best_parameters": tuple(best.parameters.items())[:MOST_PARAMETERS] if best else (),
     }
 
 
-def _bar(overview: Overview) -> Iterator[tuple[int, int, str]]:
-    """Yield where the part of each status begins, how many trials it has, and its name."""
+def bar(statuses: Mapping[Status, int]) -> tuple[tuple[int, int, str], ...]:
+    """Return where the part of each status begins, how many trials it has, and its name."""
+    parts = []
     at = 0
-    for status, count in overview.statuses.items():
+    for status, count in statuses.items():
         if count:
-            yield at, count, _readable(status)
+            parts.append((at, count, _readable(status)))
             at += count
+    return tuple(parts)
 
 
 def _revisions(overview: Overview) -> Iterator[tuple[str, str]]:

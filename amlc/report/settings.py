@@ -110,7 +110,7 @@ def _of_jobs(experiment: Experiment) -> Iterator[tuple[str, str]]:
     yield from ((name, str(value)) for name, value in said.items() if value is not None)
     if experiment.templates is not None:
         yield "templates", os.path.relpath(experiment.templates, experiment.source.parent)
-    if experiment.working_directory != "copy":
+    if not experiment.target.job.uploads:
         yield "workingDirectory", experiment.working_directory
 
 

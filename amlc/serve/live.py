@@ -24,7 +24,17 @@ from amlc.ledger import read_ledger
 from amlc.manifest import FILE_NAME, Manifest, read_manifest
 from amlc.plural import plural
 from amlc.report.columns import as_json
-from amlc.report.page import Drawn, drawn, policy, scripts, style, summary, template, whole_page
+from amlc.report.page import (
+    Drawn,
+    bar,
+    drawn,
+    policy,
+    scripts,
+    style,
+    summary,
+    template,
+    whole_page,
+)
 
 _REST: Final = 4.0
 """How long nothing is drawn after a drawing, in times of what that took: a fifth of a core at the
@@ -241,17 +251,18 @@ class Experiments:
     def _listed(self) -> str:
         return template("list.html.j2").render(experiments=tuple(self._standing()))
 
-    def _standing(self) -> Iterator[dict[str, str]]:
+    def _standing(self) -> Iterator[dict[str, Any]]:
         for name in self.names:
             try:
                 manifest = self.manifest(name)
                 path = self._folders.ledger(manifest.header.experiment)
                 with read_ledger(path, tolerant=True) as ledger, ledger.snapshot():
-                    text = str(verdict(Results(manifest, ledger)))
-                    text = "; ".join((text, *ledger.damage))
-                yield {"name": manifest.header.experiment, "folder": name, "text": text}
+                    found = verdict(Results(manifest, ledger))
+                    text = "; ".join((str(found), *ledger.damage))
+                one = {"name": manifest.header.experiment, "folder": name, "text": text}
+                yield one | {"bar": bar(found.statuses)}
             except (AmlcError, DamageWarning) as err:
-                yield {"name": name, "folder": "", "text": str(err)}
+                yield {"name": name, "folder": "", "text": str(err), "bar": ()}
 
 
 def quoted(name: str) -> str:

@@ -431,6 +431,15 @@ def test_page_fits_its_window_and_parallel_coordinates_give_way_to_slices(browse
         assert tab.complaints == []
 
 
+def test_long_names_fit_a_small_window_too(browser, tmp_path):
+    long = [trial({f"{'p' * 90}{k}": index % (k + 2) for k in range(3)}, {"m" * 90: index, "default": index}, curve=[{"m" * 90: 1}]) for index in range(12)]
+    with browser.tab(400) as tab:
+        show(tab, tmp_path, page(experiment(tmp_path, long, name="e" * 90)))
+        draw_all(tab)
+        assert tab.run("document.documentElement.scrollWidth") <= 400
+        assert tab.complaints == []
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1_400])
 def test_axe_finds_no_fault(browser, tmp_path, thousand, axe, width, dark):

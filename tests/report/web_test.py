@@ -63,6 +63,10 @@ def test_a_number_is_shown_short(run, value, text):
     assert run(f"shortNumber({value!r})") == text
 
 
+def test_a_long_name_keeps_both_of_its_ends(run):
+    assert run("['lr', 'encoder_layer_0', 'encoder_layer_1'].map((name) => shortName(name, 10))") == ["lr", "encod…er_0", "encod…er_1"]
+
+
 @pytest.mark.parametrize(
     ("values", "texts", "whole"),
     [

@@ -118,12 +118,16 @@ def test_a_server_that_is_gone_is_said(browser, tmp_path):
         tab.wait("document.getElementById('said').textContent.includes('amlc serve is gone')")
 
 
-def test_axe_finds_no_fault_with_any_page(browser, tmp_path, axe):  # noqa: F811 - the fixture
-    folders = experiment(tmp_path, list(many(50)))
-    kept = folders.runs("tiny") / next(folders.manifest(None).entries()).name / "outputs"
+def test_axe_finds_no_fault_with_any_page_and_each_fits(browser, tmp_path, axe):  # noqa: F811 - the fixture
+    name = "n" * 150
+    folders = experiment(tmp_path, list(many(50)), name=name)
+    kept = folders.runs(name) / next(folders.manifest(None).entries()).name / "outputs"
     kept.mkdir(parents=True)
     (kept / "a file").write_bytes(b"1" * 12_345)
-    with served(folders) as server, browser.tab() as tab:
+    with served(folders) as server, browser.tab(400) as tab:
         for path in ("", "tiny/", "tiny/log/0/", "tiny/outputs/0/"):
             tab.open(server.address + path)
             assert (path, faults(tab, axe)) == (path, [])
+            assert (path, tab.run("document.documentElement.scrollWidth")) == (path, 400)
+            if not path:
+                assert tab.run("[...document.querySelectorAll('#list rect')].map((part) => part.className.baseVal)") == ["s-succeeded", "s-failed"]

@@ -85,11 +85,11 @@ function told(view, row) {
   const lines = [view.nameOf(row) + (frame.members ? "" : " · " + frame.column("status").text(row))];
   const score = view.metric.number(row);
   if (!Number.isNaN(score)) {
-    lines.push(`${shortText(view.metric.name, 40)} = ${shortNumber(score)}`);
+    lines.push(`${shortName(view.metric.name, 40)} = ${shortNumber(score)}`);
   }
   const present = frame.parameters.filter((column) => column.has(row));
   for (const column of present.slice(0, HOVER_PARAMETERS)) {
-    lines.push(`${shortText(column.name, 40)} = ${shortText(column.text(row).replace(/\s+/g, " "))}`);
+    lines.push(`${shortName(column.name, 40)} = ${shortText(column.text(row).replace(/\s+/g, " "))}`);
   }
   if (present.length > HOVER_PARAMETERS) {
     lines.push(`and ${present.length - HOVER_PARAMETERS} more`);
@@ -126,7 +126,7 @@ function extent(view, rows) {
 }
 
 function colouredNote(view) {
-  return `Colour: ${shortText(view.metric.name, 40)}, from grey-blue (worst) to red (best).`;
+  return `Colour: ${shortName(view.metric.name, 40)}, from grey-blue (worst) to red (best).`;
 }
 
 // --- the charts ---
@@ -153,7 +153,7 @@ function parallelChart(view, colours, width) {
     lineStyle: { color: view.scale.colour(metric.number(row)), opacity: view.isSelected(row) ? 1 : drawn.length > 500 ? 0.35 : 0.6, width: view.isSelected(row) ? 4 : 1.5 },
   }));
   const parallelAxis = columns.map((column, dim) => ({
-    id: "axis-" + dim, dim, name: shortText(column.name, 20), nameLocation: "end",
+    id: "axis-" + dim, dim, name: shortName(column.name, 20), nameLocation: "end",
     type: "value", min: scales[dim].low, max: scales[dim].high, realtime: false,
     nameTextStyle: { color: colours.text, fontSize: 13, align: "left" }, nameGap: 16, nameRotate: isRoomy ? 0 : 24, nameTruncate: { maxWidth: 200 },
     axisLine: { lineStyle: { color: colours.soft } }, axisTick: { customValues: scales[dim].ticks.map(([at]) => at), lineStyle: { color: colours.soft } },
@@ -163,7 +163,7 @@ function parallelChart(view, colours, width) {
   }));
   return {
     note: sentences("Drag along an axis to pick a range, click it to let go; the search field takes ranges from the keyboard.", colouredNote(view), view.axesNote(), view.unitNote("line"), drawnOf(drawn.length, view.unbrushed.length, `${view.units} that have a result, half of them the best`)),
-    label: `Parallel coordinates of ${plural(drawn.length, view.unit, view.units)} through ${axes.map((column) => shortText(column.name, 40)).join(", ")} and ${metric.name}.`,
+    label: `Parallel coordinates of ${plural(drawn.length, view.unit, view.units)} through ${axes.map((column) => shortName(column.name, 40)).join(", ")} and ${metric.name}.`,
     height: isRoomy ? 420 : 480,
     brushes: columns.map((column, dim) => [dim, view.brush.get(column.key) || []]),
     brushed: (dim, intervals) => view.brushed(columns[dim], scales[dim], intervals),
@@ -190,7 +190,7 @@ function curvesChart(view, colours) {
   drawn.reverse();
   return {
     note: sentences(colouredNote(view), drawnOf(drawn.length, found.length, "trials, half of them the best"), view.curvesNote()),
-    label: `Intermediate results of ${plural(drawn.length, "trial")}: ${shortText(metric, 40)} by step.`,
+    label: `Intermediate results of ${plural(drawn.length, "trial")}: ${shortName(metric, 40)} by step.`,
     height: 360,
     option: curvesOption(view, colours, metric, drawn),
   };
@@ -203,7 +203,7 @@ function curvesOption(view, colours, metric, drawn, colourOf = null) {
     ...base(colours, (item) => [`step ${item.value[0]}: ${shortNumber(item.value[1])}`, ...view.toldTrial(drawn[item.seriesIndex].row)]),
     dataZoom: zoom("x", "y"),
     xAxis: lineAxis(colours, { name: "step", minInterval: 1, scale: false, splitLine: { show: false } }),
-    yAxis: scoreAxis(colours, shortText(metric, 30), log),
+    yAxis: scoreAxis(colours, shortName(metric, 30), log),
     series: drawn.map(({ row, points }, index) => ({
       id: "trial-" + view.trials.sequence[row], type: "line", data: points, showSymbol: points.length <= FEW_STEPS, symbol: "circle", symbolSize: 4, triggerLineEvent: true,
       emphasis: { focus: "series", lineStyle: { width: 3 } }, blur: { lineStyle: { opacity: 0.15 } },
@@ -229,7 +229,7 @@ function slicesChart(view, colours, width) {
     const [x, y] = [index % across, Math.floor(index / across)];
     option.grid.push({ left: (x * width) / across + 58, width: width / across - 74, top: y * high + 12, height: high - 66 });
     const fits = Math.max(2, Math.floor(width / across / 70));
-    option.xAxis.push(placedAxis(colours, { ...axis, ticks: axis.kind === "name" ? axis.ticks : evenly(axis.ticks, fits) }, { gridIndex: index, name: shortText(column.name, 30), nameGap: 26 }));
+    option.xAxis.push(placedAxis(colours, { ...axis, ticks: axis.kind === "name" ? axis.ticks : evenly(axis.ticks, fits) }, { gridIndex: index, name: shortName(column.name, 30), nameGap: 26 }));
     option.yAxis.push(scoreAxis(colours, "", log, { gridIndex: index, splitNumber: 3 }));
     option.series.push({
       type: "scatter", xAxisIndex: index, yAxisIndex: index, symbolSize: drawn.length > 500 ? 4 : drawn.length > 50 ? 6 : 9, itemStyle: { color: colours.plain, opacity: 0.6 },
@@ -237,8 +237,8 @@ function slicesChart(view, colours, width) {
     });
   });
   return {
-    note: sentences(`Each parameter by itself, with ${shortText(view.metric.name, 40)} upwards.`, view.axesNote(), drawnOf(drawn.length, view.scored.length, `${view.units}, a tenth of them the best`)),
-    label: `${plural(axes.length, "scatter plot")} of ${view.metric.name} by ${axes.map((column) => shortText(column.name, 40)).join(", ")}.`,
+    note: sentences(`Each parameter by itself, with ${shortName(view.metric.name, 40)} upwards.`, view.axesNote(), drawnOf(drawn.length, view.scored.length, `${view.units}, a tenth of them the best`)),
+    label: `${plural(axes.length, "scatter plot")} of ${view.metric.name} by ${axes.map((column) => shortName(column.name, 40)).join(", ")}.`,
     height: down * high + 8, option,
   };
 }
@@ -260,13 +260,13 @@ function pairChart(view, colours) {
   }));
   const option = {
     ...base(colours, (item) => (item.seriesIndex ? told(view, item.value[2]) : [`about ${shortNumber(item.value[2])}`])),
-    xAxis: placedAxis(colours, across, { name: shortText(x.name, 40) }),
-    yAxis: placedAxis(colours, up, { name: shortText(y.name, 40), nameGap: 56 }),
+    xAxis: placedAxis(colours, across, { name: shortName(x.name, 40) }),
+    yAxis: placedAxis(colours, up, { name: shortName(y.name, 40), nameGap: 56 }),
     series: [isRank ? { type: "scatter", data: [] } : contour(view, colours, drawn, across, up), { type: "scatter", data: points, symbolSize: isRank ? 9 : 6, itemStyle: { borderColor: colours.card, borderWidth: 1 } }],
   };
   return {
-    note: sentences(isRank ? "Colour: the rank, from grey-blue (last) to red (first)." : `Colour: ${shortText(view.metric.name, 40)}, between the trials as their distance weighs them.`, drawnOf(drawn.length, view.scored.length, `${view.units}, a tenth of them the best`)),
-    label: `${isRank ? "Rank" : "Contour"} plot of ${view.metric.name} by ${shortText(x.name, 40)} and ${shortText(y.name, 40)}: ${plural(drawn.length, "point")}.`,
+    note: sentences(isRank ? "Colour: the rank, from grey-blue (last) to red (first)." : `Colour: ${shortName(view.metric.name, 40)}, between the trials as their distance weighs them.`, drawnOf(drawn.length, view.scored.length, `${view.units}, a tenth of them the best`)),
+    label: `${isRank ? "Rank" : "Contour"} plot of ${view.metric.name} by ${shortName(x.name, 40)} and ${shortName(y.name, 40)}: ${plural(drawn.length, "point")}.`,
     height: 420, option,
   };
 }
@@ -311,7 +311,7 @@ function contour(view, colours, drawn, across, up) {
 function importanceChart(view, colours, width) {
   const isFanova = view.state.importanceMode === "fanova";
   const found = isFanova ? view.fanova() : view.importance();
-  const metric = shortText(view.metric.name, 40);
+  const metric = shortName(view.metric.name, 40);
   if (!found) {
     return { note: `There is no estimate for ${metric}: it takes ten trials with different results, and a parameter that varies.` };
   }
@@ -321,13 +321,13 @@ function importanceChart(view, colours, width) {
     note: isFanova
       ? `Which part of the variance of ${metric} each parameter explains by itself: fANOVA over ${units} of those that are shown.`
       : `How much each parameter counts for ${metric}, to be among its best tenth: PED-ANOVA over ${units}, whatever is shown here.`,
-    label: `Importance of parameters${isFanova ? " by fANOVA" : ""}: ${found.shares.slice(0, 5).map(([name, share]) => `${shortText(name, 40)} ${(share * 100).toFixed(0)} %`).join(", ")}.`,
+    label: `Importance of parameters${isFanova ? " by fANOVA" : ""}: ${found.shares.slice(0, 5).map(([name, share]) => `${shortName(name, 40)} ${(share * 100).toFixed(0)} %`).join(", ")}.`,
     height: 60 + 28 * shown.length,
     option: {
       ...base(colours, (item) => [`${item.name}: ${(item.value * 100).toFixed(1)} %`]),
       grid: { left: width < NARROW ? 110 : 170, right: 56, top: 8, bottom: 40 },
       xAxis: lineAxis(colours, { min: 0, max: found.shares[0][1] > 0.8 ? 1 : null, splitNumber: width < NARROW ? 3 : 6, axisLabel: { color: colours.soft, hideOverlap: true, formatter: (value) => `${Math.round(value * 100)} %` } }),
-      yAxis: { type: "category", data: shown.map(([name]) => shortText(name, width < NARROW ? 14 : 24)), axisLabel: { color: colours.text }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } } },
+      yAxis: { type: "category", data: shown.map(([name]) => shortName(name, Math.max(14, Math.floor(width / 26)))), axisLabel: { color: colours.text }, axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } } },
       series: [{ type: "bar", data: shown.map(([, share]) => share), barMaxWidth: 18, itemStyle: { color: colours.plain }, label: { show: true, position: "right", color: colours.text, formatter: (item) => `${(item.value * 100).toFixed(0)} %` } }],
     },
   };

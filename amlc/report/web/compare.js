@@ -79,7 +79,7 @@ class Compare {
       const line = document.createElement("tr");
       const differs = rows.length > 1 && new Set(rows.map((row) => column.identity(row))).size > 1;
       line.className = differs ? "differs" : "";
-      line.append(heading((differs ? "≠ " : "") + shortText(column.name, 60), "row"), ...rows.map((row) => cell("td", shortText(column.text(row), 400))));
+      line.append(heading((differs ? "≠ " : "") + shortName(column.name, 60), "row"), ...rows.map((row) => cell("td", shortText(column.text(row), 400))));
       return line;
     });
     if (!lines.length) {
@@ -146,7 +146,7 @@ class Compare {
     const places = found.map(({ row }) => this.rows.indexOf(row));
     return {
       note: this.note.textContent, height: 300,
-      label: `Intermediate results of ${found.map(({ row }) => "trial #" + view.trials.sequence[row]).join(", ")}: ${shortText(metric, 40)} by step.`,
+      label: `Intermediate results of ${found.map(({ row }) => "trial #" + view.trials.sequence[row]).join(", ")}: ${shortName(metric, 40)} by step.`,
       option: curvesOption(view, colours, metric, found, (index) => PALETTE[places[index]]),
     };
   }

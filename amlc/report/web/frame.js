@@ -14,6 +14,12 @@ function shortText(text, most = LONG) {
   return text.length > most ? text.slice(0, most - 1) + "…" : text;
 }
 
+// A name, cut in its middle: names that begin alike end differently.
+function shortName(name, most = LONG) {
+  const end = (most - 1) >> 1;
+  return name.length > most ? name.slice(0, most - 1 - end) + "…" + name.slice(-end) : name;
+}
+
 function durationText(seconds) {
   for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
     if (seconds >= 2 * size) {

@@ -114,7 +114,7 @@ function start(data) {
       const column = view.frame.column(key);
       const chip = document.createElement("button");
       chip.type = "button";
-      chip.textContent = `${shortText(column.name, 30)}: ${intervals.map((one) => intervalText(view.axis(column), one)).join(" or ")} ✕`;
+      chip.textContent = `${shortName(column.name, 30)}: ${intervals.map((one) => intervalText(view.axis(column), one)).join(" or ")} ✕`;
       chip.setAttribute("aria-label", `let go of ${chip.textContent.slice(0, -2)}`);
       chip.addEventListener("click", () => {
         state.brush.delete(key);
@@ -131,7 +131,7 @@ function start(data) {
       if (axis.absent !== null && axis.absent >= low && axis.absent <= high) {
         names.unshift("absent");
       }
-      return names.length ? names.map((name) => shortText(name, 20)).join(", ") : "nothing";
+      return names.length ? names.map((name) => shortName(name, 20)).join(", ") : "nothing";
     }
     const whole = [Math.max(low, axis.absent ?? low), high].map((at) => shortNumber(Number(axis.value(at).toPrecision(3))));
     return `${whole[0]} to ${whole[1]}`;
@@ -153,19 +153,20 @@ function start(data) {
       const box = document.createElement("input");
       Object.assign(box, { type: "checkbox", checked: isOn(column) });
       box.addEventListener("change", () => change(column, box.checked));
-      label.append(box, " " + shortText(column.name, 60));
+      label.append(box, " " + shortName(column.name, 60));
       return label;
     }));
   }
 
   function fill() {
-    const named = (columns) => columns.map((column) => [column.key.slice(2), shortText(column.name, 60)]);
+    const named = (columns) => columns.map((column) => [column.key.slice(2), shortName(column.name, 60)]);
     const metrics = view.numericMetrics.length ? named(view.numericMetrics) : [["default", "default"]];
     options(byId("metric"), metrics, view.metric.name);
     options(byId("better"), [["auto", `as the experiment says (${data.maximize ? "more" : "less"})`], ["more", "more"], ["less", "less"]], state.better);
-    options(byId("curve-metric"), view.data.curves.metrics.map((name) => [name, shortText(name, 60)]), view.curveMetric());
-    const parameters = view.varying.map((column) => [column.key, shortText(column.name, 60)]);
+    options(byId("curve-metric"), view.data.curves.metrics.map((name) => [name, shortName(name, 60)]), view.curveMetric());
+    const parameters = view.varying.map((column) => [column.key, shortName(column.name, 60)]);
     const [x, y] = view.pair();
+    byId("pair-options").hidden = !x;
     options(byId("pair-x"), parameters, x?.key);
     options(byId("pair-y"), parameters, y?.key);
     boxes(byId("axes"), view.frame.parameters, (column) => (state.axes ? state.axes.has(column.key) : view.axes().includes(column)), (column, isOn) => {
@@ -192,7 +193,7 @@ function start(data) {
     state.curveMetric = null;
     state.brush.clear();
     view.refresh();
-    options(byId("curve-metric"), view.data.curves.metrics.map((name) => [name, shortText(name, 60)]), view.curveMetric());
+    options(byId("curve-metric"), view.data.curves.metrics.map((name) => [name, shortName(name, 60)]), view.curveMetric());
   });
   on("better", "change", (field) => (state.better = field.value));
   on("succeeded", "change", (field) => (state.succeeded = field.checked));

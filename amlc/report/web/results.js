@@ -16,7 +16,7 @@ function metricChart(view, colours) {
   const points = drawn.map((row) => [frame.sequence[row], metric.number(row), row]);
   const steps = view.steps();
   const picked = points.filter(([, , row]) => view.isSelected(row));
-  const series = [{ type: "scatter", data: points, symbolSize: drawn.length <= 200 ? 9 : 5, itemStyle: { color: colours.plain, opacity: 0.85 }, large: false }];
+  const series = [dots(colours, points)];
   if (steps.length) {
     series.push({ type: "line", step: "end", data: steps, showSymbol: false, silent: true, tooltip: { show: false }, lineStyle: { color: colours.accent, width: 2 }, z: 3 });
   }
@@ -30,9 +30,15 @@ function metricChart(view, colours) {
       ...base(colours, (item) => told(view, item.value[2])),
       dataZoom: zoom("x", "y"),
       xAxis: lineAxis(colours, { name: frame.members ? "first trial of the set" : "trial", minInterval: 1, splitLine: { show: false } }),
-      yAxis: scoreAxis(colours, shortText(metric.name, 30), log), series,
+      yAxis: scoreAxis(colours, shortName(metric.name, 30), log), series,
     },
   };
+}
+
+// The more there are, the smaller: so that ten thousand are no wall.
+function dots(colours, points) {
+  const [symbolSize, opacity] = points.length <= 200 ? [9, 0.85] : points.length <= 2000 ? [5, 0.85] : [3, 0.6];
+  return { type: "scatter", data: points, symbolSize, itemStyle: { color: colours.plain, opacity } };
 }
 
 // How many have at most which result (the empirical distribution).
@@ -49,7 +55,7 @@ function distribution(view, colours, log) {
     option: {
       ...base(colours, (item) => [`${Math.round(item.value[1] * 100)} % have at most ${shortNumber(item.value[0])}`]),
       dataZoom: zoom("x"),
-      xAxis: scoreAxis(colours, shortText(metric.name, 30), log, { nameGap: 30 }),
+      xAxis: scoreAxis(colours, shortName(metric.name, 30), log, { nameGap: 30 }),
       yAxis: lineAxis(colours, { name: view.units, nameGap: 52, min: 0, max: 1, axisLabel: { color: colours.soft, formatter: (value) => `${Math.round(value * 100)} %` } }),
       series: [{ type: "line", step: "end", data: points, symbolSize: 4, showSymbol: points.length <= 200, lineStyle: { color: colours.plain, width: 2 }, itemStyle: { color: colours.plain } }],
     },
@@ -77,9 +83,9 @@ function resultsByTime(view, colours, drawn, log) {
       ...base(colours, (item) => told(view, item.value[2])),
       dataZoom: zoom("x", "y"),
       xAxis: lineAxis(colours, { name: `${unit} since ${timeText(view.origin + first)} UTC`, splitLine: { show: false } }),
-      yAxis: scoreAxis(colours, shortText(metric.name, 30), log),
+      yAxis: scoreAxis(colours, shortName(metric.name, 30), log),
       series: [
-        { type: "scatter", data: points, symbolSize: known.length <= 200 ? 9 : 5, itemStyle: { color: colours.plain, opacity: 0.85 } },
+        dots(colours, points),
         { type: "line", step: "end", data: steps, showSymbol: false, silent: true, tooltip: { show: false }, lineStyle: { color: colours.accent, width: 2 }, z: 3 },
       ],
     },

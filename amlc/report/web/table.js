@@ -120,7 +120,7 @@ class Table {
       const button = document.createElement("button");
       button.type = "button";
       button.dataset.key = column.key;
-      button.textContent = shortText(column.name, 40);
+      button.textContent = shortName(column.name, 40);
       head.append(button);
       if (column.key === this.sort.key) {
         head.setAttribute("aria-sort", this.sort.descending ? "descending" : "ascending");

@@ -211,10 +211,10 @@ class View {
     const score = this.scoreOfTrial(row);
     const lines = [`trial #${trials.sequence[row]} · ${trials.column("status").text(row)}`];
     if (!Number.isNaN(score)) {
-      lines.push(`${shortText(this.metric.name, 40)} = ${shortNumber(score)}`);
+      lines.push(`${shortName(this.metric.name, 40)} = ${shortNumber(score)}`);
     }
     for (const column of trials.parameters.filter((one) => one.has(row)).slice(0, HOVER_PARAMETERS)) {
-      lines.push(`${shortText(column.name, 40)} = ${shortText(column.text(row).replace(/\s+/g, " "))}`);
+      lines.push(`${shortName(column.name, 40)} = ${shortText(column.text(row).replace(/\s+/g, " "))}`);
     }
     return lines;
   }
