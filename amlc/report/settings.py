@@ -72,6 +72,8 @@ def _ours(experiment: Experiment) -> Iterator[tuple[str, str]]:
         yield "namespace", experiment.namespace
     if experiment.sweep:
         yield "target", "sweep"
+    if experiment.sampling is not None:
+        yield "sampling", experiment.sampling
     if experiment.trials_per_job > 1:
         wide = f", {experiment.abreast} side by side" if experiment.abreast else ""
         yield "trialsPerJob", f"{experiment.trials_per_job}{wide}"

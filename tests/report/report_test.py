@@ -235,7 +235,7 @@ def test_failures_with_one_cause_are_shown_once(tmp_path):
     html = page(experiment(tmp_path, [*failed, unfinished, trial({"x": 12})])).decode()
     text = " ".join("".join(Elements(html).text).split())
     assert "Why trials failed 6exit code 1 #0, #2, #4, #6, #8, … 5exit code 2 #1, #3, #5, #7, #9" in text
-    assert "1the job was cut short #11" in text
+    assert "1the job was cut short unfinished: #11" in text
     assert "1 unfinished" in text
     assert "1 without a final result" in text
 

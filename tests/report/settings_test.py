@@ -60,6 +60,7 @@ OURS = {
     "seed": (12, ("seed", "12")),
     "namespace": ("me", ("namespace", "me")),
     "target": ("sweep", ("target", "sweep")),
+    "sweep": ({"sampling": "native"}, ("sampling", "random")),
     "trialsPerJob": (3, ("trialsPerJob", "3")),
     "jobStart": ("4m", ("jobStart", "240 s")),
     "gpusPerNode": (4, ("trialsPerJob", "81, 3 side by side")),
@@ -86,6 +87,9 @@ def test_every_key_of_ours_shows(tmp_path, key):
     ours, keys = {key: value}, {"trainingService": ON_AML}
     if key in ("jobStart", "gpusPerNode"):
         ours, keys = ours | {"trialsPerJob": "auto"}, keys | AUTO
+    if key == "sweep":
+        ours = ours | {"target": "sweep"}
+        keys = keys | {"searchSpace": {"lr": SPACE["lr"]}}
     if key == "workingDirectory":
         keys = {}
     if key == "zip":
