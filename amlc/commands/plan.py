@@ -180,7 +180,7 @@ def plan(
         due={reason: due for reason, due in seen.due.items() if due.jobs},
         states={state: seen.states[state] for state in State},
         expense=_expense(manifest, end, seen, spent=tally.node_hours, price=price),
-        at_once=_at_once(manifest.header, backend),
+        at_once=_at_once(header, backend, end.to_propose),
         canary=chosen.numbers if chosen else (),
         is_canary_all=chosen is not None and chosen.is_all and header.search is None,
         seal=mark,
@@ -214,8 +214,8 @@ def _expense(
     )
 
 
-def _at_once(header: Header, backend: str) -> int | None:
-    """Return how many trials of a tuner that learns are in jobs at once, if more than it is told.
+def _at_once(header: Header, backend: str, to_propose: int | None) -> int | None:
+    """Return how many of the trials to come are in jobs at once, if more than run side by side.
 
     On this machine nobody knows before it begins whether there are GPUs to run them side by side.
     """
@@ -225,6 +225,7 @@ def _at_once(header: Header, backend: str) -> int | None:
     has_gpus = header.gpus_per_trial and not target(backend).RUNS_ANY
     width = min(header.concurrency, header.abreast or header.concurrency) if has_gpus else 1
     found = header.concurrency // min(size, width) * size
+    found = found if to_propose is None else min(found, to_propose)
     return found if found > header.concurrency else None
 
 

@@ -74,11 +74,14 @@ def test_what_was_cut_short_has_fewer_runs_left(make_project):
         ({"amlc": {"trialsPerJob": 3}}, 6),
         ({"amlc": {"trialsPerJob": 3}, "trialGpuNumber": 1}, 6),  # of this machine's nobody knows yet
         ({"amlc": {"trialsPerJob": 3}, "tuner": {"name": "Random"}}, None),
+        ({"amlc": {"trialsPerJob": 3}, "maxTrialNumber": 14}, 4),
+        ({"amlc": {"trialsPerJob": 3}, "maxTrialNumber": 12}, None),
         ({}, None),
     ],
 )  # fmt: skip
 def test_what_is_proposed_together_is_counted(make_project, keys, at_once):
-    common = {"tuner": {"name": "TPE"}, "maxTrialNumber": 10, "trialConcurrency": 2}
+    space = {"x": {"_type": "uniform", "_value": [0, 1]}}  # TPE draws 10 before it learns
+    common = {"searchSpace": space, "tuner": {"name": "TPE"}, "maxTrialNumber": 30, "trialConcurrency": 2}
     story = Story(make_project().write(**{**common, **keys}).compile())
     assert plan(story.manifest, Options(), folders=story.folders).at_once == at_once
 
