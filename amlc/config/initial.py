@@ -10,8 +10,9 @@ from typing import Any
 
 from amlc.config.spelling import Config
 from amlc.config.wording import expected_other, flow, no_parameter, show
-from amlc.errors import Problem, Sentence, shorten
+from amlc.errors import Problem, Sentence, Severity, shorten
 from amlc.model import Choice, Dimension, Integer, JsonPath, Rows, Space
+from amlc.plural import plural
 from amlc.space.points import coordinate_of, row_of, value_at
 
 _PATH: JsonPath = ("amlc", "initial")
@@ -38,6 +39,24 @@ def check_initial(config: Config, space: Space, tuner: str | None) -> Iterator[P
         return
     for index, parameters in enumerate(given):
         yield from _check(config, space, parameters, (*_PATH, index))
+    yield from _check_room(config, len(given))
+
+
+def _check_room(config: Config, count: int) -> Iterator[Problem]:
+    """Yield a warning for parameter sets that come behind the last trial."""
+    most, replicates = config.get("maxTrialNumber"), config.get("amlc", "replicates") or 1
+    if type(most) is not int or type(replicates) is not int or most < 1:
+        return
+    room = -(-most // replicates)
+    if room < count:
+        of_each = f", {replicates} of each" if replicates > 1 else ""
+        text = Sentence(
+            f"maxTrialNumber is {most:,}{of_each}: {plural(count - room, 'set')} of 'initial' from "
+            "here on will not run.",
+            hint="Raise it, or remove them.",
+        )
+        path = (*_PATH, room)
+        yield config.problem(path, "W-no-effect", text, severity=Severity.WARNING)
 
 
 def _check(

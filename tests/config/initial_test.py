@@ -51,6 +51,9 @@ def test_values_of_a_branch_are_checked_where_they_stand(read, say):
         ("amlc: {initial: [{x: 1}]}", "Batch", ["E-initial /amlc/initial"]),
         ("amlc: {initial: [{x: 1}]}\ntuner: {className: a.B}", None, ["E-initial /amlc/initial"]),
         ("amlc: {initial: []}", "Batch", []),
+        ("amlc: {initial: [{}, {}, {}]}\nmaxTrialNumber: 2", "TPE", ["W-no-effect /amlc/initial/2"]),
+        ("amlc: {initial: [{}, {}, {}], replicates: 2}\nmaxTrialNumber: 3", "TPE", ["W-no-effect /amlc/initial/2"]),
+        ("amlc: {initial: [{}, {}]}\nmaxTrialNumber: 2", "TPE", []),
         ("amlc: {}", "Batch", []),
     ],
 )
