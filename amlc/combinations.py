@@ -62,11 +62,11 @@ class MostJobs:
 
 
 def most_jobs(experiment: Experiment) -> MostJobs | None:
-    """Return how many jobs an open loop has at the most.
+    """Return how many jobs an open loop has at the most; each child of a sweep is one.
 
-    None where the tuner is asked as it runs, and of a sweep, which is one.
+    None where the tuner is asked as it runs.
     """
-    if experiment.sweep or adaptive(experiment):
+    if adaptive(experiment):
         return None
     sets, trials = points.combinations(experiment.space), experiment.max_trials
     is_certain, path = True, ("maxTrialNumber",)

@@ -107,8 +107,8 @@ def _too_many(experiment: Experiment) -> Iterator[RefusedError]:
     if most is None or not most.too_many:
         return
     said = Sentence(
-        f"the experiment has {most.jobs:,} jobs, and each one's file is written before the first "
-        f"runs. {MOST_JOBS:,} is the most.",
+        f"the experiment has {most.jobs:,} jobs, all of which are compiled before the first runs. "
+        f"{MOST_JOBS:,} is the most.",
         hint="Set a smaller maxTrialNumber, or pack trials: amlc.trialsPerJob.",
         found=f"{most.jobs:,} jobs",
         expected=f"at most {MOST_JOBS:,}",

@@ -1,4 +1,4 @@
-"""Find packs whose trials learn nothing from each other, and more job files than anybody wants."""
+"""Find packs whose trials learn nothing from each other, and more jobs than anybody wants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from amlc.model import Experiment
 from amlc.plan import abreast, learns, proposes_by_value
 
 MANY: Final = 100_000
-"""Job files, from which on it takes minutes, and gigabytes of small files, to write them."""
+"""Jobs, from which on it takes minutes, and gigabytes of small files, to compile them."""
 
 
 def about_packs(experiment: Experiment) -> Iterator[OddityError]:
@@ -33,13 +33,13 @@ def about_packs(experiment: Experiment) -> Iterator[OddityError]:
 
 
 def about_number(experiment: Experiment) -> Iterator[OddityError]:
-    """Yield a warning where more job files are to be written than anybody is likely to want."""
+    """Yield a warning where more jobs are compiled than anybody is likely to want."""
     most = most_jobs(experiment)
     if most is None or most.too_many or most.jobs <= MANY:
         return  # it is as it may be, or refused
     text = Sentence(
-        f"{'' if most.is_certain else 'up to '}{most.jobs:,} job files are written before the "
-        "first trial runs.",
+        f"{'' if most.is_certain else 'up to '}{most.jobs:,} jobs are compiled before the first "
+        "one runs.",
         hint="Set a smaller maxTrialNumber if that is not meant, or pack trials: "
         "amlc.trialsPerJob.",
     )
