@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from amlc.events import Event, EventKind, observation_of
@@ -16,6 +15,7 @@ Curve: TypeAlias = "tuple[tuple[int, Any], ...]"
 became known."""
 
 
+_BEGINNINGS = (EventKind.INTENT, EventKind.BROUGHT)
 _OF_SUBMIT = frozenset(  # what no other command records
     {EventKind.SESSION, EventKind.TICK, EventKind.INTENT, EventKind.SUBMITTED, EventKind.VOID}
 )
@@ -150,13 +150,23 @@ def fold(events: Iterable[Event], attempts: dict[str, Attempt] | None = None) ->
     Given `attempts`, bring that up to date.
     """
     result = {} if attempts is None else attempts
+    open_: dict[str, dict[str, Any]] = {}  # by job name, the fields of those that change here
     for event in events:
-        if event.kind in (EventKind.INTENT, EventKind.BROUGHT):
-            result[event.job] = _intended(event)
+        job = event.job
+        if event.kind in _BEGINNINGS:
+            open_[job] = _intended(event)
         elif event.kind == EventKind.VOID:
-            result.pop(event.job, None)
-        elif event.job in result:
-            result[event.job] = _updated(result[event.job], event)
+            open_.pop(job, None)
+            result.pop(job, None)
+        elif (update := _UPDATES.get(event.kind)) is not None:
+            if job not in open_ and job in result:
+                open_[job] = _fields(result[job])
+            if job in open_:
+                update(open_[job], event)
+    for job, fields in open_.items():
+        if "latest" not in fields:
+            fields["latest"] = _waiting(job)
+        result[job] = Attempt(**fields)
     return result
 
 
@@ -183,82 +193,80 @@ def elapsed_s(events: Iterable[tuple[str, float]]) -> float:
     return total + (last - start if start is not None else 0.0)
 
 
-def _intended(event: Event) -> Attempt:
+def _intended(event: Event) -> dict[str, Any]:
     data = event.data
-    return Attempt(
-        id=data["id"],
-        number=data["attempt"],
-        trials=tuple(map(Trial.of, data["trials"])),
-        revision=data["revision"],
-        backend=data["backend"],
-        losses=data["losses"],
-        latest=Observation(job=event.job, status=Status.WAITING),
-        sweep=data.get("sweep", False),
-        draws=range(*data.get("draws", (0, 0))),
-        asked=event.number,
-    )
+    return {
+        "id": data["id"],
+        "number": data["attempt"],
+        "trials": tuple(map(Trial.of, data["trials"])),
+        "revision": data["revision"],
+        "backend": data["backend"],
+        "losses": data["losses"],
+        "sweep": data.get("sweep", False),
+        "draws": range(*data.get("draws", (0, 0))),
+        "asked": event.number,
+    }
 
 
-def _updated(attempt: Attempt, event: Event) -> Attempt:
-    if event.kind == EventKind.SUBMITTED:
-        url = event.data.get("url")
-        seen = replace(attempt.latest, url=url) if url else attempt.latest
-        return _with(attempt, latest=seen, submitted=event.at)
-    if event.kind in (EventKind.DRAWN, EventKind.OBSERVED):
-        return (_with_drawn if event.kind == EventKind.DRAWN else _observed)(attempt, event)
-    if event.kind == EventKind.CANCEL:
-        return _with(attempt, canceling=True)
-    if event.kind == EventKind.EARLY_STOP:
-        return _with(attempt, canceling=True, stopping=True)
-    if event.kind == EventKind.REPORTED:
-        return _with(attempt, curves=_longer(attempt.curves, event))
-    return attempt
+def _waiting(job: str) -> Observation:
+    return Observation(job=job, status=Status.WAITING)
 
 
-def _observed(attempt: Attempt, event: Event) -> Attempt:
+def _fields(attempt: Attempt) -> dict[str, Any]:
+    return {name: getattr(attempt, name) for name in Attempt.__slots__}
+
+
+def _submit(fields: dict[str, Any], event: Event) -> None:
+    url = event.data.get("url")
+    if url:
+        latest = fields.get("latest") or _waiting(event.job)
+        fields["latest"] = replace(latest, url=url)
+    fields["submitted"] = event.at
+
+
+def _cancel(fields: dict[str, Any], _: Event) -> None:
+    fields["canceling"] = True
+
+
+def _give_up(fields: dict[str, Any], _: Event) -> None:
+    fields["canceling"] = fields["stopping"] = True
+
+
+def _report(fields: dict[str, Any], event: Event) -> None:
+    curves = dict(fields.get("curves", {}))
+    for trial, values in event.data.items():
+        curves[trial] = curves.get(trial, ()) + tuple((event.number, value) for value in values)
+    fields["curves"] = curves
+
+
+def _observe(fields: dict[str, Any], event: Event) -> None:
     latest, outcomes = observation_of(event)
-    if latest.infrastructure and attempt.canceling and latest.status.ended:
+    if latest.infrastructure and fields.get("canceling") and latest.status.ended:
         # Its end was asked for, and must not be made up for by another attempt.
         latest = replace(latest, status=Status.CANCELED, infrastructure=False)
-    if latest.status is Status.CANCELED and attempt.stopping:
+    if latest.status is Status.CANCELED and fields.get("stopping"):
         latest = replace(latest, status=Status.EARLY_STOPPED)
-    return _with(
-        attempt,
-        latest=latest,
-        submitted=attempt.submitted or event.at,
-        told=event.number if latest.status.ended else None,
-        outcomes={**attempt.outcomes, **outcomes},
-    )
+    fields["latest"] = latest
+    fields["submitted"] = fields.get("submitted") or event.at
+    fields["told"] = event.number if latest.status.ended else None
+    if outcomes:
+        fields["outcomes"] = {**fields.get("outcomes", {}), **outcomes}
 
 
-def _with_drawn(attempt: Attempt, event: Event) -> Attempt:
-    known = {trial.id for trial in attempt.trials}
+def _draw(fields: dict[str, Any], event: Event) -> None:
+    known = {trial.id for trial in fields["trials"]}
     trials = [trial for trial in map(Trial.of, event.data["trials"]) if trial.id not in known]
-    ordered = sorted((*attempt.trials, *trials), key=lambda trial: trial.sequence)
-    children = {**attempt.children, **event.data["children"]}
-    return _with(attempt, trials=tuple(ordered), children=children)
+    ordered = sorted((*fields["trials"], *trials), key=lambda trial: trial.sequence)
+    fields["trials"] = tuple(ordered)
+    fields["children"] = {**fields.get("children", {}), **event.data["children"]}
 
 
-def _longer(curves: Mapping[str, Curve], event: Event) -> Mapping[str, Curve]:
-    result = dict(curves)
-    for trial, values in event.data.items():
-        result[trial] = result.get(trial, ()) + tuple((event.number, value) for value in values)
-    return result
-
-
-def _with(attempt: Attempt, **changes: Any) -> Attempt:
-    """Do what `dataclasses.replace` does in a quarter of the time.
-
-    Each trial has several events.
-    """
-    result: Attempt = _new(Attempt)
-    for put, value in zip(_PUT.values(), _all_of(attempt), strict=True):
-        put(result, value)
-    for name, value in changes.items():
-        _PUT[name](result, value)
-    return result
-
-
-_new = object.__new__
-_all_of = attrgetter(*Attempt.__slots__)
-_PUT = {name: vars(Attempt)[name].__set__ for name in Attempt.__slots__}
+# What an event changes of an attempt's fields; it is made of them at the end, since it has several.
+_UPDATES: Mapping[str, Callable[[dict[str, Any], Event], None]] = {
+    EventKind.SUBMITTED: _submit,
+    EventKind.DRAWN: _draw,
+    EventKind.OBSERVED: _observe,
+    EventKind.CANCEL: _cancel,
+    EventKind.EARLY_STOP: _give_up,
+    EventKind.REPORTED: _report,
+}

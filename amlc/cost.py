@@ -38,14 +38,19 @@ def cost(attempts: Iterable[Attempt], header: Header, *, nodes: int, now: float)
     Those count that ran on the back end which is compiled for, from their start to their end or,
     while they run, to `now` (seconds since the epoch). The trials of a job share it evenly.
     """
+    hours = node_hours(attempts, header, nodes=nodes, now=now)
+    return Cost(hours, None if header.price is None else hours * header.price)
+
+
+def node_hours(attempts: Iterable[Attempt], header: Header, *, nodes: int, now: float) -> float:
+    """Return the node-hours of `cost` alone, of which there may be a million to add."""
     seconds = 0.0
     for attempt in attempts:
         started, ended = attempt.latest.started, attempt.latest.ended
         if attempt.backend == header.backend and started is not None:
             end = ended or (now if attempt.working else started)
             seconds += max(0.0, end - started) / len(attempt.trials)
-    hours = seconds * nodes / _HOUR_S
-    return Cost(hours, None if header.price is None else hours * header.price)
+    return seconds * nodes / _HOUR_S
 
 
 def price(experiment: Experiment) -> float | None:

@@ -67,8 +67,14 @@ SELECT job FROM metrics AS one NOT INDEXED WHERE kind = 'final' AND NOT EXISTS (
     SELECT 1 FROM metrics AS other INDEXED BY metrics_by_kind
     WHERE other.kind = one.kind AND other.job = one.job AND other.rowid = one.rowid) LIMIT 3
 """
-_OF_METRIC = "job, trial, kind, sequence, at, value"
-_METRIC = b"%b\0%b\0%b\0%a\0%a\0%b"  # those columns, as `_sum_of` has them
+# Texts as bytes, which their checksum is of: to make them texts and bytes again costs a reader of a
+# million rows a second for each column.
+_OF_EVENT = "number, at, CAST(kind AS BLOB), CAST(job AS BLOB), CAST(data AS BLOB)"
+_OF_METRIC = (
+    "CAST(job AS BLOB), CAST(trial AS BLOB), CAST(kind AS BLOB), sequence, at, CAST(value AS BLOB)"
+)
+_EVENT = b"%a\0%b\0%b\0%b"  # those columns but the number, as `_sum_of` has them
+_METRIC = b"%b\0%b\0%b\0%a\0%a\0%b"
 OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT, EventKind.DRAWN)
 _MOST_CHECKED = 20_000  # events
 _MOST_REPORTS = 100_000  # metrics
@@ -79,8 +85,8 @@ _LOST = "it is lost, and jobs were run"
 _GO_ON = "What was recorded is kept; mend the cause and go on."
 _text = json.dumps
 _compact = json.JSONEncoder(separators=(",", ":")).encode
-_KINDS = {kind.value: kind for kind in EventKind}
-_METRIC_KINDS = {kind.value: kind for kind in MetricKind}
+_KINDS = {kind.value.encode(): kind for kind in EventKind}
+_METRIC_KINDS = {kind.value.encode(): kind for kind in MetricKind}
 _KINDS_TEXT: dict[str, str] = {kind: kind.value for kind in EventKind}
 _UNREADABLE = (ValueError, TypeError, KeyError, RecursionError)
 
@@ -275,9 +281,11 @@ class Ledger:
         found = {}
         for row in self._read(f"{self._all_metrics} WHERE {which}", (json.dumps(list(jobs)),)):
             try:
-                found[row[0], row[1]] = _metric(row).value
+                job, trial = str(row[0], "utf-8"), str(row[1], "utf-8")
+                found[job, trial] = _reported(row)
             except _UNREADABLE as err:
-                self._met(f"the final result of trial {row[1]} in job {row[0]}", row[0], err)
+                job, trial = _shown(row[0]), _shown(row[1])
+                self._met(f"the final result of trial {trial} in job {job}", job, err)
         return found
 
     @contextmanager
@@ -306,36 +314,34 @@ class Ledger:
         """Yield (job name, metric) for which a condition in SQL holds, in order."""
         for row in self._read(f"{self._all_metrics} WHERE {which} ORDER BY rowid", values):
             try:
-                metric = _metric(row)
+                job, metric = _metric(row)
             except _UNREADABLE as err:
-                self._met(f"a report of trial {row[1]} in job {row[0]}", row[0], err)
+                job, trial = _shown(row[0]), _shown(row[1])
+                self._met(f"a report of trial {trial} in job {job}", job, err)
             else:
-                yield row[0], metric
+                yield job, metric
 
     def _are_metrics_whole(self) -> bool:
         """Tell whether every metric has the checksum of its columns, which an older one lacks.
 
-        Of bytes, since there are many: a million of them take 2.5 s, and as values five times that.
+        There are many: a million of them take 2.5 s, and as values five times that.
         """
-        usual, self._connection.text_factory = self._connection.text_factory, bytes
         try:
             rows = self._read(self._all_metrics, ())
             return all(crc32(_METRIC % row[:-1]) == row[-1] for row in rows)
         except TypeError:  # of a column
             return False
-        finally:
-            self._connection.text_factory = usual
 
     def _events(self, which: str, *values: Any) -> Iterator[Event]:
         """Yield the events for which a condition in SQL holds, in order."""
-        columns = f"number, at, kind, job, data, {self._sum}"
+        columns = f"{_OF_EVENT}, {self._sum}"
         query = f"SELECT {columns} FROM events WHERE {which} ORDER BY number"  # noqa: S608 - ours
         for row in self._read(query, values):
             try:
                 event = _event(row)
             except _UNREADABLE as err:
-                what = f"event {row[0]} of job {row[3]}" if row[3] else f"event {row[0]}"
-                self._met(what, row[3], err)
+                job = _shown(row[3])
+                self._met(f"event {row[0]} of job {job}" if job else f"event {row[0]}", job, err)
             else:
                 yield event
 
@@ -349,11 +355,11 @@ class Ledger:
                 raise
             self.note(f"it cannot be read to its end ({printable(str(err.__cause__))})")
 
-    def _met(self, what: str, job: object, err: Exception) -> None:
+    def _met(self, what: str, job: str, err: Exception) -> None:
         """Note that a record of a job cannot be read, or raise that."""
         if not self._tolerant:
             raise DamageError(self._sentence(f"{what} is damaged")) from err
-        self._damaged.add(str(job))
+        self._damaged.add(job)
         self._note(f"{what} is damaged")
 
     def note(self, what: str) -> None:
@@ -443,25 +449,39 @@ def _sum_of(row: Sequence[Any]) -> int:
 
 
 def _event(row: tuple[Any, ...]) -> Event:
-    number, at, kind, job, data, total = row
-    if total is not None and crc32(f"{at}\0{kind}\0{job}\0{data}".encode()) != total:
+    number, at, kind, name, data, total = row
+    if total is not None and crc32(_EVENT % (at, kind, name, data)) != total:
         raise ValueError(number)
-    event = Event(kind=_KINDS.get(kind, kind), at=at, job=job, data=_parse(data), number=number)
+    job, text = str(name, "utf-8"), str(data, "utf-8")
+    known = _KINDS.get(kind) or str(kind, "utf-8")
+    event = Event(kind=known, at=at, job=job, data=_parse(text), number=number)
     if total is None and not is_sound(event):
         raise ValueError(number)
     return event
 
 
-def _metric(row: tuple[Any, ...]) -> Metric:
-    job, trial, kind, sequence, at, text, total = row
-    if total is not None:
-        columns = f"{job}\0{trial}\0{kind}\0{sequence}\0{at}\0{text}"
-        if crc32(columns.encode()) != total:
-            raise ValueError(trial)
-    if type(sequence) is not int or type(at) not in (int, float):
-        raise TypeError(trial)
-    value = _parse(text)
-    return Metric(trial=trial, kind=_METRIC_KINDS[kind], sequence=sequence, value=value, at=at)
+def _metric(row: tuple[Any, ...]) -> tuple[str, Metric]:
+    """Return the job and the metric of a row."""
+    value, (job, trial, kind, sequence, at, _, _) = _reported(row), row
+    metric = Metric(
+        trial=str(trial, "utf-8"), kind=_METRIC_KINDS[kind], sequence=sequence, value=value, at=at
+    )
+    return str(job, "utf-8"), metric
+
+
+def _reported(row: tuple[Any, ...]) -> Any:
+    """Return the value of a metric's row."""
+    *_, kind, sequence, at, text, total = row
+    if total is not None and crc32(_METRIC % row[:-1]) != total:
+        raise ValueError(row)
+    if kind not in _METRIC_KINDS or type(sequence) is not int or type(at) not in (int, float):
+        raise TypeError(row)
+    return _parse(str(text, "utf-8"))
+
+
+def _shown(text: bytes | None) -> str:
+    """Return a text of a damaged row as far as it can be read."""
+    return (text or b"").decode("utf-8", "replace")
 
 
 def _columns(connection: sqlite3.Connection) -> list[str]:

@@ -28,8 +28,9 @@ _FORMAT = 4
 _OPEN = '"jobs": ['
 _CLOSE = "],"
 _COUNTS = re.compile(rb'"counts": \{"jobs": (\d{1,18}), "trials": (\d{1,18}), ')
-_SUM_OF_LINE = re.compile(rb',"sum":"([0-9a-f]{8})"\}\n')
-_parse = json.JSONDecoder().decode  # of as many lines as there are jobs
+_SUM_OF_LINE = b',"sum":"%08x"}\n'
+_LENGTH_OF_SUM = len(_SUM_OF_LINE % 0)
+_parse = json.JSONDecoder().raw_decode  # of as many lines as there are jobs
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price", "sweep", "namespace")
 _OF_SPACE = ("combinations", "excluded")
@@ -212,7 +213,7 @@ class Manifest:
         """
         for number, line in self._lines():
             try:
-                entry = None if number is None else _entry(_parse(_whole_line(line).decode()))
+                entry = None if number is None else _entry(_parse(_whole_line(line).decode())[0])
             except (ValueError, KeyError, TypeError, RecursionError):
                 entry = None
             if entry is not None:
@@ -277,9 +278,7 @@ def read_manifest(folder: Path) -> Manifest:
 def _whole_line(line: bytes) -> bytes:
     """Return the JSON of a job's line. Raises ValueError when it is not as it was written."""
     text = line.removeprefix(b",")
-    end = text.rfind(b',"sum":')
-    found = _SUM_OF_LINE.fullmatch(text, max(end, 0))
-    if found is None or int(found[1], 16) != crc32(text[:end]):
+    if not text.endswith(_SUM_OF_LINE % crc32(text[:-_LENGTH_OF_SUM])):
         raise ValueError(line)
     return text
 
@@ -379,20 +378,15 @@ def _without_jobs(path: Path) -> tuple[bytes, bytes]:
 
 def _entry(value: dict[str, Any]) -> Entry:
     trials = tuple(map(Trial.of, value["trials"]))
-    texts = [value[name] for name in ("id", "name", "file", "sha256")]
-    texts += [trial.id for trial in trials]
-    start, stop = value.get("draws", (0, 0))
-    draws = range(start, stop)
-    if not (trials or draws) or not all(type(text) is str for text in texts):
-        raise ValueError(texts)
-    if not all(type(one.sequence) is int and type(one.parameters) is dict for one in trials):
-        raise ValueError(trials)
+    for one in trials:
+        if (type(one.id), type(one.sequence), type(one.parameters)) != (str, int, dict):
+            raise ValueError(one)
+    texts = value["id"], value["name"], value["file"], value["sha256"]
     sweep = value.get("sweep", False)
-    if type(sweep) is not bool:
-        raise ValueError(sweep)
-    return Entry(
-        value["id"], value["name"], value["file"], value["sha256"], trials, sweep, draws=draws
-    )
+    draws = range(*value.get("draws", (0, 0)))
+    if not (trials or draws) or set(map(type, texts)) != {str} or type(sweep) is not bool:
+        raise ValueError(value)
+    return Entry(*texts, trials, sweep, draws=draws)
 
 
 class CutShortError(AmlcError):

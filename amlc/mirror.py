@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from amlc.attempts import Attempt, by_trial, fold
-from amlc.events import EventKind
+from amlc.events import Event, EventKind
 from amlc.ledger import Ledger
 
 
@@ -24,13 +24,16 @@ class Mirror:
         self.attempts: dict[str, Attempt] = {}
         self.seen = 0
         self.stopped = False
-        for number, event in ledger.numbered():
-            self.seen = number
-            fold([event], self.attempts)
+        fold(self._all_events(), self.attempts)
         self.news = self.seen
         ledger.complete_index((key, job) for job, one in self.attempts.items() for key in one.keys)
         self.last = by_trial(self.attempts.values())
         self.live = {job: one for job, one in self.attempts.items() if self._is_live(one)}
+
+    def _all_events(self) -> Iterator[Event]:
+        for number, event in self._ledger.numbered():
+            self.seen = number
+            yield event
 
     def catch_up(self) -> Iterator[Attempt]:
         """Take up what was recorded since; yield each live attempt that ended, when it did.

@@ -12,7 +12,7 @@ from typing import Any
 from amlc.collect.nodes import nodes
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
-from amlc.cost import Cost, cost
+from amlc.cost import Cost, node_hours
 from amlc.model import Status
 from amlc.numbers import scalar
 from amlc.plural import plural
@@ -103,9 +103,7 @@ class Tally:
     def count(self, row: Row) -> None:
         """Count one row."""
         status = row.status
-        self._node_hours += cost(
-            row.attempts, self._header, nodes=self._nodes, now=self._now
-        ).node_hours
+        self._node_hours += node_hours(row.attempts, self._header, nodes=self._nodes, now=self._now)
         self._statuses[status] += 1
         if (
             status is Status.EARLY_STOPPED

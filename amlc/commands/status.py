@@ -43,7 +43,8 @@ class Standing:
     """How the trials stand.
 
     rows: those that are chosen. causes: why trials failed. reasons: why jobs wait, by name. cost:
-    of all trials, None where they cost nothing. is_at_work: a back end may be, on some job.
+    of all trials, None where they cost nothing. is_at_work: a back end may be, on some job; it is
+    looked up for who waits for the end.
     """
 
     rows: Sequence[Row]
@@ -55,8 +56,10 @@ class Standing:
     is_at_work: bool = False
 
 
-def status(manifest: Manifest, *, folders: Folders, chosen: Chosen = Chosen.FIRST) -> Standing:
-    """Return how the trials stand, with the rows that are chosen."""
+def status(
+    manifest: Manifest, *, folders: Folders, chosen: Chosen = Chosen.FIRST, again: bool = False
+) -> Standing:
+    """Return how the trials stand, with the rows that are chosen. again: as for `standings`."""
     causes = Causes()
     shown: list[Row] = []
     with up_to_date(manifest, folders) as results:
@@ -66,7 +69,7 @@ def status(manifest: Manifest, *, folders: Folders, chosen: Chosen = Chosen.FIRS
             if chosen.takes(row) and (chosen is not Chosen.FIRST or len(shown) < _MOST_ROWS):
                 shown.append(row)
         end = tally.verdict
-        is_at_work = bool(results.ledger.working())
+        is_at_work = again and bool(results.ledger.working())
     reasons = _reasons(manifest, shown, folders)
     return Standing(shown, end, causes, reasons, tally.cost, chosen, is_at_work)
 
@@ -84,7 +87,7 @@ def standings(
     What a submit compiles meanwhile counts too.
     """
     while True:
-        standing = status(manifest, folders=folders, chosen=chosen)
+        standing = status(manifest, folders=folders, chosen=chosen, again=again)
         yield standing
         if not again or not (standing.is_at_work or _is_submitting(manifest, folders)):
             return

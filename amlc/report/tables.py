@@ -27,10 +27,11 @@ def write_csv(table: Table, out: BinaryIO) -> None:
     """
     writer = csv.writer(_Utf8(out))
     writer.writerow(table.columns)
-    times = [name for name in table.columns if name in _TIMES]
+    times = [(place, name) for place, name in enumerate(table.columns) if name in _TIMES]
     for row in table.rows:
-        shown = {**row, **{name: _value(name, row.get(name)) for name in times}}
-        values = map(shown.get, table.columns)
+        values = [*map(row.get, table.columns)]
+        for place, name in times:
+            values[place] = _value(name, values[place])
         writer.writerow([one if type(one) in _AS_CELLS else cell(one) for one in values])
 
 
