@@ -69,7 +69,7 @@ WHERE = """\
 - **Start-up.** `--version` is the interpreter and `typing`: click is not imported for it. Of `validate` a quarter is
   click, a tenth each PyYAML and, where there is an ignore file, pathspec, and a quarter the frozen dataclasses of 40
   modules, which Python before 3.13 compiles method by method. The interpreter, click, PyYAML and pathspec alone take 6
-  times a bare interpreter: the rest of the goal would be theirs.
+  times a bare interpreter, which leaves one time to amlc's own checks.
 - **Readers.** Each trial is a line of the manifest, three events and a result, each with its checksum: a quarter of the
   time SQLite finds them, a quarter goes to JSON and checksums, half to the values that are made of them. The limit is
   Python's for five records a trial. One row for each job that ended, written with its end, was tried: readers took a
