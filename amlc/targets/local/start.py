@@ -27,7 +27,7 @@ _RUNNER_COMMAND: Final = "python3 amlc_runner.py"
 _SUPERVISOR: Final = Path(__file__).with_name("supervise.sh")
 _FORK_SERVER: Final = Path(__file__).with_name("fork_server.py")
 _MARK: Final = processes.MARK.encode()
-_ANSWER_S: Final = 30.0
+_ANSWER_S: Final = 10.0
 
 
 class ServerLostError(Exception):
@@ -146,7 +146,7 @@ class _ForkServer:
             raise
         finally:
             theirs.close()
-        weakref.finalize(self, _end, self._requests, process)
+        self._end = weakref.finalize(self, _end, self._requests, process)
 
     def start(self, job: Job) -> _Forked:
         request = {
@@ -158,10 +158,11 @@ class _ForkServer:
             with self._lock:
                 self._send(request, job.lock, job.log)
                 answer = self._requests.recv(8, socket.MSG_WAITALL)
-        except OSError as err:
-            raise ServerLostError from err
+        except OSError:
+            answer = b""
         pid = int.from_bytes(answer, "big") if len(answer) == 8 else 0
         if not pid:
+            self._end()  # what it was asked for and has not done yet, it must not do
             raise ServerLostError
         return _Forked(self, pid, os.pidfd_open(pid))
 
@@ -177,8 +178,8 @@ class _ForkServer:
 
 def _end(requests: socket.socket, process: subprocess.Popen[bytes]) -> None:
     requests.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_ANSWER_S)
+    process.kill()  # it may be one that does not run; its forks do not need it
+    process.wait()
 
 
 @dataclass(frozen=True, slots=True)

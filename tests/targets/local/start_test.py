@@ -6,6 +6,8 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from amlc.model import Status
 from amlc.targets.local import fork_server, origin, processes, start
 from tests.targets.local.backend_test import GATE, Here
@@ -71,16 +73,19 @@ def test_jobs_are_forks_of_one_server_each_with_the_mark_of_its_own(project, wai
     wait_until(lambda: not Path(f"/proc/{server}").exists())
 
 
-def test_without_its_server_a_job_goes_on_and_the_shell_starts_the_next(project, wait_until):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+def test_without_its_server_a_job_goes_on_and_the_shell_starts_the_next(project, monkeypatch, wait_until, sent):
+    monkeypatch.setattr(start, "_ANSWER_S", 0.5 if sent == signal.SIGSTOP else 60)
     here = Here(project.write(GATE, values=range(2)).compile())
     (first,) = here.submit(0)
     wait_until(lambda: project.starts)
-    os.kill(server_of(supervisor(here, first)), signal.SIGKILL)
+    os.kill(server := server_of(supervisor(here, first)), sent)
     (second,) = here.submit(1)
     wait_until(lambda: len(project.starts) == 2)
     assert command(supervisor(here, second))[0] == b"/bin/sh"
     (project.root / "go").touch()
     assert [one.exit_code for one in here.follow(first, second)] == [0, 0]
+    assert not Path(f"/proc/{server}").exists()
     assert sorted(project.starts) == sorted(project.trials)
 
 
