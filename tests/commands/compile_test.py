@@ -14,7 +14,7 @@ from amlc.exit_codes import exit_code
 def test_trials_outside_an_edited_space_are_said_for_those_that_learn_nothing_too(project):
     project.write(values=[1, 2]).compile().amlc("submit")
     project.write(values=[2, 3])
-    text = "warning: 1 of 2 trials on record are no points of the search space as it is now: they stay among the "
+    text = "warning: 1 of 2 trials on record is outside of the search space as it is now: such trials stay among the "
     text += "results, and may be the best. To leave them behind, give the experiment another experimentName.\n"
     assert project.amlc("compile", "experiment.yml").stderr.startswith(text)
 

@@ -116,7 +116,7 @@ def main():
         code, text, _ = submit(state, None)
         about += f"then exit code {code}, {text}"
         assert code == 0, about
-        assert f"{len(trials)} of {len(trials)} trials done" in text, about
+        assert f"{len(trials)} of {len(trials)} trial" in text, about
         assert sorted(Path(f"{state}.starts").read_text().split()) == sorted(trials), about
         with open_ledger(Path(state, "probe", "ledger.db")) as ledger:
             attempts = fold(ledger.events())
