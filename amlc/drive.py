@@ -19,7 +19,7 @@ from amlc.events import Event, session, tick
 from amlc.leader import Ended, Leader
 from amlc.manifest import Entry, Manifest
 from amlc.mirror import Mirror
-from amlc.model import Trial
+from amlc.model import Status, Trial
 from amlc.observe import Curves, Recorder, record
 from amlc.outbox import Outbox, is_conflict
 from amlc.reconcile import Action, Policy, failed, reconcile
@@ -64,8 +64,8 @@ class Limits:
 class Progress:
     """Counts of trials, for who watches.
 
-    submitted, ended, failed: in this run. before: those that had ended before it and are not run
-    again. total: all that are compiled. outage: why nothing is heard of the running jobs now, or
+    submitted, ended, failed: in this run; who was canceled did not fail. before: those that had
+    ended before it and are not run again. total: all that are compiled. outage: why nothing is heard of the running jobs now, or
     None. news: the trials that ended since the last look. best: the best of all that ended, where
     it is known which result is better and no two trials are replicates.
     """
@@ -324,7 +324,8 @@ class _Run:
         known = self._told.setdefault(attempt.job, set())
         new = [trial for trial in trials if trial.id not in known]
         known.update(trial.id for trial in new)
-        bad = {trial.id for trial in failed(attempt)}
+        canceled = Status.CANCELED  # which somebody wanted
+        bad = {one.id for one in failed(attempt) if attempt.status(one.id) is not canceled}
         self.progress.ended += len(new)
         self.progress.failed += sum(trial.id in bad for trial in new)
         return [(attempt, trial) for trial in new]

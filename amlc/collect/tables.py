@@ -122,7 +122,7 @@ def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Ma
         cells |= {"attempt": attempt.number, "job": attempt.job, "revision": attempt.revision[:6]}
         cells |= {"started": started, "ended": ended, "error": row.error}
         if started is not None and ended is not None:
-            cells["duration_s"] = round(ended - started, 3)
+            cells["duration_s"] = round(max(ended - started, 0.0), 3)
     cells |= {f"param.{name}": value for name, value in values.items()}
     cells |= {f"metric.{name}": value for name, value in result.items()}
     return cells

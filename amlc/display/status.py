@@ -114,7 +114,8 @@ def _duration(row: Row) -> str:
     started, ended = row.times
     if started is None:
         return ""
-    seconds = (ended or time.time()) - started
+    # What is gone may have been seen before it began, by the clock of its files.
+    seconds = max((ended or time.time()) - started, 0.0)
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -41,7 +41,7 @@ def test_how_much_may_be_unpacked_is_in_gigabytes(call, tmp_path, monkeypatch):
 )
 def test_an_import_says_what_it_took(project, call, capsys, tmp_path, monkeypatch, known, left_out, more):
     project.write().compile()
-    done = SimpleNamespace(trials=4, known=known, left_out=left_out)
+    done = SimpleNamespace(manifest=project.manifest, trials=4, known=known, left_out=left_out, beside=0)
     monkeypatch.setattr(amlc.commands.import_, "import_", lambda *_, **__: done)
     call(records.import_, tmp_path)
     assert capsys.readouterr().err == f"probe: 4 trials imported{more}\n"
