@@ -65,9 +65,10 @@ class Progress:
     """Counts of trials, for who watches.
 
     submitted, ended, failed: in this run; who was canceled did not fail. before: those that had
-    ended before it and are not run again. total: all that are compiled. outage: why nothing is heard of the running jobs now, or
-    None. news: the trials that ended since the last look. best: the best of all that ended, where
-    it is known which result is better and no two trials are replicates.
+    ended before it and are not run again. total: all that are compiled. outage: why nothing is
+    heard of the running jobs now, or None. news: the trials that ended since the last look. best:
+    the best of all that ended, where it is known which result is better and no two trials are
+    replicates.
     """
 
     submitted: int = 0
