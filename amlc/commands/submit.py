@@ -24,6 +24,7 @@ from amlc.commands.compile import compile_ahead
 from amlc.commands.options import Options, expected, limits, policy
 from amlc.commands.seal import Seal, StaleError, check_seal
 from amlc.commands.steps import NOBODY, First, Listener, Run, Warned
+from amlc.commands.trials import chosen
 from amlc.config import load_experiment
 from amlc.drawing import drawing
 from amlc.drive import Guides, drive
@@ -94,6 +95,8 @@ def submit_locked(
     with open_ledger(folders.ledger(header.experiment)) as ledger:
         for line in withheld(experiment, manifest, ledger, options):
             listener.tell(Warned(line))
+        for line in _not_again(Results(manifest, ledger), options):
+            listener.tell(Warned(line, matters=True))
     if options.canary:
         failed = _first(replace(manifest, header=header), experiment, options, folders, listener)
         if failed is not None:
@@ -345,6 +348,17 @@ def withheld(
             f"the assessor {assessor.class_name} is told the end of trials that succeeded, and of "
             "no others."
         )
+
+
+def _not_again(results: Results, options: Options) -> Iterator[str]:
+    """Yield which trials are to run again and do not, since an attempt of theirs is at work."""
+    for row in chosen(results, options.only) if options.only else ():
+        if row.attempt is not None and not row.status.ended:
+            number = row.trial.sequence
+            yield (
+                f"#{number} is at work: that attempt is followed to its end, and none begins. To "
+                f"begin anew, end it first: amlc cancel {number}."
+            )
 
 
 def _note_revision(manifest: Manifest, ledger: Ledger, kept: KeptCode) -> None:

@@ -122,6 +122,16 @@ def test_retry_runs_the_named_trials_again_whatever_became_of_them_and_nothing_e
     assert [row["attempt"] for row in rows(failing, code=4)] == ["2", "2", "", "", "", ""]
 
 
+def test_retry_of_a_trial_that_is_at_work_says_that_none_begins(project):
+    project.write("sleep 2", values=range(2)).compile().amlc("submit", "--no-wait")
+    said = project.amlc("retry", "0").stderr
+    assert "#0 is at work: that attempt is followed to its end, and none begins." in said
+    assert "#1" not in said.splitlines()[0]
+    assert sorted(project.starts) == sorted(project.trials)
+    assert "at work" not in project.amlc("retry", "0").stderr
+    assert len(project.starts) == 3
+
+
 def test_retry_of_a_trial_that_was_never_submitted_submits_it(failing):
     assert failing.amlc("retry", "#4").told.startswith("1 submitted, 1 of 6 trials done")
     assert failing.starts == [failing.trials[4]]
