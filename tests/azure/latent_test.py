@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 
 import pytest
 
 from amlc.plan import identity_of
 from amlc.space.canonical import canonical_json
 from amlc.space.latents import finished, from_records
-from tests.azure.faults import KillAt
-from tests.azure.sweep_test import CURVE, by_number, jobs, rows, wait_for
+from tests.azure.sweep_test import CURVE, KILLED, by_number, jobs, kill_at_every_call, rows, wait_for
 
 SPACE = {
     "lr": {"_type": "loguniform", "_value": [1e-7, 1e-3]},
@@ -199,33 +197,9 @@ def test_what_the_service_lost_runs_again_by_itself(make_azure, make_latent, tmp
     assert azure.job_puts == 2
 
 
-def metrics(job):
-    return {"default": [0.5, 1.5]}
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@KILLED
 def test_kill_9_at_every_call_loses_no_child_and_doubles_none(make_azure, make_latent, after):
-    for k in range(1, 60):
-        azure = make_azure(mode="instant", metrics=metrics)
-        project = make_latent(azure, f"kill-{k}", maxTrialNumber=3)
-        azure.hold("Queued")  # so that the client's pid is known before anything ends
-        fault = KillAt(k, after=after)
-        fault.pid, wait = project.start("submit")
-        azure.spoil(fault)
-        azure.hold()
-        killed = wait().returncode
-        if killed:
-            assert killed == -signal.SIGKILL
-            assert "3 of 3 trials done" in project.amlc("submit").stderr
-        assert set(azure.statuses().values()) == {"Completed"}
-        assert len(jobs(azure)) == 1
-        assert len(azure.jobs) == 4
-        assert by_number(project, "metric.default") == dict.fromkeys(range(3), "1.5")
-        assert set(by_number(project, "attempt").values()) == {"1"}
-        if not killed:
-            assert k > 8
-            return
-    pytest.fail("the submit never came to its end")
+    kill_at_every_call(make_azure, lambda azure, name: make_latent(azure, name, maxTrialNumber=3), after=after)
 
 
 def test_what_needs_known_trials_says_so_and_on_this_machine_they_are_compiled_anew(make_azure, make_latent):

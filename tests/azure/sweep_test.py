@@ -275,11 +275,19 @@ def metrics(job):
     return {"default": [0.5, 1.5]}
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+KILLED = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+
+
+@KILLED
 def test_kill_9_at_every_call_loses_no_trial_and_doubles_none(make_azure, make_sweep, after):
-    for k in range(1, 40):
+    kill_at_every_call(make_azure, lambda azure, name: make_sweep(azure, name, values=range(3)), after=after)
+
+
+def kill_at_every_call(make_azure, make_project, *, after):
+    """Kill the submit of a sweep of three at its first call, at its second, ...: none is lost, none is doubled."""
+    for k in range(1, 60):
         azure = make_azure(mode="instant", metrics=metrics)
-        project = make_sweep(azure, f"kill-{k}", values=range(3))
+        project = make_project(azure, f"kill-{k}")
         azure.hold("Queued")  # so that the client's pid is known before anything ends
         fault = KillAt(k, after=after)
         fault.pid, wait = project.start("submit")
