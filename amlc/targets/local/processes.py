@@ -49,9 +49,11 @@ def end(mark: str | None, *, session: int | None = None) -> None:
     looks = 1  # that have to find nothing
     while looks and time.monotonic() < deadline:
         found = set(_of_job(mark, session))
-        for pid in found:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        # All stand still first: none may see another's end, go on and call its trial a success.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in found:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
         if mark is None:
             return
         # While the list was made, one of them may have begun another and ended.
