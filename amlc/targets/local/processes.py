@@ -48,7 +48,7 @@ def end(mark: str | None, *, session: int | None = None) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     looks = 1  # that have to find nothing
     while looks and time.monotonic() < deadline:
-        found = set(_of_job(mark, session))
+        found = [*_of_job(mark, session)]
         # All stand still first: none may see another's end, go on and call its trial a success.
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in found:

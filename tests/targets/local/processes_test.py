@@ -52,7 +52,8 @@ def test_none_goes_on_because_another_is_killed_first(start, tmp_path, monkeypat
         kill(pid, number)
         time.sleep(0.1)
 
-    monkeypatch.setattr(processes, "_of_job", lambda *_: found)  # the sleep before its shell
+    looks = iter([found])
+    monkeypatch.setattr(processes, "_of_job", lambda *_: next(looks, ()))  # the sleep before its shell
     monkeypatch.setattr(processes.os, "kill", slowly)
     processes.end(OURS)
     assert ours.wait(60) == -9
