@@ -110,7 +110,7 @@ def write(
             # What a tuner that learns proposes depends on the results too.
             depends = [folders.ledger(experiment.name)] if adaptive(experiment) else []
             text = depend.rules(experiment, tree.folder / FILE_NAME, backend, code, depends)
-            files.write_if_changed(folder / "depend.mk", text.encode())
+            files.write_if_changed(folder / "depend.mk", text.encode(errors="surrogateescape"))
         tree.finish(FILE_NAME, manifest)
     is_asked = adaptive(experiment) and experiment.sampling is None
     return Build(

@@ -222,7 +222,7 @@ class Project:
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit() and int(folder.name) != os.getpid():
                 try:
-                    mine = self.mark.encode() in (folder / "environ").read_bytes().split(b"\0")
+                    mine = os.fsencode(self.mark) in (folder / "environ").read_bytes().split(b"\0")
                     state, parent = folder.joinpath("stat").read_text().rpartition(")")[2].split()[:2]
                     is_server = int(parent) == os.getpid() and b"fork_server.py" in (folder / "cmdline").read_bytes()
                     if mine and state != "Z" and not is_server:

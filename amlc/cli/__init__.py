@@ -29,6 +29,12 @@ def entry_point() -> NoReturn:
             sys.stdout.write(f"amlc {__version__}\n")
             sys.stdout.flush()
             sys.exit()
+    import signal
+
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler:  # so early it has nothing to say
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from amlc.cli import process
 
+    signal.signal(signal.SIGINT, interrupt)
     process.entry_point()

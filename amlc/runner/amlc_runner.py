@@ -42,7 +42,8 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           nvidia-smi and AMLC_TRIALS_PER_GPU say
   AMLC_CONCURRENCY        integer >= 1, optional: at most so many trials side by side on the GPUs
   AMLC_WORKDIR            string, optional: the directory that every trial runs in, instead of the
-                          job's or a copy of it
+                          job's or a copy of it; bytes that are not UTF-8 as the low surrogates that
+                          Python has for them
   RANK and WORLD_SIZE, OMPI_COMM_WORLD_RANK and _SIZE, TF_CONFIG,
   AZUREML_CR_NODE_RANK and AZUREML_NODE_COUNT
                           optional: which of many processes, perhaps on several machines, this is

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -30,6 +31,27 @@ COMMANDS = [
     "best",
     "schema",
 ]
+
+
+INTERRUPTED_EARLY = """
+import os, signal, sys
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+signal.signal(signal.SIGINT, {handler})
+sys.argv = ["amlc", "schema"]
+from amlc.cli import entry_point
+entry_point()
+"""
+
+
+@pytest.mark.parametrize(("handler", "code"), [("signal.default_int_handler", -signal.SIGINT), ("signal.SIG_IGN", 0)])
+def test_an_interrupt_while_it_starts_ends_it_without_a_word_unless_it_is_to_be_ignored(handler, code):
+    command = [sys.executable, "-c", INTERRUPTED_EARLY.format(handler=handler)]
+    done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
+    assert (done.returncode, done.stderr) == (code, b"")
 
 
 # --- exit codes ------------------------------------------------------------------------------------------------------

@@ -278,10 +278,10 @@ def _read_count(environ: "Mapping[bytes, bytes]", name: str, least: int) -> "int
     return count
 
 
-def _as_bytes(name: str, text: str) -> bytes:
+def _as_bytes(name: str, text: str, errors: str = "strict") -> bytes:
     # Not os.fsencode: Python 3.6 in the C locale knows only ASCII.
     try:
-        raw = text.encode("utf-8")
+        raw = text.encode("utf-8", errors)
     except UnicodeEncodeError as error:
         raise InputError(f"{name} holds half of a surrogate pair") from error
     if b"\0" in raw:
@@ -319,5 +319,5 @@ def _read_gpu_shares(environ: "Mapping[bytes, bytes]") -> "dict[str, int] | None
 def _read_path(environ: "Mapping[bytes, bytes]", name: str) -> "str | None":
     if name.encode() not in environ:
         return None
-    text = _as_bytes(name, _read_value(environ, name, str, "a string"))
-    return os.path.abspath(os.fsdecode(text))
+    text = _read_value(environ, name, str, "a string")
+    return os.path.abspath(os.fsdecode(_as_bytes(name, text, "surrogateescape")))

@@ -69,6 +69,8 @@ def trial_environment(
         env[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(visible)
     standin = os.path.join(_RUNNER, "amlc_standin")
     if os.path.isdir(standin):
+        if os.pathsep in standin:  # which PYTHONPATH cannot hold
+            standin = os.path.relpath(standin, folder)
         rest = env.get(b"PYTHONPATH")
         behind = os.fsencode(os.pathsep) + rest if rest else b""
         env[b"PYTHONPATH"] = os.fsencode(standin) + behind

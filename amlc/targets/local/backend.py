@@ -286,7 +286,7 @@ class LocalBackend:
         if code is not None:
             # Whatever the locale makes of it here, the runner takes it for UTF-8.
             environment[b"AMLC_WORKDIR"] = json.dumps(
-                os.fsencode(code).decode("utf-8", "replace")
+                os.fsencode(code).decode("utf-8", "surrogateescape")
             ).encode()
         if self._gpus:
             trials = len(trials_in(variables))

@@ -430,6 +430,14 @@ def test_a_folder_that_was_renamed_is_the_same_still(project, wait_until):
     wait_until(lambda: not project.processes())
 
 
+@pytest.mark.parametrize("name", ["half past 12:30", "caf\udce9 in latin 1"])
+def test_a_folder_may_have_any_name(make_project, name):
+    project = make_project(name)
+    project.write('test -d "${PYTHONPATH%%:*}/nni" && test "$NNI_CODE_DIR" = "$PWD" || exit 1').compile()
+    assert "4 of 4 trials done" in project.amlc("submit").stderr
+    assert len(project.starts) == 4
+
+
 def test_a_job_of_another_machine_is_not_canceled_by_a_number_that_means_another_process_here(
     project, wait_until, monkeypatch
 ):
