@@ -149,12 +149,14 @@ def head_lines(header: Header) -> str:
     return f'{text}"sum": "{_sum(text)}",\n{_OPEN}\n'
 
 
-def entry_line(entry: Entry, *, first: bool) -> str:
+def entry_line(entry: Entry, *, first: bool, records: Sequence[str] | None = None) -> str:
     """Return the line of one job.
 
-    Every line but the first begins with the comma that separates them.
+    Every line but the first begins with the comma that separates them. records: its trials as
+    compact JSON, where that is known.
     """
-    trials = [trial.as_dict() for trial in entry.trials]
+    if records is None:
+        records = [trial.as_json() for trial in entry.trials]
     value = {
         "id": entry.id,
         "name": entry.name,
@@ -162,9 +164,8 @@ def entry_line(entry: Entry, *, first: bool) -> str:
         "sha256": entry.sha256,
         **({"sweep": True} if entry.sweep else {}),
         **({"draws": [entry.draws.start, entry.draws.stop]} if entry.draws else {}),
-        "trials": trials,
     }
-    text = _compact(value).removesuffix("}")
+    text = f'{_compact(value)[:-1]},"trials":[{",".join(records)}]'
     return f'{"" if first else ","}{text},"sum":"{_sum(text)}"}}\n'
 
 

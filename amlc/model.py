@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +14,8 @@ from amlc.errors import Position, Problem, Sentence, Severity
 Parameters: TypeAlias = Mapping[str, Any]
 """What one trial receives from `nni.get_next_parameter()`: JSON values by name, in the order of the
 space."""
+
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 JsonPath: TypeAlias = "tuple[str | int, ...]"
 
@@ -327,6 +330,11 @@ class Trial:
     def as_dict(self) -> dict[str, Any]:
         """Return it as manifests, ledgers and job files hold it."""
         return {"id": self.id, "sequence": self.sequence, "parameters": self.parameters}
+
+    def as_json(self) -> str:
+        """Return `as_dict` as compact JSON; an id has no character that JSON would escape."""
+        parameters = _compact(self.parameters)
+        return f'{{"id":"{self.id}","sequence":{self.sequence},"parameters":{parameters}}}'
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Trial:

@@ -24,6 +24,7 @@ SWEEP_INDEX: Final = "amlc_trial"
 """The only parameter of a sweep that runs known trials: which of them, from 0."""
 
 
+@lru_cache(maxsize=8)  # asked for each job
 def slug(name: str) -> str:
     """Return `name` fit for a job or folder name, the same for the same name.
 

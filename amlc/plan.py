@@ -18,10 +18,10 @@ from amlc.catalogue import find
 from amlc.constraints import Gate
 from amlc.cost import worst_hours
 from amlc.errors import PlanError, Sentence
-from amlc.model import Drawing, Experiment, Parameters, Record, Trial
+from amlc.model import Budget, Drawing, Experiment, Parameters, Record, Trial
 from amlc.names import job_id
 from amlc.plural import plural
-from amlc.space.canonical import canonical, canonical_json, digest_of, in_sets
+from amlc.space.canonical import canonical, canonical_json, in_sets
 from amlc.space.points import inexhaustible
 from amlc.tuners import Tuner, built_in
 
@@ -60,6 +60,10 @@ class Job:
         folder = f"{self.sequence // _FOLDER:03d}/" if self.sequence >= _FOLDER else ""
         return f"jobs/{folder}{self.sequence:05d}-{self.id}.yml"
 
+    def records(self) -> list[str]:
+        """Return its trials as compact JSON."""
+        return [trial.as_json() for trial in self.trials]
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as `Trial` does."""
         return Job, (self.id, self.trials, self.sweep, self.draws)
@@ -95,16 +99,18 @@ class _Ids:
     def __init__(self, experiment: Experiment, taken: Iterable[Trial] = ()) -> None:
         self._experiment = experiment
         self._taken = {trial.id for trial in taken}
-        self._occurrences: dict[bytes, int] = {}
+        self._occurrences: dict[str, int] = {}  # by the first id of a parameter set
 
     def trial(self, sequence: int, parameters: Parameters) -> Trial:
         """Return trial number `sequence`, whose id is taken from now on."""
         text = canonical_json(parameters)
-        key = digest_of(text)
-        occurrence = self._occurrences.get(key, 0)
-        while (found := _trial_id(self._experiment, text, occurrence)) in self._taken:
+        first = found = _trial_id(self._experiment, text, 0)
+        if occurrence := self._occurrences.get(first, 0):
+            found = _trial_id(self._experiment, text, occurrence)
+        while found in self._taken:
             occurrence += 1
-        self._occurrences[key] = occurrence + 1
+            found = _trial_id(self._experiment, text, occurrence)
+        self._occurrences[first] = occurrence + 1
         return Trial(found, sequence, parameters)
 
 
@@ -504,9 +510,14 @@ def _numbered(experiment: Experiment, parameter_sets: Iterable[Parameters]) -> I
 
 
 def _within_budget(experiment: Experiment, trials: Iterator[Trial]) -> Iterator[Trial]:
-    for trial in trials:
+    if experiment.budget == Budget():
+        return trials
+
+    def checked(trial: Trial) -> Trial:
         check_budget(experiment, trial.sequence + 1)
-        yield trial
+        return trial
+
+    return map(checked, trials)
 
 
 def check_budget(experiment: Experiment, count: int) -> None:

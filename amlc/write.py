@@ -309,8 +309,10 @@ def _maker(
     render = renderer(experiment, revision=revision, folder=folder)
 
     def made(job: Job) -> tuple[bytes, bytes]:
-        content = render(job)
-        return content, entry_line(_entry(experiment, job, content, revision), first=True).encode()
+        records = job.records()
+        content = render(job, records)
+        entry = _entry(experiment, job, content, revision)
+        return content, entry_line(entry, first=True, records=records).encode()
 
     return lambda jobs: [made(job) for job in jobs]
 

@@ -9,11 +9,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from amlc.bindings import bound, literal, local_paths, variable, with_paths
 from amlc.errors import PlanError, Sentence
@@ -23,6 +23,9 @@ from amlc.plan import Job, abreast, replicate_of
 from amlc.render.sweep import Sampled, as_sweep
 from amlc.space.latents import RANDOM, latents, records
 from amlc.space.points import flattened
+
+Own: TypeAlias = "Callable[[Job, Sequence[str]], dict[str, Any]]"
+Whole: TypeAlias = "Callable[[Job, Mapping[str, Any]], dict[str, Any]]"
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _spaced = json.JSONEncoder(ensure_ascii=False).encode
@@ -73,23 +76,43 @@ def mapper(
     Keys that have no value are left out. folder: the build folder, for what has to be found from
     there. It raises PlanError when the parameters do not fit into an environment.
     """
+    own, whole = in_two(experiment, revision=revision, folder=folder)
+    return lambda job: whole(job, own(job, job.records()))
+
+
+def in_two(
+    experiment: Experiment, *, revision: str, folder: Path | None = None
+) -> tuple[Own, Whole]:
+    """Return what gives a job's own values, and what makes of them what `mapper` returns.
+
+    Its own, by the job and its `records`, are name, display name, environment variables and tags,
+    before `amlc.job` is merged in. The rest is the same for jobs of as many trials whose files lie
+    as deep, unless they are sweeps, and what is made does not depend on how those values read.
+    """
     fixed, patch, export = _fixed(experiment), _patch(experiment, folder), _export(experiment)
     variables, tags = _variables(experiment), _tags(experiment, revision)
     limit = experiment.trial_seconds
     shown_name = experiment.name[:200]
 
-    def job_mapping(job: Job) -> dict[str, Any]:
-        numbers = job.draws or [trial.sequence for trial in job.trials]
-        first, last = numbers[0], numbers[-1]
-        mapping = {
+    def own(job: Job, records: Sequence[str]) -> dict[str, Any]:
+        first, last = job.sequence, job.draws[-1] if job.draws else job.trials[-1].sequence
+        return {
             "name": job_name(experiment.name, job.id, revision),
             "display_name": inert(
                 f"{shown_name} #{first}" if first == last else f"{shown_name} #{first}-{last}"
             ),
+            "environment_variables": variables(job, records),
+            "tags": tags(job),
+        }
+
+    def whole(job: Job, own: Mapping[str, Any]) -> dict[str, Any]:
+        mapping = {
+            "name": own["name"],
+            "display_name": own["display_name"],
             "code": _code(job.file),
             **fixed,
-            "environment_variables": variables(job),
-            "tags": tags(job),
+            "environment_variables": own["environment_variables"],
+            "tags": own["tags"],
         }
         if limit is not None:
             together = 1 if job.sweep else len(job.trials)
@@ -100,7 +123,7 @@ def mapper(
             mapping["command"] = f"{export} && {mapping['command']}"
         return _swept(mapping, experiment, job) if job.sweep else mapping
 
-    return job_mapping
+    return own, whole
 
 
 def _swept(values: Mapping[str, Any], experiment: Experiment, job: Job) -> dict[str, Any]:
@@ -131,8 +154,6 @@ def _sampled(experiment: Experiment, job: Job) -> Sampled:
 
 def _space_variables(experiment: Experiment, job: Job) -> dict[str, str]:
     """Return what tells the runner how a trial is made of what the platform drew."""
-    if not job.draws:
-        return {}
     space = {
         "namespace": experiment.namespace,
         "first": job.draws.start,
@@ -226,7 +247,7 @@ def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
+def _variables(experiment: Experiment) -> Callable[[Job, Sequence[str]], dict[str, str]]:
     shared = {
         "AMLC_EXPERIMENT": as_json(experiment.name),
         "AMLC_COMMAND": as_json(experiment.command),
@@ -247,14 +268,14 @@ def _variables(experiment: Experiment) -> Callable[[Job], dict[str, str]]:
 
     bare = _bare(experiment)
 
-    def variables(job: Job) -> dict[str, str]:
-        variables = shared | _space_variables(experiment, job)
+    def variables(job: Job, records: Sequence[str]) -> dict[str, str]:
+        variables = {**shared, **(_space_variables(experiment, job) if job.draws else {})}
         is_pack = len(job.trials) > 1 and not job.sweep
         if experiment.gpus_per_trial and is_pack:  # without GPUs they run one by one
             variables["AMLC_CONCURRENCY"] = str(min(len(job.trials), abreast(experiment)))
         for index, trial in enumerate(() if job.draws else job.trials):
             replicate = replicate_of(experiment, trial) if experiment.replicates > 1 else None
-            variables |= _trial_variables(index, trial, replicate, bare(trial))
+            variables |= _trial_variables(index, records[index], replicate, bare(trial))
         # In characters, of which one takes four bytes at most.
         size = sum(map(len, variables.values()))
         if (
@@ -309,14 +330,13 @@ def _bare(experiment: Experiment) -> Callable[[Trial], str | None]:
 
 
 def _trial_variables(
-    index: int, trial: Trial, replicate: int | None, bare: str | None
+    index: int, record: str, replicate: int | None, bare: str | None
 ) -> dict[str, str]:
-    record = trial.as_dict()
-    if bare is not None:
-        record["bare"] = bare
-    if replicate is not None:
-        record["replicate"] = replicate
-    return in_parts(f"AMLC_TRIAL_{index}", as_json(record))
+    if bare is not None or replicate is not None:
+        more = {"bare": bare, "replicate": replicate}
+        told = _compact({key: value for key, value in more.items() if value is not None})
+        record = f"{record[:-1]},{told[1:]}"
+    return in_parts(f"AMLC_TRIAL_{index}", inert(record))
 
 
 def in_parts(name: str, text: str) -> dict[str, str]:
@@ -334,30 +354,35 @@ def _tags(experiment: Experiment, revision: str) -> Callable[[Job], dict[str, st
     name = aml_name(experiment.name)
 
     def tags(job: Job) -> dict[str, str]:
+        ids = ",".join([trial.id for trial in job.trials])
+        numbers = ",".join([str(trial.sequence) for trial in job.trials])
         tags = {
             "amlc.experiment": name,
-            "amlc.trial": _tag(",".join([trial.id for trial in job.trials]), _OWN_TAG_LENGTH),
-            "amlc.sequence": _tag(
-                ",".join([str(trial.sequence) for trial in job.trials]), _OWN_TAG_LENGTH
-            ),
+            "amlc.trial": _tag(ids, _OWN_TAG_LENGTH),
+            "amlc.sequence": _tag(numbers, _OWN_TAG_LENGTH),
             "amlc.revision": revision[:6],
         }
         if job.draws:  # which they are, the children say
             del tags["amlc.trial"], tags["amlc.sequence"]
         elif len(job.trials) == 1:
             for key, value in islice(flattened(job.trials[0].parameters).items(), _PARAMETER_TAGS):
-                tags.setdefault(_tag(key, _TAG_NAME_LENGTH), _tag(_text(value), _TAG_LENGTH))
+                tags.setdefault(_tag_name(key), _tag_value(value))
         return tags
 
     return tags
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
+@lru_cache(maxsize=4096)
+def _tag_name(key: str) -> str:
+    return _tag(key, _TAG_NAME_LENGTH)
+
+
+def _tag_value(value: Any) -> str:
     if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return repr(value)  # which is its JSON, and takes a tenth of the time
-    return _spaced(value)
+        text = repr(value)  # which is its JSON, and takes a tenth of the time
+    else:
+        text = value if isinstance(value, str) else _spaced(value)
+    return _tag(text, _TAG_LENGTH)
 
 
 def _tag(text: str, length: int) -> str:

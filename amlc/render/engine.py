@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import jinja2
 import yaml
@@ -12,7 +13,7 @@ import yaml
 from amlc.errors import Sentence, TemplateError
 from amlc.model import Experiment, Trial
 from amlc.plan import Job
-from amlc.render.context import STANDARD_KEYS, mapper
+from amlc.render.context import STANDARD_KEYS, in_two
 from amlc.render.form import Blank, filled
 from amlc.render.readback import read_job
 from amlc.render.scalars import to_yaml
@@ -25,7 +26,11 @@ SWEEP_TEMPLATE = "sweep-job.yml.j2"
 
 _OF_SWEEP = STANDARD_KEYS | {*OF_SWEEP, "trial"}
 
-Render: TypeAlias = "Callable[[Job], bytes]"
+
+class Render(Protocol):
+    """What gives the bytes of a job's file. records: those of the job, where they are known."""
+
+    def __call__(self, job: Job, records: Sequence[str] | None = ...) -> bytes: ...
 
 
 def renderer(experiment: Experiment, *, revision: str, folder: Path | None = None) -> Render:
@@ -40,7 +45,7 @@ def renderer(experiment: Experiment, *, revision: str, folder: Path | None = Non
     environment = _environment(experiment.templates)
     name = SWEEP_TEMPLATE if experiment.sweep else TEMPLATE
     templates = {name: _load(environment, experiment.templates, name)}
-    mapped = mapper(experiment, revision=revision, folder=folder)
+    own, whole = in_two(experiment, revision=revision, folder=folder)
 
     def template_of(mapping: Mapping[str, Any]) -> jinja2.Template:
         name = SWEEP_TEMPLATE if is_sweep(mapping) else TEMPLATE
@@ -68,9 +73,12 @@ def renderer(experiment: Experiment, *, revision: str, folder: Path | None = Non
 
     fill = filled(printed, checked) if experiment.templates is None else None
 
-    def render(job: Job) -> bytes:
-        mapping = mapped(job)
-        return (fill(mapping) if fill else checked(mapping, job.trials)).encode()
+    def render(job: Job, records: Sequence[str] | None = None) -> bytes:
+        values = own(job, job.records() if records is None else records)
+        if fill and not job.sweep:
+            alike = job.file.count("/"), len(job.trials)
+            return fill(values, alike, partial(whole, job)).encode()
+        return checked(whole(job, values), job.trials).encode()
 
     return render
 

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from itertools import count
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from amlc.render.readback import read_scalar
+from amlc.render.readback import is_read_as
 from amlc.render.scalars import to_yaml
 
 Print: TypeAlias = "Callable[[Mapping[str, Any]], str]"
+Whole: TypeAlias = "Callable[[Mapping[str, Any]], Mapping[str, Any]]"
+
+
+class Fill(Protocol):
+    """What prints a job.
+
+    own: its name, display name, environment variables and tags. alike: the same for jobs that
+    differ in nothing else. whole: makes a job's mapping of its own values, without looking at them.
+    """
+
+    def __call__(
+        self, own: Mapping[str, Any], alike: Hashable = ..., whole: Whole = ...
+    ) -> str: ...
+
 
 _BLANK = re.compile("\0([0-9]+)\0")  # no YAML has a NUL in it
-_FEW = ("limits", "code", "inputs", "environment")  # that differ, from folder to folder at most
 _MOST_FORMS = 256
-_SHORT = 100  # such values recur from job to job
+_SHORT = 15  # such values recur from job to job, numbers of 17 digits and ids do not
 
 
 class Blank(int):
@@ -33,30 +46,26 @@ class _Form(NamedTuple):
     numbers: list[int]
 
 
-def filled(printed: Print, checked: Print) -> Print:
+def filled(printed: Print, checked: Print) -> Fill:
     """Return what prints job mappings as `printed` does, several times faster, and reads back.
 
     checked: prints, and reads back, as `printed` does not. Both have to print every value as it
     comes, alone on the rest of its line, without looking at it: that is known of amlc's own
-    template, and of no other. The mappings may differ in name, display name, environment
-    variables, tags and `_FEW` only. A form is kept for each of those and each set of keys, which
-    choices with branches change; it has to give what `checked` gives for its first mapping, and
+    template, and of no other. A form is kept for each set of keys, which choices with branches
+    change, of jobs that are `alike`; it has to give what `checked` gives for its first values, and
     from then on each value that goes into it is read back.
     """
     forms: dict[tuple[Any, ...], _Form] = {}
 
-    def fill(mapping: Mapping[str, Any]) -> str:
-        name, shown_name = mapping.get("name"), mapping.get("display_name")
-        variables, tags = mapping.get("environment_variables"), mapping.get("tags")
-        if not (name and shown_name and isinstance(variables, dict) and isinstance(tags, dict)):
-            return checked(mapping)  # which says what is missing
-        values = [name, shown_name, *variables.values(), *tags.values()]
-        rest = [str(mapping.get(key)) for key in _FEW]
-        shape = (*variables, None, *tags, *rest)
+    def fill(own: Mapping[str, Any], alike: Hashable = None, whole: Whole = dict) -> str:
+        variables, tags = own["environment_variables"], own["tags"]
+        values = [own["name"], own["display_name"], *variables.values(), *tags.values()]
+        shape = (alike, *variables, None, *tags)
         form = forms.get(shape)
         if form is None:
-            form = _form(printed(_opened(mapping, variables, tags)))
-            if _joined(form, values) != checked(mapping):
+            form = _form(printed(whole(_opened(variables, tags))))
+            if _joined(form, values) != checked(whole(own)):
+                name = own["name"]
                 raise AssertionError(f"{name}: the template does not print every value as it comes")
             forms[shape] = form
             if len(forms) > _MOST_FORMS:
@@ -66,12 +75,9 @@ def filled(printed: Print, checked: Print) -> Print:
     return fill
 
 
-def _opened(
-    mapping: Mapping[str, Any], variables: Mapping[str, Any], tags: Mapping[str, Any]
-) -> dict[str, Any]:
+def _opened(variables: Mapping[str, Any], tags: Mapping[str, Any]) -> dict[str, Any]:
     blanks = map(Blank, count())
     return {
-        **mapping,
         "name": next(blanks),
         "display_name": next(blanks),
         "environment_variables": dict(zip(variables, blanks)),  # noqa: B905 - there are always more blanks
@@ -99,7 +105,7 @@ def _written(value: Any) -> str:
 def _proved(text: str) -> str:
     """Return `text` as YAML, which was read back."""
     written = to_yaml(text)
-    if read_scalar(written) != text:
+    if not is_read_as(written, text):
         raise AssertionError(f"{text!r} would be written as {written}, which is another text")
     return written
 

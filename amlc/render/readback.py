@@ -37,11 +37,20 @@ def read_job(text: str) -> Any:
         return from_yaml(text)
 
 
-def read_scalar(text: str) -> Any:
-    """Return the value of `text`, a scalar in YAML on one line, as `from_yaml` does.
+def is_read_as(written: str, text: str) -> bool:
+    """Tell whether `written`, a scalar in YAML on one line, is this text to `from_yaml`.
 
     Raises yaml.YAMLError.
     """
+    mark = written[0]
+    is_quoted = mark in "\"'" and written == f"{mark}{text}{mark}"
+    # Nothing in quotes is other than it stands, but for these.
+    if is_quoted and mark not in text and (mark == "'" or "\\" not in text):
+        return text.isprintable() or bool(_read_scalar(written) == text)
+    return bool(_read_scalar(written) == text)
+
+
+def _read_scalar(text: str) -> Any:
     try:
         if not has_escaped(text):
             return _scalar(text)

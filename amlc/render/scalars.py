@@ -97,9 +97,9 @@ def _float(value: float) -> str:
 
 
 def _string(text: str) -> str:
-    if is_plain(text):
+    if _PLAIN.match(text):
         return text
-    if has_escaped(text):
+    if not text.isprintable() and has_escaped(text):
         return _ESCAPED.sub(_escape, json.dumps(text, ensure_ascii=False))
     if '"' in text or "\\" in text:
         return "'" + text.replace("'", "''") + "'"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from amlc.model import Choice, Parameters, Real, Space
 from amlc.space.canonical import canonical
 from amlc.space.grid import grid_points
-from amlc.space.points import Axis, Key, Point, axes, coordinates, deliver, endless
+from amlc.space.points import Axis, Key, Point, axes, coordinates, deliver, deliverer, endless
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -28,7 +28,7 @@ def distinct(
     """
     space_axes = axes(space)
     if endless(space):
-        return (deliver(space_axes, point) for point in points)
+        return map(deliverer(space_axes), points)
     return _distinct(points, space_axes, {canonical(parameters) for parameters in taken})
 
 
@@ -74,6 +74,10 @@ def draws(
     """
     given = fixed or {}
     samplers = [(axis, axis.key, _sampler(rng, axis, given.get(axis.key))) for axis in space_axes]
+    if not any(axis.nested for axis in space_axes):  # all are active
+        flat = [(key, sample) for _, key, sample in samplers]
+        while True:
+            yield {key: sample() for key, sample in flat}
     while True:
         point: dict[tuple[str | int, ...], int | float] = {}
         for axis, key, sample in samplers:
@@ -94,7 +98,8 @@ def _sampler(rng: Generator, axis: Axis, fixed: int | None) -> Callable[[], int 
     a, b = coordinates(axis.dimension)
     if axis.dimension.normal:
         return lambda: rng.normal(a, b)
-    return lambda: rng.uniform(a, b)
+    width, draw = b - a, rng.random
+    return lambda: a + width * draw()  # as `uniform` does, which takes five times as long
 
 
 def _distinct(
