@@ -55,7 +55,7 @@ $(VENV)/.docs: requirements/docs.txt $(VENV)/.run
 	$(LOCKED) requirements/docs.txt
 	touch $@
 
-# uv resolves for every Python at once, and fills the two environments below in seconds.
+# uv resolves for every Python at once, and fills the environments below in seconds.
 $(VENV)/.lock: requirements/lock.txt
 	$(PYTHON) -m venv --clear $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
@@ -68,6 +68,13 @@ $(VENV)/.lowest: pyproject.toml requirements/lowest.txt $(VENV)/.lock
 	$(UV) install --quiet --python $(VENV)/lowest --require-hashes --build-constraints requirements/run.txt \
 		--requirement requirements/lowest.txt
 	$(UV) install --quiet --python $(VENV)/lowest --no-deps --no-build-isolation --editable .
+	touch $@
+
+# What `make bench` measures beside amlc, in an environment of its own: NNI wants an old setuptools.
+$(VENV)/.peers: requirements/peers.txt $(VENV)/.lock
+	$(PYTHON) -m venv --clear --without-pip $(VENV)/peers
+	$(UV) install --quiet --python $(VENV)/peers --require-hashes --build-constraints requirements/run.txt \
+		--requirement requirements/peers.txt
 	touch $@
 
 # --- the experiment ------------------------------------------------------------------------------------------------
@@ -133,9 +140,11 @@ golden: $(VENV)/.test ## Write the golden files anew; review the difference befo
 fuzz: $(VENV)/.test ## Read mutated files of all kinds for MINUTES; findings go to tests/fuzz/corpus
 	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES)
 
-bench: $(VENV)/.test ## Measure speed beside the machine's own floor
-	$(VENV)/bin/python tests/bench.py > .bench.tmp || { rm .bench.tmp; exit 1; }
-	cat .bench.tmp && mv .bench.tmp docs/benchmarks.md
+# An hour and a half, on a quiet machine; a peer that cannot be installed is a row that says so. Fails, when all is
+# written, if a row is slower than the last time. Some rows: .venv/bin/python -m tests.bench dispatch readers
+bench: $(VENV)/.test ## Measure speed beside the machine's own floor and other tools, into docs/benchmarks.md
+	-$(MAKE) --no-print-directory $(VENV)/.peers
+	$(VENV)/bin/python -m tests.bench --write
 
 # Hours; what was measured already is in .quality.jsonl, to go on from. Delete it when a tuner changed.
 quality: $(VENV)/.test ## Measure what the tuners find, beside Random, Optuna and NNI
@@ -163,4 +172,5 @@ lock: $(VENV)/.lock ## Renew requirements/ to the newest versions; LOCK_ARGS= ch
 	$(RESOLVE) $(RUN) --extra azure --output-file requirements/azure.txt
 	$(RESOLVE) $(EVERYTHING) --resolution lowest-direct --output-file requirements/lowest.txt
 	$(subst 3.10,3.11,$(RESOLVE)) $(RUN) --group docs --output-file requirements/docs.txt
+	$(RESOLVE) --group peers --output-file requirements/peers.txt
 	$(RESOLVE) requirements/lock.in --output-file requirements/lock.txt

@@ -56,7 +56,7 @@ def validator(name: str) -> jsonschema.protocols.Validator:
         pytest.param("github-workflows", NEW, id="what init writes"),
         *(
             pytest.param("github-workflows", path.read_text(encoding="utf-8"), id=path.name)
-            for path in (ROOT / ".github/workflows/check.yml", ROOT / "examples/aml/github-actions.yml")
+            for path in (*sorted((ROOT / ".github/workflows").glob("*.yml")), ROOT / "examples/aml/github-actions.yml")
         ),
         pytest.param(
             "azure-pipelines", (ROOT / "examples/aml/azure-pipelines.yml").read_text(encoding="utf-8"), id="azure example"

@@ -44,6 +44,7 @@ def pins(name: str) -> dict[str, set[Version]]:
         pytest.param("run.txt", RUN, id="run"),
         pytest.param("azure.txt", [*RUN, *EXTRAS["azure"]], id="azure"),
         pytest.param("docs.txt", [*RUN, *GROUPS["docs"]], id="docs"),
+        pytest.param("peers.txt", GROUPS["peers"], id="peers"),
         pytest.param("test.txt", [*QUICK, *GROUPS["check"]], id="test"),
         pytest.param("lowest.txt", QUICK, id="lowest"),
     ],

@@ -1,0 +1,174 @@
+"""What of the benchmarks is no measuring: ratios, verdicts, the history, and what is said of what is missing."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.bench import __main__ as bench
+from tests.bench import dispatch, history, page, peer
+from tests.bench.history import Machine, Run
+from tests.bench.measure import CPU, WALL, Cost, Effort, FailedError, Unmeasured, command, compared, in_turns
+
+HERE = Machine(architecture="x86_64", cores=2, processor="A", python="3.11", system="Linux")
+
+
+def cost(wall_s=1.0, cpu_s=1.0, megabytes=0.0):
+    return Cost(wall_s=wall_s, cpu_s=cpu_s, megabytes=megabytes)
+
+
+def row(wall=2.0, cpu=1.5, what="compile", **keys):
+    return compared(what, [(cost(wall, cpu), cost())], "writing", **keys)
+
+
+def run(rows, machine=HERE):
+    return Run(date="2026-01-02", revision="abc", machine=machine, rows=rows)
+
+
+def test_the_ratio_is_the_median_of_the_pairs_and_not_that_of_the_medians() -> None:
+    pairs = [(cost(2, 1), cost(1, 1)), (cost(30, 4), cost(10, 2)), (cost(40, 9), cost(10, 1))]
+    found = compared("x", pairs, "y")
+    assert found.times == {WALL: 3, CPU: 2}
+    assert (found.cost.wall_s, found.floor.wall_s) == (30, 10)
+
+
+def test_memory_is_the_most_of_all_rounds() -> None:
+    pairs = [(cost(megabytes=size), cost()) for size in (30, 50, 40)]
+    assert compared("x", pairs, "y").cost.megabytes == 50
+
+
+def test_who_was_last_comes_first_in_the_next_round() -> None:
+    order: list[str] = []
+
+    def named(name):
+        return lambda: order.append(name) or cost()
+
+    pairs = in_turns(named("amlc"), named("floor"), 3)
+    assert order == ["amlc", "floor", "floor", "amlc", "amlc", "floor"]
+    assert len(pairs) == 3
+
+
+@pytest.mark.parametrize(
+    ("goal", "missed"),
+    [
+        pytest.param({}, [], id="none"),
+        pytest.param({WALL: 2, CPU: 1.5}, [], id="reached exactly"),
+        pytest.param({WALL: 1.9, CPU: 1.5}, [WALL], id="wall"),
+        pytest.param({"s of CPU": 1, "MB": 100}, ["s of CPU"], id="seconds"),
+        pytest.param({"ms": 1_999}, ["ms"], id="milliseconds"),
+        pytest.param({"calls": 1.1}, ["calls"], id="what else was measured"),
+    ],
+)
+def test_a_goal_is_the_most_that_may_be_measured(goal, missed) -> None:
+    found = row(goal=goal, others={"calls": 1.2})
+    assert found.missed == missed
+    verdict = page.line(found, {}).rsplit("|", 2)[1].strip()
+    assert verdict == (f"**missed**: {missed[0]}" if missed else "met" if goal else "")
+
+
+def test_a_rehearsal_has_a_part_of_the_trials() -> None:
+    assert [Effort(rounds=1, share=100).of(count) for count in (1_000, 20)] == [10, 2]
+    assert (Effort().of(1_000), Effort().long, Effort(rounds=1).long) == (1_000, 3, 1)
+
+
+def test_a_line_of_the_history_reads_back() -> None:
+    one = history.this_run([row(2.3456, 1.5), row(what="peer's", tool="Hydra"), Unmeasured(what="a", reason="b")])
+    assert one.rows == {"compile": {WALL: 2.35, CPU: 1.5}}
+    other = run({"é": {WALL: 1.0, CPU: 1.0}})
+    assert history.read(history.as_line(one) + history.as_line(other)) == (one, other)
+    assert history.as_line(one).count("\n") == 1
+
+
+def test_there_is_no_history_yet(tmp_path) -> None:
+    assert history.read_file(tmp_path / "none.jsonl") == ()
+
+
+def test_each_row_is_compared_with_its_last_run_on_a_like_machine() -> None:
+    old, new, foreign = ({WALL: ratio, CPU: ratio} for ratio in (1.0, 2.0, 3.0))
+    runs = [run({"a": old, "b": old}), run({"a": new}), run({"a": foreign}, replace(HERE, cores=64))]
+    assert history.before(runs, HERE) == {"a": new, "b": old}
+
+
+@pytest.mark.parametrize(
+    ("found", "slower"),
+    [
+        pytest.param(row(2.4, 1.75), [], id="20 %"),
+        pytest.param(row(2.5, 1.75), [WALL], id="wall"),
+        pytest.param(row(1.0, 1.9), [CPU], id="CPU"),
+        pytest.param(row(9.0, 9.0, what="new"), [], id="a new row"),
+        pytest.param(row(9.0, 9.0, tool="Hydra"), [], id="a peer's"),
+        pytest.param(Unmeasured(what="compile", reason="no disk"), [], id="not measured"),
+        pytest.param(
+            compared("compile", [(cost(9e-5, 9e-5), cost(1e-5, 1e-5))], "writing"), [], id="too short for the clock"
+        ),
+    ],
+)
+def test_more_than_a_fifth_more_than_last_time_is_a_regression(found, slower) -> None:
+    last = {"compile": {WALL: 2.0, CPU: 1.5}}
+    assert history.regressions(found, last) == slower
+    assert [unit for unit in (WALL, CPU) if f"**slower: {unit}**" in page.line(found, last)] == slower
+
+
+def test_a_line_has_what_it_took_beside_its_floor_and_the_last_time() -> None:
+    one = compared("a|b", [(cost(2, 0.5, 31.4), cost(0.01, 0.25))], "writing", others={"calls": 1.04}, goal={"MB": 100})
+    assert page.line(one, {"a|b": {WALL: 210.0, CPU: 2.1}}) == (
+        r"| a\|b | 2.00 s, CPU 500 ms, 31 MB; 1.04 calls | 10 ms, CPU 250 ms: writing | 200 wall, 2 CPU "
+        "| 210 wall, 2.1 CPU | 100 MB | met |"
+    )
+
+
+def test_every_peer_that_is_not_installed_is_said(monkeypatch) -> None:
+    monkeypatch.setattr(dispatch, "PYTHON", dispatch.ROOT / "nowhere" / "python")
+    found = list(dispatch.peers(2, Effort(share=1_000)))
+    assert [one.tool for one in found] == [title.rstrip(",") for _, _, title, _ in dispatch.PEERS]
+    assert {one.reason for one in found} == {"not installed: there is no nowhere/python"}
+    assert all("not measured" in page.line(one, {}) for one in found)
+
+
+def test_a_peer_that_lacks_its_package_is_said(monkeypatch) -> None:
+    monkeypatch.setattr(dispatch, "PYTHON", Path(sys.executable))
+    monkeypatch.setattr(dispatch, "PEERS", (("hydra", "no-such-package", "Hydra", 2),))
+    (found,) = dispatch.peers(2, Effort())
+    assert "no-such-package" in found.reason
+    assert found.reason.startswith("not installed: ")
+
+
+def test_each_peer_can_be_run() -> None:
+    assert {name for name, *_ in dispatch.PEERS} == peer.PEERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["dispatch", "disptach"], "there is no disptach; there are start-up, compile", id="unknown"),
+        pytest.param(["dispatch", "--write"], "--write is of all rows", id="a page of some rows"),
+        pytest.param(["--rehearse", "--write"], "--write is of all rows", id="a page of a rehearsal"),
+    ],
+)
+def test_what_there_is_not_is_a_usage_error(arguments, said, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        bench.parse(arguments)
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_command_that_fails_says_its_last_word() -> None:
+    with pytest.raises(FailedError, match=r"^sh -c .*: second$"):
+        command("sh", "-c", "echo first >&2; echo second >&2; exit 3")
+
+
+def test_a_command_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(FailedError, match=r"^sleep 1000: exit code -9$"):
+        command("sleep", "1000", most_s=0.2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what is orphaned does not count")
+def test_what_a_command_leaves_behind_is_waited_for(tmp_path) -> None:
+    found = command("sh", "-c", f"(while read line; do :; done; sleep 0.2; echo > {tmp_path}/end) &", text="1\n")
+    assert (tmp_path / "end").exists()
+    assert found.wall_s > 0
+    assert found.cpu_s > 0
+    assert found.megabytes > 0
