@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["PYTHONPATH"] = str(ROOT)
     effort = Effort(rounds=1, share=100) if given.rehearse else Effort()
     machine = history.this_machine()
-    last = {} if given.rehearse else history.before(history.read_file(), machine)
+    last = {} if given.rehearse else history.before(history.read_file(history.FILE), machine)
     lines: list[str] = []
     rows: list[Measured] = []
 
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         say("")
     say(page.profiles())
     if given.write:
-        PAGE.write_text("\n".join(lines), encoding="utf-8")
+        PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
         with history.FILE.open("a", encoding="utf-8") as file:
             file.write(history.as_line(history.this_run(rows)))
     return int(has_failed or any(history.regressions(row, last) for row in rows))

@@ -155,6 +155,45 @@ def test_what_there_is_not_is_a_usage_error(arguments, said, capsys) -> None:
     assert said in capsys.readouterr().err
 
 
+@pytest.fixture
+def measure(monkeypatch, tmp_path):
+    """Return a function that measures one group of these rows in full, as `make bench` does."""
+    monkeypatch.setenv("PYTHONPATH", "")  # what it sets is undone
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "")
+    monkeypatch.setattr(bench, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(history, "FILE", tmp_path / "history.jsonl")
+
+    def measure(*rows):
+        monkeypatch.setattr(bench, "GROUPS", {"one": bench.Group("One", lambda effort: rows)})
+        return bench.main(["--write"])
+
+    return measure
+
+
+def test_a_run_is_written_and_the_next_one_compared_with_it(measure, tmp_path, capsys) -> None:
+    assert measure(row(2.0)) == 0
+    assert measure(row(3.0)) == 1
+    assert measure(row(3.1)) == 0
+    said = capsys.readouterr().out
+    assert said.endswith((tmp_path / "page.md").read_text())
+    assert "| 2 wall, 1.5 CPU |  | **slower: times the wall** |" in said
+    runs = history.read_file(tmp_path / "history.jsonl")
+    assert [one.rows["compile"][WALL] for one in runs] == [2.0, 3.0, 3.1]
+
+
+def test_a_group_that_fails_is_said_and_the_others_are_measured(measure, monkeypatch, capsys) -> None:
+    def fails(effort):
+        yield row()
+        raise FailedError("amlc submit: no room")
+
+    groups = {"one": bench.Group("One", fails), "two": bench.Group("Two", lambda effort: [row(what="later")])}
+    monkeypatch.setattr(bench, "GROUPS", groups)
+    assert bench.main([]) == 1
+    said = capsys.readouterr().out
+    assert "| One | amlc submit: no room |  |  |  |  | not measured |" in said
+    assert "| later |" in said
+
+
 def test_a_command_that_fails_says_its_last_word() -> None:
     with pytest.raises(FailedError, match=r"^sh -c .*: second$"):
         command("sh", "-c", "echo first >&2; echo second >&2; exit 3")

@@ -80,7 +80,7 @@ def read(text: str) -> tuple[Run, ...]:
     return tuple(Run(**{**value, "machine": Machine(**value["machine"])}) for value in values)
 
 
-def read_file(file: Path = FILE) -> tuple[Run, ...]:
+def read_file(file: Path) -> tuple[Run, ...]:
     return read(file.read_text(encoding="utf-8")) if file.exists() else ()
 
 

@@ -44,7 +44,7 @@ def line(row: Measured, last: Mapping[str, Times]) -> str:
 
 
 def profiles() -> str:
-    return PROFILES.read_text(encoding="utf-8").rstrip("\n") + "\n"
+    return PROFILES.read_text(encoding="utf-8").rstrip("\n")
 
 
 def _cells(*texts: str) -> str:
