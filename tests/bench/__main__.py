@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
                 for row in group.rows(effort):
                     say(page.line(row, last))
                     rows.append(row)
-        except FailedError as error:  # what was measured before is kept, and the other groups come
+        except (FailedError, subprocess.CalledProcessError) as error:  # what was measured before is kept, and the other groups come
             say(page.line(Unmeasured(what=group.title, reason=str(error)), last))
             has_failed = True
         say("")

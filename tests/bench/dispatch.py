@@ -79,7 +79,7 @@ def peers(concurrency: int, effort: Effort, names: tuple[str, ...] = ()) -> Iter
         try:
             version = _version(package)
             with experiment.new_folder() as folder:
-                environ = {**os.environ, "HOME": str(folder)}
+                environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}  # nothing of ours, and all is gone after it
                 words = (str(PYTHON), str(PEER), name, str(count), str(concurrency))
                 cost = command(*words, environ=environ, most_s=PEER_S) / count
         except FailedError as error:
