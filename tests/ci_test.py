@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from amlc.starting.project import companions
+from tests.bench.__main__ import PAGE
+from tests.bench.history import FILE as HISTORY
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "tests" / "data" / "ci"  # as check-jsonschema 0.39.0 brings them; their licences lie beside them
@@ -228,6 +230,16 @@ def test_the_gitlab_job_leaves_its_summary_and_what_is_wrong(checkout) -> None:
     checkout.write(tuner={"name": "TPEE"})
     step(checkout, "\n".join(script), code=1, **job["variables"])
     assert "TPEE" in (checkout.root / job["artifacts"]["reports"]["junit"]).read_text(encoding="utf-8")
+
+
+def test_the_weekly_run_keeps_what_it_measures() -> None:
+    steps = read(ROOT / ".github/workflows/bench.yml")["jobs"]["bench"]["steps"]
+    assert "make bench" in [one.get("run") for one in steps]
+    (kept,) = (one["with"]["path"] for one in steps if one.get("uses", "").startswith("actions/upload-artifact@"))
+    (again,) = {one["with"]["path"] for one in steps if one.get("uses", "").startswith("actions/cache/")}
+    assert PAGE.match(kept)
+    assert HISTORY.match(kept)
+    assert ROOT / again == HISTORY
 
 
 def test_what_init_writes_and_the_kit_do_the_same_checks() -> None:

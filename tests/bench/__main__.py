@@ -81,7 +81,8 @@ def main(arguments: Sequence[str]) -> int:
                 for row in group.rows(effort):
                     say(page.line(row, last))
                     rows.append(row)
-        except (FailedError, subprocess.CalledProcessError) as error:  # what was measured before is kept, and the other groups come
+        # What was measured before is kept, and the other groups come.
+        except (FailedError, subprocess.CalledProcessError) as error:
             say(page.line(Unmeasured(what=group.title, reason=str(error)), last))
             has_failed = True
         say("")
