@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from amlc.backends import CONFLICT, Submission, Submitted
 from amlc.errors import BackendError, TransientError
 from amlc.manifest import Header
 from amlc.names import JOB_NAME, job_id
+from amlc.render.readback import read_job
 from amlc.render.scalars import from_yaml, to_yaml
 from amlc.render.sweep import flat, is_sweep, nested
 from amlc.targets.aml import Storage, assets, storage_of
@@ -55,6 +56,7 @@ class Submitter:
         self._header = header
         self._storage = storage_of(header)
         self._environ = environ
+        self._told = _header_text(header)
         self._accepts = self._refused = False
         self._known: dict[tuple[str, str], str] = {}
         self._shapes: dict[str, _Shape] = {}
@@ -122,7 +124,7 @@ class Submitter:
                 )
         code, environment = values.get("code"), values.get("environment")
         if isinstance(code, str) and not code.startswith(("azureml:", "/subscriptions/")):
-            snapshot = (folder / code).resolve()  # the same, seen from another folder of job files
+            snapshot = _resolved(folder, code)  # the same, seen from another folder of job files
             values["code"] = self._once(
                 "code", str(snapshot), lambda: self._make("code", folder=str(snapshot))
             )
@@ -159,7 +161,7 @@ class Submitter:
         marks = {
             EXPERIMENT: tags.get(EXPERIMENT),
             REVISION: self._header.revision,
-            HEADER: _header_text(self._header),
+            HEADER: self._told,
         }
         return {
             **values,
@@ -220,6 +222,11 @@ class Submitter:
                 if not again or attempt == _TRIES:
                     raise error from err
         raise AssertionError
+
+
+@lru_cache(maxsize=64)
+def _resolved(folder: Path, code: str) -> Path:
+    return (folder / code).resolve()
 
 
 def _fail(err: BackendError) -> Submitted:
@@ -386,7 +393,7 @@ def in_flight(
 
 def _read(submission: Submission) -> dict[str, Any]:
     try:
-        values = from_yaml(submission.content)
+        values = _parsed(submission.content)
     except yaml.YAMLError as err:
         raise BackendError(f"{submission.job}: its job file is not YAML: {err}") from err
     if values.get("type", "command") not in ("command", "sweep"):
@@ -396,6 +403,14 @@ def _read(submission: Submission) -> dict[str, Any]:
         )
     # What is to be registered stands in a sweep's `trial`.
     return {**(flat(values) if is_sweep(values) else values), "name": submission.job}
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return from_yaml(content)  # in another encoding, or an error of its own
+    return read_job(text)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str | None]:

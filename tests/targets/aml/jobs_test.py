@@ -304,6 +304,19 @@ def test_a_file_that_is_no_command_job_is_refused(text, said):
         list(Submitter(Service(), HEADER, {}).submit([Submission("a", text, Path())], parallel=1))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_may_have_any_encoding_of_yaml(encoding):
+    service = Service()
+    text = content().decode().encode(encoding)
+    list(Submitter(service, HEADER, {}).submit([Submission("a", text, Path())], parallel=1))
+    plain = Service()
+    list(Submitter(plain, HEADER, {}).submit([Submission("a", content(), Path())], parallel=1))
+    bodies = [one.bodies["a"] for one in (service, plain)]
+    for body in bodies:
+        body["tags"].pop("amlc.digest")  # of the bytes
+    assert bodies[0] == bodies[1]
+
+
 OURS = resource("a", tags={"amlc.digest": hashlib.sha256(content()).hexdigest()[:16]})
 THEIRS = resource("a", tags={"amlc.digest": "0" * 16})
 

@@ -2,9 +2,11 @@
 
 import re
 import warnings
+from copy import copy
 from types import SimpleNamespace
 
 import pytest
+import requests
 
 from amlc.targets.aml import throttle
 
@@ -301,3 +303,47 @@ def test_a_service_that_keeps_calls_waiting_is_said(monkeypatch, status, headers
     monkeypatch.setattr(throttle.RequestsTransport, "send", slow)
     with pytest.warns(RuntimeWarning, match=re.escape(text)):
         transport.send(SimpleNamespace(method="GET", url="https://x", content=b""))
+
+
+HOSTS = ["https://management.azure.com/a", "https://management.azure.com/b?c=1", "http://inside.example/a", "https://x:8443"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"HTTPS_PROXY": "http://proxy:1"},
+        {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "inside.example,azure.com"},
+        {"ALL_PROXY": "socks5://proxy:2", "http_proxy": "http://proxy:3"},
+        {"REQUESTS_CA_BUNDLE": "/certificates.pem"},
+    ],
+    ids=["none", "proxy", "exceptions", "all", "certificates"],
+)
+def test_what_the_environment_says_of_a_host_is_what_requests_finds(monkeypatch, environ):
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    session, usual = throttle.PacedTransport(throttle.Pace()).session, requests.Session()
+    for url in HOSTS * 2:
+        for proxies in ({}, None, {"https": "http://given:4"}):
+            for verify in (True, False, "/given.pem"):
+                one, other = copy(proxies), copy(proxies)  # it writes into them
+                found = session.merge_environment_settings(url, one, False, verify, None)
+                assert found == usual.merge_environment_settings(url, other, False, verify, None)
+
+
+def test_the_environment_is_looked_through_once_for_each_host(monkeypatch):
+    looked = []
+    usual = requests.Session.merge_environment_settings
+
+    def noted(self, url, *rest):
+        looked.append(url)
+        return usual(self, url, *rest)
+
+    monkeypatch.setattr(requests.Session, "merge_environment_settings", noted)
+    session = throttle.PacedTransport(throttle.Pace()).session
+    for url in HOSTS * 2:
+        session.merge_environment_settings(url, {}, False, True, None)["proxies"]["mine"] = "http://alone"
+    assert looked == [HOSTS[0], *HOSTS[2:]]
