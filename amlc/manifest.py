@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from json.encoder import encode_basestring as _quoted
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -31,7 +32,6 @@ _COUNTS = re.compile(rb'"counts": \{"jobs": (\d{1,18}), "trials": (\d{1,18}), ')
 _SUM_OF_LINE = b',"sum":"%08x"}\n'
 _LENGTH_OF_SUM = len(_SUM_OF_LINE % 0)
 _parse = json.JSONDecoder().raw_decode  # of as many lines as there are jobs
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price", "sweep", "namespace")
 _OF_SPACE = ("combinations", "excluded")
 _OF_PACKS = ("trials_per_job", "abreast", "job_start")
@@ -157,15 +157,13 @@ def entry_line(entry: Entry, *, first: bool, records: Sequence[str] | None = Non
     """
     if records is None:
         records = [trial.as_json() for trial in entry.trials]
-    value = {
-        "id": entry.id,
-        "name": entry.name,
-        "file": entry.file,
-        "sha256": entry.sha256,
-        **({"sweep": True} if entry.sweep else {}),
-        **({"draws": [entry.draws.start, entry.draws.stop]} if entry.draws else {}),
-    }
-    text = f'{_compact(value)[:-1]},"trials":[{",".join(records)}]'
+    text = f'{{"id":{_quoted(entry.id)},"name":{_quoted(entry.name)},"file":{_quoted(entry.file)}'
+    text += f',"sha256":{_quoted(entry.sha256)}'
+    if entry.sweep:
+        text += ',"sweep":true'
+    if entry.draws:
+        text += f',"draws":[{entry.draws.start},{entry.draws.stop}]'
+    text += f',"trials":[{",".join(records)}]'
     return f'{"" if first else ","}{text},"sum":"{_sum(text)}"}}\n'
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING
+from itertools import chain, islice, repeat
+from typing import TYPE_CHECKING, Any
 
 from amlc.model import Choice, Parameters, Real, Space
 from amlc.space.canonical import canonical
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _OF_EACH = 10  # draws for each option of a choice
 _MOST = 3_000
+_BLOCK = 1_024  # words of 64 bits
+_HALF = 2**32
+_ULP = 2.0**-53
 
 
 def distinct(
@@ -84,6 +87,70 @@ def draws(
             if axis.active(point):
                 point[key] = sample()
         yield point
+
+
+def all_draws(rng: Generator, space_axes: Sequence[Axis]) -> Iterator[Point]:
+    """Yield what `draws` does, in a third of the time, of a PCG64 that nobody else draws from.
+
+    The numbers are made here of the generator's bits, read in blocks, by numpy's own steps
+    (`numpy/random/src/distributions/distributions.c`).
+    """
+    ranges = [axis.size for axis in space_axes if axis.size is not None]
+    dimensions = [axis.dimension for axis in space_axes]
+    if max(ranges, default=0) > _HALF or any(isinstance(d, Real) and d.normal for d in dimensions):
+        yield from draws(rng, space_axes)  # those take more steps
+        return
+    raw, half = _words(rng)
+    samplers = [(axis, axis.key, _of_words(raw, half, axis)) for axis in space_axes]
+    if not any(axis.nested for axis in space_axes):  # all are active
+        flat = [(key, sample) for _, key, sample in samplers]
+        while True:
+            yield {key: sample() for key, sample in flat}
+    while True:
+        point: dict[Key, int | float] = {}
+        for axis, key, sample in samplers:
+            if axis.active(point):
+                point[key] = sample()
+        yield point
+
+
+def _words(rng: Generator) -> tuple[Callable[[], int], Callable[[], int]]:
+    """Return what gives the next 64 bits of a generator, and what the next 32: a half of them."""
+    read: Any = rng.bit_generator.random_raw
+    blocks = (read(_BLOCK).tolist() for _ in repeat(None))
+    raw = chain.from_iterable(blocks).__next__
+
+    def halves() -> Iterator[int]:
+        while True:
+            word = raw()
+            yield word & (_HALF - 1)
+            yield word >> 32
+
+    return raw, halves().__next__
+
+
+def _of_words(
+    raw: Callable[[], int], half: Callable[[], int], axis: Axis
+) -> Callable[[], int | float]:
+    size = axis.size
+    if isinstance(axis.dimension, Real):
+        if axis.dimension.constant:
+            return lambda: 0 * raw()
+        a, b = coordinates(axis.dimension)
+        width = b - a
+        return lambda: a + width * ((raw() >> 11) * _ULP)
+    assert size is not None
+    if size == 1:  # no bits are drawn for it
+        return lambda: 0
+    unfair = (_HALF - size) % size
+
+    def integer() -> int:
+        product = half() * size
+        while product & (_HALF - 1) < unfair:  # Lemire's rejection
+            product = half() * size
+        return product >> 32
+
+    return integer
 
 
 def _sampler(rng: Generator, axis: Axis, fixed: int | None) -> Callable[[], int | float]:

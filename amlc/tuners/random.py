@@ -8,7 +8,7 @@ from typing import Any
 
 from amlc.model import Parameters, Record, Space
 from amlc.space.canonical import canonical
-from amlc.space.draws import distinct, draws
+from amlc.space.draws import all_draws, distinct
 from amlc.space.points import axes, endless
 
 
@@ -30,7 +30,7 @@ def propose(
     # Here, because importing numpy takes as long as validating a file.
     from numpy.random import default_rng
 
-    drawn = distinct(space, draws(default_rng(seed), axes(space)))
+    drawn = distinct(space, all_draws(default_rng(seed), axes(space)))
     return islice(behind(space, history, filter(allowed, drawn)), count)
 
 

@@ -1,12 +1,15 @@
 """Points at random, and what takes the place of those that repeat; that they are NNI's, tests/tuners/random_test.py says."""
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from amlc.model import Choice, Integer, Real
-from amlc.space.draws import distinct, draws, sample
+from amlc.space.draws import all_draws, distinct, draws, sample
 from amlc.space.points import axes
 
 X = Real("x", 0.0, 1.0)
@@ -49,6 +52,25 @@ def test_what_is_fixed_is_not_drawn():
     plain, fixed = drawn(FEW, X, count=3), drawn(FEW, X, count=3, fixed={axes((FEW, X))[0].key: 2})
     assert [point[axes((FEW, X))[0].key] for point in fixed] == [2, 2, 2]
     assert fixed[0].keys() == plain[0].keys()
+
+
+SIZES = [1, 2, 3, 1_000, 2**31 + 1, 3 * 2**30, 2**32 - 1, 2**32, 2**32 + 1]
+DIMENSIONS = st.one_of(
+    st.sampled_from(SIZES).map(lambda size: Integer("", 0, size)),
+    st.integers(1, 9).map(lambda count: Choice("", tuple(range(count)))),
+    st.tuples(st.floats(-1e9, 1e9), st.floats(0, 1e9)).map(lambda pair: Real("", pair[0], sum(pair))),
+    st.tuples(st.floats(1e-9, 1), st.floats(1, 1e9)).map(lambda pair: Real("", *pair, log=True, q=0.5)),
+    st.just(Real("", 0.0, 5e-324)),
+    st.just(Real("", 1.0, 2.0, normal=True)),
+    st.just(Choice("", ("a", "b"), ((X,), (FEW, Real("y", 2.0, 2.0))))),
+)
+
+
+@given(st.lists(DIMENSIONS, min_size=1, max_size=5), st.integers(0, 2**63))
+def test_draws_of_a_generator_of_their_own_are_the_same(dimensions, seed):
+    space = tuple(replace(dimension, name=f"p{index}") for index, dimension in enumerate(dimensions))
+    own = islice(all_draws(default_rng(seed), axes(space)), 100)
+    assert repr(list(own)) == repr(drawn(*space, count=100, seed=seed))
 
 
 def points(space, *indices):
