@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing.connection import Connection
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from amlc.errors import AmlcError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+    from queue import SimpleQueue
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,12 +41,14 @@ def in_chunks(
     """
     remaining = iter(items)
     chunk = tuple(islice(remaining, _CHUNK))
-    processors = _processors()
-    if len(chunk) < _CHUNK or processors == 1:
+    processors = 1 if len(chunk) < _CHUNK else _processors()
+    if processors == 1:
         while chunk:
             yield chunk, function(chunk)
             chunk = tuple(islice(remaining, _CHUNK))
         return
+    from concurrent.futures import ThreadPoolExecutor  # here, because most have few items
+
     # A thread for each worker, so that each finds its next chunk however busy the reader is.
     with _workers(function, processors) as ask, ThreadPoolExecutor(processors) as threads:
         waiting: deque[tuple[Sequence[Item], Future[Result]]] = deque()
@@ -65,6 +68,9 @@ def _workers(function: Callable[[Any], Any], count: int) -> Iterator[Callable[[A
     Each has a pipe of its own, which ends with it. In the one that all workers of a
     ProcessPoolExecutor share, the rest of a message that one was killed at is waited for, for ever.
     """
+    import multiprocessing
+    from queue import SimpleQueue
+
     context = multiprocessing.get_context("fork")
     free: SimpleQueue[Connection] = SimpleQueue()
     processes = []
@@ -101,7 +107,7 @@ def _workers(function: Callable[[Any], Any], count: int) -> Iterator[Callable[[A
 
 
 def _processors() -> int:
-    if "fork" not in multiprocessing.get_all_start_methods():
+    if not hasattr(os, "fork"):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -126,6 +132,8 @@ def _end_with_parent() -> None:
 
     A worker of one that was killed would wait for more work for ever.
     """
+    import multiprocessing
+
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -12,6 +12,7 @@ from amlc.combinations import MOST_JOBS, most_jobs
 from amlc.config import locate
 from amlc.errors import ConfigError, PlanError, Problem, RefusedError, Sentence, TemplateError
 from amlc.model import Budget, Experiment, Trial
+from amlc.parallel import in_chunks
 from amlc.plan import Job, adaptive, check_budget, packed, plan, trial_id
 from amlc.render.context import MOST_BYTES, mapper
 from amlc.render.snapshot import local_inputs, refuse_links_out, snapshot
@@ -146,8 +147,6 @@ def _try(jobs: Iterable[Job], check: Callable[[Job], object] | None) -> None:
         for _ in jobs:
             pass
         return
-    from amlc.parallel import in_chunks  # here, because it takes long to import
-
     for _ in in_chunks(lambda chunk: [check(job) for job in chunk] and None, jobs):
         pass
 

@@ -19,7 +19,6 @@ from amlc.manifest import read_manifest
 from amlc.model import Experiment, Trial
 from amlc.plan import adaptive
 from amlc.plural import plural
-from amlc.proposals import note_exhausted
 from amlc.refusals import check_ahead, located
 from amlc.warm_start import outside
 from amlc.write import Build, OnChange, planned, write
@@ -125,6 +124,8 @@ def _past(experiment: Experiment, folders: Folders, *, tolerant: bool) -> tuple[
 def _note_exhausted(experiment: Experiment, build: Build, past: Past, folders: Folders) -> None:
     """Record that the tuner has no more to propose, if all that is compiled was submitted."""
     if build.trials == sum(map(len, past.grouped())):
+        from amlc.proposals import note_exhausted  # here, because it brings all that runs jobs
+
         with open_ledger(folders.ledger(experiment.name)) as ledger:
             note_exhausted(read_manifest(build.folder), ledger, at=time.time())
 
