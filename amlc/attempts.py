@@ -131,7 +131,8 @@ class Attempt:
             return "stopped by the assessor or the tuner"
         if outcome is not None and not is_terminated:
             code = outcome.exit_code
-            return outcome.error or (f"exit code {code}" if code else self.latest.error)
+            of_job = None if outcome.end is End.CANCELED else self.latest.error
+            return outcome.error or (f"exit code {code}" if code else of_job)
         return self.latest.error or (outcome.error if outcome else None)
 
 

@@ -222,13 +222,18 @@ def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_program(path: Path) -> bool:
+    """Tell whether a file may be executed: all of its mode that counts, as with git."""
+    return bool(path.stat().st_mode & stat.S_IXUSR)
+
+
 def copy_if_changed(source: Path, path: Path, *, mode: int) -> bool:
     """Make `path` a copy of `source`; tell whether it was not one already.
 
     Large files are not held in memory.
     """
     same = path.is_file() and filecmp.cmp(source, path, shallow=False)
-    if same and path.stat().st_mode & 0o777 == mode:
+    if same and is_program(path) == bool(mode & stat.S_IXUSR):
         return False
     with replacing(path) as temporary:
         shutil.copyfile(source, temporary)

@@ -5,6 +5,7 @@ Its build folder, its state folder, and how a command's argument names it.
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,13 @@ class Folders:
                 ["-e", experiment] if verb in ("logs", "cancel", "retry", "open") else [experiment]
             )
         return shlex.join([*words, *more])
+
+    def compiling(self, file: Path | None) -> str:
+        """Return the command that a user would type here to compile an experiment's file."""
+        name = "FILE"
+        if file is not None:
+            name = os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+        return self.advice("compile", None, name)
 
     def prepare_state(self) -> None:
         """Make the state folder, which git never takes along."""

@@ -357,7 +357,7 @@ class _Tree:
                 self.changes += 1
             return
         old, new = files.read_or_none(path), file.source.read_bytes()
-        if old != new or path.stat().st_mode & 0o777 != mode:
+        if old != new or files.is_program(path) != file.executable:
             self._changed(name, old, new)
 
     def keep_only(self, top: str, wanted: AbstractSet[str]) -> None:

@@ -116,7 +116,7 @@ class Done(subprocess.CompletedProcess):
     @property
     def told(self):
         """What it said, without the line of each trial that ended."""
-        return re.sub(r"^#\d+ .*; \d+( of \d+)? done.*\n", "", self.stderr, flags=re.MULTILINE)
+        return re.sub(r"^#\d+ .*; \d+( of \d+)? ended.*\n", "", self.stderr, flags=re.MULTILINE)
 
 
 class Project:

@@ -36,6 +36,18 @@ def test_any_file_name_can_be_written(tmp_path, name) -> None:
     assert len(os.listdir(tmp_path)) == 2
 
 
+def test_of_a_mode_only_counts_whether_it_is_a_program(tmp_path) -> None:
+    path, source = tmp_path / "a", tmp_path / "source"
+    source.write_bytes(b"y")
+    assert files.copy_if_changed(source, path, mode=0o644)
+    path.chmod(0o600)
+    assert not files.copy_if_changed(source, path, mode=0o644)
+    assert files.copy_if_changed(source, path, mode=0o755)
+    assert path.stat().st_mode & 0o777 == 0o755
+    path.chmod(0o700)
+    assert not files.copy_if_changed(source, path, mode=0o755)
+
+
 def test_what_was_there_survives_a_full_disk(tmp_path, monkeypatch) -> None:
     path = tmp_path / "a"
     files.replace(path, b"old")

@@ -254,13 +254,13 @@ def test_what_ended_in_a_running_pack_is_shown_so_with_its_own_time(project, wai
     assert [row["status"] for row in found] == ["succeeded", "running", "waiting"]
     assert found[0]["metric.default"] == "1.5"
     assert [bool(row["ended"]) for row in found] == [True, False, False]
-    assert "nothing is at work" in project.amlc("cancel", "0").stderr, "its job goes on for the others"
+    assert "trial 0 is not at work" in project.amlc("cancel", "0").stderr, "its job goes on for the others"
     (project.root / "go").touch()
     if lost:
         wait_until(lambda: project.amlc("-q", "status").stdout.startswith(b"probe: 3 of 3"))
     else:
         lines = process.communicate(timeout=60)[1].decode().splitlines()
-        assert [line.split(";")[1] for line in lines[:3]] == [f" {number} of 3 done" for number in (1, 2, 3)]
+        assert [line.split(";")[1] for line in lines[:3]] == [f" {number} of 3 ended" for number in (1, 2, 3)]
         assert lines[3].startswith("3 submitted, 3 of 3 trials done")
     assert [row["status"] for row in rows(project, code=0)] == ["succeeded"] * 3
     assert len(project.starts) == 3

@@ -60,7 +60,8 @@ class Results:
     def last(self, entry: Entry, rows: Sequence[Row]) -> dict[str, Attempt]:
         """Return the last attempts of a compiled job with these rows, as `reconcile` wants them."""
         last = {row.trial.id: row.attempt for row in rows if row.attempt is not None}
-        return {**last, **self.ledger.attempts([entry.id])} if entry.draws else last
+        # Of a sweep that draws: its own attempt, which has all of its trials, too.
+        return {**self.ledger.attempts([entry.id]), **last} if entry.draws else last
 
     def rows(self) -> Iterator[Row]:
         """Yield every compiled trial, in order."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from amlc.attempts import Attempt
 from amlc.backends import Backend
 from amlc.collect.results import Results
+from amlc.collect.rows import Row
 from amlc.commands.observe import backend_named, up_to_date
 from amlc.commands.steps import NOBODY, Canceling, Listener
 from amlc.commands.trials import child, chosen
@@ -42,12 +43,14 @@ def cancel(
         if trials is None:
             # First, so that a submit that runs sees it after each job that is not in the list.
             ledger.append([stop(at=time.time())])
-        working = _working(ledger, manifest, trials)
+        rows = None if trials is None else chosen(Results(manifest, ledger), trials)
+        working = _working(ledger, rows)
         ends = [
             (backend, sorted(_jobs(backend, some, ledger.working(), whole=trials is None)))
             for backend, some in _by_backend(working, manifest, folders)
         ]
-        canceling = Canceling(experiment, working)
+        named = [row.trial.sequence for row in rows or ()]
+        canceling = Canceling(experiment, working, named)
         listener.tell(canceling)
         whole = {job for _, jobs in ends for job in jobs} & {one.job for one in working}
         ledger.append([cancel_asked(job, at=time.time()) for job in sorted(whole)])
@@ -101,13 +104,12 @@ def _refused(what: str, folders: Folders, experiment: str) -> str:
     )
 
 
-def _working(ledger: Ledger, manifest: Manifest, trials: Sequence[str] | None) -> list[Attempt]:
-    """Return the attempts at work; of `trials`, of a sweep those alone, or of all."""
+def _working(ledger: Ledger, rows: Sequence[Row] | None) -> list[Attempt]:
+    """Return the attempts at work; of the trials of `rows`, of a sweep those alone, or of all."""
     working = ledger.working()
-    if trials is None:
+    if rows is None:
         return list(working.values())
     found = []
-    rows = chosen(Results(manifest, ledger), trials)
     for job, attempt in working.items():
         of_job = (row for row in rows if row.attempt is not None and row.attempt.job == job)
         named = [row for row in of_job if not row.status.ended]

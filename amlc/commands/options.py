@@ -10,6 +10,7 @@ from amlc.backends import Backend
 from amlc.collect.results import Results
 from amlc.commands.trials import chosen
 from amlc.errors import UsageError
+from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
 from amlc.reconcile import Policy, is_retried
@@ -51,6 +52,24 @@ class Options:
         unknown = next((word for word in self.retry if word not in RETRYABLE), None)
         if unknown is not None:
             raise UsageError(f"--retry {unknown}: not one of {', '.join(RETRYABLE)}.")
+
+
+def check_drawn(manifest: Manifest, options: Options, folders: Folders) -> None:
+    """Raise UsageError for what there is not where the platform draws the trials of a sweep."""
+    header = manifest.header
+    if header.sweep != "latent":
+        return
+    backend = options.backend or header.backend
+    if backend not in header.target:
+        raise UsageError(
+            f"the trials of this sweep are drawn by its platform, and '{backend}' draws none. "
+            f"Compile them for it: {folders.compiling(manifest.source)} --backend {backend}."
+        )
+    if options.canary:
+        raise UsageError(
+            "--canary chooses among the trials, and the platform of this sweep has yet to draw "
+            "them. Leave it out."
+        )
 
 
 def policy(results: Results, options: Options) -> Policy:

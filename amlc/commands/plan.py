@@ -16,7 +16,7 @@ from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.collect.verdict import Tally, Verdict
 from amlc.commands.canary import covered
-from amlc.commands.options import Options, policy
+from amlc.commands.options import Options, check_drawn, policy
 from amlc.commands.seal import Seal, sealed
 from amlc.cost import worst_hours
 from amlc.errors import DamageWarning, UsageError
@@ -153,6 +153,7 @@ def plan(
     """
     backend = options.backend or manifest.header.backend
     header = manifest.header
+    check_drawn(manifest, options, folders)
     seen = _Seen(header.revision, backend, retries=header.retries, keep=seal)
     path = folders.ledger(manifest.header.experiment)
     check_not_lost(path)

@@ -59,6 +59,11 @@ def _learn(experiment: Experiment, path: Path, metric: str | None, folders: Fold
             f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. "
             "Leave it out."
         )
+    if experiment.sampling is not None:
+        raise UsageError(
+            f"--from {path}: the platform of this sweep draws the trials, and takes no results. "
+            "Leave it out, or compile jobs: `amlc.target: jobs`."
+        )
     is_known = experiment.space or experiment.tuner.name is not None
     space = experiment.space if is_known else None
     results = read_results_from(path, space, name=experiment.name, metric=metric)

@@ -47,10 +47,14 @@ class First:
 
 @dataclass(frozen=True, slots=True)
 class Canceling:
-    """The attempts, of the experiment of that name, whose end is about to be asked for."""
+    """The attempts, of the experiment of that name, whose end is about to be asked for.
+
+    named: the numbers of the trials that were named, if not all are meant.
+    """
 
     experiment: str
     attempts: Sequence[Attempt]
+    named: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

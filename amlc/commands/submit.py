@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from amlc import lint
@@ -21,7 +19,7 @@ from amlc.collect.results import Results
 from amlc.collect.verdict import verdict
 from amlc.commands.canary import covered, what_failed
 from amlc.commands.compile import compile_ahead
-from amlc.commands.options import Options, expected, limits, policy
+from amlc.commands.options import Options, check_drawn, expected, limits, policy
 from amlc.commands.seal import Seal, StaleError, check_seal
 from amlc.commands.steps import NOBODY, First, Listener, Run, Warned
 from amlc.commands.trials import chosen
@@ -36,7 +34,7 @@ from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.kept import KeptCode
 from amlc.ledger import Ledger, check_not_lost, open_ledger, read_ledger
-from amlc.manifest import Header, Manifest, read_manifest
+from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment
 from amlc.numbers import scalar
 from amlc.observe import Recorder
@@ -67,7 +65,7 @@ def submit(
         check_not_lost(folders.ledger(manifest.header.experiment))  # before compiling makes one
         experiment = None
         if _asks_the_tuner(manifest, options):
-            experiment = _source(manifest, options, listener)
+            experiment = _source(manifest, options, folders, listener)
         if seal is not None:
             _check(seal, manifest, experiment, options, folders)
         if not options.only:
@@ -91,7 +89,7 @@ def submit_locked(
     follows.
     """
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
-    _check_drawn(header, manifest, options)
+    check_drawn(manifest, options, folders)
     with open_ledger(folders.ledger(header.experiment)) as ledger:
         for line in withheld(experiment, manifest, ledger, options):
             listener.tell(Warned(line))
@@ -110,26 +108,10 @@ def submit_locked(
         manifest = _compiled(experiment, manifest, options, folders)
         run = _told(replace(manifest, header=header), experiment, options, folders, listener)
     if options.rounds and not run.progress.submitted and run.verdict.to_propose != 0:
-        text = f"a round submits what is compiled, and all of it was. {_next_round(manifest)}"
+        follows = _next_round(manifest, folders)
+        text = f"a round submits what is compiled, and all of it was. {follows}"
         listener.tell(Warned(text, matters=True))
     return run
-
-
-def _check_drawn(header: Header, manifest: Manifest, options: Options) -> None:
-    """Raise UsageError for what there is not where the platform draws the trials."""
-    if header.sweep != "latent":
-        return
-    if header.backend not in header.target:
-        file = _compile(manifest.source or Path("FILE"))
-        raise UsageError(
-            f"the trials of this sweep are drawn by its platform, and '{header.backend}' draws "
-            f"none. Compile them for it: {file} --backend {header.backend}."
-        )
-    if options.canary:
-        raise UsageError(
-            "--canary chooses among the trials, and the platform of this sweep has yet to draw "
-            "them. Leave it out."
-        )
 
 
 def _tell_what_is_odd(
@@ -175,7 +157,7 @@ def _check(
         ):
             raise StaleError(
                 "the plan is stale: the experiment's files have changed since they were compiled. "
-                f"{_next_round(manifest)} Then make it again: amlc plan -o FILE."
+                f"{_next_round(manifest, folders)} Then make it again: amlc plan -o FILE."
             )
 
 
@@ -214,12 +196,8 @@ def _first(
     return None if is_well else run
 
 
-def _next_round(manifest: Manifest) -> str:
-    return f"Compile what follows: {_compile(manifest.source or Path('FILE'))}."
-
-
-def _compile(file: Path) -> str:
-    return shlex.join(["amlc", "compile", _short(file)])
+def _next_round(manifest: Manifest, folders: Folders) -> str:
+    return f"Compile what follows: {folders.compiling(manifest.source)}."
 
 
 def _told(
@@ -377,7 +355,9 @@ def _note_revision(manifest: Manifest, ledger: Ledger, kept: KeptCode) -> None:
         ledger.append([revision_made_of(revision, value, at=time.time())])
 
 
-def _source(manifest: Manifest, options: Options, listener: Listener) -> Experiment | None:
+def _source(
+    manifest: Manifest, options: Options, folders: Folders, listener: Listener
+) -> Experiment | None:
     """Return the experiment to ask the tuner about; None, and say so, if it is not here."""
     header, file = manifest.header, manifest.source
     if file is None:
@@ -396,16 +376,12 @@ def _source(manifest: Manifest, options: Options, listener: Listener) -> Experim
     )
     if experiment.name != header.experiment:
         raise UsageError(
-            f"{_short(file)}: its experimentName is now '{experiment.name}', and "
-            f"'{header.experiment}' is compiled. Compile it: {_compile(file)}."
+            f"{file}: its experimentName is now '{experiment.name}', and "
+            f"'{header.experiment}' is compiled. Compile it: {folders.compiling(file)}."
         )
     for problem in problems:
         listener.tell(problem)
     return experiment
-
-
-def _short(file: Path) -> str:
-    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
 
 
 def _compiled(

@@ -34,6 +34,7 @@ _EXAMPLES = {
     "outputs": "{type: uri_folder}",
 }
 _JOB_NAME = re.compile(r"\$\{\{\s*name\s*\}\}")
+_OF_SWEEP = re.compile(r"\$\{\{\s*search_space\b[^{}]*\}\}")
 _LONGEST_KEY = 1_000  # YAML readers refuse keys beyond 1,024
 
 
@@ -69,6 +70,14 @@ def check_bound(config: Config) -> Iterator[Problem]:
     command = config.get("trialCommand")
     if not isinstance(command, str):
         return
+    for text in dict.fromkeys(_OF_SWEEP.findall(command)):
+        said = Sentence(
+            f"the command names {shorten(text)}, which nothing fills in.",
+            "A trial asks for its parameters: `nni.get_next_parameter()`.",
+            found=shorten(text),
+            expected="inputs and outputs alone",
+        )
+        yield config.problem(("trialCommand",), "E-input", said)
     for text, section, name in dict.fromkeys(
         match.group(0, 1, 2) for match in EXPRESSION.finditer(command)
     ):

@@ -26,6 +26,16 @@ _BAYESIAN: Final = ("TPE", "GP")
 """The tuners that learn as the platform's own sampling does."""
 _OWN: Final = ("constraints", "zip", "initial", "failedValue", "includeIntermediateResults")
 """What of `amlc:` has a say in which trials there are."""
+_DECIDED: Final[Mapping[tuple[str, ...], str]] = {
+    ("sampling_algorithm",): "tuner",
+    ("search_space",): "searchSpace",
+    ("objective",): "optimize_mode",
+    ("limits", "max_total_trials"): "maxTrialNumber",
+    ("limits", "max_concurrent_trials"): "trialConcurrency",
+    ("limits", "trial_timeout"): "maxTrialDuration",
+}
+"""What of a sweep's file the experiment says, each by its key."""
+_LARGEST_SEED: Final = 2**31 - 1
 
 
 def is_sweep(config: Config) -> bool:
@@ -65,11 +75,30 @@ def check_sweep(config: Config, backend: str | None) -> Iterator[Problem]:
     if config.get("amlc", "trialsPerJob") not in (None, 1):
         said = _or_jobs("each trial of a sweep is a job of its own.", "Remove 'trialsPerJob'.")
         yield config.problem(("amlc", "trialsPerJob"), "E-sweep", said)
+    if (config.get("trainingService", "maxTrialNumberPerGpu") or 1) > 1:
+        text = "it has no effect: a sweep runs each trial in a job of its own, with its own GPUs."
+        yield config.warning(("trainingService", "maxTrialNumberPerGpu"), "W-sweep", text)
+    yield from _check_job(config, bounds)
+
+
+def _check_job(config: Config, bounds: Sweeps) -> Iterator[Problem]:
+    """Yield an error for each key of `amlc.job` that no sweep has, or that the experiment says."""
     job = config.get("amlc", "job")
-    for name in bounds.without if isinstance(job, Mapping) else ():
+    if not isinstance(job, Mapping):
+        return
+    for name in bounds.without:
         if name in job:
             said = _or_jobs(f"a sweep has no '{name}'.", "Remove it.")
             yield config.problem(("amlc", "job", name), "E-sweep", said, key=True)
+    decided = dict(_DECIDED)
+    if assesses(config):
+        decided["early_termination",] = "assessor"
+    for path, key in decided.items():
+        inner = job.get(path[0]) if path[1:] else job
+        if isinstance(inner, Mapping) and path[-1] in inner:
+            what = f"of a sweep the experiment's '{key}' says what '{path[-1]}' is."
+            said = Sentence(what, f"Remove it, and set '{key}'.")
+            yield config.problem(("amlc", "job", *path), "E-sweep", said, key=True)
 
 
 def check_end(config: Config, space: Space, tuner: str | None) -> Iterator[Problem]:
@@ -122,6 +151,12 @@ def _check_drawn(config: Config, bounds: Sweeps) -> Iterator[Problem]:
     if config.get("amlc", "replicates") not in (None, 1):
         said = _or_jobs(what.format("'replicates'"), "Remove it.")
         yield config.problem(("amlc", "replicates"), "E-sweep", said, key=True)
+    seed = config.get("amlc", "seed")
+    if isinstance(seed, int) and seed > _LARGEST_SEED and sampling(config) == RANDOM:
+        what = f"the platform's seed is at most {_LARGEST_SEED}, got {seed}."
+        expected = f"at most {_LARGEST_SEED}"
+        said = replace(_or_jobs(what, "Lower it."), found=str(seed), expected=expected)
+        yield config.problem(("amlc", "seed"), "E-sweep", said)
     if sampling(config) == BAYESIAN:
         given = config.get("tuner", "classArgs")
         others = [key for key in given if key != "optimize_mode"] if given else []
@@ -142,6 +177,21 @@ def _check_assessor(config: Config) -> Iterator[Problem]:
         what = "of NNI's assessors, a sweep has Medianstop alone."
         said = replace(_or_jobs(what, "Use that, or remove it."), expected="Medianstop")
         yield config.problem(("assessor", key), "E-sweep", said)
+    tuners, assessors = _mode(config, "tuner"), _mode(config, "assessor")
+    if name == "Medianstop" and tuners and assessors and tuners != assessors:
+        what = f"a sweep has one goal: the tuner is to {tuners}, the assessor to {assessors}."
+        hint = f"Set for example `optimize_mode: {tuners}` in the classArgs of both."
+        said = replace(_or_jobs(what, hint), found=assessors, expected=tuners)
+        yield config.problem(("assessor",), "E-sweep", said, key=True)
+
+
+def _mode(config: Config, role: str) -> str | None:
+    """Return the `optimize_mode` that a tuner or an assessor is given, or has by itself."""
+    given = config.get(role, "classArgs", "optimize_mode")
+    known = find(canonical_name(config, role), role)
+    argument = known.arguments.get("optimize_mode") if known is not None else None
+    found = given or (argument.default if argument is not None else None)
+    return found if isinstance(found, str) else None
 
 
 def _check_limits(config: Config, bounds: Sweeps) -> Iterator[Problem]:

@@ -18,6 +18,9 @@ def goes_on(
     if end.submitted or (stopped or "").startswith("maxExperimentDuration"):
         return ""
     command = folders.advice("submit", manifest.header.experiment)
+    if manifest.header.sweep == "latent" and not end.at_work:
+        # A sweep that has ended draws no more; where none has begun, compiling changes nothing.
+        return f": {folders.compiling(manifest.source)} and then {command} go on"
     if end.statuses.get(Status.PENDING) or manifest.source is not None:
         return f": {command} goes on"
     return f": {command} goes on where the experiment's file is"

@@ -22,7 +22,7 @@ def show(build: Build, console: Console) -> None:
     if build.is_open and not build.trials:
         counts, later = "the tuner is asked for trials as it runs", ""
     elif build.jobs and not build.trials:
-        later = "; its trials are drawn as it runs"
+        counts = f"{plural(build.jobs, 'sweep')}, whose trials are drawn as it runs"
     text = f"{counts}, revision {build.revision[:6]}, {changes}: {build.folder}/{later}"
     console.note(f"{build.experiment}: {text}")
 

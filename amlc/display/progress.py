@@ -85,10 +85,10 @@ def _lines(say: Callable[[str], None], most: int | None, clock: Callable[[], flo
             # Of several that ended since the last look, the last one makes the count full.
             for count, one in enumerate(progress.news, start=done - len(progress.news) + 1):
                 whole = "" if most is None else f" of {most}"
-                say(f"{_ended(one)}; {count}{whole} done{_best(progress, before='; ')}{rest}")
+                say(f"{_ended(one)}; {count}{whole} ended{_best(progress, before='; ')}{rest}")
             spoken = clock()
         elif clock() - spoken >= _SILENT_S:
-            say(f"{progress.running} running, {done} done, {progress.failed} failed")
+            say(f"{progress.running} running, {done} ended, {progress.failed} failed")
             spoken = clock()
 
     return show

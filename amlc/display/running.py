@@ -45,7 +45,7 @@ class Teller:
             case First():
                 say(f"{_numbers(step.numbers)} of {step.trials} first: they cover the others")
             case Canceling():
-                say(f"{step.experiment}: {_canceled(step.attempts)}")
+                say(f"{step.experiment}: {_canceled(step.attempts, sorted(step.named))}")
             case Run():
                 self._tell_run(step)
             case _:
@@ -67,11 +67,14 @@ class Teller:
             say(about_failures(end, run.manifest.header, self.folders))
 
 
-def _canceled(attempts: Sequence[Attempt]) -> str:
+def _canceled(attempts: Sequence[Attempt], named: Sequence[int]) -> str:
     """Return in one line what is about to be canceled."""
     numbers = sorted(trial.sequence for attempt in attempts for trial in attempt.trials)
     if not numbers:
-        return "nothing is at work, so nothing is canceled"
+        what = "nothing is"
+        if named:
+            what = f"{_numbers(named)} {'is' if len(named) == 1 else 'are'} not"
+        return f"{what} at work, so nothing is canceled"
     return f"canceling {plural(len(attempts), 'job')} with {_numbers(numbers)}"
 
 

@@ -66,11 +66,11 @@ _LOGS = frozenset({"", ".txt", ".log", ".out", ".err"})
 _SAID = rb"""
     (?:error|warning):\ [^\n]
     | Usage:\ amlc
-    | \#\d+\ [a-z_]+(?::[^\n]+)?;\ \d+(?:\ of\ \d+)?\ done
+    | \#\d+\ [a-z_]+(?::[^\n]+)?;\ \d+(?:\ of\ \d+)?\ (?:ended|done)
     | \#\d+\ at\ revision\ [0-9a-f]{6}:
     | trials?\ \d[\d,\ \xe2\x80\xa6]*\ of\ \d+\ first:
     | [\d,]+\ submitted,\ | stopped:\ (?:maxExp|it\ was|\d+\ failed) | nothing\ more\ is\ submitted:
-    | \d+\ running,\ \d+\ done,\ \d+\ failed
+    | \d+\ running,\ \d+\ (?:ended|done),\ \d+\ failed
     | [^\n]+\ The\ jobs\ run\ on\ meanwhile;
     | [^\n]+:\ [\d,]+\ results?\ (?:learnt\ from|known\ already)
     | [^\n]+:\ (?:nothing\ is\ at\ work,\ so|canceling\ [\d,]+\ job)

@@ -171,6 +171,10 @@ def test_a_running_sweep_tells_its_trials_as_they_come_and_a_further_one_has_the
     azure.wait()
     wait_for(lambda: set(standing().values()) == {"canceled"})
     assert azure.statuses()[name] == "Canceled"
+    assert set(by_number(project, "error", code=4).values()) == {""}
+    advice = "amlc compile experiment.yml and then amlc submit go on"
+    assert advice in project.amlc("submit", code=4).stderr
+    assert advice in project.amlc("status").stdout
     known = by_number(project, "trial", code=4)
     (tmp_path / "gate").touch()
     project.amlc("compile", "experiment.yml")
@@ -195,6 +199,7 @@ def test_what_the_service_lost_runs_again_by_itself(make_azure, make_latent, tmp
     assert "3 of 3 trials done" in wait().stderr
     assert by_number(project, "attempt") == {0: "1", 1: "2", 2: "1"}
     assert azure.job_puts == 2
+    assert project.amlc("plan").stdout.endswith("nothing to submit\n")
 
 
 @KILLED
@@ -207,6 +212,11 @@ def test_what_needs_known_trials_says_so_and_on_this_machine_they_are_compiled_a
     assert "Compile them for it: amlc compile experiment.yml --backend local." in project.amlc(
         "submit", "--backend", "local", code=2
     ).stderr
+    assert "Compile them for it: amlc compile experiment.yml --backend local." in project.amlc(
+        "plan", "--backend", "local", code=2
+    ).stderr
+    (project.root / "results.csv").write_text("param.lr,metric.default\n1e-5,1\n")
+    assert "takes no results" in project.amlc("run", "experiment.yml", "--from", "results.csv", code=2).stderr
     assert "has yet to draw them" in project.amlc("submit", "--canary", code=2).stderr
     project.amlc("compile", "experiment.yml", "--backend", "local")
     project.amlc("submit")

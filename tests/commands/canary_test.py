@@ -112,5 +112,5 @@ def test_the_rest_follows_only_if_those_are_well(make_project, case, script):
     else:
         assert len(project.starts) == wanted
         assert len(set(project.starts)) == wanted
-        counts = [int(count) for count in re.findall(r"^#.*; (\d+)(?: of \d+)? done", done.stderr, re.MULTILINE)]
+        counts = [int(count) for count in re.findall(r"^#.*; (\d+)(?: of \d+)? ended", done.stderr, re.MULTILINE)]
         assert counts == list(range(1, wanted + 1)), "those that come first are not counted as the last"

@@ -92,7 +92,7 @@ def test_what_to_cancel_has_to_be_said_in_one_way(story, arguments):
         ([2], (), "canceling 1 job with trial 2"),
         ([3, 1], (), "canceling 2 jobs with trials 1, 3"),
         ([3, 1], ("1",), "canceling 1 job with trial 1"),
-        ([3], ("0",), "nothing is at work, so nothing is canceled"),
+        ([3], ("0",), "trial 0 is not at work, so nothing is canceled"),
     ],
 )
 def test_what_is_canceled_is_said_before_it_is_done(story, monkeypatch, working, trials, said):

@@ -60,6 +60,7 @@ def test_each_part_of_a_job_is_one_that_a_file_can_take(read, say, job, said):
     ("command", "said"),
     [
         ("train ${{inputs.data}} ${{ outputs.model }} ${{inputs.n}} $HOME ${{parent.x}}", []),
+        ("train --x ${{search_space.x}} ${{ search_space.y }}", ["E-input /trialCommand"] * 2),
         ("train ${{inputs.dat}} ${{inputs.dat}}", ["E-input /trialCommand"]),
         ("train ${{inputs.model}} ${{outputs.data}} ${{inputs.gone}}", ["E-input /trialCommand"] * 3),
     ],

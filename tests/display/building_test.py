@@ -16,7 +16,7 @@ from amlc.write import Build
         (1, 1, 0, False, "e: 1 trial in 1 job, revision ffffff, nothing changed: b/"),
         (12_000, 3, 1, False, "e: 12,000 trials in 3 jobs, revision ffffff, 1 file changed: b/"),
         (2, 2, 4, True, "e: 2 trials in 2 jobs, revision ffffff, 4 files changed: b/; the tuner is asked for more as it runs"),
-        (0, 1, 2, False, "e: 0 trials in 1 job, revision ffffff, 2 files changed: b/; its trials are drawn as it runs"),
+        (0, 1, 2, False, "e: 1 sweep, whose trials are drawn as it runs, revision ffffff, 2 files changed: b/"),
         (0, 0, 2, True, "e: the tuner is asked for trials as it runs, revision ffffff, 2 files changed: b/"),
     ],
 )  # fmt: skip

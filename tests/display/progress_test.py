@@ -50,13 +50,13 @@ def test_elsewhere_than_on_a_terminal_only_an_outage_is_said_and_once(watched, q
 
 
 LINES = {
-    "a number": ([ended(3, 0.5)], "#3 succeeded: 0.5; 1 of 10 done\n"),
-    "a mapping": ([ended(3, {"default": 1 / 3, "n": 2})], "#3 succeeded: default=0.333333 n=2; 1 of 10 done\n"),
-    "nothing": ([ended(3)], "#3 succeeded: no final result; 1 of 10 done\n"),
-    "a failure": ([ended(3, status=Status.FAILED, error="KeyError: lr")], "#3 failed: KeyError: lr; 1 of 10 done\n"),
-    "stopped early": ([ended(3, status=Status.EARLY_STOPPED)], "#3 early_stopped; 1 of 10 done\n"),
-    "orders to a terminal": ([ended(3, {"\x1b[2J": "a\nb"})], "#3 succeeded: \\x1b[2J=a b; 1 of 10 done\n"),
-    "two": ([ended(3, 1), ended(1, 2)], "#3 succeeded: 1; 1 of 10 done\n#1 succeeded: 2; 2 of 10 done\n"),
+    "a number": ([ended(3, 0.5)], "#3 succeeded: 0.5; 1 of 10 ended\n"),
+    "a mapping": ([ended(3, {"default": 1 / 3, "n": 2})], "#3 succeeded: default=0.333333 n=2; 1 of 10 ended\n"),
+    "nothing": ([ended(3)], "#3 succeeded: no final result; 1 of 10 ended\n"),
+    "a failure": ([ended(3, status=Status.FAILED, error="KeyError: lr")], "#3 failed: KeyError: lr; 1 of 10 ended\n"),
+    "stopped early": ([ended(3, status=Status.EARLY_STOPPED)], "#3 early_stopped; 1 of 10 ended\n"),
+    "orders to a terminal": ([ended(3, {"\x1b[2J": "a\nb"})], "#3 succeeded: \\x1b[2J=a b; 1 of 10 ended\n"),
+    "two": ([ended(3, 1), ended(1, 2)], "#3 succeeded: 1; 1 of 10 ended\n#1 succeeded: 2; 2 of 10 ended\n"),
 }
 
 
@@ -70,20 +70,20 @@ def test_the_best_so_far_is_named_there_and_on_a_terminal(watched, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setenv("TERM", "xterm")
     one = now(before=2, ended=1, news=[ended(3, 0.5)], best=ended(1, 0.25))
-    assert watched(one, err=io.StringIO()) == "#3 succeeded: 0.5; 3 of 10 done; best 0.25 (#1)\n"
+    assert watched(one, err=io.StringIO()) == "#3 succeeded: 0.5; 3 of 10 ended; best 0.25 (#1)\n"
     assert "best 0.25 (#1)" in watched(one, err=Terminal())
 
 
 def test_what_is_left_is_said_once_it_is_a_minute(watched):
     clock = iter([0.0, 30.0, 31.0, 32.0, 33.0, 34.0]).__next__
     said = watched(now(ended=1, news=[ended(0, 1)]), err=io.StringIO(), clock=clock)
-    assert said == "#0 succeeded: 1; 1 of 10 done, 0:04:30 left\n"
+    assert said == "#0 succeeded: 1; 1 of 10 ended, 0:04:30 left\n"
 
 
 def test_where_nothing_ends_for_long_that_is_said(watched):
     clock = iter([0.0, 100.0, 301.0, 301.0, 302.0]).__next__
     said = watched(now(running=2), now(running=2, before=3), now(running=2), err=io.StringIO(), clock=clock)
-    assert said == "2 running, 3 done, 0 failed\n"
+    assert said == "2 running, 3 ended, 0 failed\n"
 
 
 def test_a_terminal_shows_how_far_it_has_come(watched, monkeypatch):

@@ -40,6 +40,8 @@ def attempts(*packs):
         (Learnt(Path("r.csv"), 2, is_new=False, left_out="1 bad"), "r.csv: 2 results known already, left out: 1 bad"),
         (BUILD, "e: 1 trial in 1 job, revision ffffff, 1 file changed: b/"),
         (Canceling("e", attempts()), "e: nothing is at work, so nothing is canceled"),
+        (Canceling("e", attempts(), [4]), "e: trial 4 is not at work, so nothing is canceled"),
+        (Canceling("e", attempts(), [4, 1]), "e: trials 1, 4 are not at work, so nothing is canceled"),
         (Canceling("e", attempts([3, 1], [2])), "e: canceling 2 jobs with trials 1, 2, 3"),
         (Canceling("e", attempts(range(12))), "e: canceling 1 job with trials 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …"),
     ],

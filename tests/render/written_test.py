@@ -143,7 +143,7 @@ def test_each_file_is_opened_once(code, monkeypatch) -> None:
 SEAL = '{\n "schema_version": 1,\n "command": "plan",\n "x": 1\n}\n'
 SAID = {
     "progress": "#7 succeeded: 1.5; 1 of 9 done\n",
-    "progress of several metrics": "#7 early_stopped; 12 done; best 3 (#2)\n",
+    "progress of several metrics": "#7 early_stopped; 12 ended; best 3 (#2)\n",
     "that all are at work": "3 running, 12 done, 0 failed\n",
     "a canary": "trials 0, 4, 5, … of 9 first: they cover the others\n",
     "a canary of one": "trial 0 of 9 first: they cover the others\n",
