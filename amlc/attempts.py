@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeAlias, TypeVar
 
 from amlc.events import Event, EventKind, observation_of
-from amlc.model import End, Metric, MetricKind, Observation, Outcome, Status, Trial
+from amlc.light import light
+from amlc.model import ONE_TRIAL, End, Metric, MetricKind, Observation, Outcome, Status, Trial
 
 Told = TypeVar("Told", Metric, Outcome)
 Curve: TypeAlias = "tuple[tuple[int, Any], ...]"
@@ -21,7 +23,7 @@ _OF_SUBMIT = frozenset(  # what no other command records
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One submission of a job, as its events add up. `number` counts from 1; 0: it was imported.
 
@@ -194,7 +196,30 @@ def elapsed_s(events: Iterable[tuple[str, float]]) -> float:
     return total + (last - start if start is not None else 0.0)
 
 
+# What `intent` makes of one trial, of which there are most: its parameters can stay unread.
+_INTENT = re.compile(
+    r'\{"id":"([^"\\]*)","attempt":([0-9]{1,9}),(?:"sha256":"[^"\\]*",)?"trials":\['
+    + ONE_TRIAL
+    + r'\],"revision":"([^"\\]*)","backend":"([^"\\]*)","losses":([0-9]{1,9})\}',
+    re.DOTALL,
+).fullmatch
+
+
 def _intended(event: Event) -> dict[str, Any]:
+    found = _INTENT(getattr(event, "text", ""))
+    if found is not None:
+        identity, number, one, sequence, parameters, revision, backend, losses = found.groups()
+        trial = Trial.unread(one, sequence, parameters)
+        if trial is not None:
+            return {
+                "id": identity,
+                "number": int(number),
+                "trials": (trial,),
+                "revision": revision,
+                "backend": backend,
+                "losses": int(losses),
+                "asked": event.number,
+            }
     data = event.data
     return {
         "id": data["id"],

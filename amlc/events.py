@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
-from typing import Any, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
+from amlc.light import Unread, light
 from amlc.model import End, Observation, Outcome, Parameters, Status, Trial
 
 Clock: TypeAlias = "Callable[[], float]"
@@ -41,8 +42,8 @@ class EventKind(str, Enum):
     __hash__ = str.__hash__  # as that of the text it equals; an enum's own takes five times as long
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+@light(frozen=True, slots=True, kw_only=True)
+class Event(Unread):
     """One fact, as the functions below make it.
 
     at: seconds since the epoch. job: empty for the whole experiment. number: its place in the
@@ -55,6 +56,15 @@ class Event:
     job: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     number: int = field(default=0, compare=False)
+    UNREAD: ClassVar[str] = "data"
+
+    @classmethod
+    def unread(cls, *, kind: EventKind | str, at: float, job: str, text: str, number: int) -> Event:
+        """Return an event whose data are JSON that was written by amlc."""
+        new = cls.__new__(cls)
+        new.kind, new.at, new.job = kind, at, job  # type: ignore[misc]
+        new.text, new.number = text, number  # type: ignore[misc]
+        return new
 
 
 _AT_WORK = (Status.WAITING.value, Status.RUNNING.value)

@@ -20,6 +20,7 @@ from amlc.attempts import Attempt, by_trial, fold
 from amlc.errors import AmlcError, IncompleteError, printable, shorten
 from amlc.events import Event, EventKind, is_said_again, is_sound
 from amlc.files import open_regular
+from amlc.light import parse
 from amlc.model import Metric, MetricKind, Status
 
 FILE_NAME = "ledger.db"
@@ -76,6 +77,8 @@ _OF_METRIC = (
 _EVENT = b"%a\0%b\0%b\0%b"  # those columns but the number, as `_sum_of` has them
 _METRIC = b"%b\0%b\0%b\0%a\0%a\0%b"
 OF_TRIALS = (EventKind.INTENT, EventKind.BROUGHT, EventKind.DRAWN)
+# Jobs are looked up by names that are as good as random: SQLite's 2 MB hold little of that index.
+_CACHE = "PRAGMA cache_size = -16000"  # kB
 _MOST_CHECKED = 20_000  # events
 _MOST_REPORTS = 100_000  # metrics
 _MOST_NOTED = 20  # damaged records
@@ -432,17 +435,6 @@ def _replace_metrics(connection: sqlite3.Connection, job: str, metrics: Iterable
     )
 
 
-_decode = json.JSONDecoder().raw_decode
-
-
-def _parse(text: str) -> Any:
-    """Return what the JSON of a row says: as it was written, so without space around it."""
-    value, end = _decode(text)
-    if end != len(text):
-        raise ValueError(text)
-    return value
-
-
 def _sum_of(row: Sequence[Any]) -> int:
     """Return the checksum of a row: of its columns, each as text."""
     return crc32("\0".join(map(str, row)).encode("utf-8", "replace"))
@@ -454,7 +446,7 @@ def _event(row: tuple[Any, ...]) -> Event:
         raise ValueError(number)
     job, text = str(name, "utf-8"), str(data, "utf-8")
     known = _KINDS.get(kind) or str(kind, "utf-8")
-    event = Event(kind=known, at=at, job=job, data=_parse(text), number=number)
+    event = Event.unread(kind=known, at=at, job=job, text=text, number=number)
     if total is None and not is_sound(event):
         raise ValueError(number)
     return event
@@ -471,12 +463,12 @@ def _metric(row: tuple[Any, ...]) -> tuple[str, Metric]:
 
 def _reported(row: tuple[Any, ...]) -> Any:
     """Return the value of a metric's row."""
-    *_, kind, sequence, at, text, total = row
+    _, _, kind, sequence, at, text, total = row
     if total is not None and crc32(_METRIC % row[:-1]) != total:
         raise ValueError(row)
     if kind not in _METRIC_KINDS or type(sequence) is not int or type(at) not in (int, float):
         raise TypeError(row)
-    return _parse(str(text, "utf-8"))
+    return parse(str(text, "utf-8"))
 
 
 def _shown(text: bytes | None) -> str:
@@ -542,6 +534,7 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
     with ExitStack() as stack:
         try:
             connection = _reading(path, stack)
+            connection.execute(_CACHE)  # not before: it would open what is to be copied
         except (OSError, sqlite3.Error, UnicodeDecodeError) as err:
             raise _error(f"{path}: {_reason(err)}. Is it a ledger of amlc?", err) from err
         ledger = Ledger(connection, path, tolerant=tolerant)

@@ -21,7 +21,8 @@ from zlib import crc32
 
 from amlc import files
 from amlc.errors import AmlcError, UsageError, printable
-from amlc.model import Algorithm, Trial
+from amlc.light import light
+from amlc.model import ONE_TRIAL, Algorithm, Trial
 from amlc.names import MANIFEST
 
 FILE_NAME = MANIFEST
@@ -31,7 +32,7 @@ _CLOSE = "],"
 _COUNTS = re.compile(rb'"counts": \{"jobs": (\d{1,18}), "trials": (\d{1,18}), ')
 _SUM_OF_LINE = b',"sum":"%08x"}\n'
 _LENGTH_OF_SUM = len(_SUM_OF_LINE % 0)
-_parse = json.JSONDecoder().raw_decode  # of as many lines as there are jobs
+_decode = json.JSONDecoder().raw_decode
 _OPTIONAL = ("optimize_mode", "assessor", "source", "search", "code", "price", "sweep", "namespace")
 _OF_SPACE = ("combinations", "excluded")
 _OF_PACKS = ("trials_per_job", "abreast", "job_start")
@@ -107,7 +108,7 @@ _TYPES: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@light(frozen=True, slots=True)
 class Entry:
     """One compiled job.
 
@@ -212,7 +213,7 @@ class Manifest:
         """
         for number, line in self._lines():
             try:
-                entry = None if number is None else _entry(_parse(_whole_line(line).decode())[0])
+                entry = None if number is None else _entry(_whole_line(line).decode())
             except (ValueError, KeyError, TypeError, RecursionError):
                 entry = None
             if entry is not None:
@@ -375,7 +376,23 @@ def _without_jobs(path: Path) -> tuple[bytes, bytes]:
     return b"".join(head), b"".join(tail)
 
 
-def _entry(value: dict[str, Any]) -> Entry:
+# A line of one trial, of which there are most: its parameters can stay unread.
+_LINE = re.compile(
+    r'\{"id":"([^"\\]*)","name":"([^"\\]*)","file":"([^"\\]*)","sha256":"([^"\\]*)","trials":\['
+    + ONE_TRIAL
+    + r'\],"sum":"[0-9a-f]{8}"\}\n',
+    re.DOTALL,
+).fullmatch
+
+
+def _entry(line: str) -> Entry:
+    found = _LINE(line)
+    if found is not None:
+        identity, name, file, sha256, one, sequence, parameters = found.groups()
+        trial = Trial.unread(one, sequence, parameters)
+        if trial is not None:
+            return Entry(identity, name, file, sha256, (trial,))
+    value, _ = _decode(line)
     trials = tuple(map(Trial.of, value["trials"]))
     for one in trials:
         if (type(one.id), type(one.sequence), type(one.parameters)) != (str, int, dict):

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from amlc.errors import Position, Problem, Sentence, Severity
+from amlc.light import Unread, light
 
 Parameters: TypeAlias = Mapping[str, Any]
 """What one trial receives from `nni.get_next_parameter()`: JSON values by name, in the order of the
@@ -316,8 +317,8 @@ class Experiment:
 # --- trials, jobs and what became of them ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+@light(frozen=True, slots=True)
+class Trial(Unread):
     """One parameter set, to be run once.
 
     `id`: 16 hex digits; `sequence`: its place in the experiment, from 0.
@@ -326,6 +327,7 @@ class Trial:
     id: str
     sequence: int
     parameters: Parameters
+    UNREAD: ClassVar[str] = "parameters"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as manifests, ledgers and job files hold it."""
@@ -341,12 +343,29 @@ class Trial:
         """Return the trial that `as_dict` made `value` of. Raises KeyError."""
         return cls(value["id"], value["sequence"], value["parameters"])
 
+    @classmethod
+    def unread(cls, identifier: str, sequence: str, text: str) -> Trial | None:
+        """Return the trial of which a match of `ONE_TRIAL` has these parts.
+
+        None: it is of several trials, which the pattern cannot tell from one.
+        """
+        if _NEXT in text:
+            return None
+        new = cls.__new__(cls)
+        new.id, new.sequence, new.text = identifier, int(sequence), text  # type: ignore[misc]
+        return new
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle in a third of the time that a frozen dataclass with slots takes.
 
         There may be a million.
         """
         return Trial, (self.id, self.sequence, self.parameters)
+
+
+ONE_TRIAL = r'\{"id":"([^"\\]*)","sequence":([0-9]{1,18}),"parameters":(\{.*\})\}'
+"""What `as_dict` of one trial is as JSON without spaces; and of several, with commas between."""
+_NEXT = '}},{"id":"'
 
 
 class Status(str, Enum):
@@ -441,7 +460,7 @@ class MetricKind(str, Enum):
     FINAL = "final"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One report of a trial.
 
@@ -456,7 +475,7 @@ class Metric:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light(frozen=True, slots=True, kw_only=True)
 class Observation:
     """What a back end says of one job now. Times are seconds since the epoch.
 
@@ -494,7 +513,7 @@ class End(str, Enum):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one trial of a job ended, as its runner wrote it down.
 

@@ -1,12 +1,15 @@
 """What the events of a job add up to, whichever they are."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amlc.attempts import by_trial, elapsed_s, fold
 from amlc.events import Event, observed
-from amlc.model import Observation, Outcome, Status
+from amlc.events import intent as intended
+from amlc.model import Observation, Outcome, Status, Trial
 
 JOBS = ("p-1", "p-2", "p-2-2")
 
@@ -46,6 +49,36 @@ def test_every_prefix_of_the_events_is_a_valid_state(events):
             assert attempt.working == (not attempt.latest.status.ended)
         last = by_trial(attempts.values())
         assert set(last) == {trial.id for attempt in attempts.values() for trial in attempt.trials}
+
+
+INNER = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
+    | st.sampled_from(['}},{"id":"', '}],"revision":"', '{"id":"t1","sequence":0,"parameters":{', "é🙂", '"\\']),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3) | st.sampled_from(["id", "parameters", "revision"]), inner, max_size=2),
+    max_leaves=6,
+)  # fmt: skip
+TRIALS = st.lists(st.builds(Trial, st.sampled_from(["t1", "t2", 'a"b', "\\", ""]), st.integers(-1, 10**19),
+                            st.dictionaries(st.text(max_size=3) | st.just("id"), INNER, max_size=2)), max_size=3)  # fmt: skip
+
+
+@given(
+    trials=TRIALS | st.just([Trial("t1", 0, {"x": [{"a": {}}, {"id": "t2"}]})]),
+    identity=st.sampled_from(["p-1", 'q"', ""]),
+    attempt=st.integers(0, 10**10),
+    sha256=st.none() | st.text(max_size=4),
+    sweep=st.booleans(),
+    draws=st.sampled_from([range(0), range(3, 5)]),
+    losses=st.integers(-1, 3),
+)
+def test_an_intent_is_the_same_whether_it_is_read_or_not(**fields) -> None:
+    event = intended("p-1-a1", at=1.0, revision="a1", backend="local", **fields)
+    text = json.dumps(event.data, separators=(",", ":"))
+    unread = Event.unread(kind=event.kind, at=1.0, job=event.job, text=text, number=4)
+    (attempt,) = fold([unread]).values()
+    assert attempt == fold([event])[event.job]
+    assert attempt.asked == 4
+    assert repr(attempt.trials) == repr(tuple(fields["trials"]))
+    assert unread == event
 
 
 def test_an_intent_alone_waits_and_a_void_one_is_forgotten():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from amlc.attempts import Attempt
+from amlc.light import light
 from amlc.model import Outcome, Status, Trial
 
 
-@dataclass(frozen=True, slots=True)
+@light(frozen=True, slots=True)
 class Row:
     """One compiled trial and what became of it.
 
