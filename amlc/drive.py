@@ -19,7 +19,7 @@ from amlc.events import Event, session, tick
 from amlc.leader import Ended, Leader
 from amlc.manifest import Entry, Manifest
 from amlc.mirror import Mirror
-from amlc.model import Status, Trial
+from amlc.model import Observation, Status, Trial
 from amlc.observe import Curves, Recorder, record
 from amlc.outbox import Outbox, is_conflict
 from amlc.reconcile import Action, Policy, failed, reconcile
@@ -129,7 +129,7 @@ def drive(
         if not limits.wait or not (mirror.live or submitted):
             run.note(tick)
             return run.progress, stopped
-        if mirror.live and not (submitted and limits.room(mirror.live.values()) > 0):
+        if mirror.live and not (submitted and run.room(limits) > 0):
             follow(backlog)  # else all of them were refused, or there is still room
 
 
@@ -177,6 +177,9 @@ class _Run:
         self._noted = 0.0
         self._leader: Leader | None = None
         self._told: dict[str, set[str]] = {}  # the trials of each job that were seen to be over
+        self._known: dict[str, Observation] = {}  # as the back end told it last
+        self._counted = -1  # the news up to which the live jobs were counted, of thousands of them
+        self._rooms = (-1, 0)  # such news, and the room that there was then
 
     def begin(self, policy: Callable[[], Policy], limits: Limits, more: More) -> Backlog:
         """Settle what was never confirmed, or found its name taken; return what is missing then."""
@@ -216,13 +219,19 @@ class _Run:
             for trial in attempt.trials
         )
 
+    def room(self, limits: Limits) -> int:
+        """Return for how many more trials there is room now."""
+        if self._rooms[0] != self._mirror.news:
+            self._rooms = self._mirror.news, limits.room(self._mirror.live.values())
+        return self._rooms[1]
+
     def submit(self, backlog: Backlog, limits: Limits) -> bool:
         """Submit what is due and finds room; tell whether there was any.
 
         Once this run has submitted a job, an outage of the service is waited out, if the run is to
         wait at all.
         """
-        batch = backlog.take(limits.room(self._mirror.live.values()))
+        batch = backlog.take(self.room(limits))
         self.progress.total = backlog.trials
         if not batch:
             return False
@@ -252,7 +261,15 @@ class _Run:
         try:
             self._settle(backlog)
             seen = self._recorder.backend.poll(live, timeout_s=_POLL_S)
-            record(self._recorder, live, seen, everything=everything, curves=curves is not None)
+            record(
+                self._recorder,
+                live,
+                seen,
+                known=self._known,
+                everything=everything,
+                curves=curves is not None,
+            )
+            self._known = {one.job: one for one in seen}
             if curves is not None:
                 self._catch_up(backlog)
                 curves.look(live)
@@ -309,6 +326,9 @@ class _Run:
             news += self._ended(
                 attempt, [one for one in attempt.trials if one.id in trials - again]
             )
+        if self._counted == self._mirror.news:
+            return
+        self._counted = self._mirror.news
         live = self._mirror.live.values()
         self.progress.submitted = self._outbox.submitted
         self.progress.running = sum(len(attempt.trials) for attempt in live)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from amlc.attempts import Attempt, fold
@@ -85,15 +86,20 @@ def record(
     live: Mapping[str, Attempt],
     seen: Sequence[Observation],
     *,
+    known: Mapping[str, Observation] = MappingProxyType({}),
     everything: bool = False,
     curves: bool = False,
 ) -> None:
     """Append what is new in `seen`, with the metrics of what has ended.
 
-    With `everything`, intermediate ones too. curves: a tuner wants to know the intermediate results
-    before the end. A live job that is not among the seen ones is gone: a loss.
+    known: by job, what was recorded last time: of thousands of jobs few have news, and a back end
+    tells of the others by the same objects. With `everything`, intermediate ones too. curves: a
+    tuner wants to know the intermediate results before the end. A live job that is not among the
+    seen ones is gone: a loss.
     """
     for observation in [*seen, *_gone(live, seen)]:
+        if known.get(observation.job) is observation:
+            continue
         attempt = live[observation.job]
         if attempt.draws:
             attempt = _with_drawn(recorder, attempt, observation)

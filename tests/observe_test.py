@@ -6,6 +6,7 @@ import pytest
 
 from amlc import observe
 from amlc.attempts import Attempt
+from amlc.ledger import open_ledger
 from amlc.model import Metric, Observation, Status, Trial
 
 
@@ -40,3 +41,23 @@ def test_only_new_reports_are_recorded(known, metrics, expected):
     events = observe._news(attempt, metrics, lambda: 7.0)
     assert [event.data for event in events] == ([] if expected is None else [expected])
     assert all((event.kind, event.job, event.at) == ("reported", "j-1", 7.0) for event in events)
+
+
+def test_what_a_back_end_tells_again_costs_no_look_at_its_job(tmp_path):
+    attempt = Attempt(
+        id="j",
+        number=1,
+        trials=(Trial("a", 0, {}),),
+        revision="r",
+        backend="local",
+        losses=0,
+        latest=Observation(job="j-1", status=Status.WAITING),
+    )
+    told = Observation(job="j-1", status=Status.RUNNING)
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        recorder = observe.Recorder(ledger, None, lambda: 7.0)
+        observe.record(recorder, {"j-1": attempt}, [told])
+        observe.record(recorder, {}, [told], known={"j-1": told})
+        assert [event.data["status"] for event in ledger.events()] == ["running"]
+        with pytest.raises(KeyError):  # the job is looked at, and is not live
+            observe.record(recorder, {}, [Observation(job="j-1", status=Status.RUNNING)], known={"j-1": told})
