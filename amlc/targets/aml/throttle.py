@@ -20,7 +20,7 @@ _CONNECTIONS = 64
 _CONNECT_TIMEOUT_S = 20
 _READ_TIMEOUT_S = 120
 _MOST_PER_SECOND = 200.0
-_LEAST_PER_SECOND = 2.0
+_LEAST_PER_SECOND = 0.1  # many may share what the service grants one
 _LONGEST_PAUSE_S = 120.0
 _SILENCE_S = 5.0  # of waiting, before a word is said of it
 _SAID_EVERY_S = 60.0
@@ -62,8 +62,9 @@ class Notice:
 class Pace:
     """The speed of all threads together.
 
-    Creations start at 200 a second at most. Each 429 halves that, each creation that succeeds adds
-    one a second; with a Retry-After, nothing at all is sent until then.
+    Creations start at 200 a second at most. A 429 halves that, unless its call was under way at the
+    last halving already; each creation that succeeds adds a twentieth, or one a second if that is
+    less. With a Retry-After, nothing at all is sent until then.
     """
 
     def __init__(self) -> None:
@@ -71,30 +72,41 @@ class Pace:
         self._per_second = _MOST_PER_SECOND
         self._next = 0.0
         self._paused_until = 0.0
+        self._pauses = 0
+        self._halved = 0.0
 
     def enter(self, *, creates: bool) -> None:
         """Wait until the next call may be sent."""
-        with self._lock:
-            start = max(time.monotonic(), self._paused_until)
-            if creates:
-                start = max(start, self._next)
-                self._next = start + 1 / self._per_second
-        pause = start - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
+        while True:
+            with self._lock:
+                pauses = self._pauses
+                start = max(time.monotonic(), self._paused_until)
+                if creates:
+                    start = max(start, self._next)
+                    self._next = start + 1 / self._per_second
+            pause = start - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            if self._pauses == pauses:
+                return  # else a 429 came meanwhile, and this turn is none any more
 
-    def throttled(self, retry_after_s: float | None) -> None:
-        """Take note of a 429."""
+    def throttled(self, retry_after_s: float | None, *, sent: float) -> None:
+        """Take note of a 429 for a call that was sent then."""
         with self._lock:
-            self._per_second = max(_LEAST_PER_SECOND, self._per_second / 2)
+            if sent >= self._halved:
+                self._per_second = max(_LEAST_PER_SECOND, self._per_second / 2)
+                self._halved = time.monotonic()
             if retry_after_s:
                 until = time.monotonic() + min(retry_after_s, _LONGEST_PAUSE_S)
-                self._paused_until = max(self._paused_until, until)
+                if until > self._paused_until:
+                    self._paused_until = self._next = until
+                    self._pauses += 1
 
     def accepted(self) -> None:
         """Take note of a creation that succeeded."""
         with self._lock:
-            self._per_second = min(_MOST_PER_SECOND, self._per_second + 1)
+            more = min(1.0, self._per_second / 20)
+            self._per_second = min(_MOST_PER_SECOND, self._per_second + more)
 
 
 class _Session(requests.Session):
@@ -157,7 +169,7 @@ class PacedTransport(RequestsTransport):  # type: ignore[misc]
         if response.status_code == 429:
             wait_s = _seconds(response.headers.get("Retry-After"))
             self._notice.note("asks for fewer calls (429)", wait_s=wait_s or 0.0)
-            self._pace.throttled(wait_s)
+            self._pace.throttled(wait_s, sent=began)
         elif response.status_code >= 500:
             self._notice.note(f"answers {response.status_code}")
         elif time.monotonic() - began > _SLOW_S:

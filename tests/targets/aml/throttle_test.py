@@ -61,18 +61,42 @@ def test_time_that_passed_counts(clock):
     assert clock.slept == []
 
 
-@pytest.mark.parametrize(("refusals", "per_second"), [(0, 200), (1, 100), (2, 50), (6, 3.125), (7, 2), (30, 2)])
-def test_each_refusal_halves_the_speed_down_to_two_a_second(clock, refusals, per_second):
+@pytest.mark.parametrize(
+    ("refusals", "per_second"), [(0, 200), (1, 100), (2, 50), (6, 3.125), (10, 200 / 1024), (11, 0.1), (30, 0.1)]
+)
+def test_each_refusal_halves_the_speed_down_to_one_in_ten_seconds(clock, refusals, per_second):
     speed = throttle.Pace()
     for _ in range(refusals):
-        speed.throttled(None)
+        speed.throttled(None, sent=clock.now)
     assert pauses(speed, clock) == [1 / per_second] * 2
 
 
 @pytest.mark.parametrize(("successes", "per_second"), [(1, 101), (50, 150), (100, 200), (500, 200)])
 def test_each_success_adds_one_a_second_up_to_where_it_began(clock, successes, per_second):
     speed = throttle.Pace()
-    speed.throttled(None)
+    speed.throttled(None, sent=clock.now)
+    for _ in range(successes):
+        speed.accepted()
+    assert pauses(speed, clock) == [1 / per_second] * 2
+
+
+def test_calls_that_were_under_way_when_the_speed_was_halved_do_not_halve_it_again(clock):
+    speed = throttle.Pace()
+    for sent in (clock.now - 0.2, clock.now - 0.1, clock.now - 0.1):
+        speed.throttled(None, sent=sent)
+    assert pauses(speed, clock) == [1 / 100] * 2
+    clock.now += 1
+    speed.throttled(None, sent=clock.now - 0.5)
+    speed.throttled(None, sent=clock.now - 0.4)
+    assert pauses(speed, clock, 1) == []
+    assert pauses(speed, clock) == [1 / 50] * 3
+
+
+@pytest.mark.parametrize(("successes", "per_second"), [(1, 0.105), (2, 0.11025), (20, 0.1 * 1.05**20)])
+def test_a_slow_speed_grows_by_a_twentieth_so_that_many_find_what_they_share(clock, successes, per_second):
+    speed = throttle.Pace()
+    for _ in range(11):
+        speed.throttled(None, sent=clock.now)
     for _ in range(successes):
         speed.accepted()
     assert pauses(speed, clock) == [1 / per_second] * 2
@@ -82,7 +106,7 @@ def test_each_success_adds_one_a_second_up_to_where_it_began(clock, successes, p
 @pytest.mark.parametrize(("retry_after_s", "paused_s"), [(5.0, 5.0), (120.0, 120.0), (3_600.0, 120.0)])
 def test_nothing_is_sent_before_a_retry_after_is_over(clock, creates, retry_after_s, paused_s):
     speed = throttle.Pace()
-    speed.throttled(retry_after_s)
+    speed.throttled(retry_after_s, sent=clock.now)
     speed.enter(creates=creates)
     assert clock.slept == [pytest.approx(paused_s)]
 
@@ -90,23 +114,40 @@ def test_nothing_is_sent_before_a_retry_after_is_over(clock, creates, retry_afte
 @pytest.mark.parametrize("retry_after_s", [None, 0.0])
 def test_a_refusal_without_a_time_pauses_nothing(clock, retry_after_s):
     speed = throttle.Pace()
-    speed.throttled(retry_after_s)
+    speed.throttled(retry_after_s, sent=clock.now)
     speed.enter(creates=False)
     assert clock.slept == []
 
 
 def test_a_shorter_retry_after_does_not_end_a_longer_one(clock):
     speed = throttle.Pace()
-    speed.throttled(30.0)
-    speed.throttled(1.0)
+    speed.throttled(30.0, sent=clock.now)
+    speed.throttled(1.0, sent=clock.now)
     speed.enter(creates=False)
     assert clock.slept == [pytest.approx(30.0)]
 
 
 def test_creations_after_a_pause_keep_their_distance(clock):
     speed = throttle.Pace()
-    speed.throttled(5.0)
+    speed.throttled(5.0, sent=clock.now)
     assert pauses(speed, clock, 2) == [5.0, 1 / 100]
+
+
+@pytest.mark.parametrize("creates", [True, False])
+def test_who_waits_for_a_turn_heeds_a_refusal_that_comes_meanwhile(clock, creates):
+    speed = throttle.Pace()
+    speed.throttled(2.0, sent=clock.now)
+    refusals = [5.0, 4.0]
+
+    def sleep(seconds):
+        clock.slept.append(seconds)
+        clock.now += seconds
+        if refusals:
+            speed.throttled(refusals.pop(0), sent=clock.now)
+
+    clock.sleep = sleep
+    speed.enter(creates=creates)
+    assert clock.slept == [2.0, 5.0, 4.0]
 
 
 class Noted(throttle.Pace):
@@ -119,7 +160,7 @@ class Noted(throttle.Pace):
     def enter(self, *, creates):
         self.told.append(("enter", creates))
 
-    def throttled(self, retry_after_s):
+    def throttled(self, retry_after_s, *, sent):
         self.told.append(("throttled", retry_after_s))
 
     def accepted(self):
