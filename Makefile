@@ -20,7 +20,7 @@ KEEP_RESULTS = if [ -s $(RESULTS).tmp ]; then mv $(RESULTS).tmp $(RESULTS); else
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help run compile submit collect report status test test-all test-lowest test-newest check golden fuzz bench
-.PHONY: quality faults docs lock clean
+.PHONY: quality simulate faults docs lock clean
 
 help: ## List the targets
 	@echo 'Variables: EXPERIMENT=$(EXPERIMENT) BACKEND=$(BACKEND) BUILD=$(BUILD)'
@@ -150,6 +150,13 @@ bench: $(VENV)/.test ## Measure speed beside the machine's own floor and other t
 quality: $(VENV)/.test ## Measure what the tuners find, beside Random, Optuna and NNI
 	$(VENV)/bin/python tests/bench_quality.py --keep .quality.jsonl > .quality.tmp || { rm .quality.tmp; exit 1; }
 	cat .quality.tmp && mv .quality.tmp docs/quality.md
+
+# An hour on a quiet machine, of which outcomes are kept; less of it, for example: make simulate SIMULATE='--share 0.1'
+SIMULATE ?=
+
+simulate: $(VENV)/.test ## Simulate 100,000 jobs on 10,000 nodes by Azure's published limits; SIMULATE= says how much
+	$(VENV)/bin/python -m tests.simulate --keep .simulated.json $(SIMULATE) > .simulate.tmp || { rm .simulate.tmp; exit 1; }
+	cat .simulate.tmp && mv .simulate.tmp docs/scale.md
 
 # Hours; less of it, for example: make faults FAULTS='--each 2 --short 5 --seed 7 --soak 500'
 FAULTS ?=

@@ -62,7 +62,7 @@ LONG = (
     "azure/walk_test.py::test_the_seeds_experiment_goes_from_submit_to_results[camelCase",
     "cli/compiling_test.py::test_init", "cli/process_test.py::test_a_closed_pipe",
     "cli/process_test.py::test_any_locale", "identity_test.py::test_after_an_edit", "tuners/gridsearch_test.py::test_any_space",
-    "tuners/random_test.py::test_any_space",
+    "simulate_test.py", "tuners/random_test.py::test_any_space",
 )  # fmt: skip
 """What `-m 'not long'` leaves out: the slowest files, and those that the versions of libraries mean little to.
 
