@@ -6,7 +6,7 @@ What is to be tried again, what is compiled, and what the tuner proposes then.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from amlc.attempts import Attempt
 from amlc.manifest import Entry, Manifest
@@ -22,16 +22,23 @@ Width: TypeAlias = "Callable[[Sequence[object]], int]"
 """How many of the trials of a job run side by side: so much room the job takes."""
 
 
+MOST: Final = 500
+"""How many jobs are given at once: before the next ones a cancellation is heeded, and at the ten
+jobs a second that Azure takes that is a minute."""
+
+
 class Backlog:
     """The submissions that wait for room. `mirror` has to be caught up with before each call.
 
-    trials: how many are compiled by now, as it grows with what `more` compiles.
+    trials: how many are compiled by now, as it grows with what `more` compiles. is_cut: whether
+    what was taken last was as much as is given at once.
     """
 
     def __init__(
         self, manifest: Manifest, mirror: Mirror, policy: Policy, *, width: Width, more: More
     ) -> None:
         self.trials = manifest.trials
+        self.is_cut = False
         self._manifest = manifest
         self._mirror = mirror
         self._policy = policy
@@ -69,13 +76,14 @@ class Backlog:
 
     def _next(self, room: int) -> list[Action]:
         batch: dict[str, Action] = {}
-        while room > 0 and (action := self._due(batch)) is not None:
+        while room > 0 and len(batch) < MOST and (action := self._due(batch)) is not None:
             if (width := self._width(action.numbers)) > room:
                 self._again = {action.entry.id: action.entry, **self._again}
                 break
             room -= width
             batch[action.entry.id] = action
             self._taken[action.entry.id] = action.entry
+        self.is_cut = len(batch) == MOST
         return list(batch.values())
 
     def _due(self, taken: Collection[str]) -> Action | None:

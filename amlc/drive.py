@@ -126,7 +126,8 @@ def drive(
         submitted = not stopped and run.submit(backlog, limits)
         watch(run.progress)
         run.progress.news.clear()
-        if not limits.wait or not (mirror.live or submitted):
+        is_over = not (mirror.live or submitted)
+        if is_over or not (limits.wait or (submitted and backlog.is_cut)):
             run.note(tick)
             return run.progress, stopped
         if mirror.live and not (submitted and run.room(limits) > 0):

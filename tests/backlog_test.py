@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from amlc import backlog
 from amlc.backlog import Backlog
 from amlc.events import intent, observed, void
 from amlc.ledger import open_ledger
@@ -55,6 +56,16 @@ def desk(tmp_path):
 def test_what_finds_room_is_taken_in_order(desk):
     d = desk(*map(entry, range(5)))
     assert [d.take(room) for room in (2, 0, 1, 9, 9)] == [["job-0", "job-1"], [], ["job-2"], ["job-3", "job-4"], []]
+
+
+def test_many_are_taken_in_pieces_and_what_comes_again_is_not_in_one_twice(desk, monkeypatch):
+    monkeypatch.setattr(backlog, "MOST", 2)
+    d = desk(*map(entry, range(5)))
+    assert (d.take(4), d.backlog.is_cut) == (["job-0", "job-1"], True)
+    d.lose("job-0")
+    assert (d.take(9), d.backlog.is_cut) == (["job-0-2", "job-2"], True)
+    assert (d.take(9), d.backlog.is_cut) == (["job-3", "job-4"], True)
+    assert (d.take(9), d.backlog.is_cut) == ([], False)
 
 
 def test_a_pack_waits_until_there_is_room_for_all_of_it_and_nothing_overtakes_it(desk):

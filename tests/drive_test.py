@@ -5,6 +5,7 @@ from itertools import groupby
 
 import pytest
 
+from amlc import backlog
 from amlc.attempts import by_trial, fold
 from amlc.backends import Fetched, Submitted
 from amlc.drive import Guides, Limits, drive
@@ -409,6 +410,22 @@ def test_no_wait_submits_what_fits_and_returns(bench):
     with open_ledger(b.path) as ledger:
         observe_once(Recorder(ledger, b.machine, b.clock), "local")
     assert b.drive(wait=False)[0].submitted == 2
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_many_go_in_pieces(bench, monkeypatch, wait):
+    monkeypatch.setattr(backlog, "MOST", 2)
+    b = bench(jobs=7, room=5)
+    assert b.drive(wait=wait)[0].submitted == (7 if wait else 5)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_stop_is_heeded_between_the_pieces(bench, monkeypatch, wait):
+    monkeypatch.setattr(backlog, "MOST", 2)
+    b = bench(jobs=7, room=6)
+    b.machine.on_create = lambda job: b.append(Event(kind="stop", at=b.clock()))
+    progress, stopped = b.drive(wait=wait)
+    assert (progress.submitted, stopped) == (2, "it was canceled")
 
 
 # --- ends that are not plain -----------------------------------------------------------------------------------------
