@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.bench import experiment
 from tests.bench.measure import (
@@ -101,8 +102,7 @@ def _version(package: str) -> str:
 
 
 def _no_ops(count: int, concurrency: int, rounds: int) -> Row:
-    experiment.write(count, command="'true'", concurrency=concurrency)
-    experiment.compile_()
+    _compile(count, concurrency=concurrency)
     pairs = in_turns(lambda: _submitted() / count, lambda: _bare(count, concurrency), rounds)
     return compared(_what(count, concurrency), pairs, _name(concurrency), goal={WALL: 3})
 
@@ -110,8 +110,7 @@ def _no_ops(count: int, concurrency: int, rounds: int) -> Row:
 def _packed(count: int, rounds: int) -> Row:
     """What a trial of a packed job costs beside what it runs: the runner's work, its records, its copy of the code."""
     size = max(1, count // 10)
-    experiment.write(count, command="'true'", more=f"amlc: {{trialsPerJob: {size}}}")
-    experiment.compile_()
+    _compile(count, more=f"amlc: {{trialsPerJob: {size}}}")
     shells = ("xargs", "-P2", "-n1", "/bin/sh", "-c")
     floor = lambda: command(*shells, text="true\n" * count) / count  # noqa: E731
     pairs = in_turns(lambda: _submitted() / count, floor, rounds)
@@ -127,12 +126,17 @@ def _on_gpus(count: int, rounds: int) -> Iterator[Row]:
 
     def submitted(number: int) -> Cost:
         service = "{platform: local, useActiveGpu: true}"
-        experiment.write(number, command="'true'", concurrency=4, service=service, more="trialGpuNumber: 1")
-        experiment.compile_()
+        _compile(number, concurrency=4, service=service, more="trialGpuNumber: 1")
         return _submitted(environ) / number
 
     pairs = in_turns(lambda: submitted(4 * count), lambda: submitted(count), rounds)
     yield compared(f"{4 * count} no-op trials on four GPUs", pairs, f"of {count} of them", goal={WALL: 1.3})
+
+
+def _compile(count: int, **keys: Any) -> None:
+    shutil.rmtree(".amlc", ignore_errors=True)  # what ran is never packed anew
+    experiment.write(count, command="'true'", **keys)
+    experiment.compile_()
 
 
 def _submitted(environ: Mapping[str, str] | None = None) -> Cost:
