@@ -8,11 +8,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from amlc.bindings import local_paths
 from amlc.config.spelling import expanded
@@ -23,15 +22,14 @@ from amlc.plural import plural
 from amlc.render.written import is_build, output_finder
 from amlc.resources import runner_dir
 
-Ignores: TypeAlias = "Callable[[str], bool | None]"
-"""What an ignore file says of a path below its folder: leave it out, bring it back, nothing."""
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 # NNI's limits for the Azure back end (`ts/nni_manager/.../environmentService`), which AML users
 # know.
 MOST_FILES = 2_000
 MOST_BYTES = 300_000_000
 _MOST_IGNORE_BYTES = 1_000_000
-_PLAIN_RULE = re.compile(r"(\*(?=\.))?(\.?[A-Za-z0-9_][A-Za-z0-9_.-]*)(/?)")
 _IGNORE_FILES = (".gitignore", ".amlignore", ".nniignore")
 # What no trial needs, and keys and what programs keep their passwords and tokens in, by the name.
 _FOLDERS = frozenset(
@@ -187,7 +185,7 @@ def _walk(
     walk: _Walk,
     folder: Path,
     prefix: str,
-    specs: list[tuple[str, Ignores]],
+    specs: list[tuple[str, GitIgnoreSpec]],
     above: tuple[str, ...],
 ) -> Iterator[SnapshotFile]:
     walk.folders.append(folder)
@@ -276,7 +274,7 @@ def _file(path: Path, name: str) -> SnapshotFile:
     return SnapshotFile(name, path, status.st_size, bool(status.st_mode & 0o100))
 
 
-def _specs_of(folder: Path, prefix: str, within: Path | None) -> list[tuple[str, Ignores]]:
+def _specs_of(folder: Path, prefix: str, within: Path | None) -> list[tuple[str, GitIgnoreSpec]]:
     specs = []
     for name in _IGNORE_FILES:
         path = folder / name
@@ -286,33 +284,14 @@ def _specs_of(folder: Path, prefix: str, within: Path | None) -> list[tuple[str,
                 text = read_bounded(path, _MOST_IGNORE_BYTES).decode("utf-8", "replace")
             except OSError as err:
                 raise _unreadable(path, err.strerror) from err
-            specs.append((prefix, ignores(text.splitlines())))
+            specs.append(_spec(text.splitlines(), prefix))
     return specs
 
 
-def ignores(lines: Sequence[str]) -> Ignores:
-    """Return what the lines of an ignore file say, as git reads them."""
-    rules = [line for line in lines if line and not line.startswith("#")]
-    plain = [match for line in rules if (match := _PLAIN_RULE.fullmatch(line))]
-    if len(plain) < len(rules):
-        from pathspec import GitIgnoreSpec  # here: it takes longer to import than most need it for
+def _spec(lines: Sequence[str], prefix: str) -> tuple[str, GitIgnoreSpec]:
+    from pathspec import GitIgnoreSpec  # here: without an ignore file nobody needs it
 
-        spec = GitIgnoreSpec.from_lines(lines)
-        return lambda path: spec.check_file(path).include
-    names = {match[2] + match[3] for match in plain if not match[1]}
-    endings = tuple(match[2] for match in plain if match[1] and not match[3])
-    of_folders = tuple(match[2] + "/" for match in plain if match[1] and match[3])
-
-    def left_out(path: str) -> bool | None:
-        *folders, last = path.split("/")
-        for folder in folders:
-            if folder in names or f"{folder}/" in names or folder.endswith(endings):
-                return True
-            if f"{folder}/".endswith(of_folders):
-                return True
-        return True if last and (last in names or last.endswith(endings)) else None
-
-    return left_out
+    return prefix, GitIgnoreSpec.from_lines(lines)
 
 
 def _is_needless(name: str, *, is_folder: bool, is_top: bool) -> bool:
@@ -331,14 +310,14 @@ def _is_secret(name: str, *, is_folder: bool) -> bool:
 
 
 def _verdict(
-    specs: Sequence[tuple[str, Ignores]], name: str, *, otherwise: bool | None
+    specs: Sequence[tuple[str, GitIgnoreSpec]], name: str, *, otherwise: bool | None
 ) -> bool | None:
     """Return whether ignore files leave `name` out (True) or bring it back (False).
 
     otherwise: what holds if they say neither.
     """
-    for prefix, says in reversed(specs):
-        verdict = says(name[len(prefix) :])
+    for prefix, spec in reversed(specs):
+        verdict = spec.check_file(name[len(prefix) :]).include
         if verdict is not None:
             return verdict
     return otherwise

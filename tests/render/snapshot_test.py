@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pathspec import GitIgnoreSpec
 
-from amlc.render.snapshot import SnapshotError, counted, digest, ignores, snapshot
+from amlc.render.snapshot import SnapshotError, counted, digest, snapshot
 
 PARTS = (
     *("__init__", "bindings", "children", "copies", "fork", "gpus", "job", "last_words", "latent", "loop", "main", "metric_log"),
@@ -316,26 +312,3 @@ def test_a_link_out_of_the_folder_is_refused_where_none_may_be(code, tmp_path) -
     assert names(code) == {"link.py"}
     with pytest.raises(SnapshotError, match=r"link\.py: this link leads out"):
         snapshot(code, within=code)
-
-
-NAME = st.sampled_from(["a", "b.yml", ".yml", "yml", "x.tar.gz", "_c-1", ".d", "a.yml.", "..", ".", "-"])
-RULE = st.one_of(
-    st.sampled_from(["", "# a", "*", "*.", "*.yml", "*.yml/", "*.gz", "*.tar.gz", "!a", "/a", "a/b.yml", "a ", "\\a", "**/a"]),
-    NAME,
-    NAME.map(lambda name: f"{name}/"),
-)
-
-
-@given(st.lists(RULE, max_size=4), st.lists(NAME, min_size=1, max_size=3), st.booleans())
-def test_ignore_files_are_read_as_git_does(lines, names, is_folder):
-    path = "/".join(names) + ("/" if is_folder else "")
-    assert ignores(lines)(path) == GitIgnoreSpec.from_lines(lines).check_file(path).include
-
-
-def test_plain_rules_alone_need_no_reader_of_git_s(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pathspec", None)
-    says = ignores(["# data", "*.yml", "data/", "README.md"])
-    paths = ["a/b.yml", "data/x", "data", "docs/README.md", "train.py"]
-    assert [says(path) for path in paths] == [True, True, None, True, None]
-    with pytest.raises(ImportError):
-        ignores(["!a"])
