@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -76,17 +77,7 @@ def draws(
     fixed: coordinates that are not drawn.
     """
     given = fixed or {}
-    samplers = [(axis, axis.key, _sampler(rng, axis, given.get(axis.key))) for axis in space_axes]
-    if not any(axis.nested for axis in space_axes):  # all are active
-        flat = [(key, sample) for _, key, sample in samplers]
-        while True:
-            yield {key: sample() for key, sample in flat}
-    while True:
-        point: dict[tuple[str | int, ...], int | float] = {}
-        for axis, key, sample in samplers:
-            if axis.active(point):
-                point[key] = sample()
-        yield point
+    return _sampled(space_axes, lambda axis: _sampler(rng, axis, given.get(axis.key)))
 
 
 def all_draws(rng: Generator, space_axes: Sequence[Axis]) -> Iterator[Point]:
@@ -98,10 +89,16 @@ def all_draws(rng: Generator, space_axes: Sequence[Axis]) -> Iterator[Point]:
     ranges = [axis.size for axis in space_axes if axis.size is not None]
     dimensions = [axis.dimension for axis in space_axes]
     if max(ranges, default=0) > _HALF or any(isinstance(d, Real) and d.normal for d in dimensions):
-        yield from draws(rng, space_axes)  # those take more steps
-        return
+        return draws(rng, space_axes)  # those take more steps
     raw, half = _words(rng)
-    samplers = [(axis, axis.key, _of_words(raw, half, axis)) for axis in space_axes]
+    return _sampled(space_axes, partial(_of_words, raw, half))
+
+
+def _sampled(
+    space_axes: Sequence[Axis], sampler: Callable[[Axis], Callable[[], int | float]]
+) -> Iterator[Point]:
+    """Yield points for ever, of each axis what its sampler gives."""
+    samplers = [(axis, axis.key, sampler(axis)) for axis in space_axes]
     if not any(axis.nested for axis in space_axes):  # all are active
         flat = [(key, sample) for _, key, sample in samplers]
         while True:

@@ -11,7 +11,9 @@ for stat in /proc/[0-9]*/stat; do
     set -- ${line##*) } # state, parent, process group, session
     [ "$4" != $$ ] || [ "$pid" = $$ ] || pids="$pids $pid"
 done
-for stat in $([ -z "$mark" ] || grep -l -s -F -e "$mark" /proc/[0-9]*/environ); do
+marked=
+[ -z "$mark" ] || marked=$(grep -l -s -F -e "$mark" /proc/[0-9]*/environ)
+for stat in $marked; do
     pid=${stat#/proc/} pid=${pid%/environ}
     [ "$pid" = $$ ] || pids="$pids $pid"
 done
