@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,15 @@ from amlc.targets import open_backend
 from amlc.write import header_now
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What stays the same while it runs: what is asked for, the folders, and who is told."""
+
+    options: Options
+    folders: Folders
+    listener: Listener
+
+
 def submit(
     manifest: Manifest,
     options: Options,
@@ -60,18 +69,19 @@ def submit(
     seal: of the plan that this is to carry out. Raises StaleError when it is not one of what is
     compiled and recorded now.
     """
+    call = _Call(options, folders, listener)
     folders.prepare_state()
     with lock(folders.lock(manifest.header.experiment), patience_s=PATIENCE_S):
         check_not_lost(folders.ledger(manifest.header.experiment))  # before compiling makes one
         experiment = None
         if _asks_the_tuner(manifest, options):
-            experiment = _source(manifest, options, folders, listener)
+            experiment = _source(manifest, call)
         if seal is not None:
-            _check(seal, manifest, experiment, options, folders)
+            _check(seal, manifest, experiment, call)
         if not options.only:
-            _tell_what_is_odd(manifest, experiment, options, folders, listener)
+            _tell_what_is_odd(manifest, experiment, call)
         if experiment is not None and options.rounds is None:
-            manifest = _compiled(experiment, manifest, options, folders)
+            manifest = _compiled(experiment, manifest, call)
         return submit_locked(manifest, experiment, options, folders=folders, listener=listener)
 
 
@@ -88,6 +98,7 @@ def submit_locked(
     experiment: what the manifest was compiled of, to ask its tuner for what follows; None: nothing
     follows.
     """
+    call = _Call(options, folders, listener)
     header = replace(manifest.header, backend=options.backend or manifest.header.backend)
     check_drawn(manifest, options, folders)
     with open_ledger(folders.ledger(header.experiment)) as ledger:
@@ -96,17 +107,17 @@ def submit_locked(
         for line in _not_again(Results(manifest, ledger), options):
             listener.tell(Warned(line, matters=True))
     if options.canary:
-        failed = _first(replace(manifest, header=header), experiment, options, folders, listener)
+        failed = _first(replace(manifest, header=header), experiment, call)
         if failed is not None:
             return failed
         if experiment is not None and options.rounds is None:
-            manifest = _compiled(experiment, manifest, options, folders)
-    run = _told(replace(manifest, header=header), experiment, options, folders, listener)
+            manifest = _compiled(experiment, manifest, call)
+    run = _told(replace(manifest, header=header), experiment, call)
     for _ in range((options.rounds or 1) - 1):
         if experiment is None:
             break
-        manifest = _compiled(experiment, manifest, options, folders)
-        run = _told(replace(manifest, header=header), experiment, options, folders, listener)
+        manifest = _compiled(experiment, manifest, call)
+        run = _told(replace(manifest, header=header), experiment, call)
     if options.rounds and not run.progress.submitted and run.verdict.to_propose != 0:
         follows = _next_round(manifest, folders)
         text = f"a round submits what is compiled, and all of it was. {follows}"
@@ -114,13 +125,7 @@ def submit_locked(
     return run
 
 
-def _tell_what_is_odd(
-    manifest: Manifest,
-    experiment: Experiment | None,
-    options: Options,
-    folders: Folders,
-    listener: Listener,
-) -> None:
+def _tell_what_is_odd(manifest: Manifest, experiment: Experiment | None, call: _Call) -> None:
     """Say what compile warned of, where the experiment's file is here, and as it was compiled.
 
     Somebody else may have compiled it, elsewhere; now it is paid for.
@@ -130,51 +135,39 @@ def _tell_what_is_odd(
         if file is None or manifest.is_outdated:
             return
         try:
-            backend = options.backend or header.backend
+            backend = call.options.backend or header.backend
             experiment, _ = load_experiment(
                 file, backend=backend, environ=os.environ, given=header.given
             )
         except AmlcError:  # what it takes to compile it need not be here
             return
-    for problem in lint.warnings(experiment, leave_out=[folders.state, folders.build]):
-        listener.tell(problem)
+    for problem in lint.warnings(experiment, leave_out=[call.folders.state, call.folders.build]):
+        call.listener.tell(problem)
 
 
-def _check(
-    seal: Seal,
-    manifest: Manifest,
-    experiment: Experiment | None,
-    options: Options,
-    folders: Folders,
-) -> None:
+def _check(seal: Seal, manifest: Manifest, experiment: Experiment | None, call: _Call) -> None:
     """Raise StaleError unless the plan is of what is compiled and recorded, and would be."""
-    with read_ledger(folders.ledger(manifest.header.experiment)) as ledger:
+    with read_ledger(call.folders.ledger(manifest.header.experiment)) as ledger:
         check_seal(seal, manifest, ledger)
     if experiment is not None:  # it is compiled anew before its tuner is asked
-        backend = options.backend or manifest.header.backend
-        if header_now(experiment, folders, backend=backend) != replace(
+        backend = call.options.backend or manifest.header.backend
+        if header_now(experiment, call.folders, backend=backend) != replace(
             manifest.header, backend=backend
         ):
             raise StaleError(
                 "the plan is stale: the experiment's files have changed since they were compiled. "
-                f"{_next_round(manifest, folders)} Then make it again: amlc plan -o FILE."
+                f"{_next_round(manifest, call.folders)} Then make it again: amlc plan -o FILE."
             )
 
 
-def _first(
-    manifest: Manifest,
-    experiment: Experiment | None,
-    options: Options,
-    folders: Folders,
-    listener: Listener,
-) -> Run | None:
+def _first(manifest: Manifest, experiment: Experiment | None, call: _Call) -> Run | None:
     """Run a set that covers what trials may be, to its end; return what came of it if it failed.
 
     Of a tuner that learns, among what it proposes first.
     """
-    header = manifest.header
+    header, options, folders = manifest.header, call.options, call.folders
     if experiment is not None and options.rounds is None:
-        ahead = _compiled(experiment, manifest, replace(options, rounds=1), folders)
+        ahead = _compiled(experiment, manifest, replace(call, options=replace(options, rounds=1)))
         manifest = replace(ahead, header=replace(ahead.header, backend=header.backend))
     with read_ledger(folders.ledger(header.experiment)) as ledger:
         results = Results(manifest, ledger)
@@ -182,17 +175,19 @@ def _first(
     if not chosen.trials:
         return None
     if chosen.is_all and experiment is None:
-        listener.tell(Warned("no smaller set covers all trials, so all of them are run at once."))
+        call.listener.tell(
+            Warned("no smaller set covers all trials, so all of them are run at once.")
+        )
         return None
-    listener.tell(First(chosen.numbers, manifest.trials))
+    call.listener.tell(First(chosen.numbers, manifest.trials))
     among = replace(options, among=chosen.trials, canary=False)
-    run = _run(manifest, None, among, folders, listener)
+    run = _run(manifest, None, replace(call, options=among))
     with read_ledger(folders.ledger(header.experiment)) as ledger:
         why = what_failed(Results(manifest, ledger), chosen)
     is_well = why is None and run.stopped is None
     if not is_well:
         run = replace(run, canary=why or f"stopped: {run.stopped}")
-    listener.tell(run)
+    call.listener.tell(run)
     return None if is_well else run
 
 
@@ -200,28 +195,16 @@ def _next_round(manifest: Manifest, folders: Folders) -> str:
     return f"Compile what follows: {folders.compiling(manifest.source)}."
 
 
-def _told(
-    manifest: Manifest,
-    experiment: Experiment | None,
-    options: Options,
-    folders: Folders,
-    listener: Listener,
-) -> Run:
+def _told(manifest: Manifest, experiment: Experiment | None, call: _Call) -> Run:
     """Do what `_run` does, and tell what came of it."""
-    run = _run(manifest, experiment, options, folders, listener)
-    listener.tell(run)
+    run = _run(manifest, experiment, call)
+    call.listener.tell(run)
     return run
 
 
-def _run(
-    manifest: Manifest,
-    experiment: Experiment | None,
-    options: Options,
-    folders: Folders,
-    listener: Listener,
-) -> Run:
+def _run(manifest: Manifest, experiment: Experiment | None, call: _Call) -> Run:
     """Submit what is compiled and, without rounds, what the tuner proposes; return what came."""
-    header = manifest.header
+    header, options, folders = manifest.header, call.options, call.folders
     refused: AbstractContextManager[None] = nullcontext()
     if experiment is not None:
         refused = located(experiment, leave_out=[folders.state, folders.build])
@@ -231,7 +214,7 @@ def _run(
         bounds = limits(manifest, backend, options)
         follows = experiment is not None and adaptive(experiment) and options.rounds is None
         guides = _guides(experiment if follows else None, manifest, ledger, abreast=bounds.abreast)
-        with refused, listener.watching(header.experiment, most=expected(manifest)) as watch:
+        with refused, call.listener.watching(header.experiment, most=expected(manifest)) as watch:
             progress, stopped = drive(
                 manifest,
                 Recorder(ledger, backend, time.time, drawing(manifest, ledger)),
@@ -241,18 +224,8 @@ def _run(
                 watch=watch,
             )
         now = read_manifest(manifest.folder)
-        if (
-            experiment is not None
-            and follows
-            and progress.ended
-            and experiment.tuner.class_name is not None
-        ):
-            asked(
-                experiment,
-                Experience(ledger, replicates=experiment.replicates)
-                .past(fold(ledger.events()))
-                .records,
-            )
+        if experiment is not None and follows and progress.ended:
+            _tell_all(experiment, ledger)
         if follows and options.wait and stopped is None:
             note_exhausted(now, ledger, at=time.time())
         end = verdict(Results(now, ledger))
@@ -282,6 +255,16 @@ def _guides(
     if experiment.replicates == 1 and _follows(experiment, manifest, ledger):
         given_up = advised(experiment, experience)
     return Guides(more=more, assessor=assessor, given_up=given_up)
+
+
+def _tell_all(experiment: Experiment, ledger: Ledger) -> None:
+    """Tell a tuner of the user's own the last results, too, after which it had nothing to propose.
+
+    It may keep a record of them.
+    """
+    if experiment.tuner.class_name is not None:
+        experience = Experience(ledger, replicates=experiment.replicates)
+        asked(experiment, experience.past(fold(ledger.events())).records)
 
 
 def _asks_the_tuner(manifest: Manifest, options: Options) -> bool:
@@ -355,9 +338,7 @@ def _note_revision(manifest: Manifest, ledger: Ledger, kept: KeptCode) -> None:
         ledger.append([revision_made_of(revision, value, at=time.time())])
 
 
-def _source(
-    manifest: Manifest, options: Options, folders: Folders, listener: Listener
-) -> Experiment | None:
+def _source(manifest: Manifest, call: _Call) -> Experiment | None:
     """Return the experiment to ask the tuner about; None, and say so, if it is not here."""
     header, file = manifest.header, manifest.source
     if file is None:
@@ -366,33 +347,33 @@ def _source(
             f"{name} is not here, so that the tuner cannot be asked for more trials: only what is "
             "compiled is run. Bring the experiment's files along, or run it where they are."
         )
-        listener.tell(Warned(text, matters=True))
+        call.listener.tell(Warned(text, matters=True))
         return None
     experiment, problems = load_experiment(
         file,
-        backend=options.backend or header.backend,
+        backend=call.options.backend or header.backend,
         environ=os.environ,
         given=header.given,
     )
     if experiment.name != header.experiment:
         raise UsageError(
             f"{file}: its experimentName is now '{experiment.name}', and "
-            f"'{header.experiment}' is compiled. Compile it: {folders.compiling(file)}."
+            f"'{header.experiment}' is compiled. Compile it: {call.folders.compiling(file)}."
         )
     for problem in problems:
-        listener.tell(problem)
+        call.listener.tell(problem)
     return experiment
 
 
-def _compiled(
-    experiment: Experiment, manifest: Manifest, options: Options, folders: Folders
-) -> Manifest:
+def _compiled(experiment: Experiment, manifest: Manifest, call: _Call) -> Manifest:
     """Compile what is certain now.
 
     Of a tuner that learns, only the next round where there are rounds.
     """
-    backend = options.backend or manifest.header.backend
-    build = compile_ahead(experiment, backend=backend, rounds=options.rounds, folders=folders)
+    backend = call.options.backend or manifest.header.backend
+    build = compile_ahead(
+        experiment, backend=backend, rounds=call.options.rounds, folders=call.folders
+    )
     return read_manifest(build.folder)
 
 
