@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from amlc.extras import missing
 from amlc.model import Parameters, Record, Space
 from amlc.space.points import Axis
-from amlc.tuners.shared.gaussian_process import Process, fitted, standard, steady
+from amlc.tuners.shared.gaussian_process import Process, even, fitted, steady
+from amlc.tuners.shared.local_search import wander
 from amlc.tuners.shared.memory import axes
 from amlc.tuners.shared.model_based import Evidence, Suggestion, milestone, stepwise
 from amlc.tuners.shared.unit_cube import from_unit, matrix, rounded
@@ -24,8 +25,15 @@ _MOST_POINTS: Final = 150
 _MOST_WORK: Final = 500_000
 """Warm-up points times results: as many take about 50 ms."""
 
-_STEPS: Final = (0.1, 0.1, 0.03, 0.03, 0.01, 0.01, 0.003, 0.001, 0.0003)
-"""The steps of the local search, as parts of an axis."""
+_BEST: Final = 25
+"""How many trials the local search begins at, twice each: of a dozen axes no draw at random comes
+as near to what is good."""
+
+_FINALISTS: Final = 20
+
+_WIDE: Final = (0.1, 0.1, 0.03, 0.03, 0.01, 0.01, 0.003, 0.001, 0.0003)
+_FINE: Final = tuple(0.1 * 0.003 ** (step / 49) for step in range(50))
+"""The steps of the local search, first from all, then from those that came highest."""
 
 BY_VALUE: Final = True
 
@@ -42,14 +50,15 @@ def propose(
     """Yield `cold_start_num` random draws, and behind them the points that maximise `utility`.
 
     Numbers only, and no branches. The process works on quantiles (log types: of the logarithm; a
-    choice: of its order) and on standardised results. Each axis has a length of its own, and the
-    results a noise of their own beside `alpha`; NNI has one length, and no noise but `alpha`.
-    Running trials have the result that the process expects. Of more than 150 results it sees the 75
-    best and the latest of the others, and learns lengths and noise from those of every 10th one on.
+    choice: of its order) and on standardised results, of which a long tail of bad ones is
+    shortened. Each axis has a length of its own, and the results a noise of their own beside
+    `alpha`; NNI has one length, no noise but `alpha`, and the results as they are. Running trials
+    have the result that the process expects. Of more than 150 results it sees the 75 best and the
+    latest of the others, and learns lengths and noise from those of every 10th one on.
 
     - selection_num_warm_up: an upper bound; the more results, the fewer (10,000 for 50 results).
     - selection_num_starting_points: how many of the best warm-up points a random local search
-      improves; NNI runs L-BFGS-B from other points, which takes minutes.
+      improves, beside the 25 best trials; NNI runs L-BFGS-B from other points, which takes minutes.
 
     Source: NNI 3.0, `algorithms/hpo/gp_tuner`; Snoek et al. 2012.
     """
@@ -96,32 +105,27 @@ def _best(
     import numpy as np
 
     def known(evidence: Evidence) -> tuple[Matrix, Matrix]:
-        return matrix(space_axes, evidence.points), standard(np.array(evidence.values))
+        return matrix(space_axes, evidence.points), even(np.array(evidence.values))
 
     seen, values = known(evidence)
     learned = None if earlier is None else known(earlier)
     process = fitted(seen, values, args["nu"], args["alpha"], learned=learned)
-    lowest = float(process.mean(seen).min())  # not the lowest result, which may be so by noise
     process = process.believing(matrix(space_axes, evidence.running))
+    expected = process.mean(process.seen)
+    # Not the lowest result, which may be so by noise; and no result that a running trial has won.
+    lowest = float(expected.min())
 
     def utility(vectors: Matrix) -> Matrix:
         return steady(_utility(process, vectors, lowest, args))
 
     most: int = args["selection_num_warm_up"]
     count = max(min(most, max(_MOST_WORK // len(seen), 1000)), 1)
-    vectors = rounded(space_axes, rng.random((count, len(space_axes))))
-    score = utility(vectors)
-    first = np.argsort(-score, kind="stable")[: max(args["selection_num_starting_points"], 1)]
-    vectors, score = vectors[first], score[first]
-    reserve = vectors
-    for step in _STEPS:
-        steps = step * rng.standard_normal(vectors.shape)
-        moved = vectors + steps * (rng.random(vectors.shape) < 0.5)
-        moved = rounded(space_axes, np.clip(moved, 0, 1))
-        better = (moved_score := utility(moved)) > score
-        vectors = np.where(better[:, None], moved, vectors)
-        score = np.where(better, moved_score, score)
-    return np.vstack([vectors[np.argsort(-score, kind="stable")], reserve])
+    sample = rounded(space_axes, rng.random((count, len(space_axes))))
+    first = np.argsort(-utility(sample), kind="stable")[: args["selection_num_starting_points"]]
+    best = np.repeat(process.seen[np.argsort(steady(expected), kind="stable")[:_BEST]], 2, axis=0)
+    found = wander(space_axes, np.vstack([sample[first], best]), utility, rng, steps=_WIDE)
+    finer = wander(space_axes, found[:_FINALISTS], utility, rng, steps=_FINE)
+    return np.vstack([finer, found, sample[first]])
 
 
 def _utility(process: Process, vectors: Matrix, lowest: float, args: Mapping[str, Any]) -> Matrix:

@@ -48,6 +48,37 @@ def standard(values: Matrix) -> Matrix:
     return standard
 
 
+def even(values: Matrix) -> Matrix:
+    """Return `standard` values, the large ones nearer if they were far from the others.
+
+    Beside results that are ten times as bad all good ones are nearly the same. The power of the
+    transformation is the one that makes the values most like a normal distribution; with 1, the
+    largest, they are as they were.
+    Source: Yeo and Johnson 2000; Cowen-Rivers et al. 2022, "HEBO: pushing the limits of
+    sample-efficient hyperparameter optimisation".
+    """
+    import numpy as np
+
+    values = standard(values)
+    if not values.any():
+        return values
+    powers = np.arange(-16, 9)[:, None] / 8
+    logarithms = np.log1p(abs(values))
+    bent = np.where(values < 0, -_power(logarithms, 2 - powers), _power(logarithms, powers))
+    stretch = (powers[:, 0] - 1) * (np.sign(values) * logarithms).mean()
+    likelihood = steady(stretch - np.log(bent.std(axis=1)))
+    return standard(bent[likelihood.argmax()])
+
+
+def _power(logarithms: Matrix, powers: Matrix) -> Matrix:
+    """Return (exp(logarithm * power) - 1) / power, and for a power of 0 its limit."""
+    import numpy as np
+
+    some = np.where(powers == 0, 1, powers)
+    raised: Matrix = np.where(powers == 0, logarithms, np.expm1(logarithms * powers) / some)
+    return raised
+
+
 def steady(heights: Matrix) -> Matrix:
     """Return the numbers with 24 bits each; smaller differences are the processor's, by chance."""
     import numpy as np

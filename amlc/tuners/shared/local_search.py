@@ -5,7 +5,7 @@ Vectors stand for parameters as they are rounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from amlc.model import Choice
@@ -54,6 +54,37 @@ def climb(
         here = np.where(better[:, None], around[rows, best], here)
         top = np.where(better, heights[rows, best], top)
         width = np.where(better, width, width / 2)
+    return here[np.argsort(-top, kind="stable")]
+
+
+def wander(
+    space_axes: Sequence[Axis],
+    starts: Matrix,
+    height: Callable[[Matrix], Matrix],
+    rng: Generator,
+    *,
+    steps: Iterable[float],
+) -> Matrix:
+    """Return where steps at random lead from each row of `starts`, the highest first.
+
+    A step that does not lead higher is not taken. height: one number for each row, which is asked
+    once a step: of many axes far fewer points are looked at than in a climb. steps: their standard
+    deviations, in lengths of the cube's edge.
+    """
+    import numpy as np
+
+    here, top = starts, height(starts)
+    # A step along an axis of few values leads to the next of them.
+    shortest = np.array([0.0 if axis.size is None else 1 / axis.size for axis in space_axes])
+    for step in steps:
+        # Along many axes at once, or, since few ways lead up near a top, along two of them.
+        share = 0.5 if rng.random() < 0.5 else min(2 / len(space_axes), 1.0)
+        way = np.maximum(step, shortest) * rng.standard_normal(here.shape)
+        way *= rng.random(here.shape) < share
+        there = rounded(space_axes, np.clip(here + way, 0, 1))
+        better = (heights := height(there)) > top
+        here = np.where(better[:, None], there, here)
+        top = np.where(better, heights, top)
     return here[np.argsort(-top, kind="stable")]
 
 

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from amlc.tuners.shared import gaussian_process
-from amlc.tuners.shared.gaussian_process import Process, fitted, standard, steady
+from amlc.tuners.shared.gaussian_process import Process, even, fitted, standard, steady
 
 NU = [0.5, 0.8, 1.5, 2.5, 3.3, math.inf]
 
@@ -98,3 +99,31 @@ def test_numbers_that_differ_by_chance_are_the_same_when_steady() -> None:
     np.testing.assert_allclose(steady(numbers), numbers, rtol=1e-7)
     assert steady(np.array([1.0]))[0] != steady(np.array([1.0 + 1e-6]))[0]
     assert steady(np.array([-np.inf, np.inf])).tolist() == [-np.inf, np.inf]
+
+
+RANDOM = np.random.default_rng(3)
+TAILS = {
+    "none": (RANDOM.standard_normal(60), 1.0),
+    "of good ones": (-np.exp(RANDOM.standard_normal(60)), 1.0),
+    "of bad ones": (RANDOM.random(60) ** 4, None),
+    "of losses that grow tenfold": (10 ** RANDOM.uniform(0, 3, 60), None),
+}
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_a_long_tail_is_shortened_by_the_power_that_scipy_finds(tail) -> None:
+    values, power = TAILS[tail]
+    if power is None:
+        power = np.clip(round(8 * stats.yeojohnson_normmax(standard(values))) / 8, -2, 1)
+        assert power < 0
+    assert even(values) == pytest.approx(standard(stats.yeojohnson(standard(values), power)), abs=1e-9)
+    assert (np.argsort(even(values)) == np.argsort(values)).all()
+
+
+def test_few_equal_and_enormous_results_can_be_evened() -> None:
+    assert list(even(np.array([3.0]))) == [0]
+    assert list(even(np.array([2.0, 2.0]))) == [0, 0]
+    for values in ([1.0, 2.0], [1e300, -1e300, 0.0], [0.0] * 99 + [1e100]):
+        found = even(np.array(values))
+        assert np.isfinite(found).all()
+        assert found.std() == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Climbs go up, stay in the cube, and stop on vectors that stand for what a trial receives."""
+"""Searches go up, stay in the cube, and stop on vectors that stand for what a trial receives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amlc.space.points import axes
-from amlc.tuners.shared.local_search import climb
+from amlc.tuners.shared.local_search import climb, wander
 from amlc.tuners.shared.unit_cube import rounded
 
 SPACE = {
@@ -21,15 +21,30 @@ SPACE = {
 }
 
 
-@pytest.mark.parametrize("exchange", [False, True])
-def test_a_climb_ends_near_the_top(exchange, parsed) -> None:
+@pytest.fixture(params=["climb", "climb to any option", "wander"])
+def search(request):
+    return {
+        "climb": lambda *given: climb(*given, steps=40),
+        "climb to any option": lambda *given: climb(*given, steps=40, exchange=True),
+        "wander": lambda *given: wander(*given, steps=np.geomspace(0.3, 0.003, 200)),
+    }[request.param]
+
+
+def test_a_search_ends_near_the_top(search, parsed) -> None:
     space_axes = axes(parsed(SPACE))
     top = rounded(space_axes, np.full((1, len(SPACE)), 0.7))
     rng = np.random.default_rng(1)
     starts = rounded(space_axes, rng.random((3, len(SPACE))))
-    ends = climb(space_axes, starts, lambda u: -np.abs(u - top).sum(axis=1), rng, steps=40, exchange=exchange)
+    ends = search(space_axes, starts, lambda u: -np.abs(u - top).sum(axis=1), rng)
     assert ends.shape == starts.shape
     assert np.abs(ends[0] - top).max() < 0.05
     assert ends == pytest.approx(rounded(space_axes, ends), abs=1e-12)
     heights = -np.abs(ends - top).sum(axis=1)
     assert list(heights) == sorted(heights, reverse=True)
+
+
+def test_no_search_leaves_a_top(search, parsed) -> None:
+    space_axes = axes(parsed(SPACE))
+    top = rounded(space_axes, np.full((1, len(SPACE)), 0.7))
+    ends = search(space_axes, top, lambda u: -np.abs(u - top).sum(axis=1), np.random.default_rng(1))
+    assert (ends == top).all()
