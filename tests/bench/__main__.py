@@ -2,7 +2,8 @@
 
 python -m tests.bench           print all of it as a Markdown page
 python -m tests.bench NAME…     these groups of rows alone
-python -m tests.bench --write   and write docs/benchmarks.md, and a line of docs/benchmarks.jsonl: `make bench`
+python -m tests.bench --write   and write what is printed into docs/benchmarks.md, and a line for each group into
+                                docs/benchmarks.jsonl: `make bench`
 
 The exit code is 1 if a row is slower than in the last run on a machine like this one, or amlc failed.
 """
@@ -65,6 +66,24 @@ def main(arguments: Sequence[str]) -> int:
     effort = Effort(rounds=1, share=100) if given.rehearse else Effort()
     machine = history.this_machine()
     last = {} if given.rehearse else history.before(history.read_file(history.FILE), machine)
+    text = PAGE.read_text(encoding="utf-8") if given.write and PAGE.exists() else ""
+    sections = page.sections(text, machine, [group.title for group in GROUPS.values()])
+    is_worse = False
+    print(page.head(machine, effort))
+    for group in [GROUPS[name] for name in given.names or GROUPS]:
+        sections[group.title], rows, has_failed = measured(group, effort, last)
+        is_worse |= has_failed or any(history.regressions(row, last) for row in rows)
+        if given.write:  # after each group, so that what was measured is there whatever comes of the others
+            known = [sections[group.title] for group in GROUPS.values() if group.title in sections]
+            PAGE.write_text(page.whole(machine, effort, known), encoding="utf-8")
+            with history.FILE.open("a", encoding="utf-8") as file:
+                file.write(history.as_line(history.this_run(rows)))
+    print(page.profiles())
+    return int(is_worse)
+
+
+def measured(group: Group, effort: Effort, last: Mapping[str, history.Times]) -> tuple[str, list[Measured], bool]:
+    """Return a group's section, which is printed line by line, its rows, and whether it failed."""
     lines: list[str] = []
     rows: list[Measured] = []
 
@@ -72,26 +91,19 @@ def main(arguments: Sequence[str]) -> int:
         print(text, flush=True)
         lines.append(text)
 
-    say(page.head(machine, effort))
+    say(page.table(group.title, history.this_run([])))
     has_failed = False
-    for group in [GROUPS[name] for name in given.names or GROUPS]:
-        say(page.table(group.title))
-        try:
-            with experiment.new_folder():
-                for row in group.rows(effort):
-                    say(page.line(row, last))
-                    rows.append(row)
-        # What was measured before is kept, and the other groups come.
-        except (FailedError, subprocess.CalledProcessError) as error:
-            say(page.line(Unmeasured(what=group.title, reason=str(error)), last))
-            has_failed = True
-        say("")
-    say(page.profiles())
-    if given.write:
-        PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        with history.FILE.open("a", encoding="utf-8") as file:
-            file.write(history.as_line(history.this_run(rows)))
-    return int(has_failed or any(history.regressions(row, last) for row in rows))
+    try:
+        with experiment.new_folder():
+            for row in group.rows(effort):
+                say(page.line(row, last))
+                rows.append(row)
+    # What was measured before is kept, and the other groups come.
+    except (FailedError, subprocess.CalledProcessError) as error:
+        say(page.line(Unmeasured(what=group.title, reason=str(error)), last))
+        has_failed = True
+    say("")
+    return "\n".join(lines), rows, has_failed
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -100,15 +112,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(GROUPS)}")
-    parser.add_argument("--write", action="store_true", help="write the page and the history")
+    parser.add_argument("--write", action="store_true", help="write into the page and the history")
     parser.add_argument(
         "--rehearse", action="store_true", help="a hundredth of the trials, once: whether every row works"
     )
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.names if name not in GROUPS]:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(GROUPS)}")
-    if given.write and (given.names or given.rehearse):
-        parser.error("--write is of all rows, measured in full")
+    if given.write and given.rehearse:
+        parser.error("--write is of rows that are measured in full")
     return given
 
 

@@ -144,8 +144,7 @@ def test_each_peer_can_be_run() -> None:
     ("arguments", "said"),
     [
         pytest.param(["dispatch", "disptach"], "there is no disptach; there are start-up, compile", id="unknown"),
-        pytest.param(["dispatch", "--write"], "--write is of all rows", id="a page of some rows"),
-        pytest.param(["--rehearse", "--write"], "--write is of all rows", id="a page of a rehearsal"),
+        pytest.param(["--rehearse", "--write"], "--write is of rows that are measured", id="a page of a rehearsal"),
     ],
 )
 def test_what_there_is_not_is_a_usage_error(arguments, said, capsys) -> None:
@@ -157,15 +156,16 @@ def test_what_there_is_not_is_a_usage_error(arguments, said, capsys) -> None:
 
 @pytest.fixture
 def measure(monkeypatch, tmp_path):
-    """Return a function that measures one group of these rows in full, as `make bench` does."""
+    """Return a function that measures groups of rows in full, one of which has these, as `make bench` does."""
     monkeypatch.setenv("PYTHONPATH", "")  # what it sets is undone
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "")
     monkeypatch.setattr(bench, "PAGE", tmp_path / "page.md")
     monkeypatch.setattr(history, "FILE", tmp_path / "history.jsonl")
 
-    def measure(*rows):
-        monkeypatch.setattr(bench, "GROUPS", {"one": bench.Group("One", lambda effort: rows)})
-        return bench.main(["--write"])
+    def measure(*rows, names=(), groups=None):
+        groups = groups or {"one": bench.Group("One", lambda effort: rows)}
+        monkeypatch.setattr(bench, "GROUPS", groups)
+        return bench.main([*names, "--write"])
 
     return measure
 
@@ -179,6 +179,48 @@ def test_a_run_is_written_and_the_next_one_compared_with_it(measure, tmp_path, c
     assert "| 2 wall, 1.5 CPU |  | **slower: times the wall** |" in said
     runs = history.read_file(tmp_path / "history.jsonl")
     assert [one.rows["compile"][WALL] for one in runs] == [2.0, 3.0, 3.1]
+
+
+def groups(*, one=2.0, two=2.0):
+    """Return two groups of a row each, with these ratios; a ratio of None is never measured."""
+
+    def rows(ratio, what):
+        assert ratio is not None
+        return [row(ratio, what=what)]
+
+    return {
+        "one": bench.Group("One", lambda effort: rows(one, "a")),
+        "two": bench.Group("Two", lambda effort: rows(two, "b")),
+    }
+
+
+def test_a_group_that_is_measured_by_name_takes_its_own_place_in_the_page(measure, tmp_path, capsys) -> None:
+    measure(groups=groups())
+    measure(names=["one"], groups=groups(one=5.0, two=None))
+    text = (tmp_path / "page.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## One", "## Two", "## Where the time goes"]
+    assert "| 5 wall, 1.5 CPU | 2 wall, 1.5 CPU |" in text.partition("## Two")[0]
+    assert "| 2 wall, 1.5 CPU |  |" in text.partition("## Two")[2]
+    assert len(history.read_file(tmp_path / "history.jsonl")) == 3
+    capsys.readouterr()
+    measure(groups=groups())
+    assert (tmp_path / "page.md").read_text() == capsys.readouterr().out
+
+
+def test_what_was_measured_is_written_if_a_run_is_ended(measure, tmp_path) -> None:
+    with pytest.raises(AssertionError):
+        measure(groups=groups(two=None))
+    assert "| 2 wall, 1.5 CPU |" in (tmp_path / "page.md").read_text()
+    assert len(history.read_file(tmp_path / "history.jsonl")) == 1
+
+
+def test_the_page_of_another_machine_is_not_gone_on_with(measure, monkeypatch, tmp_path) -> None:
+    measure(groups=groups())
+    monkeypatch.setattr(history, "this_machine", lambda: replace(HERE, cores=1_000))
+    measure(names=["two"], groups=groups())
+    text = (tmp_path / "page.md").read_text()
+    assert "1000 cores" in text
+    assert "## One" not in text
 
 
 def test_a_group_that_fails_is_said_and_the_others_are_measured(measure, monkeypatch, capsys) -> None:

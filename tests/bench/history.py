@@ -1,4 +1,4 @@
-"""The runs before: a line of JSON for each, and which rows are slower than they were on a machine like this one."""
+"""The runs before: a line of JSON for each group of rows, and which rows are slower than they were on a machine like this one."""
 
 from __future__ import annotations
 
