@@ -53,11 +53,12 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           storage)
   MLFLOW_TRACKING_URI, MLFLOW_TRACKING_TOKEN or AZUREML_RUN_TOKEN, MLFLOW_RUN_ID or AZUREML_RUN_ID
                           optional: parameters and metrics go to this MLflow run too, as far as it
-                          answers, and at the end the tag amlc.results, which tells its metrics
-                          apart: an object {trial id: {"final": [value] or [], "step": the final
-                          result's step or null, "names": its metrics, "integers": those of them
-                          that are, "whole": whether MLflow holds all of its reports as they were}},
-                          of trials that reported; no tag when none did, or it would be too long.
+                          answers, and at the end a text in the tags amlc.results, amlc.results.1,
+                          ..., which tells its metrics apart: an object {trial id: {"final": [value]
+                          or [], "step": the final result's step or null, "names": its metrics,
+                          "integers": those of them that are, "whole": whether MLflow holds all of
+                          its reports as they were}}, of trials that reported; no tag when none did,
+                          or it would be too much.
                           In a sweep, at its beginning, the tag amlc.trial: the id of its trial;
                           and of one that the sweep drew, in amlc.drawn, amlc.drawn.1, ..., the text
                           of {"id", "sequence", "parameters"}.

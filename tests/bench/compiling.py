@@ -62,7 +62,7 @@ def _written() -> Cost:
 
     def write() -> None:
         for folder in folders:
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
             with open(f"floor/{path}", "wb") as file:
                 file.write(content)

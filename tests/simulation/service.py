@@ -266,8 +266,9 @@ class Service:
                 data["metrics"].append({"key": key, "value": value, "timestamp": at, "step": 0})
                 results[trial] = {"final": [value], "step": 0, "names": ["default"], "integers": [], "whole": True}
             tag = json.dumps(results, separators=(",", ":"))
-            if len(tag) <= TAG_LENGTH:
-                data["tags"].append({"key": "amlc.results", "value": tag})
+            for number, start in enumerate(range(0, len(tag), TAG_LENGTH)):
+                key = f"amlc.results.{number}" if number else "amlc.results"
+                data["tags"].append({"key": key, "value": tag[start : start + TAG_LENGTH]})
             end = {"exit_code": 0, "at": at / 1000}
             data["tags"].append({"key": "amlc.end", "value": json.dumps(end)})
         return {"info": info, "data": data}

@@ -21,7 +21,8 @@ RESULTS_TAG = "amlc.results"
 END_TAG = "amlc.end"
 TRIAL_TAG = "amlc.trial"
 DRAWN_TAG = "amlc.drawn"
-MOST_TAGS = 20  # of the 50 that a run has
+# Of the 50 that a run has, each of which may take several.
+MOST_TAGS = {DRAWN_TAG: 20, RESULTS_TAG: 10}
 TAG_LENGTH = 1000  # Azure ML's limit
 PARAM_LENGTH = 500
 KEY_LENGTH = 250
@@ -48,17 +49,12 @@ class Tracker:
         self._sender.add("marks", {"key": TRIAL_TAG, "value": trial.id})
 
     def log_drawn(self, trial: "Trial") -> None:
-        """Say which parameters the trial has, which nobody else knows, in as many tags as it takes.
+        """Say which parameters the trial has, which nobody else knows.
 
-        Where it takes too many, its parameter.cfg says it.
+        Where that takes too many tags, its parameter.cfg says it.
         """
         record = {"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}
-        text = json.dumps(record, separators=(",", ":"))
-        parts = [text[start : start + TAG_LENGTH] for start in range(0, len(text), TAG_LENGTH)]
-        if len(parts) <= MOST_TAGS:
-            for number, part in enumerate(parts):
-                key = f"{DRAWN_TAG}.{number}" if number else DRAWN_TAG
-                self._sender.add("marks", {"key": key, "value": part})
+        self._add_text("marks", DRAWN_TAG, json.dumps(record, separators=(",", ":")))
 
     def log_parameters(self, trial: "Trial") -> None:
         """Log the leaves of a trial's parameters."""
@@ -129,12 +125,20 @@ class Tracker:
             text = json.dumps(self._results, separators=(",", ":"))
         except RecursionError:
             text = ""
-        if self._results and 0 < len(text) <= TAG_LENGTH:
-            self._sender.add("tags", {"key": RESULTS_TAG, "value": text})
+        if self._results:
+            self._add_text("tags", RESULTS_TAG, text)
         if exit_code is not None:
             end = json.dumps({"exit_code": exit_code, "at": time.time()})
             self._sender.add("tags", {"key": END_TAG, "value": end})
         self._sender.close(is_hurried=is_hurried)
+
+    def _add_text(self, kind: str, tag: str, text: str) -> None:
+        """Send a text in as many tags as it takes, or not at all where these are too many."""
+        parts = [text[start : start + TAG_LENGTH] for start in range(0, len(text), TAG_LENGTH)]
+        if len(parts) <= MOST_TAGS[tag]:
+            for number, part in enumerate(parts):
+                key = f"{tag}.{number}" if number else tag
+                self._sender.add(kind, {"key": key, "value": part})
 
     def _key(self, trial: "Trial", name: str) -> str:
         return mlflow_name(f"{trial.id}/{name}" if self._is_prefixed else name)

@@ -23,7 +23,6 @@ PARAMETERS: Final = "hyperparameters"
 
 _SPACE: Final = "AMLC_SPACE"
 _DRAWN: Final = "amlc.drawn"
-_MOST_TAGS: Final = 50
 _MOST_TRIES: Final = (
     5  # to read what a runner wrote down that said nothing: it may never have begun
 )
@@ -126,10 +125,8 @@ class Drawn:
 
 def _told(tags: Mapping[str, str]) -> Trial | None:
     """Return what a child's runner said in its tags."""
-    names = [_DRAWN, *(f"{_DRAWN}.{number}" for number in range(1, _MOST_TAGS))]
-    text = "".join(tags.get(name, "") for name in names)
     try:
-        value = json.loads(text)
+        value = json.loads(runs.text_in(tags, _DRAWN))
         identifier, parameters = value["id"], value["parameters"]
     except _UNREADABLE:
         return None

@@ -1,6 +1,6 @@
 """Read metrics from the workspace's MLflow, a thousand runs a call; a run has the name of its job.
 
-The runner's tag tells which of them are its own, and what is the final result of a trial: see its
+The runner's tags tell which of them are its own, and what is the final result of a trial: see its
 docstring.
 """
 
@@ -54,7 +54,7 @@ class Run:
     """One MLflow run: when it was at work (seconds since the epoch), and each metric's last value.
 
     reports: by trial, for those that reported; None when the runner did not get to say, or it was
-    too much for a tag. status: MLflow's word. exit_code: its runner's, which that said at `said`.
+    too much for its tags. status: MLflow's word. exit_code: its runner's, who said it at `said`.
     """
 
     job: str
@@ -76,6 +76,14 @@ class Run:
     def signs(self) -> tuple[object, ...]:
         """What tells of its end, to see whether there is news of it."""
         return self.ended, self.status, self.exit_code, self.said
+
+
+def text_in(tags: Mapping[str, str], name: str) -> str:
+    """Return what a runner said in as many tags as it took: `name`, `name.1`, `name.2`, ..."""
+    parts = [tags.get(name, "")]
+    while part := tags.get(f"{name}.{len(parts)}"):
+        parts.append(part)
+    return "".join(parts)
 
 
 def experiment_id(client: Client, experiment: str) -> str | None:
@@ -249,7 +257,7 @@ def _run(raw: Mapping[str, Any]) -> Run:
         str(info["run_id"]),
         *times,
         last,
-        _reports(tags.get(RESULTS_TAG)),
+        _reports(text_in(tags, RESULTS_TAG)),
         str(info.get("status") or ""),
         *_end(tags.get(END_TAG)),
     )
@@ -270,7 +278,7 @@ def _in_order(ended: float | None, said: float | None) -> bool:
     return ended is not None and said is not None and ended >= int(said * 1000) / 1000
 
 
-def _reports(tag: str | None) -> dict[str, Report] | None:
+def _reports(text: str) -> dict[str, Report] | None:
     try:
         return {
             trial: Report(
@@ -280,7 +288,7 @@ def _reports(tag: str | None) -> dict[str, Report] | None:
                 frozenset(told["integers"]),
                 told["whole"],
             )
-            for trial, told in json.loads(tag or "").items()
+            for trial, told in json.loads(text).items()
         }
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

@@ -192,7 +192,7 @@ def test_a_job_file_is_what_the_job_was_made_of():
         "limits": {"jobLimitsType": "Command", "timeout": "PT35M"},
         "resources": {"instanceCount": 2, "shmSize": "8g", "properties": {}, "dockerArgs": None, "locations": []},
         "queueSettings": {"jobTier": "Spot", "priority": 1},
-        "tags": {"amlc.trial": ONE, "amlc.digest": "0", "amlc.results": "{}", "amlc.end": "{}", "lr": "0.1"},
+        "tags": {"amlc.trial": ONE, "amlc.digest": "0", "amlc.results": "{", "amlc.results.1": "}", "amlc.end": "{}", "lr.1": "0.1"},
     }
     variables = resource()["properties"]["environmentVariables"]
     assert values_of(**given) == {
@@ -210,7 +210,7 @@ def test_a_job_file_is_what_the_job_was_made_of():
         "limits": {"timeout": 2100},
         "resources": {"instance_count": 2, "shm_size": "8g"},
         "queue_settings": {"job_tier": "spot", "priority": 1},
-        "tags": {"amlc.trial": ONE, "lr": "0.1"},
+        "tags": {"amlc.trial": ONE, "lr.1": "0.1"},
     }
 
 

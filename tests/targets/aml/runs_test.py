@@ -69,6 +69,19 @@ def test_the_tag_of_the_runner_tells_what_is_its_own():
     assert read(tags={"amlc.results": "{}", "other": "x"}).reports == {}
 
 
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+def test_what_the_runner_says_may_take_several_tags(size):
+    told = {ONE: {"final": [0.5], "step": 3, "names": ["default"], "integers": [], "whole": True}}
+    text = json.dumps(told)
+    parts = [text[start : start + size] for start in range(0, len(text), size)]
+    tags = {f"amlc.results.{number}" if number else "amlc.results": part for number, part in enumerate(parts)}
+    assert read(tags=tags).reports == {ONE: Report((0.5,), 3, frozenset({"default"}), frozenset(), whole=True)}
+    if len(parts) > 1:
+        del tags[f"amlc.results.{len(parts) // 2}"]
+        assert read(tags=tags).reports is None, "a part was lost"
+    assert read(tags={"amlc.results": text, "amlc.results.1": text}).reports is None, "a part is that of an earlier run"
+
+
 @pytest.mark.parametrize(
     "tag", ["", "no JSON", "[1]", "null", f'{{"{ONE}": {{}}}}', f'{{"{ONE}": []}}', f'{{"{ONE}": 1}}']
 )
