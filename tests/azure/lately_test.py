@@ -107,6 +107,18 @@ def test_only_what_ended_well_and_is_told_whole_needs_no_call(follow):
     assert calls[12] > 0
 
 
+def test_results_that_take_several_tags_need_no_call_either(follow):
+    """Those of ten trials with all the digits that a number may have."""
+    values = [0.1 + value / 7 for value in range(110)]
+    script = """final "$(sed 's/.*"x": \\([0-9.]*\\)[,}].*/\\1/' "$NNI_SYS_DIR/parameter.cfg")\""""
+    project = follow(values, amlc={"trialsPerJob": 10}, script=script)
+    assert told(project) == [("succeeded", "", str(value)) for value in values]
+    # The first job is the client's, and of the last ones the list may tell.
+    row = rows(project)[80]
+    assert {"amlc.results", "amlc.results.1"} <= project.azure.job(row["job"]).tags.keys()
+    assert project.azure.count("GET", f"/jobs/{row['job']}$") == 0
+
+
 @pytest.mark.parametrize(
     "how",
     [

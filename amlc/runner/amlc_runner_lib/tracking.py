@@ -21,8 +21,7 @@ RESULTS_TAG = "amlc.results"
 END_TAG = "amlc.end"
 TRIAL_TAG = "amlc.trial"
 DRAWN_TAG = "amlc.drawn"
-# Of the 50 that a run has, each of which may take several.
-MOST_TAGS = {DRAWN_TAG: 20, RESULTS_TAG: 10}
+MOST_TAGS = {DRAWN_TAG: 20, RESULTS_TAG: 10}  # that a text may take, of the 50 that a run has
 TAG_LENGTH = 1000  # Azure ML's limit
 PARAM_LENGTH = 500
 KEY_LENGTH = 250
