@@ -49,7 +49,7 @@ def test_who_may_not_read_the_storage_gets_everything_else(by_identity, make_pro
 
 def test_a_result_that_only_the_records_hold_is_read_when_they_can_be(by_identity, make_project):
     by_identity.identity.az(has_storage=False)
-    long = "x" * 2000  # more than a tag of the run holds
+    long = "x" * 20_000  # more than the tags of the run hold
     project = make_project(by_identity).write(values=range(1), script=f"final '\\\"{long}\\\"'")
     failed = project.amlc("submit", code=5).stderr
     assert "no permission on the storage account" in failed

@@ -22,7 +22,7 @@ ENDS = [
     ("final 0.5", ("succeeded", "", "0.5")),
     ("true", ("succeeded", "no final result", "")),
     (r"""final '\"good\"'""", ("succeeded", "", "good")),
-    (r'final "{\\\"default\\\": 0.5, \\\"n$(printf %01000d 0)\\\": 1}"', ("succeeded", "", "0.5")),
+    (r'final "{\\\"default\\\": 0.5, \\\"n$(printf %010000d 0)\\\": 1}"', ("succeeded", "", "0.5")),
     ("final 0.5; echo 'KeyError: lr' >&2; exit 3", ("failed", "KeyError: lr", "0.5")),
     (f"final 0.5{END_RUN}", ("succeeded", "", "0.5")),
     (f"{END_RUN}sleep 3; final 0.5", ("succeeded", "", "0.5")),

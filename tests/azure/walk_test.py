@@ -49,7 +49,7 @@ x = nni.get_next_parameter()["x"]
 nni.report_intermediate_result({"default": 0.25, "early": 3})
 nni.report_intermediate_result(0.5)
 finals = [lambda: None, lambda: 1, lambda: {"default": 0.75, "loss": 2}, lambda: "good", lambda: {"a b/c@d": 0.5, "s": "t"},
-          lambda: float("nan"), lambda: {"n" * 990: 0.5}]
+          lambda: float("nan"), lambda: {"n" * 9_990: 0.5}]
 if finals[x]() is not None:
     nni.report_final_result(finals[x]())
 sys.exit(1 if x == 2 else 0)

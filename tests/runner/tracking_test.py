@@ -131,9 +131,21 @@ def test_tag_says_whether_the_server_holds_everything(sent, values, integers, wh
     assert (results["a"]["integers"], results["a"]["whole"]) == (integers, whole)
 
 
-def test_no_tag_is_better_than_half_a_tag(sent):
+def test_what_one_tag_cannot_hold_takes_several(sent):
     tracker = Tracker(sent, is_prefixed=False)
-    tracker.log_metric(trial(), ("final", 0, "x" * 1000), 0)
+    tracker.log_metric(trial(), ("final", 0, "x" * 2500), 0)
+    tracker.close(0, is_hurried=False)
+    *parts, end = sent.of("tags")
+    assert [part["key"] for part in parts] == ["amlc.results", "amlc.results.1", "amlc.results.2"]
+    assert [len(part["value"]) for part in parts[:2]] == [1000, 1000]
+    (told,) = json.loads("".join(part["value"] for part in parts)).values()
+    assert told["final"] == ["x" * 2500]
+    assert end["key"] == "amlc.end"
+
+
+def test_no_tag_is_better_than_half_of_them(sent):
+    tracker = Tracker(sent, is_prefixed=False)
+    tracker.log_metric(trial(), ("final", 0, "x" * 10_000), 0)
     tracker.close(None, is_hurried=False)
     assert sent.entries == [("closed", False)]
 

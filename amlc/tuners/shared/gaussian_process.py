@@ -60,7 +60,7 @@ def even(values: Matrix) -> Matrix:
     import numpy as np
 
     values = standard(values)
-    if not values.any():
+    if values.std() == 0:  # of equal ones, and of those that differ by less than a square can hold
         return values
     powers = np.arange(-16, 9)[:, None] / 8
     logarithms = np.log1p(abs(values))

@@ -123,6 +123,7 @@ def test_a_long_tail_is_shortened_by_the_power_that_scipy_finds(tail) -> None:
 def test_few_equal_and_enormous_results_can_be_evened() -> None:
     assert list(even(np.array([3.0]))) == [0]
     assert list(even(np.array([2.0, 2.0]))) == [0, 0]
+    assert even(np.array([1e-300, 3e-300])) == pytest.approx([0, 0])
     for values in ([1.0, 2.0], [1e300, -1e300, 0.0], [0.0] * 99 + [1e100]):
         found = even(np.array(values))
         assert np.isfinite(found).all()
