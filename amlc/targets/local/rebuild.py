@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -27,6 +28,7 @@ from amlc.render.scalars import from_yaml
 from amlc.targets.local.backend import LocalBackend
 
 _MOST_BYTES = 10_000_000  # of a job's file
+_FOR_NOW = {errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,15 @@ def _in_order(found: Iterable[_Found]) -> list[_Found]:
 
 
 def _content(path: Path) -> bytes | None:
+    """Return what a job's file says; None if it is not there, or no such file as amlc writes.
+
+    Raises OSError where it cannot be read now: a trial that ran must not be forgotten for that.
+    """
     try:
         return read_bounded(path, _MOST_BYTES)
-    except OSError:
+    except OSError as err:
+        if err.errno in _FOR_NOW:
+            raise
         return None
 
 

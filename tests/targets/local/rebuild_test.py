@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import shutil
 
@@ -124,6 +125,24 @@ def test_a_jobs_file_that_a_trial_wrote_speaks_for_no_other(project, wait_until)
     lose(project)
     assert project.amlc("refresh").stderr == "probe: 1 run folders, 1 of them new here\n"
     assert [row["status"] for row in rows(project, code=4)] == ["pending", "succeeded"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_a_jobs_file_that_cannot_be_read_now_is_not_passed_over(monkeypatch, tmp_path, number) -> None:
+    """Its trial ran, and would run again."""
+
+    def fails(path, most):
+        raise OSError(number, "no", str(path))
+
+    monkeypatch.setattr(rebuild, "read_bounded", fails)
+    with pytest.raises(OSError, match=r"job\.yml"):
+        rebuild._content(tmp_path / "job.yml")
+
+
+def test_what_is_no_jobs_file_says_nothing(tmp_path) -> None:
+    assert rebuild._content(tmp_path / "job.yml") is None
+    (tmp_path / "job.yml").mkdir()
+    assert rebuild._content(tmp_path / "job.yml") is None
 
 
 def test_without_a_build_folder_it_says_what_to_do(project) -> None:
