@@ -92,12 +92,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what processes that were killed left of replacing `path`."""
+    """Remove what processes that were killed left of making or replacing `path`."""
     for left in path.parent.glob(f".{path.name}.*.tmp"):
         pid = left.name.split(".")[-2]
         with suppress(OSError):
             if pid.isdigit() and not _is_there(int(pid)):
-                left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _is_there(pid: int) -> bool:

@@ -58,7 +58,7 @@ In: environment variables. Each AMLC_ value is JSON in UTF-8.
                           or [], "step": the final result's step or null, "names": its metrics,
                           "integers": those of them that are, "whole": whether MLflow holds all of
                           its reports as they were}}, of trials that reported; no tag when none did,
-                          or it would be too much.
+                          and null where it would be too much.
                           In a sweep, at its beginning, the tag amlc.trial: the id of its trial;
                           and of one that the sweep drew, in amlc.drawn, amlc.drawn.1, ..., the text
                           of {"id", "sequence", "parameters"}.

@@ -165,6 +165,11 @@ def inject(folder: Path, command: str, role: str, kind: str, at: int) -> Finding
         if not finding.struck:
             return finding
         promised = code == 0 and what.words != COMPILE
+        if promised and what.ends == Status.CANCELED.value:
+            # Nothing is at work; that it has ended is recorded by whoever reads next, if not by it.
+            if at_work := project.processes():
+                finding.note("wrong exit", f"exit 0, and at work are {at_work}")
+            _clean(project, ("status",), finding)
         if promised:
             _settle(project, what)
             for _, text in _missing(project, what, out):

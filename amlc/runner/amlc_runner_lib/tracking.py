@@ -124,6 +124,8 @@ class Tracker:
             text = json.dumps(self._results, separators=(",", ":"))
         except RecursionError:
             text = ""
+        if not 0 < len(text) <= MOST_TAGS[RESULTS_TAG] * TAG_LENGTH:
+            text = "null"  # or what an earlier start of this job said would still stand
         if self._results:
             self._add_text("tags", RESULTS_TAG, text)
         if exit_code is not None:

@@ -18,11 +18,8 @@ from amlc.render.scalars import to_yaml
 from amlc.render.sweep import SCHEMA as SWEEP_SCHEMA
 from amlc.render.sweep import Sampled, as_sweep
 from amlc.targets.aml import Storage, Workspace, latents
-from amlc.targets.aml.runs import END_TAG, RESULTS_TAG
+from amlc.targets.aml.runs import END_TAG, RESULTS_TAG, is_part
 from amlc.targets.aml.views import DIGEST, EXPERIMENT, HEADER, REVISION, View, seconds_in, trials_of
-
-_PART = re.compile(r"\.\d+$")
-"""What the name of a tag ends with that is a further part of what the runner said."""
 
 _DISTRIBUTIONS = {
     "choice": ("values",),
@@ -204,7 +201,7 @@ def _job_values(job: Found) -> dict[str, Any]:
         "tags": {
             name: value
             for name, value in job.view.tags.items()
-            if _PART.sub("", name) not in (DIGEST, RESULTS_TAG, END_TAG)
+            if name not in (DIGEST, END_TAG) and not is_part(name, RESULTS_TAG)
         },
     }
     return {name: value for name, value in values.items() if value}

@@ -86,6 +86,11 @@ def text_in(tags: Mapping[str, str], name: str) -> str:
     return "".join(parts)
 
 
+def is_part(tag: str, name: str) -> bool:
+    """Tell whether `text_in` may read this tag for that name."""
+    return tag == name or (tag.startswith(f"{name}.") and tag[len(name) + 1 :].isdigit())
+
+
 def experiment_id(client: Client, experiment: str) -> str | None:
     """Return MLflow's id of an AML experiment, or None while nothing ran in it."""
     found = _call(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from amlc.backends.run_folder import RUNNER
+from amlc.files import remove_leftovers
 
 
 def shared_runner(snapshot: Path, state: Path) -> Path:
@@ -21,10 +22,11 @@ def shared_runner(snapshot: Path, state: Path) -> Path:
     Its name is the digest of its content, so that one which a power cut left half written, or
     somebody changed, is replaced. Raises OSError.
     """
+    remove_leftovers(state / "runner")
     folder = state / f"runner-{_digest(snapshot)}"
     if _is_whole(folder):
         return folder
-    made = Path(tempfile.mkdtemp(prefix="runner-", suffix=".tmp", dir=state))
+    made = Path(tempfile.mkdtemp(prefix=".runner.", suffix=f".{os.getpid()}.tmp", dir=state))
     try:
         for top in _tops(snapshot):
             copy = shutil.copytree if top.is_dir() else shutil.copy2

@@ -1,5 +1,7 @@
 """The runner of the jobs that run where the code lies: one copy, whatever becomes of the snapshot."""
 
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -55,6 +57,19 @@ def test_what_cannot_be_copied_leaves_nothing(snapshot, state):
     with pytest.raises(OSError, match="gone"):
         shared_runner(snapshot, state)
     assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_what_one_that_was_killed_left_is_removed_and_nobody_elses(snapshot, state, is_made):
+    if is_made:
+        shared_runner(snapshot, state)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left, working = (state / f".runner.ab_c.{pid}.tmp" for pid in (gone.pid, os.getpid()))
+    for folder in (left, working):
+        (folder / "amlc_runner_lib").mkdir(parents=True)
+    made = shared_runner(snapshot, state)
+    assert sorted(state.iterdir()) == sorted([working, made])
 
 
 def test_several_at_once_all_have_it(snapshot, state):
