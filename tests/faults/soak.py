@@ -40,6 +40,7 @@ def soak(folder: Path, trials: int, rng: random.Random, *, kills: int = 10) -> S
     project.write(values=range(trials), trialConcurrency=8).compile()
     kill_at = sorted(rng.sample(range(1, trials), min(kills, trials - 1)))
     while True:
+        before = _started(project)
         with project.start("submit", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as amlc:
             while amlc.poll() is None:
                 started = _started(project)
@@ -47,9 +48,10 @@ def soak(folder: Path, trials: int, rng: random.Random, *, kills: int = 10) -> S
                     kill_at = [at for at in kill_at if at > started]
                     found.kills += 1
                     amlc.kill()
-                elif sample := _sample(amlc.pid):
+                # Not while it is about to begin, when it has next to nothing.
+                elif started > before and (sample := _sample(amlc.pid)):
                     found.samples.append((started, *sample))
-                time.sleep(0.2)
+                time.sleep(0.1)
         if amlc.returncode != -9:
             break
     found.wrong += _wrong(project, found, amlc.returncode)
