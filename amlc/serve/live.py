@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 import threading
 import time
@@ -45,15 +46,15 @@ _SETTLE_S: Final = 1.0
 
 _MOST_FILES = 1_000  # of a trial, that are listed
 
-_PAGE = 'live(start(JSON.parse(document.getElementById("data").textContent)));'
+_PAGE = 'live(start(JSON.parse(document.getElementById("data").textContent)), "{version}");'
 _SELF = "'self'"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What readers are given: JSON, packed by gzip. version: grows with every change."""
+    """What readers are given: JSON, packed by gzip. version: tells it from any other."""
 
-    version: int
+    version: str
     packed: bytes
 
 
@@ -113,10 +114,10 @@ class Live:
 
     def _renew(self) -> None:
         start, seen = self._clock(), self._mark()  # before it is read: what comes then is news
-        packed = gzip.compress(self._make().encode(), compresslevel=1, mtime=0)
-        before = self._answer
-        if before is None or before.packed != packed:
-            self._answer = Answer(1 if before is None else before.version + 1, packed)
+        text = self._make()
+        version = version_of(text)
+        if self._answer is None or self._answer.version != version:
+            self._answer = Answer(version, gzip.compress(text.encode(), compresslevel=1, mtime=0))
         self._again = math.inf if seen == self._seen else self._clock() + _SETTLE_S
         self._seen = seen
         self._next = self._clock() + _REST * (self._clock() - start)
@@ -129,7 +130,7 @@ class Experiments:
         self._folders = folders
         self._lock = threading.Lock()
         self._live: dict[str, Live] = {}
-        self._list = Live(self._mark_of_all, lambda: as_json({"list": self._listed()}))
+        self._list = Live(self._mark_of_all, lambda: _listed(tuple(self._standing())))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,7 +139,9 @@ class Experiments:
 
     def list_page(self) -> bytes:
         """Return the page that lists them."""
-        return _plain(title="Experiments", start="liveList();", experiments=tuple(self._standing()))
+        found = tuple(self._standing())
+        start = f'liveList("{version_of(_listed(found))}");'
+        return _plain(title="Experiments", start=start, experiments=found)
 
     def list_answer(self) -> Answer:
         """Return the list as its page asks for it."""
@@ -146,11 +149,11 @@ class Experiments:
 
     def page(self, name: str) -> bytes:
         """Return the page of an experiment that `names` has."""
-        manifest = self.manifest(name)
+        found = self._drawn(name)
         return whole_page(
-            self._drawn(name),
-            experiment_of(manifest),
-            start=_PAGE,
+            found,
+            experiment_of(self.manifest(name)),
+            start=_PAGE.format(version=version_of(_shown(found))),
             more=("live",),
             home="../",
             connect=_SELF,
@@ -161,7 +164,7 @@ class Experiments:
         with self._lock:
             live = self._live.get(name)
             if live is None:
-                live = Live(lambda: self._mark(name), lambda: self._data(name))
+                live = Live(lambda: self._mark(name), lambda: _shown(self._drawn(name)))
                 self._live[name] = live
         return live.answer()
 
@@ -224,10 +227,6 @@ class Experiments:
             raise UsageError(f"trial {trial} was imported. Its outputs are where it ran.")
         return outputs_of(manifest, row, folders=self._folders)
 
-    def _data(self, name: str) -> str:
-        found = self._drawn(name)
-        return as_json({"summary": summary(found), "data": found.data})
-
     def _drawn(self, name: str) -> Drawn:
         manifest = self.manifest(name)
         path = self._folders.ledger(manifest.header.experiment)
@@ -248,9 +247,6 @@ class Experiments:
     def _mark_of_all(self) -> tuple[Any, ...]:
         return tuple((name, self._mark(name)) for name in self.names)
 
-    def _listed(self) -> str:
-        return template("list.html.j2").render(experiments=tuple(self._standing()))
-
     def _standing(self) -> Iterator[dict[str, Any]]:
         for name in self.names:
             try:
@@ -265,9 +261,22 @@ class Experiments:
                 yield {"name": name, "folder": "", "text": str(err), "bar": ()}
 
 
+def version_of(text: str) -> str:
+    """Return what tells this text from any other: so a page knows whether it shows it."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 def quoted(name: str) -> str:
     """Return a file's name as it stands in an address, also where it is no UTF-8."""
     return quote(name, errors="surrogateescape")
+
+
+def _shown(found: Drawn) -> str:
+    return as_json({"summary": summary(found), "data": found.data})
+
+
+def _listed(experiments: tuple[dict[str, Any], ...]) -> str:
+    return as_json({"list": template("list.html.j2").render(experiments=experiments)})
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -207,15 +207,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _events(self, answer: Callable[[], Answer]) -> None:
-        """Tell of each new version, until the reader goes away."""
+        """Tell what the version is and of each new one, until the reader goes away.
+
+        The first is told too: something may have changed since the page was made, or while the
+        connection was lost.
+        """
         self.close_connection = True
         self._head(HTTPStatus.OK, "text/event-stream", ("Connection", "close"))
         told, beat = None, time.monotonic()
         while not self._is_left(_LOOK_S):
             version = answer().version
-            if told is None:
-                told = version
-                self.wfile.write(b": hello\n\n")
             if version != told:
                 told = version
                 self.wfile.write(f"event: changed\ndata: {version}\n\n".encode())

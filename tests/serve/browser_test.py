@@ -1,5 +1,7 @@
 """A served page in a real Chromium: it is up to date, and the reader's place stays where it was."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from amlc.ledger import open_ledger
@@ -31,6 +33,15 @@ def finish(folders, trials, numbers):
                 "INSERT INTO metrics (job, trial, kind, sequence, at, value) VALUES (?, ?, ?, ?, ?, ?)",
                 [row for row in rows if row[2] == "final"],
             )
+
+
+@contextmanager
+def ended(project):
+    """Let the trial that waits for it come to its end, also where a test fails."""
+    try:
+        yield
+    finally:
+        (project.root / "go").touch()
 
 
 def running(count, most):
@@ -84,12 +95,12 @@ def test_all_experiments_are_listed_and_a_log_is_followed(browser, project):
     with served(project.folders) as server, browser.tab() as tab:
         tab.open(server.address)
         assert "0 of 1 trial done" in text(tab, "#list")
-        with project.start("submit") as submitting:
+        with project.start("submit") as submitting, ended(project):
             tab.wait("document.getElementById('list').textContent.includes('running')")
             tab.click("#list a")
             tab.wait("document.querySelector('#table tbody input') !== null")
             tab.click("#table tbody input")
-            address = tab.run("document.querySelector('#compare a[target]').href")
+            address = tab.wait("document.querySelector('#compare a[target]')?.href")
             with browser.tab() as log:
                 log.open(address)
                 log.wait("document.getElementById('log').textContent.includes('hello')")
@@ -108,6 +119,38 @@ def test_all_experiments_are_listed_and_a_log_is_followed(browser, project):
             assert tab.run("document.querySelectorAll('#compare a[target]')[1].href") == address.replace("/log/", "/outputs/")
         tab.wait("document.querySelector('.verdict').textContent.startsWith('1 of 1')")
         assert tab.complaints == []
+
+
+def test_a_change_while_there_was_no_connection_is_shown_when_there_is_one(browser, tmp_path):
+    trials = running(20, 2)
+    folders = experiment(tmp_path, trials)
+    with served(folders) as server, browser.tab() as tab:
+        tab.call("Network.setBlockedURLs", urls=["*/events"])
+        tab.open(f"{server.address}tiny/")
+        before = text(tab, ".verdict")
+        finish(folders, trials, [18, 19])
+        assert text(tab, ".verdict") == before
+        tab.call("Network.setBlockedURLs", urls=[])
+        tab.wait(f"document.querySelector('.verdict').textContent !== {before!r}")
+        assert text(tab, "#said") == ""
+
+
+def test_nothing_is_made_anew_between_a_press_and_its_release(browser, tmp_path):
+    trials = running(20, 2)
+    folders = experiment(tmp_path, trials)
+    with served(folders) as server, browser.tab() as tab:
+        tab.open(f"{server.address}tiny/")
+        before = text(tab, ".verdict")
+        x, y = tab.middle("#table tbody input")
+        tab.mouse("mousePressed", x, y)
+        tab.run("window.asked = 0; const ask = window.fetch; window.fetch = (...all) => { window.asked += 1; return ask(...all); }; 0")
+        finish(folders, trials, [18, 19])
+        tab.wait("window.asked > 0")
+        tab.settle()
+        assert text(tab, ".verdict") == before
+        tab.mouse("mouseReleased", x, y)
+        tab.wait(f"document.querySelector('.verdict').textContent !== {before!r}")
+        assert tab.run("document.querySelectorAll('#table tbody input:checked').length") == 1
 
 
 def test_a_server_that_is_gone_is_said(browser, tmp_path):

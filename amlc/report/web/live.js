@@ -1,8 +1,8 @@
 // News of a page that is served: it is told when something changed, and asks for it then.
 
-// change(done): ask for what changed. A page that nobody sees asks for nothing; a browser has few connections for one
-// address.
-function follow(address, change, say) {
+// version: of what the page shows. change(): ask for what changed. A page that nobody sees asks for nothing; a browser has
+// few connections for one address.
+function follow(address, version, change, say) {
   let source = null;
   let isBusy = false;
   let isStale = false;
@@ -28,9 +28,20 @@ function follow(address, change, say) {
   function open() {
     if (!source && document.visibilityState === "visible") {
       source = new EventSource(address);
-      source.addEventListener("changed", news);
+      source.addEventListener("changed", ({ data }) => {
+        if (data !== version) {
+          version = data;
+          news();
+        }
+      });
       source.addEventListener("open", () => say(""));
-      source.addEventListener("error", () => say("amlc serve is gone. This page shows what it said last."));
+      source.addEventListener("error", () => {
+        say("amlc serve is gone. This page shows what it said last.");
+        if (source.readyState === EventSource.CLOSED) { // it was refused, after which a browser does not try again
+          source = null;
+          setTimeout(open, 3000);
+        }
+      });
     }
   }
 
@@ -44,6 +55,18 @@ function follow(address, change, say) {
     }
   });
   open();
+}
+
+// A click is a press and a release on one element: nothing is made anew between the two.
+let isPressed = false;
+for (const [kind, now] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false], ["blur", false]]) {
+  window.addEventListener(kind, () => (isPressed = now), true);
+}
+
+async function released() {
+  do {
+    await new Promise((done) => setTimeout(done, 20)); // the click comes after the release
+  } while (isPressed);
 }
 
 // Put other HTML of our own server's in place, and leave the keyboard where it was.
@@ -67,17 +90,22 @@ async function asked(address) {
   return answer.json();
 }
 
-function live(page, address) {
-  follow("events", async () => {
+function live(page, version) {
+  follow("events", version, async () => {
     const fresh = await asked("data");
+    await released();
     replaceParts(document.getElementById("summary"), fresh.summary);
     page.update(fresh.data);
   }, page.say);
 }
 
-function liveList() {
+function liveList(version) {
   const say = (text) => (document.getElementById("said").textContent = text);
-  follow("events", async () => replaceParts(document.getElementById("list"), (await asked("data")).list), say);
+  follow("events", version, async () => {
+    const fresh = await asked("data");
+    await released();
+    replaceParts(document.getElementById("list"), fresh.list);
+  }, say);
 }
 
 // A log as it grows: at its end the page goes along, elsewhere it stays where the reader is.
