@@ -57,7 +57,8 @@ class Build:
     """What a compile did, or with `preview` would do.
 
     revision: 64 hex digits. changes: how many files changed. is_open: whether the tuner is asked
-    for more as it runs.
+    for more as it runs. made: how many trials the file makes at the most, where those on record
+    count for none of them; None: they do, or there is no end.
     """
 
     experiment: str
@@ -68,6 +69,7 @@ class Build:
     changes: int
     preview: bool = False
     is_open: bool = False
+    made: int | None = None
 
 
 def write(
@@ -122,6 +124,7 @@ def write(
         changes=tree.changes,
         preview=preview is not None,
         is_open=is_asked and (experiment.max_trials is None or trials < experiment.max_trials),
+        made=None if adaptive(experiment) else experiment.max_trials,
     )
 
 

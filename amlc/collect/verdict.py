@@ -13,7 +13,7 @@ from amlc.collect.nodes import nodes
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.cost import Cost, node_hours
-from amlc.model import Status
+from amlc.model import End, Status
 from amlc.numbers import scalar
 from amlc.plural import plural
 from amlc.targets import target
@@ -28,13 +28,15 @@ class Verdict:
 
     trials: how many are compiled. statuses: how many of them have each. without_final: how many
     ended well, or at their time limit, and reported no final result. to_propose: how many trials
-    the tuner is still to propose; None: nobody knows how many.
+    the tuner is still to propose; None: nobody knows how many. late: how many reached
+    `maxTrialDuration` before they had a final result.
     """
 
     trials: int
     statuses: Mapping[Status, int]
     without_final: int
     to_propose: int | None = 0
+    late: int = 0
 
     @property
     def done(self) -> int:
@@ -87,7 +89,7 @@ class Tally:
     def __init__(self, results: Results) -> None:
         self._results = results
         self._statuses: Counter[Status] = Counter()
-        self._without_final = 0
+        self._without_final = self._late = 0
         self._odd: Counter[str] = Counter()
         self._without_number = 0
         self._header, self._now = results.manifest.header, time.time()
@@ -105,15 +107,9 @@ class Tally:
         status = row.status
         self._node_hours += node_hours(row.attempts, self._header, nodes=self._nodes, now=self._now)
         self._statuses[status] += 1
-        if (
-            status is Status.EARLY_STOPPED
-            and not row.final
-            and row.attempt
-            and not row.attempt.stopping
-        ):
-            self._without_final += (
-                1  # at its time limit; what an assessor gave up has no final result to give
-            )
+        if _is_late(row):  # what was given up has no final result to give
+            self._late += 1
+            self._without_final += 1
         if status is not Status.SUCCEEDED:
             return
         if not row.final:
@@ -128,7 +124,8 @@ class Tally:
         """How complete the results are, by the rows that were counted."""
         trials = sum(self._statuses.values())
         statuses = {status: self._statuses[status] for status in Status}
-        return Verdict(trials, statuses, self._without_final, self._results.to_propose(trials))
+        to_propose = self._results.to_propose(trials)
+        return Verdict(trials, statuses, self._without_final, to_propose, self._late)
 
     @property
     def cost(self) -> Cost | None:
@@ -162,6 +159,14 @@ def verdict(results: Results) -> Verdict:
     for row in results.rows():
         tally.count(row)
     return tally.verdict
+
+
+def _is_late(row: Row) -> bool:
+    """Tell whether a trial reached its time limit before it had a final result."""
+    if row.status is not Status.EARLY_STOPPED or row.final or row.attempt is None:
+        return False
+    of_sweep = row.outcome is not None and row.outcome.end is End.STOPPED
+    return not (row.attempt.stopping or of_sweep)
 
 
 def _reported(final: Mapping[str, Any]) -> str:

@@ -116,9 +116,14 @@ def limits(manifest: Manifest, backend: Backend, options: Options) -> Limits:
 
 
 def expected(manifest: Manifest) -> int | None:
-    """Return how many trials the experiment is going to have, if that is known."""
+    """Return how many trials the experiment is going to have, if that is known.
+
+    No fewer than it has already, whatever `maxTrialNumber` was lowered to.
+    """
     header = manifest.header
-    return manifest.trials if header.search is None else header.max_trials
+    if header.search is None:
+        return manifest.trials
+    return None if header.max_trials is None else max(header.max_trials, manifest.trials)
 
 
 def _max_failures(text: str | None, trials: int) -> int | None:

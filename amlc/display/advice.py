@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from amlc.collect.verdict import Verdict
 from amlc.folders import Folders
 from amlc.manifest import Header, Manifest
 from amlc.model import Status
+from amlc.plural import plural
 
 
 def goes_on(
@@ -24,6 +27,25 @@ def goes_on(
     if end.statuses.get(Status.PENDING) or manifest.source is not None:
         return f": {command} goes on"
     return f": {command} goes on where the experiment's file is"
+
+
+def about_others(trials: int, made: int | None) -> Iterator[str]:
+    """Yield the line that says why there are more trials than maxTrialNumber, if there are.
+
+    made: as in `Build`.
+    """
+    if made is not None and trials > made:
+        yield (
+            f"maxTrialNumber, {made:,}, counts the trials that the file makes now; those on record "
+            "that are none of these stay beside them"
+        )
+
+
+def about_late(end: Verdict) -> str:
+    """Return the line that says what to do about trials that ran out of time."""
+    one = end.late == 1
+    text = f"{plural(end.late, 'trial')} reached maxTrialDuration without a final result"
+    return f"{text}: raise it if {'that one needs' if one else 'they need'} longer"
 
 
 def about_failures(end: Verdict, header: Header, folders: Folders) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from amlc.commands.compile import difference
 from amlc.console import Console
+from amlc.display.advice import about_others
 from amlc.plural import plural
 from amlc.write import Build, OnChange
 
@@ -25,6 +26,8 @@ def show(build: Build, console: Console) -> None:
         counts = f"{plural(build.jobs, 'sweep')}, whose trials are drawn as it runs"
     text = f"{counts}, revision {build.revision[:6]}, {changes}: {build.folder}/{later}"
     console.note(f"{build.experiment}: {text}")
+    for line in about_others(build.trials, build.made):
+        console.note(f"{build.experiment}: {line}")
 
 
 def as_json(build: Build) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from amlc.combinations import Combinations
 from amlc.commands.plan import Due, Expense, Plan, State
 from amlc.console import Console
-from amlc.display.advice import about_failures
+from amlc.display.advice import about_failures, about_others
 from amlc.display.problems import listed
 from amlc.folders import Folders
 from amlc.manifest import Header
@@ -44,7 +44,8 @@ def show(plan: Plan, console: Console, folders: Folders) -> None:
     say(f"{plan.header.experiment}: {end}")
     for line in _about_space(plan.header):
         say(line)
-    for line in _about_older(plan):
+    made = None if plan.header.search else plan.header.max_trials
+    for line in (*about_others(end.trials, made), *_about_older(plan)):
         say(line)
     for reason, due in plan.due.items():
         _show_due(reason, due, console)

@@ -4,7 +4,8 @@ import pytest
 
 from amlc.collect.results import Results
 from amlc.collect.verdict import Tally, Verdict
-from amlc.model import Status
+from amlc.events import early_stop, observed
+from amlc.model import End, Observation, Outcome, Status
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,22 @@ def test_the_verdict_counts_the_trials(story, statuses, complete, text):
 def test_a_trial_that_ran_out_of_time_without_a_result_is_said(story):
     s = story(values=range(2)).tell(0, Status.SUCCEEDED, 1).tell(1, Status.EARLY_STOPPED)
     assert str(s.verdict()) == "2 of 2 trials done: 1 early_stopped, 1 without a final result"
+    assert s.verdict().late == 1
+
+
+def test_a_trial_that_ran_out_of_time_after_its_result_or_was_given_up_is_not_late(story):
+    s = story(values=range(3)).tell(0, Status.EARLY_STOPPED, 1)
+    s.tell(1, Status.WAITING)
+    with s.project.ledger() as ledger:
+        ledger.append([early_stop(s.entries[1].name, at=1.5)])
+        ledger.append([observed(Observation(job=s.entries[1].name, status=Status.CANCELED), at=2.0)])
+    s.tell(2, Status.WAITING)
+    outcome = Outcome(trial=s.entries[2].trials[0].id, exit_code=None, started=1.0, ended=2.0, end=End.STOPPED)
+    seen = Observation(job=s.entries[2].name, status=Status.EARLY_STOPPED)
+    with s.project.ledger() as ledger:
+        ledger.append([observed(seen, at=2.0, outcomes=[outcome])])
+    assert str(s.verdict()) == "3 of 3 trials done: 3 early_stopped"
+    assert s.verdict().late == 0
 
 
 def test_the_verdict_says_how_many_ended_well_without_a_result(story):

@@ -59,3 +59,8 @@ def test_how_many_trials_are_expected(story):
     assert expected(story.manifest) == 4
     assert expected(replace(story.manifest, header=replace(header, search="ab", max_trials=9))) == 9
     assert expected(replace(story.manifest, header=replace(header, search="ab"))) is None
+
+
+def test_no_fewer_trials_are_expected_than_there_are_when_maxtrialnumber_is_lowered(story):
+    header = replace(story.manifest.header, search="ab", max_trials=2)
+    assert expected(replace(story.manifest, header=header)) == 4

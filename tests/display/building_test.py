@@ -29,6 +29,18 @@ def test_what_was_compiled_is_one_line(trials, jobs, changed, is_open, line):
     assert err.getvalue() == f"{line}\n"
 
 
+@pytest.mark.parametrize(("made", "is_said"), [(4, True), (8, False), (None, False)])
+def test_trials_on_record_beside_those_that_the_file_makes_are_said(made, is_said):
+    err = io.StringIO()
+    build = Build(experiment="e", folder=Path("b"), revision="f" * 64, jobs=8, trials=8, changes=0, made=made)
+    show(build, Console(io.StringIO(), err))
+    line = (
+        "e: maxTrialNumber, 4, counts the trials that the file makes now; "
+        "those on record that are none of these stay beside them"
+    )
+    assert err.getvalue().splitlines()[1:] == ([line] if is_said else [])
+
+
 def told(preview, old, new):
     out = io.StringIO()
     preview(Console(out, io.StringIO(), quiet=True))(Path("b/x"), old, new)

@@ -71,6 +71,17 @@ def test_what_was_done_at_another_revision_is_counted(story):
     assert line == f"2 ended at revision bbbbbb, current {current} (--retry changed runs them again)"
 
 
+def test_that_trials_on_record_stand_beside_those_that_the_file_makes_is_said(story):
+    story.end(0, final=1.0)
+    story.end(1, final=1.0)
+    with pytest.warns(RuntimeWarning, match="outside of the search space"):
+        story.project.write(values=range(3, 6), maxTrialNumber=3).compile()
+    lines = planned(story)
+    assert lines[0].startswith("probe: 2 of 5 trials done")
+    assert lines[1].startswith("maxTrialNumber, 3, counts the trials that the file makes now; those on record that")
+    assert lines[2] == "3 to submit (new):"
+
+
 def test_what_became_different_since_then_is_named_where_it_is_known(story):
     contents = json.loads((story.project.manifest.folder / "revision.json").read_text())
     contents["files"] = {name: "0" * 64 if name == "trial.sh" else digest for name, digest in contents["files"].items()}

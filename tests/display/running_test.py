@@ -70,5 +70,16 @@ def test_a_run_is_told_with_what_goes_on_from_there(story, tmp_path, monkeypatch
         "2 submitted, 1 of 4 trials done: 1 failed, 2 pending: amlc submit goes on",
         "amlc status says why, amlc logs TRIAL shows more; amlc submit --retry failed runs it again",
     ]
-    teller.tell(replace(run, stopped=None, verdict=Verdict(4, {Status.SUCCEEDED: 4}, 0)))
-    assert story.lines()[1][3:] == ["2 submitted, 4 of 4 trials done"]
+    late = Verdict(4, {Status.EARLY_STOPPED: 4}, 4, late=4)
+    teller.tell(replace(run, stopped=None, verdict=late))
+    assert story.lines()[1][3:] == [
+        "2 submitted, 4 of 4 trials done: 4 early_stopped, 4 without a final result",
+        "warning: 4 trials reached maxTrialDuration without a final result: raise it if they need longer",
+    ]
+
+
+def test_a_run_in_which_all_is_well_is_told_in_a_line(story):
+    end = Verdict(4, {Status.SUCCEEDED: 4}, 0)
+    run = Run(manifest=story.manifest, progress=Progress(submitted=2), stopped=None, verdict=end, partial=False)
+    story.teller().tell(run)
+    assert story.lines()[1] == ["2 submitted, 4 of 4 trials done"]
