@@ -13,6 +13,9 @@ _SLUG_LENGTH = 40
 MANIFEST: Final = "manifest.json"
 """What the manifest is called in each experiment's build folder."""
 
+DOWNLOADED: Final = ".amlc-download"
+"""What marks a folder as that of one trial's downloaded outputs, and says which trial's."""
+
 JOB_NAME: Final = re.compile(
     r"(?P<base>.+-(?P<id>[0-9a-f]{16})-(?P<revision>[0-9a-f]{6}))(?:-(?P<number>[2-9]|[1-9][0-9]+))?"
 )

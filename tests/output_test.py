@@ -15,6 +15,11 @@ KNOWN = (
     ["collect", "--history", "--format", "parquet"],
     *[["status", *rest] for rest in ([], ["--format", "csv"], ["--format", "json"], ["--format", "jsonl"])],
     ["report"],
+    ["code", "0"],
+    ["schema"],
+    ["list"],
+    ["list", "--format", "json"],
+    ["summary"],
     ["plan"],
     *[["plan", "--format", name] for name in ("json", "sarif", "junit")],
     ["run", "experiment.yml"],
@@ -74,12 +79,13 @@ def test_what_compile_and_submit_say_is_no_trial_code(done) -> None:
 
 
 # Data that are the user's own, or a part of them: parameters, an address, a trial's output.
-NOT_KNOWN = {"best", "best --job", "schema", "code 0", "migrate experiment.yml"}
+NOT_KNOWN = {"best", "best --job", "logs 0", "download 0 x", "download --best best", "migrate experiment.yml"}
 SPEAKING = (
     *WHILE_OPEN,
-    *[["best"], ["best", "--job"], ["list"], ["summary"], ["doctor"], ["gc"], ["explain"], ["explain", "E-space"]],
+    *[["best"], ["best", "--job"], ["logs", "0"], ["doctor"], ["--version"], ["gc"], ["explain"], ["explain", "E-space"]],
     *[["submit", *rest] for rest in (["--retry", "succeeded"], ["--canary", "--retry", "succeeded"])],
-    *[["cancel", "--all"], ["refresh"], ["code", "0"], ["schema"], ["migrate", "experiment.yml"], ["reproduce", "0"]],
+    *[["cancel", "--all"], ["refresh"], ["migrate", "experiment.yml"], ["reproduce", "0"]],
+    *[["download", "0", "x"], ["download", "--best", "best"], ["code", "0", "--to", "then"]],
     *[["save", "/tmp/nowhere/x.tgz"], ["run", "nothing.yml"], ["status", "nothing"], ["run", "wrong.yml"], []],
     *[["--help"], ["no-such-command"], ["submit", "--no-such-option"], ["--build", "nothing", "submit"]],
     *[["plan", "--against", "HEAD"], ["plan", "-o", "p.seal"], ["collect", "--to", "tensorboard", "tb"]],
@@ -107,6 +113,16 @@ def test_the_first_line_of_whatever_a_command_prints_is_known(done) -> None:
         (done.root / "p.seal").unlink(missing_ok=True)
     found = [one for one in unknown if one.partition(" of ")[2].partition(":")[0] not in NOT_KNOWN]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("words", [["download", "--best", "code/best"], ["download", "0", "code/a/b"], ["save", "code/x.tar"]])
+def test_outputs_and_archives_in_the_trial_code_change_no_revision(project, words) -> None:
+    body = 'mkdir -p "$NNI_OUTPUT_DIR"\necho 1 > "$NNI_OUTPUT_DIR/model"\nfinal $x'
+    project.write(body, values=range(2)).compile().amlc("submit")
+    before = project.manifest.header.revision
+    project.amlc(*words)
+    assert (project.root / words[-1]).exists()
+    assert project.compile().manifest.header.revision == before
 
 
 def test_a_shell_redirection_of_the_report_changes_nothing(done) -> None:

@@ -19,11 +19,11 @@ from amlc.errors import BackendError, UsageError
 from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Trial
+from amlc.names import DOWNLOADED
 
 Watch: TypeAlias = "Callable[[str, int, int], None]"
 """Called with the file that is fetched, how many bytes are there of all, and how many all are."""
 
-_MARK = ".amlc-download"
 _PART = ".amlc-part"
 _RECORDS = "amlc"
 _OWN = "nnioutput"
@@ -144,7 +144,7 @@ def _of_trial(
 
 def _claim(folder: Path, job: str, trial: Trial) -> None:
     """Mark the folder as that of a job. Raises UsageError when something else is in it."""
-    mark = folder / _MARK
+    mark = folder / DOWNLOADED
     mine = json.dumps({"job": job, "trial": trial.id})
     told = files.read_or_none(mark)
     if told is not None and told.decode("utf-8", "replace").strip() == mine:

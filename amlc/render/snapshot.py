@@ -19,7 +19,7 @@ from amlc.errors import RefusedError, Sentence, TemplateError
 from amlc.files import read_bounded
 from amlc.model import Experiment
 from amlc.plural import plural
-from amlc.render.written import is_build, output_finder
+from amlc.render.written import is_own_folder, output_finder
 from amlc.resources import runner_dir
 
 if TYPE_CHECKING:
@@ -208,8 +208,8 @@ def _walk(
         _refuse_link_out(entry.path, walk.within)
         if is_folder:
             # An ignore file that says so brings back even what looks like our own output.
-            is_left_out = _is_environment(entry.path) or (ignored is None and is_build(entry.path))
-            if not is_left_out:
+            is_output = ignored is None and is_own_folder(entry.path)
+            if not (is_output or _is_environment(entry.path)):
                 real = _real_folder(entry.path, above)
                 yield from _walk(walk, Path(entry.path), name + "/", here, (*above, real))
         elif os.path.isfile(entry.path):

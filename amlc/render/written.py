@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from amlc.names import MANIFEST
+from amlc.names import DOWNLOADED, MANIFEST
 
 ARCHIVE: Final = "amlc-experiment"
 """What the gzip of an archive of `amlc save` has for a name."""
@@ -41,7 +41,8 @@ _HEAD = 512
 _SHORTEST = 12
 # The tables of collect and status (a row has its columns in their order in each format), the
 # report, the first line of what status, plan, submit, run and compile say, findings as JSON, SARIF
-# and JUnit, what NNI would export, what save writes, and the lock of a build folder.
+# and JUnit, what NNI would export, what `code`, `schema` and `list --format json` print, and the
+# lock of a build folder.
 _BEGINNING = rb"""
     sequence,(?:trial,(?:status|attempt)|trials),
     | (?:\[\n)? \{"sequence":\ \d+,\ "trial":\ "[0-9a-f]{16}",\ "(?:status|attempt)":
@@ -56,15 +57,22 @@ _BEGINNING = rb"""
     | [^\n]{1,250}?\ against\ [^\n]{1,99}?\ \([0-9a-f]{7}\):\ \+\d
     | <\?xml[^\n]{0,99}\n<testsuites\ name="amlc[ ]
     | trialJobId,[^\n]{0,480}\r\n[0-9a-f]{16},
-    | \x1f\x8b\x08\x08.{6}amlc-experiment\0
+    | \{\n\ "command":\ "(?:[^"\n\\]|\\.)*(?:",\n\ "environment":\ (?:null|"[^\n]*),\n|\Z)
+    | \{\n\ \ "\$schema":\ "[^"\n]{0,99}",\n\ \ "\$id":\ "https://json\.schemastore\.org/amlc\.json",
+    | \[\n\ \ \{\n\ {4}"experiment":\ "[^\n]{0,400}",\n\ {4}"working":\ \d
     | process\ \d+\ on\ [^\n]+\n\Z
     """
-# What a plan that was sealed, or any findings as JSON, begin as, whatever the file is called.
-_ENVELOPE = re.compile(rb'\{\n "schema_version": 1,\n "command": "[a-z]+",\n')
+# What a plan that was sealed, any findings as JSON, and an archive of `amlc save` begin as,
+# whatever the file is called.
+_ENVELOPE = re.compile(
+    rb'\{\n "schema_version": 1,\n "command": "[a-z]+",\n|\x1f\x8b\x08\x08.{6}amlc-experiment\0',
+    re.DOTALL,
+)
 _LOGS = frozenset({"", ".txt", ".log", ".out", ".err"})
 # The first line of what a command says beside its data, or of a text that is its data.
 _SAID = rb"""
     (?:error|warning):\ [^\n]
+    | amlc\ \d+\.\d+
     | Usage:\ amlc
     | \#\d+\ [a-z_]+(?::[^\n]+)?;\ \d+(?:\ of\ \d+)?\ (?:ended|done)
     | \#\d+\ at\ revision\ [0-9a-f]{6}:
@@ -85,6 +93,7 @@ _SAID = rb"""
     | trials?\ [^\n]{1,200}(?:default\ =|,\ the\ best\ by|:\ \d+\ files?,)
     | [^\n]+:\ not\ compiled;\ results\ are\ on\ record
     | [^\n]+:\ written,\ with\ | [^\n]+:\ [^\n]+,\ [\d,]+\ files?\n
+    | [^\n]+:\ [\d,]+\ files?,\ revision\ [0-9a-f]{6}\n
     | removed\ [\d,]+\ files?\ of\ code\ with
     | http://127\.0\.0\.1:\d+/
     | (?:[+~-]|---)\ [^\n]*(?:/jobs/|/code/|/manifest\.json|/revision\.json)
@@ -117,12 +126,13 @@ def output_finder() -> Callable[[os.DirEntry[str]], bool]:
     return is_output
 
 
-def is_build(folder: str) -> bool:
-    """Tell whether a compile wrote a folder: `build/<experiment>`, wherever that lies.
+def is_own_folder(folder: str) -> bool:
+    """Tell whether a compile or a download wrote a folder, wherever it lies.
 
-    One that was cut short has no manifest yet.
+    A build (`build/<experiment>`) that was cut short has no manifest yet.
     """
-    if os.path.isfile(os.path.join(folder, "code", "amlc_runner.py")):
+    marks = (DOWNLOADED, os.path.join("code", "amlc_runner.py"))
+    if any(os.path.isfile(os.path.join(folder, mark)) for mark in marks):
         return True
     with suppress(OSError), open(os.path.join(folder, MANIFEST), "rb", buffering=0) as file:
         return _BUILT.match(file.read(_HEAD)) is not None

@@ -15,6 +15,7 @@ from amlc.collect.tables import Table
 from amlc.render.snapshot import snapshot
 from amlc.render.written import ARCHIVE, output_finder
 from amlc.report.tables import WRITERS
+from amlc.revision import Contents, contents_text
 
 ROWS = [
     {"sequence": 0, "trial": "3f9c1a2b4d5e6f70", "status": "succeeded", "attempt": 1, "param.x": 1, "metric.default": 2.5},
@@ -63,6 +64,10 @@ OWN = {
     "a script that makes such a table": ("make.py", "sequence,trial,status,attempt = 0, 1, 2, 3\n"),
     "an empty file": ("empty.csv", ""),
     "PAR1 and nothing else": ("x.parquet", "PAR1" * 10),
+    "an archive of somebody else's": ("x.tar", "\x1f\x8b\x08\x08" + "\0" * 6 + "experiment\0" + "x" * 100),
+    "a command of theirs": ("jobs.json", '{\n "command": "python3 train.py",\n "queue": "long"\n}\n'),
+    "a schema of theirs": ("s.json", '{\n  "$schema": "http://json-schema.org/draft-07/schema#",\n  "title": "x"\n}\n'),
+    "a list of their experiments": ("list.json", '[\n  {\n    "experiment": "x",\n    "seed": 1\n  }\n]\n'),
     "another Parquet file": ("x.parquet", "PAR1" + "\0" * 30 + "\x04schema\x08feature\x05label" + "\x17\0\0\0PAR1"),
 }
 
@@ -178,6 +183,33 @@ def test_a_sealed_plan_is_known_whatever_it_is_called(code, name) -> None:
     assert names(code) == {"train.py"}
 
 
+@pytest.mark.parametrize("name", ["a.tgz", "a.tar", "a.tar.gz", "a.bak", "a", "a.amlc"])
+def test_an_archive_is_known_whatever_it_is_called(code, name) -> None:
+    with (code / name).open("wb") as out, gzip.GzipFile(ARCHIVE, "wb", fileobj=out) as file:
+        file.write(b"x" * 100)
+    assert names(code) == {"train.py"}
+
+
+@pytest.mark.parametrize("command", ["sh x.sh", 'say "é\\n"', "python3 train.py" + " --option value" * 100])
+@pytest.mark.parametrize("environment", [None, "azureml:my-env@latest"])
+@pytest.mark.parametrize("name", ["then.json", "then.txt", "then"])
+def test_what_a_revision_is_made_of_is_known(code, command, environment, name) -> None:
+    (code / name).write_text(contents_text(Contents(command=command, environment=environment, files={"a.py": "0" * 16})))
+    assert names(code) == {"train.py"}
+
+
+@pytest.mark.parametrize("place", ["best", "a/b/best"])
+def test_a_download_is_left_out_wherever_it_lies(code, place) -> None:
+    folder = code / place
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "weights.py").write_text("x = 1\n")
+    assert names(code) == {"train.py", f"{place}/model/weights.py"}
+    (folder / ".amlc-download").write_text('{"job": "x", "trial": "3f9c1a2b4d5e6f70"}\n')
+    assert names(code) == {"train.py"}
+    (code / ".amlignore").write_text(f"!{place}\n")
+    assert f"{place}/model/weights.py" in names(code)
+
+
 def test_an_empty_file_is_the_users(code) -> None:
     (code / "__init__.py").write_text("")
     (code / "o1").write_text("")
@@ -258,14 +290,11 @@ def test_another_lock_is_trial_code(code, text) -> None:
     assert names(code) == {"train.py", "poetry.lock"}
 
 
-def test_what_nni_would_export_and_an_archive_are_left_out(code) -> None:
+def test_what_nni_would_export_is_left_out(code) -> None:
     exported = {"parameter": {"x": 1}, "value": "0.5", "trialJobId": "3f9c1a2b4d5e6f70"}
     for kind, write in nni_export.WRITERS.items():
         out = io.BytesIO()
         write([exported], out)
         (code / f"export.{kind[4:]}").write_bytes(out.getvalue())
     (code / "mine.json").write_text('[{"parameter": {"x": 1}, "value": "0.5", "trialJobId": "FnXtG"}]')
-    for name, inside in (("a.tgz", "mine"), ("b.tgz", ARCHIVE)):
-        with (code / name).open("wb") as out, gzip.GzipFile(inside, "wb", fileobj=out) as file:
-            file.write(b"x" * 100)
-    assert names(code) == {"train.py", "mine.json", "a.tgz"}
+    assert names(code) == {"train.py", "mine.json"}
