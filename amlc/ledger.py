@@ -19,7 +19,7 @@ from zlib import crc32
 from amlc.attempts import Attempt, by_trial, fold
 from amlc.errors import AmlcError, IncompleteError, printable, shorten
 from amlc.events import Event, EventKind, is_said_again, is_sound
-from amlc.files import open_regular
+from amlc.files import open_regular, remove_leftovers
 from amlc.light import parse
 from amlc.model import Metric, MetricKind, Status
 
@@ -85,6 +85,7 @@ _MOST_NOTED = 20  # damaged records
 _MEND = "Mend it: amlc refresh; or put a backup in its place."
 _WRONG_QUERY = 1  # SQLITE_ERROR
 _LOST = "it is lost, and jobs were run"
+_EMPTY = "it is empty, and amlc makes none that is"
 _GO_ON = "What was recorded is kept; mend the cause and go on."
 _text = json.dumps
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -493,12 +494,16 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def open_ledger(path: Path) -> Iterator[Ledger]:
-    """Open the ledger at `path`, and make it if it is not there.
+    """Open the ledger at `path`, and make it if it is not there, whole or not at all.
 
     Raises LedgerError when that fails.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make(path)
+        elif path.stat().st_size == 0:
+            raise DamageError(f"{path}: {_EMPTY}. {_MEND}")
         connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     except (OSError, sqlite3.Error) as err:
         raise LedgerError(f"{path}: {err}.") from err
@@ -512,6 +517,25 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         yield Ledger(connection, path)
     finally:
         connection.close()
+
+
+def _make(path: Path) -> None:
+    """Make a ledger of nothing; a kill leaves none, and no empty file, which is a damage."""
+    remove_leftovers(path)
+    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            _prepare(connection)
+        try:
+            os.link(new, path)  # not over one that another process made meanwhile, and wrote to
+        except OSError:
+            if not path.exists():  # the file system has no hard links
+                new.rename(path)
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                os.unlink(f"{new}{suffix}")
 
 
 @contextmanager
@@ -539,7 +563,7 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
             raise _error(f"{path}: {_reason(err)}. Is it a ledger of amlc?", err) from err
         ledger = Ledger(connection, path, tolerant=tolerant)
         if tolerant and path.stat().st_size == 0:
-            ledger.note("it is empty, as after a kill when it was made, or a damage")
+            ledger.note(_EMPTY)
         yield ledger
 
 
@@ -583,7 +607,9 @@ def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
 
 
 def check_not_lost(path: Path) -> None:
-    """Raise DamageError when there is no ledger at `path`, and jobs were run on this machine."""
+    """Raise DamageError when the ledger at `path` is empty, or gone and jobs were run here."""
+    if path.exists() and path.stat().st_size == 0:
+        raise DamageError(f"{path}: {_EMPTY}. {_MEND}")
     if _is_lost(path):
         raise DamageError(f"{path}: {_LOST}. {_MEND}")
 

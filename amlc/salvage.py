@@ -18,19 +18,19 @@ _PIECE = 1000  # events
 _OURS_ALONE = (EventKind.EARLY_STOP, EventKind.REPORTED)  # no target remembers them
 
 
-def is_damaged(path: Path) -> bool:
-    """Tell whether a record of the ledger at `path`, or the file, is damaged. All of it is read.
+def is_whole(path: Path) -> bool:
+    """Tell whether there is a ledger at `path` with no damage in it. All of it is read.
 
     Raises LedgerError when it cannot be read for another reason.
     """
-    if not path.exists() or path.stat().st_size == 0:  # nothing is left to be mended
+    if not path.exists():
         return False
     with _whole(path) as ledger:
-        return ledger is None or bool(ledger.damage)
+        return ledger is not None and not ledger.damage
 
 
 def mended(path: Path, rebuilt: Path, new: Path) -> None:
-    """Write a ledger at `new` from the damaged one at `path` and the one at `rebuilt`.
+    """Write a ledger at `new` from the damaged one at `path`, if any, and the one at `rebuilt`.
 
     All attempts of a job come from `rebuilt` if that has one which is damaged or missing in the
     other, and everything else is kept, as far as it can be read. So is, of each job, what only the
@@ -71,16 +71,18 @@ def _damaged(old: Ledger | None) -> frozenset[str]:
     return (old.damaged_jobs if old else None) or frozenset()
 
 
-def put_in_place(path: Path, new: Path) -> Path:
+def put_in_place(path: Path, new: Path) -> Path | None:
     """Put the ledger at `new` into the place of the one at `path`; return where that is kept.
 
     Killed on the way it leaves no ledger, which nobody takes for a beginning, and `go_on` goes on.
     """
     os.replace(new, path.with_name(MENDED))
     aside = _aside(path)
-    path.rename(aside)
+    was_there = path.exists()
+    if was_there:
+        path.rename(aside)
     _swap(path, aside)
-    return aside
+    return aside if was_there else None
 
 
 def go_on(path: Path) -> None:

@@ -1,8 +1,10 @@
 """The ledger: what was appended is there, whatever happens to the processes and the disk."""
 
+import errno
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 
 from amlc import events
 from amlc.attempts import fold
-from amlc.ledger import LedgerError, open_ledger, read_ledger
+from amlc import ledger as ledger_module
+from amlc.ledger import DamageError, LedgerError, check_not_lost, open_ledger, read_ledger
 from amlc.model import Metric, Observation, Status
 from tests.attempts_test import EVENTS, intent, seen
 
@@ -428,3 +431,56 @@ def test_what_the_back_end_would_say_again_waits_for_no_disk(tmp_path, event, is
         (level,) = ledger._connection.execute("PRAGMA synchronous").fetchone()
         assert level == (2 if is_synced else 1)
         assert list(ledger.events()) == [event]
+
+
+def test_an_empty_file_is_a_damage_and_a_killed_maker_leaves_none(tmp_path) -> None:
+    path = tmp_path / "ledger.db"
+    path.touch()
+    with pytest.raises(DamageError, match="it is empty"), open_ledger(path):
+        pass
+    with pytest.raises(DamageError, match="it is empty"):
+        check_not_lost(path)
+    with read_ledger(path, tolerant=True) as ledger:
+        assert "it is empty" in " ".join(ledger.damage)
+    path.unlink()
+    code = f"""
+import os, signal
+from amlc import ledger
+ledger._prepare = lambda connection: os.kill(os.getpid(), signal.SIGKILL)
+with ledger.open_ledger(ledger.Path({str(path)!r})):
+    pass
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert not path.exists()
+    with open_ledger(path) as ledger:
+        assert ledger.last_number == 0
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["ledger.db"]
+
+
+def test_of_two_that_make_a_ledger_at_once_both_have_the_same(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "ledger.db"
+    prepare = ledger_module._prepare
+
+    def other_first(connection) -> None:
+        monkeypatch.setattr(ledger_module, "_prepare", prepare)
+        code = f"""
+from amlc import events, ledger
+with ledger.open_ledger(ledger.Path({str(path)!r})) as other:
+    other.append([events.session(at=0.0)])
+"""
+        subprocess.run([sys.executable, "-c", code], check=True)
+        prepare(connection)
+
+    monkeypatch.setattr(ledger_module, "_prepare", other_first)
+    with open_ledger(path) as ledger:
+        assert ledger.last_number == 1
+
+
+def test_where_there_are_no_hard_links_a_ledger_is_made_too(tmp_path, monkeypatch) -> None:
+    def refused(*paths) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr("os.link", refused)
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        assert ledger.last_number == 0
+    assert [found.name for found in tmp_path.iterdir()] == ["ledger.db"]

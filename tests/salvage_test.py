@@ -14,7 +14,7 @@ from amlc import events
 from amlc.attempts import fold
 from amlc.ledger import DamageError, LedgerError, check_not_lost, open_ledger, read_ledger
 from amlc.model import Metric, MetricKind, Observation, Outcome, Status, Trial
-from amlc.salvage import go_on, is_damaged, mended, put_in_place
+from amlc.salvage import go_on, is_whole, mended, put_in_place
 
 IDS = [f"{number:016x}" for number in range(4)]
 JOBS = [f"probe-{one}-abcdef" for one in IDS]
@@ -69,9 +69,9 @@ def three(tmp_path) -> Path:
 def test_all_attempts_of_a_job_come_from_one_side_and_in_their_order(three, tmp_path) -> None:
     whole, finals = read(three)
     write(tmp_path / "rebuilt.db", *whole[1:], value=0.75)
-    assert not is_damaged(three)
+    assert is_whole(three)
     damage(three, "UPDATE events SET data = 'x' WHERE job = ? AND kind = 'intent'", JOBS[1])
-    assert is_damaged(three)
+    assert not is_whole(three)
     mended(three, tmp_path / "rebuilt.db", tmp_path / "new.db")
     found, values = read(tmp_path / "new.db")
     assert sorted(found, key=by_time) == sorted(whole, key=by_time)
@@ -127,7 +127,7 @@ def test_of_a_torn_file_all_that_the_target_knows_is_taken_and_early_stops_stay(
 def test_of_what_is_no_database_nothing_is_kept(tmp_path, content) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(content)
-    assert is_damaged(path)
+    assert not is_whole(path)
     write(tmp_path / "rebuilt.db", intended(0), ended(0))
     mended(path, tmp_path / "rebuilt.db", tmp_path / "new.db")
     assert read(tmp_path / "new.db") == read(tmp_path / "rebuilt.db")
@@ -137,7 +137,7 @@ def test_of_what_is_no_database_nothing_is_kept(tmp_path, content) -> None:
 @pytest.mark.parametrize("column", ["kind", "data", "job"])
 def test_a_flipped_bit_in_the_name_of_a_column_is_a_damage(three, tmp_path, column) -> None:
     damage(three, f"ALTER TABLE events RENAME COLUMN {column} TO {column[:-1]}x")
-    assert is_damaged(three)
+    assert not is_whole(three)
     with pytest.raises(LedgerError, match="Mend it: amlc refresh"), read_ledger(three) as ledger:
         list(ledger.events())
     write(tmp_path / "rebuilt.db", intended(0), ended(0))
@@ -205,5 +205,5 @@ def test_killed_on_the_way_it_is_lost_until_somebody_goes_on(three, tmp_path, mo
 def test_what_cannot_be_read_for_now_is_not_damaged(tmp_path) -> None:
     (tmp_path / "ledger.db").mkdir()
     with pytest.raises(LedgerError):
-        is_damaged(tmp_path / "ledger.db")
-    assert not is_damaged(tmp_path / "nothing.db")
+        is_whole(tmp_path / "ledger.db")
+    assert not is_whole(tmp_path / "nothing.db")

@@ -305,13 +305,14 @@ def numbers(path: Path) -> tuple[int, ...]:
 def _trials(run: Path) -> tuple[str, ...]:
     """Return the ids of a job's trials, in order.
 
-    Where its file cannot be read, of those that its runner began.
+    Where its file cannot be read, or does not say, of those that its runner began.
     """
     try:
         job = from_yaml(_patiently(lambda: read_bounded(run / "job.yml", _MOST_BYTES)))
-        return tuple(trial.id for trial in trials_in(job.get("environment_variables") or {}))
+        found = trials_in(job.get("environment_variables") or {})
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError, AttributeError):
-        return begun(run)
+        found = ()
+    return tuple(trial.id for trial in found) or begun(run)
 
 
 def begun(run: Path) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from amlc.errors import BackendError, UsageError
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.manifest import FILE_NAME, Manifest
-from amlc.salvage import go_on, is_damaged, mended, put_in_place
+from amlc.salvage import go_on, is_whole, mended, put_in_place
 from amlc.targets import Rebuild, names
 from amlc.targets import target as target_named
 
@@ -27,7 +27,8 @@ def refresh(
     """Record every job that the target has and the ledger does not, with its results.
 
     A damaged ledger is mended: what is whole in it stays, and the damaged file is kept beside it.
-    Return in one line what that was. name: the experiment, as for `Folders.manifest`; it need not
+    One that is lost or damaged stays so until the new one is whole. Return in one line what that
+    was. name: the experiment, as for `Folders.manifest`; it need not
     be compiled. backend: the target to ask, None for the experiment's. where: see `Rebuild`.
     """
     manifest = _compiled(folders, name)
@@ -35,8 +36,9 @@ def refresh(
         _check_not_of_runs(folders, name)
     rebuild = _rebuild(backend, manifest)
     experiment = manifest.header.experiment if manifest else name
-    if experiment is None or not _has_damage(folders, experiment):
+    if experiment is None or _is_whole(folders, experiment):
         return rebuild.refresh(manifest, name, where, folders)
+    folders.prepare_state()
     with (
         lock(folders.lock(experiment), patience_s=PATIENCE_S),
         _apart(folders, experiment) as apart,
@@ -46,16 +48,18 @@ def refresh(
         new = rebuilt.with_name("mended.db")
         mended(path, rebuilt, new)
         kept = put_in_place(path, new)
+    if kept is None:
+        return said
     return f"{said}; the ledger was damaged and is mended, {kept} is what it was"
 
 
-def _has_damage(folders: Folders, experiment: str) -> bool:
-    """Tell whether the experiment has a ledger that is to be mended, unless one was at it."""
+def _is_whole(folders: Folders, experiment: str) -> bool:
+    """Tell whether the experiment's ledger needs no mending, after going on where one was cut."""
     path = folders.ledger(experiment)
     if path.parent.is_dir():
         with lock(folders.lock(experiment), patience_s=PATIENCE_S):
             go_on(path)
-    return is_damaged(path)
+    return is_whole(path)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +15,9 @@ import yaml
 
 from amlc.attempts import Attempt, fold
 from amlc.backends import Backend
-from amlc.backends.run_folder import is_canceled, started
+from amlc.backends.run_folder import begun, is_canceled, started
 from amlc.backends.trials import trials_in
-from amlc.errors import UsageError
+from amlc.errors import DamageWarning, UsageError
 from amlc.events import Event, cancel_asked, intent, observed, submitted
 from amlc.files import lock, read_bounded
 from amlc.folders import Folders
@@ -24,6 +25,7 @@ from amlc.ledger import Ledger, open_ledger
 from amlc.manifest import Manifest
 from amlc.model import Observation, Trial
 from amlc.names import JOB_NAME
+from amlc.plural import plural
 from amlc.render.scalars import from_yaml
 from amlc.targets.local.backend import LocalBackend
 
@@ -33,14 +35,17 @@ _FOR_NOW = {errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, er
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A run folder: its job's name and id, which attempt it was, what it ran, and since when."""
+    """A run folder: its job's name and id, which attempt it was, what it ran, and since when.
+
+    sha256: of the job's file, None where that is gone.
+    """
 
     job: str
     id: str
     number: int
     revision: str
     trials: tuple[Trial, ...]
-    sha256: str
+    sha256: str | None
     at: float
 
 
@@ -69,7 +74,7 @@ def rebuild(manifest: Manifest | None, name: str | None, folders: Folders) -> st
         for one in new:
             canceling = is_canceled(runs / one.job)
             _record(ledger, backend, one, seen[one.job], attempts, is_canceled=canceling)
-    return f"{experiment}: {len(found)} run folders, {len(new)} of them new here"
+    return f"{experiment}: {plural(len(found), 'run folder')}, {len(new)} of them new here"
 
 
 def _record(
@@ -118,23 +123,30 @@ def _losses(attempts: Iterable[Attempt], one: _Found) -> int:
 
 
 def _found(runs: Path, manifest: Manifest) -> Iterator[_Found]:
-    """Yield what each run folder of the experiment's says."""
+    """Yield what each run folder of the experiment's says.
+
+    Where its job's file is damaged or gone, what it ran is known of what is compiled alone.
+    """
     compiled = {
         entry.id: {trial.id: trial for trial in entry.trials} for entry in manifest.entries()
     }
     for run in sorted(runs.iterdir()) if runs.is_dir() else ():
         match = JOB_NAME.fullmatch(run.name)
-        content = _content(run / "job.yml")
-        if match is None or content is None:
+        if match is None:
             continue
-        trials = _trials(content)
+        content = _content(run / "job.yml")
+        trials = _trials(content) if content is not None else ()
         # A trial could have written to its job's file, and must not speak for another one.
         if match["id"] in compiled:
             known = compiled[match["id"]]
-            trials = tuple(known[trial.id] for trial in trials if trial.id in known)
+            named = [trial.id for trial in trials] or begun(run)
+            trials = tuple(known[name] for name in named if name in known)
         elif len(trials) == 1 and trials[0].id != match["id"]:
             trials = ()
         if not trials:
+            if begun(run):
+                text = f"run folder {run.name}: its job.yml does not say what ran; it is left out"
+                warnings.warn(text, DamageWarning, stacklevel=2)
             continue
         revision = manifest.header.revision
         yield _Found(
@@ -143,8 +155,8 @@ def _found(runs: Path, manifest: Manifest) -> Iterator[_Found]:
             number=int(match["number"] or 1),
             revision=revision if revision.startswith(match["revision"]) else match["revision"],
             trials=trials,
-            sha256=hashlib.sha256(content).hexdigest(),
-            at=started(run) or (run / "job.yml").stat().st_mtime,
+            sha256=hashlib.sha256(content).hexdigest() if content is not None else None,
+            at=started(run) or run.stat().st_mtime,
         )
 
 

@@ -6,11 +6,26 @@ import csv
 import errno
 import io
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from amlc.targets.local import rebuild
 
+KILLED_REFRESH = """
+import itertools, os, runpy, signal, sys
+from amlc.targets.local.backend import LocalBackend
+count, fetch = itertools.count(1), LocalBackend.fetch
+def fetch_two(self, job):
+    if next(count) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return fetch(self, job)
+LocalBackend.fetch = fetch_two
+sys.argv = ["amlc", "refresh"]
+runpy.run_module("amlc", run_name="__main__")
+"""
 GO = 'while [ ! -e "$PROBE/go" ]; do sleep 0.02; done\n'
 ODD_FAILS = '[ -e "$PROBE/again" ] || [ $((NNI_TRIAL_SEQ_ID % 2)) = 0 ] || exit 3\n'
 
@@ -113,6 +128,41 @@ def test_a_retry_after_refresh_is_the_next_attempt(project, wait_until) -> None:
     assert sorted(attempt.number for attempt in project.attempts()) == [1, 1, 1, 1, 2, 2]
 
 
+@pytest.mark.parametrize("harm", ["cut", "garbled", "gone"])
+@pytest.mark.parametrize("case", [failed, packed, replicated])
+def test_what_is_compiled_is_known_without_the_jobs_file(project, wait_until, case, harm) -> None:
+    case(project, wait_until)
+    code = 4 if case is failed else 0
+    before, starts = rows(project, code=code), sorted(project.starts)
+    for path in project.folders.runs("probe").glob("*/job.yml"):
+        content = path.read_bytes()
+        path.unlink()
+        if harm != "gone":
+            path.write_bytes(content[:100] if harm == "cut" else b"\xff" * 100)
+    lose(project)
+    project.amlc("refresh")
+    assert rows(project, code=code) == before
+    assert "0 submitted" in project.amlc("submit", code=1 if case is failed else 0).stderr
+    assert sorted(project.starts) == starts
+
+
+@pytest.mark.parametrize("how", ["lost", "empty"])
+def test_a_refresh_that_fails_half_way_leaves_what_was_lost(project, how) -> None:
+    """Else what it had not come to would be pending, and run again."""
+    project.write(values=range(4)).compile().amlc("submit")
+    before = rows(project)
+    lose(project)
+    if how == "empty":
+        project.folders.ledger("probe").touch()
+    killed = subprocess.run([sys.executable, "-c", KILLED_REFRESH], check=False, cwd=project.root, env=project.environ)
+    assert killed.returncode == -signal.SIGKILL
+    for command in ("status", "plan", "submit", "cancel", "collect"):
+        options = ("--all",) if command == "cancel" else ()
+        assert "t: amlc refresh" in project.amlc(command, *options, code=4).stderr
+    project.amlc("refresh")
+    assert rows(project) == before
+    assert "0 submitted" in project.amlc("submit").stderr
+
 
 def test_a_jobs_file_that_a_trial_wrote_speaks_for_no_other(project, wait_until) -> None:
     """Nor is what is no run folder of ours read as one."""
@@ -123,7 +173,11 @@ def test_a_jobs_file_that_a_trial_wrote_speaks_for_no_other(project, wait_until)
     (run / "job.yml").write_text(text.replace(first, second))
     shutil.copytree(run, run.with_name("a copy of mine"))
     lose(project)
-    assert project.amlc("refresh").stderr == "probe: 1 run folders, 1 of them new here\n"
+    said = project.amlc("refresh", code=4).stderr
+    assert said == (
+        f"warning: run folder {run.name}: its job.yml does not say what ran; it is left out\n"
+        "probe: 1 run folder, 1 of them new here\n"
+    )
     assert [row["status"] for row in rows(project, code=4)] == ["pending", "succeeded"]
 
 
