@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ConfigError,
         IncompleteError,
         LockedError,
+        NoResultError,
         UsageError,
     )
 
@@ -30,6 +31,7 @@ __all__ = [
     "ExperimentConfig",
     "IncompleteError",
     "LockedError",
+    "NoResultError",
     "Report",
     "Results",
     "UsageError",

@@ -16,7 +16,7 @@ from amlc.backlog import Backlog, More
 from amlc.early_stopping import Assessing, Assessor, Ending
 from amlc.errors import TransientError
 from amlc.events import Event, session, tick
-from amlc.leader import Ended, Leader
+from amlc.leader import Ended, Lead, Leader
 from amlc.manifest import Entry, Manifest
 from amlc.mirror import Mirror
 from amlc.model import Observation, Status, Trial
@@ -67,8 +67,7 @@ class Progress:
     submitted, ended, failed: in this run; who was canceled did not fail. before: those that had
     ended before it and are not run again. total: all that are compiled. outage: why nothing is
     heard of the running jobs now, or None. news: the trials that ended since the last look. best:
-    the best of all that ended, where it is known which result is better and no two trials are
-    replicates.
+    the best parameter set of all that ended, where it is known which result is better.
     """
 
     submitted: int = 0
@@ -79,7 +78,7 @@ class Progress:
     total: int = 0
     outage: str | None = None
     news: list[Ended] = field(default_factory=list)
-    best: Ended | None = None
+    best: Lead | None = None
 
 
 Watch = Callable[[Progress], None]
@@ -356,14 +355,17 @@ class _Run:
         """Note what ended for who watches, and the best so far."""
         self.progress.news += self._with_results(news)
         header = self._manifest.header
-        if header.optimize_mode is None or header.replicates > 1:
+        if header.optimize_mode is None:
             return
         told = self.progress.news[-len(news) :]
         best = self.progress.best
-        if best is not None and any(one.trial.id == best.trial.id for one in told):
+        leading = {one.trial.id for one in best.trials} if best is not None else set()
+        if any(one.trial.id in leading for one in told):
             self._leader = None  # it was run again, and its earlier result counts no more
         if self._leader is None:
-            self._leader = Leader(maximize=header.optimize_mode == "maximize")
+            self._leader = Leader(
+                maximize=header.optimize_mode == "maximize", replicates=header.replicates
+            )
             compiled = {one.id for entry in self._manifest.entries() for one in entry.trials}
             last = [(self._mirror.last[one], one) for one in compiled & self._mirror.last.keys()]
             told = self._with_results(

@@ -220,6 +220,12 @@ class IncompleteError(AmlcError):
     exit_code = 4
 
 
+class NoResultError(IncompleteError):
+    """All trials have ended, and none has a result that counts: waiting brings none."""
+
+    exit_code = 1
+
+
 class BackendError(AmlcError):
     """The back end, the sign-in or the network refused or failed."""
 

@@ -70,7 +70,7 @@ def _of_submit(answer: Run) -> int:
         return 1
     if answer.verdict.failed or answer.progress.failed:
         return 1
-    if answer.partial or (answer.verdict.submitted and not answer.verdict.at_work):
+    if answer.partial or answer.verdict.over:
         return OK
     return IncompleteError.exit_code
 

@@ -198,7 +198,7 @@ def _record(attempt: Attempt, trial: Trial, reported: Any, *, asked: int, curve:
     return Record(
         parameters=trial.parameters,
         status=status,
-        value=scalar(reported) if status is Status.SUCCEEDED else None,
+        value=scalar(reported) if status.counts else None,
         asked=asked,
         told=attempt.told,
         imported=attempt.number == 0,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from amlc.attempts import Attempt
 from amlc.model import Status, Trial
 from amlc.numbers import scalar
+from amlc.replicates import best_set
+from amlc.space.canonical import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +31,49 @@ class Ended:
 
     @property
     def score(self) -> float | None:
-        """The number that it is compared by; None: it has none, or did not come to a good end."""
-        return scalar(self.value[0]) if self.value and self.status is Status.SUCCEEDED else None
+        """The number that it counts with, wherever trials are compared; None: it does not."""
+        return scalar(self.value[0]) if self.value and self.status.counts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The best parameter set so far: its trials, more than one of replicates, and their mean."""
+
+    trials: Sequence[Ended]
+    score: float
 
 
 class Leader:
-    """The best of what it was told of; of equal ones, that with the least number.
+    """The best of what it was told of, as `amlc best` would have it.
 
-    maximize: whether larger is better.
+    maximize: whether larger is better. replicates: how many trials a parameter set should have.
     """
 
-    def __init__(self, *, maximize: bool) -> None:
-        self.best: Ended | None = None
-        self._sign = -1.0 if maximize else 1.0
+    def __init__(self, *, maximize: bool, replicates: int = 1) -> None:
+        self.best: Lead | None = None
+        self._maximize = maximize
+        self._replicates = replicates
+        # By their parameters, and then by id: replicates that came, and those that come again.
+        self._equal: dict[bytes, dict[str, Ended]] = {}
 
     def take(self, one: Ended) -> None:
-        """Take note of a trial that ended."""
-        if one.score is not None and (self.best is None or self._key(one) < self._key(self.best)):
-            self.best = one
+        """Take note of a trial that ended; without replicates, one that is not the best so far."""
+        sets: list[Sequence[Ended]] = [(one,)]
+        leads = False
+        if self._replicates > 1:
+            key = canonical(one.trial.parameters)
+            equal = self._equal.setdefault(key, {})
+            equal[one.trial.id] = one
+            leads = self.best is not None and self.best.trials[0].trial.id in equal
+            changed = self._equal.values() if leads else [equal]  # it may be the best no longer
+            sets = [found for trials in changed for found in self._sets(trials.values())]
+        if self.best is not None and not leads:
+            sets.append(self.best.trials)
+        best = best_set(sets, replicates=self._replicates, maximize=self._maximize)
+        self.best = None if best is None else Lead(*best)
 
-    def _key(self, one: Ended) -> tuple[float, int]:
-        assert one.score is not None
-        return self._sign * one.score, one.trial.sequence
+    def _sets(self, equal: Iterable[Ended]) -> Iterator[Sequence[Ended]]:
+        """Yield trials of equal parameters as sets; with fewer replicates now, they are several."""
+        ordered = sorted(equal, key=lambda one: one.trial.sequence)
+        for start in range(0, len(ordered), self._replicates):
+            yield ordered[start : start + self._replicates]

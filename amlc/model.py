@@ -391,6 +391,15 @@ class Status(str, Enum):
         """Whether nothing more will happen by itself; `unknown` is never taken for an end."""
         return self in _ENDED
 
+    @property
+    def counts(self) -> bool:
+        """Whether the final result of a trial that stands so counts.
+
+        For the tuner, for the best, and in the mean of replicates alike: what failed, or was ended,
+        after it had reported may have reported anything.
+        """
+        return self is Status.SUCCEEDED
+
 
 _ENDED = frozenset(
     {Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EARLY_STOPPED, Status.UNFINISHED}

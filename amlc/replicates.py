@@ -6,12 +6,13 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from amlc.collect.rows import Row
 from amlc.collect.spool import spooled
 from amlc.collect.tables import Table
 from amlc.errors import UsageError
+from amlc.model import Status, Trial
 from amlc.numbers import number
 from amlc.space.canonical import in_sets
 from amlc.space.points import flattened
@@ -50,24 +51,35 @@ def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=lambda row: row.trial.sequence))
 
 
-def score(rows: Sequence[Row]) -> float | None:
-    """Return the mean of the `default` results of a parameter set that are finite numbers.
+class Scored(Protocol):
+    """A trial as far as it has come. score: as `Row` has it."""
 
-    None: there is none.
-    """
-    values = [value for row in rows if (value := number(row.result.get("default"))) is not None]
+    @property
+    def trial(self) -> Trial: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def score(self) -> float | None: ...
+
+
+S = TypeVar("S", bound=Scored)
+
+
+def score(rows: Iterable[Scored]) -> float | None:
+    """Return the mean of the scores of a parameter set's trials; None: none of them has one."""
+    values = [value for row in rows if (value := row.score) is not None]
     return mean(values) if values else None
 
 
 def best_set(
-    sets: Iterable[Sequence[Row]], *, replicates: int, maximize: bool
-) -> tuple[Sequence[Row], float] | None:
+    sets: Iterable[Sequence[S]], *, replicates: int, maximize: bool
+) -> tuple[Sequence[S], float] | None:
     """Return the parameter set with the best score, and that; among equals, the first.
 
     A set of which not every trial has ended, or is there, counts only where no other has a score.
     replicates: how many trials a set should have.
     """
-    best: tuple[tuple[bool, float, int], Sequence[Row], float] | None = None
+    best: tuple[tuple[bool, float, int], Sequence[S], float] | None = None
     for rows in sets:
         value = score(rows)
         if value is None:
@@ -104,9 +116,11 @@ def aggregate_table(
 
 
 def numbers(rows: Sequence[Row]) -> dict[str, list[float]]:
-    """Return the results of a parameter set that are finite numbers, by metric."""
+    """Return the results of a parameter set that count and are finite numbers, by metric."""
     found: dict[str, list[float]] = {}
     for row in rows:
+        if not row.status.counts:
+            continue
         for name, value in row.result.items():
             if (one := number(value)) is not None:
                 found.setdefault(str(name), []).append(one)

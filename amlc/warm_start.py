@@ -11,7 +11,7 @@ from amlc.elsewhere import EXPECTED, Ended, read
 from amlc.errors import UsageError
 from amlc.events import EventKind, imported
 from amlc.ledger import Ledger
-from amlc.model import Parameters, Space, Status, Trial, parameter_names
+from amlc.model import Parameters, Space, Trial, parameter_names
 from amlc.numbers import scalar
 from amlc.space.points import Axis, as_delivered, axes, locate
 from amlc.tuners.shared.brackets import ADDED
@@ -55,7 +55,7 @@ def read_results_from(
     numberless: list[str] = []
     trials = read(path, space or (), name=name, metric=metric)
     for one in trials if space is None else fitting(trials, space):
-        value = scalar(one.final[0]) if one.final and one.status is Status.SUCCEEDED else None
+        value = scalar(one.final[0]) if one.final and one.status.counts else None
         if value is None:
             numberless.append(one.where)
         elif one.parameters is None:

@@ -86,6 +86,8 @@ S, R = Status.SUCCEEDED, Status.RUNNING
         pytest.param([[(0, 9, S), (1, NOTHING, R)], [(2, 1, S), (3, 1, S)]], True, ([2, 3], 1.0), id="one that is whole first"),
         pytest.param([[(0, 9, S), (1, NOTHING, R)], [(2, NOTHING, R)]], True, ([0, 1], 9.0), id="an open one where there is no other"),
         pytest.param([[(0, 9, S), (1, NOTHING, Status.FAILED)], [(2, 1, S)]], True, ([0, 1], 9.0), id="a failure is an end"),
+        pytest.param([[(0, 9, Status.FAILED), (1, 1, S)], [(2, 3, S), (3, 3, S)]], True, ([2, 3], 3.0), id="what failed counts for nothing"),
+        pytest.param([[(0, 9, Status.EARLY_STOPPED)], [(1, 9, Status.CANCELED)]], True, None, id="none that succeeded"),
         pytest.param([[(0, "x", S)], []], True, None, id="none with a number"),
         pytest.param([[(0, "x", S)], [(1, 3, S)]], True, ([1], 3.0), id="one without a number hides no other"),
         pytest.param([], True, None, id="none"),
@@ -122,6 +124,13 @@ def test_a_table_has_a_row_for_each_set_and_the_numbers_of_each_metric():
         {"sequence": 0, "trials": 2, "param.x": 1, **first},
         {"sequence": 2, "trials": 2, "param.x": 2, "metric.a.mean": 7.0, "metric.a.count": 1},
     ]
+
+
+def test_a_table_counts_the_numbers_of_trials_that_succeeded():
+    rows = [row(0, 10, status=Status.FAILED), row(1, 1), row(2, 4, x=2, status=Status.FAILED), row(3, x=2)]
+    with aggregate_table(rows, 2, ["mean", "count"]) as table:
+        found = [[one.get(f"metric.default.{name}") for name in ("mean", "count")] for one in table.rows]
+    assert found == [[1.0, 1], [None, None]]
 
 
 def test_a_set_that_is_not_whole_and_one_with_other_parameters_are_rows_too():

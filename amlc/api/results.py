@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from amlc.collect.rows import Row as TrialRow
 from amlc.collect.tables import Table, trials_table
-from amlc.collect.verdict import Verdict
-from amlc.errors import IncompleteError, UsageError
+from amlc.collect.verdict import Verdict, no_best
+from amlc.errors import UsageError
 from amlc.manifest import Header
 from amlc.replicates import best_set, by_set
 from amlc.report.tables import WRITERS
@@ -94,9 +94,10 @@ class Results(Sequence[Row]):
     def best(self, mode: str | None = None) -> Row:
         """Return the row with the largest or smallest `metric.default`, the first of equals.
 
-        Of replicates, whose mean counts, it is the first one's. mode: `maximize` or `minimize`,
-        None for the experiment's; where that says nothing, smaller is taken for better, with a
-        RuntimeWarning. Raises IncompleteError while no trial has a number.
+        Only the result of a trial that succeeded counts. Of replicates, whose mean does, it is the
+        first one's. mode: `maximize` or `minimize`, None for the experiment's; where that says
+        nothing, smaller is taken for better, with a RuntimeWarning. Raises IncompleteError while no
+        trial has a number, NoResultError if none will.
         """
         if mode not in (None, "maximize", "minimize"):
             raise UsageError(f"mode={mode!r}: expected 'maximize' or 'minimize'.")
@@ -105,15 +106,14 @@ class Results(Sequence[Row]):
         sets = by_set(self._trials, size)
         found = best_set(sets, replicates=size, maximize=mode == "maximize")
         if found is None:
-            raise IncompleteError(
-                f"{self._header.experiment}: no trial has a numeric final result yet."
-            )
+            raise no_best(self._header.experiment, self._verdict)
         if mode is None:
             text = "smaller is taken for better, since the experiment has no optimize_mode."
             warnings.warn(
                 f"{text} Call best('maximize') or best('minimize').", RuntimeWarning, stacklevel=2
             )
-        return self._rows[self._trials.index(found[0][0])]
+        first = next(row for row in found[0] if row.score is not None)
+        return self._rows[self._trials.index(first)]
 
     def history(self, trial: str | int) -> Sequence[Row]:
         """Return the intermediate results of a trial's last attempt, in order.

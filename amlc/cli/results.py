@@ -148,7 +148,7 @@ def download(
         *which, to = which
     if is_best:
         best_one = run(manifest, folders=call.folders)
-        results.tell_unsaid(best_one, call.console)
+        results.tell_doubts(best_one, call.console)
         row = best_one.row
     else:
         row = command.trial_named(manifest, which[0], folders=call.folders)

@@ -8,6 +8,7 @@ from typing import Any
 from amlc.attempts import Attempt
 from amlc.light import light
 from amlc.model import Outcome, Status, Trial
+from amlc.numbers import number
 
 
 @light(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class Row:
         Empty: there is none.
         """
         return named(self.final[0]) if self.final else {}
+
+    @property
+    def number(self) -> float | None:
+        """The finite number of its result that trials are compared by; None: there is none."""
+        return number(self.result.get("default"))
+
+    @property
+    def score(self) -> float | None:
+        """The number that it counts with, wherever trials are compared; None: it does not."""
+        return self.number if self.status.counts else None
 
     @property
     def outcome(self) -> Outcome | None:

@@ -13,6 +13,7 @@ from amlc.collect.nodes import nodes
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.cost import Cost, node_hours
+from amlc.errors import IncompleteError, NoResultError
 from amlc.model import End, Status
 from amlc.numbers import scalar
 from amlc.plural import plural
@@ -57,6 +58,11 @@ class Verdict:
     def submitted(self) -> bool:
         """Whether every trial that the experiment is going to have was proposed and submitted."""
         return self.to_propose == 0 and not self.statuses.get(Status.PENDING, 0)
+
+    @property
+    def over(self) -> bool:
+        """Whether every trial that the experiment is going to have has ended."""
+        return self.submitted and not self.at_work
 
     @property
     def at_work(self) -> int:
@@ -110,7 +116,7 @@ class Tally:
         if _is_late(row):  # what was given up has no final result to give
             self._late += 1
             self._without_final += 1
-        if status is not Status.SUCCEEDED:
+        if not status.counts:
             return
         if not row.final:
             self._without_final += 1
@@ -151,6 +157,21 @@ class Tally:
             f"{self._without_number} without a number as 'default' (they reported: {shown}). "
             "Report a finite number, or a dict with 'default'."
         )
+
+
+def no_best(
+    experiment: str, end: Verdict, without_number: str | None = None, *, logs: str | None = None
+) -> IncompleteError:
+    """Return the error that there is no best trial.
+
+    without_number: as `Tally` has it. logs: the command that shows what a trial printed.
+    """
+    why = f": {without_number}" if without_number else "."
+    if not end.over:
+        return IncompleteError(f"{experiment}: no trial has a numeric final result yet{why}")
+    text = f"{experiment}: all trials have ended, and no trial that succeeded has a numeric final "
+    look = f" {logs} shows what one printed." if logs else ""
+    return NoResultError(f"{text}result{why}{look}")
 
 
 def verdict(results: Results) -> Verdict:

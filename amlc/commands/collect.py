@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +15,15 @@ from amlc.backends import HistoryApart
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.collect.tables import Table, history_table, trials_table
-from amlc.collect.verdict import Tally, Verdict
+from amlc.collect.verdict import Tally, Verdict, no_best
 from amlc.commands.observe import up_to_date
-from amlc.errors import IncompleteError
 from amlc.events import EventKind, history_fetched
 from amlc.folders import Folders
 from amlc.ledger import open_ledger
 from amlc.manifest import Manifest
 from amlc.nni_export import export
 from amlc.plural import plural
-from amlc.replicates import aggregate_table, best_set, by_set, score
+from amlc.replicates import aggregate_table, best_set, by_set
 from amlc.targets import open_backend
 from amlc.viewers import open_viewer
 from amlc.viewers.runs import Sent, runs
@@ -44,7 +43,8 @@ class Best:
     """The best parameter set: its trials, more than one of replicates.
 
     Their mean `default` result; by which order, and whether anybody said that one. without_number:
-    as in `Collected`.
+    as in `Collected`. better: the trial that reported the best of the numbers that are better and
+    do not count, since it ended otherwise than well.
     """
 
     rows: Sequence[Row]
@@ -52,11 +52,12 @@ class Best:
     mode: str
     is_said: bool
     without_number: str | None
+    better: Row | None = None
 
     @property
     def row(self) -> Row:
         """The best of its trials."""
-        scored = [(value, row) for row in self.rows if (value := score([row])) is not None]
+        scored = [(value, row) for row in self.rows if (value := row.score) is not None]
         pick = max if self.mode == "maximize" else min
         return pick(scored, key=lambda one: one[0])[1]
 
@@ -158,17 +159,42 @@ def _ended(results: Results, backend: str) -> Iterator[Attempt]:
 def best(manifest: Manifest, *, folders: Folders, mode: str | None = None) -> Best:
     """Return the parameter set with the best `default` result, the mean of replicates.
 
-    mode: `maximize` or `minimize`, None for the experiment's. Raises IncompleteError while there is
-    no number.
+    mode: `maximize` or `minimize`, None for the experiment's. Raises IncompleteError while no trial
+    that succeeded has a number, NoResultError if none will.
     """
     header = manifest.header
     mode = mode or header.optimize_mode
     is_said = mode is not None
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
-        sets = by_set(tally.counted(results.rows()), header.replicates)
+        others = _NotCounted(maximize=mode == "maximize")
+        sets = by_set(others.seen(tally.counted(results.rows())), header.replicates)
         found = best_set(sets, replicates=header.replicates, maximize=mode == "maximize")
     if found is None:
-        why = f": {tally.without_number}" if tally.without_number else "."
-        raise IncompleteError(f"{header.experiment}: no trial has a numeric final result yet{why}")
-    return Best(*found, mode or "minimize", is_said, tally.without_number)
+        logs = folders.advice("logs", header.experiment, "TRIAL")
+        raise no_best(header.experiment, tally.verdict, tally.without_number, logs=logs)
+    better = others.better_than(found[1])
+    return Best(*found, mode or "minimize", is_said, tally.without_number, better)
+
+
+class _NotCounted:
+    """Finds the best number among those of trials that ended otherwise than well."""
+
+    def __init__(self, *, maximize: bool) -> None:
+        self._sign = -1.0 if maximize else 1.0
+        self._best: tuple[float, Row] | None = None
+
+    def seen(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows, and take note of each."""
+        for row in rows:
+            if row.status.ended and not row.status.counts and row.number is not None:
+                rank = self._sign * row.number
+                if self._best is None or rank < self._best[0]:
+                    self._best = rank, row
+            yield row
+
+    def better_than(self, score: float) -> Row | None:
+        """Return the trial that reported it, if it is better than `score`."""
+        if self._best is None or self._best[0] >= self._sign * score:
+            return None
+        return self._best[1]

@@ -23,6 +23,8 @@ _SILENT_S: Final = 300.0
 _WORTH_SAYING_S: Final = 60.0
 """How long has to be left to be said."""
 
+_MOST_NAMED: Final = 4  # trials of one parameter set
+
 
 @contextmanager
 def watching(
@@ -110,9 +112,13 @@ def _ended(one: Ended) -> str:
 
 def _best(progress: Progress, *, before: str = "") -> str:
     best = progress.best
-    if best is None or best.score is None:
+    if best is None:
         return ""
-    return f"{before}best {_short(best.score)} (#{best.trial.sequence})"
+    scored = [f"#{one.trial.sequence}" for one in best.trials if one.score is not None]
+    of = "mean of " if len(scored) > 1 else ""
+    more = ", …" if len(scored) > _MOST_NAMED else ""
+    which = f"{of}{', '.join(scored[:_MOST_NAMED])}{more}"
+    return f"{before}best {_short(best.score)} ({which})"
 
 
 def _short(value: object) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from amlc import nni_export
-from amlc.collect.rows import Row
 from amlc.collect.verdict import Verdict
 from amlc.commands.collect import Best, collected, exported, sent
 from amlc.console import Console
@@ -18,7 +17,6 @@ from amlc.display.advice import goes_on
 from amlc.errors import IncompleteError, UsageError
 from amlc.folders import Folders
 from amlc.manifest import Manifest
-from amlc.model import Status
 from amlc.plural import plural
 from amlc.report.tables import WRITERS, finite
 from amlc.viewers.runs import Sent
@@ -102,11 +100,13 @@ def show_best(best: Best, experiment: str, console: Console) -> None:
     console.write(json.dumps(finite(trial.parameters), ensure_ascii=False, indent=2))
     if len(best.rows) > 1:
         numbers = ", ".join(f"#{row.trial.sequence}" for row in best.rows)
-        which = f"trials {numbers}: mean default = {best.score:g}"
+        counted = [f"#{row.trial.sequence}" for row in best.rows if row.score is not None]
+        of = "" if len(counted) == len(best.rows) else f" of {', '.join(counted)}"
+        which = f"trials {numbers}: mean default{of} = {best.score:g}"
     else:
         which = f"trial {trial.id} (#{trial.sequence}): default = {best.score:g}"
-    console.note(f"{which}, the best by {best.mode}{_but(best.rows)}")
-    tell_unsaid(best, console)
+    console.note(f"{which}, the best by {best.mode}")
+    tell_doubts(best, console)
 
 
 def show_best_job(best: Best, console: Console) -> None:
@@ -115,25 +115,24 @@ def show_best_job(best: Best, console: Console) -> None:
     assert row.attempt is not None  # it has a result
     console.write(row.attempt.job)
     page = f": {row.attempt.latest.url}" if row.attempt.latest.url else ""
-    console.note(f"trial {row.trial.id} (#{row.trial.sequence}){page}{_but([row])}")
-    tell_unsaid(best, console)
+    console.note(f"trial {row.trial.id} (#{row.trial.sequence}){page}")
+    tell_doubts(best, console)
 
 
-def tell_unsaid(best: Best, console: Console) -> None:
-    """Say so if nobody said which results are better."""
+def tell_doubts(best: Best, console: Console) -> None:
+    """Say which better number does not count, and if nobody said which results are better."""
+    if best.better is not None:
+        one = best.better
+        why = f" ({one.error})" if one.error else ""
+        console.note(
+            f"#{one.trial.sequence} reported {one.number:g}, which is better, and is "
+            f"{one.status.value}{why}: only the result of a trial that succeeded counts"
+        )
     if not best.is_said:
         console.note(
             "warning: smaller was taken for better, since the experiment has no optimize_mode. Set "
             "it in the tuner's classArgs, or: amlc best --optimize-mode maximize."
         )
-
-
-def _but(rows: Sequence[Row]) -> str:
-    """Return what is wrong with the best: a trial that failed after it reported its result."""
-    for row in rows:
-        if row.status in (Status.FAILED, Status.UNFINISHED):
-            return f"; but #{row.trial.sequence} is {row.status.value}: {row.error}"
-    return ""
 
 
 def _folder_of(stream: BinaryIO) -> Path:

@@ -19,7 +19,6 @@ from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.collect.verdict import Tally, Verdict
 from amlc.model import Status
-from amlc.numbers import number
 from amlc.report.sample import Sampler, Steps
 from amlc.space.points import flattened
 
@@ -34,8 +33,8 @@ _encoded = json.JSONEncoder(sort_keys=True).encode
 class OverviewRow:
     """One trial and what became of it. Times are seconds since the epoch; absent ones are None.
 
-    parameters: flattened, nested names joined with dots. score: the `default` metric, if it is a
-    finite number. page: the address of its job's own page, if the back end has one. A replicated
+    parameters: flattened, nested names joined with dots. score: the number that it counts with, as
+    `Row` has it. page: the address of its job's own page, if the back end has one. A replicated
     parameter set is a row too, at the number of its first trial: score is the mean of its `trials`
     that have one, metrics are means too, `members` are all its trials, and what is known of single
     trials only is not set.
@@ -88,8 +87,8 @@ class Sample:
 class Totals:
     """What holds of all trials.
 
-    odd: how many report something and no score. revisions: how many trials have which status, by
-    revision, the first MOST_REVISIONS of them.
+    odd: how many succeeded, and report something and no score. revisions: how many trials have
+    which status, by revision, the first MOST_REVISIONS of them.
     """
 
     attempted: int
@@ -335,7 +334,7 @@ class _Totals:
 
     def count(self, row: OverviewRow) -> None:
         self._attempted += bool(row.job)
-        self._odd += bool(row.metrics) and row.score is None
+        self._odd += row.status.counts and bool(row.metrics) and row.score is None
         self._others += row.revision not in ("", self._revision)
         if row.revision in self._revisions or len(self._revisions) < MOST_REVISIONS:
             self._revisions.setdefault(row.revision, Counter())[row.status] += 1
@@ -424,7 +423,7 @@ def _row(known: Row, parameters: Mapping[str, Any]) -> OverviewRow:
         duration_s=duration,
         parameters={sys.intern(name): value for name, value in parameters.items()},
         metrics={sys.intern(name): value for name, value in known.result.items()},
-        score=number(known.result.get("default")),
+        score=known.score,
         error=known.error or "",
         page=(attempt.latest.url or "") if attempt else "",
     )
@@ -432,9 +431,7 @@ def _row(known: Row, parameters: Mapping[str, Any]) -> OverviewRow:
 
 def _set(group: Sequence[Row], score: float) -> OverviewRow:
     """Return a replicated parameter set as one row."""
-    trials = tuple(
-        known.trial.sequence for known in group if number(known.result.get("default")) is not None
-    )
+    trials = tuple(known.trial.sequence for known in group if known.score is not None)
     first = group[0].trial
     parameters = {sys.intern(name): value for name, value in flattened(first.parameters).items()}
     return OverviewRow(

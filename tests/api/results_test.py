@@ -1,11 +1,13 @@
 """The results as a sequence of rows."""
 
+from dataclasses import replace
+
 import pytest
 
 from amlc.api.results import Results
 from amlc.collect.rows import Row
 from amlc.collect.verdict import Verdict
-from amlc.errors import IncompleteError, UsageError
+from amlc.errors import IncompleteError, NoResultError, UsageError
 from amlc.model import Status, Trial
 from tests.manifest_test import HEADER
 
@@ -37,8 +39,19 @@ def test_the_best_is_by_the_experiments_order_or_by_the_one_that_is_asked_for():
     assert found.best("maximize")["sequence"] == 0
     with pytest.raises(UsageError, match="expected 'maximize' or 'minimize'"):
         found.best("max")
-    with pytest.raises(IncompleteError, match="no trial has a numeric final result yet"):
+    with pytest.raises(NoResultError, match="no trial that succeeded has a numeric final result"):
         results("text").best()
+    open_ = Results(rows("text"), Verdict(1, {Status.SUCCEEDED: 1}, 0, to_propose=2), HEADER, lambda _: [])
+    with pytest.raises(IncompleteError, match="no trial has a numeric final result yet"):
+        open_.best()
+
+
+def test_the_best_of_replicates_is_the_first_that_succeeded():
+    first, second = (replace(row, trial=replace(row.trial, parameters={"x": 1})) for row in rows(9.0, 2.0))
+    verdict = Verdict(2, {Status.SUCCEEDED: 1, Status.FAILED: 1}, 0)
+    header = replace(HEADER, replicates=2)
+    found = Results([replace(first, status=Status.FAILED), second], verdict, header, lambda _: [])
+    assert found.best("maximize")["sequence"] == 1
 
 
 def test_a_history_is_asked_for_by_number_or_id():

@@ -5,19 +5,24 @@ import math
 
 import pytest
 
+from amlc.attempts import fold
+from amlc.collect.results import Results
 from amlc.events import Event, observed
+from amlc.experience import Experience
 from amlc.model import Metric, Observation, Status
+from amlc.report.overview import read_overview
 
 
 @pytest.fixture
 def best(project):
     """Tell `best` of finals in the order of the trials; return what it prints and says."""
 
-    def run(finals, *arguments, code=0, mode="maximize", status=Status.SUCCEEDED):
+    def run(finals, *arguments, code=0, mode="maximize", status=Status.SUCCEEDED, statuses=()):
         project.write(values=range(max(len(finals), 1)), tuner={"name": "Random", "classArgs": {"optimize_mode": mode}}
                       if mode == "of-the-file" else {"name": "GridSearch"}, maxTrialNumber=max(len(finals), 1)).compile()  # fmt: skip
         with project.ledger() as ledger:
-            for entry, final in zip(project.manifest.entries(), finals, strict=False):
+            ends = statuses or [status] * len(finals)
+            for entry, final, end in zip(project.manifest.entries(), finals, ends, strict=False):
                 (trial,) = entry.trials
                 data = {"id": entry.id, "attempt": 1, "revision": "a1b2c3", "backend": "local", "losses": 0,
                         "trials": [{"id": trial.id, "sequence": trial.sequence, "parameters": trial.parameters}]}  # fmt: skip
@@ -25,7 +30,7 @@ def best(project):
                     [Metric(trial=trial.id, kind="final", sequence=0, value=final, at=1.0)] if final is not ... else []
                 )
                 ledger.append([Event(kind="intent", at=1, job=entry.name, data=data),
-                               observed(Observation(job=entry.name, status=status), at=2)], metrics, job=entry.name)  # fmt: skip
+                               observed(Observation(job=entry.name, status=end), at=2)], metrics, job=entry.name)  # fmt: skip
         return project.amlc("best", *(arguments or ["--optimize-mode", mode]), code=code)
 
     return run
@@ -73,10 +78,16 @@ def test_best_is(best, finals, mode, expected):
     ],
 )
 def test_without_a_number_there_is_no_best(best, finals, reported):
-    done = best(finals, code=4)
+    is_over = bool(finals)
+    done = best(finals, code=1 if is_over else 4)
     assert done.stdout == b""
     why = f": {reported}. Report a finite number, or a dict with 'default'" if reported else ""
-    assert done.stderr == f"error: probe: no trial has a numeric final result yet{why}.\n"
+    what = "no trial has a numeric final result yet"
+    look = ""
+    if is_over:  # waiting brings none
+        what = "all trials have ended, and no trial that succeeded has a numeric final result"
+        look = " amlc logs TRIAL shows what one printed."
+    assert done.stderr == f"error: probe: {what}{why}.{look}\n"
 
 
 def test_best_says_which_results_it_left_out(best):
@@ -111,11 +122,55 @@ def test_which_is_better_says_the_tuner_or_else_the_assessor_or_nobody(project, 
     assert "smaller" not in project.amlc("best", "--optimize-mode", "maximize").stderr
 
 
-def test_a_failed_trial_with_a_result_counts(best):
-    """It reported the number before it failed; whether to believe it is the user's business, status says failed."""
-    done = best([1, 2], status=Status.FAILED)
-    assert json.loads(done.stdout) == {"x": 1}
-    assert "the best by maximize; but #1 is failed: " in done.stderr
+ENDS = [status for status in Status if status.ended and status is not Status.SUCCEEDED]
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_only_the_result_of_a_trial_that_succeeded_counts(best, status):
+    """As for the tuner: one that failed after it had reported may have reported anything."""
+    done = best([2, 3, 1], statuses=[Status.SUCCEEDED, status, status])
+    assert json.loads(done.stdout) == {"x": 0}
+    line = f"#1 reported 3, which is better, and is {status.value}: only the result of a trial that succeeded counts\n"
+    assert done.stderr.endswith(f"(#0): default = 2, the best by maximize\n{line}")
+
+
+def test_where_none_succeeded_there_is_no_best(best):
+    done = best([1, 2], status=Status.FAILED, code=1)
+    assert "all trials have ended, and no trial that succeeded has a numeric final result. amlc logs" in done.stderr
+
+
+def test_the_best_the_summary_the_report_and_the_means_take_what_the_tuner_takes(project):
+    """Of x=1 one trial reports 10 and fails, and one reports 1; of x=2 both report 3; of x=3 both report 20 and fail."""
+    script = """x=$(sed 's/.*"x": *\\([0-9]\\).*/\\1/' "$NNI_SYS_DIR/parameter.cfg")
+case $x$AMLC_REPLICATE in 10) final 10; exit 1;; 11) final 1; exit;; 2*) final 3; exit;; *) final 20; exit 1;; esac"""
+    tuner = {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}}
+    project.write(script, values=[1, 2, 3], tuner=tuner, maxTrialNumber=6, amlc={"replicates": 2}).compile()
+    said = project.amlc("submit", code=1).stderr
+    trials = {}
+    with project.ledger() as ledger:
+        for row in Results(project.manifest, ledger).rows():
+            trials.setdefault(row.trial.parameters["x"], []).append(row.trial.sequence)
+        past = Experience(ledger, replicates=2).past(fold(ledger.events()))
+        overview = read_overview(Results(project.manifest, ledger))
+    both = ", ".join(f"#{number}" for number in sorted(trials[2]))
+    taken = {record.parameters["x"]: record.value for record in past.records}
+    assert taken == {1: 1.0, 2: 3.0, 3: None}
+    assert f"6 of 6 ended; best 3 (mean of {both})" in said
+    done = project.amlc("best")
+    assert json.loads(done.stdout) == {"x": 2}
+    assert f"trials {both}: mean default = 3, the best by maximize\n" in done.stderr
+    assert "reported 20, which is better, and is failed (exit code 1)" in done.stderr
+    assert "did best, by maximize: 3" in project.amlc("summary").stdout.decode()
+    assert (overview.best.parameters, overview.best.score) == ({"x": 2}, 3.0)
+    assert {row.parameters["x"]: row.score for row in overview.scored.rows} == {1: 1.0, 2: 3.0}
+    table = project.amlc("collect", "--aggregate", "mean,count", code=4).stdout.decode().splitlines()
+    means = {cells[2]: cells[3:] for cells in (line.split(",") for line in table[1:])}
+    assert means == {"1": ["1.0", "1"], "2": ["3.0", "2"], "3": ["", ""]}
+    plain = [line.split(",") for line in project.amlc("collect", code=4).stdout.decode().splitlines()]
+    status, metric = plain[0].index("status"), plain[0].index("metric.default")
+    assert sorted((row[status], row[metric]) for row in plain[1:]) == [
+        ("failed", "10"), ("failed", "20"), ("failed", "20"), ("succeeded", "1"), ("succeeded", "3"), ("succeeded", "3"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("tuner", ["GridSearch", "TPE"])

@@ -9,7 +9,7 @@ from amlc.attempts import Attempt
 from amlc.console import Console
 from amlc.display import progress as module
 from amlc.drive import Progress
-from amlc.leader import Ended
+from amlc.leader import Ended, Lead
 from amlc.model import Observation, Status, Trial
 
 DOWN = "Azure cannot be reached."
@@ -69,9 +69,19 @@ def test_elsewhere_each_trial_that_ends_is_a_line(watched, news, expected):
 def test_the_best_so_far_is_named_there_and_on_a_terminal(watched, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setenv("TERM", "xterm")
-    one = now(before=2, ended=1, news=[ended(3, 0.5)], best=ended(1, 0.25))
+    one = now(before=2, ended=1, news=[ended(3, 0.5)], best=Lead([ended(1, 0.25)], 0.25))
     assert watched(one, err=io.StringIO()) == "#3 succeeded: 0.5; 3 of 10 ended; best 0.25 (#1)\n"
     assert "best 0.25 (#1)" in watched(one, err=Terminal())
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([1, 2], "mean of #0, #1"), ([1, None], "#0"), ([1] * 5, "mean of #0, #1, #2, #3, …")],
+)
+def test_of_replicates_those_that_count_are_named(watched, values, expected):
+    best = Lead([ended(number, value) for number, value in enumerate(values)], 1.5)
+    said = watched(now(ended=1, news=[ended(0, 1)], best=best), err=io.StringIO())
+    assert said == f"#0 succeeded: 1; 1 of 10 ended; best 1.5 ({expected})\n"
 
 
 def test_what_is_left_is_said_once_it_is_a_minute(watched):

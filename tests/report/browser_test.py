@@ -12,7 +12,7 @@ import pytest
 
 from amlc.commands.report import report
 from amlc.model import Status
-from tests.report.report_test import ATTACK, SOME, experiment, page, trial
+from tests.report.report_test import ATTACK, FAILED_LATE, SOME, experiment, page, trial
 
 CHARTS = ("metric", "parameters", "slices", "curves", "pair", "importance", "time")
 READY = "[...document.querySelectorAll('.card > .chart')].filter((c) => c.id !== 'chart-selected').every((c) => ['yes', 'nothing'].includes(c.dataset.drawn))"
@@ -140,6 +140,14 @@ def test_replicates_are_drawn_as_sets_and_selected_as_trials(browser, tmp_path):
         tab.click("#trial-31 input")
         assert text(tab, "#compare th a") == "#31"
         assert tab.complaints == []
+
+
+def test_what_did_not_succeed_is_in_the_table_and_in_no_chart_of_results(browser, tmp_path):
+    with browser.tab() as tab:
+        show(tab, tmp_path, page(experiment(tmp_path, FAILED_LATE)))
+        label = tab.run("document.querySelector('#chart-metric').getAttribute('aria-label')")
+        assert label.startswith("Scatter plot of default by trial number: 2 points, from 1 to 3. The best is 3, of trial #3")
+        assert numbers(tab) == [0, 1, 2, 3]
 
 
 def test_every_chart_is_drawn_and_has_words_for_who_does_not_see_it(tab):

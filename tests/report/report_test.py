@@ -171,6 +171,22 @@ def test_best_follows_optimize_mode(tmp_path, mode, best):
     assert data["maximize"] is (mode == "maximize")
 
 
+FAILED_LATE = [
+    trial({"lr": 0.1}, 1.0),
+    trial({"lr": 0.2}, 9.0, status=Status.FAILED, error="exit code 1"),
+    trial({"lr": 0.3}, {"loss": 1.0}, status=Status.FAILED, error="exit code 1"),
+    trial({"lr": 0.4}, 3.0),
+]
+
+
+def test_what_did_not_succeed_has_its_number_in_the_table_and_counts_nowhere(tmp_path):
+    overview, data = drawn(experiment(tmp_path, FAILED_LATE))
+    assert (overview.best.sequence, overview.best.score) == (3, 3.0)
+    assert [row.sequence for row in overview.scored.rows] == [0, 3]
+    assert ([list(step) for step in data["steps"]], data["odd"]) == ([[0, 1.0], [3, 3.0]], 0)
+    assert column(data["trials"], "default", "metrics") == [1.0, 9.0, None, 3.0]
+
+
 def test_script_is_given_every_trial_with_its_parameters_and_all_metrics(tmp_path):
     _, data = drawn(experiment(tmp_path, SOME))
     trials = data["trials"]

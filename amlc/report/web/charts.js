@@ -117,7 +117,7 @@ function sentences(...parts) {
 }
 
 function noScore(view) {
-  return { note: view.scoredEver.length ? "Nothing that is shown has a result." : `No trial has a finite number as its ${view.metric.name} metric yet.` };
+  return { note: view.scoredEver.length ? "Nothing that is shown has a result." : `No trial that succeeded has a finite number as its ${view.metric.name} metric.` };
 }
 
 function extent(view, rows) {

@@ -27,7 +27,8 @@ class View {
     this.metric = frame.column("m:" + state.metric) || this.numericMetrics[0] || frame.metrics[0] || NO_METRIC;
     this.maximize = state.better === "more" || (state.better === "auto" && (this.metric.name === "default" ? this.data.maximize : false));
     this.brush = state.brush;
-    this.scoredEver = frame.all.filter((row) => !Number.isNaN(this.metric.number(row)));
+    // The number of a set is the mean of those that count; of trials only that of one that succeeded does.
+    this.scoredEver = frame.all.filter((row) => (frame.members || this.counts(row)) && !Number.isNaN(this.metric.number(row)));
     if (this.scaled !== `${this.metric.key} ${this.maximize}`) {
       this.scale = new Scale(this.scoredEver.map((row) => this.metric.number(row)), this.maximize);
       this.ranks = this.ranked(this.scoredEver);
@@ -41,8 +42,7 @@ class View {
       this.tests.set(state.search, new Set(trials.all.filter(test)));
     }
     const found = this.tests.get(state.search);
-    const status = trials.column("status");
-    const passes = (row) => found.has(row) && (!state.succeeded || status.text(row) === "succeeded");
+    const passes = (row) => found.has(row) && (!state.succeeded || this.counts(row));
     const isTop = this.topTest();
     const unit = (row) => (frame.members ? this.unitOf.get(row) : row);
     const isBrushed = this.brushTest();
@@ -186,9 +186,13 @@ class View {
     );
   }
 
+  counts(row) {
+    return this.trials.column("status").text(row) === "succeeded";
+  }
+
   scoreOfTrial(row) {
     const column = this.trials.column(this.metric.key);
-    return column ? column.number(row) : NaN;
+    return column && this.counts(row) ? column.number(row) : NaN;
   }
 
   colourOfTrial(row) {
@@ -208,10 +212,10 @@ class View {
 
   toldTrial(row) {
     const { trials } = this;
-    const score = this.scoreOfTrial(row);
+    const reported = trials.column(this.metric.key)?.number(row) ?? NaN; // whether it counts or not
     const lines = [`trial #${trials.sequence[row]} · ${trials.column("status").text(row)}`];
-    if (!Number.isNaN(score)) {
-      lines.push(`${shortName(this.metric.name, 40)} = ${shortNumber(score)}`);
+    if (!Number.isNaN(reported)) {
+      lines.push(`${shortName(this.metric.name, 40)} = ${shortNumber(reported)}`);
     }
     for (const column of trials.parameters.filter((one) => one.has(row)).slice(0, HOVER_PARAMETERS)) {
       lines.push(`${shortName(column.name, 40)} = ${shortText(column.text(row).replace(/\s+/g, " "))}`);
