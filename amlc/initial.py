@@ -1,6 +1,7 @@
 """`amlc.initial`.
 
-Parameter sets that the user wants to run first, whatever the tuner would begin with.
+Parameter sets that the user wants to run first, whatever the tuner would begin with. Trials get
+their values as the space delivers them, or it would propose 1.0 behind the 1 of the file.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from amlc.errors import PlanError, Sentence
 from amlc.model import Experiment, Parameters, Record, Space, parameter_names
 from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
-from amlc.space.points import Axis, Key, Point, axes, deliver, endless, locate, located_part
+from amlc.space.points import (
+    Axis,
+    Key,
+    Point,
+    as_delivered,
+    axes,
+    deliver,
+    endless,
+    locate,
+    located_part,
+)
 
 _MOST_DRAWS: Final = 1000
 """How many completions of a partial parameter set are tried before the constraints are blamed."""
@@ -94,29 +105,18 @@ def _begun(experiment: Experiment, records: Sequence[Record]) -> dict[int, Param
     One stands for one.
     """
     begun: dict[int, Parameters] = {}
+    space_axes = axes(experiment.space)
+    points = [located_part(space_axes, given).items() for given in experiment.initial]
     for record in records:
         if len(begun) == len(experiment.initial):
             break
         if not record.imported:
-            for number, given in enumerate(experiment.initial):
-                if number not in begun and _has(record.parameters, given):
+            found = located_part(space_axes, record.parameters).items()
+            for number, given in enumerate(points):
+                if number not in begun and given <= found:
                     begun[number] = record.parameters
                     break
     return begun
-
-
-def _has(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Tell whether parameters have the given values, of which those of a branch may be some."""
-    for name, value in given.items():
-        if name not in parameters:
-            return False
-        own = parameters[name]
-        if isinstance(value, dict) and "_name" in value and isinstance(own, dict):
-            if not _has(own, value):
-                return False
-        elif canonical({"": own}) != canonical({"": value}):
-            return False
-    return True
 
 
 def first(
@@ -190,8 +190,9 @@ def _completions(
     )
     for base in chain([proposed], islice(draws(default_rng(seed), space_axes), _MOST_DRAWS)):
         point = _merged(space_axes, fixed, base, draws(default_rng(seed), space_axes))
-        parameters = deliver(space_axes, point)
-        yield {**_overlaid(parameters, given), **added}
+        parameters = as_delivered(space_axes, _overlaid(deliver(space_axes, point), given))
+        assert parameters is not None  # the config has seen to it that the space has what is given
+        yield {**parameters, **added}
 
 
 def _merged(space_axes: Sequence[Axis], fixed: Point, base: Point, more: Iterator[Point]) -> Point:
@@ -214,10 +215,7 @@ def _merged(space_axes: Sequence[Axis], fixed: Point, base: Point, more: Iterato
 
 
 def _overlaid(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters with the given values as the user wrote them.
-
-    1 stays 1 where the space has 1.0.
-    """
+    """Return the parameters with the given values, which a logarithm may have changed."""
     found = dict(parameters)
     for name, value in given.items():
         nested = isinstance(value, dict) and isinstance(found.get(name), dict) and "_name" in value

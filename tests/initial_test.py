@@ -44,7 +44,7 @@ def test_every_tuner_runs_them_first_and_completes_what_they_leave_open(name):
     first = {space[0].name: 1, "n": 8, "size": 32}
     trials = begun(name, space, [first, {"size": 16}, {"n": 3}])
     assert trials[0] == first
-    assert json.dumps(trials[0][space[0].name]) == "1"  # as the user wrote it, no 1.0
+    assert json.dumps(trials[0][space[0].name]) == "1.0"  # as the space delivers it
     assert trials[1]["size"] == 16
     assert trials[2]["n"] == 3
     assert all(trial.keys() == first.keys() for trial in trials)
@@ -91,6 +91,33 @@ def test_a_finite_space_does_not_repeat_them():
         trials = begun(name, space, [{"a": 2, "b": "y"}])
         assert trials[0] == {"a": 2, "b": "y"}
         assert len({json.dumps(trial) for trial in trials}) == len(trials)
+
+
+@pytest.mark.parametrize("name", ["GridSearch", "Random", "TPE", "Evolution", "GP", "Optuna", "Anneal"])
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_a_number_is_the_one_that_the_space_delivers(name, replicates):
+    """0.3 of a file and 0.30000000000000004 of the space would be two trials, and so would 1 and 1.0."""
+    given = [{"y": 1, "z": 0.3, "c": 1}, {"y": 2, "z": 0}]
+    space = (Real("y", 0.0, 2.0, q=1.0), Real("z", 0.0, 0.3, q=0.1), Choice("c", (1, 1.5)))
+    trials = begun(name, space, given, 60 * replicates, replicates=replicates)
+    assert json.dumps(trials[0]) == '{"y": 1.0, "z": 0.3, "c": 1}'  # 0.30000000000000004, cut off at the bound
+    assert len(trials) == 24 * replicates
+    assert len({tuple(trial.items()) for trial in trials}) == len({json.dumps(trial) for trial in trials}) == 24
+
+
+def test_one_of_a_branch_is_the_one_that_the_space_delivers():
+    space = (Choice("net", ("conv",), ((Real("k", 0.0, 1.0, q=0.1),),)),)
+    trials = begun("GridSearch", space, [{"net": {"_name": "conv", "k": 0.3}}, {"net": {"_name": "conv", "k": 1}}], 60)
+    assert json.dumps([trial["net"]["k"] for trial in trials[:2]]) == "[0.30000000000000004, 1.0]"
+    assert len({json.dumps(trial) for trial in trials}) == len(trials) == 11
+
+
+def test_the_trial_that_is_one_counts_however_its_number_is_written():
+    one = experiment(NUMBERS, tuner="TPE", initial=({"u": 1, "n": 2},))
+    one = replace(one, tuner=Algorithm(name="TPE", class_args=arguments("TPE")))
+    ran = [Record(parameters={"u": u, "n": 2, "size": 16}, asked=1) for u in (1, 1.0)]
+    for record in ran:
+        assert [*before(one, [record], lambda *_: [{"next": 1}], count=1, allowed=bool)] == [{"next": 1}]
 
 
 def test_they_are_certain_at_once_only_if_nothing_is_left_open():

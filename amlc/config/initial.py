@@ -13,7 +13,7 @@ from amlc.config.wording import expected_other, flow, no_parameter, show
 from amlc.errors import Problem, Sentence, Severity, shorten
 from amlc.model import Choice, Dimension, Integer, JsonPath, Rows, Space
 from amlc.plural import plural
-from amlc.space.points import coordinate_of, row_of, value_at
+from amlc.space.points import coordinate_of, row_of
 
 _PATH: JsonPath = ("amlc", "initial")
 
@@ -78,7 +78,7 @@ def _check(
             yield config.problem(here, "E-initial", said, key=True)
             continue
         coordinate = coordinate_of(dimension, value)
-        if coordinate is None or not _exact(dimension, coordinate, value):
+        if coordinate is None:
             found = show(config, here, value)
             said = expected_other(f"'{name}'", _expected(dimension), found, hint="Correct it.")
             yield config.problem(here, "E-initial", said)
@@ -99,17 +99,6 @@ def _check_row(
             hint="Correct them.",
         )
         yield config.problem((*path, next(iter(own))), "E-initial", text)
-
-
-def _exact(dimension: Dimension, coordinate: float, value: Any) -> bool:
-    """Tell whether the value is no other than those that a trial can receive.
-
-    A rounded type has a grid.
-    """
-    if getattr(dimension, "q", None) is None:
-        return True
-    tolerance = 1e-9 * max(abs(value), 1.0)  # 0.3 is not three times 0.1
-    return bool(abs(value_at(dimension, coordinate) - value) <= tolerance)
 
 
 def _expected(dimension: Dimension) -> str:

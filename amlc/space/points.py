@@ -261,9 +261,9 @@ def locate(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> Point |
     """Return the point for which a trial receives `parameters`, the inverse of `deliver`.
 
     None if there is none. Rounding cannot be undone: of a rounded value the point is the value
-    itself, which `deliver` leaves as it is. A parameter that the space does not have, or that lies
-    outside its bounds, is no point of the space; extra names (TRIAL_BUDGET and the like) are the
-    caller's to remove.
+    itself, as it stands on the grid, which `deliver` leaves as it is. A parameter that the space
+    does not have, or that lies outside its bounds, is no point of the space; extra names
+    (TRIAL_BUDGET and the like) are the caller's to remove.
     """
     point: dict[Key, int | float] = {}
     used = 0
@@ -317,7 +317,7 @@ def coordinate_on(axis: Axis, parameters: Mapping[str, Any]) -> int | float | No
 def as_delivered(
     space_axes: Sequence[Axis], parameters: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Return parameters with the numbers in the types that the space delivers.
+    """Return parameters with the numbers that the space delivers, in its types and on its grids.
 
     None: they are no point of it. JavaScript and tables write 1.0 as 1; so an option may be another
     spelling of a number where none is the number itself.
@@ -359,8 +359,10 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _typed(dimension: Dimension, coordinate: float, value: Any) -> Any:
-    """Return what a trial receives: of a rounded value the coordinate does not say it exactly."""
-    return float(value) if isinstance(dimension, Real) else value_at(dimension, coordinate)
+    """Return what a trial receives: a logarithm's exponential may be another number."""
+    if isinstance(dimension, Real) and dimension.q is None:
+        return float(value)
+    return value_at(dimension, coordinate)
 
 
 _ABSENT: Any = object()
@@ -425,25 +427,20 @@ def coordinate_of(dimension: Dimension, value: Any) -> int | float | None:
 
 
 def _draw_of(dimension: Real, value: float) -> float | None:
-    if dimension.log and dimension.normal and dimension.q is not None and value == 0:
-        return math.log(dimension.q / 4)  # one of those that are rounded to 0
-    if (dimension.log and value <= 0) or not (
+    if (dimension.log and value < 0) or not (
         dimension.normal or dimension.a <= value <= dimension.b
     ):
         return None
-    if not _is_delivered(dimension, value):
-        return None
+    if dimension.q is not None:
+        given, value = value, settled(dimension, value)
+        if not math.isclose(given, value, rel_tol=1e-9, abs_tol=dimension.q * 1e-9):
+            return None  # its grid has no such value, not even in other last digits
+    if dimension.log and value == 0:
+        # One of those that are rounded to 0.
+        return None if dimension.q is None else math.log(dimension.q / 4)
     x = math.log(value) if dimension.log else float(value)
     low, high = (-math.inf, math.inf) if dimension.normal else coordinates(dimension)
     return min(max(x, low), high)  # the logarithm of a bound may lie a rounding error beyond it
-
-
-def _is_delivered(dimension: Real, value: float) -> bool:
-    """Return whether the grid of a rounded dimension has a value, but for its last digits."""
-    if dimension.q is None or value in (dimension.a, dimension.b):
-        return True
-    nearest = round(value / dimension.q) * dimension.q
-    return math.isclose(value, nearest, rel_tol=1e-9, abs_tol=dimension.q * 1e-9)
 
 
 def _same(a: Any, b: Any) -> bool:

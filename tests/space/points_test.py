@@ -183,7 +183,8 @@ def test_an_option_may_be_another_spelling_of_a_number() -> None:
         (Real("x", 0.0, 10.0, q=0.5), 2.5, True),
         (Real("x", 0.0, 10.0, q=0.5), 2.25, False),
         (Real("x", 0.0, 1.0, q=0.1), 0.3, True),  # NNI delivers 0.30000000000000004
-        (Real("x", 0.0, 1.0, q=0.3), 1.0, True),  # a bound
+        (Real("x", 0.0, 1.0, q=0.6), 1.0, True),  # 1.2, cut off at the bound
+        (Real("x", 0.0, 1.0, q=0.3), 1.0, False),  # a bound that no draw is rounded to
         (Real("x", 1.0, 100.0, q=2.0, log=True), 8.05, False),
         (Real("x", 0.0, 5.0, q=1.0, normal=True), -3.0, True),
         (Real("x", 0.0, 5.0, q=1.0, normal=True), -3.2, False),
