@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import posixpath
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from amlc.model import Parameters, Real, Record, Space
 from amlc.space.draws import draws
 from amlc.space.points import Axis, axes, coordinate_on, coordinates, deliver
-from amlc.tuners.shared.brackets import LOAD, SAVE
+from amlc.tuners.shared.brackets import BUDGET, LOAD, SAVE
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -43,29 +45,31 @@ def propose(
 
     A failed trial is the worst. It is copied only when all of the best have failed, and since its
     own checkpoint may not exist, what follows it loads what it loaded; NNI 3.0 goes on from the
-    missing one. The last complete generation of imported trials is the one before the first.
-    `allowed` sees the parameters without the two folders.
+    missing one. The last complete generation of imported trials is the one before the first. A
+    generation that has fewer trials than `population_size`, since that was raised, is filled up
+    with copies of the best; of one that has more, the best go on. `allowed` sees the parameters
+    without the two folders.
     Source: NNI 3.0, `algorithms/hpo/pbt_tuner.py`; Jaderberg et al. 2017, arXiv 1711.09846.
     """
     from numpy.random import default_rng
 
-    epoch, before = _stage(history, args)
-    if any(not record.status.ended for record in before):
+    stage = _stage(history, args)
+    if stage.waits:
         return
     space_axes = axes(space)
-    position = _position(history, args)
-    individuals = range(position, min(position + count, args["population_size"]))
+    epoch, before, individuals = stage.epoch, stage.before, stage.free[:count]
     if not before:
         points = draws(default_rng(seed), space_axes)
         sets = filter(allowed, (deliver(space_axes, point) for point in points))
-        for individual, parameters in zip(individuals, islice(sets, position, None), strict=False):
+        drawn = list(islice(sets, individuals[-1] + 1 if individuals else 0))
+        for individual in individuals:
             folder = _folder(args, individual, epoch)
-            yield {**parameters, LOAD: folder, SAVE: folder}
+            yield {**drawn[individual], LOAD: folder, SAVE: folder}
         return
     models, copies = _best_and_worst(before, args)
     for number, individual in enumerate(individuals, start=len(history)):
         rng = default_rng([seed, number, _STEPS])
-        if individual in copies:
+        if individual in copies or individual >= len(before):
             old = before[models[int(rng.integers(len(models)))]]
             following = _perturbed(space_axes, old.parameters, rng, args=args, allowed=allowed)
         else:
@@ -74,16 +78,15 @@ def propose(
         checkpoint = SAVE if old.value is not None else LOAD
         yield {
             **following,
-            LOAD: old.parameters.get(checkpoint, _folder(args, individual, epoch - 1)),
+            LOAD: old.parameters.get(checkpoint, old.parameters[SAVE]),
             SAVE: _folder(args, individual, epoch),
         }
 
 
 def ahead(history: Sequence[Record], *, args: Mapping[str, Any]) -> int:
     """Return how many of the current generation are left, if the one before has ended."""
-    _, before = _stage(history, args)
-    waits = any(not record.status.ended for record in before)
-    return 0 if waits else int(args["population_size"]) - _position(history, args)
+    stage = _stage(history, args)
+    return 0 if stage.waits else len(stage.free)
 
 
 def stripped(parameters: Parameters) -> Parameters:
@@ -95,34 +98,61 @@ def _folder(args: Mapping[str, Any], individual: int, epoch: int) -> str:
     return posixpath.join(args["all_checkpoint_dir"], str(individual), str(epoch))
 
 
-def _position(history: Sequence[Record], args: Mapping[str, Any]) -> int:
-    """Return which individual of the current generation is next."""
-    return sum(not record.imported for record in history) % int(args["population_size"])
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Where the population stands.
+
+    epoch: the number of the current generation. free: the individuals that it lacks. before: the
+    records of the generation that it goes on from; at first none.
+    """
+
+    epoch: int
+    free: Sequence[int]
+    before: Sequence[Record]
+
+    @property
+    def waits(self) -> bool:
+        """Whether the generation before has not ended."""
+        return any(not record.status.ended for record in self.before)
 
 
-def _stage(history: Sequence[Record], args: Mapping[str, Any]) -> tuple[int, Sequence[Record]]:
-    """Return the current generation's number, and the records of the one before; at first none."""
+def _stage(history: Sequence[Record], args: Mapping[str, Any]) -> _Stage:
+    """Return where the population stands: which checkpoints its trials have says how far it is.
+
+    By no number or count, so that what another tuner proposed is no generation, and with another
+    `population_size` no checkpoint is saved over.
+    """
     size = int(args["population_size"])
-    epoch, imported = _imported(history, args)
-    own = [record for record in history if not record.imported]
-    generation = len(own) // size
-    if not generation:
-        return epoch, imported
-    return epoch + generation, own[(generation - 1) * size : generation * size]
-
-
-def _imported(history: Sequence[Record], args: Mapping[str, Any]) -> tuple[int, Sequence[Record]]:
-    """Return the number after the last imported complete generation, and its best records."""
-    generations: dict[int, list[Record]] = {}
+    own: defaultdict[int, list[Record]] = defaultdict(list)
+    imported: defaultdict[int, list[Record]] = defaultdict(list)
+    taken: defaultdict[int, set[str]] = defaultdict(set)
+    unused = 0  # behind the folders of Hyperband or BOHB, which end in budgets
     for record in history:
-        name = posixpath.basename(str(record.parameters.get(SAVE, ""))) if record.imported else ""
-        if name.isdecimal():
-            generations.setdefault(int(name), []).append(record)
-    size = int(args["population_size"])
-    complete = (number for number, records in generations.items() if len(records) >= size)
-    epoch = max(complete, default=-1)
-    records = generations.get(epoch, [])
-    return epoch + 1, [records[place] for place in _ranking(records, args)[:size]]
+        folder, _, number = str(record.parameters.get(SAVE, "")).rpartition("/")
+        if not number.isdecimal():
+            continue
+        epoch = int(number)
+        if BUDGET in record.parameters:
+            unused = max(unused, epoch + 1)
+        elif record.imported:
+            imported[epoch].append(record)
+        else:
+            own[epoch].append(record)
+            taken[epoch].add(folder.rpartition("/")[2])
+    complete = {
+        number: [records[place] for place in _ranking(records, args)[:size]]
+        for number, records in imported.items()
+        if len(records) >= size
+    }
+    epoch = max(own or complete, default=-1)
+    free = [one for one in range(size) if str(one) not in taken[epoch]] if own else []
+    if not free:
+        epoch, free = max(epoch + 1, unused), list(range(size))
+    for generations in (own, complete):
+        if before := generations.get(max((n for n in generations if n < epoch), default=-1)):
+            ranking = _ranking(before, args)[:size] if len(before) > size else range(len(before))
+            return _Stage(epoch, free, [before[place] for place in ranking])
+    return _Stage(epoch, free, ())
 
 
 def _ranking(records: Sequence[Record], args: Mapping[str, Any]) -> list[int]:
@@ -138,7 +168,7 @@ def _best_and_worst(
     """Return which individuals may be copied, and which become a copy."""
     ranking = _ranking(before, args)
     count = math.ceil(args["fraction"] * len(before))
-    best, worst = ranking[:count], frozenset(ranking[len(before) - count :])
+    best, worst = ranking[: max(count, 1)], frozenset(ranking[len(before) - count :])
     models = [place for place in best if before[place].value is not None]
     return models or best, worst
 

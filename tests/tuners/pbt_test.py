@@ -12,6 +12,7 @@ import pytest
 
 from amlc.model import Record, Status
 from amlc.tuners import pbt, random
+from amlc.tuners.shared.brackets import ADDED
 
 ARGS = {
     "optimize_mode": "maximize",
@@ -302,6 +303,67 @@ def test_it_goes_on_from_imported_generations(parsed) -> None:
     assert pbt.ahead(imported, args=ARGS) == 10
     without = [Record(parameters={"lr": 0.01, "units": 16}, value=1.0, told=1, status=Status.SUCCEEDED, imported=True)]
     assert ask(space, without * 20) == ask(space)
+
+
+def test_what_another_tuner_proposed_is_no_generation(parsed) -> None:
+    space = parsed(RATE)
+    before = [
+        Record(parameters={"lr": 0.01 * (1 + i), "units": 16}, status=Status.SUCCEEDED, value=i, told=i) for i in range(10)
+    ]
+    assert ask(space, before) == ask(space)
+    assert pbt.ahead(before[:4], args=ARGS) == 10
+    first = told(proposed(ask(space), after=before), range(10))
+    assert [load for load, _ in map(folders, ask(space, first))][2:] == [f"/ckpt/{i}/0" for i in range(2, 10)]
+
+
+def test_the_checkpoints_of_rungs_are_not_saved_over(parsed) -> None:
+    """Hyperband's lie in folders of the same shape, whose last part is a budget."""
+    rungs = [
+        Record(
+            parameters={"lr": 0.01, "units": 16, "TRIAL_BUDGET": 3, **dict.fromkeys(ADDED[1:], f"/ckpt/{i}/3")},
+            status=Status.SUCCEEDED,
+            value=i,
+            told=i,
+        )
+        for i in range(10)
+    ]
+    first = ask(parsed(RATE), rungs)
+    assert [folders(parameters) for parameters in first] == [(f"/ckpt/{i}/4",) * 2 for i in range(10)]
+    second = ask(parsed(RATE), told(proposed(first, after=rungs), range(10)))
+    assert [save for _, save in map(folders, second)] == [f"/ckpt/{i}/5" for i in range(10)]
+    assert {load.rpartition("/")[2] for load, _ in map(folders, second)} == {"4"}
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+@pytest.mark.parametrize("steps", [(8, 4), (6, 6), (5, 9), (3, 1, 7)])
+@pytest.mark.parametrize("sizes", [(4, 6), (6, 4), (4, 6, 3), (3, 8, 5)])
+def test_another_population_size_goes_on_and_saves_over_no_checkpoint(sizes, steps, fraction, parsed) -> None:
+    space, history, order = parsed(RATE), [], stdlib_random.Random(1)
+    for size, step in zip(sizes, itertools.chain(steps, itertools.repeat(20)), strict=False):
+        args = {"population_size": size, "fraction": fraction}
+        for _ in range(step):
+            assert pbt.ahead(history, args={**ARGS, **args}) >= 1
+            (one,) = ask(space, history, count=1, **args)
+            history = told(proposed([one], after=history), [None if order.random() < 0.2 else order.random()])
+    loads, saves = zip(*(folders(record.parameters) for record in history), strict=True)
+    assert len({*saves}) == len(saves)
+    saved = {save for load, save in zip(loads, saves, strict=True) if load == save}
+    for record in history:
+        load, save = folders(record.parameters)
+        assert load in saved
+        saved |= {save} if record.value is not None else set()
+
+
+def test_a_larger_population_has_copies_of_the_best(parsed) -> None:
+    space = parsed(RATE)
+    history = generations(space, 2, lambda parameters: parameters["lr"], population_size=4)
+    rest = ask(space, history, population_size=6)
+    assert [save for _, save in map(folders, rest)] == ["/ckpt/4/1", "/ckpt/5/1"]
+    best = max(history[:4], key=lambda record: record.value)
+    assert {load for load, _ in map(folders, rest)} == {best.parameters["save_checkpoint_dir"]}
+    history = told(proposed(rest, after=history), [1, 2])
+    third = ask(space, history, population_size=6)
+    assert [save for _, save in map(folders, third)] == [f"/ckpt/{i}/2" for i in range(6)]
 
 
 def test_an_edited_space_draws_what_it_added(parsed) -> None:
