@@ -22,8 +22,9 @@ from amlc.model import Budget, Drawing, Experiment, Parameters, Record, Trial
 from amlc.names import job_id
 from amlc.plural import plural
 from amlc.space.canonical import canonical, canonical_json, in_sets
-from amlc.space.points import inexhaustible
+from amlc.space.points import axes, inexhaustible
 from amlc.tuners import Tuner, built_in
+from amlc.tuners.shared.brackets import fits
 
 # A folder with a million entries could not be removed in ten minutes.
 _FOLDER = 10_000
@@ -342,7 +343,8 @@ class _Known:
     """The replicated parameter sets that an experiment has trials of.
 
     missing: number and parameters of the replicates that they lack: a submit was cut short, or
-    `amlc.replicates` was raised. count: of the sets, with those in between that have no trial.
+    `amlc.replicates` was raised. Those of sets that the space no longer has are left out: they
+    would teach nothing. count: of the sets, with those in between that have no trial.
     free: from which number on no trial has one.
     """
 
@@ -364,16 +366,26 @@ def _sets_known(experiment: Experiment, known: Sequence[Trial]) -> _Known:
     free = (number for number in count() if number not in taken)
     begun: set[bytes] = set()
     missing: list[tuple[int, Parameters]] = []
+    left_out = 0
     for trials in sets:
         parameters = trials[0].parameters
         key = canonical(parameters)
         # Where `amlc.replicates` was lowered, what is over is no set that lacks any.
         if key not in begun or trials is sets[-1]:
-            missing += [(next(free), parameters) for _ in range(size - len(trials))]
+            lacks = size - len(trials)
+            if lacks and not _fits(experiment, parameters):
+                left_out += lacks
+            else:
+                missing += [(next(free), parameters) for _ in range(lacks)]
         begun.add(key)
     between = max(end - len(taken) - len(missing), 0) // size
     number = len(sets) + between
-    return _Known(tuple(missing), number, max(number * size, end))
+    return _Known(tuple(missing), number, max(number * size - left_out, end))
+
+
+def _fits(experiment: Experiment, parameters: Parameters) -> bool:
+    """Tell whether the space has such a set, which a class of the user's own alone knows."""
+    return experiment.tuner.name is None or fits(axes(experiment.space), parameters)
 
 
 def _replicated(

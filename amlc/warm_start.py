@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from amlc.elsewhere import EXPECTED, Ended, read
 from amlc.errors import UsageError
 from amlc.events import EventKind, imported
 from amlc.ledger import Ledger
-from amlc.model import Parameters, Space, Trial, parameter_names
+from amlc.model import Parameters, Space, Status, Trial, parameter_names
 from amlc.numbers import scalar
-from amlc.space.points import Axis, as_delivered, axes, locate
-from amlc.tuners.shared.brackets import ADDED
+from amlc.space.points import Axis, as_delivered, axes
+from amlc.tuners.shared.brackets import ADDED, fits
+
+_ENDS: Final = {
+    Status.FAILED: "failed",
+    Status.EARLY_STOPPED: "stopped early",
+    Status.CANCELED: "canceled",
+    Status.UNFINISHED: "cut short",
+}
+_OPEN: Final = "had not ended"
+_NUMBER: Final = "have no number as result"
+_UNFIT: Final = "outside of the space"
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedResults:
     """Parameter sets of the search space with their results.
 
-    unfit: where those stand that are none of the space. numberless: where those stand whose result
-    is no finite number.
+    left_out: how many were left out and why, see `counted`.
     """
 
     rows: tuple[tuple[Parameters, float], ...]
-    unfit: tuple[str, ...] = ()
-    numberless: tuple[str, ...] = ()
+    left_out: str = ""
 
-    @property
-    def left_out(self) -> str:
-        """How many were left out and why, each with the first of them; empty if none was."""
-        why = {
-            "have no number as result": self.numberless,
-            "outside of the space": self.unfit,
-        }
-        return ", ".join(
-            f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places
-        )
+
+def counted(why: Mapping[str, Sequence[str]]) -> str:
+    """Return how many were left out for each reason, with the place of the first; or nothing."""
+    return ", ".join(
+        f"{len(places)} {reason} ({places[0]})" for reason, places in why.items() if places
+    )
 
 
 def read_results_from(
@@ -47,28 +51,28 @@ def read_results_from(
     """Read finished trials from a file or a folder; name, metric: as for `elsewhere.read`.
 
     space: None for one that only the user's class understands: all is taken then, as in NNI, but
-    of tables, whose cells are read by a space. Those without a number as result are left out.
-    Raises UsageError when it is neither, or when none of its trials can be used.
+    of tables, whose cells are read by a space. Those that did not succeed, or without a number as
+    result, are left out. Raises UsageError when it is neither, or when none of its trials can be
+    used.
     """
     rows: list[tuple[Parameters, float]] = []
-    unfit: list[str] = []
-    numberless: list[str] = []
+    why: dict[str, list[str]] = {reason: [] for reason in (*_ENDS.values(), _OPEN, _NUMBER, _UNFIT)}
     trials = read(path, space or (), name=name, metric=metric)
     for one in trials if space is None else fitting(trials, space):
-        value = scalar(one.final[0]) if one.final and one.status.counts else None
-        if value is None:
-            numberless.append(one.where)
+        value = scalar(one.final[0]) if one.final else None
+        if not one.status.counts:
+            why[_ENDS.get(one.status, _OPEN)].append(one.where)
+        elif value is None:
+            why[_NUMBER].append(one.where)
         elif one.parameters is None:
-            unfit.append(one.where)
+            why[_UNFIT].append(one.where)
         else:
             rows.append((one.parameters, value))
-    results = ImportedResults(tuple(rows), tuple(unfit), tuple(numberless))
+    left_out = counted(why)
     if not rows:
-        why = "it has no results"
-        if results.left_out:
-            why = f"no result can be used: {results.left_out}"
-        raise UsageError(f"--from {path}: {why}. {EXPECTED}.")
-    return results
+        said = f"no result can be used: {left_out}" if left_out else "it has no results"
+        raise UsageError(f"--from {path}: {said}. {EXPECTED}.")
+    return ImportedResults(tuple(rows), left_out)
 
 
 def fitting(trials: Iterable[Ended], space: Space) -> Iterator[Ended]:
@@ -107,12 +111,7 @@ def _unknown(parameters: Parameters, names: Collection[str]) -> str:
 def outside(space: Space, trials: Iterable[Trial]) -> int:
     """Return how many of the trials have parameters that are no point of the space."""
     space_axes = axes(space)
-    return sum(not _is_point(space_axes, trial.parameters) for trial in trials)
-
-
-def _is_point(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
-    own = {name: value for name, value in parameters.items() if name not in ADDED}
-    return locate(space_axes, own) is not None
+    return sum(not fits(space_axes, trial.parameters) for trial in trials)
 
 
 def record_results(ledger: Ledger, results: ImportedResults, *, at: float) -> bool:

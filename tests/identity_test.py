@@ -169,8 +169,9 @@ def test_after_an_edit_of_the_space_each_of_its_sets_is_run_once(name, data) -> 
         story.jobs += fresh
         story.results |= dict.fromkeys((trial.id for trial in story.known), 0.5)
     runs = Counter(trial.parameters["x"] for trial in story.known)
-    assert set(values) <= set(runs)
-    assert set(runs.values()) == {one.replicates}
+    assert {runs[value] for value in values} == {one.replicates}
+    # Of a set that the space has no longer, nothing more is bought.
+    assert max(runs.values()) <= one.replicates
 
 
 @pytest.mark.parametrize("missing", [{1, 2}, {0, 2}, {0, 1}, {1}, {2}], ids=str)

@@ -18,6 +18,7 @@ from amlc.plan import adaptive, adopted, learns, plan, proposed, trial_id, upcom
 from amlc.targets.aml import AmlTarget
 from amlc.targets.local import LocalTarget
 from tests.conftest import work
+from tests.tuners.simulation import arguments
 
 AB = (Choice("a", (1, 2, 3)), Choice("b", ("x", "y")))
 ENDLESS = (Real("lr", 0.0, 1.0), Integer("n", 1, 9))
@@ -402,6 +403,23 @@ def test_what_was_run_elsewhere_has_the_ids_and_numbers_that_it_would_have_here(
     found = list(adopted(one, sets, planned))
     assert found[:2] == [planned[4], planned[1]]
     assert (found[2].sequence, found[2].id) == (6, trial_id(one, planned[4].parameters, 1))
+
+
+def test_more_replicates_are_of_the_sets_that_the_space_has() -> None:
+    """Of what an edit of the space has left outside nothing more is bought."""
+    one = experiment(ENDLESS, tuner="TPE", replicates=2, max_trials=12, concurrency=12)
+    one = replace(one, tuner=Algorithm(name="TPE", class_args=arguments("TPE")))
+    inside = [trial.parameters for trial in upcoming(one, [], [], room=4)][::2]
+    sets = [{"lr": 7.0, "n": 1}, inside[0], {"lr": 8.0, "n": 1}, inside[1]]
+    known = [Trial(trial_id(one, parameters, 0), number, parameters) for number, parameters in enumerate(sets)]
+    records = [Record(parameters=parameters, asked=number) for number, parameters in enumerate(sets)]
+    more = list(upcoming(one, known, records, room=8))
+    assert [trial.parameters for trial in more[:2]] == inside
+    assert more[2].parameters == more[3].parameters
+    assert more[2].parameters not in sets
+    assert [trial.sequence for trial in more] == [*range(4, 12)]
+    again = list(upcoming(one, [*known, *more[:3]], records, room=1))
+    assert again == more[3:4]  # and the set that is new is filled up
 
 
 def test_replicates_from_elsewhere_stand_in_a_block() -> None:

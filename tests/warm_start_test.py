@@ -45,7 +45,7 @@ def test_results_csv_comes_back_as_it_was_collected(make_project, tmp_path):
     submitted = [trial.parameters for entry in project.manifest.entries() for trial in entry.trials]
     assert [json.dumps(parameters) for parameters, _ in found.rows] == [json.dumps(one) for one in submitted]
     assert {value for _, value in found.rows} == {0.5}
-    assert found.unfit == ()
+    assert found.left_out == ""
     ledger = read_results_from(project.folders.ledger("probe").parent, space)
     assert ledger.rows == found.rows
 
@@ -64,8 +64,6 @@ def test_an_export_of_nni(some, space, tmp_path):
     (tmp_path / "export.json").write_text(json.dumps(rows))
     found = read_results_from(tmp_path / "export.json", space)
     assert found.rows == ((some[0], 0.5), (some[1], 0.5), (some[3], 2.0), (some[9], 3.0))
-    assert found.unfit == (f"{tmp_path}/export.json: item 4",)
-    assert found.numberless == tuple(f"{tmp_path}/export.json: item {number}" for number in (2, 5, 7))
     assert found.left_out == (
         f"3 have no number as result ({tmp_path}/export.json: item 2), "
         f"1 outside of the space ({tmp_path}/export.json: item 4)"
@@ -115,6 +113,21 @@ def test_the_same_results_count_once(some, space, tmp_path):
         assert [record_results(ledger, results, at=0) for _ in range(2)] == [True, False]
 
 
+def test_why_each_is_left_out_is_said(space, tmp_path):
+    """A status other than `succeeded` is the reason, whatever stands beside it as the result."""
+    statuses = ["failed", "early_stopped", "canceled", "unfinished", "running", "succeeded", "succeeded", "failed"]
+    lines = [f"{status},0.5,4,1,none,{i}" for i, status in enumerate(statuses)]
+    lines += ["succeeded,0.5,4,1,none,", "succeeded,7,4,1,none,1"]
+    path = tmp_path / "results.csv"
+    path.write_text("status,param.lr,param.units,param.odd,param.layer._name,metric.default\n" + "\n".join(lines))
+    found = read_results_from(path, space)
+    assert [value for _, value in found.rows] == [5, 6]
+    assert found.left_out == (
+        f"2 failed ({path}:2), 1 stopped early ({path}:3), 1 canceled ({path}:4), 1 cut short ({path}:5), "
+        f"1 had not ended ({path}:6), 1 have no number as result ({path}:10), 1 outside of the space ({path}:11)"
+    )
+
+
 def test_a_run_learns_from_them_and_goes_on_without_being_told_again(make_project, tmp_path):
     one_axis = {"x": {"_type": "uniform", "_value": [0, 1]}}
     (tmp_path / "old.csv").write_text("param.x,metric.default\n0.25,0.5\n0.75,0.25\n9,1\n0.5,\n")
@@ -137,6 +150,6 @@ def test_a_table_of_wandb_and_its_metric(space, some, tmp_path):
     (tmp_path / "runs.csv").write_text(text)
     found = read_results_from(tmp_path / "runs.csv", space, metric="acc")
     assert found.rows == ((own, 0.5),)
-    assert found.numberless == (f"{tmp_path}/runs.csv:3",)
+    assert found.left_out == f"1 failed ({tmp_path}/runs.csv:3)"
     with pytest.raises(UsageError, match="Name it: --metric COLUMN"):
         read_results_from(tmp_path / "runs.csv", space)

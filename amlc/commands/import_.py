@@ -23,7 +23,7 @@ from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment, Metric, MetricKind, Observation, Status, Trial
 from amlc.names import imported_name
 from amlc.plan import adaptive, adopted, proposed
-from amlc.warm_start import fitting
+from amlc.warm_start import counted, fitting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Imported:
     @property
     def left_out(self) -> str:
         """How many were left out and why, each with the first of them; empty if none was."""
-        return _left_out(self.unfit, self.open)
+        return counted({"had not ended": self.open, "outside of the space": self.unfit})
 
 
 def import_(
@@ -76,7 +76,8 @@ def import_(
         else:
             found.append(one)
     if not found:
-        why = _left_out(unfit, unended) or "it has no trials"
+        left_out = {"had not ended": unended, "outside of the space": unfit}
+        why = counted(left_out) or "it has no trials"
         raise UsageError(f"{path}: nothing to import: {why}. {EXPECTED}.")
     folders.prepare_state()
     with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
@@ -91,13 +92,6 @@ def import_(
             open=tuple(unended),
             beside=build.trials - own,
         )
-
-
-def _left_out(unfit: Sequence[str], unended: Sequence[str]) -> str:
-    why = {"had not ended": unended, "outside of the space": unfit}
-    return ", ".join(
-        f"{len(places)} {what} ({places[0]})" for what, places in why.items() if places
-    )
 
 
 def _taken(experiment: Experiment, found: Sequence[Ended], folders: Folders) -> int:

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 from amlc.model import Parameters, Record
 from amlc.space.canonical import canonical
+from amlc.space.points import Axis, locate
 from amlc.tuners.shared.failures import has_failed
 
 BUDGET: Final = "TRIAL_BUDGET"
@@ -263,6 +264,12 @@ def _without(trials: Iterable[Record], gone: Counter[bytes]) -> Iterator[Record]
             gone[digest] -= 1
         else:
             yield trial
+
+
+def fits(space_axes: Sequence[Axis], parameters: Parameters) -> bool:
+    """Tell whether parameters are a point of the space, but for what is added to them."""
+    own = {name: value for name, value in parameters.items() if name not in ADDED}
+    return locate(space_axes, own) is not None
 
 
 _DIGESTS: dict[int, tuple[Parameters, bytes]] = {}
