@@ -24,7 +24,6 @@ from amlc.plural import plural
 from amlc.space.canonical import canonical, canonical_json, in_sets
 from amlc.space.points import axes, inexhaustible
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.shared.brackets import fits
 
 # A folder with a million entries could not be removed in ten minutes.
 _FOLDER = 10_000
@@ -385,7 +384,11 @@ def _sets_known(experiment: Experiment, known: Sequence[Trial]) -> _Known:
 
 def _fits(experiment: Experiment, parameters: Parameters) -> bool:
     """Tell whether the space has such a set, which a class of the user's own alone knows."""
-    return experiment.tuner.name is None or fits(axes(experiment.space), parameters)
+    if experiment.tuner.name is None:
+        return True
+    from amlc.tuners.shared.brackets import fits  # rarely needed
+
+    return fits(axes(experiment.space), parameters)
 
 
 def _replicated(

@@ -43,8 +43,9 @@ def propose(
     Half the population meets in a tournament. In NNI two do, whatever its size: with the default of
     32, dozens of children are hardly better than draws at random. NNI fails when more trials run at
     once than the population has; here the further ones are draws at random, and the worst leaves
-    while there are more results than places. In a finite space no trial comes twice: an old child
-    is mutated again, and so is in any space one that is likely to fail (`feasible`). Imported
+    while there are more results than places. No trial comes twice, where NNI may draw the option
+    anew that was there: an old child is mutated again, and so is one that is likely to fail
+    (`feasible`). Imported
     results, the best `population_size` of them, take the places of first draws.
     Source: NNI 3.0, `algorithms/hpo/evolution_tuner.py`; Real et al. 2017, arXiv 1703.01041.
     """

@@ -176,6 +176,15 @@ def test_a_finite_space_gives_each_trial_once_and_ends(at_once, parsed) -> None:
     assert ask(parsed({}), count=3) == [{}]
 
 
+def test_a_child_that_is_an_earlier_trial_is_mutated_again(parsed) -> None:
+    """Where one parameter has few values, the option that is drawn anew is often the one that was there."""
+    space = parsed({"x": {"_type": "uniform", "_value": [0, 1]}, "c": {"_type": "choice", "_value": ["a", "b"]}})
+    history = run(space, lambda parameters: parameters["x"], 40, population_size=4)
+    assert len({repr(record.parameters) for record in history}) == len(history) == 40
+    for number, record in enumerate(history[4:], start=4):
+        assert any(len(changed(space, record.parameters, older.parameters)) == 1 for older in history[:number])
+
+
 def test_constraints_hold_and_change_nothing_else(parsed) -> None:
     space = parsed(PLANE)
     allowed = lambda parameters: parameters["x"] + parameters["y"] < 1  # noqa: E731

@@ -1,4 +1,4 @@
-"""What a search may still propose: sets that are allowed and, in a finite space, new."""
+"""What a search may still propose: sets that are allowed and new."""
 
 from __future__ import annotations
 
@@ -60,6 +60,13 @@ class Unseen:
         return parameters
 
     def _may(self, parameters: Parameters) -> bool:
-        seen = self._seen
-        new = self._apart(parameters) if seen is None else canonical(parameters) not in seen
+        new = self._is_new(parameters)
         return new and self._hopeful(parameters) and self.allowed(parameters)
+
+    def _is_new(self, parameters: Parameters) -> bool:
+        if self._seen is not None:
+            return canonical(parameters) not in self._seen
+        # Of the few that Python takes for equal: 1, 1.0 and true are three values.
+        alike = [taken for taken in self._taken if taken == parameters]
+        repeats = bool(alike) and canonical(parameters) in map(canonical, alike)
+        return not repeats and self._apart(parameters)

@@ -1,4 +1,4 @@
-"""What may still be proposed: allowed, and new in a space that has an end."""
+"""What may still be proposed: allowed, and new."""
 
 import pytest
 from numpy.random import default_rng
@@ -44,7 +44,7 @@ def test_an_exhausted_space_has_no_more():
 
 
 def test_an_endless_space_has_always_one_more():
-    assert pick(novelty(ENDLESS, {"x": 0.5}), {"x": 0.5}) == {"x": 0.5}
+    assert pick(novelty(ENDLESS, {"x": 0.5}), {"x": 0.5}, {"x": 0.75}) == {"x": 0.75}
     search = novelty(ENDLESS, allowed=lambda parameters: parameters["x"] > 0.5)
     found = [pick(search, {"x": 0.5}, seed=seed)["x"] for seed in range(5)]
     assert len(set(found)) == 5
