@@ -38,7 +38,9 @@ class BuiltIn:
     """A tuner or assessor, `module` in `amlc.tuners` or `amlc.assessors`. refused.
 
     Why amlc does not have it instead. Of both. own: NNI does not have it. open: it takes further
-    arguments, checked where it is. needs: for the documentation, what has to be installed for it.
+    arguments, checked where it is. needs: the extra of amlc that has what has to be installed for
+    it, or in words what decides that; modules: what of that it imports first; samplers: the same of
+    each sampler that it may be asked for, if any.
 
     Of a tuner. adaptive: whether results decide what comes next, and its module has `ahead`;
     certain: for the documentation, how many trials are certain nevertheless, in words or as the
@@ -58,6 +60,8 @@ class BuiltIn:
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     open: bool = False
     needs: str = ""
+    modules: tuple[str, ...] = ()
+    samplers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     adaptive: bool = True
     certain: str = ""
     types: frozenset[str] = frozenset()
@@ -133,6 +137,13 @@ _CHECKPOINTS = {"all_checkpoint_dir": Argument(kinds=(str, bool, type(None)), de
 _LARGEST_BUDGET = 10**12
 _ASHA = {**_MAXIMIZE, "eta": _whole(3, low=2), "min_budget": _whole(3), "max_budget": _whole(None)}
 
+SAMPLERS: Final = {
+    "CmaEsSampler": ("cmaes",),
+    "GPSampler": ("scipy", "torch"),
+    "QMCSampler": ("scipy",),
+}
+"""What Optuna's samplers need that it does not install itself."""
+
 TUNERS: Final = (
     BuiltIn(
         name="Random", module="random", adaptive=False, arguments={**_UNSAID, **_SEED}, types=_ALL
@@ -158,6 +169,7 @@ TUNERS: Final = (
         name="Anneal",
         module="anneal",
         needs="tuners",
+        modules=("hyperopt",),
         certain="1",
         arguments=_ANNEAL,
         types=_ALL,
@@ -173,6 +185,7 @@ TUNERS: Final = (
         name="SMAC",
         module="smac",
         needs="tuners",
+        modules=("sklearn",),
         certain="10",
         arguments={
             **_MAXIMIZE,
@@ -187,6 +200,7 @@ TUNERS: Final = (
         module="metis",
         alias="MetisTuner",
         needs="tuners",
+        modules=("sklearn",),
         certain="cold_start_num",
         arguments={
             **_MAXIMIZE,
@@ -203,6 +217,7 @@ TUNERS: Final = (
         module="gp",
         alias="GPTuner",
         needs="tuners",
+        modules=("scipy",),
         certain="cold_start_num",
         arguments={
             **_MAXIMIZE,
@@ -240,6 +255,7 @@ TUNERS: Final = (
         module="dngo",
         alias="DNGOTuner",
         needs="tuners",
+        modules=("sklearn",),
         certain="trials_per_update",
         arguments={
             **_MAXIMIZE,
@@ -297,6 +313,7 @@ TUNERS: Final = (
         module="optuna_samplers",
         own=True,
         needs="by sampler",
+        samplers=SAMPLERS,
         certain="the sampler's random start",
         arguments={**_MINIMIZE, **_SEED, "sampler": Argument(kinds=(str,), default="TPESampler")},
         types=_ALL,
@@ -317,6 +334,7 @@ ASSESSORS: Final = (
         name="Curvefitting",
         module="curvefitting",
         needs="tuners",
+        modules=("scipy",),
         arguments={
             "epoch_num": _whole(20, high=9999),
             "start_step": _whole(6, low=0, high=9999),

@@ -66,6 +66,12 @@ def searched(types: frozenset[str]) -> str:
     return found if "choice" in types else f"numbers: choice, {found}"
 
 
+@pytest.mark.parametrize("known", [*TUNERS, *ASSESSORS], ids=lambda known: known.name)
+def test_what_an_extra_is_needed_for_is_looked_for(known) -> None:
+    assert bool(known.modules) == (known.needs in EXTRAS)
+    assert bool(known.samplers) == (known.needs == "by sampler")
+
+
 @pytest.mark.golden
 def test_the_table_of_tuners_is_that_of_the_catalogue() -> None:
     text = DOCS.read_text(encoding="utf-8")

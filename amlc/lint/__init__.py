@@ -14,6 +14,7 @@ from amlc.errors import Problem, Severity
 from amlc.lint.command import about_command
 from amlc.lint.errors import OddityError
 from amlc.lint.jobs import about_number, about_packs
+from amlc.lint.libraries import about_libraries
 from amlc.lint.space import about_branches, about_space
 from amlc.model import Experiment
 from amlc.targets import target
@@ -33,6 +34,7 @@ def warnings(
         *about_branches(experiment),
         *about_packs(experiment),
         *about_number(experiment),
+        *(about_libraries(experiment) if within is None else ()),
         *_about_time(experiment),
     ]
     located = locate(found, experiment.document) if found else ()

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from inspect import Parameter, isabstract, signature
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from amlc.errors import AmlcError
+from amlc.catalogue import SAMPLERS
+from amlc.extras import require
 from amlc.model import Parameters, Record, Space, Status
 from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
@@ -35,13 +36,6 @@ REFUSED: Final[Mapping[str, str]] = {
     "PartialFixedSampler": "Give a parameter that is fixed a choice of one option instead",
 }
 """What to do instead of naming one of these samplers."""
-
-_PACKAGES: Final[Mapping[str, Sequence[str]]] = {
-    "CmaEsSampler": ("cmaes",),
-    "GPSampler": ("scipy", "torch"),
-    "QMCSampler": ("scipy",),
-}
-"""What Optuna's samplers need that it does not install itself."""
 
 _FORGETFUL: Final = frozenset({"GPSampler", "RandomSampler", "TPESampler"})
 """Those that look at nothing but parameters and results. They are not asked again for what is on
@@ -84,7 +78,8 @@ def propose(
     Raises AmlcError if a package is missing that the sampler needs.
     Source: `optuna.study.Study.ask` and `tell`, Optuna 5.
     """
-    _require(args["sampler"])
+    sampler = args["sampler"]
+    require(*SAMPLERS.get(sampler, ()), algorithm=f"Optuna's {sampler}", extra="")
     key = json.dumps([repr(space), dict(args), seed], sort_keys=True)
     events = _events(history, _kept.get(key), maximize=args["optimize_mode"] == "maximize")
     index = sum(not record.imported for record in history)
@@ -153,19 +148,6 @@ def continuous(axis: Axis) -> bool:
 
 def _defaults(name: str) -> Mapping[str, Any]:
     return {key: parameter.default for key, parameter in arguments(name).items()}
-
-
-def _require(name: str) -> None:
-    from importlib.util import find_spec
-
-    lacking = [package for package in _PACKAGES.get(name, ()) if find_spec(package) is None]
-    if lacking:
-        packages = " and ".join(f"'{package}'" for package in lacking)
-        are = "is" if len(lacking) == 1 else "are"
-        raise AmlcError(
-            f"Optuna's {name} needs {packages}, which {are} not installed: "
-            f"pip install {' '.join(lacking)}."
-        )
 
 
 # --- what happened --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from amlc.errors import Severity
 from amlc.lint.command import about_command
 from amlc.lint.errors import OddityError
 from amlc.lint.jobs import about_number, about_packs
+from amlc.lint.libraries import about_libraries
 from amlc.lint.space import about_branches, about_space
 
 ROOT = Path(__file__).parents[2]
@@ -79,12 +81,19 @@ ODD = {
         "searchSpace": {"lr": {"_type": "randint", "_value": [0, 2_000_000]}}, "maxTrialNumber": None, "amlc": {"constraints": ["lr != 7"]},
     },
     "endless-trial": {"maxTrialDuration": None, "trainingService": AML},
+    "library": {"tuner": {"name": "Anneal"}},
+    "library-of-a-sampler": {"tuner": {"name": "Optuna", "classArgs": {"sampler": "GPSampler"}}},
+    "library-of-the-assessor": {"assessor": {"name": "Curvefitting", "classArgs": {"epoch_num": 9}}},
 }  # fmt: skip
+HIDDEN = {"library": ["hyperopt"], "library-of-a-sampler": ["torch"], "library-of-the-assessor": ["scipy"]}
+"""Libraries that are not installed, whatever is."""
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("case", ODD)
 def test_what_is_odd_is_said_as_it_is_recorded(tmp_path, case, monkeypatch):
+    for name in HIDDEN.get(case, ()):
+        monkeypatch.setitem(sys.modules, name, None)
     problems = found(tmp_path, **ODD[case])
     text = "".join(f"{problem}\n" for problem in problems)
     path = REPORTED / f"odd-{case}.txt"
@@ -139,6 +148,8 @@ FINE = {
     "nobody can count it": {"searchSpace": {**SPACE, "c": CHOICE}, "amlc": {"constraints": ["c * lr < 0.2"]}, "files": {"train.py": READS + "print(p['c'])\n"}},
     "a limit of the job's own": {"maxTrialDuration": None, "trainingService": AML, "amlc": {"job": {"limits": {"timeout": 60}}}},
     "on this machine": {"maxTrialDuration": None},
+    "a library that is there": {"tuner": {"name": "GP"}, "assessor": {"name": "Curvefitting"}},
+    "a sampler whose library is there": {"tuner": {"name": "Optuna", "classArgs": {"sampler": "QMCSampler"}}},
 }  # fmt: skip
 
 
@@ -147,7 +158,7 @@ def test_nothing_is_said_that_is_not_certain(tmp_path, case):
     assert [str(problem) for problem in found(tmp_path, **FINE[case])] == []
 
 
-def test_of_a_strangers_file_nothing_beyond_its_folder_is_looked_at(tmp_path):
+def test_of_a_strangers_file_nothing_beyond_its_folder_is_looked_at(tmp_path, monkeypatch):
     (tmp_path / "outside.py").write_text("import nni\np = nni.get_next_parameter()\nx = p['hunter2']\n")
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -155,6 +166,8 @@ def test_of_a_strangers_file_nothing_beyond_its_folder_is_looked_at(tmp_path):
     os.chdir(inner)
     assert found(inner, files={"train.py": None}, trialCommand="python3 train.py", within=inner.resolve()) == ()
     assert found(inner, files={"train.py": None}, trialCommand="nowhere train.py", within=inner.resolve()) == ()
+    monkeypatch.setitem(sys.modules, "hyperopt", None)
+    assert found(inner, files={"train.py": None}, tuner={"name": "Anneal"}, within=inner.resolve()) == ()
 
 
 @pytest.mark.parametrize("name", ["digits", "digits-pbt"])
@@ -163,7 +176,7 @@ def test_the_examples_have_nothing_odd(name):
     if shutil.which("python3"):
         assert lint.warnings(experiment) == ()
     assert list(about_space(experiment.space, ())) == list(about_branches(experiment)) == []
-    assert list(about_packs(experiment)) == list(about_number(experiment)) == []
+    assert list(about_packs(experiment)) == list(about_number(experiment)) == list(about_libraries(experiment)) == []
     assert not any(isinstance(one, OddityError) and one.code == "W-script" for one in about_command(experiment, leave_out=[], within=None))
 
 
