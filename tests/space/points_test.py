@@ -172,6 +172,11 @@ def test_parameters_from_elsewhere_get_the_types_of_the_space(parameters, expect
     assert repr(found) == repr(expected)
 
 
+def test_a_rounded_number_from_elsewhere_is_the_one_of_the_grid() -> None:
+    space_axes = axes((Real("x", 0.0, 1.0, q=0.1), Real("l", 0.001, 1.0, log=True)))
+    assert repr(as_delivered(space_axes, {"x": 0.3, "l": 0.003})) == "{'x': 0.30000000000000004, 'l': 0.003}"
+
+
 def test_an_option_may_be_another_spelling_of_a_number() -> None:
     found = as_delivered(axes((Choice("o", (0.5, 1.0)),)), {"o": 1})
     assert repr(found) == "{'o': 1.0}"
