@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 _LONGEST = 60
+_RIGHTS = "Give this user the right to it (ls -ld, chmod), or run amlc as who has it."
+_REMEDIES = {
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EBADF: "Is stdout closed? Give it a place to go, such as /dev/null.",
+    errno.EROFS: "Put the folders on a disk that can be written: --build, --state.",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,6 +119,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def os_text(err: OSError) -> str:
+    """Return in a line what the system refused, and what to do about it where that is known."""
+    text = f"{err.filename or 'input or output'}: {err.strerror or err}."
+    return f"{text} {_REMEDIES[err.errno]}" if err.errno in _REMEDIES else text
 
 
 def nearest(found: str, known: Iterable[str]) -> str | None:

@@ -25,6 +25,10 @@ DIFFERENT: Final = 3
 
 _PASSING: Final = frozenset(
     {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.EBADF,
         errno.ENOSPC,
         errno.EDQUOT,
         errno.EIO,

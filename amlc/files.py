@@ -110,6 +110,65 @@ def _is_there(pid: int) -> bool:
     return True
 
 
+def give(path: Path, content: bytes) -> None:
+    """Write `content` to where the user said.
+
+    A link is followed, a FIFO or a device written into. A file there is replaced, as by `replace`;
+    who may not do that looks before.
+    """
+    mode = mode_of(path)
+    if mode and not stat.S_ISREG(mode):
+        _write(os.open(path, os.O_WRONLY), content, path)
+    else:
+        replace(followed(path), content, mode=stat.S_IMODE(mode) or 0o644)
+
+
+def followed(path: Path) -> Path:
+    """Return what a link leads to, there or not; anything else as it is called."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def mode_of(path: Path | str) -> int:
+    """Return the mode of what is at `path`, 0 if nothing is; a link to nothing is nothing.
+
+    Raises OSError where nobody can tell, as in a folder that cannot be looked into. The functions
+    of pathlib, by its version, and its globs take that for nothing.
+    """
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def is_there(path: Path | str) -> bool:
+    """Tell whether there is something at `path`. Raises OSError as `mode_of` does."""
+    return mode_of(path) != 0
+
+
+def folders_with(name: str, parent: Path) -> list[Path]:
+    """Return the folders in `parent` that have something called `name` in them, in order.
+
+    One that cannot be looked into is among them: who does says what is wrong with it. Raises
+    OSError where `parent` cannot be.
+    """
+    try:
+        return [parent / one for one in sorted(os.listdir(parent)) if _may_have(parent / one, name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def folders_in(parent: Path) -> list[Path]:
+    """Return the folders in `parent`, in order; raises OSError as `folders_with` does."""
+    return folders_with(".", parent)
+
+
+def _may_have(folder: Path, name: str) -> bool:
+    try:
+        return is_there(os.path.join(folder, name))
+    except OSError as err:
+        return err.errno != errno.ELOOP
+
+
 def read_or_none(path: Path) -> bytes | None:
     """Return the content of `path`, or None if there is no such file."""
     try:
@@ -225,6 +284,26 @@ def lock(path: Path, *, patience_s: float = 0) -> Iterator[None]:
 def is_program(path: Path) -> bool:
     """Tell whether a file may be executed: all of its mode that counts, as with git."""
     return bool(path.stat().st_mode & stat.S_IXUSR)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder to where nothing is. Raises OSError for the first file that cannot be copied.
+
+    `shutil.copytree` goes on, and its error has the texts of all of them and the number of none.
+    """
+    target.mkdir()
+    with os.scandir(source) as entries:
+        for entry in entries:
+            path = target / entry.name
+            if entry.is_dir():
+                copy_tree(source / entry.name, path)
+                continue
+            try:
+                shutil.copy2(entry.path, path)
+            except OSError as err:
+                where = err.filename2 or err.filename or str(path)
+                raise OSError(err.errno, err.strerror or str(err), where) from err
+    shutil.copystat(source, target)
 
 
 def copy_if_changed(source: Path, path: Path, *, mode: int) -> bool:

@@ -70,7 +70,7 @@ class Folders:
             *(word for name, path, usual in options if path != usual for word in (name, str(path))),
             verb,
         ]
-        if experiment is not None and len(self.compiled_folders()) > 1:
+        if experiment is not None and self._are_several():
             words += (
                 ["-e", experiment] if verb in ("logs", "cancel", "retry", "open") else [experiment]
             )
@@ -87,7 +87,7 @@ class Folders:
         """Make the state folder, which git never takes along."""
         self.state.mkdir(parents=True, exist_ok=True)
         ignore = self.state / ".gitignore"
-        if not ignore.exists():
+        if not files.is_there(ignore):
             files.replace(ignore, b"*\n")
             files.remove_leftovers(ignore)
 
@@ -103,7 +103,7 @@ class Folders:
         if path.is_file():
             return _read(self.build / slug(_experiment_name(path)))
         for name in (target, slug(target)):
-            if (self.build / name / MANIFEST).is_file():
+            if files.is_there(self.build / name / MANIFEST):
                 return _read(self.build / name)
         compiled = ", ".join(folder.name for folder in self.compiled_folders()) or "none"
         raise UsageError(
@@ -113,7 +113,7 @@ class Folders:
 
     def is_compiled(self, experiment: str) -> bool:
         """Return whether there is a build of the experiment of that very name."""
-        return (self.build / slug(experiment) / MANIFEST).is_file()
+        return files.is_there(self.build / slug(experiment) / MANIFEST)
 
     def compiled(self, experiment: str) -> Manifest:
         """Return the compiled experiment of that very name.
@@ -139,8 +139,17 @@ class Folders:
         )
 
     def compiled_folders(self) -> list[Path]:
-        """Return the folder of each compiled experiment, by name."""
-        return sorted(path.parent for path in self.build.glob(f"*/{MANIFEST}"))
+        """Return the folder of each compiled experiment, by name.
+
+        One that cannot be looked into counts as one.
+        """
+        return files.folders_with(MANIFEST, self.build)
+
+    def _are_several(self) -> bool:
+        try:
+            return len(self.compiled_folders()) > 1
+        except OSError:  # what is said with a name is right in any case
+            return True
 
 
 def _read(folder: Path) -> Manifest:

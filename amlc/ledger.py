@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from amlc import files
 from amlc.attempts import Attempt, by_trial, fold
-from amlc.errors import AmlcError, IncompleteError, printable, shorten
+from amlc.errors import AmlcError, IncompleteError, os_text, printable, shorten
 from amlc.events import Event, EventKind, is_said_again, is_sound
-from amlc.files import open_regular, remove_leftovers
 from amlc.light import parse
 from amlc.model import Metric, MetricKind, Status
 
@@ -500,13 +500,16 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        if not files.is_there(path):
             _make(path)
         elif path.stat().st_size == 0:
             raise DamageError(f"{path}: {_EMPTY}. {_MEND}")
         connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-    except (OSError, sqlite3.Error) as err:
-        raise LedgerError(f"{path}: {err}.") from err
+    except OSError as err:
+        raise LedgerError(os_text(err)) from err
+    except sqlite3.Error as err:
+        text = f"{path}: {err}. May this user read and write it and its folder (ls -ld, chmod)?"
+        raise LedgerError(text) from err
     try:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -521,7 +524,7 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
 
 def _make(path: Path) -> None:
     """Make a ledger of nothing; a kill leaves none, and no empty file, which is a damage."""
-    remove_leftovers(path)
+    files.remove_leftovers(path)
     new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
@@ -547,7 +550,7 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
     It may lie where nobody can write, and another process may be appending to it. Where there is
     none it is an empty one in memory. Raises LedgerError when it cannot be read.
     """
-    if not path.exists():
+    if not files.is_there(path):
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
             _prepare(connection)
             ledger = Ledger(connection, path, tolerant=tolerant)
@@ -560,6 +563,8 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
             connection = _reading(path, stack)
             connection.execute(_CACHE)  # not before: it would open what is to be copied
         except (OSError, sqlite3.Error, UnicodeDecodeError) as err:
+            if isinstance(err, OSError) and err.strerror:
+                raise LedgerError(os_text(err)) from err
             raise _error(f"{path}: {_reason(err)}. Is it a ledger of amlc?", err) from err
         ledger = Ledger(connection, path, tolerant=tolerant)
         if tolerant and path.stat().st_size == 0:
@@ -575,7 +580,7 @@ def _reading(path: Path, stack: ExitStack) -> sqlite3.Connection:
     read from a copy, for a WAL that a killed process left has facts too. What was killed while it
     made the ledger is rolled back here, since nobody can read it before.
     """
-    with open_regular(path):
+    with files.open_regular(path):
         pass  # SQLite would wait for a FIFO
     if path.with_name(f"{path.name}-journal").exists() and os.access(path, os.W_OK):
         with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
@@ -608,16 +613,16 @@ def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
 
 def check_not_lost(path: Path) -> None:
     """Raise DamageError when the ledger at `path` is empty, or gone and jobs were run here."""
-    if path.exists() and path.stat().st_size == 0:
+    if files.is_there(path) and path.stat().st_size == 0:
         raise DamageError(f"{path}: {_EMPTY}. {_MEND}")
     if _is_lost(path):
         raise DamageError(f"{path}: {_LOST}. {_MEND}")
 
 
 def _is_lost(path: Path) -> bool:
-    if path.exists():
+    if files.is_there(path):
         return False
-    return path.with_name(MENDED).exists() or any(path.parent.glob("runs/*/"))
+    return files.is_there(path.with_name(MENDED)) or bool(files.folders_in(path.with_name("runs")))
 
 
 def _error(text: str, err: Exception, *, otherwise: str = "") -> LedgerError:

@@ -266,8 +266,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise UsageError(
             f"{path}: there is no such file. Compile the experiment first: amlc compile FILE."
         ) from err
-    except OSError as err:
-        raise UsageError(f"{path}: cannot be read: {err.strerror}.") from err
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise UsageError(
             f"{path}: not a manifest of amlc's ({printable(str(err))}). Delete the folder and "
@@ -418,7 +416,9 @@ def job_text(folder: Path, entry: Entry) -> bytes:
     was cut short.
     """
     content = files.read_or_none(folder / entry.file)
-    if content is None or hashlib.sha256(content).hexdigest() != entry.sha256:
+    if content is None:
+        raise CutShortError(f"{folder / entry.file}: it is gone. Compile and submit again.")
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise CutShortError(
             f"{folder / entry.file}: not the file that was compiled. Compile again; a change by "
             "hand belongs into amlc.job or a template."

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from amlc.events import EventKind
+from amlc.files import is_there
 from amlc.ledger import MENDED, OF_TRIALS, DamageError, Ledger, open_ledger, read_ledger
 from amlc.model import MetricKind
 from amlc.names import JOB_NAME
@@ -23,7 +24,7 @@ def is_whole(path: Path) -> bool:
 
     Raises LedgerError when it cannot be read for another reason.
     """
-    if not path.exists():
+    if not is_there(path):
         return False
     with _whole(path) as ledger:
         return ledger is not None and not ledger.damage
@@ -88,9 +89,9 @@ def put_in_place(path: Path, new: Path) -> Path | None:
 def go_on(path: Path) -> None:
     """Go on where a `put_in_place` was killed; one that had not begun is forgotten."""
     ready = path.with_name(MENDED)
-    if path.exists():
+    if is_there(path):
         ready.unlink(missing_ok=True)
-    elif ready.exists():
+    elif is_there(ready):
         _swap(path, _aside(path, last=True))
 
 

@@ -73,7 +73,8 @@ def test_exit_code(command, answer, code):
         (OSError(errno.ENOSPC, ""), 5),
         (OSError(errno.EIO, ""), 5),
         (FileNotFoundError(errno.ENOENT, ""), 2),
-        (PermissionError(errno.EACCES, ""), 2),
+        (PermissionError(errno.EACCES, ""), 5),
+        (OSError(errno.EROFS, ""), 5),
         (OSError("of no number"), 2),
         (LockedError(""), 5),
         (LedgerError(""), 5),
@@ -90,4 +91,4 @@ def test_the_codes_are_those_that_help_lists(capsys):
 
     help_ = " ".join((main.help or "").split())
     listed = re.findall(r"\b\d+\b", help_.partition("Exit codes:")[2])
-    assert [int(code) for code in listed] == [0, 1, 2, 3, 4, 5, 129, 130, 143]
+    assert [int(code) for code in listed] == [0, 1, 2, 3, 4, 5, 129, 130, 141, 143]

@@ -213,3 +213,33 @@ def test_a_file_system_without_locks_is_refused_in_a_sentence(tmp_path, monkeypa
     says = r"lock: this file system has no locks \(.*\), .*: --build, --state\."
     with pytest.raises(UsageError, match=says), files.lock(tmp_path / "lock"):
         pass
+
+
+def test_what_nobody_can_look_into_is_not_taken_for_absent(tmp_path) -> None:
+    (tmp_path / "a" / "has").mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "c").touch()
+    assert files.folders_with("has", tmp_path) == [tmp_path / "a"]
+    assert files.folders_in(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert files.folders_with("x" * 256, tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert files.folders_with("has", tmp_path / "c") == files.folders_with("has", tmp_path / "gone") == []
+    assert not files.is_there(tmp_path / "c" / "below a file")
+    with pytest.raises(OSError, match="name too long"):
+        files.is_there(tmp_path / ("x" * 256))
+
+
+def test_a_folder_is_copied_whole_or_the_first_file_is_named_that_is_not(tmp_path) -> None:
+    source = tmp_path / "source"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "program").write_bytes(b"x")
+    (source / "sub" / "program").chmod(0o750)
+    (source / "link").symlink_to("sub")
+    files.copy_tree(source, tmp_path / "copy")
+    for name in ("sub", "link"):
+        copied = tmp_path / "copy" / name / "program"
+        assert (copied.read_bytes(), copied.stat().st_mode & 0o777) == (b"x", 0o750)
+    assert not (tmp_path / "copy" / "link").is_symlink()
+    (source / "sub" / "gone").symlink_to("nowhere")
+    with pytest.raises(FileNotFoundError) as error:
+        files.copy_tree(source, tmp_path / "another")
+    assert error.value.filename in {str(source / name / "gone") for name in ("sub", "link")}

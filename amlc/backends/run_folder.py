@@ -31,7 +31,7 @@ from amlc.backends.ends import Known, code_text, ended
 from amlc.backends.trials import trials_in
 from amlc.bindings import EXPRESSION, is_local, literal, variable
 from amlc.errors import BackendError
-from amlc.files import open_regular, read_bounded
+from amlc.files import copy_tree, open_regular, read_bounded
 from amlc.model import Metric, Observation, Outcome, Status
 from amlc.render.scalars import from_yaml
 from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
@@ -65,7 +65,7 @@ def prepare(
     for name in ("work", "outputs", "user_logs"):
         shutil.rmtree(run / name, ignore_errors=True)
     if runner is None:
-        _copy(submission.folder / str(job["code"]), run / "work")
+        copy_tree(submission.folder / str(job["code"]), run / "work")
     else:
         (run / "work").mkdir()
         for path in runner.iterdir():
@@ -83,14 +83,6 @@ def prepare(
     shutil.rmtree(run / _RECORDS, ignore_errors=True)
     (run / "job.yml").write_bytes(submission.content)
     _note_copies(run)
-
-
-def _copy(code: Path, work: Path) -> None:
-    try:
-        shutil.copytree(code, work)
-    except shutil.Error as err:  # a list of all files that could not be copied
-        _, file, why = err.args[0][0]
-        raise OSError(f"{file}: {why}") from err
 
 
 def tidy(run: Path) -> None:

@@ -85,7 +85,7 @@ def main(call: Invocation, /, build: Path, state: Path) -> None:
     Exit codes: 0 ok · 1 problems found, or a trial failed · 2 wrong usage ·
     3 --check found a difference · 4 results incomplete ·
     5 not now: back end, sign-in, network, a full disk, or another amlc at work ·
-    129, 130, 143 interrupted
+    129, 130, 141, 143 interrupted
     """  # noqa: D301 - click reads the backspace as: leave these lines as they are
     call.place(build, state)
 

@@ -49,7 +49,8 @@ def _note_hook(context: click.Context, _: click.Parameter, value: str | None) ->
 
 FORMATS = click.Choice(["csv", "json", "jsonl", "parquet"])
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
+# One that cannot be read is no wrong usage: who reads it says so.
+FOLDER = click.Path(file_okay=False, readable=False, path_type=Path)
 
 
 def option(*names: str, help: str, **settings: Any) -> Option:  # noqa: A002 - as click calls it

@@ -15,7 +15,7 @@ import click
 
 from amlc.cli.command import main
 from amlc.cli.invocation import Invocation, say
-from amlc.errors import AmlcError, ConfigError, DamageWarning, IncompleteError, printable
+from amlc.errors import AmlcError, ConfigError, DamageWarning, IncompleteError, os_text, printable
 
 
 def entry_point() -> NoReturn:
@@ -62,12 +62,15 @@ def _guarded(call: Invocation) -> int:
 
 def _ended(call: Invocation) -> int:
     """Run the command; return its exit code, or that of the error that it says."""
+    stdout = sys.stdout
     try:
         try:
             return _run(call)
         except AmlcError as err:
             call.message = str(err).partition("\n")[0]
-            return _failed(call, err)
+            code = _failed(call, err)
+            sys.stdout.flush()  # what was written before has to arrive all the same
+            return code
     except click.exceptions.Abort as err:
         call.message = _interrupted(call)
         cause = err.__cause__
@@ -77,12 +80,17 @@ def _ended(call: Invocation) -> int:
         call.message = err.format_message()
         err.show()
         return err.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as err:
+        # Of the former rich makes the latter, with 1, and so does click, once it has put another
+        # stream in stdout's place.
+        is_made_of_it = isinstance(err.__context__, BrokenPipeError) or sys.stdout is not stdout
+        if isinstance(err, SystemExit) and not is_made_of_it:
+            raise
         _drop_output()  # its reader is gone
-        return 1
+        return 128 + signal.SIGPIPE
     except OSError as err:
         _flush_or_drop()
-        call.message = f"{err.filename or 'input or output'}: {err.strerror or err}."
+        call.message = os_text(err)
         return _complain(call.message, _of_os_error(err))
 
 
@@ -165,11 +173,15 @@ def _mark() -> str:
 def _open_missing_streams() -> None:
     """Give a stream that the caller closed (`>&-`) a place to go.
 
-    Otherwise the next file that is opened would get its number, and what is printed.
+    Otherwise the next file that is opened would get its number, and what is printed. Into stdout
+    nothing can be written then either, which is an error of the command that does; what goes to
+    stderr is lost, as who closes that wants it.
     """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:  # the lowest one that is free
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     raw = getattr(sys.stdout, "buffer", None)

@@ -139,16 +139,16 @@ def _plan(
     seal = output is not None
     found = run(manifest, options, folders=call.folders, price=price, seal=seal)
     call.answer |= display.whole(found, None)
+    for text in found.expense.exceeded:
+        call.found.append(nowhere(call.about, "E-budget", text))
+    if output is not None:
+        from amlc.commands.seal import write_seal
+
+        write_seal(output, "".join(call.written("json")))
     if call.format == "markdown":
         call.console.print(display.markdown(found, None, found.header.experiment))
     elif call.format in ("text", "github", "azure"):
         display.show(found, call.console, call.folders)
-    for text in found.expense.exceeded:
-        call.found.append(nowhere(call.about, "E-budget", text))
-    if output is not None:
-        from amlc import files
-
-        files.replace(output, "".join(call.written("json")).encode())
     return found
 
 

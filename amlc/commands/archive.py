@@ -73,7 +73,7 @@ def save(
     experiment: what the manifest was compiled of, None if that is not here. Raises UsageError while
     jobs are at work or when `path` is there, LockedError while a submit is at work.
     """
-    if path.exists():
+    if files.is_there(path):
         raise UsageError(f"{path} is there already, and nothing was written. Name another file.")
     name, base = manifest.header.experiment, Path.cwd()
     folders.prepare_state()
@@ -88,11 +88,11 @@ def save(
         own, outside = _own_files(experiment, folders, base)
         source = _below(manifest.source, base) if manifest.source else None
         head = {"format": _FORMAT, "experiment": name, "source": source}
-        with files.replacing(path) as temporary, _archive(temporary) as archive:
+        with files.replacing(files.followed(path)) as temporary, _archive(temporary) as archive:
             _put(archive, _HEAD, io.BytesIO(json.dumps(head).encode()))
             count = _put_folder(archive, "build", manifest.folder)
             count += _put_folder(archive, "state", folders.ledger(name).parent)
-            if folders.ledger(name).exists():
+            if files.is_there(folders.ledger(name)):
                 with _copied(folders.ledger(name)) as copy, copy.open("rb") as stream:
                     _put(archive, f"state/{FILE_NAME}", stream)
             for inside, file in own.items():
@@ -239,7 +239,7 @@ def _unpacked(
     name = str(head["experiment"])
     targets = {"build": folders.build / slug(name), "state": folders.ledger(name).parent}
     for folder in targets.values():
-        if folder.exists():
+        if files.is_there(folder):
             raise UsageError(
                 f"{folder}/ is there already, and nothing was written. Move it, or load the "
                 "archive elsewhere: --build, --state."

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from amlc import files
 from amlc.attempts import Attempt
 from amlc.backends import Backend
 from amlc.collect.results import Results
@@ -15,7 +16,6 @@ from amlc.commands.steps import NOBODY, Canceling, Listener
 from amlc.commands.trials import child, chosen
 from amlc.errors import UsageError
 from amlc.events import cancel_asked, stop
-from amlc.files import check_locks
 from amlc.folders import Folders
 from amlc.ledger import DamageError, Ledger, open_ledger, read_ledger
 from amlc.manifest import Manifest
@@ -37,7 +37,7 @@ def cancel(
     nothing canceled, when the ledger is lost or damaged: a job that it does not name would go on.
     """
     experiment = manifest.header.experiment
-    check_locks(folders.lock(experiment))
+    files.check_locks(folders.lock(experiment))
     _check_whole(manifest, folders, everything=trials is None)
     with open_ledger(folders.ledger(experiment)) as ledger:
         if trials is None:
@@ -68,8 +68,8 @@ def _check_whole(manifest: Manifest, folders: Folders, *, everything: bool) -> N
     """
     experiment = manifest.header.experiment
     path = folders.ledger(experiment)
-    runs = {run.name for run in folders.runs(experiment).glob("*/")}
-    if not path.exists() or path.stat().st_size == 0:
+    runs = {run.name for run in files.folders_in(folders.runs(experiment))}
+    if not files.is_there(path) or path.stat().st_size == 0:
         if runs:
             raise DamageError(
                 _refused(

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from amlc import files
 from amlc.attempts import by_trial, fold
 from amlc.collect.rows import Row
 from amlc.commands.observe import up_to_date
 from amlc.commands.trials import chosen
 from amlc.errors import LockedError, UsageError
 from amlc.events import EventKind
-from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.kept import KeptCode
 from amlc.ledger import Ledger, check_not_lost, read_ledger
@@ -117,7 +117,7 @@ def gc(manifest: Manifest, *, folders: Folders) -> Pruned:
     experiment = manifest.header.experiment
     check_not_lost(folders.ledger(experiment))
     folders.prepare_state()
-    with lock(folders.lock(experiment), patience_s=PATIENCE_S):
+    with files.lock(folders.lock(experiment), patience_s=PATIENCE_S):
         with read_ledger(folders.ledger(experiment)) as ledger:
             last = by_trial(fold(ledger.events()).values())
             used = {attempt.revision for attempt in last.values() if attempt.revision}
@@ -126,7 +126,7 @@ def gc(manifest: Manifest, *, folders: Folders) -> Pruned:
         is_known = all(any(name.startswith(one) for name in made_of) for one in used)
         kept = KeptCode(folders.kept_code(experiment))
         sizes = list(kept.prune(marks)) if is_known else []
-        again = sorted(folders.again(experiment).glob("*/"))
+        again = files.folders_in(folders.again(experiment))
         at_work = [place for place in again if _is_at_work(place)]
         for place in (done := [place for place in again if place not in at_work]):
             shutil.rmtree(place)
@@ -156,8 +156,8 @@ def _is_at_work(place: Path) -> bool:
     """Tell whether a reproduction, or its job without it, is at work."""
     own = folders_again(place)
     try:
-        for path in own.state.glob("*/lock"):
-            with lock(path):
+        for folder in files.folders_with("lock", own.state):
+            with files.lock(folder / "lock"):
                 pass
     except LockedError:
         return True

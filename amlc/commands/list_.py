@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from amlc import files
 from amlc.collect.results import Results
 from amlc.collect.verdict import Verdict, verdict
-from amlc.errors import DamageWarning, UsageError
+from amlc.errors import AmlcError, DamageWarning, UsageError, os_text
 from amlc.folders import Folders
 from amlc.ledger import FILE_NAME, LedgerError, read_ledger
 from amlc.manifest import Manifest, read_manifest
@@ -20,7 +21,7 @@ class Listed:
     """An experiment: compiled, or with a state folder alone (manifest, verdict: None).
 
     working: how many jobs a back end may be at work on, as was recorded last. problem: why its
-    build folder cannot be read.
+    build folder or its ledger cannot be read, which is warned of too.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Listed:
 def experiments(folders: Folders) -> Iterator[Listed]:
     """Yield the experiments by name, as they are on record: no back end is asked."""
     names = {folder.name for folder in folders.compiled_folders()}
-    names |= {ledger.parent.name for ledger in folders.state.glob(f"*/{FILE_NAME}")}
+    names |= {folder.name for folder in files.folders_with(FILE_NAME, folders.state)}
     for name in sorted(names):
         yield _listed(folders.build / name, folders.state / name / FILE_NAME)
 
@@ -41,24 +42,29 @@ def experiments(folders: Folders) -> Iterator[Listed]:
 def _listed(build: Path, ledger_file: Path) -> Listed:
     try:
         return _standing(build, ledger_file)
-    except LedgerError as err:
-        warnings.warn(str(err), DamageWarning, stacklevel=2)
-        return Listed(build.name, 0, problem=str(err))
+    except (LedgerError, OSError) as err:
+        return _unread(build.name, 0, err)
 
 
 def _standing(build: Path, ledger_file: Path) -> Listed:
     with read_ledger(ledger_file, tolerant=True) as ledger:
         ledger.check()
         working = len(ledger.working())
-        if not build.is_dir():
+        if not files.is_there(build):
             return Listed(build.name, working)
         try:
             manifest = read_manifest(build)
-        except UsageError as err:
-            return Listed(build.name, working, problem=str(err))
+        except (UsageError, OSError) as err:
+            return _unread(build.name, working, err)
         with ledger.snapshot():
             results = Results(manifest, ledger)
             end = verdict(results)
     for text in (*ledger.damage, *results.damage):
         warnings.warn(text, DamageWarning, stacklevel=2)
     return Listed(manifest.header.experiment, working, manifest, end)
+
+
+def _unread(name: str, working: int, err: AmlcError | OSError) -> Listed:
+    text = os_text(err) if isinstance(err, OSError) else str(err)
+    warnings.warn(text, DamageWarning, stacklevel=2)
+    return Listed(name, working, problem=text)

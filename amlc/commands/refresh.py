@@ -6,16 +6,15 @@ remembers.
 
 from __future__ import annotations
 
-import glob
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from amlc import files
 from amlc.errors import BackendError, UsageError
-from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
-from amlc.manifest import FILE_NAME, Manifest
+from amlc.manifest import Manifest
 from amlc.salvage import go_on, is_whole, mended, put_in_place
 from amlc.targets import Rebuild, names
 from amlc.targets import target as target_named
@@ -40,7 +39,7 @@ def refresh(
         return rebuild.refresh(manifest, name, where, folders)
     folders.prepare_state()
     with (
-        lock(folders.lock(experiment), patience_s=PATIENCE_S),
+        files.lock(folders.lock(experiment), patience_s=PATIENCE_S),
         _apart(folders, experiment) as apart,
     ):
         said = rebuild.refresh(manifest, name, where, apart)
@@ -57,7 +56,7 @@ def _is_whole(folders: Folders, experiment: str) -> bool:
     """Tell whether the experiment's ledger needs no mending, after going on where one was cut."""
     path = folders.ledger(experiment)
     if path.parent.is_dir():
-        with lock(folders.lock(experiment), patience_s=PATIENCE_S):
+        with files.lock(folders.lock(experiment), patience_s=PATIENCE_S):
             go_on(path)
     return is_whole(path)
 
@@ -80,7 +79,7 @@ def _compiled(folders: Folders, target: str | None) -> Manifest | None:
 
     A name that is not compiled may still be known elsewhere.
     """
-    if target is None and not any(folders.build.glob(f"*/{FILE_NAME}")):
+    if target is None and not folders.compiled_folders():
         return None
     try:
         return folders.manifest(target)
@@ -92,9 +91,11 @@ def _compiled(folders: Folders, target: str | None) -> Manifest | None:
 
 def _check_not_of_runs(folders: Folders, name: str | None) -> None:
     """Raise UsageError if what is not compiled has run folders, so that no workspace is meant."""
-    for runs in sorted(folders.state.glob(f"{glob.escape(name) if name else '*'}/runs/")):
+    for own in files.folders_with("runs", folders.state):
+        if name is not None and own.name != name:
+            continue
         raise UsageError(
-            f"{runs.parent.name} is not compiled, and its run folders say nothing without that. "
+            f"{own.name} is not compiled, and its run folders say nothing without that. "
             "Compile it first: amlc compile FILE. Of what ran on Azure ML: amlc refresh --backend "
             "aml."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from amlc.commands.options import Options
 from amlc.errors import AmlcError, UsageError, printable
-from amlc.files import read_bounded
+from amlc.files import give, mode_of, open_regular, read_bounded
 from amlc.ledger import Ledger
 from amlc.manifest import FILE_NAME, Manifest
 from amlc.reconcile import Action
@@ -77,8 +78,35 @@ def read_seal(file: Path) -> Seal:
         raise UsageError(printable(f"{file}: cannot be read: {err.strerror}.")) from err
     except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise UsageError(
-            printable(f"{file}: not a sealed plan. Write one: amlc plan -o {file}.")
+            printable(f"{file}: not a sealed plan. Write one, to another file: amlc plan -o FILE.")
         ) from err
+
+
+def write_seal(file: Path, plan: str) -> None:
+    """Write a sealed plan, in the place of an older one, or of an empty file, as mktemp makes it.
+
+    Raises UsageError where there is another file, which stays as it was.
+    """
+    if stat.S_ISREG(mode_of(file)) and file.stat().st_size and not _is_sealed_plan(file):
+        raise UsageError(
+            printable(
+                f"{file} is there already, and no sealed plan: nothing was written. "
+                "Name another file."
+            )
+        )
+    give(file, plan.encode())
+
+
+def _is_sealed_plan(file: Path) -> bool:
+    """Tell whether `amlc plan -o` wrote a file, of whichever version."""
+    with open_regular(file) as stream:
+        if stream.read(1) != b"{":  # of what is no JSON object not all has to be read
+            return False
+    try:
+        value = json.loads(read_bounded(file, _MOST_BYTES))
+        return value["command"] == "plan" and isinstance(value["seal"], dict)
+    except (ValueError, KeyError, RecursionError):
+        return False
 
 
 def options_of(seal: Seal, *, parallel: int) -> Options:

@@ -7,9 +7,10 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from amlc import lint
@@ -30,11 +31,11 @@ from amlc.early_stopping import Assessor
 from amlc.errors import AmlcError, UsageError
 from amlc.events import EventKind, revision_made_of
 from amlc.experience import Experience
-from amlc.files import lock
+from amlc.files import is_there, lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.kept import KeptCode
 from amlc.ledger import Ledger, check_not_lost, open_ledger, read_ledger
-from amlc.manifest import Manifest, read_manifest
+from amlc.manifest import FILE_NAME, CutShortError, Manifest, read_manifest
 from amlc.model import Experiment
 from amlc.numbers import scalar
 from amlc.observe import Recorder
@@ -208,7 +209,7 @@ def _run(manifest: Manifest, experiment: Experiment | None, call: _Call) -> Run:
     refused: AbstractContextManager[None] = nullcontext()
     if experiment is not None:
         refused = located(experiment, leave_out=[folders.state, folders.build])
-    with open_ledger(folders.ledger(header.experiment)) as ledger:
+    with _kept(manifest, folders), open_ledger(folders.ledger(header.experiment)) as ledger:
         backend = open_backend(header, folders.runs(header.experiment), parallel=options.parallel)
         _note_revision(manifest, ledger, KeptCode(folders.kept_code(header.experiment)))
         bounds = limits(manifest, backend, options)
@@ -237,6 +238,24 @@ def _run(manifest: Manifest, experiment: Experiment | None, call: _Call) -> Run:
         or stopped is not None
     )
     return Run(manifest=now, progress=progress, stopped=stopped, verdict=end, partial=is_part)
+
+
+@contextmanager
+def _kept(manifest: Manifest, folders: Folders) -> Iterator[None]:
+    """Say so where what is compiled was removed meanwhile, whatever was missed of it first."""
+    try:
+        yield
+    except (FileNotFoundError, UsageError, CutShortError) as err:
+        build, lost = manifest.folder, getattr(err, "filename", None)
+        if not is_there(build / FILE_NAME):
+            lost = f"{build}/"
+        elif lost is None or not Path(lost).is_relative_to(build):
+            raise
+        raise UsageError(
+            f"{lost} was removed while this was at work on it. Compile and submit again: "
+            f"{folders.compiling(manifest.source)}, then "
+            f"{folders.advice('submit', manifest.header.experiment)}."
+        ) from err
 
 
 def _guides(

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ from amlc.commands.download import Left, outputs_of
 from amlc.commands.logs import logged, printed, recorded
 from amlc.commands.observe import backend_named
 from amlc.commands.report import experiment_of
-from amlc.errors import AmlcError, DamageWarning, UsageError
+from amlc.errors import AmlcError, DamageWarning, UsageError, os_text
 from amlc.folders import Folders
 from amlc.ledger import read_ledger
 from amlc.manifest import FILE_NAME, Manifest, read_manifest
@@ -135,7 +136,8 @@ class Experiments:
     @property
     def names(self) -> tuple[str, ...]:
         """The build folders' names: what an address may name, and nothing else."""
-        return tuple(path.name for path in self._folders.compiled_folders())
+        with _in_words():
+            return tuple(path.name for path in self._folders.compiled_folders())
 
     def list_page(self) -> bytes:
         """Return the page that lists them."""
@@ -218,7 +220,8 @@ class Experiments:
 
     def manifest(self, name: str) -> Manifest:
         """Return the manifest of an experiment that `names` has."""
-        return read_manifest(self._folders.build / name)
+        with _in_words():
+            return read_manifest(self._folders.build / name)
 
     def _left(self, name: str, trial: int) -> Left:
         manifest = self.manifest(name)
@@ -259,6 +262,15 @@ class Experiments:
                 yield one | {"bar": bar(found.statuses)}
             except (AmlcError, DamageWarning) as err:
                 yield {"name": name, "folder": "", "text": str(err), "bar": ()}
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Make an error of what the system refuses that readers are told."""
+    try:
+        yield
+    except OSError as err:
+        raise UsageError(os_text(err)) from err
 
 
 def version_of(text: str) -> str:

@@ -1,11 +1,16 @@
 """amlc in this process, and a call of one command."""
 
+import os
+import shutil
+import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
 from amlc.cli.invocation import Invocation
 from amlc.cli.process import entry_point
+from tests.conftest import TIMEOUT_S
 
 
 @pytest.fixture
@@ -27,6 +32,35 @@ def cli(project, monkeypatch, capfd):
         return end.value.code, out, err
 
     return run
+
+
+@pytest.fixture
+def unprivileged():
+    """Let amlc run where a file or folder of the project may not be read, for root as for anybody."""
+    drop = []
+    if os.geteuid() == 0:
+        rights = "-dac_override,-dac_read_search"
+        drop = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
+        if shutil.which("setpriv") is None or subprocess.run([*drop, "true"], check=False).returncode:
+            pytest.skip("root can read anything here")
+
+    @contextmanager
+    def closed(project, path):
+        place = project.root / path
+        mode = place.stat().st_mode
+
+        def run(*arguments):
+            words = [*drop, sys.executable, "-m", "amlc", *arguments]
+            return subprocess.run(words, cwd=project.root, env=project.environ, capture_output=True, text=True,
+                                  timeout=TIMEOUT_S, check=False)  # fmt: skip
+
+        place.chmod(0)
+        try:
+            yield run
+        finally:
+            place.chmod(mode)
+
+    return closed
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 import shutil
 
+import pytest
+
 from amlc.commands.list_ import experiments
+from amlc.errors import DamageWarning
 
 
 def listed(project):
@@ -29,5 +32,6 @@ def test_what_is_not_compiled_any_more_is_listed_all_the_same(story):
 
 def test_a_manifest_that_cannot_be_read_is_said(story):
     (story.manifest.folder / "manifest.json").write_text("{}")
-    (one,) = listed(story.project)
+    with pytest.warns(DamageWarning, match="not a manifest of amlc's"):
+        (one,) = listed(story.project)
     assert "not a manifest of amlc's" in one.problem

@@ -185,3 +185,16 @@ def test_annotations_become_a_search_space(old, tmp_path, text):
 def test_annotations_that_are_not_there_are_said(old):
     with pytest.raises(ConfigError, match=r"old.yml:3:17 /use_annotation: no file in 'code' has an annotation"):
         migrate(old(TODAY))
+
+
+def test_a_link_is_followed_and_a_script_stays_a_program(old, tmp_path):
+    script, linked = tmp_path / "mnist.py", tmp_path / "link.yml"
+    script.write_text(ANNOTATED)
+    script.chmod(0o700)
+    file = old(V1.replace("useAnnotation: false", "useAnnotation: true").replace("searchSpacePath: space.json\n", ""))
+    linked.symlink_to(file.name)
+    migrate(linked).write()
+    assert linked.is_symlink()
+    assert "maxTrialNumber: 9" in file.read_text()
+    assert "nni.get_next_parameter()\n" in script.read_text()
+    assert script.stat().st_mode & 0o777 == 0o700

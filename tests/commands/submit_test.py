@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import time
 
@@ -333,3 +334,24 @@ def test_what_is_odd_is_not_said_where_nobody_wants_it_or_it_is_not_known(odd, w
         file.write_text("x: [")
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert ODD not in odd.amlc(*command, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("tuner", "removed", "code", "said"),
+    [
+        ("GridSearch", "build", 2, "build/probe/ was removed while this was at work on it."),
+        ("TPE", "build", 2, "build/probe/ was removed while this was at work on it."),
+        ("TPE", "build/probe/jobs", 2, r"build/probe/jobs/\S+ was removed while this was at work on it."),
+        ("GridSearch", "build/probe/jobs", 1, r"build/probe/jobs/\S+: it is gone. Compile and submit again."),
+    ],
+)
+def test_what_is_compiled_and_removed_meanwhile_is_named(project, tuner, removed, code, said):
+    keys = {"tuner": {"name": tuner, "classArgs": {"optimize_mode": "maximize"}}, "maxTrialNumber": 4}
+    once = f'[ -e "$PROBE/once" ] || {{ touch "$PROBE/once"; rm -rf "$PROBE/{removed}"; }}'
+    project.write(once, trialConcurrency=1, **keys).compile()
+    told = project.amlc("submit", code=code).stderr.splitlines()[-1]
+    what = "" if code == 1 else " Compile and submit again: amlc compile experiment.yml, then amlc submit."
+    assert re.fullmatch(f"error: {said}{what}", told)
+    project.amlc("compile", "experiment.yml")
+    project.amlc("submit")
+    assert len(project.starts) == len(set(project.starts)) == 4

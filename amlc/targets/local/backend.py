@@ -116,11 +116,18 @@ class LocalBackend:
             try:
                 self._start(submission)
             except OSError as err:
-                said = f"{self._runs / submission.job}: {err.strerror or err}."
-                if err.errno in _SHARED_TROUBLE or not os.access(self._runs, os.W_OK | os.X_OK):
+                where = err.filename or self._runs / submission.job
+                said = f"{where}: {err.strerror or err}."
+                if self._is_everyones(err, submission):
                     raise BackendError(said) from err
                 self._unstarted[submission.job] = said
             yield Submitted(submission.job)
+
+    def _is_everyones(self, err: OSError, submission: Submission) -> bool:
+        """Tell whether every other job would meet it too: what is compiled all of them share."""
+        of_build = os.fspath(submission.folder) in str(err.filename)
+        is_shut = not os.access(self._runs, os.W_OK | os.X_OK)
+        return err.errno in _SHARED_TROUBLE or of_build or is_shut
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
         # Nobody else makes run folders.

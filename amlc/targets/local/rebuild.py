@@ -19,7 +19,7 @@ from amlc.backends.run_folder import begun, is_canceled, started
 from amlc.backends.trials import trials_in
 from amlc.errors import DamageWarning, UsageError
 from amlc.events import Event, cancel_asked, intent, observed, submitted
-from amlc.files import lock, read_bounded
+from amlc.files import folders_in, lock, read_bounded
 from amlc.folders import Folders
 from amlc.ledger import Ledger, open_ledger
 from amlc.manifest import Manifest
@@ -130,7 +130,7 @@ def _found(runs: Path, manifest: Manifest) -> Iterator[_Found]:
     compiled = {
         entry.id: {trial.id: trial for trial in entry.trials} for entry in manifest.entries()
     }
-    for run in sorted(runs.iterdir()) if runs.is_dir() else ():
+    for run in folders_in(runs):
         match = JOB_NAME.fullmatch(run.name)
         if match is None:
             continue

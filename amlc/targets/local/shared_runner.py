@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from amlc.backends.run_folder import RUNNER
-from amlc.files import remove_leftovers
+from amlc.files import copy_tree, remove_leftovers
 
 
 def shared_runner(snapshot: Path, state: Path) -> Path:
@@ -29,7 +29,7 @@ def shared_runner(snapshot: Path, state: Path) -> Path:
     made = Path(tempfile.mkdtemp(prefix=".runner.", suffix=f".{os.getpid()}.tmp", dir=state))
     try:
         for top in _tops(snapshot):
-            copy = shutil.copytree if top.is_dir() else shutil.copy2
+            copy = copy_tree if top.is_dir() else shutil.copy2
             copy(top, made / top.name)
         made.chmod(0o755)
         try:

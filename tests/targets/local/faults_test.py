@@ -315,3 +315,14 @@ def test_a_damaged_folder_is_that_jobs_loss_and_the_others_are_submitted(project
     assert "File exists" in lost.error
     found = here.again().poll(jobs, timeout_s=0)
     assert [one.job for one in found] == [jobs[0], jobs[2]], "for another process it never was there"
+
+
+@pytest.mark.parametrize("lies_apart", [False, True])
+def test_what_all_jobs_share_and_cannot_be_copied_is_said_in_a_line(project, lies_apart):
+    here = Here(project.write(values=range(2)).compile())
+    gone = project.folders.build / "probe" / "code" / "amlc_runner_lib" / "gone"
+    gone.symlink_to("nowhere")
+    if lies_apart:
+        (project.root / "code").rename(project.root / "moved")
+    with pytest.raises(BackendError, match=r"^\S+/amlc_runner_lib/gone: No such file or directory\.$"):
+        here.submit(0, 1)

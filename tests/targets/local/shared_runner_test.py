@@ -1,5 +1,6 @@
 """The runner of the jobs that run where the code lies: one copy, whatever becomes of the snapshot."""
 
+import errno
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -54,8 +55,9 @@ def test_one_that_is_not_whole_is_replaced(snapshot, state, damage):
 
 def test_what_cannot_be_copied_leaves_nothing(snapshot, state):
     (snapshot / "amlc_standin" / "gone").symlink_to("nowhere")
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(OSError, match="gone") as error:
         shared_runner(snapshot, state)
+    assert (error.value.errno, error.value.strerror) == (errno.ENOENT, "No such file or directory")
     assert list(state.iterdir()) == []
 
 
