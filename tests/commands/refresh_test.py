@@ -16,7 +16,7 @@ def refreshed(story, monkeypatch):
 
     def remembering(name):
         def rebuild(manifest, target, where, folders):
-            asked.append((name, manifest and manifest.header.experiment, target, dict(where), folders))
+            asked.append((name, manifest and manifest.header.experiment, target, dict(where), folders.build))
             return f"{name}: done"
 
         return SimpleNamespace(refresh=rebuild)
@@ -35,9 +35,9 @@ def refreshed(story, monkeypatch):
 def test_the_target_that_is_named_is_asked(refreshed, story):
     assert refreshed(backend="aml", config="c.json") == (
         "aml: done",
-        [("aml", "probe", None, {"config": "c.json"}, story.folders)],
+        [("aml", "probe", None, {"config": "c.json"}, story.folders.build)],
     )
-    assert refreshed("probe", backend="toy")[1] == [("toy", "probe", "probe", {}, story.folders)]
+    assert refreshed("probe", backend="toy")[1] == [("toy", "probe", "probe", {}, story.folders.build)]
 
 
 def test_without_one_it_is_the_first_that_remembers_jobs(refreshed):
@@ -52,9 +52,9 @@ def test_that_of_the_experiment_comes_first(refreshed, story):
 
 def test_nothing_need_be_compiled(refreshed, story, tmp_path):
     nowhere = type(story.folders)(tmp_path / "nowhere", story.folders.state)
-    assert refreshed(folders=nowhere)[1] == [("toy", None, None, {}, nowhere)]
-    assert refreshed("other", folders=nowhere)[1] == [("toy", None, "other", {}, nowhere)]
-    assert refreshed("other")[1] == [("toy", None, "other", {}, story.folders)]
+    assert refreshed(folders=nowhere)[1] == [("toy", None, None, {}, nowhere.build)]
+    assert refreshed("other", folders=nowhere)[1] == [("toy", None, "other", {}, nowhere.build)]
+    assert refreshed("other")[1] == [("toy", None, "other", {}, story.folders.build)]
 
 
 def test_a_file_has_to_be_compiled(refreshed, story, tmp_path):
