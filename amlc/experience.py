@@ -13,7 +13,7 @@ from amlc.attempts import Attempt, Curve
 from amlc.events import EventKind
 from amlc.ledger import Ledger
 from amlc.model import Drawing, MetricKind, Record, Status, Trial
-from amlc.numbers import scalar
+from amlc.numbers import result, scalar
 from amlc.space.canonical import in_sets
 
 
@@ -198,7 +198,7 @@ def _record(attempt: Attempt, trial: Trial, reported: Any, *, asked: int, curve:
     return Record(
         parameters=trial.parameters,
         status=status,
-        value=scalar(reported) if status.counts else None,
+        value=result(status, (reported,)),
         asked=asked,
         told=attempt.told,
         imported=attempt.number == 0,

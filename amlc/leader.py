@@ -8,7 +8,7 @@ from typing import Any
 
 from amlc.attempts import Attempt
 from amlc.model import Status, Trial
-from amlc.numbers import scalar
+from amlc.numbers import result
 from amlc.replicates import best_set
 from amlc.space.canonical import canonical
 
@@ -31,8 +31,8 @@ class Ended:
 
     @property
     def score(self) -> float | None:
-        """The number that it counts with, wherever trials are compared; None: it does not."""
-        return scalar(self.value[0]) if self.value and self.status.counts else None
+        """The number that it counts with; None: it does not count."""
+        return result(self.status, self.value)
 
 
 @dataclass(frozen=True, slots=True)

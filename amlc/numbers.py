@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from amlc.model import Status
 
 
 def number(value: Any) -> float | None:
@@ -18,6 +20,14 @@ def number(value: Any) -> float | None:
     except OverflowError:  # JSON's integers have no upper bound
         return None
     return found if math.isfinite(found) else None
+
+
+def result(status: Status, final: Sequence[Any]) -> float | None:
+    """Return the number that a trial counts with, wherever trials are compared or a mean is taken.
+
+    Only that of one that succeeded does. final: its final report, if there is one.
+    """
+    return scalar(final[0]) if final and status.counts else None
 
 
 def scalar(value: Any) -> float | None:

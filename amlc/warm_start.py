@@ -12,7 +12,7 @@ from amlc.errors import UsageError
 from amlc.events import EventKind, imported
 from amlc.ledger import Ledger
 from amlc.model import Parameters, Space, Status, Trial, parameter_names
-from amlc.numbers import scalar
+from amlc.numbers import result
 from amlc.space.points import Axis, as_delivered, axes
 from amlc.tuners.shared.brackets import ADDED, fits
 
@@ -59,7 +59,7 @@ def read_results_from(
     why: dict[str, list[str]] = {reason: [] for reason in (*_ENDS.values(), _OPEN, _NUMBER, _UNFIT)}
     trials = read(path, space or (), name=name, metric=metric)
     for one in trials if space is None else fitting(trials, space):
-        value = scalar(one.final[0]) if one.final else None
+        value = result(one.status, one.final)
         if not one.status.counts:
             why[_ENDS.get(one.status, _OPEN)].append(one.where)
         elif value is None:

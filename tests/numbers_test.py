@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from amlc.numbers import scalar
+from amlc.model import Status
+from amlc.numbers import result, scalar
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,10 @@ from amlc.numbers import scalar
 def test_a_result_stands_for_a_finite_number_or_none(value, number):
     found = scalar(value)
     assert (found, type(found)) == (number, type(number))
+
+
+@pytest.mark.parametrize("status", Status)
+def test_only_a_trial_that_succeeded_has_a_result(status):
+    expected = 2.0 if status is Status.SUCCEEDED else None
+    assert result(status, (2,)) == result(status, ({"default": 2, "n": 9},)) == expected
+    assert result(status, ()) is result(status, ("x",)) is None

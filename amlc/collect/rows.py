@@ -8,7 +8,7 @@ from typing import Any
 from amlc.attempts import Attempt
 from amlc.light import light
 from amlc.model import Outcome, Status, Trial
-from amlc.numbers import number
+from amlc.numbers import result, scalar
 
 
 @light(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Row:
     @property
     def number(self) -> float | None:
         """The finite number of its result that trials are compared by; None: there is none."""
-        return number(self.result.get("default"))
+        return scalar(self.final[0]) if self.final else None
 
     @property
     def score(self) -> float | None:
-        """The number that it counts with, wherever trials are compared; None: it does not."""
-        return self.number if self.status.counts else None
+        """The number that it counts with; None: it does not count."""
+        return result(self.status, self.final)
 
     @property
     def outcome(self) -> Outcome | None:

@@ -45,7 +45,7 @@ def best(project):
         pytest.param([5, 1, 1], "minimize", 1, id="ties-go-to-the-first-minimize"),
         pytest.param([math.nan, 1, math.nan], "maximize", 1, id="nan"),
         pytest.param([math.inf, 1, -math.inf], "maximize", 1, id="infinities"),
-        pytest.param(["9", None, [9], True, 1], "maximize", 4, id="no-numbers"),
+        pytest.param(["9", None, [9], {"default": "9"}, 1], "maximize", 4, id="no-numbers"),
         pytest.param([{"default": 1, "f1": 9}, {"default": 2}, {"f1": 9}], "maximize", 1, id="mappings"),
         pytest.param([..., 0, ...], "maximize", 1, id="none-reported"),
         pytest.param([-1, -3], "maximize", 0, id="negative"),
