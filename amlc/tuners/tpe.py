@@ -60,6 +60,13 @@ _MOVED: Final = 0.5
 copies: the copies make windows so narrow that they hold one whole number alone, and what they
 propose has been tried."""
 
+_STALE: Final = 50
+"""How old the best result is, in trials, when every other one begins to belong to a search that
+starts anew: around a local optimum nothing better may come for ever."""
+
+_AFRESH: Final = 100
+"""How many trials such a search has, until the next one starts."""
+
 _MOST_STEPS: Final = 1000
 """A finer grid of numbers counts as continuous: that is faster, and a Parzen window sees no
 difference."""
@@ -101,6 +108,9 @@ def propose(
       draw of half a step for 1 + n values, and more for more values.
     - constant_liar_type: whatever its name, running trials count as bad ones, which is the only
       lie that Optuna has; NNI's default is "best". With None they are left out.
+
+    Once the best result is 50 trials old, every other trial belongs to a search that starts anew,
+    each 100 of its trials, and knows its own results alone; so a local optimum is left.
 
     Of the results that are no good ones the model sees the latest 300. A finite space never repeats
     a parameter set. Where trials are likely to fail (`feasible`) none is proposed; constrained TPE
@@ -191,16 +201,28 @@ def _following(
 
     rng = default_rng([seed, len(records), _MODEL])
     space_axes = axes(space)
-    results = sum(record.value is not None for record in records)
+    told = _told(records, settings)
+    results = sum(record.value is not None for record in told)
     if results and 2 * results >= settings.n_startup_jobs:
         apart, hopeful = elsewhere(space_axes, records), feasible(space_axes, records)
-        for point in islice(_samples(space_axes, records, settings, rng), _TRIES):
+        for point in islice(_samples(space_axes, told, settings, rng), _TRIES):
             parameters = deliver(space_axes, point, digits=MODEL_DIGITS)
             fresh = apart(parameters) if endless(space) else not _repeats(records, parameters)
             if fresh and hopeful(parameters) and allowed(parameters):
                 return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
     return next(filter(allowed, drawn), None)
+
+
+def _told(records: Sequence[Record], settings: Settings) -> Sequence[Record]:
+    """Return what the model is told of: all records, or those of a search that started anew."""
+    losses = ((settings.loss(r.value), n) for n, r in enumerate(records) if r.value is not None)
+    _, best = min(losses, default=(0.0, len(records)))
+    start = best + _STALE
+    since = len(records) - start
+    if since < 0 or since % 2:
+        return records
+    return records[start + since // (2 * _AFRESH) * (2 * _AFRESH) :: 2]
 
 
 def _repeats(records: Sequence[Record], parameters: Parameters) -> bool:

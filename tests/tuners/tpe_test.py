@@ -333,3 +333,33 @@ def test_tpe_legacy_has_the_same_start_up_and_lies_only_in_parallel(parsed) -> N
     history = finished(space, 30)
     assert legacy(history, parallel=True, count=4) == ask(space, history, count=4)
     assert legacy(history, parallel=False, count=4) == ask(space, history, count=4, constant_liar_type=None)
+
+
+def test_when_the_best_is_old_every_other_trial_belongs_to_a_search_that_starts_anew(parsed) -> None:
+    """So a local optimum is left; docs/quality.md has what that gains."""
+    losses = [1.0 + n for n in range(400)]
+    losses[3] = 0.0
+    history = [replace(record, value=x) for record, x in zip(finished(parsed(PLANE), 400), losses, strict=True)]
+    settings = tpe.Settings.of(arguments())
+
+    def told(count):
+        return tpe._told(history[:count], settings)
+
+    for count in [*range(53), *range(54, 400, 2)]:
+        assert told(count) == history[:count]
+    assert told(53) == []
+    assert told(151) == history[53:151:2]
+    assert told(251) == history[53:251:2]  # 99 of its own
+    assert told(253) == []
+    assert told(353) == history[253:353:2]
+    history[200] = replace(history[200], value=-1.0)  # whoever finds what is better, all go on from there
+    assert told(249) == history[:249]
+    assert told(252) == history[250:252:2]
+
+
+def test_a_search_that_starts_anew_begins_at_random_and_repeats_nothing(parsed) -> None:
+    space = parsed({"x": {"_type": "randint", "_value": [0, 130]}})
+    history = [replace(record, value=float(n)) for n, record in enumerate(finished(space, 100, lambda parameters: 0.0))]
+    found = ask(space, history, count=30, n_startup_jobs=10)
+    every = [record.parameters["x"] for record in history] + [parameters["x"] for parameters in found]
+    assert sorted(every) == list(range(130))
