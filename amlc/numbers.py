@@ -10,10 +10,13 @@ from amlc.model import Status
 
 
 def number(value: Any) -> float | None:
-    """Return a reported value as a finite float; None for anything else, and for truth values."""
+    """Return a reported value as a finite float; None for anything else.
+
+    True and False are 1 and 0, as they are for NNI.
+    """
     if type(value) is float:  # most are, and a curve has many
         return value if math.isfinite(value) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float)):
         return None
     try:
         found = float(value)
@@ -35,8 +38,4 @@ def scalar(value: Any) -> float | None:
 
     The `number` of a reported value or of its `default`.
     """
-    if isinstance(value, Mapping):
-        value = value.get("default")
-    return (
-        float(value) if isinstance(value, bool) else number(value)
-    )  # NNI takes true and false for 1 and 0
+    return number(value.get("default") if isinstance(value, Mapping) else value)

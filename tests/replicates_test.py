@@ -54,6 +54,7 @@ def test_without_replicates_each_trial_is_a_set():
         ([{"default": 1, "n": 9}, 2], 1.5),
         ([1, NOTHING], 1.0),
         ([1, "x", math.nan, math.inf, None, True, {"n": 9}], 1.0),
+        ([True, False, 2, "x"], 1.0),
         ([NOTHING, "x"], None),
         ([], None),
         ([1.7e308, 1.7e308], 1.7e308),

@@ -92,7 +92,11 @@ def _places(values: Sequence[Any]) -> tuple[Sequence[int], int, bool]:
 
     A size of 0: they are too many, or too far apart, to tell anything.
     """
-    floats = [found for value in values if (found := number(value)) is not None]
+    floats = [
+        found
+        for value in values
+        if not isinstance(value, bool) and (found := number(value)) is not None
+    ]
     if len(floats) < len(values):
         texts = [json.dumps(value, sort_keys=True) for value in values]
         options = {text: index for index, text in enumerate(sorted(set(texts)))}

@@ -422,7 +422,10 @@ def _row(known: Row, parameters: Mapping[str, Any]) -> OverviewRow:
         ended=ended,
         duration_s=duration,
         parameters={sys.intern(name): value for name, value in parameters.items()},
-        metrics={sys.intern(name): value for name, value in known.result.items()},
+        metrics={
+            sys.intern(name): int(value) if isinstance(value, bool) else value  # as it counts
+            for name, value in known.result.items()
+        },
         score=known.score,
         error=known.error or "",
         page=(attempt.latest.url or "") if attempt else "",

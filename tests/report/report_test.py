@@ -286,8 +286,18 @@ def test_page_is_written_and_its_data_is_json(tmp_path, trials):
 
 
 def test_only_finite_numbers_are_scores():
-    assert [number(value) for value in ODD_RESULTS] == [None] * 9 + [1e308]
-    assert [number(value) for value in (1, 0.5, False, None)] == [1.0, 0.5, None, None]
+    assert [number(value) for value in ODD_RESULTS] == [None] * 3 + [1.0] + [None] * 5 + [1e308]
+    assert [number(value) for value in (1, 0.5, False, None)] == [1.0, 0.5, 0.0, None]
+
+
+def test_true_and_false_are_results_as_for_the_tuners(tmp_path):
+    trials = [trial({"k": k}, k, curve=[k]) for k in (0.5, True, "x", False)]
+    overview, data = drawn(experiment(tmp_path, trials))
+    assert (overview.best.sequence, overview.best.score, data["odd"]) == (1, 1.0, 1)
+    assert data["steps"] == [[0, 0.5], [1, 1]]
+    (column,) = data["trials"]["metrics"]
+    assert [column["json"][at] for at in column["values"]] == ["0.5", "1", '"x"', "0"]
+    assert data["curves"]["trials"] == [0, 1, 3]
 
 
 def test_names_and_values_never_become_markup(tmp_path):

@@ -66,9 +66,9 @@ def test_parameters_are_flat():
     ]
 
 
-def test_numbers_are_finite_and_no_booleans():
+def test_numbers_are_finite_and_true_is_one():
     value = {"i": 1, "f": 0.5, "t": "x", "b": True, "n": math.nan, "inf": -math.inf, "big": 10**400, "none": None}
-    assert list(numbers_in(value)) == [("i", 1.0), ("f", 0.5)]
+    assert list(numbers_in(value)) == [("i", 1.0), ("f", 0.5), ("b", 1.0)]
     assert list(numbers_in(2)) == [("default", 2.0)]
     assert list(numbers_in("2")) == []
 
@@ -118,6 +118,7 @@ def test_trials_of_a_pack_are_told_apart_by_name(sent):
         pytest.param([1, 0.5], ["default"], False, id="both"),
         pytest.param([0.5, 1], [], False, id="both, a float first"),
         pytest.param([2**53 + 1], ["default"], False, id="an integer that is no float"),
+        pytest.param([True, False], ["default"], False, id="true and false"),
         pytest.param([{"default": 1, "x": "text"}], ["default"], False, id="with text"),
         pytest.param([{"default": 1.0, "x": 2.0}], [], True, id="two names"),
     ],

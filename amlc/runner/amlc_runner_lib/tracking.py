@@ -158,14 +158,15 @@ def mlflow_name(name: str) -> str:
 def _note_number(result: "dict[str, Any]", name: str, number: "int | float") -> bool:
     """Note the name of a metric; return whether its numbers can be told from MLflow's.
 
-    MLflow makes floats of them.
+    MLflow makes floats of them, and of True and False.
     """
     is_integer = isinstance(number, int)
     if name not in result["names"]:
         result["names"].append(name)
         if is_integer:
             result["integers"].append(name)
-    return is_integer == (name in result["integers"]) and number == float(number)
+    is_exact = not isinstance(number, bool) and number == float(number)
+    return is_exact and is_integer == (name in result["integers"])
 
 
 def flatten(parameters: "Mapping[str, Any]", prefix: str = "") -> "Iterator[tuple[str, Any]]":
@@ -178,9 +179,9 @@ def flatten(parameters: "Mapping[str, Any]", prefix: str = "") -> "Iterator[tupl
 
 
 def numbers_in(value: "Any") -> "Iterator[tuple[str, float]]":
-    """Yield (name, float) for what MLflow can hold of a metric: finite numbers."""
+    """Yield (name, float) for what MLflow can hold of a metric: finite numbers, True as 1."""
     for name, number in value.items() if isinstance(value, dict) else [("default", value)]:
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
+        if not isinstance(number, (int, float)):
             continue
         try:
             size = float(number)
