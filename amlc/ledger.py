@@ -87,6 +87,10 @@ _WRONG_QUERY = 1  # SQLITE_ERROR
 _LOST = "it is lost, and jobs were run"
 _EMPTY = "it is empty, and amlc makes none that is"
 _GO_ON = "What was recorded is kept; mend the cause and go on."
+_MOVED = (
+    "{place}/ is no longer the folder that was there: it was moved or removed while amlc was at "
+    "work, so nothing more is submitted. Put it back and go on, or go on where it is now."
+)
 _text = json.dumps
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _KINDS = {kind.value.encode(): kind for kind in EventKind}
@@ -118,6 +122,8 @@ class Ledger:
     ) -> None:
         self._connection = connection
         self._path = path
+        self._place = path.absolute()  # the current folder may be moved
+        self._file = _file_at(self._place)
         self._tolerant = tolerant
         self._damage: dict[str, None] = {}
         self._damaged: set[str] = set()
@@ -380,7 +386,13 @@ class Ledger:
 
     @contextmanager
     def _transaction(self, *, is_lasting: bool = True) -> Iterator[sqlite3.Connection]:
-        """Do something, all or nothing. is_lasting: it outlives a power cut, with all before it."""
+        """Do something, all or nothing. is_lasting: it outlives a power cut, with all before it.
+
+        Raises LedgerError when the file is no longer where it was opened: jobs would be started in
+        folders that are gone, and fail, or seem to.
+        """
+        if _file_at(self._place) != self._file:
+            raise LedgerError(_MOVED.format(place=printable(str(self._place.parent))))
         with self._errors():
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_lasting else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
@@ -475,6 +487,15 @@ def _reported(row: tuple[Any, ...]) -> Any:
 def _shown(text: bytes | None) -> str:
     """Return a text of a damaged row as far as it can be read."""
     return (text or b"").decode("utf-8", "replace")
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return which file lies at `path`, by device and inode; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _columns(connection: sqlite3.Connection) -> list[str]:

@@ -198,6 +198,24 @@ def test_interrupting_more_than_once_is_as_good_as_once(project, signals, wait_u
     assert_complete(project)
 
 
+def test_the_folder_that_is_moved_away_under_a_submit_costs_no_trial_its_result(project):
+    """The trial that was at work may fail for it, through no fault of its own; no other one begins."""
+    moving = 'if [ ! -e "$PROBE.moved" ]; then touch "$PROBE.moved"; mv "$PROBE" "$PROBE.away"; exit 3; fi'
+    project.write(moving, values=range(3), trialConcurrency=1).compile()
+    away = Path(f"{project.root}.away")
+    done = project.amlc("submit", code=5)
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert f"{project.root}/.amlc/probe/ is no longer the folder that was there" in error
+    assert not project.root.exists()
+    away.rename(project.root)
+    assert len(project.starts) == 1
+    project.amlc("submit")
+    assert project.statuses() == ["succeeded"] * 3
+    assert sorted(project.starts) == sorted([*project.trials, project.starts[0]])
+    assert [one.latest.infrastructure for one in project.attempts()] == [True, False, False, False]
+    assert [row["metric.default"] for row in rows(project)] == ["1.5"] * 3
+
+
 def test_two_submits_at_once_one_works_and_the_other_names_it(project):
     project.write("sleep 2", values=range(4)).compile()
     with project.start("submit") as one, project.start("submit") as other:

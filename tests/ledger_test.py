@@ -276,6 +276,24 @@ def test_a_ledger_locked_by_another_program_is_a_clear_error(path):
     other.close()
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_nothing_is_appended_while_its_folder_is_elsewhere(path, tmp_path, monkeypatch, is_replaced):
+    tmp_path.joinpath("here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with open_ledger(Path("state/ledger.db")) as ledger:
+        ledger.append([intent("a")])
+        (tmp_path / "here").rename(tmp_path / "away")  # where the path leads still, from within
+        if is_replaced:
+            shutil.copytree(tmp_path / "away", tmp_path / "here")
+        with pytest.raises(LedgerError, match=r"here/state/ is no longer the folder that was there: it was moved or"):
+            ledger.append([intent("b")])
+        assert (tmp_path / "here").exists() == is_replaced
+        shutil.rmtree(tmp_path / "here", ignore_errors=True)
+        (tmp_path / "away").rename(tmp_path / "here")
+        ledger.append([intent("b")])
+        assert [event.job for event in ledger.events()] == ["a", "b"]
+
+
 def test_the_ledger_is_plain_sqlite_with_json(path):
     """Others read it: the names of its tables and columns are not free to change."""
     with open_ledger(path) as ledger:

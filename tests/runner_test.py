@@ -748,6 +748,7 @@ def test_parameters_and_metrics_go_to_mlflow(job, serve):
         ("default", 0.5, 0),
         ("default", 0.6, 1),
         ("loss", 2.0, 1),
+        ("ok", 1.0, 1),
         ("default", 0.7, 2),
         ("a b/c_d_", 1.0, 2),
     ]
@@ -756,8 +757,8 @@ def test_parameters_and_metrics_go_to_mlflow(job, serve):
         ID: {
             "final": [{"default": 0.7, "a b/c(d)": 1}],
             "step": 2,
-            "names": ["default", "loss", "a b/c_d_"],
-            "integers": ["loss", "a b/c_d_"],
+            "names": ["default", "loss", "ok", "a b/c_d_"],
+            "integers": ["loss", "ok", "a b/c_d_"],
             "whole": False,
         }
     }

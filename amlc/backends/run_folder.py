@@ -20,6 +20,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -252,13 +253,32 @@ def fetched(run: Path) -> Fetched:
 
 
 def outputs(run: Path) -> dict[str, int]:
-    """Return the files in the job's `outputs/` by their paths there, with their sizes in bytes."""
+    """Return the files in the job's `outputs/` by their paths there, with their sizes in bytes.
+
+    A link counts as what it leads to, unless that lies outside of the run folder. Within a folder
+    that is a link, no further one is followed: they may lead to each other without an end.
+    """
     found = {}
     root = run / "outputs"
-    for path in sorted(root.rglob("*")):
-        if path.is_file():
-            found[path.relative_to(root).as_posix()] = path.stat().st_size
-    return found
+    folders = [(root, False)]
+    while folders:
+        folder, is_linked = folders.pop()
+        with suppress(OSError):  # it is gone, or is none
+            for path in folder.iterdir():
+                is_link = path.is_symlink()
+                if is_link and not _is_within(path, run):
+                    continue
+                if path.is_file():
+                    found[path.relative_to(root).as_posix()] = path.stat().st_size
+                elif path.is_dir() and not (is_link and is_linked):
+                    folders.append((path, is_linked or is_link))
+    return dict(sorted(found.items()))
+
+
+def _is_within(path: Path, run: Path) -> bool:
+    """Tell whether what a path leads to lies in the run folder."""
+    real = os.path.realpath(path)
+    return real.startswith(os.path.join(os.path.realpath(run), ""))
 
 
 def output(run: Path, name: str, *, start: int) -> Iterator[bytes]:
@@ -267,6 +287,8 @@ def output(run: Path, name: str, *, start: int) -> Iterator[bytes]:
     Raises BackendError.
     """
     path = run / "outputs" / name
+    if not _is_within(path, run):
+        raise BackendError(f"{path}: this link leads out of the run folder.")
     try:
         with path.open("rb") as file:
             file.seek(start)

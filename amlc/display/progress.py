@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from amlc.console import Console
+from amlc.display.values import shown
 from amlc.drive import Progress, Watch
 from amlc.errors import printable, shorten
 from amlc.leader import Ended
@@ -43,29 +44,31 @@ def watching(
     if console.quiet:
         yield _outages(console.insist)
     elif console.err.isatty():
-        with _bar(console) as bar:
-            yield _on(bar, experiment, most)
+        from amlc.display.bar import bar  # here: only a terminal needs rich
+
+        with bar(console.err) as shown_bar:
+            yield _on(shown_bar, experiment, most)
     else:
         yield _lines(console.note, most, clock)
 
 
 def _on(bar: Bar, experiment: str, most: int | None) -> Watch:
     """Return what shows the progress on a bar."""
-    task = bar.add_task(experiment, total=most, running=0, failed=0, pace="")
+    task = bar.add_task(experiment, total=most, running=0, failed=0, pace=())
     warn = _outages(partial(bar.console.print, markup=False, highlight=False, soft_wrap=True))
 
     def show(progress: Progress) -> None:
         warn(progress)
         done = progress.before + progress.ended
         left = None if most is None else most - done
-        pace = [_pace(progress.ended, left, bar.tasks[0].elapsed or 0.0), _best(progress)]
+        pace = [*_pace(progress.ended, left, bar.tasks[0].elapsed or 0.0), _best(progress)]
         bar.update(
             task,
             total=most,
             completed=done,
             running=progress.running,
             failed=progress.failed,
-            pace=", ".join(filter(None, pace)),
+            pace=[part for part in pace if part],
         )
 
     return show
@@ -102,7 +105,7 @@ def _ended(one: Ended) -> str:
         result = one.value[0] if one.value else "no final result"
         values = result.items() if isinstance(result, Mapping) else [(None, result)]
         what = " ".join(
-            f"{name}={_short(value)}" if name else _short(value) for name, value in values
+            f"{name}={shown(value)}" if name else shown(value) for name, value in values
         )
     else:
         what = one.attempt.error(one.trial.id) or ""
@@ -118,33 +121,13 @@ def _best(progress: Progress, *, before: str = "") -> str:
     of = "mean of " if len(scored) > 1 else ""
     more = ", …" if len(scored) > _MOST_NAMED else ""
     which = f"{of}{', '.join(scored[:_MOST_NAMED])}{more}"
-    return f"{before}best {_short(best.score)} ({which})"
+    return f"{before}best {shown(best.score)} ({which})"
 
 
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _bar(console: Console) -> Bar:
-    from rich.console import Console as Terminal  # here: only a terminal needs it
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    return Bar(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[running]} running, {task.fields[failed]} failed"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[pace]}"),
-        console=Terminal(file=console.err),
-    )
-
-
-def _pace(ended: int, left: int | None, elapsed_s: float) -> str:
+def _pace(ended: int, left: int | None, elapsed_s: float) -> Sequence[str]:
     """Return the rate of this run and, if it is known, how long the rest takes at that rate."""
     if not ended or elapsed_s <= 0:
-        return ""
+        return ()
     each_s = elapsed_s / ended
     if each_s < 1:
         rate = f"{1 / each_s:.1f}/s"
@@ -152,7 +135,7 @@ def _pace(ended: int, left: int | None, elapsed_s: float) -> str:
         rate = f"{60 / each_s:.1f}/min"
     else:
         rate = f"{3600 / each_s:.1f}/h"
-    return rate if left is None else f"{rate}, {_clock(left * each_s)} left"
+    return (rate,) if left is None else (rate, f"{_clock(left * each_s)} left")
 
 
 def _clock(seconds: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from amlc.commands.reproduce import Compared, Reproduced
 from amlc.console import Console
+from amlc.display.values import shown
 from amlc.errors import printable, shorten
 from amlc.numbers import number
 
@@ -40,4 +41,6 @@ def _by(one: Compared) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else printable(shorten(str(value)))
+    if value is None:
+        return "nothing"
+    return shorten(str(value) if isinstance(value, float) else shown(value))  # with all digits

@@ -12,6 +12,8 @@ from amlc.collect.rows import Row
 from amlc.commands.status import Chosen, Standing, status_table
 from amlc.console import Console
 from amlc.display.advice import goes_on
+from amlc.display.values import shown
+from amlc.errors import printable
 from amlc.folders import Folders
 from amlc.manifest import Manifest
 from amlc.model import Status
@@ -124,16 +126,12 @@ def _duration(row: Row) -> str:
 
 def _remark(row: Row, standing: Standing) -> str:
     """Return what a trial reported and why it did not end well, or why its job waits."""
-    parts = [f"{name}={_shown(value)}" for name, value in row.result.items()]
+    parts = [f"{printable(str(name))}={shown(value)}" for name, value in row.result.items()]
     if row.error:
-        parts.append(row.error)
+        parts.append(printable(row.error))
     if not parts and row.attempt is not None:
         return standing.reasons.get(row.attempt.job, "")
     return " ".join(parts)
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _cut(text: str, room: int) -> str:

@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -31,6 +32,8 @@ _WANDB: Final = {
     "failed": Status.FAILED,
     "killed": Status.CANCELED,
 }
+# What a table of amlc's has for numbers that JSON has not.
+_NO_JSON: Final = {cell(one): one for one in (math.nan, math.inf, -math.inf)}
 # Columns of a W&B table that are neither configuration nor results.
 _WANDB_OWN: Final = frozenset(
     {"Name", "State", "ID", "Notes", "User", "Tags", "Created", "Updated", "Runtime", "End Time"}
@@ -113,7 +116,7 @@ def _of_amlc(cells: Cells, space_axes: Sequence[Axis]) -> Mapping[str, Any]:
     reported = {}
     for name, text in cells.items():
         if name.startswith("metric.") and text:
-            reported[name.removeprefix("metric.")] = unpacked(text)
+            reported[name.removeprefix("metric.")] = _NO_JSON.get(text, unpacked(text))
     final: tuple[Any, ...] = (reported,) if reported else ()
     if reported.keys() == {"default"}:
         final = (reported["default"],)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hmac
 import re
 import secrets
@@ -28,6 +29,10 @@ _LOOK_S = 0.5  # between two looks for something new
 _BEAT_S = 15.0  # between two signs of life
 _LOG_S = 1.0  # between two looks at a log, or ten times what a look takes
 _MOST_LOG = 1_000_000  # bytes of a log that were printed before somebody looked
+# A word of Accept-Encoding that takes gzip, and not with a weight of 0.
+_PACKED = re.compile(
+    r"(?:^|,)\s*(?:gzip|\*)\s*(?:,|$|;(?!\s*q=0(?:\.0*)?\s*(?:,|$)))", re.IGNORECASE
+)
 _TRIAL = re.compile(r"\d{1,9}")
 _HTML, _JSON, _TEXT = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 
@@ -178,7 +183,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _send_packed(self, answer: Answer) -> None:
-        self._send(answer.packed, _JSON, ("Content-Encoding", "gzip"))
+        if _PACKED.search(self.headers.get("Accept-Encoding", "")):
+            self._send(answer.packed, _JSON, ("Content-Encoding", "gzip"))
+        else:
+            self._send(gzip.decompress(answer.packed), _JSON)
 
     def _output(self, output: Output | None, name: str) -> None:
         """Send a file to be saved: what a trial wrote is never shown as a page of this address."""

@@ -16,6 +16,8 @@ from amlc.backends.run_folder import (
     how_it_ended,
     number,
     numbers,
+    output,
+    outputs,
     prepare,
     resolved,
     started,
@@ -120,6 +122,32 @@ def test_a_copy_that_nobody_changed_is_gone_even_if_it_was_removed_in_part_befor
     tidy(run)
     assert not (run / "work").exists()
     assert not (run / "copied").exists()
+
+
+def test_links_among_the_outputs_are_followed_within_the_run_folder_alone(run, tmp_path) -> None:
+    left = run / "outputs"
+    (left / "epochs" / "3").mkdir(parents=True)
+    (left / "epochs" / "3" / "model.pt").write_bytes(b"weights")
+    (left / "epochs" / "again").symlink_to(left)
+    (left / "best.pt").symlink_to("epochs/3/model.pt")
+    (left / "latest").symlink_to("epochs")
+    (left / "gone").symlink_to("nowhere")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_bytes(b"mine")
+    (left / "key").symlink_to(tmp_path / "secret" / "key")
+    (left / "secret").symlink_to(tmp_path / "secret")
+    (left / "beside").symlink_to(f"../../{run.name}-2")
+    (tmp_path / f"{run.name}-2").mkdir()
+    (tmp_path / f"{run.name}-2" / "key").write_bytes(b"another's")
+    found = outputs(run)
+    real = {name for name in found if not name.startswith(("epochs/again/", "latest/"))}
+    assert real == {"kept", "best.pt", "epochs/3/model.pt"}
+    assert found["latest/3/model.pt"] == found["epochs/again/epochs/3/model.pt"] == found["best.pt"] == len(b"weights")
+    assert not any(name.endswith("key") for name in found)
+    assert b"".join(output(run, "best.pt", start=2)) == b"ights"
+    for name in ("key", "secret/key", "beside/key"):
+        with pytest.raises(BackendError, match="this link leads out of the run folder"):
+            list(output(run, name, start=0))
 
 
 @pytest.mark.parametrize("name", ["unlink", "rmdir", "rmtree"])

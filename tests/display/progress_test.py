@@ -4,10 +4,13 @@ import io
 import time
 
 import pytest
+import rich.console
+from rich.progress import Task
 
 from amlc.attempts import Attempt
 from amlc.console import Console
 from amlc.display import progress as module
+from amlc.display.bar import _Column
 from amlc.drive import Progress
 from amlc.leader import Ended, Lead
 from amlc.model import Observation, Status, Trial
@@ -55,7 +58,7 @@ LINES = {
     "nothing": ([ended(3)], "#3 succeeded: no final result; 1 of 10 ended\n"),
     "a failure": ([ended(3, status=Status.FAILED, error="KeyError: lr")], "#3 failed: KeyError: lr; 1 of 10 ended\n"),
     "stopped early": ([ended(3, status=Status.EARLY_STOPPED)], "#3 early_stopped; 1 of 10 ended\n"),
-    "orders to a terminal": ([ended(3, {"\x1b[2J": "a\nb"})], "#3 succeeded: \\x1b[2J=a b; 1 of 10 ended\n"),
+    "orders to a terminal": ([ended(3, {"\x1b[2J": "a\nb"})], "#3 succeeded: \\x1b[2J=a\\nb; 1 of 10 ended\n"),
     "two": ([ended(3, 1), ended(1, 2)], "#3 succeeded: 1; 1 of 10 ended\n#1 succeeded: 2; 2 of 10 ended\n"),
 }
 
@@ -105,6 +108,31 @@ def test_a_terminal_shows_how_far_it_has_come(watched, monkeypatch):
     assert "4 running, 1 failed" in said
     assert DOWN in said
     assert " left" in said
+
+
+PACE = ("7.3/s", "0:00:01 left", "best 0.123457 (#3)")
+LONG = "an experiment with quite a long name"
+
+
+@pytest.mark.parametrize(
+    ("width", "name", "expected"),
+    [
+        (120, "tiny", "tiny ━━━━━─────────────── 4/14 2 running, 2 failed 0:00:00 7.3/s, 0:00:01 left, best 0.123457 (#3)"),
+        (90, "tiny", "tiny ━━━───────── 4/14 2 running, 2 failed 0:00:00 7.3/s, 0:00:01 left, best 0.123457 (#3)"),
+        (80, "tiny", "tiny 4/14 2 running, 2 failed 0:00:00 7.3/s, 0:00:01 left, best 0.123457 (#3)"),
+        (80, LONG, "an experiment… 4/14 2 running, 2 failed 0:00:00 0:00:01 left, best 0.123457 (#3)"),
+        (60, "tiny", "tiny 4/14 2 running, 2 failed 0:00:00 best 0.123457 (#3)"),
+        (60, LONG, "an expe… 4/14 2 running, 2 failed 0:00:00 best 0.123457 (#3)"),
+        (40, "tiny", "tiny 4/14 2 running, 2 failed 0:00:00"),
+        (40, LONG, "an exp… 4/14 2 running, 2 failed 0:00:00"),
+    ],
+)
+def test_numbers_are_whole_on_a_narrow_terminal(width, name, expected):
+    task = Task(0, name, 14, 4, lambda: 10.0, fields={"running": 2, "failed": 2, "pace": PACE})
+    task.start_time = 10.0
+    terminal = rich.console.Console(file=io.StringIO(), width=width, color_system=None)
+    terminal.print(_Column().render(task))
+    assert terminal.file.getvalue().rstrip() == expected
 
 
 def test_without_a_known_end_nothing_is_said_of_what_is_left(watched, monkeypatch):

@@ -46,6 +46,17 @@ def test_each_trial_is_a_line_with_its_result_or_why_there_is_none(story, shown)
     assert any("KeyError: lr" in line and "1" in line for line in rows[4:])
 
 
+def test_what_a_trial_reports_is_one_line_and_in_the_form_of_tables(story, shown):
+    story.end(0, final={"default": "a\nb\x1b[2J", "\r": 1})
+    story.end(1, final={"default": None, "t": True, "m": {"b": 1}, "l": [1, "é\n"], "n": float("nan")})
+    story.end(2, Status.FAILED, error="one\ntwo")
+    rows = shown().splitlines()[2:6]
+    assert [row.split()[0] for row in rows] == ["0", "1", "2", "3"]
+    assert rows[0].rstrip().endswith(r" default=a\nb\x1b[2J \r=1")
+    assert rows[1].rstrip().endswith(r' default=null t=true m={"b": 1} l=[1, "é\n"] n=nan')
+    assert rows[2].rstrip().endswith(r" one\ntwo")
+
+
 def test_times_are_read_at_a_glance(story, shown):
     for number, seconds in enumerate((59.9, 60.0, 3_723.4, 90_000.0)):
         story.end(number, final=1.0, started=1.0, ended=1.0 + seconds)

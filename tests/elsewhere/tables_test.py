@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+import math
 
 import pytest
 
+from amlc.collect.tables import Table
 from amlc.elsewhere.tables import read_table
 from amlc.errors import UsageError
 from amlc.model import Choice, Status
+from amlc.report.tables import write_csv
 from amlc.space.points import axes
 from amlc.warm_start import fitting
 from tests.elsewhere.conftest import FIRST, SECOND
@@ -92,6 +95,18 @@ def test_what_collect_wrote_keeps_statuses_and_times(parsed):
     assert (one.status, one.started, one.ended, one.final) == (Status.SUCCEEDED, 1.0, 3.0, (1,))
     assert (other.status, other.error, other.final) == (Status.FAILED, "no luck", ({"b": 3},))
     assert third.status is Status.UNKNOWN
+
+
+NO_JSON = [math.nan, math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("value", [*NO_JSON, 0.1 + 0.2, 1e22, 2**70, True, [1, *NO_JSON], {"a": NO_JSON}, "Infinite"], ids=repr)
+def test_what_collect_wrote_is_the_same_value_again(parsed, value):
+    stream = io.BytesIO()
+    columns = ("status", "param.lr", "metric.default", "metric.b")
+    write_csv(Table(columns, [{"param.lr": 0.5, "metric.default": value, "metric.b": value}]), stream)
+    (one,) = parsed(stream.getvalue().decode())
+    assert repr(one.final) == repr(({"default": value, "b": value},))
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "lr,loss\n0.5,1\n"])

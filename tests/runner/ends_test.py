@@ -143,7 +143,7 @@ FATES = {
     ),
     "its files cannot be written": Fate(
         "true",
-        ended("lost", None, "could not be started: [Errno 21] Is a directory: '{home}/parameter.cfg'", ran=False),
+        ended("lost", None, "could not be started: [Errno 21] Is a directory: 'outputs/amlc/{fated}/parameter.cfg'", ran=False),
         1,
         occupied="parameter.cfg",
     ),
@@ -213,7 +213,7 @@ def test_end_of_a_trial(job, size, fate):
             process.terminate()
         _, err = process.communicate(timeout=TIMEOUT_S)
     expected = [fate.before, fate.expected, fate.after] if size == 3 else [fate.expected]
-    assert [told(job, trial["id"]) for trial in chosen] == [at_home(job, fated, record) for record in expected]
+    assert [told(job, trial["id"]) for trial in chosen] == [at_home(fated, record) for record in expected]
     assert process.returncode == (fate.pack_code if size == 3 else fate.code), err.decode()
 
 
@@ -231,8 +231,8 @@ def told(job, identifier):
     return {**record, "started": record["started"] is not None, "ended": record["ended"] is not None}
 
 
-def at_home(job, identifier, record):
-    return {**record, "error": record["error"] and record["error"].format(home=job.home(identifier))}
+def at_home(identifier, record):
+    return {**record, "error": record["error"] and record["error"].format(fated=identifier)}
 
 
 def test_time_limit_counts_from_the_trials_own_start(job):

@@ -111,6 +111,27 @@ def test_an_address_names_nothing_but_experiments_and_trials(server, path):
     assert (status, body) == (404, b"There is no such page.")
 
 
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip, deflate, br", "gzip"),
+        ("br, GZip;q=0.5", "gzip"),
+        ("*", "gzip"),
+        (None, None),
+        ("", None),
+        ("identity", None),
+        ("deflate, gzip;q=0", None),
+        ("gzip; q=0.0", None),
+    ],
+)
+def test_data_is_packed_for_who_takes_that(server, accepted, encoding):
+    headers = {} if accepted is None else {"Accept-Encoding": accepted}
+    for place in ("data", "tiny/data"):
+        status, answered, body = ask(server, f"/{TOKEN}/{place}", **headers)
+        assert (status, answered["Content-Encoding"]) == (200, encoding)
+        assert json.loads(body)
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "CONNECT"])
 def test_there_is_nothing_but_looking(server, method):
     assert ask(server, f"/{TOKEN}/tiny/data", method=method)[0] == 501
@@ -228,6 +249,21 @@ def test_of_a_long_log_the_end_is_shown_and_the_rest_is_named(project, monkeypat
     assert "amlc logs 0" in body.decode()
     assert b"line 49" in body
     assert b"line 3\n" not in body
+
+
+def test_a_file_that_a_link_names_outside_of_the_run_folder_is_not_sent(project):
+    (project.root / "secret").write_text("mine")
+    body = 'mkdir -p "$NNI_OUTPUT_DIR"; cd "$NNI_OUTPUT_DIR"; ln -s "$PROBE/secret" key; ln -s / root; echo w > epoch3; ln -s epoch3 best'
+    project.write(body, values=[1]).compile()
+    project.amlc("submit")
+    with served(project.folders) as server:
+        _, _, page = ask(server, f"/{TOKEN}/probe/outputs/0/")
+        assert b"nnioutput/best" in page
+        assert b"nnioutput/key" not in page
+        for name, status in (("best", 200), ("key", 404), (f"root{project.root}/secret", 404)):
+            assert ask(server, f"/{TOKEN}/probe/outputs/0/file/nnioutput/{name}")[0] == status
+    done = project.amlc("download", "0", "got")
+    assert sorted(path.name for path in (project.root / "got").rglob("*") if path.is_file()) == [".amlc-download", "best", "epoch3"], done
 
 
 LEAVES = r"""cd "$NNI_OUTPUT_DIR"; mkdir sub; printf one > 'sub/a b.txt'; printf '<script>' > '<b>&?#%2e.html'; printf odd > "$(printf 'x\\377y')"; : > empty"""

@@ -37,7 +37,8 @@ class Trial:
         self.received: Any = parameters if bare is None else parameters[bare]
         self.replicate = replicate
         self.rank = rank  # of this process among those of the trial; "": the one that records it
-        self.records = os.path.join(os.getcwd(), "outputs", "amlc", identifier)
+        # Not from the root: the job's folder may be moved.
+        self.records = os.path.join("outputs", "amlc", identifier)
         self.home = os.path.join(_private_folder(rank), identifier) if rank else self.records
         self.started: float | None = None  # epoch seconds
         self.ended: float | None = None

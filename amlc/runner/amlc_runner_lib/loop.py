@@ -10,7 +10,7 @@ from .metric_log import MetricLog
 from .process import LONGEST_WAIT_S, Process
 from .results import EXITED, LOST, TERMINATED, TIME_LIMIT, close_trial
 from .streams import Echo, say
-from .workdir import prepare_home, trial_environment
+from .workdir import is_moved, prepare_home, trial_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Runner:
         self._echoes = [Echo(1, signals), Echo(2, signals)]
         self._waiting = collections.deque(job.trials)
         self._running: list[Process] = []
+        self._folder = os.getcwd()
 
     def run(self) -> None:
         """Run all trials, or until the runner is told to stop, to the end of those that began."""
@@ -172,7 +173,10 @@ class Runner:
         if code is not None:
             trial.exit_code = code if code >= 0 else 128 - code
             trial.signal = None if code >= 0 else signal_name(-code)
-        close_trial(trial, *how_it_ended(process, self._signals.stopped_by))
+        end, error = how_it_ended(process, self._signals.stopped_by)
+        if end == EXITED and code and is_moved(self._folder):
+            end, error = LOST, "the folder of its job was moved or removed while it ran"
+        close_trial(trial, end, error)
         if self._tracker:
             self._tracker.end(trial)
         self._running.remove(process)

@@ -29,7 +29,18 @@ def prepare_home(trial: "Trial", output_root: "str | None") -> str:
     text = json.dumps(record).replace("#", "\\u0023").replace("/", "\\u002f")
     with open(os.path.join(trial.home, "parameter.cfg"), "w") as file:
         file.write(text)
-    return output
+    return os.path.abspath(output)
+
+
+def is_moved(folder: str) -> bool:
+    """Tell whether the current folder, or the runner, is no longer where it was.
+
+    folder: where the current folder was. A trial knows both by their paths.
+    """
+    try:
+        return not (os.path.samefile(folder, os.curdir) and os.path.isdir(_RUNNER))
+    except OSError:
+        return True
 
 
 def trial_environment(
@@ -56,7 +67,7 @@ def trial_environment(
         {
             b"NNI_PLATFORM": b"aml",
             b"REUSE_MODE": b"true",
-            b"NNI_SYS_DIR": os.fsencode(trial.home),
+            b"NNI_SYS_DIR": os.fsencode(os.path.abspath(trial.home)),
             b"NNI_OUTPUT_DIR": os.fsencode(output),
             b"NNI_EXP_ID": job.experiment,
             b"NNI_TRIAL_JOB_ID": trial.id.encode(),
