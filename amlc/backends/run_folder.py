@@ -263,15 +263,17 @@ def outputs(run: Path) -> dict[str, int]:
     folders = [(root, False)]
     while folders:
         folder, is_linked = folders.pop()
-        with suppress(OSError):  # it is gone, or is none
-            for path in folder.iterdir():
-                is_link = path.is_symlink()
-                if is_link and not _is_within(path, run):
-                    continue
-                if path.is_file():
-                    found[path.relative_to(root).as_posix()] = path.stat().st_size
-                elif path.is_dir() and not (is_link and is_linked):
-                    folders.append((path, is_linked or is_link))
+        paths: list[Path] = []
+        with suppress(OSError):  # it may not be read, or is gone
+            paths = list(folder.iterdir())
+        for path in paths:
+            is_link = path.is_symlink()
+            if is_link and not _is_within(path, run):
+                continue
+            if path.is_file():
+                found[path.relative_to(root).as_posix()] = path.stat().st_size
+            elif path.is_dir() and not (is_link and is_linked):
+                folders.append((path, is_linked or is_link))
     return dict(sorted(found.items()))
 
 
