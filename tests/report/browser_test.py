@@ -94,7 +94,7 @@ def attacked():
     return [
         trial({ATTACK: ATTACK * index, "x": index / 7, "n": {ATTACK: index}}, {"default": index, ATTACK: ATTACK}, curve=[1, {ATTACK: 2}],
               error=ATTACK, status=(Status.SUCCEEDED, Status.FAILED)[index % 2])
-        for index in range(12)
+        for index in range(24)
     ]  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def test_default_comes_first_and_each_metric_has_its_own_steps(curves):
 def test_what_is_no_finite_number_is_no_point_and_a_trial_without_any_is_left_out(curves):
     found = curves([trial({"x": 1}, curve=[float("nan"), "a", True, [1], {}]), trial({"x": 2}, curve=[float("inf"), 5]),
                     trial({"x": 3}, status=Status.PENDING)])  # fmt: skip
-    assert found.as_values() == {"metrics": ("default",), "trials": [1], "curves": [[[[5.0], [1]]]]}
+    assert found.as_values() == {"metrics": ("default",), "trials": [0, 1], "curves": [[[[1.0], [2]]], [[[5.0], [1]]]]}
 
 
 def test_all_curves_together_are_bounded_in_points_and_metrics(curves):
