@@ -342,9 +342,9 @@ class _Known:
     """The replicated parameter sets that an experiment has trials of.
 
     missing: number and parameters of the replicates that they lack: a submit was cut short, or
-    `amlc.replicates` was raised. Those of sets that the space no longer has are left out: they
-    would teach nothing. count: of the sets, with those in between that have no trial.
-    free: from which number on no trial has one.
+    `amlc.replicates` was raised. Those of sets that the space no longer has are left out, since
+    they would teach nothing, and of sets with a checkpoint, which each would save over. count: of
+    the sets, with those in between that have no trial. free: from which number on no trial has one.
     """
 
     missing: tuple[tuple[int, Parameters], ...]
@@ -372,7 +372,7 @@ def _sets_known(experiment: Experiment, known: Sequence[Trial]) -> _Known:
         # Where `amlc.replicates` was lowered, what is over is no set that lacks any.
         if key not in begun or trials is sets[-1]:
             lacks = size - len(trials)
-            if lacks and not _fits(experiment, parameters):
+            if lacks and not _may_repeat(experiment, parameters):
                 left_out += lacks
             else:
                 missing += [(next(free), parameters) for _ in range(lacks)]
@@ -382,13 +382,16 @@ def _sets_known(experiment: Experiment, known: Sequence[Trial]) -> _Known:
     return _Known(tuple(missing), number, max(number * size - left_out, end))
 
 
-def _fits(experiment: Experiment, parameters: Parameters) -> bool:
-    """Tell whether the space has such a set, which a class of the user's own alone knows."""
+def _may_repeat(experiment: Experiment, parameters: Parameters) -> bool:
+    """Tell whether the space has such a set, and another trial of it saves over no checkpoint.
+
+    Of a class of the user's own only that knows.
+    """
     if experiment.tuner.name is None:
         return True
-    from amlc.tuners.shared.brackets import fits  # rarely needed
+    from amlc.tuners.shared.brackets import SAVE, fits  # rarely needed
 
-    return fits(axes(experiment.space), parameters)
+    return SAVE not in parameters and fits(axes(experiment.space), parameters)
 
 
 def _replicated(

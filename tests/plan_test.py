@@ -494,3 +494,16 @@ def test_what_a_sweep_did_not_draw_is_a_further_ones(known, is_over, missing):
     wider = list(plan(drawn(max_trials=7), [(Trial("x", 9, {}),)], drawings=[before]))
     assert wider[-1].draws == range(10, 10 + 7 - 1 - before.count)
 
+
+
+def test_of_a_set_with_a_checkpoint_there_are_no_replicates() -> None:
+    """Each would save over the other's; replicates can come when PBT was left for another tuner."""
+    one = experiment(ENDLESS, tuner="TPE", replicates=2, max_trials=4, concurrency=4)
+    one = replace(one, tuner=Algorithm(name="TPE", class_args=arguments("TPE")))
+    folders = {"load_checkpoint_dir": "cp/0/0", "save_checkpoint_dir": "cp/0/1"}
+    sets = [{"lr": 0.5, "n": 1, **folders}, {"lr": 0.25, "n": 1}]
+    known = [Trial(trial_id(one, parameters, 0), number, parameters) for number, parameters in enumerate(sets)]
+    records = [Record(parameters=parameters, asked=number) for number, parameters in enumerate(sets)]
+    more = list(upcoming(one, known, records, room=2))
+    assert more[0].parameters == sets[1]
+    assert all("save_checkpoint_dir" not in trial.parameters for trial in more)

@@ -5,7 +5,7 @@ Each value is one that the search space has, and the tuner can begin with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from amlc.config.spelling import Config
@@ -13,7 +13,7 @@ from amlc.config.wording import expected_other, flow, no_parameter, show
 from amlc.errors import Problem, Sentence, Severity, shorten
 from amlc.model import Choice, Dimension, Integer, JsonPath, Rows, Space
 from amlc.plural import plural
-from amlc.space.points import coordinate_of, row_of
+from amlc.space.points import axes, coordinate_of, locate, row_of
 
 _PATH: JsonPath = ("amlc", "initial")
 
@@ -39,7 +39,26 @@ def check_initial(config: Config, space: Space, tuner: str | None) -> Iterator[P
         return
     for index, parameters in enumerate(given):
         yield from _check(config, space, parameters, (*_PATH, index))
+    yield from _check_equal(config, space, given)
     yield from _check_room(config, len(given))
+
+
+def _check_equal(
+    config: Config, space: Space, given: Sequence[Mapping[str, Any]]
+) -> Iterator[Problem]:
+    """Yield an error for a whole parameter set that is there already, if in other words."""
+    space_axes, seen = axes(space), dict[frozenset[Any], int]()
+    for index, parameters in enumerate(given):
+        point = locate(space_axes, parameters)
+        if point is None:  # what is left open may become another one
+            continue
+        first = seen.setdefault(frozenset(point.items()), index)
+        if first != index:
+            text = Sentence(
+                f"this parameter set is number {first + 1} of 'initial' once more.",
+                hint="Remove it. 'amlc.replicates' runs each set several times.",
+            )
+            yield config.problem((*_PATH, index), "E-initial", text)
 
 
 def _check_room(config: Config, count: int) -> Iterator[Problem]:

@@ -59,3 +59,12 @@ def test_values_of_a_branch_are_checked_where_they_stand(read, say):
 )
 def test_some_tuners_begin_with_nothing_but_their_own(read, say, text, tuner, said):
     assert say(check_initial(read(text), SPACE, tuner)) == said
+
+
+def test_a_whole_set_stands_there_once(read, say):
+    """Each would be a trial of its own, however it is written."""
+    space = (Real("x", 0.0, 3.0, q=1.0), Choice("c", (1, 2)))
+    initial = [{"x": 1, "c": 2}, {"x": 1}, {"x": 1}, {"c": 2, "x": 1.0}, {"x": 1, "c": 1}]
+    (found,) = check_initial(read("amlc: " + json.dumps({"initial": initial})), space, "TPE")
+    assert say([found]) == ["E-initial /amlc/initial/3"]
+    assert "number 1 of 'initial' once more" in found.message
