@@ -74,7 +74,12 @@ def rebuild(manifest: Manifest | None, name: str | None, folders: Folders) -> st
         for one in new:
             canceling = is_canceled(runs / one.job)
             _record(ledger, backend, one, seen[one.job], attempts, is_canceled=canceling)
-    return f"{experiment}: {plural(len(found), 'run folder')}, {len(new)} of them new here"
+    said = f"{experiment}: {plural(len(found), 'run folder')}, {len(new)} of them new here"
+    compiled = {entry.id for entry in manifest.entries()}
+    beyond = sum(one.id not in compiled for one in found)
+    if beyond:  # of a tuner that learns, what came behind the first trials
+        said += f"; the build folder lacks {beyond} of them: compile once more, amlc compile FILE"
+    return said
 
 
 def _record(

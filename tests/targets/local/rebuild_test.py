@@ -110,6 +110,22 @@ def test_refresh_gives_the_rows_as_they_were_and_nothing_runs_twice(project, wai
         assert [row["status"] for row in rows(project)] == ["succeeded"] * 3
 
 
+def test_where_the_build_folder_is_gone_too_it_says_to_compile_once_more(project) -> None:
+    """A compile alone knows no trial of a tuner that learns but the first ones."""
+    tuner = {"name": "TPE", "classArgs": {"tpe_args": {"n_startup_jobs": 2}}}
+    project.write(searchSpace={"x": {"_type": "uniform", "_value": [0, 1]}}, tuner=tuner, maxTrialNumber=5, trialConcurrency=1)
+    project.amlc("run", "experiment.yml")
+    before = rows(project)
+    lose(project)
+    shutil.rmtree(project.folders.build)
+    project.amlc("compile", "experiment.yml", code=4)
+    said = project.amlc("refresh").stderr
+    assert said.endswith("; the build folder lacks 3 of them: compile once more, amlc compile FILE\n")
+    project.amlc("compile", "experiment.yml")
+    assert rows(project) == before
+    assert "lacks" not in project.amlc("refresh").stderr
+
+
 def test_what_is_at_work_is_canceled_after_refresh(project, wait_until) -> None:
     running(project, wait_until)
     lose(project)
