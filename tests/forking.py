@@ -28,16 +28,14 @@ _THEIRS = ("jinja2.sandbox", "jsonschema", "rich.progress", "optuna", "pandas", 
            "json_tricks", "requests", "typeguard", "cloudpickle")  # fmt: skip
 _AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "LD_")
 _LONGEST = 1 << 20
-
-
-def environment():
-    """The variables that the process has which forks for this one."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""The variables that the process has which forks for this one: none that the first test to need it has set, whose end
+would end all processes that know its folder."""
 
 
 def is_possible(environ):
     """Whether a fork with this environment does what a process would: Python takes some variables at its start alone."""
-    heeded = ({name: text for name, text in each.items() if name.startswith(_AT_START)} for each in (environ, environment()))
+    heeded = ({name: text for name, text in each.items() if name.startswith(_AT_START)} for each in (environ, _ENVIRONMENT))
     return next(heeded) == next(heeded)
 
 
@@ -92,7 +90,7 @@ def _server():
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST)
     process = subprocess.Popen(
         [sys.executable, __file__, str(its.fileno())],
-        env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,  # pipes, as a fork has
+        env=_ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,  # pipes, as a fork has
         pass_fds=[its.fileno()],
     )  # fmt: skip
     its.close()
