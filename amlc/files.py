@@ -96,11 +96,11 @@ def remove_leftovers(path: Path) -> None:
     for left in path.parent.glob(f".{path.name}.*.tmp"):
         pid = left.name.split(".")[-2]
         with suppress(OSError):
-            if pid.isdigit() and not _is_there(int(pid)):
+            if pid.isdigit() and not _is_alive(int(pid)):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def _is_there(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -575,8 +575,8 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
             _prepare(connection)
             ledger = Ledger(connection, path, tolerant=tolerant)
-            if tolerant and _is_lost(path):
-                ledger.note(_LOST)
+            if tolerant and (harm := _harm(path)):
+                ledger.note(harm)
             yield ledger
         return
     with ExitStack() as stack:
@@ -588,8 +588,8 @@ def read_ledger(path: Path, *, tolerant: bool = False) -> Iterator[Ledger]:
                 raise LedgerError(os_text(err)) from err
             raise _error(f"{path}: {_reason(err)}. Is it a ledger of amlc?", err) from err
         ledger = Ledger(connection, path, tolerant=tolerant)
-        if tolerant and path.stat().st_size == 0:
-            ledger.note(_EMPTY)
+        if tolerant and (harm := _harm(path)):
+            ledger.note(harm)
         yield ledger
 
 
@@ -634,16 +634,16 @@ def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
 
 def check_not_lost(path: Path) -> None:
     """Raise DamageError when the ledger at `path` is empty, or gone and jobs were run here."""
-    if files.is_there(path) and path.stat().st_size == 0:
-        raise DamageError(f"{path}: {_EMPTY}. {_MEND}")
-    if _is_lost(path):
-        raise DamageError(f"{path}: {_LOST}. {_MEND}")
+    if harm := _harm(path):
+        raise DamageError(f"{path}: {harm}. {_MEND}")
 
 
-def _is_lost(path: Path) -> bool:
+def _harm(path: Path) -> str | None:
+    """Return how it shows that a ledger was at `path` which is no more; None: it does not."""
     if files.is_there(path):
-        return False
-    return files.is_there(path.with_name(MENDED)) or bool(files.folders_in(path.with_name("runs")))
+        return _EMPTY if path.stat().st_size == 0 else None
+    jobs_were_run = files.folders_in(path.with_name("runs"))
+    return _LOST if jobs_were_run or files.is_there(path.with_name(MENDED)) else None
 
 
 def _error(text: str, err: Exception, *, otherwise: str = "") -> LedgerError:

@@ -79,16 +79,25 @@ def best_set(
     A set of which not every trial has ended, or is there, counts only where no other has a score.
     replicates: how many trials a set should have.
     """
-    best: tuple[tuple[bool, float, int], Sequence[S], float] | None = None
+    whole, partial = best_sets(sets, replicates=replicates, maximize=maximize)
+    return whole or partial
+
+
+def best_sets(
+    sets: Iterable[Sequence[S]], *, replicates: int, maximize: bool
+) -> tuple[tuple[Sequence[S], float] | None, tuple[Sequence[S], float] | None]:
+    """Return the best set whose trials are all there and have ended, and the best of the others."""
+    best: dict[bool, tuple[tuple[float, int], Sequence[S], float]] = {}
     for rows in sets:
         value = score(rows)
         if value is None:
             continue
-        is_open = len(rows) < replicates or not all(row.status.ended for row in rows)
-        key = (is_open, -value if maximize else value, rows[0].trial.sequence)
-        if best is None or key < best[0]:
-            best = key, rows, value
-    return None if best is None else best[1:]
+        is_whole = len(rows) >= replicates and all(row.status.ended for row in rows)
+        key = (-value if maximize else value, rows[0].trial.sequence)
+        if is_whole not in best or key < best[is_whole][0]:
+            best[is_whole] = key, rows, value
+    whole, partial = best.get(True), best.get(False)
+    return whole and whole[1:], partial and partial[1:]
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from amlc.ledger import open_ledger
 from amlc.manifest import Manifest
 from amlc.nni_export import export
 from amlc.plural import plural
-from amlc.replicates import aggregate_table, best_set, by_set
+from amlc.replicates import aggregate_table, best_sets, by_set
 from amlc.targets import open_backend
 from amlc.viewers import open_viewer
 from amlc.viewers.runs import Sent, runs
@@ -44,7 +44,8 @@ class Best:
 
     Their mean `default` result; by which order, and whether anybody said that one. without_number:
     as in `Collected`. better: the trial that reported the best of the numbers that are better and
-    do not count, since it ended otherwise than well.
+    do not count, since it ended otherwise than well. partial: a set with a better score that does
+    not count yet, since not all of its replicates have ended; its trials, and that.
     """
 
     rows: Sequence[Row]
@@ -53,6 +54,7 @@ class Best:
     is_said: bool
     without_number: str | None
     better: Row | None = None
+    partial: tuple[Sequence[Row], float] | None = None
 
     @property
     def row(self) -> Row:
@@ -165,23 +167,28 @@ def best(manifest: Manifest, *, folders: Folders, mode: str | None = None) -> Be
     header = manifest.header
     mode = mode or header.optimize_mode
     is_said = mode is not None
+    sign = -1.0 if mode == "maximize" else 1.0
     with up_to_date(manifest, folders) as results:
         tally = Tally(results)
-        others = _NotCounted(maximize=mode == "maximize")
+        others = _NotCounted(sign)
         sets = by_set(others.seen(tally.counted(results.rows())), header.replicates)
-        found = best_set(sets, replicates=header.replicates, maximize=mode == "maximize")
+        whole, partial = best_sets(sets, replicates=header.replicates, maximize=sign < 0)
+    found = whole or partial
     if found is None:
         logs = folders.advice("logs", header.experiment, "TRIAL")
         raise no_best(header.experiment, tally.verdict, tally.without_number, logs=logs)
     better = others.better_than(found[1])
-    return Best(*found, mode or "minimize", is_said, tally.without_number, better)
+    if partial is not None and partial[1] * sign >= found[1] * sign:
+        partial = None
+    return Best(*found, mode or "minimize", is_said, tally.without_number, better, partial)
 
 
 class _NotCounted:
     """Finds the best number among those of trials that ended otherwise than well."""
 
-    def __init__(self, *, maximize: bool) -> None:
-        self._sign = -1.0 if maximize else 1.0
+    def __init__(self, sign: float) -> None:
+        """sign: -1 where more is better."""
+        self._sign = sign
         self._best: tuple[float, Row] | None = None
 
     def seen(self, rows: Iterable[Row]) -> Iterator[Row]:

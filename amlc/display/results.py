@@ -128,6 +128,13 @@ def tell_doubts(best: Best, console: Console) -> None:
             f"#{one.trial.sequence} reported {one.number:g}, which is better, and is "
             f"{one.status.value}{why}: only the result of a trial that succeeded counts"
         )
+    if best.partial is not None:
+        rows, score = best.partial
+        numbers = ", ".join(f"#{row.trial.sequence}" for row in rows)
+        console.note(
+            f"{numbers}: {score:g}, which is better, and lacks replicates: it counts only where no "
+            "set has them all"
+        )
     if not best.is_said:
         console.note(
             "warning: smaller was taken for better, since the experiment has no optimize_mode. Set "

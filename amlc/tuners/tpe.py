@@ -13,7 +13,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from amlc.model import Choice, Parameters, Real, Record, Space
-from amlc.space.canonical import canonical
 from amlc.space.draws import distinct, draws
 from amlc.space.points import (
     MODEL_DIGITS,
@@ -29,6 +28,7 @@ from amlc.space.points import (
 from amlc.tuners import random
 from amlc.tuners.shared.failures import elsewhere
 from amlc.tuners.shared.feasibility import feasible
+from amlc.tuners.shared.unseen import is_among
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -207,7 +207,8 @@ def _following(
         apart, hopeful = elsewhere(space_axes, records), feasible(space_axes, records)
         for point in islice(_samples(space_axes, told, settings, rng), _TRIES):
             parameters = deliver(space_axes, point, digits=MODEL_DIGITS)
-            fresh = apart(parameters) if endless(space) else not _repeats(records, parameters)
+            taken = (record.parameters for record in records)
+            fresh = apart(parameters) if endless(space) else not is_among(taken, parameters)
             if fresh and hopeful(parameters) and allowed(parameters):
                 return parameters
     drawn = distinct(space, draws(rng, space_axes), (record.parameters for record in records))
@@ -223,12 +224,6 @@ def _told(records: Sequence[Record], settings: Settings) -> Sequence[Record]:
     if since < 0 or since % 2:
         return records
     return records[start + since // (2 * _AFRESH) * (2 * _AFRESH) :: 2]
-
-
-def _repeats(records: Sequence[Record], parameters: Parameters) -> bool:
-    alike = [record.parameters for record in records if record.parameters == parameters]
-    # 1, 1.0 and true are three values.
-    return bool(alike) and canonical(parameters) in map(canonical, alike)
 
 
 # --- what the model sees --------------------------------------------------------------------------

@@ -209,3 +209,14 @@ def test_a_value_that_is_added_in_front_gets_a_number_of_its_own(project):
     rows = [line.split(",") for line in project.amlc("collect").stdout.decode().splitlines()]
     x = rows[0].index("param.x")
     assert [(row[0], row[x]) for row in rows[1:]] == [("2", "0"), ("0", "2"), ("1", "5"), ("3", "9")]
+
+
+def test_a_better_set_that_lacks_replicates_is_named(project):
+    grid = {"name": "GridSearch", "classArgs": {"optimize_mode": "maximize"}}
+    script = """final $(sed 's/.*"x": *\\([0-9]\\).*/\\1/' "$NNI_SYS_DIR/parameter.cfg"); exit"""
+    project.write(script, values=[1, 2, 9], tuner=grid, maxTrialNumber=5, amlc={"replicates": 2}).compile()
+    project.amlc("submit")
+    done = project.amlc("best")
+    assert json.loads(done.stdout) == {"x": 2}
+    assert "#4: 9, which is better, and lacks replicates: it counts only where no set has them all\n" in done.stderr
+    assert "lacks" not in project.amlc("best", "--optimize-mode", "minimize").stderr

@@ -130,7 +130,8 @@ def _losses(attempts: Iterable[Attempt], one: _Found) -> int:
 def _found(runs: Path, manifest: Manifest) -> Iterator[_Found]:
     """Yield what each run folder of the experiment's says.
 
-    Where its job's file is damaged or gone, what it ran is known of what is compiled alone.
+    Where its job's file is damaged or gone, what it ran is known of what is compiled, or of another
+    attempt of the same trial.
     """
     compiled = {
         entry.id: {trial.id: trial for trial in entry.trials} for entry in manifest.entries()
@@ -148,6 +149,7 @@ def _found(runs: Path, manifest: Manifest) -> Iterator[_Found]:
             trials = tuple(known[name] for name in named if name in known)
         elif len(trials) == 1 and trials[0].id != match["id"]:
             trials = ()
+        trials = trials or _of_other_attempt(run, match["id"])
         if not trials:
             if begun(run):
                 text = f"run folder {run.name}: its job.yml does not say what ran; it is left out"
@@ -163,6 +165,17 @@ def _found(runs: Path, manifest: Manifest) -> Iterator[_Found]:
             sha256=hashlib.sha256(content).hexdigest() if content is not None else None,
             at=started(run) or run.stat().st_mtime,
         )
+
+
+def _of_other_attempt(run: Path, identity: str) -> tuple[Trial, ...]:
+    """Return the trial of this id as another run folder has it; nothing if none does."""
+    if identity not in begun(run):
+        return ()
+    for path in sorted(run.parent.glob(f"*-{identity}-*/job.yml")):
+        trials = _trials(_content(path) or b"")
+        if [trial.id for trial in trials] == [identity]:
+            return trials
+    return ()
 
 
 def _in_order(found: Iterable[_Found]) -> list[_Found]:

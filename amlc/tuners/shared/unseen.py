@@ -66,7 +66,11 @@ class Unseen:
     def _is_new(self, parameters: Parameters) -> bool:
         if self._seen is not None:
             return canonical(parameters) not in self._seen
-        # Of the few that Python takes for equal: 1, 1.0 and true are three values.
-        alike = [taken for taken in self._taken if taken == parameters]
-        repeats = bool(alike) and canonical(parameters) in map(canonical, alike)
-        return not repeats and self._apart(parameters)
+        return not is_among(self._taken, parameters) and self._apart(parameters)
+
+
+def is_among(taken: Iterable[Parameters], parameters: Parameters) -> bool:
+    """Tell whether a set is one of those that are taken."""
+    alike = [one for one in taken if one == parameters]
+    # Of those that Python takes for equal: 1, 1.0 and true are three values.
+    return bool(alike) and canonical(parameters) in map(canonical, alike)

@@ -126,6 +126,25 @@ def test_where_the_build_folder_is_gone_too_it_says_to_compile_once_more(project
     assert "lacks" not in project.amlc("refresh").stderr
 
 
+def test_without_its_own_jobs_file_an_attempt_is_known_by_another_one(project) -> None:
+    """Else what failed first would stand as failed, and run again, though it succeeded."""
+    tuner = {"name": "TPE", "classArgs": {"tpe_args": {"n_startup_jobs": 1}}}
+    fails = '[ -e "$PROBE/again" ] || exit 3\n'
+    project.write(fails, searchSpace={"x": {"_type": "uniform", "_value": [0, 1]}}, tuner=tuner, maxTrialNumber=2, trialConcurrency=1)
+    project.amlc("run", "experiment.yml", code=1)
+    (project.root / "again").touch()
+    project.amlc("submit", "--retry", "failed")
+    before = rows(project)
+    (second,) = project.folders.runs("probe").glob(f"*{before[1]['trial']}*-2")
+    (second / "job.yml").write_bytes(b"\xff")
+    lose(project)
+    shutil.rmtree(project.folders.build)
+    project.amlc("compile", "experiment.yml", code=4)
+    project.amlc("refresh")
+    project.amlc("compile", "experiment.yml")
+    assert rows(project) == before
+
+
 def test_what_is_at_work_is_canceled_after_refresh(project, wait_until) -> None:
     running(project, wait_until)
     lose(project)
