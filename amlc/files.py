@@ -110,7 +110,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def give(path: Path, content: bytes) -> None:
+def write_out(path: Path, content: bytes) -> None:
     """Write `content` to where the user said.
 
     A link is followed, a FIFO or a device written into. A file there is replaced, as by `replace`;

@@ -78,7 +78,7 @@ class Migrated:
         """Write all files, the experiment file last."""
         for path, text in reversed(list(self.texts.items())):
             ends_with_cr = path.exists() and b"\r\n" in path.read_bytes()
-            files.give(path, (text.replace("\n", "\r\n") if ends_with_cr else text).encode())
+            files.write_out(path, (text.replace("\n", "\r\n") if ends_with_cr else text).encode())
 
 
 def migrate(file: Path) -> Migrated:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from amlc.commands.options import Options
 from amlc.errors import AmlcError, UsageError, printable
-from amlc.files import give, mode_of, open_regular, read_bounded
+from amlc.files import mode_of, open_regular, read_bounded, write_out
 from amlc.ledger import Ledger
 from amlc.manifest import FILE_NAME, Manifest
 from amlc.reconcile import Action
@@ -94,7 +94,7 @@ def write_seal(file: Path, plan: str) -> None:
                 "Name another file."
             )
         )
-    give(file, plan.encode())
+    write_out(file, plan.encode())
 
 
 def _is_sealed_plan(file: Path) -> bool:

@@ -45,8 +45,8 @@ def propose(
     once than the population has; here the further ones are draws at random, and the worst leaves
     while there are more results than places. No trial comes twice, where NNI may draw the option
     anew that was there: an old child is mutated again, and so is one that is likely to fail
-    (`feasible`). Imported
-    results, the best `population_size` of them, take the places of first draws.
+    (`feasible`). Imported results, the best `population_size` of them, take the places of first
+    draws.
     Source: NNI 3.0, `algorithms/hpo/evolution_tuner.py`; Real et al. 2017, arXiv 1703.01041.
     """
     from numpy.random import default_rng
