@@ -36,7 +36,7 @@ def import_(
     """Take over trials that ended elsewhere: they are trials of the experiment from then on.
 
     RESULTS is NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite,
-    a table of Weights & Biases, or a results.csv or ledger of amlc's.
+    a table of Weights & Biases, or results (CSV, JSON) or a ledger of amlc's.
     """
     from amlc.commands.import_ import import_ as run
 

@@ -5,9 +5,10 @@ What `amlc run --from` and `amlc import` read. Which kind of file it is, the fil
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from amlc.space.points import axes
 
 EXPECTED: Final = (
     "Expected NNI's folder of an experiment, its export as JSON or CSV, an Optuna study in SQLite, "
-    "a table of Weights & Biases, or a results.csv or ledger of amlc's"
+    "a table of Weights & Biases, or results (CSV, JSON) or a ledger of amlc's"
 )
 
 MOST_BYTES: Final = 200_000_000
@@ -76,11 +77,7 @@ def read(path: Path, space: Space, *, name: str = "", metric: str | None = None)
         return read_table(file, text, axes(space), metric=metric)
     if metric is not None:
         raise not_asked(path, metric)
-    if text is not None:
-        from amlc.elsewhere.nni import read_export
-
-        return read_export(file, text)
-    return _of_database(file, name)
+    return _of_database(file, name) if text is None else _of_json(file, text, space)
 
 
 def not_asked(path: Path, metric: str) -> UsageError:
@@ -96,6 +93,28 @@ def _file(path: Path) -> Path:
         if (path / name).exists():
             return path / name
     return path / FILE_NAME
+
+
+def _of_json(path: Path, text: str, space: Space) -> Iterator[Ended]:
+    rows = _rows(path, text)
+    if any("status" in row or "metric.default" in row for row in rows if isinstance(row, Mapping)):
+        from amlc.elsewhere.tables import read_rows
+
+        return read_rows(path, rows, axes(space))
+    from amlc.elsewhere.nni import read_export
+
+    return read_export(path, rows)
+
+
+def _rows(path: Path, text: str) -> Sequence[Any]:
+    """Return the items of a JSON list, or of a file that has one on each line."""
+    try:
+        with suppress(ValueError):
+            whole = json.loads(text)
+            return whole if isinstance(whole, list) else [whole]
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+    except (ValueError, RecursionError) as err:
+        raise UsageError(f"{path}: not JSON ({err}). {EXPECTED}.") from err
 
 
 def _of_database(path: Path, name: str) -> Iterator[Ended]:

@@ -139,15 +139,9 @@ def _take_metric(told: _Told, kind: str, sequence: int, value: Any) -> None:
         told.final = (value,)
 
 
-def read_export(path: Path, text: str) -> Iterator[Ended]:
+def read_export(path: Path, rows: Iterable[Any]) -> Iterator[Ended]:
     """Yield the trials of a JSON export, whose values are JSON within JSON."""
-    try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError) as err:
-        raise UsageError(
-            f"{path}: not JSON ({err}). Export it again: nnictl experiment export --type json."
-        ) from err
-    for number, row in enumerate(rows if isinstance(rows, list) else [rows]):
+    for number, row in enumerate(rows):
         fields = row if isinstance(row, Mapping) else {}
         parameters = unpacked(fields.get("parameter", fields.get("parameters")))
         value = unpacked(fields.get("value"))

@@ -1,4 +1,4 @@
-"""Trials in tables: of `amlc collect`, of NNI's export as CSV, of Weights & Biases."""
+"""Trials in tables: of `amlc collect` (as JSON, too), of NNI as CSV, of Weights & Biases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -66,6 +66,14 @@ def read_table(
     if result not in columns:
         raise UsageError(f"--metric {result}: {path} has no such column. It has: {_list(columns)}.")
     return (_of_wandb(f"{path}:{line}", cells, result, space_axes) for line, cells in rows)
+
+
+def read_rows(path: Path, rows: Iterable[Any], space_axes: Sequence[Axis]) -> Iterator[Ended]:
+    """Yield the trials of what `amlc collect` writes as JSON: mappings of columns to values."""
+    for place, row in enumerate(rows):
+        cells = {name: cell(value) for name, value in row.items()} if isinstance(row, dict) else {}
+        fields = dict(_of_amlc(cells, space_axes))
+        yield Ended(where=f"{path}: item {place}{fields.pop('strange')}", **fields)
 
 
 def _ended(

@@ -98,6 +98,6 @@ def test_an_export_with_intermediate_results_has_the_final_one_among_them(tmp_pa
         {"parameter": {"x": 2}, "value": '{"default": 1}', "trialJobId": "b", "intermediate": ['{"default": 1}', "0.2"]},
         {"parameter": {"x": 3}, "value": "0.5", "trialJobId": "c"},
     ]
-    found = list(read_export(tmp_path, json.dumps(rows)))
+    found = list(read_export(tmp_path, rows))
     assert [one.history for one in found] == [(0.1, 0.5), (0.2,), ()]
     assert [one.final for one in found] == [(0.5,), ({"default": 1},), (0.5,)]

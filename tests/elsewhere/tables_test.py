@@ -8,11 +8,12 @@ import math
 import pytest
 
 from amlc.collect.tables import Table
+from amlc.elsewhere import read
 from amlc.elsewhere.tables import read_table
 from amlc.errors import UsageError
 from amlc.model import Choice, Status
-from amlc.report.tables import write_csv
-from amlc.space.points import axes
+from amlc.report.tables import write_csv, write_json, write_jsonl
+from amlc.space.points import axes, flattened
 from amlc.warm_start import fitting
 from tests.elsewhere.conftest import FIRST, SECOND
 
@@ -107,6 +108,31 @@ def test_what_collect_wrote_is_the_same_value_again(parsed, value):
     write_csv(Table(columns, [{"param.lr": 0.5, "metric.default": value, "metric.b": value}]), stream)
     (one,) = parsed(stream.getvalue().decode())
     assert repr(one.final) == repr(({"default": value, "b": value},))
+
+
+@pytest.mark.parametrize("write", [write_json, write_jsonl])
+@pytest.mark.parametrize("value", [*NO_JSON, 0.1 + 0.2, 1e22, True, [1, "x"], "Infinite"], ids=repr)
+def test_what_collect_wrote_as_json_is_the_same_value_again(tmp_path, space, value, write):
+    """One row or several: a single one of JSON lines is a whole of JSON, too."""
+    first = {f"param.{name}": value for name, value in flattened(FIRST).items()}
+    values = {"sequence": 0, "status": "succeeded", "started": 1.0, "ended": 3.0, "metric.default": value}
+    row = values | {"sequence": 1, "status": "failed", "error": "no luck"} | first
+    for rows in ([first | values], [first | values, row]):
+        with (tmp_path / "results").open("wb") as out:
+            write(Table((*first, *values, "error"), rows), out)
+        found = list(fitting(read(tmp_path / "results", space), space))
+        assert [one.status.value for one in found] == ["succeeded", "failed"][: len(rows)]
+        assert {repr(one.final) for one in found} == {repr((value,))}
+        assert {(one.started, one.ended) for one in found} == {(1.0, 3.0)}
+        assert [json.dumps(one.parameters) for one in found] == [json.dumps(FIRST)] * len(rows)
+        assert [one.error for one in found] == [None, "no luck"][: len(rows)]
+
+
+def test_a_strange_row_of_json_is_none_of_the_space(tmp_path, space):
+    (tmp_path / "x").write_text('{"status": "succeeded", "param.momentum": 1, "metric.default": 1}\n3\n')
+    one, other = read(tmp_path / "x", space)
+    assert (one.parameters, one.where) == (None, f"{tmp_path / 'x'}: item 0: the space has no 'momentum'")
+    assert (other.parameters, other.final) == (None, ())
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "lr,loss\n0.5,1\n"])
