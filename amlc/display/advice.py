@@ -41,6 +41,14 @@ def about_others(trials: int, made: int | None) -> Iterator[str]:
         )
 
 
+def about_end(end: Verdict, header: Header) -> Iterator[str]:
+    """Yield the line that says why a run that nothing stopped has fewer trials than it might."""
+    most = header.max_trials
+    if header.search is not None and most is not None and end.submitted and end.trials < most:
+        why = "the tuner has nothing more to propose"
+        yield f"{why}, so that maxTrialNumber, {most:,}, is not reached"
+
+
 def about_late(end: Verdict) -> str:
     """Return the line that says what to do about trials that ran out of time."""
     one = end.late == 1

@@ -10,7 +10,7 @@ from amlc.attempts import Attempt
 from amlc.commands.steps import Canceling, First, Learnt, Run, Step, Warned
 from amlc.console import Console
 from amlc.display import building
-from amlc.display.advice import about_failures, about_late, goes_on
+from amlc.display.advice import about_end, about_failures, about_late, goes_on
 from amlc.display.progress import watching
 from amlc.drive import Watch
 from amlc.errors import Problem
@@ -63,6 +63,9 @@ class Teller:
             self.console.insist(f"nothing more is submitted: {run.canary}")
         hint = goes_on(end, run.manifest, self.folders, stopped=run.stopped)
         say(f"{run.progress.submitted} submitted, {end}{hint}")
+        if run.stopped is None and run.canary is None:
+            for line in about_end(end, run.manifest.header):
+                say(line)
         if end.late:
             say(f"warning: {about_late(end)}")
         if end.failed:

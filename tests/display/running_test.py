@@ -78,6 +78,25 @@ def test_a_run_is_told_with_what_goes_on_from_there(story, tmp_path, monkeypatch
     ]
 
 
+def test_a_run_that_ends_before_maxtrialnumber_says_why(story):
+    end = Verdict(4, {Status.SUCCEEDED: 4}, 0)
+    header = replace(story.manifest.header, search="a digest", max_trials=10)
+    run = Run(
+        manifest=replace(story.manifest, header=header),
+        progress=Progress(submitted=2),
+        stopped=None,
+        verdict=end,
+        partial=False,
+    )
+    story.teller().tell(run)
+    assert story.lines()[1] == [
+        "2 submitted, 4 of 4 trials done",
+        "the tuner has nothing more to propose, so that maxTrialNumber, 10, is not reached",
+    ]
+    story.teller().tell(replace(run, stopped="maxExperimentDuration (1 s) is over"))
+    assert story.lines()[1][2:] == ["stopped: maxExperimentDuration (1 s) is over", "2 submitted, 4 of 4 trials done"]
+
+
 def test_a_run_in_which_all_is_well_is_told_in_a_line(story):
     end = Verdict(4, {Status.SUCCEEDED: 4}, 0)
     run = Run(manifest=story.manifest, progress=Progress(submitted=2), stopped=None, verdict=end, partial=False)
