@@ -12,7 +12,7 @@ from amlc.collect.rows import Row
 from amlc.collect.spool import spooled
 from amlc.collect.tables import Table
 from amlc.errors import UsageError
-from amlc.model import Status, Trial
+from amlc.model import Trial
 from amlc.numbers import number
 from amlc.space.canonical import in_sets
 from amlc.space.points import flattened
@@ -57,8 +57,6 @@ class Scored(Protocol):
     @property
     def trial(self) -> Trial: ...
     @property
-    def status(self) -> Status: ...
-    @property
     def score(self) -> float | None: ...
 
 
@@ -76,8 +74,8 @@ def best_set(
 ) -> tuple[Sequence[S], float] | None:
     """Return the parameter set with the best score, and that; among equals, the first.
 
-    A set of which not every trial has ended, or is there, counts only where no other has a score.
-    replicates: how many trials a set should have.
+    A set that lacks a trial's score counts only where none has them all: what became of half of its
+    trials says less. replicates: how many trials a set should have.
     """
     whole, partial = best_sets(sets, replicates=replicates, maximize=maximize)
     return whole or partial
@@ -86,13 +84,13 @@ def best_set(
 def best_sets(
     sets: Iterable[Sequence[S]], *, replicates: int, maximize: bool
 ) -> tuple[tuple[Sequence[S], float] | None, tuple[Sequence[S], float] | None]:
-    """Return the best set whose trials are all there and have ended, and the best of the others."""
+    """Return the best set of which each trial has a score, and the best of the others."""
     best: dict[bool, tuple[tuple[float, int], Sequence[S], float]] = {}
     for rows in sets:
         value = score(rows)
         if value is None:
             continue
-        is_whole = len(rows) >= replicates and all(row.status.ended for row in rows)
+        is_whole = len(rows) >= replicates and all(row.score is not None for row in rows)
         key = (-value if maximize else value, rows[0].trial.sequence)
         if is_whole not in best or key < best[is_whole][0]:
             best[is_whole] = key, rows, value

@@ -53,9 +53,9 @@ def test_of_replicates_the_mean_leads_and_a_whole_set_before_one_that_is_not():
     assert steps == [([0], 5.0), ([2], 9.0), ([2], 9.0), ([0, 1], 4.0), ([2, 3], 5.0)]
 
 
-def test_a_replicate_that_failed_makes_its_set_whole_and_counts_for_nothing():
-    steps = told((0, 1, 9.0, Status.FAILED), (1, 1, 2.0), (2, 2, 7.0), (3, 2, None, Status.FAILED))
-    assert steps == [None, ([0, 1], 2.0), ([0, 1], 2.0), ([2, 3], 7.0)]
+def test_a_set_with_a_replicate_that_failed_leads_only_before_any_that_is_whole():
+    steps = told((0, 1, 9.0, Status.FAILED), (1, 1, 2.0), (2, 2, 7.0), (3, 2, None, Status.FAILED), (4, 3, 1.0), (5, 3, 1.0))
+    assert steps == [None, ([0, 1], 2.0), ([2], 7.0), ([2, 3], 7.0), ([2, 3], 7.0), ([4, 5], 1.0)]
 
 
 def test_a_set_that_leads_and_is_run_again_may_lead_no_longer():

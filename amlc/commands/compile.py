@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -152,10 +153,14 @@ def _warn_of_other_space(experiment: Experiment, groups: Sequence[Sequence[Trial
 
 @contextmanager
 def _alone(folders: Folders, experiment: Experiment) -> Iterator[None]:
-    """Keep `amlc run` away, which adds to the build folder of an adaptive experiment."""
-    if not adaptive(experiment):
+    """Keep away who submits: he goes by what is in the build folder, or adds to it.
+
+    An open loop that was never run, or whose state nobody here may change, has none to keep away.
+    """
+    path = folders.lock(experiment.name)
+    if not adaptive(experiment) and not os.access(path, os.W_OK):
         yield
         return
     folders.prepare_state()
-    with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
+    with lock(path, patience_s=PATIENCE_S):
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,22 +121,28 @@ def show_best_job(best: Best, console: Console) -> None:
 
 def tell_doubts(best: Best, console: Console) -> None:
     """Say which better number does not count, and if nobody said which results are better."""
+    for line in doubts(best):
+        console.note(line)
+
+
+def doubts(best: Best) -> Iterator[str]:
+    """Yield what `tell_doubts` says, line by line."""
     if best.better is not None:
         one = best.better
         why = f" ({one.error})" if one.error else ""
-        console.note(
+        yield (
             f"#{one.trial.sequence} reported {one.number:g}, which is better, and is "
             f"{one.status.value}{why}: only the result of a trial that succeeded counts"
         )
     if best.partial is not None:
         rows, score = best.partial
         numbers = ", ".join(f"#{row.trial.sequence}" for row in rows)
-        console.note(
-            f"{numbers}: {score:g}, which is better, and lacks replicates: it counts only where no "
-            "set has them all"
+        yield (
+            f"{numbers}: {score:g}, which is better, and lacks a replicate's result: it counts "
+            "only where no set has them all"
         )
     if not best.is_said:
-        console.note(
+        yield (
             "warning: smaller was taken for better, since the experiment has no optimize_mode. Set "
             "it in the tuner's classArgs, or: amlc best --optimize-mode maximize."
         )

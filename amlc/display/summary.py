@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from amlc.commands.collect import Best
 from amlc.commands.summary import Summary
 from amlc.console import Console
+from amlc.display.results import doubts
 from amlc.report.tables import finite
 
 
@@ -50,6 +51,8 @@ def _best(best: Best) -> Iterator[str]:
     text = json.dumps(finite(best.rows[0].trial.parameters), ensure_ascii=False, indent=2)
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 0)
     yield from (f"{fence}json", text, fence)
+    for line in doubts(best):
+        yield from ("", _text(line))
 
 
 def _text(text: str) -> str:

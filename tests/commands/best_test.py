@@ -218,5 +218,20 @@ def test_a_better_set_that_lacks_replicates_is_named(project):
     project.amlc("submit")
     done = project.amlc("best")
     assert json.loads(done.stdout) == {"x": 2}
-    assert "#4: 9, which is better, and lacks replicates: it counts only where no set has them all\n" in done.stderr
+    assert "#4: 9, which is better, and lacks a replicate's result: it counts only where no set has them all\n" in done.stderr
+    summary = project.amlc("summary").stdout.decode()
+    assert "\\#4: 9, which is better, and lacks a replicate's result: it counts" in summary
     assert "lacks" not in project.amlc("best", "--optimize-mode", "minimize").stderr
+
+
+def test_a_replicate_that_fails_leaves_the_best_to_a_set_with_all_its_results(project):
+    grid = {"name": "GridSearch", "classArgs": {"optimize_mode": "maximize"}}
+    script = 'x=$(sed \'s/.*"x": *\\([0-9]\\).*/\\1/\' "$NNI_SYS_DIR/parameter.cfg")\n'
+    script += "[ $x = 9 ] && mkdir ../nine 2>/dev/null && exit 3\nfinal $x; exit"
+    project.write(script, values=[1, 9], tuner=grid, amlc={"replicates": 2}, trialConcurrency=1).compile()
+    project.amlc("submit", code=1)
+    for verb in ("best", "summary"):
+        said = project.amlc(verb)
+        text = said.stdout.decode() + said.stderr
+        assert "3: 9, which is better, and lacks a replicate's result" in text
+    assert json.loads(project.amlc("best").stdout) == {"x": 1}

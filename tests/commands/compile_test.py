@@ -19,6 +19,25 @@ def test_trials_outside_an_edited_space_are_said_for_those_that_learn_nothing_to
     assert project.amlc("compile", "experiment.yml").stderr.startswith(text)
 
 
+@pytest.mark.parametrize("tuner", [{"name": "Random"}, {"name": "GridSearch"}, {"name": "TPE"}], ids=lambda t: t["name"])
+def test_what_is_at_work_keeps_what_it_works_on(project, wait_until, tuner):
+    """Whoever edits meanwhile waits, or the jobs that are to follow would be gone."""
+    space = {"x": {"_type": "choice", "_value": [1, 2, 3, 4]}}
+    script = "while [ ! -e $PROBE/go ]; do sleep 0.05; done; final 1; exit"
+    project.write(script, searchSpace=space, tuner=tuner, maxTrialNumber=4, trialConcurrency=1).compile()
+    with project.start("run", "experiment.yml") as at_work:
+        wait_until(lambda: project.starts, 60)
+        before = (project.folders.build / "probe" / "manifest.json").read_bytes()
+        project.write(script, searchSpace=space, tuner=tuner, maxTrialNumber=2, trialConcurrency=1)
+        refused = project.amlc("compile", "experiment.yml", code=5).stderr
+        assert "is working on this experiment. Wait for its end" in refused
+        project.amlc("compile", "--check", "experiment.yml", code=3)
+        assert (project.folders.build / "probe" / "manifest.json").read_bytes() == before
+        (project.root / "go").touch()
+        assert b"succeeded" in at_work.communicate(timeout=60)[0]
+    assert project.statuses() == ["succeeded"] * 4
+
+
 EVERY_TYPE = {
     "choice": {"_type": "choice", "_value": [1, 1.0, "a", None, [1]]},
     "randint": {"_type": "randint", "_value": [-3, 9]},
