@@ -79,6 +79,12 @@ def _of_submit(answer: Run) -> int:
     return IncompleteError.exit_code
 
 
+def _of_retry(answer: Run) -> int:
+    """Return what `submit` does, unless what was asked for by its number was not done."""
+    is_refused = answer.stopped is not None and not answer.progress.submitted
+    return _of_submit(answer) or (IncompleteError.exit_code if is_refused else OK)
+
+
 def _of_doctor(answer: Sequence[Check]) -> int:
     return OK if all(check.is_well for check in answer) else BackendError.exit_code
 
@@ -92,7 +98,7 @@ _CODES: Final[dict[str, Callable[[Any], int]]] = {
     "compile": _of_compile,
     "plan": _of_plan,
     "submit": _of_submit,
-    "retry": _of_submit,
+    "retry": _of_retry,
     "run": _of_submit,
     "doctor": _of_doctor,
     "reproduce": _of_reproduce,

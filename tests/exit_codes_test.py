@@ -55,6 +55,8 @@ def build(*, preview, changes):
         pytest.param("submit", replace(RUN, verdict=OPEN, partial=True), 0, id="some-left-out-on-purpose"),
         pytest.param("submit", replace(RUN, verdict=OPEN, stopped=CANCELED, partial=True), 1, id="canceled"),
         pytest.param("retry", replace(RUN, verdict=BAD), 1, id="retry"),
+        pytest.param("retry", replace(RUN, stopped="no time", partial=True, progress=Progress()), 4, id="nothing-retried"),
+        pytest.param("retry", replace(RUN, stopped="1 failed", partial=True, progress=Progress(submitted=1)), 0, id="some-retried"),
         pytest.param("run", replace(RUN, verdict=OPEN), 4, id="run"),
         pytest.param("doctor", [Check("a", is_well=True, text="")], 0, id="all-well"),
         pytest.param(

@@ -68,6 +68,12 @@ class Results:
         for _, rows in self.jobs():
             yield from rows
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether `maxExperimentDuration` is over, so that nothing more is submitted."""
+        most = self.manifest.header.max_seconds
+        return most is not None and elapsed_s(self.ledger.times()) >= most
+
     def to_propose(self, trials: int) -> int | None:
         """Return how many trials the tuner is still to propose when `trials` are compiled.
 
@@ -83,7 +89,7 @@ class Results:
         )
         if exhausted is not None and exhausted.data == {"search": header.search, "trials": trials}:
             return 0
-        if header.max_seconds is not None and elapsed_s(self.ledger.times()) >= header.max_seconds:
+        if self.out_of_time:
             return 0
         return None if header.max_trials is None else header.max_trials - trials
 

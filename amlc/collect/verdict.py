@@ -30,7 +30,8 @@ class Verdict:
     trials: how many are compiled. statuses: how many of them have each. without_final: how many
     ended well, or at their time limit, and reported no final result. to_propose: how many trials
     the tuner is still to propose; None: nobody knows how many. late: how many reached
-    `maxTrialDuration` before they had a final result.
+    `maxTrialDuration` before they had a final result. out_of_time: whether
+    `maxExperimentDuration` is over, so that nothing more is submitted.
     """
 
     trials: int
@@ -38,6 +39,7 @@ class Verdict:
     without_final: int
     to_propose: int | None = 0
     late: int = 0
+    out_of_time: bool = False
 
     @property
     def done(self) -> int:
@@ -131,7 +133,14 @@ class Tally:
         trials = sum(self._statuses.values())
         statuses = {status: self._statuses[status] for status in Status}
         to_propose = self._results.to_propose(trials)
-        return Verdict(trials, statuses, self._without_final, to_propose, self._late)
+        return Verdict(
+            trials=trials,
+            statuses=statuses,
+            without_final=self._without_final,
+            to_propose=to_propose,
+            late=self._late,
+            out_of_time=self._results.out_of_time,
+        )
 
     @property
     def cost(self) -> Cost | None:

@@ -58,10 +58,16 @@ def _is_of(row: Row, revision: str) -> bool:
     return attempt is not None and attempt.revision == revision and attempt.number > 0
 
 
-def what_failed(results: Results, canary: Canary) -> str | None:
-    """Return which of the trials did not come to a good end, and why the first of them; or None."""
+def what_failed(results: Results, canary: Canary, *, stopped: bool = False) -> str | None:
+    """Return which of the trials did not come to a good end, and why the first of them; or None.
+
+    stopped: those that have not ended are none of them, for the run that was to end them stopped.
+    """
     bad = [
-        row for row in results.rows() if row.trial.id in canary.trials and row.status not in _GOOD
+        row
+        for row in results.rows()
+        if row.trial.id in canary.trials and row.status not in _GOOD
+        if row.status.ended or not stopped
     ]
     if not bad:
         return None

@@ -160,16 +160,16 @@ def plan(
     with read_ledger(path) as ledger, ledger.snapshot():
         results = Results(manifest, ledger)
         allowed = policy(results, options)
-        tally = Tally(results)
+        tally, is_over = Tally(results), results.out_of_time
         for entry, found in results.jobs():
             rows = tuple(tally.counted(found))
-            last = results.last(entry, rows)
-            seen.take(list(decisions(entry, last, allowed)), rows)
+            due = () if is_over else decisions(entry, results.last(entry, rows), allowed)
+            seen.take(list(due), rows)
         end = tally.verdict
         for text in results.damage:
             warnings.warn(text, DamageWarning, stacklevel=2)
         made_of = _made_of(ledger)
-        chosen = covered(results, allowed) if options.canary else None
+        chosen = covered(results, allowed) if options.canary and not is_over else None
         mark = sealed(manifest, ledger, options, seen.submissions) if seal else None
     older = []
     for revision, count in seen.revisions.items():

@@ -184,12 +184,12 @@ def _first(manifest: Manifest, experiment: Experiment | None, call: _Call) -> Ru
     among = replace(options, among=chosen.trials, canary=False)
     run = _run(manifest, None, replace(call, options=among))
     with read_ledger(folders.ledger(header.experiment)) as ledger:
-        why = what_failed(Results(manifest, ledger), chosen)
-    is_well = why is None and run.stopped is None
-    if not is_well:
-        run = replace(run, canary=why or f"stopped: {run.stopped}")
+        why = what_failed(Results(manifest, ledger), chosen, stopped=run.stopped is not None)
+    if why is None and run.stopped is not None and not run.verdict.out_of_time:
+        why = f"stopped: {run.stopped}"
+    run = replace(run, canary=why)
     call.listener.tell(run)
-    return None if is_well else run
+    return None if why is None and run.stopped is None else run
 
 
 def _next_round(manifest: Manifest, folders: Folders) -> str:

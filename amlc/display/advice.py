@@ -11,16 +11,13 @@ from amlc.model import Status
 from amlc.plural import plural
 
 
-def goes_on(
-    end: Verdict, manifest: Manifest, folders: Folders, *, stopped: str | None = None
-) -> str:
-    """Return the end of a verdict's line: which command goes on, if one does.
-
-    stopped: why the run stopped early.
-    """
-    if end.submitted or (stopped or "").startswith("maxExperimentDuration"):
+def goes_on(end: Verdict, manifest: Manifest, folders: Folders) -> str:
+    """Return the end of a verdict's line: which command goes on, if one does."""
+    if end.submitted:
         return ""
     command = folders.advice("submit", manifest.header.experiment)
+    if end.out_of_time:
+        return f": {command} goes on once maxExperimentDuration is raised"
     if manifest.header.sweep == "latent" and not end.at_work:
         # A sweep that has ended draws no more; where none has begun, compiling changes nothing.
         return f": {folders.compiling(manifest.source)} and then {command} go on"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from amlc.collect.verdict import Verdict
 from amlc.combinations import Combinations
 from amlc.commands.plan import Due, Expense, Plan, State
 from amlc.console import Console
@@ -49,7 +50,8 @@ def show(plan: Plan, console: Console, folders: Folders) -> None:
         say(line)
     for reason, due in plan.due.items():
         _show_due(reason, due, console)
-    for line in (*_about_packs(plan), *_about_rest(plan), *_about_cost(plan.expense)):
+    lines = (*_about_time(plan.verdict), *_about_packs(plan), *_about_rest(plan))
+    for line in (*lines, *_about_cost(plan.expense)):
         say(line)
     if end.failed:
         say(about_failures(end, plan.header, folders))
@@ -64,6 +66,11 @@ def _about_space(header: Header) -> Iterator[str]:
     if header.combinations is not None:
         sets = Combinations(header.combinations, header.excluded)
         yield sets.text(replicates=header.replicates, most=header.max_trials)
+
+
+def _about_time(end: Verdict) -> Iterator[str]:
+    if end.out_of_time:
+        yield "maxExperimentDuration is over: nothing is submitted until it is raised"
 
 
 def _about_packs(plan: Plan) -> Iterator[str]:
@@ -294,8 +301,8 @@ def _standing(plan: Plan) -> Iterator[str]:
     for reason, due in plan.due.items():
         jobs = _jobs(due)
         yield f"- {due.trials:,} to submit in {jobs} ({reason.value})"
-    lines = (*_about_space(plan.header), *_about_packs(plan), *_about_older(plan))
-    for line in (*lines, *_about_cost(plan.expense)):
+    lines = (*_about_space(plan.header), *_about_time(plan.verdict), *_about_packs(plan))
+    for line in (*lines, *_about_older(plan), *_about_cost(plan.expense)):
         yield f"- {_cell(line)}"
     for text in plan.expense.exceeded:
         yield f"- **over budget**: {_cell(text)}"

@@ -61,7 +61,7 @@ class Teller:
             say(f"stopped: {run.stopped}")
         if run.canary is not None:
             self.console.insist(f"nothing more is submitted: {run.canary}")
-        hint = goes_on(end, run.manifest, self.folders, stopped=run.stopped)
+        hint = goes_on(end, run.manifest, self.folders)
         say(f"{run.progress.submitted} submitted, {end}{hint}")
         if run.stopped is None and run.canary is None:
             for line in about_end(end, run.manifest.header):

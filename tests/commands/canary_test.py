@@ -35,6 +35,8 @@ def test_each_value_has_a_trial(grid):
     assert {trial.parameters["a"] for trial in trials} == {trial.parameters["b"] for trial in trials} == {1, 2, 3}
     assert len(found.numbers) == 3
     assert "failed: pending" in failed
+    with read_ledger(grid.folders.ledger("probe")) as ledger:
+        assert what_failed(Results(grid.manifest, ledger), found, stopped=True) is None
 
 
 def test_a_submit_that_was_cut_short_has_the_same_again(grid):

@@ -355,3 +355,28 @@ def test_what_is_compiled_and_removed_meanwhile_is_named(project, tuner, removed
     project.amlc("compile", "experiment.yml")
     project.amlc("submit")
     assert len(project.starts) == len(set(project.starts)) == 4
+
+
+@pytest.mark.parametrize("tuner", [{"name": "GridSearch"}, {"name": "TPE"}], ids=lambda tuner: tuner["name"])
+def test_when_the_time_is_over_every_command_says_so_and_none_promises_more(project, tuner):
+    keys = {"tuner": tuner, "maxTrialNumber": 4, "trialConcurrency": 1, "maxExperimentDuration": "1s"}
+    project.write("sleep 1.5", **keys).compile()
+    assert "stopped: maxExperimentDuration (1 s) is over" in project.amlc("submit").stderr
+    project.amlc("compile", "experiment.yml")
+    over = "maxExperimentDuration is over: nothing is submitted until it is raised"
+    plan = project.amlc("plan", "-o", "sealed.plan").stdout.decode()
+    assert over in plan
+    assert "to submit (" not in plan
+    assert over in project.amlc("plan", "--format", "markdown").stdout.decode()
+    assert json.loads(project.amlc("plan", "--format", "json").stdout)["plan"]["due"] == []
+    for words, code in [(["submit", "--plan", "sealed.plan"], 0), (["submit", "--canary"], 0), (["retry", "0"], 4)]:
+        said = project.amlc(*words, code=code).stderr
+        assert "failed" not in said
+        assert "0 submitted" in said
+    if tuner["name"] == "GridSearch":
+        assert "goes on once maxExperimentDuration is raised" in project.amlc("status").stderr + said
+    assert len(project.starts) == 1
+    project.write("", **keys | {"maxExperimentDuration": "1h"}).compile()
+    assert over not in project.amlc("plan").stdout.decode()
+    project.amlc("submit", "--canary")
+    assert len(project.starts) == len(set(project.starts)) == 4

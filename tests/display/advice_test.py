@@ -20,22 +20,22 @@ TO_PROPOSE = Verdict(2, {Status.SUCCEEDED: 2}, 0, to_propose=1)
 
 
 @pytest.mark.parametrize(
-    ("end", "stopped", "here", "hint"),
+    ("end", "here", "hint"),
     [
-        (Verdict(2, {Status.SUCCEEDED: 2}, 0), None, True, ""),
-        (OPEN, None, True, ": amlc submit goes on"),
-        (OPEN, None, False, ": amlc submit goes on"),
-        (OPEN, "1 failed", True, ": amlc submit goes on"),
-        (OPEN, "maxExperimentDuration (1 s) is over", True, ""),
-        (TO_PROPOSE, None, True, ": amlc submit goes on"),
-        (TO_PROPOSE, None, False, ": amlc submit goes on where the experiment's file is"),
+        (Verdict(2, {Status.SUCCEEDED: 2}, 0), True, ""),
+        (Verdict(2, {Status.SUCCEEDED: 2}, 0, out_of_time=True), True, ""),
+        (OPEN, True, ": amlc submit goes on"),
+        (OPEN, False, ": amlc submit goes on"),
+        (replace(OPEN, out_of_time=True), True, ": amlc submit goes on once maxExperimentDuration is raised"),
+        (TO_PROPOSE, True, ": amlc submit goes on"),
+        (TO_PROPOSE, False, ": amlc submit goes on where the experiment's file is"),
     ],
 )
-def test_a_command_goes_on_while_there_is_something_to_submit(story, end, stopped, here, hint):
+def test_a_command_goes_on_while_there_is_something_to_submit(story, end, here, hint):
     manifest = story.manifest
     if not here:
         manifest = replace(manifest, header=replace(manifest.header, source="nowhere.yml"))
-    assert goes_on(end, manifest, Folders(), stopped=stopped) == hint
+    assert goes_on(end, manifest, Folders()) == hint
 
 
 @pytest.mark.parametrize(
