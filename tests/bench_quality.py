@@ -17,7 +17,7 @@ from tests.bench_budget import budgeted
 from tests.quality.failures import failures
 from tests.quality.run import FULL, FULL_EFFORT, LENGTHS, QUICK, Effort, learners, run, samples, table, tasks_of
 
-CHOSEN = [Path(__file__).parent / "quality" / name for name in ("again.md", "looking.md", "anew.md", "startup.md", "constants.md", "ties.md", "failing.md")]
+CHOSEN = [Path(__file__).parent / "quality" / name for name in ("again.md", "looking.md", "anew.md", "nets.md", "startup.md", "constants.md", "ties.md", "failing.md")]
 EXPLAINED = """\
 Medians of the best value over the seeds; smaller is better. Tuners have amlc's default arguments. With noise, what
 counts is the true value of the trial that looked best. Three problems are tables of real trainings, of which a trial
