@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, takewhile
 from typing import Any, Final
 
+from amlc.constraints import Gate
 from amlc.errors import PlanError, Sentence
 from amlc.model import Experiment, Parameters, Record, Space, parameter_names
 from amlc.space.canonical import canonical
@@ -26,8 +27,10 @@ from amlc.space.points import (
     located_part,
 )
 
-_MOST_DRAWS: Final = 1000
-"""How many completions of a partial parameter set are tried before the constraints are blamed."""
+_MOST_DRAWS: Final = 10_000
+"""How many completions of a partial parameter set are tried before the constraints are blamed.
+
+A tenth of what a tuner's proposal gets, since there may be many of them."""
 
 _COMPLETIONS: Final = 3
 """The stream of random numbers beside those of the tuners."""
@@ -36,6 +39,18 @@ Allowed = Callable[[Parameters], bool]
 Propose = Callable[[Sequence[Record], int, Allowed], Iterable[Parameters]]
 """The tuner: yields at most so many parameter sets that are allowed, to follow those that have
 records."""
+
+
+def refused(experiment: Experiment) -> Iterator[PlanError]:
+    """Yield an error for each initial parameter set that the constraints exclude.
+
+    Whatever the tuner proposes, the others become trials.
+    """
+    for number in range(len(experiment.initial)):
+        try:
+            _completed(experiment, number, {}, Gate(experiment.constraints))
+        except PlanError as err:
+            yield err
 
 
 def leading(experiment: Experiment, records: Sequence[Record]) -> int:
@@ -150,22 +165,25 @@ def _not_again(experiment: Experiment, own: Iterable[Parameters], allowed: Allow
 def _completed(
     experiment: Experiment, number: int, proposal: Parameters, allowed: Allowed
 ) -> Parameters:
-    given = experiment.initial[number]
-    for parameters in _completions(
+    given, names = experiment.initial[number], _names(experiment.space)
+    whole = locate(axes(experiment.space), given) is not None
+    completions = _completions(
         experiment.space, given, proposal, seed=[experiment.seed, number, _COMPLETIONS]
-    ):
-        if allowed(
-            {name: parameters[name] for name in parameters if name in _names(experiment.space)}
-        ):
-            return parameters
-    raise PlanError(
-        Sentence(
-            "amlc.constraints exclude this parameter set.",
-            hint="Correct it, or loosen the constraint.",
-        ),
-        path=("amlc", "initial", number),
-        code="E-initial",
     )
+    for parameters in islice(completions, 1) if whole else completions:
+        if allowed({name: parameters[name] for name in parameters if name in names}):
+            return parameters
+    said = Sentence(
+        "amlc.constraints exclude this parameter set.",
+        hint="Correct it, or loosen the constraint.",
+    )
+    if not whole:
+        said = Sentence(
+            f"amlc.constraints hold for none of {_MOST_DRAWS:,} ways to complete this parameter "
+            "set at random.",
+            hint="Give more of its values, or loosen the constraint.",
+        )
+    raise PlanError(said, path=("amlc", "initial", number), code="E-initial")
 
 
 def _names(space: Space) -> set[str]:
@@ -188,8 +206,12 @@ def _completions(
     proposed = (
         locate(space_axes, {name: value for name, value in proposal.items() if name in names}) or {}
     )
-    for base in chain([proposed], islice(draws(default_rng(seed), space_axes), _MOST_DRAWS)):
-        point = _merged(space_axes, fixed, base, draws(default_rng(seed), space_axes))
+
+    def at_random() -> Iterator[Point]:
+        yield from draws(default_rng(seed), space_axes)  # begun once it is needed: few are
+
+    for base in chain([proposed], islice(at_random(), _MOST_DRAWS)):
+        point = _merged(space_axes, fixed, base, at_random())
         parameters = as_delivered(space_axes, _overlaid(deliver(space_axes, point), given))
         assert parameters is not None  # the config has seen to it that the space has what is given
         yield {**parameters, **added}

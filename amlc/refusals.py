@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from amlc import class_source, constraints
+from amlc import class_source, constraints, initial
 from amlc.combinations import MOST_JOBS, most_jobs
 from amlc.config import locate
 from amlc.errors import ConfigError, PlanError, Problem, RefusedError, Sentence, TemplateError
@@ -94,7 +94,10 @@ def _ahead(experiment: Experiment, revision: str, within: Path | None = None) ->
     except PlanError as err:
         found.append(err)
     try:
-        found += constraints.check(experiment, adaptive=is_adaptive)
+        wrong = constraints.check(experiment, adaptive=is_adaptive)
+        if experiment.constraints and not wrong:
+            wrong = [*initial.refused(experiment)]
+        found += wrong
         check = _job_check(experiment, revision)
         if is_adaptive and not found and (check or may_overflow(experiment.space)):
             _try(_sampled(experiment), check)

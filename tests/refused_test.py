@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from amlc.catalogue import NESTED as NESTED_CHOICE
+from amlc.catalogue import find, names
 from amlc.commands.compile import compile_
 from amlc.commands.validate import validate
 from amlc.config import load_experiment
@@ -23,6 +25,7 @@ from amlc.folders import Folders
 from amlc.model import Budget, Choice, Real
 from amlc.refusals import check_ahead
 from tests.plan_test import experiment
+from tests.tuners.simulation import arguments
 
 REFUSED = Path(__file__).parent / "refused"
 CASES = Path(__file__).parent / "cases"
@@ -62,7 +65,10 @@ def block(text: str) -> Callable[[], Any]:
     return lambda: put(TEMPLATE, f"{EXTENDS}{{% block more %}}\n{text}\n{{% endblock %}}\n")
 
 
-LARGE = {"a": {"_type": "choice", "_value": [1]}, "text": {"_type": "choice", "_value": ["x" * 1_600_000]}}
+LARGE = {
+    "a": {"_type": "choice", "_value": [1]},
+    "text": {"_type": "choice", "_value": ["x" * 1_600_000]},
+}
 
 # What a case needs beside its experiment.
 PREPARE: dict[str, Callable[[], Any]] = {
@@ -83,7 +89,9 @@ PREPARE: dict[str, Callable[[], Any]] = {
     "template-syntax": block("x: {% if %}"),
     "template-undefined": block("x: {{ nope }}"),
     "template-fails-late": block("x: {{ 1 / (4 - trials[0].sequence) }}"),
-    "template-other-name": lambda: put(TEMPLATE, EXTENDS + "{% block identity %}\nname: mine\n{% endblock %}\n"),
+    "template-other-name": lambda: put(
+        TEMPLATE, EXTENDS + "{% block identity %}\nname: mine\n{% endblock %}\n"
+    ),
     "template-no-mapping": lambda: put(TEMPLATE, "- a list\n"),
     "template-adaptive": block("x: {{ 'rare'.nope if trials[0].parameters.a == 'rare' else 1 }}"),
     "template-and-code": lambda: (put(TEMPLATE, "{{ x"), put("code/amlc_runner.py")),
@@ -130,6 +138,7 @@ def found_by_validate() -> list[dict[str, Any]]:
 def _elsewhere(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("amlc.constraints._MOST_REJECTED", 1_000)  # a hundredth, for speed
+    monkeypatch.setattr("amlc.initial._MOST_DRAWS", 100)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,9 +157,13 @@ def test_problems_are_exactly_those_recorded(name, tmp_path) -> None:
     prepare(name)
     checked = list(validate([Path("experiment.yml")], backend=None, folders=Folders()))
     assert exit_code("validate", checked) == 1
-    found = "".join(f"{problem}\n" for one in checked for problem in one.problems).replace(str(tmp_path), "FOLDER")
+    found = "".join(f"{problem}\n" for one in checked for problem in one.problems).replace(
+        str(tmp_path), "FOLDER"
+    )
     # What Jinja says of a template is all that is known.
-    assert all(problem.hint or problem.code == "E-template" for one in checked for problem in one.problems)
+    assert all(
+        problem.hint or problem.code == "E-template" for one in checked for problem in one.problems
+    )
     expected = REFUSED / f"{name}.txt"
     if os.environ.get("AMLC_GOLDEN") == "1":
         expected.write_text(found, encoding="utf-8")
@@ -161,7 +174,9 @@ def test_every_recorded_message_has_its_experiment() -> None:
     assert {path.stem for path in REFUSED.glob("*.txt")} == set(NAMES) >= PREPARE.keys()
 
 
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in CASES.glob("*/experiment.yml")))
+@pytest.mark.parametrize(
+    "name", sorted(path.parent.name for path in CASES.glob("*/experiment.yml"))
+)
 def test_validate_admits_what_compiles(name, monkeypatch) -> None:
     monkeypatch.setenv("STORAGE_KEY", "x")
     for path in (CASES / name).iterdir():
@@ -171,23 +186,115 @@ def test_validate_admits_what_compiles(name, monkeypatch) -> None:
     assert found_by_compile() == []
 
 
+FLAT = {
+    "a": {"_type": "randint", "_value": [1, 9]},
+    "b": {"_type": "uniform", "_value": [0, 1]},
+}
+NESTED = FLAT | {
+    "net": {
+        "_type": "choice",
+        "_value": [
+            {"_name": "conv", "k": {"_type": "randint", "_value": [1, 9]}},
+            {"_name": "dense"},
+        ],
+    }
+}
+NO = "exclude this parameter set"
+NONE = "hold for none of 100 ways"
+
+
+@pytest.mark.parametrize("tuner", [name for name in names("tuner") if name != "Batch"])
+@pytest.mark.parametrize(
+    ("space", "initial", "constraint", "expected"),
+    [
+        pytest.param(FLAT, [{"a": 1, "b": 0.5}], "a < 3", {}, id="whole"),
+        pytest.param(
+            FLAT, [{"a": 1, "b": 0.5}, {"a": 5, "b": 0.5}], "a < 3", {1: NO}, id="whole excluded"
+        ),
+        pytest.param(FLAT, [{"a": 1}], "a < b * 9", {}, id="partial"),
+        pytest.param(
+            FLAT,
+            [{"a": 1}, {"b": 0}, {"a": 8}],
+            "a == 2 or b > 5",
+            {0: NONE, 2: NONE},
+            id="partial, excluded",
+        ),
+        pytest.param(FLAT, [{"a": 1}], "b > 0.997", {0: NONE}, id="partial, seldom met"),
+        pytest.param(
+            NESTED, [{"net": {"_name": "conv"}}], "net.k is undefined or net.k > 7", {}, id="nested"
+        ),
+        pytest.param(
+            NESTED,
+            [{"net": {"_name": "conv", "k": 2}}],
+            "net.k is undefined",
+            {0: NONE},
+            id="nested, excluded",
+        ),
+    ],
+)
+def test_validate_and_compile_say_the_same_of_first_parameter_sets(
+    tuner, space, initial, constraint, expected
+):
+    known = find(tuner, "tuner")
+    if space is NESTED and NESTED_CHOICE not in known.types:
+        pytest.skip("it takes no nested space")
+    given = {"all_checkpoint_dir": "/c"} if tuner == "PBT" else {}
+    args = dict(arguments(tuner, **given)) if known.adaptive else {}
+    text = {
+        "experimentName": "s",
+        "searchSpace": space,
+        "trialCommand": "python t.py",
+        "trialConcurrency": 1,
+        "maxTrialNumber": 8,
+        "tuner": {"name": tuner, "classArgs": args},
+        "trainingService": {"platform": "local"},
+        "amlc": {"initial": initial, "constraints": [constraint]},
+    }
+    put("experiment.yml", json.dumps(text))
+    put("t.py")
+    found = found_by_validate()
+    assert found == found_by_compile()
+    assert [problem["path"] for problem in found] == [
+        f"/amlc/initial/{number}" for number in expected
+    ]
+    assert all(said in one["message"] for one, said in zip(found, expected.values(), strict=True))
+
+
 X = Real("x", 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
     ("tuner", "changes", "path"),
     [
-        pytest.param("TPE", {"max_trials": 9, "budget": Budget(trials=9)}, None, id="within its budget"),
         pytest.param(
-            "TPE", {"max_trials": 9, "budget": Budget(trials=8)}, ("amlc", "budget", "trials"), id="beyond it"
-        ),
-        pytest.param("Random", {"max_trials": 9, "budget": Budget(trials=8)}, None, id="an open loop is gone through"),
-        pytest.param("TPE", {"max_trials": 9, "constraints": ("x < 2",)}, None, id="constraints that hold"),
-        pytest.param(
-            "TPE", {"max_trials": 9, "constraints": ("x > 2",)}, ("amlc", "constraints"), id="that leave nothing"
+            "TPE", {"max_trials": 9, "budget": Budget(trials=9)}, None, id="within its budget"
         ),
         pytest.param(
-            "TPE", {"max_trials": 9, "constraints": ("x.nope > 2",)}, ("amlc", "constraints", 0), id="that fail"
+            "TPE",
+            {"max_trials": 9, "budget": Budget(trials=8)},
+            ("amlc", "budget", "trials"),
+            id="beyond it",
+        ),
+        pytest.param(
+            "Random",
+            {"max_trials": 9, "budget": Budget(trials=8)},
+            None,
+            id="an open loop is gone through",
+        ),
+        pytest.param(
+            "TPE", {"max_trials": 9, "constraints": ("x < 2",)}, None, id="constraints that hold"
+        ),
+        pytest.param(
+            "TPE",
+            {"max_trials": 9, "constraints": ("x > 2",)},
+            ("amlc", "constraints"),
+            id="that leave nothing",
+        ),
+        pytest.param(
+            "TPE",
+            {"max_trials": 9, "constraints": ("x.nope > 2",)},
+            ("amlc", "constraints", 0),
+            id="that fail",
         ),
     ],
 )
