@@ -135,11 +135,11 @@ def numbers(rows: Sequence[Row]) -> dict[str, list[float]]:
 
 
 def functions(text: str) -> tuple[str, ...]:
-    """Return the functions of AGGREGATES that a list with commas names.
+    """Return the functions of AGGREGATES that a list with commas names, each once.
 
     Raises UsageError for any other word.
     """
-    names = tuple(word.strip() for word in text.split(","))
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
     for name in names:
         if name not in AGGREGATES:
             raise UsageError(f"--aggregate {text}: '{name}' is not one of {', '.join(AGGREGATES)}.")

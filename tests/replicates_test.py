@@ -144,7 +144,9 @@ def test_a_set_that_is_not_whole_and_one_with_other_parameters_are_rows_too():
     assert [(one["sequence"], one["trials"], one["metric.default.max"]) for one in found] == [(0, 1, 1.0), (2, 1, 5.0)]
 
 
-@pytest.mark.parametrize(("text", "names"), [("mean", ("mean",)), ("max, min ,count", ("max", "min", "count"))])
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("mean", ("mean",)), ("max, min ,count", ("max", "min", "count")), ("mean,max,mean", ("mean", "max"))])
 def test_functions_are_a_list_with_commas(text, names):
     assert functions(text) == names
 

@@ -16,7 +16,7 @@ from amlc.collect.verdict import Verdict, no_best
 from amlc.errors import UsageError
 from amlc.manifest import Header
 from amlc.replicates import best_set, by_set
-from amlc.report.tables import WRITERS
+from amlc.report.tables import WRITERS, in_utf8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,9 +161,9 @@ class Results(Sequence[Row]):
         Raises UsageError without pandas.
         """
         pandas = _library("pandas")
-        frame: pd.DataFrame = pandas.DataFrame.from_records(
-            list(self._rows), columns=list(self._columns)
-        )
+        columns = [in_utf8(name) for name in self._columns]
+        rows = [[_in_utf8(row[name]) for name in self._columns] for row in self._rows]
+        frame: pd.DataFrame = pandas.DataFrame.from_records(rows, columns=columns)
         return frame
 
     def to_polars(self) -> pl.DataFrame:
@@ -172,7 +172,9 @@ class Results(Sequence[Row]):
         Raises UsageError without polars.
         """
         polars = _library("polars")
-        columns = {name: [row[name] for row in self._rows] for name in self._columns}
+        columns = {
+            in_utf8(name): [_in_utf8(row[name]) for row in self._rows] for name in self._columns
+        }
         frame: pl.DataFrame = polars.DataFrame(columns, strict=False)
         return frame
 
@@ -197,6 +199,11 @@ def _cells(row: Row, columns: Sequence[str]) -> Iterator[str]:
         value = row[name]
         text = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
         yield f"<td>{html.escape(text)}</td>"
+
+
+def _in_utf8(value: Any) -> Any:
+    """Return a value whose text these libraries hold: they have no half of a surrogate pair."""
+    return in_utf8(value) if isinstance(value, str) else value
 
 
 def _library(name: str) -> Any:

@@ -60,10 +60,10 @@ def migrate(call: Invocation, /, file: Path, *, in_place: bool, diff: bool) -> N
     from amlc.commands.migrate import migrate as run
 
     migrated = run(file)
+    if diff or not in_place:
+        sys.stdout.write(migrated.diff if diff else migrated.text)
     if in_place:
         migrated.write()
-    else:
-        sys.stdout.write(migrated.diff if diff else migrated.text)
     for line in migrated.sheet:
         call.console.note(str(line))
     if migrated.comments_lost:

@@ -126,12 +126,11 @@ def _duration(row: Row) -> str:
 
 def _remark(row: Row, standing: Standing) -> str:
     """Return what a trial reported and why it did not end well, or why its job waits."""
-    parts = [f"{printable(str(name))}={shown(value)}" for name, value in row.result.items()]
-    if row.error:
-        parts.append(printable(row.error))
+    reported = " ".join(f"{printable(str(name))}={shown(v)}" for name, v in row.result.items())
+    parts = [part for part in (reported, printable(row.error or "")) if part]
     if not parts and row.attempt is not None:
         return standing.reasons.get(row.attempt.job, "")
-    return " ".join(parts)
+    return "; ".join(parts)
 
 
 def _cut(text: str, room: int) -> str:

@@ -63,7 +63,7 @@ def write_parquet(table: Table, out: BinaryIO) -> None:
     for row in table.rows:
         for name in table.columns:
             columns[name].append(_value(name, row.get(name)))
-    arrays = {_encoded(name).decode(): _column(values) for name, values in columns.items()}
+    arrays = {in_utf8(name): _column(values) for name, values in columns.items()}
     buffer = io.BytesIO()  # Parquet seeks, and a pipe cannot
     parquet.write_table(pa.table(arrays), buffer)
     out.write(buffer.getvalue())
@@ -130,7 +130,7 @@ def _column(values: list[Any]) -> list[Any]:
         return values
     if kinds <= {int, float} and _fit(values):
         return [None if value is None else float(value) for value in values]
-    return [None if value is None else _encoded(cell(value)).decode() for value in values]
+    return [None if value is None else in_utf8(cell(value)) for value in values]
 
 
 def _fit(values: list[Any]) -> bool:
@@ -141,6 +141,11 @@ def _fit(values: list[Any]) -> bool:
 def _encoded(text: str) -> bytes:
     """Return UTF-8, in which half of a surrogate pair, which JSON can carry, becomes its escape."""
     return text.encode("utf-8", "backslashreplace")
+
+
+def in_utf8(text: str) -> str:
+    """Return a text that UTF-8 can carry, as the tables write it."""
+    return _encoded(text).decode()
 
 
 class _Utf8:

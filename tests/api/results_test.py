@@ -72,3 +72,12 @@ def test_a_notebook_sees_a_table_of_what_there_is():
     assert "&lt;b&gt;" in shown
     assert "0.123457" in shown
     assert "attempt" not in shown
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_half_of_a_surrogate_pair_becomes_its_escape_as_in_every_table(library):
+    pytest.importorskip(library)
+    frame = getattr(results({"\ud800": "a\udfff"}, {"\ud800": None, "n": 1}), f"to_{library}")()
+    assert list(frame.columns)[-2:] == ["metric.n", "metric.\\ud800"]
+    assert next(iter(frame["metric.\\ud800"])) == "a\\udfff"
+    assert list(frame["param.x"]) == [0, 1]

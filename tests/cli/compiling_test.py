@@ -37,6 +37,10 @@ def test_migrate_prints_what_validates(project, cli):
     cli("validate", "new.yml", code=0)
     _, out, _ = cli("-q", "migrate", "old.yml", "--diff", code=0)
     assert out.startswith("--- a/old.yml\n+++ b/old.yml\n")
+    before = (project.root / "old.yml").read_text()
+    _, shown, _ = cli("migrate", "old.yml", "--in-place", "--diff", code=0)
+    assert shown == out
+    (project.root / "old.yml").write_text(before)
     _, out, err = cli("migrate", "old.yml", "--in-place", code=0)
     assert (out, err.splitlines()[-1]) == ("", "old.yml: written")
     assert (project.root / "old.yml").read_text() == (project.root / "new.yml").read_text()

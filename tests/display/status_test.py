@@ -57,6 +57,11 @@ def test_what_a_trial_reports_is_one_line_and_in_the_form_of_tables(story, shown
     assert rows[2].rstrip().endswith(r" one\ntwo")
 
 
+def test_what_a_trial_reported_stands_apart_from_why_it_ended(story, shown):
+    story.end(0, Status.FAILED, final={"default": 5, "n": 3}, error="stopped at its time limit")
+    assert shown().splitlines()[2].rstrip().endswith(" default=5 n=3; stopped at its time limit")
+
+
 def test_times_are_read_at_a_glance(story, shown):
     for number, seconds in enumerate((59.9, 60.0, 3_723.4, 90_000.0)):
         story.end(number, final=1.0, started=1.0, ended=1.0 + seconds)
