@@ -10,6 +10,8 @@ from typing import Any
 
 from amlc.errors import Problem, Sentence, Severity, did_you_mean, nearest, shorten
 from amlc.model import Choice, Dimension, Document, Integer, JsonPath, Real, Space
+from amlc.space.columns import shared
+from amlc.space.points import Key
 
 _TYPES = (
     "choice",
@@ -69,7 +71,16 @@ def parse_space(
                 expected="at least one parameter",
             ),
         )
-    return parser.space(data, path), parser.problems
+    space = parser.space(data, path)
+    parser.columns_apart(space, path)
+    return space, parser.problems
+
+
+def place(path: JsonPath, key: Key) -> JsonPath:
+    """Return where a parameter stands in a document whose space is at `path`."""
+    for part in key:
+        path = (*path, part) if isinstance(part, str) else (*path, "_value", part)
+    return path
 
 
 _PARAMETER = "Write for example `lr: {_type: uniform, _value: [0, 1]}`."
@@ -306,6 +317,14 @@ class _Parser:
             return ()
         self.duplicates(spec["_value"], (*here, "_value"))
         return (Choice(name, tuple(spec["_value"])),)
+
+    def columns_apart(self, space: Space, path: JsonPath) -> None:
+        """Report a parameter of which another one would take the place in every table."""
+        for first, second, column in shared(space):
+            line = self.document.at(place(path, first.key), key=True).line
+            said = f"its column in every table is '{column}', as that of the parameter at line "
+            message = Sentence(f"{said}{line}.", hint="Rename one of them.")
+            self.error(place(path, second.key), "E-space-name", message, key=True)
 
     # --- numbers ----------------------------------------------------------------------------------
 
