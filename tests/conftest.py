@@ -42,27 +42,25 @@ settings.load_profile("amlc")
 
 LONG = (
     "adaptive_test.py", "api/experiment_test.py", "architecture_test.py", "azure/adaptive_test.py",
-    "azure/by_hand_test.py", "azure/data_matrix_test.py", "azure/distributed_test.py", "azure/emulator_test.py",
-    "azure/endings_test.py", "azure/examples_test.py", "azure/identity_storage_test.py", "azure/lately_test.py",
-    "azure/latent_test.py", "azure/matrix_test.py", "azure/saying_test.py", "azure/spoiled_test.py",
-    "azure/submit_test.py", "azure/sweep_test.py",
+    "azure/by_hand_test.py", "azure/damaged_test.py", "azure/data_matrix_test.py", "azure/distributed_test.py",
+    "azure/emulator_test.py", "azure/endings_test.py", "azure/examples_test.py", "azure/identity_storage_test.py",
+    "azure/lately_test.py", "azure/latent_test.py", "azure/matrix_test.py", "azure/reproduce_test.py",
+    "azure/saying_test.py", "azure/spoiled_test.py", "azure/submit_test.py", "azure/sweep_test.py",
     "commands/archive_test.py", "commands/best_test.py", "commands/cancel_test.py", "commands/compile_test.py",
     "commands/download_test.py", "commands/import__test.py", "commands/submit_test.py",
     "compatibility/local_mode_test.py", "compatibility/nni_experiment_test.py", "compatibility/nnictl_test.py",
     "compatibility/old_experiments_test.py", "compatibility/own_class_test.py", "config/fuzz_test.py", "crash_test.py",
     "ci_test.py", "damage_test.py", "drive_test.py", "editors/", "faults/faults_test.py", "fuzz/fuzz_test.py",
     "ledger_test.py", "make_test.py", "matrix_test.py", "metamorphic_test.py", "output_test.py", "packs_test.py",
-    "parallel_test.py", "pbt_example_test.py", "readme_test.py", "render/form_test.py",
-    "report/browser_test.py", "starting/project_test.py", "runner/", "runner_test.py", "serve/browser_test.py",
-    "targets/local/", "targets/toy_test.py",
+    "parallel_test.py", "pbt_example_test.py", "readme_test.py", "render/form_test.py", "report/browser_test.py",
+    "starting/project_test.py", "runner/", "runner_test.py", "targets/local/", "targets/toy_test.py",
     "tuners/kernels_blas_test.py", "tuners/model_based_test.py", "tuners/zoo_test.py", "viewers/mlflow_test.py",
-    "viewers/tensorboard_test.py", "viewers/wandb_test.py", "warm_start_test.py",
-    "write_test.py",
+    "viewers/tensorboard_test.py", "viewers/wandb_test.py", "warm_start_test.py", "write_test.py",
     "azure/walk_test.py::test_refresh", "azure/walk_test.py::test_results_are_those",
     "azure/walk_test.py::test_the_seeds_experiment_goes_from_submit_to_results[camelCase",
     "cli/compiling_test.py::test_init", "cli/process_test.py::test_a_closed_pipe",
-    "cli/process_test.py::test_any_locale", "identity_test.py::test_after_an_edit", "tuners/gridsearch_test.py::test_any_space",
-    "simulate_test.py", "tuners/random_test.py::test_any_space",
+    "cli/process_test.py::test_any_locale", "identity_test.py::test_after_an_edit",
+    "tuners/gridsearch_test.py::test_any_space", "simulate_test.py", "tuners/random_test.py::test_any_space", "serve/",
 )  # fmt: skip
 """What `-m 'not long'` leaves out: the slowest files, and those that the versions of libraries mean little to.
 
@@ -242,8 +240,8 @@ class Project:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """Let three workers share a core: most of the time a test waits for a process."""
-    return min(3 * (os.cpu_count() or 1), 16)
+    """Let four workers share a core: most of the time a test waits for a process."""
+    return min(4 * (os.cpu_count() or 1), 16)
 
 
 def pytest_collection_modifyitems(items):

@@ -47,7 +47,7 @@ def test_every_compiled_job_loads_and_says_the_same() -> None:
         input="\n".join(map(str, JOBS)),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
         env={**os.environ, "AZURE_CORE_COLLECT_TELEMETRY": "0"},
     )
