@@ -47,7 +47,8 @@ class BuiltIn:
     argument that says so. types: what its space may hold; layout: for the documentation, what the
     space is where that does not say it. adds: the parameters that it gives each trial. ends:
     whether it ends by itself when the space is exhausted. schedules: it decides itself how far a
-    trial runs.
+    trial runs. recalls: whether it learns from results of elsewhere, too; wants: the parameter
+    without which it cannot use one.
 
     Of an assessor. among_all: it compares a trial with all others, running, failed and stopped ones
     too, instead of those that succeeded; to it a result that is no finite number is one too, NaN.
@@ -69,6 +70,8 @@ class BuiltIn:
     adds: tuple[str, ...] = ()
     ends: bool = True
     schedules: bool = False
+    recalls: bool = True
+    wants: str = ""
     among_all: bool = False
     refused: str = ""
 
@@ -249,6 +252,7 @@ TUNERS: Final = (
         adds=_FOLDERS,
         ends=False,
         schedules=True,
+        wants="save_checkpoint_dir",
     ),
     BuiltIn(
         name="DNGO",
@@ -282,6 +286,7 @@ TUNERS: Final = (
         adds=("TRIAL_BUDGET", *_FOLDERS),
         ends=False,
         schedules=True,
+        recalls=False,
     ),
     BuiltIn(
         name="BOHB",
@@ -319,7 +324,15 @@ TUNERS: Final = (
         types=_ALL,
         open=True,
     ),
-    BuiltIn(name="ASHA", module="asha", own=True, certain="none", arguments=_ASHA, types=_ALL),
+    BuiltIn(
+        name="ASHA",
+        module="asha",
+        own=True,
+        certain="none",
+        arguments=_ASHA,
+        types=_ALL,
+        recalls=False,
+    ),
     BuiltIn(name="PPO", alias="PPOTuner", refused=_NAS),
     BuiltIn(name="NetworkMorphism", refused=_NAS),
     BuiltIn(name="RegularizedEvolutionTuner", refused=_NAS),

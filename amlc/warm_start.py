@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +11,9 @@ from amlc.elsewhere import EXPECTED, Ended, read
 from amlc.errors import UsageError
 from amlc.events import EventKind, imported
 from amlc.ledger import Ledger
-from amlc.model import Parameters, Space, Status, Trial, parameter_names
+from amlc.model import Parameters, Space, Status, Trial
 from amlc.numbers import result
-from amlc.space.points import Axis, as_delivered, axes
+from amlc.space.points import as_delivered, axes, misfit
 from amlc.tuners.shared.brackets import ADDED, fits
 
 _ENDS: Final = {
@@ -22,9 +22,9 @@ _ENDS: Final = {
     Status.CANCELED: "canceled",
     Status.UNFINISHED: "cut short",
 }
-_OPEN: Final = "had not ended"
-_NUMBER: Final = "have no number as result"
-_UNFIT: Final = "outside of the space"
+OPEN: Final = "had not ended"
+_NUMBER: Final = "without a number as result"
+UNFIT: Final = "outside of the space"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +46,35 @@ def counted(why: Mapping[str, Sequence[str]]) -> str:
 
 
 def read_results_from(
-    path: Path, space: Space | None, *, name: str = "", metric: str | None = None
+    path: Path,
+    space: Space | None,
+    *,
+    name: str = "",
+    metric: str | None = None,
+    wants: str = "",
 ) -> ImportedResults:
     """Read finished trials from a file or a folder; name, metric: as for `elsewhere.read`.
 
     space: None for one that only the user's class understands: all is taken then, as in NNI, but
-    of tables, whose cells are read by a space. Those that did not succeed, or without a number as
-    result, are left out. Raises UsageError when it is neither, or when none of its trials can be
-    used.
+    of tables, whose cells are read by a space. wants: a parameter without which none is of use.
+    Those that did not succeed, or without a number as result, are left out. Raises UsageError when
+    it is neither, or when none of its trials can be used.
     """
     rows: list[tuple[Parameters, float]] = []
-    why: dict[str, list[str]] = {reason: [] for reason in (*_ENDS.values(), _OPEN, _NUMBER, _UNFIT)}
+    why: dict[str, list[str]] = {reason: [] for reason in (*_ENDS.values(), OPEN, _NUMBER, UNFIT)}
     trials = read(path, space or (), name=name, metric=metric)
     for one in trials if space is None else fitting(trials, space):
         value = result(one.status, one.final)
-        if not one.status.counts:
-            why[_ENDS.get(one.status, _OPEN)].append(one.where)
+        if one.flaw:
+            why.setdefault(one.flaw, []).append(one.place)
+        elif not one.status.counts:
+            why[_ENDS.get(one.status, OPEN)].append(one.where)
         elif value is None:
             why[_NUMBER].append(one.where)
         elif one.parameters is None:
-            why[_UNFIT].append(one.where)
+            why[UNFIT].append(one.place)
+        elif wants and wants not in one.parameters:
+            why.setdefault(f"without {wants}", []).append(one.where)
         else:
             rows.append((one.parameters, value))
     left_out = counted(why)
@@ -78,34 +87,22 @@ def read_results_from(
 def fitting(trials: Iterable[Ended], space: Space) -> Iterator[Ended]:
     """Yield the trials with their parameters as the space delivers them.
 
-    Those that are no point of it have none, and `where` names the first that it does not have.
+    Those that are no point of it have none, and it is known why.
     """
     space_axes = axes(space)
-    names = parameter_names(space)
     for one in trials:
-        parameters, where = one.parameters, one.where
-        if parameters is not None:
-            parameters = _delivered(space_axes, parameters)
-            if parameters is None:
-                where += _unknown(one.parameters or {}, names)
-        yield replace(one, parameters=parameters, where=where)
-
-
-def _delivered(space_axes: Sequence[Axis], parameters: Parameters) -> Parameters | None:
-    own: dict[str, Any] = {}
-    added: dict[str, Any] = {}
-    for name, value in parameters.items():
-        (added if name in ADDED else own)[name] = value
-    found = as_delivered(space_axes, own)
-    return None if found is None else {**found, **added}
-
-
-def _unknown(parameters: Parameters, names: Collection[str]) -> str:
-    """Return a remark on the first parameter that the space does not have, or nothing."""
-    for name in parameters:
-        if name not in ADDED and name not in names:
-            return f": the space has no {name!r}"
-    return ""
+        if one.parameters is None or one.flaw:
+            yield one
+            continue
+        own: dict[str, Any] = {}
+        added: dict[str, Any] = {}
+        for name, value in one.parameters.items():
+            (added if name in ADDED else own)[name] = value
+        found = as_delivered(space_axes, own)
+        if found is None:
+            yield replace(one, parameters=None, why=misfit(space_axes, own))
+        else:
+            yield replace(one, parameters={**found, **added}, why="")
 
 
 def outside(space: Space, trials: Iterable[Trial]) -> int:

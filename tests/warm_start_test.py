@@ -59,24 +59,23 @@ def test_an_export_of_nni(some, space, tmp_path):
         {"parameter": {"lr": 7}, "value": 1},
         {"nothing": 1},
         {"parameter": json.dumps(some[9]), "value": '{"default": 3}'},
-        "no mapping",
     ]
     (tmp_path / "export.json").write_text(json.dumps(rows))
     found = read_results_from(tmp_path / "export.json", space)
     assert found.rows == ((some[0], 0.5), (some[1], 0.5), (some[3], 2.0), (some[9], 3.0))
     assert found.left_out == (
-        f"3 have no number as result ({tmp_path}/export.json: item 2), "
-        f"1 outside of the space ({tmp_path}/export.json: item 4)"
+        f"2 without a number as result ({tmp_path}/export.json: item 2), "
+        f"1 outside of the space ({tmp_path}/export.json: item 4: 'lr' is 7)"
     )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no column 'metric.default'"),
-        ("param.lr,metric.default\n0.5,1\n", r"no result can be used: 1 outside of the space \(.*results:2\)"),
-        ("param.lr,metric.default\n0.5\n0.5,\n0.5,x\n", r"used: 3 have no number as result \(.*results:2\)"),
-        ("metric.default,param.lr,param.units\n1\n", r"used: 1 outside of the space \(.*results:2\)"),
+        ("", "it is empty"),
+        ("param.lr,metric.default\n0.5,1\n", r"no result can be used: 1 outside of the space \(.*results:2: 'units' is missing\)"),
+        ("param.lr,metric.default\n0.5\n0.5,\n0.5,x\n", r"used: 3 without a number as result \(.*results:2\)"),
+        ("metric.default,param.lr,param.units\n1\n", r"used: 1 outside of the space \(.*results:2: 'lr' is empty\)"),
         (
             "param.lr,param.momentum,metric.default\n0.5,0.9,1\n",
             r"1 outside of the space \(.*results:2: the space has no 'momentum'\)",
@@ -85,7 +84,7 @@ def test_an_export_of_nni(some, space, tmp_path):
             '[{"parameter": {"momentum": 1}, "value": 1}]',
             r"1 outside of the space \(.*results: item 0: the space has no 'momentum'\)",
         ),
-        ('["x", 3, {"value": "bad"}]', r"used: 3 have no number as result \(.*results: item 0\)"),
+        ('[{"value": "bad"}]', r"used: 1 without a number as result \(.*results: item 0\)"),
         ("param.lr,metric.default\n", "it has no results"),
         ("[{", "not JSON"),
         ("[]", "it has no results"),
@@ -119,12 +118,13 @@ def test_why_each_is_left_out_is_said(space, tmp_path):
     lines = [f"{status},0.5,4,1,none,{i}" for i, status in enumerate(statuses)]
     lines += ["succeeded,0.5,4,1,none,", "succeeded,7,4,1,none,1"]
     path = tmp_path / "results.csv"
-    path.write_text("status,param.lr,param.units,param.odd,param.layer._name,metric.default\n" + "\n".join(lines))
+    path.write_text("status,param.lr,param.units,param.odd,param.layer._name,metric.default\n" + "\n".join([*lines, ""]))
     found = read_results_from(path, space)
     assert [value for _, value in found.rows] == [5, 6]
     assert found.left_out == (
         f"2 failed ({path}:2), 1 stopped early ({path}:3), 1 canceled ({path}:4), 1 cut short ({path}:5), "
-        f"1 had not ended ({path}:6), 1 have no number as result ({path}:10), 1 outside of the space ({path}:11)"
+        f"1 had not ended ({path}:6), 1 without a number as result ({path}:10), "
+        f"1 outside of the space ({path}:11: 'lr' is 7.0)"
     )
 
 
@@ -133,13 +133,22 @@ def test_a_run_learns_from_them_and_goes_on_without_being_told_again(make_projec
     (tmp_path / "old.csv").write_text("param.x,metric.default\n0.25,0.5\n0.75,0.25\n9,1\n0.5,\n")
     project = make_project().write("final 1\nexit 0", searchSpace=one_axis, tuner=EVOLUTION, maxTrialNumber=6)
     out = project.amlc("run", "experiment.yml", "--from", str(tmp_path / "old.csv"))
-    assert "old.csv: 2 results learnt from, left out: 1 have no number as result (" in out.stderr
+    assert "old.csv: 2 results learnt from, left out: 1 without a number as result (" in out.stderr
     assert "old.csv:5), 1 outside of the space (" in out.stderr
     assert len(project.trials) == 6
     again = project.amlc("run", "experiment.yml")
     assert again.stdout == out.stdout
     refused = make_project("other").write(searchSpace=one_axis, tuner={"name": "Random"}, maxTrialNumber=6)
     assert "does not learn" in refused.amlc("run", "experiment.yml", "--from", str(tmp_path / "old.csv"), code=2).stderr
+
+
+def test_what_the_tuner_wants_is_not_left_out(tmp_path):
+    space, _ = parse_space(Document(tmp_path / "s", {"x": {"_type": "uniform", "_value": [0, 1]}}, {}, {}), (), tuner=None)
+    path = tmp_path / "old.csv"
+    path.write_text("param.x,param.save_checkpoint_dir,metric.default\n0.5,,1\n0.25,c/0/1,2\n")
+    found = read_results_from(path, space, wants="save_checkpoint_dir")
+    assert found.rows == (({"x": 0.25, "save_checkpoint_dir": "c/0/1"}, 2.0),)
+    assert found.left_out == f"1 without save_checkpoint_dir ({path}:2)"
 
 
 def test_a_table_of_wandb_and_its_metric(space, some, tmp_path):

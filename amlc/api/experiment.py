@@ -37,7 +37,7 @@ from amlc.config import experiment_of
 from amlc.config.load import load_document
 from amlc.config.values import document_of
 from amlc.drive import Progress, Watch
-from amlc.errors import ConfigError, Problem
+from amlc.errors import ConfigError, Problem, UsageError
 from amlc.folders import Folders
 from amlc.manifest import Manifest, read_manifest
 from amlc.model import Document, Trial
@@ -113,8 +113,13 @@ class Experiment(NniNames):
             self.config = config
         elif isinstance(config, Mapping):
             self.config = ExperimentConfig(**config)
-        else:
+        elif config is None or isinstance(config, str):
             self.config = ExperimentConfig(config)
+        else:
+            raise UsageError(
+                f"Experiment({config!r}): expected a platform, the keys of an experiment file or a "
+                "config."
+            )
         self.folders = Folders(Path(build).absolute(), Path(state).absolute())
         self._file = Path(folder).absolute() / _NAME
         self._read: tuple[Document, Mapping[str, Any]] | None = None
@@ -128,11 +133,12 @@ class Experiment(NniNames):
 
         Raises UsageError if the file cannot be read, ConfigError if its text is no YAML.
         """
-        document = load_document(Path(file))
-        found = cls(folder=Path(file).parent, build=build, state=state)
+        file = _path(file, "Experiment.load")
+        document = load_document(file)
+        found = cls(folder=file.parent, build=build, state=state)
         if isinstance(document.data, Mapping):
             found.config = ExperimentConfig.of(document.data)
-        found._file = Path(file).absolute()
+        found._file = file.absolute()
         found._read = document, found.config.as_dict()
         return found
 
@@ -248,7 +254,7 @@ class Experiment(NniNames):
             wait=wait,
             parallel=parallel,
         )
-        source = None if learn_from is None else Path(learn_from)
+        source = None if learn_from is None else _path(learn_from, "learn_from=")
         self._compiled = self.config.as_dict()
         return run(
             experiment,
@@ -270,9 +276,10 @@ class Experiment(NniNames):
         table is the result.
         Raises UsageError when there is nothing to take.
         """
+        path = _path(path, "import_")
         experiment, _ = self._loaded(backend)
         self._compiled = self.config.as_dict()
-        return import_(experiment, Path(path), folders=self.folders, metric=metric, backend=backend)
+        return import_(experiment, path, folders=self.folders, metric=metric, backend=backend)
 
     def cancel(self, trials: Iterable[str | int] | None = None) -> int:
         """End these trials, by number or id; None: all that is at work.
@@ -369,6 +376,14 @@ class _Listener:
         self, experiment: str, *, most: int | None
     ) -> AbstractContextManager[Callable[[Progress], None]]:
         return progress(experiment, most=most, watch=self._watch)
+
+
+def _path(given: Any, call: str) -> Path:
+    """Return what a call was given as a path. Raises UsageError for what is none."""
+    try:
+        return Path(given)
+    except TypeError as err:
+        raise UsageError(f"{call}({given!r}): expected the path of a file or folder.") from err
 
 
 def _words(given: str | Collection[str]) -> Collection[str]:

@@ -59,7 +59,7 @@ def _room(done: Imported) -> str:
         return ""
     left = "the tuner proposes no more. Raise it to go on from them"
     if trials < most:
-        left = f"{most - trials:,} are left to propose"
+        left = f"{plural(most - trials, 'is', 'are')} left to propose"
     return f"; they count towards maxTrialNumber, {most:,}: {left}"
 
 

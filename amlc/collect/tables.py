@@ -118,7 +118,7 @@ def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Ma
         "status": row.status.value,
     }
     if attempt is not None:
-        started, ended = row.times
+        started, ended = map(_shown, row.times)
         cells |= {"attempt": attempt.number, "job": attempt.job, "revision": attempt.revision[:6]}
         cells |= {"started": started, "ended": ended, "error": row.error}
         if started is not None and ended is not None:
@@ -126,6 +126,11 @@ def _cells(row: Row, values: Mapping[str, Any], result: Mapping[str, Any]) -> Ma
     cells |= {f"param.{name}": value for name, value in values.items()}
     cells |= {f"metric.{name}": value for name, value in result.items()}
     return cells
+
+
+def _shown(at: float | None) -> float | None:
+    """Return a time as tables write it, to the millisecond, so that a duration is that of both."""
+    return None if at is None else round(at, 3)
 
 
 def _cost_cells(row: Row, header: Header, nodes: int, now: float) -> Mapping[str, Any]:

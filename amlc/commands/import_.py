@@ -6,7 +6,7 @@ They are rows of its table, count towards maxTrialNumber, teach its tuner, and a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,29 +23,28 @@ from amlc.manifest import Manifest, read_manifest
 from amlc.model import Experiment, Metric, MetricKind, Observation, Status, Trial
 from amlc.names import imported_name
 from amlc.plan import adaptive, adopted, proposed
-from amlc.warm_start import counted, fitting
+from amlc.warm_start import OPEN, UNFIT, counted, fitting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
     """What an import did.
 
-    trials: how many are new. known: how many were on record already. unfit, open: where those stand
-    that were left out, since they lie outside of the space, or had not ended. beside: how many
-    trials the experiment has now that its tuner, an open loop, does not propose.
+    trials: how many are new. known: how many were on record already. places: for each reason for
+    which some were left out, such as "had not ended" and "outside of the space", where those stand.
+    beside: how many trials the experiment has now that its tuner, an open loop, does not propose.
     """
 
     manifest: Manifest
     trials: int
     known: int
-    unfit: Sequence[str]
-    open: Sequence[str]
+    places: Mapping[str, Sequence[str]]
     beside: int = 0
 
     @property
     def left_out(self) -> str:
         """How many were left out and why, each with the first of them; empty if none was."""
-        return counted({"had not ended": self.open, "outside of the space": self.unfit})
+        return counted(self.places)
 
 
 def import_(
@@ -63,21 +62,21 @@ def import_(
     `elsewhere.read`. backend: as for `compile_`. Raises UsageError when there is nothing to take.
     """
     found: list[Ended] = []
-    unfit: list[str] = []
-    unended: list[str] = []
+    places: dict[str, list[str]] = {OPEN: [], UNFIT: []}
     trials = read(path, experiment.space, name=experiment.name, metric=metric)
     if experiment.tuner.name is not None:  # a class of the user's own may propose what it likes
         trials = fitting(trials, experiment.space)
     for one in trials:
-        if not one.status.ended or one.status is Status.UNFINISHED:
-            unended.append(one.where)
+        if one.flaw:
+            places.setdefault(one.flaw, []).append(one.place)
+        elif not one.status.ended or one.status is Status.UNFINISHED:
+            places[OPEN].append(one.where)
         elif one.parameters is None:
-            unfit.append(one.where)
+            places[UNFIT].append(one.place)
         else:
             found.append(one)
     if not found:
-        left_out = {"had not ended": unended, "outside of the space": unfit}
-        why = counted(left_out) or "it has no trials"
+        why = counted(places) or "it has no trials"
         raise UsageError(f"{path}: nothing to import: {why}. {EXPECTED}.")
     folders.prepare_state()
     with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
@@ -88,8 +87,7 @@ def import_(
             manifest=read_manifest(build.folder),
             trials=new,
             known=len(found) - new,
-            unfit=tuple(unfit),
-            open=tuple(unended),
+            places={reason: tuple(those) for reason, those in places.items() if those},
             beside=build.trials - own,
         )
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from amlc import lint
+from amlc.catalogue import find
 from amlc.commands.compile import compile_ahead
 from amlc.commands.options import Options
 from amlc.commands.steps import NOBODY, Learnt, Listener, Run
@@ -54,9 +55,11 @@ def run(
 
 
 def _learn(experiment: Experiment, path: Path, metric: str | None, folders: Folders) -> Learnt:
-    if not learns(experiment):
+    known = find(experiment.tuner.name, "tuner")
+    if not learns(experiment) or (known is not None and not known.recalls):
+        of = "results of elsewhere" if learns(experiment) else "results"
         raise UsageError(
-            f"--from {path}: the tuner {experiment.tuner.name} does not learn from results. "
+            f"--from {path}: the tuner {experiment.tuner.name} does not learn from {of}. "
             "Leave it out."
         )
     if experiment.sampling is not None:
@@ -66,7 +69,8 @@ def _learn(experiment: Experiment, path: Path, metric: str | None, folders: Fold
         )
     is_known = experiment.space or experiment.tuner.name is not None
     space = experiment.space if is_known else None
-    results = read_results_from(path, space, name=experiment.name, metric=metric)
+    wants = "" if known is None else known.wants
+    results = read_results_from(path, space, name=experiment.name, metric=metric, wants=wants)
     with open_ledger(folders.ledger(experiment.name)) as ledger:
         is_new = record_results(ledger, results, at=time.time())
     return Learnt(path, len(results.rows), is_new, results.left_out)

@@ -28,6 +28,7 @@ MOST_BYTES: Final = 200_000_000
 """Of a table or an export, which is read as a whole."""
 
 _SQLITE = b"SQLite format 3\0"
+_PARQUET = b"PAR1"
 _NNI = Path("db", "nni.sqlite")
 
 
@@ -37,7 +38,9 @@ class Ended:
 
     where: the file, and the place in it. parameters: None: they are not those of the space. final:
     its result as reported, as a 1-tuple. history: its intermediate results as reported, in order.
-    started, ended: seconds since the epoch.
+    started, ended: seconds since the epoch. flaw: what is wrong with its record, so that it cannot
+    be taken, whatever else is known; as `warm_start.counted` says it. why: more of that, or of why
+    it has no parameters.
     """
 
     where: str
@@ -48,6 +51,13 @@ class Ended:
     started: float | None = None
     ended: float | None = None
     error: str | None = None
+    flaw: str = ""
+    why: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it is, with why it cannot be taken."""
+        return f"{self.where}: {self.why}" if self.why else self.where
 
 
 def read(path: Path, space: Space, *, name: str = "", metric: str | None = None) -> Iterator[Ended]:
@@ -61,17 +71,20 @@ def read(path: Path, space: Space, *, name: str = "", metric: str | None = None)
     text = None
     try:
         with open_regular(file) as stream:
-            is_database = stream.read(len(_SQLITE)) == _SQLITE
-        if not is_database:
-            raw = read_bounded(file, MOST_BYTES).decode("utf-8-sig")
-            text = raw.replace("\r\n", "\n").replace("\r", "\n")
+            start = stream.read(len(_SQLITE))
+        if start.startswith(_PARQUET):
+            raise UsageError(f"{path}: it is Parquet. Collect it as CSV or JSON.")
+        if start != _SQLITE:
+            text = read_bounded(file, MOST_BYTES).decode("utf-8-sig")
     except FileNotFoundError as err:
         raise UsageError(f"{path}: there is no {file.name}. {EXPECTED}.") from err
     except OSError as err:
         raise UsageError(f"{file}: cannot be read: {err.strerror}. {EXPECTED}.") from err
     except UnicodeDecodeError as err:
         raise UsageError(f"{path}: not text in UTF-8, and no database. {EXPECTED}.") from err
-    if text is not None and not text.lstrip().startswith(("[", "{")):
+    if text is not None and not text.strip():
+        raise UsageError(f"{path}: it is empty. {EXPECTED}.")
+    if text is not None and not _is_json(text):
         from amlc.elsewhere.tables import read_table
 
         return read_table(file, text, axes(space), metric=metric)
@@ -97,7 +110,7 @@ def _file(path: Path) -> Path:
 
 def _of_json(path: Path, text: str, space: Space) -> Iterator[Ended]:
     rows = _rows(path, text)
-    if any("status" in row or "metric.default" in row for row in rows if isinstance(row, Mapping)):
+    if any("status" in row or "metric.default" in row for row in rows):
         from amlc.elsewhere.tables import read_rows
 
         return read_rows(path, rows, axes(space))
@@ -106,15 +119,42 @@ def _of_json(path: Path, text: str, space: Space) -> Iterator[Ended]:
     return read_export(path, rows)
 
 
-def _rows(path: Path, text: str) -> Sequence[Any]:
-    """Return the items of a JSON list, or of a file that has one on each line."""
+def _is_json(text: str) -> bool:
+    """Tell whether a file is JSON, or begins as what is useful of it."""
+    if text.lstrip().startswith(("[", "{")):
+        return True
+    with suppress(ValueError):
+        json.loads(text)
+        return True
+    return False
+
+
+def _rows(path: Path, text: str) -> Sequence[Mapping[str, Any]]:
+    """Return the objects of a JSON list, or of a file that has one on each line."""
     try:
-        with suppress(ValueError):
-            whole = json.loads(text)
-            return whole if isinstance(whole, list) else [whole]
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
+        whole = json.loads(text)
+        rows: Sequence[Any] = whole if isinstance(whole, list) else [whole]
     except (ValueError, RecursionError) as err:
-        raise UsageError(f"{path}: not JSON ({err}). {EXPECTED}.") from err
+        rows = _lines(path, text, err)
+    for place, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise UsageError(f"{path}: it is JSON, but item {place} is no object. {EXPECTED}.")
+    return rows
+
+
+def _lines(path: Path, text: str, of_whole: Exception) -> Sequence[Any]:
+    """Return the values on each line; of_whole: why they are none together."""
+    rows: list[Any] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            if line.strip():
+                rows.append(json.loads(line))
+        except (ValueError, RecursionError) as err:
+            if not rows:
+                raise UsageError(f"{path}: not JSON ({of_whole}). {EXPECTED}.") from err
+            reason = err.msg if isinstance(err, json.JSONDecodeError) else err
+            raise UsageError(f"{path}:{number}: not JSON ({reason}). Is the line whole?") from err
+    return rows
 
 
 def _of_database(path: Path, name: str) -> Iterator[Ended]:

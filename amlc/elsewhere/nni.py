@@ -95,6 +95,7 @@ def read_database(path: Path) -> Iterator[Ended]:
         yield Ended(
             where=f"{path}: trial {trial}",
             parameters=sets.get(one.had or ""),
+            why="its parameters are not on record",
             status=one.status,
             final=one.final,
             history=tuple(value for _, value in one.history),
@@ -139,16 +140,16 @@ def _take_metric(told: _Told, kind: str, sequence: int, value: Any) -> None:
         told.final = (value,)
 
 
-def read_export(path: Path, rows: Iterable[Any]) -> Iterator[Ended]:
+def read_export(path: Path, rows: Iterable[Mapping[str, Any]]) -> Iterator[Ended]:
     """Yield the trials of a JSON export, whose values are JSON within JSON."""
-    for number, row in enumerate(rows):
-        fields = row if isinstance(row, Mapping) else {}
+    for number, fields in enumerate(rows):
         parameters = unpacked(fields.get("parameter", fields.get("parameters")))
         value = unpacked(fields.get("value"))
         final = () if value is None else (value,)
         yield Ended(
             where=f"{path}: item {number}",
             parameters=parameters if isinstance(parameters, Mapping) else None,
+            why="it has no parameters",
             final=final,
             history=history_of(fields.get("intermediate"), final),
         )

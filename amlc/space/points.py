@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from amlc.errors import RefusedError, Sentence
-from amlc.model import Choice, Dimension, Integer, Real, Rows, Space
+from amlc.errors import RefusedError, Sentence, shorten
+from amlc.model import Choice, Dimension, Integer, Real, Rows, Space, parameter_names
 
 
 class SpaceError(RefusedError):
@@ -328,15 +328,41 @@ def as_delivered(
         if not axis.active(point):
             continue
         found = _found(parameters, axis)
-        dimension = axis.dimension
-        coordinate = None if found is _ABSENT else coordinate_of(dimension, found)
-        if coordinate is None and found is not _ABSENT and isinstance(dimension, Choice):
-            coordinate = _equal_option(dimension, found)
+        coordinate = None if found is _ABSENT else _near(axis.dimension, found)
         if coordinate is None:
             return None
         point[axis.key] = coordinate
-        assign(delivered, axis, _typed(dimension, coordinate, found))
+        assign(delivered, axis, _typed(axis.dimension, coordinate, found))
     return delivered if len(point) == _count(space_axes, point, parameters) else None
+
+
+def misfit(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> str:
+    """Return why `as_delivered` is None of parameters: what is unknown, missing or no value."""
+    known = parameter_names(tuple(axis.dimension for axis in space_axes if not axis.nested))
+    for name in parameters:
+        if name not in known:
+            return f"the space has no {name!r}"
+    point: dict[Key, int | float] = {}
+    for axis in space_axes:
+        if not axis.active(point):
+            continue
+        found = _found(parameters, axis)
+        name = ".".join(part for part in axis.key if isinstance(part, str))
+        if found is _ABSENT:
+            return f"{name!r} is missing"
+        coordinate = _near(axis.dimension, found)
+        if coordinate is None:
+            return f"{name!r} is {shorten(json.dumps(found))}"
+        point[axis.key] = coordinate
+    return "a branch has more than the space"
+
+
+def _near(dimension: Dimension, value: Any) -> int | float | None:
+    """Return the coordinate of a value, or of the same number in another type."""
+    coordinate = coordinate_of(dimension, value)
+    if coordinate is None and isinstance(dimension, Choice):
+        return _equal_option(dimension, value)
+    return coordinate
 
 
 def _equal_option(dimension: Choice, value: Any) -> int | None:
@@ -345,14 +371,15 @@ def _equal_option(dimension: Choice, value: Any) -> int | None:
         return None
     for index, option in enumerate(dimension.options):
         if isinstance(dimension, Rows):
-            if all(_same(option[n], value[n]) or _equal(option[n], value[n]) for n in option):
+            pairs = [(option[name], value[name]) for name in option]
+            if all(_same(one, other) or is_same_number(one, other) for one, other in pairs):
                 return index
-        elif _equal(option, value):
+        elif is_same_number(option, value):
             return index
     return None
 
 
-def _equal(a: Any, b: Any) -> bool:
+def is_same_number(a: Any, b: Any) -> bool:
     """Tell whether two values are the same number, perhaps in another type."""
     numbers = (isinstance(x, (int, float)) and not isinstance(x, bool) for x in (a, b))
     return all(numbers) and bool(a == b)

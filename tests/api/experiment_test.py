@@ -219,6 +219,20 @@ def test_to_yaml_is_a_file_that_says_the_same(here):
     assert json.dumps(one.config.as_dict())
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Experiment(5),
+        lambda: Experiment.load(5),
+        lambda: Experiment("local").import_(5),
+        lambda: load(5),
+    ],
+)
+def test_what_is_no_config_or_path_is_an_error_of_amlcs(call):
+    with pytest.raises(amlc.UsageError, match=r"\(5\): expected "):
+        call()
+
+
 def test_trials_from_elsewhere_are_its_own(here):
     (here / "old.json").write_text('[{"parameter": {"x": 1}, "value": "0.5", "trialJobId": "a"}]')
     one = experiment()

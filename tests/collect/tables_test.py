@@ -51,6 +51,12 @@ def test_times_are_utc_and_the_duration_is_seconds(story):
     assert row["revision"] == "a1b2c3"
 
 
+def test_a_duration_is_that_of_the_times_beside_it(story):
+    """So it is the same once the table was imported, which has milliseconds."""
+    row = story().tell(0, Status.SUCCEEDED, 1, started=1_700_000_000.0004, ended=1_700_000_003.1296).rows()[0]
+    assert (row["started"][-5:], row["ended"][-5:], row["duration_s"]) == (".000Z", ".130Z", "3.13")
+
+
 def test_only_the_last_attempt_counts(story):
     s = story().tell(0, Status.SUCCEEDED, 0.5).tell(0, Status.FAILED, attempt=2)
     row = s.rows()[0]

@@ -121,7 +121,7 @@ def test_the_time_since_does_not_count_as_time_at_work(project):
 def test_what_cannot_be_taken_is_said(project):
     project.write(values=range(2))
     done = imported(project, [row(1), row(7), {"parameter": {"y": 1}, "value": "1"}])
-    assert done.left_out == f"2 outside of the space ({project.root}/export.json: item 1)"
+    assert done.left_out == f"2 outside of the space ({project.root}/export.json: item 1: 'x' is 7)"
     with pytest.raises(UsageError, match=r"nothing to import: 1 outside of the space \(.*: the space has no 'y'\)"):
         imported(project, [{"parameter": {"y": 1}, "value": "1"}])
     with pytest.raises(UsageError, match="nothing to import: it has no trials"):

@@ -44,6 +44,20 @@ def test_only_a_tuner_that_learns_takes_earlier_results(project):
         ran(project, learn_from=project.root / "results.csv")
 
 
+@pytest.mark.parametrize("name", ["Hyperband", "ASHA"])
+def test_a_tuner_that_learns_from_its_own_results_alone_takes_no_others(project, name):
+    project.write(searchSpace=SPACE, tuner={"name": name}, maxTrialNumber=2)
+    with pytest.raises(UsageError, match=f"the tuner {name} does not learn from results of elsewhere"):
+        ran(project, learn_from=project.root / "results.csv")
+
+
+def test_pbt_takes_results_that_have_a_checkpoint(project):
+    (project.root / "old.csv").write_text("param.x,metric.default\n0.5,1\n")
+    project.write(searchSpace=SPACE, tuner={"name": "PBT", "classArgs": {"all_checkpoint_dir": "c"}}, maxTrialNumber=2)
+    with pytest.raises(UsageError, match=r"no result can be used: 1 without save_checkpoint_dir \(.*old.csv:2\)"):
+        ran(project, learn_from=project.root / "old.csv")
+
+
 def test_a_file_with_errors_runs_nothing(project):
     with pytest.raises(ConfigError, match="trialConcurrency"):
         ran(project.write(trialConcurrency=0))

@@ -129,13 +129,62 @@ def test_what_collect_wrote_as_json_is_the_same_value_again(tmp_path, space, val
 
 
 def test_a_strange_row_of_json_is_none_of_the_space(tmp_path, space):
-    (tmp_path / "x").write_text('{"status": "succeeded", "param.momentum": 1, "metric.default": 1}\n3\n')
+    (tmp_path / "x").write_text('{"status": "succeeded", "param.momentum": 1, "metric.default": 1}\n{"status": 5}\n')
     one, other = read(tmp_path / "x", space)
-    assert (one.parameters, one.where) == (None, f"{tmp_path / 'x'}: item 0: the space has no 'momentum'")
-    assert (other.parameters, other.final) == (None, ())
+    assert (one.parameters, one.place) == (None, f"{tmp_path / 'x'}: item 0: the space has no 'momentum'")
+    assert (other.parameters, other.final, other.flaw, other.why) == (None, (), "with an unknown status", "5")
 
 
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "lr,loss\n0.5,1\n"])
+HEADER = "status,param.lr,metric.default\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "flaws"),
+    [
+        ("succeeded,0.5,1\nsucceeded,0.25,123", ["", "cut short"]),
+        ("succeeded,0.5,1\n\n", [""]),
+        ('succeeded,0.5,"1\n', ["cut short"]),
+        ('failed,0.5,"a\n\nb"\n', [""]),
+        ("wonderful,0.5,1\n,0.5,1\n", ["with an unknown status", ""]),
+        ("succeeded,0.5,1,2\nsucceeded,0.5,1,\n", ["with more cells than columns", ""]),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_that_is_not_to_be_taken_says_so(parsed, text, flaws, end):
+    found = parsed((HEADER + text).replace("\n", end))
+    assert [one.flaw for one in found] == flaws
+
+
+def test_the_last_line_of_nnis_export_is_cut_and_of_wandbs_it_is_not(parsed):
+    nni = table({**FIRST, "reward": 0.5, "trialJobId": "a"})
+    assert [one.flaw for text in (nni, nni.rstrip()) for one in parsed(text)] == ["", "cut short"]
+    text = table(wandb({**FIRST, "odd": 1}, loss="0.5")).rstrip()
+    assert [(one.flaw, one.final) for one in parsed(text)] == [("", (0.5,))]
+
+
+@pytest.mark.parametrize("header", ["status,param.lr,param.lr", "metric.default,status,status", "Name,State,lr,lr"])
+def test_two_columns_of_a_name_are_refused(parsed, header):
+    with pytest.raises(UsageError, match=r"two columns are named '(param\.)?(lr|status)'\. Leave one of them out"):
+        parsed(f"{header}\n1,2,3,4\n")
+
+
+def test_a_result_is_a_number_where_a_parameter_is_one(parsed):
+    arabic = "\u0660.\u0665"
+    texts = ["+1", ".5", "1_000", arabic, "1e3"]
+    found = parsed(HEADER + "".join(f"succeeded,{text},{text}\n" for text in texts))
+    assert [one.final for one in found] == [(1,), (0.5,), ("1_000",), (arabic,), (1000.0,)]
+    assert [found[2].why, found[3].why] == ["'lr' is 1_000", f"'lr' is {arabic}"]
+
+
+def test_nnis_export_has_null_as_an_empty_cell(tmp_path):
+    space = axes((Choice("o", (None, "x")), Choice("p", ("", None, 1))))
+    text = table({"o": None, "p": 1, "reward": 0.5, "trialJobId": "a"}, {"o": "x", "p": "", "reward": 1, "trialJobId": "b"})
+    one, other = read_table(tmp_path / "t.csv", text, space)
+    assert one.parameters == {"o": None, "p": 1}
+    assert (other.parameters, other.why) == (None, "'p' is '', and two options are written so")
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "lr,loss\n0.5,1\n"])
 def test_a_table_of_nobodys_is_refused(parsed, text):
     with pytest.raises(UsageError, match=r"it has no column 'metric.default'\. Expected NNI's folder"):
         parsed(text)
