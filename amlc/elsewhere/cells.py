@@ -126,7 +126,7 @@ def parameters_of(cells: Cells, space_axes: Sequence[Axis], reading: Reading) ->
     except MisfitError as err:
         for column, found in cells.items():
             if found != reading.empty and is_strange(column, space_axes):
-                raise MisfitError(f"the space has no {column!r}") from err
+                raise MisfitError(f"the space has no {shorten(column)!r}") from err
         raise
 
 
@@ -147,7 +147,7 @@ def _parameters(cells: Cells, space_axes: Sequence[Axis], reading: Reading) -> P
             _put(parameters, names, value)
     for column, found in cells.items():
         if found != reading.empty and column not in used and column not in ADDED:
-            raise MisfitError(f"{column!r} is left over")
+            raise MisfitError(f"{shorten(column)!r} is left over")
     return {**parameters, **_added(cells, reading)}
 
 
@@ -233,5 +233,5 @@ def _said(axis: Axis, names: Sequence[str], cells: Cells, reading: Reading) -> s
     there = [one for one in cells if any(one == n or one.startswith(f"{n}.") for n in own)]
     filled = [one for one in there if cells[one] != reading.empty]
     for column in filled or there:
-        return f"{column!r} is {shorten(reading.shown(cells[column]))}"
+        return f"{shorten(column)!r} is {shorten(reading.shown(cells[column]))}"
     return f"{name!r} is missing"

@@ -144,9 +144,11 @@ def _list(names: Sequence[str]) -> str:
 def _fitting(cells: Cells, space_axes: Sequence[Axis], reading: Reading) -> Mapping[str, Any]:
     """Return the parameters of a row, or why it has none."""
     try:
-        return {"parameters": parameters_of(cells, space_axes, reading)}
+        return {"parameters": parameters_of(flattened(cells), space_axes, reading)}
     except MisfitError as err:
         return {"parameters": None, "why": str(err)}
+    except RecursionError:
+        return {"parameters": None, "why": "nested too deeply"}
 
 
 # --- what amlc collect writes ---------------------------------------------------------------------
@@ -163,7 +165,7 @@ def _of_amlc(row: Cells, space_axes: Sequence[Axis], reading: Reading) -> Mappin
     if reported.keys() == {"default"}:
         final = (reported["default"],)
     return {
-        **_fitting(flattened(own), space_axes, reading),
+        **_fitting(own, space_axes, reading),
         **_status(row.get("status")),
         "final": final,
         "started": _time(row.get("started")),

@@ -341,7 +341,7 @@ def misfit(space_axes: Sequence[Axis], parameters: Mapping[str, Any]) -> str:
     known = parameter_names(tuple(axis.dimension for axis in space_axes if not axis.nested))
     for name in parameters:
         if name not in known:
-            return f"the space has no {name!r}"
+            return f"the space has no {shorten(name)!r}"
     point: dict[Key, int | float] = {}
     for axis in space_axes:
         if not axis.active(point):

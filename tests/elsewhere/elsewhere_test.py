@@ -58,6 +58,7 @@ HOSTILE = {
     "long-header.csv": "metric.default," + "9" * 200_000 + "\n",
     "deep.json": NESTED,
     "deep-value.json": json.dumps([{"parameter": "[" * 100_000, "value": "[" * 100_000}]),
+    "deep-option.json": '{"status": "succeeded", "param.x": ' + '{"a":' * 900 + "1" + "}" * 901,
     "year.csv": "param.x,metric.default,started,budget\n1,2,0001-01-01T00:00:00,inf\n",
     "nothing.csv": "",
 }
