@@ -41,6 +41,7 @@ RUNNER = ("amlc_runner", "amlc_standin")
 LOG = Path("user_logs", "std_log.txt")
 Content = TypeVar("Content")
 _RECORDS = Path("outputs", "amlc")
+_CACHE = Path("amlc_standin", "nni", "__pycache__")
 _COPIED = "copied"
 # In double quotes of its own, or not.
 _EXPRESSION = re.compile(rf'("?)({EXPRESSION.pattern})\1')
@@ -67,6 +68,7 @@ def prepare(
         shutil.rmtree(run / name, ignore_errors=True)
     if runner is None:
         copy_tree(submission.folder / str(job["code"]), run / "work")
+        keep_from_caching(run / "work")
     else:
         (run / "work").mkdir()
         for path in runner.iterdir():
@@ -86,6 +88,21 @@ def prepare(
     _note_copies(run)
 
 
+def keep_from_caching(folder: Path) -> None:
+    """Let no trial's Python keep the bytecode of the runner in `folder`.
+
+    On a full disk Python leaves such a file cut short, and every later trial that reads it fails.
+    Where a file has the name of its folder it keeps none, and says nothing. Raises OSError.
+    """
+    if (folder / _CACHE).parent.is_dir():
+        (folder / _CACHE).touch()
+
+
+def is_kept_from_caching(folder: Path) -> bool:
+    """Tell whether `keep_from_caching` was done in `folder`."""
+    return (folder / _CACHE).is_file()
+
+
 def tidy(run: Path) -> None:
     """Remove from the working directory what was copied into it, unless it was changed.
 
@@ -103,10 +120,8 @@ def _remove(run: Path, copied: Mapping[str, list[int]]) -> None:
             path = Path(root, name)
             if path.is_symlink() and path.parent == work and name in ("outputs", "user_logs"):
                 path.unlink()
-            elif name == "__pycache__":
-                shutil.rmtree(path)
             elif path.is_dir() and not path.is_symlink():
-                _remove_if_empty(path)
+                shutil.rmtree(path) if name == "__pycache__" else _remove_if_empty(path)
             elif _state(path) == copied.get(path.relative_to(work).as_posix()):
                 path.unlink()
     _remove_if_empty(work)

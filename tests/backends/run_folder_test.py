@@ -92,6 +92,16 @@ def test_where_the_trials_run_elsewhere_it_has_links_to_the_runner(run, tmp_path
     assert (runner / "amlc_standin" / "nni" / "trial.py").exists(), "it is for all jobs"
 
 
+def test_in_a_copy_the_runners_bytecode_is_not_kept_and_nothing_of_that_is_left(run, tmp_path) -> None:
+    standin = tmp_path / "build" / "code" / "amlc_standin" / "nni"
+    standin.mkdir(parents=True)
+    (standin / "trial.py").touch()
+    again(run, tmp_path / "build")
+    assert (run / "work" / "amlc_standin" / "nni" / "__pycache__").is_file()
+    tidy(run)
+    assert not (run / "work").exists()
+
+
 def test_of_a_copy_what_the_trials_wrote_is_left(run) -> None:
     work = run / "work"
     (work / "__pycache__").mkdir()

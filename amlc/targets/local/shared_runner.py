@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from amlc.backends.run_folder import RUNNER
+from amlc.backends.run_folder import RUNNER, is_kept_from_caching, keep_from_caching
 from amlc.files import copy_tree, remove_leftovers
 
 
@@ -20,7 +20,7 @@ def shared_runner(snapshot: Path, state: Path) -> Path:
     """Return the folder in `state` that holds the runner of `snapshot`; it is made if need be.
 
     Its name is the digest of its content, so that one which a power cut left half written, or
-    somebody changed, is replaced. Raises OSError.
+    somebody changed, is replaced; so is one with bytecode of a trial's Python. Raises OSError.
     """
     remove_leftovers(state / "runner")
     folder = state / f"runner-{_digest(snapshot)}"
@@ -31,6 +31,7 @@ def shared_runner(snapshot: Path, state: Path) -> Path:
         for top in _tops(snapshot):
             copy = copy_tree if top.is_dir() else shutil.copy2
             copy(top, made / top.name)
+        keep_from_caching(made)
         made.chmod(0o755)
         try:
             made.rename(folder)
@@ -48,7 +49,7 @@ def shared_runner(snapshot: Path, state: Path) -> Path:
 
 
 def _is_whole(folder: Path) -> bool:
-    return folder.is_dir() and folder.name == f"runner-{_digest(folder)}"
+    return is_kept_from_caching(folder) and folder.name == f"runner-{_digest(folder)}"
 
 
 def _tops(folder: Path) -> list[Path]:
@@ -71,4 +72,4 @@ def _files(folder: Path) -> Iterator[Path]:
             yield top
         for root, folders, names in os.walk(top):
             folders[:] = sorted(set(folders) - {"__pycache__"})
-            yield from (Path(root, name) for name in sorted(names))
+            yield from (Path(root, name) for name in sorted(set(names) - {"__pycache__"}))

@@ -2,12 +2,17 @@
 
 import errno
 import os
+import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from amlc.resources import runner_dir
 from amlc.targets.local.shared_runner import shared_runner
+
+IMPORTS = "import nni, nni.trial, nni.utils; print(nni.__version__, nni.load(nni.dump(1)))"
 
 
 @pytest.fixture
@@ -51,6 +56,34 @@ def test_one_that_is_not_whole_is_replaced(snapshot, state, damage):
     assert shared_runner(snapshot, state) == made
     assert part.read_text() == "amlc_runner_lib/main.py"
     assert list(state.iterdir()) == [made]
+
+
+def bytecode(folder):
+    return [path for path in folder.rglob("*.pyc") if path.is_file()]
+
+
+def test_a_trials_python_keeps_no_bytecode_in_it_which_a_full_disk_would_leave_cut_short(tmp_path, state):
+    snapshot = tmp_path / "code"
+    shutil.copytree(runner_dir(), snapshot, ignore=shutil.ignore_patterns("__pycache__"))
+    made = shared_runner(snapshot, state)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = [sys.executable, "-S", "-c", IMPORTS]  # without the real nni
+    done = subprocess.run(
+        command, env={**env, "PYTHONPATH": str(made / "amlc_standin")}, capture_output=True, check=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("3.0+amlc 1\n", "")
+    assert bytecode(made) == []
+    assert shared_runner(snapshot, state).stat().st_ino == made.stat().st_ino
+
+
+def test_one_with_bytecode_that_was_cut_short_is_replaced(snapshot, state):
+    made = shared_runner(snapshot, state)
+    cache = made / "amlc_standin" / "nni" / "__pycache__"
+    cache.unlink()
+    cache.mkdir()
+    (cache / "trial.cpython-311.pyc").write_bytes(bytes(16))
+    assert shared_runner(snapshot, state) == made
+    assert bytecode(made) == []
 
 
 def test_what_cannot_be_copied_leaves_nothing(snapshot, state):

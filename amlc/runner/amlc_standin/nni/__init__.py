@@ -6,18 +6,21 @@ aside for it. Else it speaks the protocol of NNI 3.0: parameters from $NNI_SYS_D
 metrics as lines on stdout; without NNI_PLATFORM the standalone mode, which has no parameters and
 logs the metrics.
 
+Each trial compiles what it imports of this: nobody keeps the bytecode, which a full disk leaves cut
+short. So what only few trials need is imported when it is asked for.
+
 Not here: everything of NNI that is not for trial scripts (tuners, experiments, NAS, compression).
 Who asks for it is told so, and where it is.
 """
 
 import importlib.machinery
-import importlib.util
 import os
 import sys
 
 TYPE_CHECKING = False  # importing typing would cost more than all of this
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
+    from typing import Any
 
 
 def _find_real(name: str) -> "ModuleSpec | None":
@@ -51,6 +54,8 @@ def _step_aside() -> bool:
     spec = _find_real(__name__)
     if spec is None or spec.loader is None:
         return False
+    import importlib.util  # here: it takes contextlib along
+
     standin, before, path = sys.modules[__name__], set(sys.modules), list(sys.path)
     real = importlib.util.module_from_spec(spec)
     sys.modules[__name__] = real
@@ -75,7 +80,6 @@ def _step_aside() -> bool:
 
 if not _step_aside():
     from . import _absent
-    from ._serialize import dump, load, trace
     from ._trial import (
         __version__,
         get_current_parameter,
@@ -98,8 +102,15 @@ if not _step_aside():
             super().__init__(ErrorInfo)
             self.errorinfo = ErrorInfo
 
-    def __getattr__(name: str) -> None:  # Python 3.7 and later ask it
-        raise AttributeError(_absent.sentence("nni." + name))
+    if TYPE_CHECKING or sys.version_info < (3, 7):
+        from ._serialize import dump, load, trace
+
+    def __getattr__(name: str) -> "Any":  # Python 3.7 and later ask it
+        if name not in ("dump", "load", "trace"):
+            raise AttributeError(_absent.sentence("nni." + name))
+        from . import _serialize
+
+        return getattr(_serialize, name)
 
     _absent.install()
 

@@ -5,8 +5,6 @@ import logging
 import os
 import sys
 
-from ._encode import encode
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -112,7 +110,7 @@ def _report(kind: str, sequence: int, metric: "Any") -> None:
         "trial_job_id": _TRIAL_JOB_ID,
         "type": kind,
         "sequence": sequence,
-        "value": json.dumps(metric, default=encode),
+        "value": json.dumps(metric, default=_encode),
     }
     text = json.dumps(message)
     if len(text) >= METRIC_LIMIT:
@@ -120,6 +118,12 @@ def _report(kind: str, sequence: int, metric: "Any") -> None:
             f"the metric has {len(text)} characters, NNI takes {METRIC_LIMIT - 1} at most"
         )
     print(f"NNISDK_MEb'{text}'", flush=True)  # noqa: T201 - the protocol
+
+
+def _encode(value: "Any") -> "Any":
+    from ._encode import encode  # few report more than numbers
+
+    return encode(value)
 
 
 def _log(kind: str, sequence: int, metric: "Any") -> None:
