@@ -83,6 +83,7 @@ _MOST_CHECKED = 20_000  # events
 _MOST_REPORTS = 100_000  # metrics
 _MOST_NOTED = 20  # damaged records
 _MEND = "Mend it: amlc refresh; or put a backup in its place."
+_MEND_BOTH = "Compile the experiment: amlc compile FILE. Then mend it: amlc refresh."
 _WRONG_QUERY = 1  # SQLITE_ERROR
 _LOST = "it is lost, and jobs were run"
 _EMPTY = "it is empty, and amlc makes none that is"
@@ -632,10 +633,13 @@ def _opened(name: str, stack: ExitStack) -> sqlite3.Connection:
     return stack.enter_context(closing(connection))
 
 
-def check_not_lost(path: Path) -> None:
-    """Raise DamageError when the ledger at `path` is empty, or gone and jobs were run here."""
+def check_not_lost(path: Path, *, is_compiled: bool = True) -> None:
+    """Raise DamageError when the ledger at `path` is empty, or gone and jobs were run here.
+
+    is_compiled: whether there is a build folder, without which run folders say nothing.
+    """
     if harm := _harm(path):
-        raise DamageError(f"{path}: {harm}. {_MEND}")
+        raise DamageError(f"{path}: {harm}. {_MEND if is_compiled else _MEND_BOTH}")
 
 
 def _harm(path: Path) -> str | None:

@@ -20,7 +20,7 @@ from typing import Any
 from zlib import crc32
 
 from amlc import files
-from amlc.errors import AmlcError, UsageError, printable
+from amlc.errors import AmlcError, IncompleteError, UsageError, printable
 from amlc.light import light
 from amlc.model import ONE_TRIAL, Algorithm, Trial
 from amlc.names import MANIFEST
@@ -178,6 +178,12 @@ def _sum(text: str) -> str:
     return f"{crc32(text.encode()):08x}"
 
 
+class ManifestError(UsageError):
+    """The manifest is damaged, or of another amlc: nobody knows what is compiled."""
+
+    exit_code = IncompleteError.exit_code
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """A build folder's manifest: the header is read at once, the jobs as they are asked for."""
@@ -209,7 +215,7 @@ class Manifest:
         """Yield the jobs in order, reading the file line by line.
 
         damage: takes a sentence for each line that is none, which is left out then. Without it,
-        such a line raises UsageError.
+        such a line raises ManifestError.
         """
         for number, line in self._lines():
             try:
@@ -222,7 +228,7 @@ class Manifest:
             where = f":{number}: this job" if number else ": its end, or one of its jobs,"
             text = f"{self.folder / FILE_NAME}{where} is damaged. Compile again."
             if damage is None:
-                raise UsageError(text)
+                raise ManifestError(text)
             damage[text] = None
 
     def _lines(self) -> Iterator[tuple[int | None, bytes]]:
@@ -247,18 +253,18 @@ class Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a build folder.
 
-    Raises UsageError when there is none, or not one that amlc wrote.
+    Raises UsageError when there is none, ManifestError when it is not one that amlc wrote.
     """
     path = folder / FILE_NAME
     try:
         head, tail = _without_jobs(path)
         value = json.loads(head + tail)
         if value.pop("format") != _FORMAT:
-            raise UsageError(f"{path}: written by another version of amlc. Compile again.")
+            raise ManifestError(f"{path}: written by another version of amlc. Compile again.")
         counts = _counts(tail)
         if counts is None or not _is_whole_head(head):
             what = "its header" if counts else "its end"
-            raise UsageError(f"{path}: {what} is damaged. Compile again.")
+            raise ManifestError(f"{path}: {what} is damaged. Compile again.")
         for name in ("counts", "jobs", "sum"):
             value.pop(name)
         return Manifest(folder, _header(value), *counts)
@@ -267,7 +273,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: there is no such file. Compile the experiment first: amlc compile FILE."
         ) from err
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
-        raise UsageError(
+        raise ManifestError(
             f"{path}: not a manifest of amlc's ({printable(str(err))}). Delete the folder and "
             "compile again."
         ) from err

@@ -153,6 +153,9 @@ def test_without_a_build_folder_compile_says_what_is_wrong_and_refresh_mends_it(
         project.folders.ledger("probe").write_bytes(b"no database" * 1000)
     shutil.rmtree(project.folders.build)
     assert "probe is not compiled, and its run folders say nothing" in project.amlc("refresh", code=2).stderr
+    if damage == "lost":
+        told = project.amlc("run", "experiment.yml", code=4).stderr
+        assert "Compile the experiment: amlc compile FILE. Then mend it: amlc refresh." in told
     told = project.amlc("compile", "experiment.yml", code=4).stderr
     assert "Mend it: amlc refresh" in told
     assert project.folders.ledger("probe").exists() == (damage != "lost")
@@ -184,7 +187,7 @@ def test_a_damaged_job_of_the_manifest_costs_itself_alone(copy):
     assert len(rows) == TRIALS - 1
     assert {status for status, _ in rows.values()} == {"succeeded"}
     assert "this job is damaged" in copy.amlc("plan", code=4).stderr
-    copy.amlc("submit", code=2)
+    copy.amlc("submit", code=4)
     copy.amlc("compile", "experiment.yml")
     assert shown(copy.folders)[1] == []
 
@@ -231,10 +234,12 @@ def test_compile_mends_a_flipped_bit_in_the_manifest(copy, part):
     whole = path.read_bytes()
     place = {"header": whole.index(b"probe"), "job": whole.index(b'"sequence":1'), "end": whole.index(b'"counts": {') + 19}[part]
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    done = copy.amlc("status", code=4 if part == "job" else 2)
+    done = copy.amlc("status", code=4)
     what = {"header": ": its header is damaged", "job": "this job is damaged", "end": ": its end is damaged"}[part]
     assert f"{what}. Compile again." in done.stderr
     assert bool(done.stdout) == (part == "job")
+    for command in ("submit", "refresh", "refresh probe"):
+        assert f"{what}. Compile again." in copy.amlc(*command.split(), code=4).stderr
     copy.amlc("compile", "experiment.yml")
     assert path.read_bytes() == whole
     copy.amlc("status")

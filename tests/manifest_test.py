@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amlc.errors import UsageError
-from amlc.manifest import Entry, Header, entry_line, head_lines, read_manifest, tail_lines, with_drawn
+from amlc.manifest import Entry, Header, ManifestError, entry_line, head_lines, read_manifest, tail_lines, with_drawn
 from amlc.model import Trial
 
 HEADER = Header(
@@ -125,5 +125,5 @@ def test_a_manifest_that_amlc_did_not_write_is_a_clear_error(tmp_path, change) -
     path = tmp_path / "manifest.json"
     changed = change(path.read_text())
     path.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
-    with pytest.raises(UsageError, match=r"manifest\.json: .*[Cc]ompile again"):
+    with pytest.raises(ManifestError, match=r"manifest\.json: .*[Cc]ompile again"):
         read_manifest(tmp_path)

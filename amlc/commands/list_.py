@@ -12,7 +12,7 @@ from amlc.collect.results import Results
 from amlc.collect.verdict import Verdict, verdict
 from amlc.errors import AmlcError, DamageWarning, UsageError, os_text
 from amlc.folders import Folders
-from amlc.ledger import FILE_NAME, LedgerError, read_ledger
+from amlc.ledger import FILE_NAME, LedgerError, check_not_lost, read_ledger
 from amlc.manifest import Manifest, read_manifest
 
 
@@ -35,8 +35,18 @@ def experiments(folders: Folders) -> Iterator[Listed]:
     """Yield the experiments by name, as they are on record: no back end is asked."""
     names = {folder.name for folder in folders.compiled_folders()}
     names |= {folder.name for folder in files.folders_with(FILE_NAME, folders.state)}
+    # A ledger that is lost leaves those.
+    names |= {folder.name for folder in files.folders_with("runs", folders.state) if _ran(folder)}
     for name in sorted(names):
         yield _listed(folders.build / name, folders.state / name / FILE_NAME)
+
+
+def _ran(state: Path) -> bool:
+    """Tell whether jobs were run in an experiment's state folder, as far as it lets one look."""
+    try:
+        return bool(files.folders_in(state / "runs"))
+    except OSError:
+        return True
 
 
 def _listed(build: Path, ledger_file: Path) -> Listed:
@@ -51,6 +61,7 @@ def _standing(build: Path, ledger_file: Path) -> Listed:
         ledger.check()
         working = len(ledger.working())
         if not files.is_there(build):
+            check_not_lost(ledger_file, is_compiled=False)
             return Listed(build.name, working)
         try:
             manifest = read_manifest(build)

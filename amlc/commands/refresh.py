@@ -14,7 +14,7 @@ from pathlib import Path
 from amlc import files
 from amlc.errors import BackendError, UsageError
 from amlc.folders import PATIENCE_S, Folders
-from amlc.manifest import Manifest
+from amlc.manifest import Manifest, ManifestError
 from amlc.salvage import go_on, is_whole, mended, put_in_place
 from amlc.targets import Rebuild, names
 from amlc.targets import target as target_named
@@ -83,8 +83,9 @@ def _compiled(folders: Folders, target: str | None) -> Manifest | None:
         return None
     try:
         return folders.manifest(target)
-    except UsageError:
-        if target is None or Path(target).is_file():
+    except UsageError as err:
+        is_there = isinstance(err, ManifestError)
+        if is_there or target is None or Path(target).is_file():
             raise
         return None
 
@@ -96,8 +97,8 @@ def _check_not_of_runs(folders: Folders, name: str | None) -> None:
             continue
         raise UsageError(
             f"{own.name} is not compiled, and its run folders say nothing without that. "
-            "Compile it first: amlc compile FILE. Of what ran on Azure ML: amlc refresh --backend "
-            "aml."
+            "Compile it first: amlc compile FILE. Then do this again. Of what ran on Azure ML: "
+            "amlc refresh --backend aml."
         )
 
 

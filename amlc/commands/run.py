@@ -40,7 +40,8 @@ def run(
     """
     folders.prepare_state()
     with lock(folders.lock(experiment.name), patience_s=PATIENCE_S):
-        check_not_lost(folders.ledger(experiment.name))
+        is_compiled = folders.is_compiled(experiment.name)
+        check_not_lost(folders.ledger(experiment.name), is_compiled=is_compiled)
         if learn_from is not None:
             listener.tell(_learn(experiment, learn_from, metric, folders))
         for problem in lint.warnings(experiment, leave_out=[folders.state, folders.build]):

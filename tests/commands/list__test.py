@@ -30,6 +30,18 @@ def test_what_is_not_compiled_any_more_is_listed_all_the_same(story):
     assert (one.name, one.manifest, one.verdict) == ("probe", None, None)
 
 
+def test_one_whose_ledger_is_lost_and_that_is_not_compiled_any_more_is_said_with_what_mends_it(story):
+    runs = story.folders.runs("probe")
+    runs.mkdir(parents=True)
+    shutil.rmtree(story.folders.build)
+    assert listed(story.project) == [], "nothing was run"
+    (runs / "probe-1").mkdir()
+    with pytest.warns(DamageWarning, match="it is lost, and jobs were run"):
+        (one,) = listed(story.project)
+    assert one.name == "probe"
+    assert one.problem.endswith("Compile the experiment: amlc compile FILE. Then mend it: amlc refresh.")
+
+
 def test_a_manifest_that_cannot_be_read_is_said(story):
     (story.manifest.folder / "manifest.json").write_text("{}")
     with pytest.warns(DamageWarning, match="not a manifest of amlc's"):
