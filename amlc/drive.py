@@ -66,8 +66,9 @@ class Progress:
 
     submitted, ended, failed: in this run; who was canceled did not fail. before: those that had
     ended before it and are not run again. total: all that are compiled. outage: why nothing is
-    heard of the running jobs now, or None. news: the trials that ended since the last look. best:
-    the best parameter set of all that ended, where it is known which result is better.
+    heard of the running jobs now, or None. news: the trials that ended since the last look, in
+    order, each with what was the best then. best: the best parameter set of all that ended, where
+    it is known which result is better.
     """
 
     submitted: int = 0
@@ -77,7 +78,7 @@ class Progress:
     before: int = 0
     total: int = 0
     outage: str | None = None
-    news: list[Ended] = field(default_factory=list)
+    news: list[tuple[Ended, Lead | None]] = field(default_factory=list)
     best: Lead | None = None
 
 
@@ -353,11 +354,11 @@ class _Run:
 
     def _tell(self, news: Sequence[tuple[Attempt, Trial]]) -> None:
         """Note what ended for who watches, and the best so far."""
-        self.progress.news += self._with_results(news)
+        told = self._with_results(news)
         header = self._manifest.header
         if header.optimize_mode is None:
+            self.progress.news += [(one, None) for one in told]
             return
-        told = self.progress.news[-len(news) :]
         best = self.progress.best
         leading = {one.trial.id for one in best.trials} if best is not None else set()
         if any(one.trial.id in leading for one in told):
@@ -367,15 +368,18 @@ class _Run:
                 maximize=header.optimize_mode == "maximize", replicates=header.replicates
             )
             compiled = {one.id for entry in self._manifest.entries() for one in entry.trials}
-            last = [(self._mirror.last[one], one) for one in compiled & self._mirror.last.keys()]
-            told = self._with_results(
+            earlier = compiled & self._mirror.last.keys() - {one.trial.id for one in told}
+            last = [(self._mirror.last[one], one) for one in earlier]
+            for ended in self._with_results(
                 (attempt, trial)
                 for attempt, one in last
                 for trial in attempt.trials
                 if trial.id == one
-            )
-        for one in told:
-            self._leader.take(one)
+            ):
+                self._leader.take(ended)
+        for ended in told:
+            self._leader.take(ended)
+            self.progress.news.append((ended, self._leader.best))
         self.progress.best = self._leader.best
 
     def _with_results(self, ended: Iterable[tuple[Attempt, Trial]]) -> list[Ended]:

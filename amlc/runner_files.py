@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 from amlc.model import End, Metric, MetricKind, Outcome
+from amlc.plural import plural
 
 _LARGEST_SEQUENCE: Final = 2**63 - 1  # what the ledger's database holds
 _LONGEST_LINE: Final = (
@@ -22,15 +23,19 @@ _LONGEST_ERROR: Final = 500
 LONGEST_RESULT: Final = 1_000_000  # bytes of a result.json; the runner writes some hundred
 
 
-def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
+def read_metrics(
+    trial: str, lines: Iterable[str], *, counted: int | None = None
+) -> Iterator[Metric]:
     """Yield the reports in the lines of a trial's `metrics.jsonl`.
 
     Whatever a trial can make its runner write is bounded here: a line that is no report is left
     out, and a warning says how many were. The last line may have been cut short by a kill or a full
-    disk, which is not worth one.
+    disk, which is not worth one. counted: how many there should be, None if that is not known; a
+    warning says how many are missing.
     """
-    bad, last_is_bad = 0, False
+    count, bad, last_is_bad = 0, 0, False
     for line in lines:
+        count += 1
         metric = _metric(trial, line)
         last_is_bad = metric is None and not line.endswith("\n")
         if metric is not None:
@@ -39,6 +44,11 @@ def read_metrics(trial: str, lines: Iterable[str]) -> Iterator[Metric]:
             bad += 1
     if bad:
         text = f"trial {trial}: {bad} of its reports left out, they cannot be read."
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+    missing = 0 if counted is None else counted - count + last_is_bad
+    if missing > 0:
+        what = f"{missing} of its {plural(counted or 0, 'report')}"
+        text = f"trial {trial}: {what} not in its metrics.jsonl, which was cut short or removed."
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
@@ -86,6 +96,16 @@ def read_outcome(trial: str, text: str) -> Outcome | None:
         return None
     short = " ".join(error.split())[:_LONGEST_ERROR] if isinstance(error, str) else None
     return Outcome(trial=trial, exit_code=code, started=started, ended=ended, end=end, error=short)
+
+
+def reports_counted(text: str) -> int | None:
+    """Return how many reports a trial made by its `result.json`, None if that does not say."""
+    try:
+        record = json.loads(text)
+        counts = [record[kind.value] for kind in MetricKind]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return sum(counts) if all(map(_is_count, counts)) else None
 
 
 def _is_count(value: Any) -> bool:

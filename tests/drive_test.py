@@ -66,6 +66,7 @@ class Machine:
     on_create: object = None
     on_cancel: object = None
     reports: object = None
+    finals: dict = field(default_factory=dict)  # by job; 1.5 where nothing is said
     fetched: list = field(default_factory=list)
 
     def submit(self, batch):
@@ -124,7 +125,7 @@ class Machine:
         curve = [Metric(trial=trial, kind="intermediate", sequence=i, value=v, at=1.0) for i, v in enumerate(values)]
         metrics = [
             *curve,
-            Metric(trial=trial, kind="final", sequence=0, value=1.5, at=self.clock()),
+            Metric(trial=trial, kind="final", sequence=0, value=self.finals.get(job, 1.5), at=self.clock()),
         ]
         seen = self._seen(job)
         is_known = seen.status in (Status.SUCCEEDED, Status.FAILED) and self.jobs[job].end != GONE
@@ -665,6 +666,16 @@ def test_ends_that_another_process_recorded_are_taken_up(bench):
     progress, _ = b.drive()
     assert progress.ended == 4
     assert {attempt.latest.status for attempt in b.attempts().values()} == {Status.CANCELED}
+
+
+def test_the_best_named_with_a_trial_is_that_of_those_told_up_to_then(bench):
+    b = bench(jobs=5, room=5)  # so that they end at one time
+    b.manifest = replace(b.manifest, header=replace(b.manifest.header, optimize_mode="maximize"))
+    b.machine.finals = dict(zip(b.names, [1.0, 3.0, 2.0, 5.0, 4.0]))
+    told = []
+    b.drive(watch=lambda progress: told.extend((one.score, best.score) for one, best in progress.news))
+    assert len(told) == 5
+    assert [best for _, best in told] == [max(score for score, _ in told[: n + 1]) for n in range(5)]
 
 
 def test_progress_counts_what_the_run_has_to_do(bench):

@@ -8,7 +8,7 @@ import pytest
 
 from amlc import runner_files
 from amlc.model import End
-from amlc.runner_files import lines_of, read_metrics, read_outcome
+from amlc.runner_files import lines_of, read_metrics, read_outcome, reports_counted
 
 GOOD = {"type": "final", "sequence": 0, "value": 1.5, "at": 1.0}
 RESULT = {"trial": "t", "exit_code": 0, "started": 1.0, "ended": 2.0, "end": "exited", "error": None}
@@ -49,6 +49,40 @@ def test_a_last_line_that_was_cut_short_is_not_worth_a_note():
         warnings.simplefilter("error")
         found = list(read_metrics("t", [json.dumps(GOOD) + "\n", json.dumps(GOOD)[:-9]]))
     assert [metric.value for metric in found] == [1.5]
+
+
+@pytest.mark.parametrize(
+    ("lines", "missing"),
+    [
+        pytest.param([], 3, id="none is left"),
+        pytest.param([json.dumps(GOOD) + "\n"], 2, id="whole lines are gone"),
+        pytest.param([json.dumps(GOOD) + "\n"] * 2 + [json.dumps(GOOD)[:-9]], 1, id="the last is cut short"),
+        pytest.param([json.dumps(GOOD) + "\n"] * 2 + [json.dumps(GOOD)], 0, id="the end of the last line alone"),
+        pytest.param([json.dumps(GOOD) + "\n"] * 4, 0, id="more than there were"),
+    ],
+)
+def test_what_the_runner_counted_and_is_not_there_is_said(lines, missing):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        list(read_metrics("t", lines, counted=3))
+        list(read_metrics("t", lines))
+    texts = [f"trial t: {missing} of its 3 reports not in its metrics.jsonl, which was cut short or removed."]
+    assert [str(one.message) for one in said] == texts[: min(missing, 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        (json.dumps({**RESULT, "intermediate": 2, "final": 1}), 3),
+        (json.dumps(RESULT), None),
+        (json.dumps({**RESULT, "intermediate": -1, "final": 1}), None),
+        (json.dumps({**RESULT, "intermediate": "2", "final": 1}), None),
+        ("[]", None),
+        ("", None),
+    ],
+)
+def test_a_result_says_how_many_reports_there_were_or_nothing(text, counted):
+    assert reports_counted(text) == counted
 
 
 @pytest.mark.parametrize("value", [None, True, "x", {"default": 1}, 2**70, 1e400, json.loads(deep(100)), "[" * 300])

@@ -35,7 +35,13 @@ from amlc.errors import BackendError
 from amlc.files import copy_tree, open_regular, read_bounded
 from amlc.model import Metric, Observation, Outcome, Status
 from amlc.render.scalars import from_yaml
-from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
+from amlc.runner_files import (
+    LONGEST_RESULT,
+    lines_of,
+    read_metrics,
+    read_outcome,
+    reports_counted,
+)
 
 RUNNER = ("amlc_runner", "amlc_standin")
 LOG = Path("user_logs", "std_log.txt")
@@ -260,11 +266,13 @@ def is_canceled(run: Path) -> bool:
 
 def fetched(run: Path) -> Fetched:
     """Return what the job's trials reported so far, and how those ended that did."""
-    trials = _trials(run)
+    # The ends first: whoever wrote one down had recorded all reports before.
+    results = {trial: _result(run, trial) for trial in _trials(run)}
     metrics: list[Metric] = []
-    for trial in trials:
-        metrics += _metrics(run, trial)
-    return Fetched(metrics, _outcomes(run, trials))
+    for trial, result in results.items():
+        metrics += _metrics(run, trial, reports_counted(result))
+    ends = [read_outcome(trial, result) for trial, result in results.items()]
+    return Fetched(metrics, [end for end in ends if end is not None])
 
 
 def outputs(run: Path) -> dict[str, int]:
@@ -356,7 +364,8 @@ def begun(run: Path) -> tuple[str, ...]:
 
 
 def _outcomes(run: Path, trials: Sequence[str]) -> list[Outcome]:
-    return [outcome for trial in trials if (outcome := _outcome(run, trial)) is not None]
+    ends = [read_outcome(trial, _result(run, trial)) for trial in trials]
+    return [end for end in ends if end is not None]
 
 
 def trial_log(run: Path, trial: str) -> Path:
@@ -369,22 +378,22 @@ def is_over(run: Path, trial: str) -> bool:
     return (run / _RECORDS / trial / "result.json").exists()
 
 
-def _outcome(run: Path, trial: str) -> Outcome | None:
+def _result(run: Path, trial: str) -> str:
     text = content(run / _RECORDS / trial / "result.json", LONGEST_RESULT)
-    return read_outcome(trial, text.decode("utf-8", "replace"))
+    return text.decode("utf-8", "replace")
 
 
-def _metrics(run: Path, trial: str) -> list[Metric]:
+def _metrics(run: Path, trial: str, counted: int | None) -> list[Metric]:
     path = run / _RECORDS / trial / "metrics.jsonl"
 
     def read() -> list[Metric]:
         with open_regular(path) as file:
-            return list(read_metrics(trial, lines_of(file)))
+            return list(read_metrics(trial, lines_of(file), counted=counted))
 
     try:
         return _patiently(read)
     except FileNotFoundError:
-        return []
+        return list(read_metrics(trial, (), counted=counted))
     except OSError as err:
         warnings.warn(
             f"{path}: {err.strerror}; its reports are left out.", RuntimeWarning, stacklevel=2

@@ -12,7 +12,7 @@ from amlc.console import Console
 from amlc.display.values import shown
 from amlc.drive import Progress, Watch
 from amlc.errors import printable, shorten
-from amlc.leader import Ended
+from amlc.leader import Ended, Lead
 from amlc.model import Status
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _on(bar: Bar, experiment: str, most: int | None) -> Watch:
         warn(progress)
         done = progress.before + progress.ended
         left = None if most is None else most - done
-        pace = [*_pace(progress.ended, left, bar.tasks[0].elapsed or 0.0), _best(progress)]
+        pace = [*_pace(progress.ended, left, bar.tasks[0].elapsed or 0.0), _best(progress.best)]
         bar.update(
             task,
             total=most,
@@ -88,9 +88,10 @@ def _lines(say: Callable[[str], None], most: int | None, clock: Callable[[], flo
             rest_s = (left or 0) * (clock() - began) / max(progress.ended, 1)
             rest = f", {_clock(rest_s)} left" if rest_s >= _WORTH_SAYING_S else ""
             # Of several that ended since the last look, the last one makes the count full.
-            for count, one in enumerate(progress.news, start=done - len(progress.news) + 1):
+            first = done - len(progress.news) + 1
+            for count, (one, best) in enumerate(progress.news, start=first):
                 whole = "" if most is None else f" of {most}"
-                say(f"{_ended(one)}; {count}{whole} ended{_best(progress, before='; ')}{rest}")
+                say(f"{_ended(one)}; {count}{whole} ended{_best(best, before='; ')}{rest}")
             spoken = clock()
         elif clock() - spoken >= _SILENT_S:
             say(f"{progress.running} running, {done} ended, {progress.failed} failed")
@@ -113,8 +114,7 @@ def _ended(one: Ended) -> str:
     return f"#{one.trial.sequence} {one.status.value}{': ' if text else ''}{text}"
 
 
-def _best(progress: Progress, *, before: str = "") -> str:
-    best = progress.best
+def _best(best: Lead | None, *, before: str = "") -> str:
     if best is None:
         return ""
     scored = [f"#{one.trial.sequence}" for one in best.trials if one.score is not None]

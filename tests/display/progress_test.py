@@ -65,16 +65,21 @@ LINES = {
 
 @pytest.mark.parametrize(("news", "expected"), LINES.values(), ids=LINES)
 def test_elsewhere_each_trial_that_ends_is_a_line(watched, news, expected):
-    assert watched(now(ended=len(news), news=news), now(ended=len(news)), err=io.StringIO()) == expected
-    assert watched(now(ended=len(news), news=news), err=io.StringIO(), quiet=True) == ""
+    told = [(one, None) for one in news]
+    assert watched(now(ended=len(told), news=told), now(ended=len(told)), err=io.StringIO()) == expected
+    assert watched(now(ended=len(told), news=told), err=io.StringIO(), quiet=True) == ""
 
 
 def test_the_best_so_far_is_named_there_and_on_a_terminal(watched, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setenv("TERM", "xterm")
-    one = now(before=2, ended=1, news=[ended(3, 0.5)], best=Lead([ended(1, 0.25)], 0.25))
-    assert watched(one, err=io.StringIO()) == "#3 succeeded: 0.5; 3 of 10 ended; best 0.25 (#1)\n"
-    assert "best 0.25 (#1)" in watched(one, err=Terminal())
+    before, then = Lead([ended(1, 0.25)], 0.25), Lead([ended(4, 0.125)], 0.125)
+    one = now(before=2, ended=2, news=[(ended(3, 0.5), before), (ended(4, 0.125), then)], best=then)
+    assert watched(one, err=io.StringIO()).splitlines() == [
+        "#3 succeeded: 0.5; 3 of 10 ended; best 0.25 (#1)",
+        "#4 succeeded: 0.125; 4 of 10 ended; best 0.125 (#4)",
+    ]
+    assert "best 0.125 (#4)" in watched(one, err=Terminal())
 
 
 @pytest.mark.parametrize(
@@ -83,13 +88,13 @@ def test_the_best_so_far_is_named_there_and_on_a_terminal(watched, monkeypatch):
 )
 def test_of_replicates_those_that_count_are_named(watched, values, expected):
     best = Lead([ended(number, value) for number, value in enumerate(values)], 1.5)
-    said = watched(now(ended=1, news=[ended(0, 1)], best=best), err=io.StringIO())
+    said = watched(now(ended=1, news=[(ended(0, 1), best)]), err=io.StringIO())
     assert said == f"#0 succeeded: 1; 1 of 10 ended; best 1.5 ({expected})\n"
 
 
 def test_what_is_left_is_said_once_it_is_a_minute(watched):
     clock = iter([0.0, 30.0, 31.0, 32.0, 33.0, 34.0]).__next__
-    said = watched(now(ended=1, news=[ended(0, 1)]), err=io.StringIO(), clock=clock)
+    said = watched(now(ended=1, news=[(ended(0, 1), None)]), err=io.StringIO(), clock=clock)
     assert said == "#0 succeeded: 1; 1 of 10 ended, 0:04:30 left\n"
 
 

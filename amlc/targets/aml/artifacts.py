@@ -11,7 +11,13 @@ from typing import Any
 
 from amlc.errors import BackendError, TransientError
 from amlc.model import End, Metric, Outcome, Trial
-from amlc.runner_files import LONGEST_RESULT, lines_of, read_metrics, read_outcome
+from amlc.runner_files import (
+    LONGEST_RESULT,
+    lines_of,
+    read_metrics,
+    read_outcome,
+    reports_counted,
+)
 from amlc.targets.aml.client import WORKSPACE_VERSION, Client
 from amlc.targets.aml.explain import explained, first_line
 
@@ -207,18 +213,19 @@ def records(artifacts: Artifacts, job: str, trials: Collection[str]) -> Records:
     sizes = artifacts.names(job, f"{_RECORDS}/")
     for trial in trials:
         folder = f"{_RECORDS}/{trial}"
-        if f"{folder}/metrics.jsonl" in sizes:
-            content = artifacts.read(job, f"{folder}/metrics.jsonl")
-            metrics += read_metrics(trial, lines_of(io.BytesIO(content)))
-        files = [
-            f"{folder}/result.json",
-            *sorted(name for name in sizes if name.startswith(f"{folder}/rank-")),
-        ]
-        found = [
-            read_outcome(trial, artifacts.read(job, name).decode("utf-8", "replace"))
+        own = f"{folder}/result.json"
+        files = [own, *sorted(name for name in sizes if name.startswith(f"{folder}/rank-"))]
+        results = {
+            name: artifacts.read(job, name).decode("utf-8", "replace")
             for name in files
             if sizes.get(name, LONGEST_RESULT) < LONGEST_RESULT
-        ]
+        }
+        reports = b""
+        if f"{folder}/metrics.jsonl" in sizes:
+            reports = artifacts.read(job, f"{folder}/metrics.jsonl")
+        counted = reports_counted(results.get(own, ""))
+        metrics += read_metrics(trial, lines_of(io.BytesIO(reports)), counted=counted)
+        found = [read_outcome(trial, result) for result in results.values()]
         outcomes += filter(
             None, [of_all_ranks([outcome for outcome in found if outcome is not None])]
         )

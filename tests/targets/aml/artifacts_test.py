@@ -55,6 +55,14 @@ def test_reports_and_ends_of_all_trials_are_read_in_order():
     assert found.began
 
 
+def test_reports_that_are_missing_are_said():
+    result = json.dumps({**RESULT, "intermediate": 1, "final": 1})
+    with pytest.warns(RuntimeWarning, match=f"^trial {ONE}: 1 of its 2 reports not in its metrics.jsonl"):
+        read(**{ONE: {"metrics.jsonl": report(1, "intermediate"), "result.json": result}})
+    with pytest.warns(RuntimeWarning, match=f"^trial {ONE}: 2 of its 2 reports not in its metrics.jsonl"):
+        read(**{ONE: {"result.json": result}})
+
+
 def test_a_job_that_left_nothing_did_not_begin():
     found, asked = read()
     assert found == Records([], [], began=False)

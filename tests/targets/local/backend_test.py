@@ -276,6 +276,20 @@ def test_a_broken_metrics_line_is_skipped_and_the_rest_is_read(here):
         assert [m.value for m in h.backend.fetch(seen.job).metrics] == [2.5, 1.5]
 
 
+def test_reports_that_a_trial_made_and_that_are_gone_are_said(here):
+    h = here("final 2.5; final 3.5")
+    seen = h.run()
+    (path,) = h.folder(seen.job).glob("outputs/amlc/*/metrics.jsonl")
+    count = len(h.backend.fetch(seen.job).metrics)
+    for text, missing in ((path.read_text()[:-9], 1), ("", count)):
+        path.write_text(text)
+        with pytest.warns(RuntimeWarning, match=f": {missing} of its {count} reports not in its metrics.jsonl"):
+            assert len(h.backend.fetch(seen.job).metrics) == count - missing
+    path.unlink()
+    with pytest.warns(RuntimeWarning, match=f": {count} of its {count} reports not in its metrics.jsonl"):
+        assert list(h.backend.fetch(seen.job).metrics) == []
+
+
 # --- and leaves nothing behind ---------------------------------------------------------------------------------------
 
 DETACHED = "setsid=; python3 -S -c 'import os, time; os.setpgid(0, 0); time.sleep(600)' &"
