@@ -216,12 +216,14 @@ def test_a_ledger_that_is_none_is_said(project, cli):
         (".amlc", ["status", "list"]),
         (".amlc/probe", ["status", "plan", "submit"]),
         (".amlc/probe/ledger.db", ["status", "plan"]),
+        (".amlc/probe/runs", ["submit"]),
     ],
 )
 def test_what_may_not_be_looked_into_is_said_and_never_taken_for_absent(project, unprivileged, closed, commands):
     project.write().compile()
     with project.ledger():
         pass
+    project.folders.runs("probe").mkdir()
     for command in commands:
         with unprivileged(project, closed) as amlc:
             done = amlc(command)

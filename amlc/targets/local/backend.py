@@ -26,7 +26,7 @@ from typing import Any
 from amlc.backends import Check, Fetched, Submission, Submitted, run_folder
 from amlc.backends.printed import shown
 from amlc.backends.trials import trials_in
-from amlc.errors import BackendError
+from amlc.errors import BackendError, os_text
 from amlc.files import NO_LOCKS
 from amlc.manifest import Header
 from amlc.model import Observation, Status
@@ -116,9 +116,10 @@ class LocalBackend:
             try:
                 self._start(submission)
             except OSError as err:
-                where = err.filename or self._runs / submission.job
-                said = f"{where}: {err.strerror or err}."
-                if self._is_everyones(err, submission):
+                is_everyones = self._is_everyones(err, submission)
+                err.filename = self._place(err) or self._runs / submission.job
+                said = os_text(err)
+                if is_everyones:
                     raise BackendError(said) from err
                 self._unstarted[submission.job] = said
             yield Submitted(submission.job)
@@ -128,6 +129,14 @@ class LocalBackend:
         of_build = os.fspath(submission.folder) in str(err.filename)
         is_shut = not os.access(self._runs, os.W_OK | os.X_OK)
         return err.errno in _SHARED_TROUBLE or of_build or is_shut
+
+    def _place(self, err: OSError) -> str | None:
+        """Return what an error is about: of a folder that could not be made, who did not let it."""
+        place = err.filename
+        if err.errno in (errno.EACCES, errno.EPERM):
+            while place and not os.path.exists(place):
+                place = os.path.dirname(place)
+        return place or err.filename
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
         # Nobody else makes run folders.
