@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from amlc.advising import Advising, GivenUp
@@ -66,9 +66,8 @@ class Progress:
 
     submitted, ended, failed: in this run; who was canceled did not fail. before: those that had
     ended before it and are not run again. total: all that are compiled. outage: why nothing is
-    heard of the running jobs now, or None. news: the trials that ended since the last look, in
-    order, each with what was the best then. best: the best parameter set of all that ended, where
-    it is known which result is better.
+    heard of the running jobs now, or None. news: the trials that ended since the last look. best:
+    the best parameter set of all that ended, where it is known which result is better.
     """
 
     submitted: int = 0
@@ -78,7 +77,7 @@ class Progress:
     before: int = 0
     total: int = 0
     outage: str | None = None
-    news: list[tuple[Ended, Lead | None]] = field(default_factory=list)
+    news: list[Ended] = field(default_factory=list)
     best: Lead | None = None
 
 
@@ -357,7 +356,7 @@ class _Run:
         told = self._with_results(news)
         header = self._manifest.header
         if header.optimize_mode is None:
-            self.progress.news += [(one, None) for one in told]
+            self.progress.news += told
             return
         best = self.progress.best
         leading = {one.trial.id for one in best.trials} if best is not None else set()
@@ -379,7 +378,7 @@ class _Run:
                 self._leader.take(ended)
         for ended in told:
             self._leader.take(ended)
-            self.progress.news.append((ended, self._leader.best))
+            self.progress.news.append(replace(ended, best=self._leader.best))
         self.progress.best = self._leader.best
 
     def _with_results(self, ended: Iterable[tuple[Attempt, Trial]]) -> list[Ended]:

@@ -17,12 +17,14 @@ from amlc.space.canonical import canonical
 class Ended:
     """A trial that ended, as far as it is known by then.
 
-    value: its final result as it was reported, as a 1-tuple; empty: there is none.
+    value: its final result as it was reported, as a 1-tuple; empty: there is none. best: the best
+    parameter set of those told up to this one, where that is known.
     """
 
     trial: Trial
     attempt: Attempt
     value: tuple[Any, ...] = ()
+    best: Lead | None = None
 
     @property
     def status(self) -> Status:

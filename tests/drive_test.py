@@ -671,9 +671,9 @@ def test_ends_that_another_process_recorded_are_taken_up(bench):
 def test_the_best_named_with_a_trial_is_that_of_those_told_up_to_then(bench):
     b = bench(jobs=5, room=5)  # so that they end at one time
     b.manifest = replace(b.manifest, header=replace(b.manifest.header, optimize_mode="maximize"))
-    b.machine.finals = dict(zip(b.names, [1.0, 3.0, 2.0, 5.0, 4.0]))
+    b.machine.finals = dict(zip(b.names, [1.0, 3.0, 2.0, 5.0, 4.0], strict=True))
     told = []
-    b.drive(watch=lambda progress: told.extend((one.score, best.score) for one, best in progress.news))
+    b.drive(watch=lambda progress: told.extend((one.score, one.best.score) for one in progress.news))
     assert len(told) == 5
     assert [best for _, best in told] == [max(score for score, _ in told[: n + 1]) for n in range(5)]
 

@@ -88,10 +88,9 @@ def _lines(say: Callable[[str], None], most: int | None, clock: Callable[[], flo
             rest_s = (left or 0) * (clock() - began) / max(progress.ended, 1)
             rest = f", {_clock(rest_s)} left" if rest_s >= _WORTH_SAYING_S else ""
             # Of several that ended since the last look, the last one makes the count full.
-            first = done - len(progress.news) + 1
-            for count, (one, best) in enumerate(progress.news, start=first):
+            for count, one in enumerate(progress.news, start=done - len(progress.news) + 1):
                 whole = "" if most is None else f" of {most}"
-                say(f"{_ended(one)}; {count}{whole} ended{_best(best, before='; ')}{rest}")
+                say(f"{_ended(one)}; {count}{whole} ended{_best(one.best, before='; ')}{rest}")
             spoken = clock()
         elif clock() - spoken >= _SILENT_S:
             say(f"{progress.running} running, {done} ended, {progress.failed} failed")

@@ -22,12 +22,12 @@ def now(**values):
     return Progress(**values)
 
 
-def ended(number, value=None, status=Status.SUCCEEDED, error=None):
+def ended(number, value=None, status=Status.SUCCEEDED, error=None, best=None):
     """Return a trial that ended; value: its final result, None: there is none."""
     trial = Trial(f"{number:016x}", number, {"x": number})
     latest = Observation(job=f"tiny-{trial.id}-abcdef", status=status, error=error)
     attempt = Attempt(id=trial.id, number=1, trials=(trial,), revision="abcdef", backend="local", losses=0, latest=latest)
-    return Ended(trial, attempt, () if value is None else (value,))
+    return Ended(trial, attempt, () if value is None else (value,), best)
 
 
 class Terminal(io.StringIO):
@@ -65,16 +65,15 @@ LINES = {
 
 @pytest.mark.parametrize(("news", "expected"), LINES.values(), ids=LINES)
 def test_elsewhere_each_trial_that_ends_is_a_line(watched, news, expected):
-    told = [(one, None) for one in news]
-    assert watched(now(ended=len(told), news=told), now(ended=len(told)), err=io.StringIO()) == expected
-    assert watched(now(ended=len(told), news=told), err=io.StringIO(), quiet=True) == ""
+    assert watched(now(ended=len(news), news=news), now(ended=len(news)), err=io.StringIO()) == expected
+    assert watched(now(ended=len(news), news=news), err=io.StringIO(), quiet=True) == ""
 
 
 def test_the_best_so_far_is_named_there_and_on_a_terminal(watched, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setenv("TERM", "xterm")
     before, then = Lead([ended(1, 0.25)], 0.25), Lead([ended(4, 0.125)], 0.125)
-    one = now(before=2, ended=2, news=[(ended(3, 0.5), before), (ended(4, 0.125), then)], best=then)
+    one = now(before=2, ended=2, news=[ended(3, 0.5, best=before), ended(4, 0.125, best=then)], best=then)
     assert watched(one, err=io.StringIO()).splitlines() == [
         "#3 succeeded: 0.5; 3 of 10 ended; best 0.25 (#1)",
         "#4 succeeded: 0.125; 4 of 10 ended; best 0.125 (#4)",
@@ -88,13 +87,13 @@ def test_the_best_so_far_is_named_there_and_on_a_terminal(watched, monkeypatch):
 )
 def test_of_replicates_those_that_count_are_named(watched, values, expected):
     best = Lead([ended(number, value) for number, value in enumerate(values)], 1.5)
-    said = watched(now(ended=1, news=[(ended(0, 1), best)]), err=io.StringIO())
+    said = watched(now(ended=1, news=[ended(0, 1, best=best)]), err=io.StringIO())
     assert said == f"#0 succeeded: 1; 1 of 10 ended; best 1.5 ({expected})\n"
 
 
 def test_what_is_left_is_said_once_it_is_a_minute(watched):
     clock = iter([0.0, 30.0, 31.0, 32.0, 33.0, 34.0]).__next__
-    said = watched(now(ended=1, news=[(ended(0, 1), None)]), err=io.StringIO(), clock=clock)
+    said = watched(now(ended=1, news=[ended(0, 1)]), err=io.StringIO(), clock=clock)
     assert said == "#0 succeeded: 1; 1 of 10 ended, 0:04:30 left\n"
 
 

@@ -117,7 +117,7 @@ class LocalBackend:
                 self._start(submission)
             except OSError as err:
                 is_everyones = self._is_everyones(err, submission)
-                err.filename = self._place(err) or self._runs / submission.job
+                err.filename = _place(err) or self._runs / submission.job
                 said = os_text(err)
                 if is_everyones:
                     raise BackendError(said) from err
@@ -129,14 +129,6 @@ class LocalBackend:
         of_build = os.fspath(submission.folder) in str(err.filename)
         is_shut = not os.access(self._runs, os.W_OK | os.X_OK)
         return err.errno in _SHARED_TROUBLE or of_build or is_shut
-
-    def _place(self, err: OSError) -> str | None:
-        """Return what an error is about: of a folder that could not be made, who did not let it."""
-        place = err.filename
-        if err.errno in (errno.EACCES, errno.EPERM):
-            while place and not os.path.exists(place):
-                place = os.path.dirname(place)
-        return place or err.filename
 
     def adopt(self, jobs: Mapping[str, str | None]) -> Iterator[Submitted]:
         # Nobody else makes run folders.
@@ -464,6 +456,16 @@ class LocalBackend:
         return Observation(
             job=job, status=Status.FAILED, error=self._unstarted[job], infrastructure=True
         )
+
+
+def _place(err: OSError) -> str | None:
+    """Return what an error is about: of what could not be made, the folder that is in the way."""
+    named: str | None = err.filename
+    place = named
+    if err.errno in (errno.EACCES, errno.EPERM):
+        while place and not os.path.exists(place):
+            place = os.path.dirname(place)
+    return place or named
 
 
 def _exists(pid: int) -> bool:
