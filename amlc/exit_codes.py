@@ -56,6 +56,8 @@ def exit_code(command: str, answer: Any) -> int:
 
 
 def _of_validate(answer: Sequence[Checked]) -> int:
+    if any(one.unreadable for one in answer):
+        return UsageError.exit_code
     return ConfigError.exit_code if any(one.failed for one in answer) else OK
 
 

@@ -13,7 +13,18 @@ from click import Argument, Option
 from amlc.cli import completion, questions
 from amlc.cli.command import command
 from amlc.cli.invocation import Invocation
-from amlc.cli.options import BACKEND, EXISTING, FILE, FOLDER, FORM, REPORT, SET, flag, with_form
+from amlc.cli.options import (
+    BACKEND,
+    EXISTING,
+    FILE,
+    FOLDER,
+    FORM,
+    READ,
+    REPORT,
+    SET,
+    flag,
+    with_form,
+)
 
 
 @command(
@@ -95,7 +106,7 @@ def explain(call: Invocation, /, code: str | None) -> None:
 
 
 @command(
-    Argument(["files"], nargs=-1, required=True, type=EXISTING),
+    Argument(["files"], nargs=-1, required=True, type=READ),
     BACKEND,
     FORM,
     SET,

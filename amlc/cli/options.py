@@ -48,6 +48,8 @@ def _note_hook(context: click.Context, _: click.Parameter, value: str | None) ->
 
 
 FORMATS = click.Choice(["csv", "json", "jsonl", "parquet"])
+# Who reads it says what is wrong with it, in the format that was asked for.
+READ = click.Path(path_type=Path)
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 # One that cannot be read is no wrong usage: who reads it says so.
 FOLDER = click.Path(file_okay=False, readable=False, path_type=Path)
@@ -101,7 +103,7 @@ EXPERIMENT = Argument(
     metavar="[EXPERIMENT]",
     shell_complete=completion.experiments,
 )
-FILE = Argument(["file"], type=EXISTING)
+FILE = Argument(["file"], type=READ)
 TRIAL = Argument(["trial"], shell_complete=completion.trials)
 NAMED = option(
     "-e",

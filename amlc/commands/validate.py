@@ -10,6 +10,7 @@ from pathlib import Path
 from amlc import lint, refusals
 from amlc.combinations import combinations_of
 from amlc.config import load_experiment
+from amlc.config.load import UnreadableError
 from amlc.errors import ConfigError, Problem, Severity
 from amlc.folders import Folders
 
@@ -20,6 +21,7 @@ class Checked:
 
     valid: the experiment's name, None for a file with errors. count: its parameter sets and trials
     in words, where a finite space is tried out. given: what the file leaves open, by key or name.
+    unreadable: it is not there, or no file that can be read.
     """
 
     file: Path
@@ -27,6 +29,7 @@ class Checked:
     problems: tuple[Problem, ...]
     count: str | None = None
     given: Mapping[str, str] = field(default_factory=dict)
+    unreadable: bool = False
 
     @property
     def failed(self) -> bool:
@@ -64,3 +67,5 @@ def validate(
             yield Checked(file, valid, (*found, *refused, *odd), count, experiment.given)
         except ConfigError as error:
             yield Checked(file, None, error.problems)
+        except UnreadableError as error:
+            yield Checked(file, None, (error.problem,), unreadable=True)

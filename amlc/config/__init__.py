@@ -48,7 +48,7 @@ def load_experiment(
     backend: the target that was asked for, None for the file's. One that runs any leaves the file's
     no key to need. environ: where `${NAME}` comes from. given: what `--set` says. untrusted:
     nothing outside of the file's folder is read, and nothing of the environment. Raises ConfigError
-    with all problems of the file and its search space, UsageError if the file cannot be read.
+    with all problems of the file and its search space, UnreadableError if it cannot be read.
     """
     if untrusted:
         refuse_outside(file)

@@ -34,19 +34,28 @@ _LONGEST_KEY = 1_000  # YAML readers refuse keys beyond 1,024, their quotes and 
 BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
+class UnreadableError(UsageError):
+    """A file cannot be read. problem: that, as one of its own."""
+
+    code = "E-file"
+
+    def __init__(self, file: Path, reason: str) -> None:
+        said = Sentence(printable(f"cannot be read: {reason}."), "Check the path.")
+        super().__init__(replace(said, what=f"{printable(str(file))}: {said.what}"))
+        self.problem = Problem.at(Position(file, 1, 1), self.code, said)
+
+
 def load_document(file: Path) -> Document:
     """Return the values of a YAML or JSON file with their positions.
 
     Text is UTF-8, a byte order mark is accepted. A text that starts with `{` or `[` may also have
-    what JSON files have: tabs, trailing commas, NaN, escaped pairs. Raises UsageError if the file
+    what JSON files have: tabs, trailing commas, NaN, escaped pairs. Raises UnreadableError if the file
     cannot be read, ConfigError if its text cannot.
     """
     try:
         raw = read_bounded(file, MOST_BYTES)
     except OSError as error:
-        reason = error.strerror or str(error)
-        text = Sentence(printable(f"{file}: cannot be read: {reason}."), "Check the path.")
-        raise UsageError(text) from error
+        raise UnreadableError(file, error.strerror or str(error)) from error
     return parse_document(_decode(raw, file), file)
 
 

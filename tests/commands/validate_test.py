@@ -2,11 +2,13 @@
 
 import io
 import json
+from xml.etree import ElementTree
 
 import pytest
 
 from amlc.commands.validate import validate
 from amlc.console import Console
+from amlc.display.formats import FORMATS
 from amlc.display.problems import show
 from amlc.exit_codes import exit_code
 from amlc.folders import Folders
@@ -54,6 +56,24 @@ def test_quietly_only_errors_are_said(checked):
     _, out, err = checked(BAD, WARNED, quiet=True)
     assert out == ""
     assert "E-range" in err
+
+
+@pytest.mark.parametrize("format_", ["text", *FORMATS])
+def test_a_file_that_cannot_be_read_is_a_problem_beside_those_of_the_others(make_project, format_):
+    project = make_project("many")
+    (project.root / "bad.yml").write_text(BAD)
+    (project.root / "folder.yml").mkdir()
+    done = project.amlc("validate", "missing.yml", "bad.yml", "folder.yml", "--format", format_, code=2)
+    said = done.stderr if format_ == "text" else done.stdout.decode()
+    for name, why in (("missing", "cannot be read: No such file or directory."), ("bad", "trialConcurrency"),
+                      ("folder", "cannot be read: Is a directory.")):  # fmt: skip
+        assert f"{name}.yml" in said
+        assert why in said
+    assert format_ == "text" or done.stderr == ""
+    if format_ in ("json", "sarif"):
+        json.loads(said)
+    if format_ == "junit":
+        assert ElementTree.fromstring(said)[0].attrib["failures"] == "3"
 
 
 def test_as_data_all_of_them_are_on_stdout(checked):
