@@ -34,7 +34,8 @@ class Document:
     """A YAML or JSON file as read: plain values, and where each of them stands.
 
     keys, values: the position of each mapping key and of each value, by path from the root.
-    remarks: the reader's own warnings, such as a value that YAML 1.1 and 1.2 read differently.
+    remarks: the reader's own warnings, such as a value that YAML 1.1 and 1.2 read differently, and
+    errors behind which the rest can be judged: a key that is no text.
     moved: where a path of `data` stands in the file, if elsewhere, or below what. filled: what came
     from elsewhere, as text: by the name of a `${NAME}`, or by the key of a `--set`. variables: of
     that what came by name. meant: paths of today that misspelled keys of an older format stand for.

@@ -18,7 +18,7 @@ from amlc.config import load_experiment
 from amlc.config.legacy import is_legacy
 from amlc.config.load import load_document
 from amlc.config.schema import schema_text
-from amlc.errors import UsageError
+from amlc.errors import ConfigError, Severity, UsageError
 from amlc.files import read_bounded
 from amlc.model import Document
 from amlc.plural import plural
@@ -141,6 +141,8 @@ def _draft(folder: Path, source: Path | None, wishes: Wishes) -> _Draft:
     if source.suffix == ".py":
         return _of_script(folder, source, wishes)
     document = load_document(source)
+    if any(problem.severity is Severity.ERROR for problem in document.remarks):
+        raise ConfigError(document.remarks)
     if _is_space(document):
         return _of_space(folder, source, wishes)
     return _of_config(folder, source, document)

@@ -49,8 +49,9 @@ def load_document(file: Path) -> Document:
     """Return the values of a YAML or JSON file with their positions.
 
     Text is UTF-8, a byte order mark is accepted. A text that starts with `{` or `[` may also have
-    what JSON files have: tabs, trailing commas, NaN, escaped pairs. Raises UnreadableError if the file
-    cannot be read, ConfigError if its text cannot.
+    what JSON files have: tabs, trailing commas, NaN, escaped pairs. A key that is no text stands as
+    it is written, with an error among the remarks. Raises UnreadableError if the file cannot be
+    read, ConfigError if its text cannot.
     """
     try:
         raw = read_bounded(file, MOST_BYTES)

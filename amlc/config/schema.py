@@ -26,6 +26,9 @@ _CODES = {
 _OWN_RULES = {("tuner",), ("assessor",), ("advisor",), ("trainingService",)}
 """Objects whose required keys depend on more than the schema knows."""
 
+_ONE_BY_ONE: Mapping[JsonPath, Any] = {("amlc", "initial"): {}, ("amlc", "constraints"): "true"}
+"""Lists whose items are judged each by itself, and what is nothing wrong in the place of one."""
+
 
 @cache
 def load_schema(*platforms: str) -> Mapping[str, Any]:
@@ -77,8 +80,20 @@ def check_schema(config: Config) -> Config:
             if _is_annotated(path, error.instance):
                 code = "E-annotation"
             problem = config.problem(path, code, _sentence(config, path, error))
-            checked = checked.without(_whole(path)).noted(problem)
+            checked = _without(checked, path).noted(problem)
     return checked
+
+
+def _without(config: Config, path: JsonPath) -> Config:
+    """Return the config without a refused value, or the list that it stands in."""
+    whole = _whole(path)
+    if path == whole or whole not in _ONE_BY_ONE:
+        return config.without(whole)
+    items = config.get(*map(str, whole))
+    index = path[len(whole)]
+    return config.with_value(
+        whole, [_ONE_BY_ONE[whole] if n == index else item for n, item in enumerate(items)]
+    )
 
 
 def schema_errors(schema: Mapping[str, Any], data: object) -> list[Any]:

@@ -261,6 +261,7 @@ class _Builder:
         self.keys: dict[JsonPath, Position] = {}
         self.values: dict[JsonPath, Position] = {}
         self.problems: list[Problem] = []
+        self.remarks: list[Problem] = []
 
     def build(self, node: _Node, path: JsonPath) -> Any:
         """Return the plain value of a node."""
@@ -308,19 +309,21 @@ class _Builder:
                 self.add(source, path, "E-alias", message)
 
     def name(self, key: _Node, path: JsonPath) -> str | None:
-        """Return the text of a key, or None (with a problem) when it is not text."""
+        """Return the text of a key, with a remark if it is none; None, a problem, without one."""
         if isinstance(key.value, str):
             return key.value
-        message = Sentence(
-            "a list or mapping cannot be a key: keys are text.", hint="Write a word."
-        )
-        if key.plain is not None:
+        if key.plain is None:
             message = Sentence(
-                f"the key {key.plain or 'null'} is not text.",
-                hint=f'Quote it: "{key.plain}".',
+                "a list or mapping cannot be a key: keys are text.", hint="Write a word."
             )
-        self.add(key, path, "E-key", message)
-        return None
+            self.add(key, path, "E-key", message)
+            return None
+        message = Sentence(
+            f"the key {key.plain or 'null'} is not text.",
+            hint=f'Quote it: "{key.plain}".',
+        )
+        self.remarks.append(self.problem(key, path, "E-key", message))
+        return key.plain
 
     def twice(self, name: str, first: _Node, second: _Node, path: JsonPath) -> None:
         """Note a key that stands twice in one mapping."""
@@ -344,9 +347,13 @@ class _Builder:
             message = Sentence(
                 f"'{node.plain}' is {node.remark}; read as {read}, as NNI does.", hint=rewrite
             )
-        self.add(node, path, "W-yaml", message, severity=Severity.WARNING)
+        self.remarks.append(self.problem(node, path, "W-yaml", message, severity=Severity.WARNING))
 
-    def add(
+    def add(self, node: _Node, path: JsonPath, code: str, message: str | Sentence) -> None:
+        """Note a problem at a node, without which there is no Document."""
+        self.problems.append(self.problem(node, path, code, message))
+
+    def problem(
         self,
         node: _Node,
         path: JsonPath,
@@ -354,10 +361,10 @@ class _Builder:
         message: str | Sentence,
         *,
         severity: Severity = Severity.ERROR,
-    ) -> None:
-        """Note a problem at a node."""
+    ) -> Problem:
+        """Return a problem at a node."""
         here = Document(self.file, None, {}, {path: Position(self.file, node.line, node.column)})
-        self.problems.append(here.problem(path, code, message, severity=severity))
+        return here.problem(path, code, message, severity=severity)
 
 
 def secret(path: JsonPath) -> bool:
@@ -393,7 +400,8 @@ def _refuse_depth(text: str, file: Path) -> None:
 def build_document(text: str, file: Path, *, json_words: bool) -> Document | None:
     """Return the one document of a YAML text, None if it holds none.
 
-    Raises ConfigError with every problem found, and yaml.YAMLError where the text is not YAML.
+    A key that is no text is an error among its remarks: what stands there can be judged. Raises
+    ConfigError with every problem found, and yaml.YAMLError where the text is not YAML.
     """
     reader = _Reader(file, json_words=json_words)
     try:
@@ -405,7 +413,6 @@ def build_document(text: str, file: Path, *, json_words: bool) -> Document | Non
         return None
     builder = _Builder(file)
     data = builder.build(root, ())
-    problems = reader.problems + builder.problems
-    if any(p.severity is Severity.ERROR for p in problems):
-        raise ConfigError(problems)
-    return Document(file, data, builder.keys, builder.values, tuple(problems))
+    if reader.problems or builder.problems:
+        raise ConfigError([*reader.problems, *builder.problems, *builder.remarks])
+    return Document(file, data, builder.keys, builder.values, tuple(builder.remarks))

@@ -134,6 +134,13 @@ def test_a_script_that_says_nothing_is_refused_and_nothing_is_written(tmp_path, 
     assert [one.name for one in tmp_path.iterdir()] == ["t.py"]
 
 
+def test_a_search_space_with_a_key_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "space.yml").write_text("5: {_type: choice, _value: [1, 2]}\n")
+    with pytest.raises(ConfigError, match=r"space\.yml:1:1: the key 5 is not text"):
+        init(tmp_path, tmp_path / "space.yml")
+    assert os.listdir(tmp_path) == ["space.yml"]
+
+
 def test_a_search_space_is_taken_as_it_lies_there(tmp_path):
     source = tmp_path / "spaces" / "s.json"
     source.parent.mkdir()

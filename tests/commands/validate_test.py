@@ -2,7 +2,7 @@
 
 import io
 import json
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_beside_those_of_the_others(make
     if format_ in ("json", "sarif"):
         json.loads(said)
     if format_ == "junit":
-        assert ElementTree.fromstring(said)[0].attrib["failures"] == "3"
+        assert ET.fromstring(said)[0].attrib["failures"] == "3"
 
 
 def test_as_data_all_of_them_are_on_stdout(checked):
