@@ -6,13 +6,14 @@ The parameter sets of an experiment in the order of their proposal, with their r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amlc.attempts import Attempt, Curve
+from amlc.checkpoints import folder_of, here
 from amlc.events import EventKind
 from amlc.ledger import Ledger
-from amlc.model import Drawing, MetricKind, Record, Status, Trial
+from amlc.model import Drawing, Experiment, MetricKind, Record, Status, Trial
 from amlc.numbers import result, scalar
 from amlc.space.canonical import in_sets
 
@@ -95,12 +96,19 @@ class Experience:
     Trials of which nothing is new since the last call cost next to nothing.
     """
 
-    def __init__(self, ledger: Ledger, *, replicates: int) -> None:
+    def __init__(self, ledger: Ledger, *, replicates: int, checkpoints: str | None = None) -> None:
+        """See `of`. checkpoints: the folder of all, as `checkpoints.folder_of` has it."""
         self._ledger = ledger
         self._replicates = replicates
+        self._checkpoints = checkpoints
         self._imported = tuple(imported(ledger))
         # By trial id: its last attempt, and what that came to.
         self._known: dict[str, tuple[Attempt, Record]] = {}
+
+    @classmethod
+    def of(cls, experiment: Experiment, ledger: Ledger) -> Experience:
+        """Return the past of this experiment, of which nothing is read yet."""
+        return cls(ledger, replicates=experiment.replicates, checkpoints=folder_of(experiment))
 
     def past(self, attempts: Mapping[str, Attempt]) -> Past:
         """Return the past.
@@ -110,7 +118,7 @@ class Experience:
         replicated parameter set is the mean of those of its trials, once all of them ended.
         Intermediate results are those that were recorded for a tuner while the trial ran, or before
         it was stopped early; of a trial that was lost and runs again, each place in its curve
-        counts once. A replicated parameter set has none.
+        counts once. A replicated parameter set has none. Checkpoints are where they lie now.
         """
         told = _Told()
         for attempt in attempts.values():
@@ -128,7 +136,8 @@ class Experience:
             key=lambda record: not record.imported,
         )
         records_ = (*self._imported, *ordered)
-        groups, sweeps = tuple(told.groups.values()), tuple(told.sweeps.values())
+        groups = tuple(tuple(map(self._here, group)) for group in told.groups.values())
+        sweeps = tuple(told.sweeps.values())
         return Past(groups, records_, sweeps, tuple(told.drawings.values()))
 
     def _learn(self, attempt: Attempt, told: _Told) -> None:
@@ -139,8 +148,16 @@ class Experience:
                 continue
             curve = told.curves.get(trial.id) or self._until_stopped(attempt, trial)
             asked = told.first[trial.id]
-            record = _record(attempt, trial, values.get(trial.id), asked=asked, curve=curve)
+            record = _record(
+                attempt, self._here(trial), values.get(trial.id), asked=asked, curve=curve
+            )
             self._known[trial.id] = attempt, record
+
+    def _here(self, trial: Trial) -> Trial:
+        """Return the trial with its checkpoints where they lie now; it keeps its id."""
+        parameters = here(trial.parameters, self._checkpoints)
+        is_same = parameters is trial.parameters
+        return trial if is_same else replace(trial, parameters=parameters)
 
     def _is_new(self, attempt: Attempt, trial: Trial) -> bool:
         known = self._known.get(trial.id)

@@ -211,6 +211,10 @@ class Ledger:
         """Return the ids of all trials that ever were to be submitted, or drawn."""
         return {trial for (trial,) in self._read("SELECT DISTINCT trial FROM trials", ())}
 
+    def attempt_count(self) -> int:
+        """Return how many attempts at a trial there ever were to be, of all trials together."""
+        return self._count("trials")
+
     def append(
         self, events: Iterable[Event], metrics: Iterable[Metric] = (), *, job: str = ""
     ) -> int:

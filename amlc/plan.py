@@ -15,6 +15,7 @@ from typing import Any
 
 from amlc import initial
 from amlc.catalogue import find
+from amlc.checkpoints import SAVE
 from amlc.constraints import Gate
 from amlc.cost import worst_hours
 from amlc.errors import PlanError, Sentence
@@ -389,7 +390,7 @@ def _may_repeat(experiment: Experiment, parameters: Parameters) -> bool:
     """
     if experiment.tuner.name is None:
         return True
-    from amlc.tuners.shared.brackets import SAVE, fits  # rarely needed
+    from amlc.tuners.shared.brackets import fits  # rarely needed
 
     return SAVE not in parameters and fits(axes(experiment.space), parameters)
 

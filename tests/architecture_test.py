@@ -22,6 +22,7 @@ PACKAGE = ROOT / "amlc"
 LAYERS = {
     "errors": 0, "light": 0, "model": 0, "plural": 0,
     "resources": 1, "files": 1, "names": 1, "parallel": 1, "runner_files": 1, "numbers": 1,
+    "checkpoints": 1,
     "bindings": 1, "sandbox": 1, "git": 1, "covering": 1, "script": 1, "command_line": 1,
     "catalogue": 1, "extras": 1, "user_code": 1, "class_source": 1,
     "config": 2, "targets": 2, "space": 2, "tuners": 2, "assessors": 2, "manifest": 2, "revision": 2,

@@ -23,7 +23,8 @@ from amlc.model import Document, Parameters, Record, Space, Status
 from amlc.space.canonical import canonical
 from amlc.space.parse import parse_space
 from amlc.tuners import Tuner, built_in
-from amlc.tuners.shared.brackets import ADDED, BUDGET, LOAD, SAVE
+from amlc.checkpoints import LOAD, SAVE
+from amlc.tuners.shared.brackets import ADDED, BUDGET
 from tests.quality.pool import measured
 from tests.tuners.simulation import arguments
 

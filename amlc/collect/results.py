@@ -74,6 +74,20 @@ class Results:
         most = self.manifest.header.max_seconds
         return most is not None and elapsed_s(self.ledger.times()) >= most
 
+    def not_compiled(self, attempts: int) -> int:
+        """Return how many trials on record the build folder lacks: it is of while that was lost.
+
+        attempts: how many those that it has had, all together.
+        """
+        if self.damage or self.ledger.damage or self.manifest.header.sweep == "latent":
+            return 0  # nobody knows; or a service draws trials, which are added later
+        if self.ledger.attempt_count() <= attempts:
+            return 0
+        others = self.ledger.trials()
+        for entry in self.manifest.entries(damage=self.damage):
+            others.difference_update(trial.id for trial in entry.trials)
+        return len(self.ledger.attempts(others))  # some may never have been submitted
+
     def to_propose(self, trials: int) -> int | None:
         """Return how many trials the tuner is still to propose when `trials` are compiled.
 

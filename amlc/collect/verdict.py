@@ -31,7 +31,8 @@ class Verdict:
     ended well, or at their time limit, and reported no final result. to_propose: how many trials
     the tuner is still to propose; None: nobody knows how many. late: how many reached
     `maxTrialDuration` before they had a final result. out_of_time: whether
-    `maxExperimentDuration` is over, so that nothing more is submitted.
+    `maxExperimentDuration` is over, so that nothing more is submitted. not_compiled: how many more
+    are on record.
     """
 
     trials: int
@@ -40,6 +41,7 @@ class Verdict:
     to_propose: int | None = 0
     late: int = 0
     out_of_time: bool = False
+    not_compiled: int = 0
 
     @property
     def done(self) -> int:
@@ -54,7 +56,7 @@ class Verdict:
     @property
     def complete(self) -> bool:
         """Whether the experiment has all its trials and every one came to a good end."""
-        return self.done == self.trials and self.to_propose == 0
+        return self.done == self.trials and self.to_propose == 0 and not self.not_compiled
 
     @property
     def submitted(self) -> bool:
@@ -86,6 +88,8 @@ class Verdict:
             others.append("more not proposed yet")
         elif self.to_propose:
             others.append(f"{self.to_propose} not proposed yet")
+        if self.not_compiled:
+            others.append(f"{self.not_compiled} on record that are not compiled")
         trials = self.trials + (self.to_propose or 0)
         text = f"{self.done:,} of {plural(trials, 'trial')} done"
         return f"{text}: {', '.join(others)}" if others else text
@@ -97,7 +101,7 @@ class Tally:
     def __init__(self, results: Results) -> None:
         self._results = results
         self._statuses: Counter[Status] = Counter()
-        self._without_final = self._late = 0
+        self._without_final = self._late = self._attempts = 0
         self._odd: Counter[str] = Counter()
         self._without_number = 0
         self._header, self._now = results.manifest.header, time.time()
@@ -115,6 +119,7 @@ class Tally:
         status = row.status
         self._node_hours += node_hours(row.attempts, self._header, nodes=self._nodes, now=self._now)
         self._statuses[status] += 1
+        self._attempts += len(row.attempts)
         if _is_late(row):  # what was given up has no final result to give
             self._late += 1
             self._without_final += 1
@@ -140,6 +145,7 @@ class Tally:
             to_propose=to_propose,
             late=self._late,
             out_of_time=self._results.out_of_time,
+            not_compiled=self._results.not_compiled(self._attempts),
         )
 
     @property

@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
 from amlc import files
+from amlc.checkpoints import folder_of
 from amlc.collect.verdict import Verdict, verdict
 from amlc.commands.observe import up_to_date
 from amlc.errors import UsageError
@@ -118,7 +119,10 @@ def _own_files(
     """Return what the experiment is made of, by its place below `base`; and what lies elsewhere."""
     own: dict[str, Path] = {}
     outside: list[Path] = []
-    for path in _made_of(experiment, folders) if experiment is not None else ():
+    made_of = [] if experiment is None else [*_made_of(experiment, folders)]
+    if experiment is not None:
+        made_of += _checkpoints(experiment, folders, base)
+    for path in made_of:
         place = _below(path, base)
         if place is None:
             outside.append(path)
@@ -136,6 +140,18 @@ def _made_of(experiment: Experiment, folders: Folders) -> Iterator[Path]:
     for folder in (experiment.templates, *(one.code_directory for one in own if one)):
         if folder is not None:
             yield from filter(_is_kept, sorted(folder.rglob("*")))
+
+
+def _checkpoints(experiment: Experiment, folders: Folders, base: Path) -> Iterator[Path]:
+    """Yield the checkpoints that do not lie among the state; the folder if that lies elsewhere."""
+    folder = Path(folder_of(experiment) or "")
+    state = folders.ledger(experiment.name).parent
+    if not folder.is_absolute() or _below(folder, state) is not None:
+        return
+    if _below(folder, base) is None:
+        yield from [folder] if folder.is_dir() else ()
+    else:
+        yield from filter(Path.is_file, sorted(folder.rglob("*")))
 
 
 def _is_kept(path: Path) -> bool:

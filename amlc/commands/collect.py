@@ -173,10 +173,11 @@ def best(manifest: Manifest, *, folders: Folders, mode: str | None = None) -> Be
         others = _NotCounted(sign)
         sets = by_set(others.seen(tally.counted(results.rows())), header.replicates)
         whole, partial = best_sets(sets, replicates=header.replicates, maximize=sign < 0)
+        end = tally.verdict
     found = whole or partial
     if found is None:
         logs = folders.advice("logs", header.experiment, "TRIAL")
-        raise no_best(header.experiment, tally.verdict, tally.without_number, logs=logs)
+        raise no_best(header.experiment, end, tally.without_number, logs=logs)
     better = others.better_than(found[1])
     if partial is not None and partial[1] * sign >= found[1] * sign:
         partial = None

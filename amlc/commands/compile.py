@@ -11,16 +11,18 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from amlc.attempts import fold
+from amlc.checkpoints import folder_of, folder_then
 from amlc.errors import DamageWarning
 from amlc.experience import Experience, Past
 from amlc.files import lock
 from amlc.folders import PATIENCE_S, Folders
 from amlc.ledger import DamageError, open_ledger, read_ledger
 from amlc.manifest import read_manifest
-from amlc.model import Experiment, Trial
+from amlc.model import Experiment, Status, Trial
 from amlc.plan import adaptive
 from amlc.plural import plural
 from amlc.refusals import check_ahead, located
+from amlc.targets import target
 from amlc.warm_start import outside
 from amlc.write import Build, OnChange, planned, write
 
@@ -97,6 +99,8 @@ def compile_alone(
         past, is_at_work = _past(experiment, folders, tolerant=tolerant)
         with nullcontext() if preview else lock(folders.build_lock(experiment.name)):
             backend = backend or experiment.target.platform
+            if target(backend).RUNS_ANY:
+                _warn_of_no_checkpoints(experiment, past)
             build = write(experiment, folders, past, backend=backend, room=room, preview=preview)
         is_asked = adaptive(experiment) and experiment.sampling is None
         if is_asked and preview is None and room is None and not is_at_work:
@@ -109,7 +113,7 @@ def _past(experiment: Experiment, folders: Folders, *, tolerant: bool) -> tuple[
     path = folders.ledger(experiment.name)
     try:
         with read_ledger(path, tolerant=tolerant) as ledger:
-            past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
+            past = Experience.of(experiment, ledger).past(fold(ledger.events()))
             is_at_work = bool(ledger.working() or ledger.damage)  # what is damaged may be
             damage = ledger.damage
     except DamageError as err:  # no database is left of it
@@ -148,6 +152,26 @@ def _warn_of_other_space(experiment: Experiment, groups: Sequence[Sequence[Trial
         of = f"{first}{plural(len(trials), 'trial')} on record"
         text = f"{count:,} of {of} {'is' if count == 1 else 'are'} outside of the search space as "
         text += f"it is now: {what}"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def _warn_of_no_checkpoints(experiment: Experiment, past: Past) -> None:
+    """Say that further trials go on from nothing, though there are some to go on from."""
+    folder = folder_of(experiment)
+    if folder is None or Path(folder).is_dir():
+        return
+    trials = [trial for group in past.grouped() for trial in group]
+    is_done = experiment.max_trials is not None and len(trials) >= experiment.max_trials
+    count = sum(
+        record.status is Status.SUCCEEDED and folder_then(record.parameters) == folder
+        for record in past.records
+        if not record.imported
+    )
+    if count and not is_done:
+        text = (
+            f"{folder}/ is not there, and {plural(count, 'trial')} had to save checkpoints in it: "
+        )
+        text += "what goes on from them begins anew. Bring the folder here before you submit."
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 

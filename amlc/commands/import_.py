@@ -112,7 +112,7 @@ def _taken(experiment: Experiment, found: Sequence[Ended], folders: Folders) -> 
 
 
 def _known(experiment: Experiment, ledger: Ledger) -> list[Trial]:
-    past = Experience(ledger, replicates=experiment.replicates).past(fold(ledger.events()))
+    past = Experience.of(experiment, ledger).past(fold(ledger.events()))
     return [trial for group in past.grouped() for trial in group]
 
 

@@ -10,7 +10,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
+from amlc.checkpoints import LOAD, SAVE, folder_of, folder_then, here, moved
 from amlc.collect.results import Results
 from amlc.collect.rows import Row
 from amlc.commands.cancel import cancel
@@ -27,10 +29,11 @@ from amlc.files import lock
 from amlc.folders import Folders
 from amlc.ledger import read_ledger
 from amlc.manifest import Manifest, read_manifest
-from amlc.model import Algorithm, Budget, Experiment, Trial
+from amlc.model import Algorithm, Budget, Experiment, Parameters, Trial, parameter_names
 from amlc.numbers import number
 from amlc.plan import replicate_of, trial_id
 from amlc.revision import Contents, differences, read_contents
+from amlc.targets import target
 from amlc.write import write
 
 TOLERANCE: Final = 1e-6
@@ -81,7 +84,8 @@ def reproduce(
     """Run the trial that `name` stands for again, by itself, in a folder of its own.
 
     Its parameters, number, replicate, code, command and environment are those of its last attempt;
-    all else is as the experiment's file says today. Nothing is recorded of it in the experiment's
+    all else is as the experiment's file says today. Only what it saves for others to go on from is
+    saved in a folder of its own, too. Nothing is recorded of it in the experiment's
     own ledger. Whoever interrupts it ends its job, too, which nobody would follow. Raises
     UsageError when it has not ended, or its code is not kept.
     """
@@ -100,7 +104,7 @@ def reproduce(
     with lock(own.lock(name)):  # `gc` leaves what is locked
         revision.kept.check_out(revision.contents.files, code)
         alone = _alone(experiment, revision.contents, code, name=name)
-        trial = _trial(experiment, alone, then.trial)
+        trial = _trial(experiment, alone, then.trial, place, backend=backend)
         build = write(alone, own, Past(groups=((trial,),)), backend=backend, room=0)
         made = read_manifest(build.folder)
         with _ended_with_us(made, own, listener):
@@ -109,7 +113,8 @@ def reproduce(
             )
     with read_ledger(own.ledger(name)) as ledger:
         (again,) = Results(made, ledger).rows()
-    changes = differences(revision.contents, read_contents(build.folder))
+    changes = [*differences(revision.contents, read_contents(build.folder))]
+    changes += _of_checkpoints(then, trial, backend=backend)
     compared = list(_compared(then.result, again.result, tolerance))
     return Reproduced(
         then=then,
@@ -208,10 +213,44 @@ def _bring_own_files(experiment: Experiment, code: Path) -> Iterator[Path]:
                 yield place
 
 
-def _trial(experiment: Experiment, alone: Experiment, trial: Trial) -> Trial:
+def _trial(
+    experiment: Experiment, alone: Experiment, trial: Trial, place: Path, *, backend: str
+) -> Trial:
     """Return the trial as the other experiment has it, which is the same replicate."""
     replicate = replicate_of(experiment, trial)
-    return replace(trial, id=trial_id(alone, trial.parameters, replicate))
+    parameters = _saving_apart(experiment, trial.parameters, place, backend=backend)
+    return replace(trial, id=trial_id(alone, parameters, replicate), parameters=parameters)
+
+
+def _saving_apart(
+    experiment: Experiment, parameters: Parameters, place: Path, *, backend: str
+) -> Parameters:
+    """Return the parameters of a trial that saves a checkpoint over none of the experiment's.
+
+    It loads what it loaded; where the two folders are the same, there was nothing to load.
+    """
+    then = folder_then(parameters)
+    if then is None or SAVE in parameter_names(experiment.space):  # or it is the user's own
+        return parameters
+    known = here(parameters, folder_of(experiment))
+    if target(backend).RUNS_ANY:
+        apart = f"{place.resolve()}/checkpoints"
+    else:  # where nobody here sees what an earlier one has left
+        apart = f"{then}/again/{place.name}-{uuid4().hex[:8]}"
+    saving = moved(parameters, apart)
+    return saving if known[LOAD] == known[SAVE] else {**saving, LOAD: known[LOAD]}
+
+
+def _of_checkpoints(then: Row, trial: Trial, *, backend: str) -> Iterator[str]:
+    """Yield what is not as it was of the checkpoint that the trial began with."""
+    if trial.parameters == then.trial.parameters:
+        return  # it saves none
+    load = trial.parameters[LOAD]
+    if load == trial.parameters[SAVE]:
+        if len(then.attempts) > 1:
+            yield "an earlier attempt may have left a checkpoint to go on from; it began with none"
+    elif target(backend).RUNS_ANY and not Path(load).is_dir():
+        yield f"the checkpoint that it began with, {load}/, is not there"
 
 
 def _compared(

@@ -16,6 +16,7 @@ from typing import Any
 from amlc import lint
 from amlc.assessors import among_all, built_in, custom
 from amlc.attempts import fold
+from amlc.checkpoints import folder_of, folder_then, here
 from amlc.collect.results import Results
 from amlc.collect.verdict import verdict
 from amlc.commands.canary import covered, what_failed
@@ -83,6 +84,8 @@ def submit(
             _tell_what_is_odd(manifest, experiment, call)
         if experiment is not None and options.rounds is None:
             manifest = _compiled(experiment, manifest, call)
+        else:
+            _check_checkpoints(manifest, call)
         return submit_locked(manifest, experiment, options, folders=folders, listener=listener)
 
 
@@ -131,19 +134,44 @@ def _tell_what_is_odd(manifest: Manifest, experiment: Experiment | None, call: _
 
     Somebody else may have compiled it, elsewhere; now it is paid for.
     """
-    file, header = manifest.source, manifest.header
+    if experiment is None and not manifest.is_outdated:
+        experiment = _loaded(manifest, call)
     if experiment is None:
-        if file is None or manifest.is_outdated:
-            return
-        try:
-            backend = call.options.backend or header.backend
-            experiment, _ = load_experiment(
-                file, backend=backend, environ=os.environ, given=header.given
-            )
-        except AmlcError:  # what it takes to compile it need not be here
-            return
+        return
     for problem in lint.warnings(experiment, leave_out=[call.folders.state, call.folders.build]):
         call.listener.tell(problem)
+
+
+def _loaded(manifest: Manifest, call: _Call) -> Experiment | None:
+    """Return what the manifest was compiled of; None where that, or what it needs, is not here."""
+    file, header = manifest.source, manifest.header
+    if file is None:
+        return None
+    try:
+        backend = call.options.backend or header.backend
+        experiment, _ = load_experiment(
+            file, backend=backend, environ=os.environ, given=header.given
+        )
+    except AmlcError:
+        return None
+    return experiment
+
+
+def _check_checkpoints(manifest: Manifest, call: _Call) -> None:
+    """Raise UsageError where what is compiled leads to checkpoints that were moved since."""
+    if manifest.header.search is None:
+        return
+    trials = (trial for entry in manifest.entries() for trial in entry.trials)
+    one = next((trial for trial in trials if folder_then(trial.parameters)), None)
+    experiment = None if one is None else _loaded(manifest, call)
+    if one is None or experiment is None:
+        return
+    if here(one.parameters, folder_of(experiment)) is not one.parameters:
+        raise UsageError(
+            f"what is compiled leads trials to checkpoints in {folder_then(one.parameters)}/, and "
+            f"they are in {folder_of(experiment)}/ now. Compile it: "
+            f"{call.folders.compiling(manifest.source)}."
+        )
 
 
 def _check(seal: Seal, manifest: Manifest, experiment: Experiment | None, call: _Call) -> None:
@@ -268,7 +296,7 @@ def _guides(
     assessor = _assessor(manifest, at_work=_is_at_work(manifest, ledger))
     if experiment is None:
         return Guides(assessor=assessor)
-    experience = Experience(ledger, replicates=experiment.replicates)
+    experience = Experience.of(experiment, ledger)
     more = following(experiment, manifest, experience, abreast=abreast)
     given_up = None
     if experiment.replicates == 1 and _follows(experiment, manifest, ledger):
@@ -282,7 +310,7 @@ def _tell_all(experiment: Experiment, ledger: Ledger) -> None:
     It may keep a record of them.
     """
     if experiment.tuner.class_name is not None:
-        experience = Experience(ledger, replicates=experiment.replicates)
+        experience = Experience.of(experiment, ledger)
         asked(experiment, experience.past(fold(ledger.events())).records)
 
 

@@ -13,6 +13,8 @@ from amlc.plural import plural
 
 def goes_on(end: Verdict, manifest: Manifest, folders: Folders) -> str:
     """Return the end of a verdict's line: which command goes on, if one does."""
+    if end.not_compiled:
+        return f": compile once more, {folders.compiling(manifest.source)}"
     if end.submitted:
         return ""
     command = folders.advice("submit", manifest.header.experiment)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from amlc.checkpoints import LOAD, SAVE
 from amlc.model import Parameters, Real, Record, Space
 from amlc.space.draws import draws
 from amlc.space.points import Axis, axes, coordinate_on, coordinates, deliver
-from amlc.tuners.shared.brackets import BUDGET, LOAD, SAVE
+from amlc.tuners.shared.brackets import BUDGET
 
 if TYPE_CHECKING:
     from numpy.random import Generator

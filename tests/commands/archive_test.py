@@ -89,6 +89,19 @@ def test_what_lies_outside_is_left_out_and_said(done, tmp_path):
     assert f"warning: {tmp_path}/space.json: outside of this folder, and left out." in said
 
 
+@pytest.mark.parametrize("is_near", [True, False])
+def test_checkpoints_are_in_it_also_beside_another_state_folder(project, monkeypatch, tmp_path, is_near):
+    folder = (project.root if is_near else tmp_path) / "kept"
+    tuner = {"name": "PBT", "classArgs": {"all_checkpoint_dir": str(folder), "optimize_mode": "minimize"}}
+    project.write(tuner=tuner, maxTrialNumber=1).compile()
+    (folder / "0" / "0").mkdir(parents=True)
+    (folder / "0" / "0" / "n").touch()
+    monkeypatch.chdir(project.root)
+    assert saved(project).outside == ([] if is_near else [folder])
+    with tarfile.open("a.tar.gz") as archive:
+        assert ("files/kept/0/0/n" in archive.getnames()) == is_near
+
+
 def test_nothing_is_saved_over_a_file_or_while_a_submit_is_at_work(done):
     (done.root / "a.tar.gz").write_text("mine")
     with pytest.raises(UsageError, match="is there already, and nothing was written"):

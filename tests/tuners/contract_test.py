@@ -21,7 +21,8 @@ from amlc.space.canonical import canonical
 from amlc.space.parse import parse_space
 from amlc.space.points import axes, locate
 from amlc.tuners import Tuner, built_in, custom, random
-from amlc.tuners.shared.brackets import BUDGET, LOAD, SAVE
+from amlc.checkpoints import LOAD, SAVE
+from amlc.tuners.shared.brackets import BUDGET
 from tests.tuners.simulation import simulate
 
 # What the user's own classes import of NNI's draws from numpy and json_tricks is theirs.

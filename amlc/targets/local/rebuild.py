@@ -7,8 +7,9 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import yaml
@@ -66,8 +67,8 @@ def rebuild(manifest: Manifest | None, name: str | None, folders: Folders) -> st
     backend = LocalBackend(runs, manifest.header, os.environ)
     folders.prepare_state()
     with lock(folders.lock(experiment)), open_ledger(folders.ledger(experiment)) as ledger:
-        found = _in_order(_found(runs, manifest))
         attempts = fold(ledger.events())
+        found = _numbered(_in_order(_found(runs, manifest)), attempts.values())
         new = [one for one in found if one.job not in attempts]
         seen = {one.job: one for one in backend.poll([one.job for one in new], timeout_s=0)}
         new = [one for one in new if one.job in seen]  # the others never began
@@ -145,8 +146,13 @@ def _found(runs: Path, manifest: Manifest) -> Iterator[_Found]:
         # A trial could have written to its job's file, and must not speak for another one.
         if match["id"] in compiled:
             known = compiled[match["id"]]
-            named = [trial.id for trial in trials] or begun(run)
-            trials = tuple(known[name] for name in named if name in known)
+            # But its number: that of a compile without this ledger need not be what it had.
+            numbers = {trial.id: trial.sequence for trial in trials}
+            trials = tuple(
+                replace(known[name], sequence=numbers.get(name, known[name].sequence))
+                for name in numbers or begun(run)
+                if name in known
+            )
         elif len(trials) == 1 and trials[0].id != match["id"]:
             trials = ()
         trials = trials or _of_other_attempt(run, match["id"])
@@ -188,6 +194,27 @@ def _in_order(found: Iterable[_Found]) -> list[_Found]:
     return sorted(ordered, key=lambda one: (one.at, one.number))
 
 
+def _numbered(found: Sequence[_Found], attempts: Iterable[Attempt]) -> list[_Found]:
+    """Return the jobs with each trial's number its own, and the same in all attempts.
+
+    attempts: those on record. A number that another trial has gives way to one that none has.
+    """
+    on_record = [trial for attempt in attempts for trial in attempt.trials]
+    every = [*on_record, *(trial for one in found for trial in one.trials)]
+    fresh = count(max((trial.sequence for trial in every), default=-1) + 1)
+    numbers: dict[str, int] = {}
+    taken: set[int] = set()
+    for trial in every:
+        if trial.id not in numbers:
+            number = next(fresh) if trial.sequence in taken else trial.sequence
+            numbers[trial.id] = number
+            taken.add(number)
+    return [
+        replace(one, trials=tuple(replace(t, sequence=numbers[t.id]) for t in one.trials))
+        for one in found
+    ]
+
+
 def _content(path: Path) -> bytes | None:
     """Return what a job's file says; None if it is not there, or no such file as amlc writes.
 
@@ -203,6 +230,12 @@ def _content(path: Path) -> bytes | None:
 
 def _trials(content: bytes) -> tuple[Trial, ...]:
     try:
-        return trials_in(from_yaml(content).get("environment_variables") or {})
+        trials = trials_in(from_yaml(content).get("environment_variables") or {})
     except (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
         return ()
+    # A trial could have written to its job's file.
+    return trials if all(map(_is_one, trials)) else ()
+
+
+def _is_one(trial: Trial) -> bool:
+    return type(trial.id) is str and type(trial.sequence) is int and trial.sequence >= 0

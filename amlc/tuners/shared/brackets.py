@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import count, islice, repeat
 from typing import Final, TypeAlias
 
+from amlc.checkpoints import LOAD, SAVE
 from amlc.model import Parameters, Record
 from amlc.space.canonical import canonical
 from amlc.space.points import Axis, locate
@@ -24,8 +25,6 @@ BUDGET: Final = "TRIAL_BUDGET"
 """The parameter that tells a trial how long to train: a whole number, in what unit the user's
 script decides."""
 
-LOAD: Final = "load_checkpoint_dir"
-SAVE: Final = "save_checkpoint_dir"
 ADDED: Final = (BUDGET, LOAD, SAVE)
 """What trials get beside the parameters of the space; the two folders only where checkpoints are
 asked for."""

@@ -110,20 +110,73 @@ def test_refresh_gives_the_rows_as_they_were_and_nothing_runs_twice(project, wai
         assert [row["status"] for row in rows(project)] == ["succeeded"] * 3
 
 
-def test_where_the_build_folder_is_gone_too_it_says_to_compile_once_more(project) -> None:
-    """A compile alone knows no trial of a tuner that learns but the first ones."""
-    tuner = {"name": "TPE", "classArgs": {"tpe_args": {"n_startup_jobs": 2}}}
-    project.write(searchSpace={"x": {"_type": "uniform", "_value": [0, 1]}}, tuner=tuner, maxTrialNumber=5, trialConcurrency=1)
-    project.amlc("run", "experiment.yml")
+TUNERS = {
+    "TPE": {"tpe_args": {"n_startup_jobs": 2}},
+    "Hyperband": {"R": 4, "eta": 2},
+    "BOHB": {"max_budget": 4, "eta": 2},
+    "PBT": {"population_size": 2},
+    "Evolution": {"population_size": 2},
+    "Random": {},
+}
+
+
+def searched(project, tuner, *, width=1, trials=9):
+    """Write an experiment with that tuner, in a space of that width."""
+    mode = {} if tuner == "Random" else {"optimize_mode": "maximize"}
+    what = {"name": tuner, "classArgs": {**mode, **TUNERS[tuner]}}
+    space = {"x": {"_type": "uniform", "_value": [0, width]}}
+    report = 'final "$NNI_TRIAL_SEQ_ID"; exit 0'
+    return project.write(report, searchSpace=space, tuner=what, maxTrialNumber=trials, trialConcurrency=1)
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.filterwarnings("ignore:.*checkpoints")
+def test_where_the_build_folder_is_gone_too_it_says_to_compile_once_more(project, tuner) -> None:
+    """A compile alone knows no trial of a tuner that learns but the first ones, and gives those other numbers."""
+    searched(project, tuner).amlc("run", "experiment.yml")
     before = rows(project)
     lose(project)
     shutil.rmtree(project.folders.build)
     project.amlc("compile", "experiment.yml", code=4)
+    compiled = set(project.trials)
+    lacking = sum(row["trial"] not in compiled for row in before)
+    assert bool(lacking) == (tuner != "Random")
     said = project.amlc("refresh").stderr
-    assert said.endswith("; the build folder lacks 3 of them: compile once more, amlc compile FILE\n")
-    project.amlc("compile", "experiment.yml")
+    assert ("; the build folder lacks" in said) == bool(lacking)
+    if lacking:
+        assert f"lacks {lacking} of them: compile once more, amlc compile FILE\n" in said
+        hint = f"{lacking} on record that are not compiled: compile once more, amlc compile experiment.yml"
+        assert hint in project.amlc("status").stdout.decode()
+        assert hint in project.amlc("collect", code=4).stderr
+        project.amlc("compile", "experiment.yml")
     assert rows(project) == before
+    assert [row["sequence"] for row in before] == [str(number) for number in range(9)]
+    assert "not compiled" not in project.amlc("status").stdout.decode()
     assert "lacks" not in project.amlc("refresh").stderr
+
+
+def test_what_is_on_record_alone_is_said_where_the_space_was_edited_meanwhile(project) -> None:
+    searched(project, "TPE", trials=2).amlc("run", "experiment.yml")
+    lose(project)
+    searched(project, "TPE", width=2, trials=2).amlc("compile", "experiment.yml", code=4)
+    project.amlc("refresh")
+    said = project.amlc("status").stdout.decode()
+    assert "0 of 2 trials done: 2 pending, 2 on record that are not compiled: compile once more" in said
+    assert "0 submitted, 2 of 2 trials done" in project.amlc("submit").stderr
+    assert len(project.starts) == 2
+
+
+def test_each_trial_has_a_number_of_its_own_whatever_their_jobs_files_say(project, wait_until) -> None:
+    single(project, wait_until)
+    before = project.trials
+    for number, said in enumerate(["1", "1", "0", '"x"']):
+        job = project.run_folder(before[number]) / "job.yml"
+        text = job.read_text()
+        job.write_text(text.replace(f'"sequence":{number}', f'"sequence":{said}'))
+        assert job.read_text() != text or number == 1
+    lose(project)
+    project.amlc("refresh")
+    assert sorted(trial.sequence for attempt in project.attempts() for trial in attempt.trials) == [0, 1, 3, 4]
 
 
 def test_without_its_own_jobs_file_an_attempt_is_known_by_another_one(project) -> None:

@@ -5,7 +5,8 @@ from itertools import islice
 import pytest
 
 from amlc.model import Record, Status
-from amlc.tuners.shared.brackets import BUDGET, LOAD, SAVE, Ladder, Rung, begun, configuration, cycle
+from amlc.checkpoints import LOAD, SAVE
+from amlc.tuners.shared.brackets import BUDGET, Ladder, Rung, begun, configuration, cycle
 
 NINE = cycle(largest=9, smallest=1, eta=3)
 
