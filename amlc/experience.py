@@ -136,7 +136,10 @@ class Experience:
             key=lambda record: not record.imported,
         )
         records_ = (*self._imported, *ordered)
-        groups = tuple(tuple(map(self._here, group)) for group in told.groups.values())
+        groups = tuple(
+            tuple(self._here(trial, told.last[trial.id][0]) for trial in group)
+            for group in told.groups.values()
+        )
         sweeps = tuple(told.sweeps.values())
         return Past(groups, records_, sweeps, tuple(told.drawings.values()))
 
@@ -149,12 +152,17 @@ class Experience:
             curve = told.curves.get(trial.id) or self._until_stopped(attempt, trial)
             asked = told.first[trial.id]
             record = _record(
-                attempt, self._here(trial), values.get(trial.id), asked=asked, curve=curve
+                attempt, self._here(trial, attempt), values.get(trial.id), asked=asked, curve=curve
             )
             self._known[trial.id] = attempt, record
 
-    def _here(self, trial: Trial) -> Trial:
-        """Return the trial with its checkpoints where they lie now; it keeps its id."""
+    def _here(self, trial: Trial, attempt: Attempt) -> Trial:
+        """Return the trial with its checkpoints where they lie now; it keeps its id.
+
+        Those of a trial from elsewhere are not moved along.
+        """
+        if attempt.number == 0:
+            return trial
         parameters = here(trial.parameters, self._checkpoints)
         is_same = parameters is trial.parameters
         return trial if is_same else replace(trial, parameters=parameters)

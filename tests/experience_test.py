@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from amlc.attempts import fold
+from amlc.checkpoints import LOAD, SAVE
 from amlc.events import Event, brought, observed
 from amlc.experience import Experience
 from amlc.ledger import open_ledger
@@ -17,9 +18,9 @@ class Story:
     def __init__(self, ledger):
         self.ledger = ledger
 
-    def asks(self, job, number=1):
+    def asks(self, job, number=1, **parameters):
         name = f"{job}-{number}"
-        trials = [{"id": one, "sequence": "abcdef".index(one), "parameters": {"x": one}} for one in job]
+        trials = [{"id": one, "sequence": "abcdef".index(one), "parameters": {"x": one, **parameters}} for one in job]
         data = {"id": job, "attempt": number, "trials": trials, "revision": "r", "backend": "local", "losses": 0}
         return self.ledger.append([Event(kind="intent", at=0.0, job=name, data=data)])
 
@@ -229,9 +230,9 @@ def test_trials_of_which_nothing_is_new_are_not_read_again(story, monkeypatch):
     assert history.past(attempts) == first
 
 
-def brings(story, name, value):
+def brings(story, name, value, **parameters):
     """Record a trial that ended elsewhere."""
-    trial = Trial(name, "abcdef".index(name), {"x": name})
+    trial = Trial(name, "abcdef".index(name), {"x": name, **parameters})
     metrics = [Metric(trial=name, kind="final", sequence=0, value=value, at=0.0)]
     events = [brought(f"{name}-imported", at=0.0, trial=trial), observed(seen(name), at=0.0)]
     story.ledger.append(events, metrics, job=f"{name}-imported")
@@ -254,6 +255,18 @@ def test_run_again_here_it_is_one_of_ours(story):
     story.asks("b")
     story.ends("b", final={"b": 3})
     assert [(one.value, one.imported) for one in story.records()] == [(3, False)]
+
+
+def test_checkpoints_were_moved_along_but_those_of_trials_from_elsewhere(story):
+    old, new = (dict.fromkeys((LOAD, SAVE), f"{root}/.amlc/e/checkpoints/0/0") for root in ("/old", "/new"))
+    brings(story, "a", 1, **old)
+    story.asks("b", **old)
+    story.ends("b")
+    experience = Experience(story.ledger, replicates=1, checkpoints="/new/.amlc/e/checkpoints")
+    past = experience.past(fold(story.ledger.events()))
+    expected = [("a", {"x": "a", **old}), ("b", {"x": "b", **new})]
+    assert [(trial.id, trial.parameters) for group in past.groups for trial in group] == expected
+    assert [record.parameters for record in past.records] == [parameters for _, parameters in expected]
 
 
 def test_replicates_are_from_elsewhere_if_all_of_them_are(story):
