@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from amlc.checkpoints import LOAD, SAVE
 from amlc.elsewhere.nni import unpacked
 from amlc.errors import printable, shorten
 from amlc.model import Choice, Integer, Parameters, Rows
@@ -16,7 +17,7 @@ from amlc.numbers import number
 from amlc.report.tables import cell, finite
 from amlc.space.canonical import canonical_json
 from amlc.space.points import Axis, Key, flattened, is_same_number
-from amlc.tuners.shared.brackets import ADDED, BUDGET, LOAD, SAVE
+from amlc.tuners.shared.brackets import ADDED, BUDGET
 
 Cells: TypeAlias = "Mapping[str, Any]"
 """What a row has by column."""
