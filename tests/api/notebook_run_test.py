@@ -79,5 +79,5 @@ def test_a_report_shows_in_a_frame(cells):
 
 def test_an_error_is_one_line_and_ends_no_kernel(cells):
     (output,) = cells[4].outputs
-    assert output.ename == "UsageError"
+    assert output.ename == "UnreadableError"
     assert output.evalue.startswith("none.yml")

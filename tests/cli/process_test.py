@@ -186,7 +186,7 @@ def test_whatever_the_arguments_there_is_no_traceback(done, cli, arguments):
 def test_a_broken_manifest_is_said(done, cli, content):
     (done.folders.build / "probe" / "manifest.json").write_bytes(content)
     for command in ("collect", "status", "submit"):
-        _, _, err = cli(command, code=2)
+        _, _, err = cli(command, code=4)
         assert "manifest.json: " in err
 
 
