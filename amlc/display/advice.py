@@ -43,7 +43,9 @@ def about_others(trials: int, made: int | None) -> Iterator[str]:
 def about_end(end: Verdict, header: Header) -> Iterator[str]:
     """Yield the line that says why a run that nothing stopped has fewer trials than it might."""
     most = header.max_trials
-    if header.search is not None and most is not None and end.submitted and end.trials < most:
+    if header.search is None or most is None or end.out_of_time or end.not_compiled:
+        return  # the tuner was not asked, or nobody knows
+    if end.submitted and end.trials < most:
         why = "the tuner has nothing more to propose"
         yield f"{why}, so that maxTrialNumber, {most:,}, is not reached"
 

@@ -358,8 +358,9 @@ def test_what_is_compiled_and_removed_meanwhile_is_named(project, tuner, removed
 
 
 @pytest.mark.parametrize("tuner", [{"name": "GridSearch"}, {"name": "TPE"}], ids=lambda tuner: tuner["name"])
-def test_when_the_time_is_over_every_command_says_so_and_none_promises_more(project, tuner):
-    keys = {"tuner": tuner, "maxTrialNumber": 4, "trialConcurrency": 1, "maxExperimentDuration": "1s"}
+@pytest.mark.parametrize("form", [{}, {"trialsPerJob": 2}, {"replicates": 2}], ids=["single", "packed", "replicates"])
+def test_when_the_time_is_over_every_command_says_so_and_none_promises_more(project, tuner, form):
+    keys = {"tuner": tuner, "maxTrialNumber": 4, "trialConcurrency": 1, "maxExperimentDuration": "1s", "amlc": form}
     project.write("sleep 1.5", **keys).compile()
     assert "stopped: maxExperimentDuration (1 s) is over" in project.amlc("submit").stderr
     project.amlc("compile", "experiment.yml")
@@ -375,7 +376,7 @@ def test_when_the_time_is_over_every_command_says_so_and_none_promises_more(proj
         assert "0 submitted" in said
     if tuner["name"] == "GridSearch":
         assert "goes on once maxExperimentDuration is raised" in project.amlc("status").stderr + said
-    assert len(project.starts) == 1
+    assert len(project.starts) == form.get("trialsPerJob", 1)
     project.write("", **keys | {"maxExperimentDuration": "1h"}).compile()
     assert over not in project.amlc("plan").stdout.decode()
     project.amlc("submit", "--canary")

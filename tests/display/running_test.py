@@ -93,8 +93,12 @@ def test_a_run_that_ends_before_maxtrialnumber_says_why(story):
         "2 submitted, 4 of 4 trials done",
         "the tuner has nothing more to propose, so that maxTrialNumber, 10, is not reached",
     ]
+    story.teller().tell(replace(run, verdict=replace(end, out_of_time=True)))
+    story.teller().tell(replace(run, verdict=replace(end, not_compiled=1)))
+    assert not any("nothing more to propose" in line for line in story.lines()[1][2:])
+    before = len(story.lines()[1])
     story.teller().tell(replace(run, stopped="maxExperimentDuration (1 s) is over"))
-    assert story.lines()[1][2:] == ["stopped: maxExperimentDuration (1 s) is over", "2 submitted, 4 of 4 trials done"]
+    assert story.lines()[1][before:] == ["stopped: maxExperimentDuration (1 s) is over", "2 submitted, 4 of 4 trials done"]
 
 
 def test_a_run_in_which_all_is_well_is_told_in_a_line(story):
